@@ -1,0 +1,110 @@
+/**
+ * What a service is to the gateway, whether it runs inside it or as a process of its own (D4).
+ *
+ * A service's acts commit together with their inbox row, their reply and the events they cause (ARCHITECTURE §5).
+ */
+import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
+import type { ActKey } from '@azukari/protocol/envelope'
+import type { ProblemWire } from '@azukari/protocol/problem'
+import type { Sql } from '../storage/database.ts'
+
+/** Who asks, as the gateway vouches for it. */
+export interface Caller {
+  device: string
+  region: string
+  roles: readonly string[]
+}
+
+export interface ServiceRequest {
+  caller: Caller
+  /** `name@version`. */
+  contract: string
+  /** 16 bytes; for an act also its act id. */
+  id: Uint8Array
+  atMs: number
+  act?: ActKey
+  trace?: Uint8Array
+  body: unknown
+}
+
+export interface ServiceReply {
+  body?: unknown
+  problem?: ProblemWire
+  /** The next act of the stream that the service expects. */
+  want?: number
+}
+
+/** An event for a device. `keep`: handed over again until the device has acknowledged it. */
+export interface QueuedEvent {
+  /** Place in the service's queue, ascending. */
+  at: number
+  device: string
+  id: Uint8Array
+  contract: string
+  atMs: number
+  body: unknown
+  keep: boolean
+}
+
+export interface Service {
+  readonly name: ServiceName
+  /** Resolves after commit; problems come as replies, never as throws. */
+  handle(request: ServiceRequest): Promise<ServiceReply>
+  /** Kept events with `at` > `after`, in order. */
+  takeEvents(after: number, limit: number): Promise<QueuedEvent[]>
+  eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void>
+  /** Called when events may be waiting, and directly with events that are not kept. Returns a function that stops it. */
+  onEvents(listener: (passing: QueuedEvent[]) => void): () => void
+  start(): Promise<void>
+  /** Finishes what was begun and refuses what is new. */
+  stop(): Promise<void>
+}
+
+/** What a handler gets besides the body. */
+export interface Context {
+  caller: Caller
+  requestId: Uint8Array
+  nowMs: number
+  /** One id per member action, from the board to the data server. */
+  traceId: string
+}
+
+/** What an act's handler gets: it runs inside the transaction, synchronously. */
+export interface ActContext extends Context {
+  sql: Sql
+  /** Queues an event in the same transaction. */
+  emit<C extends Contract>(contract: C, device: string, body: RequestOf<C>, options?: { keep?: boolean }): void
+  /** Runs after the commit; not at all if it fails. For starting slow work, which must also start after a restart. */
+  afterCommit(work: () => void): void
+}
+
+export type ActHandler<C extends Contract> = (body: RequestOf<C>, context: ActContext) => ReplyOf<C>
+export type CallHandler<C extends Contract> = (body: RequestOf<C>, context: Context) => Promise<ReplyOf<C>> | ReplyOf<C>
+
+/** One row of a service's dispatch table; made with `act` or `call` so that types are checked. */
+export type Handler =
+  | { contract: Contract; kind: 'act'; handle: ActHandler<Contract> }
+  | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
+
+export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
+  return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> }
+}
+
+export function call<C extends Contract>(contract: C, handle: CallHandler<C>): Handler {
+  return { contract, kind: 'call', handle: handle as unknown as CallHandler<Contract> }
+}
+
+/** A service's own transactions outside acts (slow work that finishes): same emit, same commit. */
+export interface ServiceStore {
+  transaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T
+  sql: Sql
+}
+
+/** What a service reads of the receive buffer; in-process or through `buffer.*` contracts. */
+export interface ReceiveBuffer {
+  describe(transfer: Uint8Array): Promise<{ device: string; sizeBytes: number; blockBytes: number; blocks: number; root: Uint8Array; complete: boolean } | undefined>
+  /** Encrypted blocks `from` … `from + count − 1`. */
+  read(transfer: Uint8Array, from: number, count: number): Promise<Uint8Array[]>
+  /** Idempotent. */
+  release(transfer: Uint8Array): Promise<void>
+}

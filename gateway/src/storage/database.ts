@@ -1,0 +1,24 @@
+/**
+ * A synchronous SQLite database. Nothing awaits inside a transaction, so no act can see or undo another's half
+ * (FACTS: two async handlers in one transaction). Implemented over `node:sqlite` in `adapters/`, and by the simulation,
+ * which restarts it at the last commit.
+ */
+export type SqlValue = null | number | bigint | string | Uint8Array
+export type Row = Record<string, SqlValue>
+
+export interface Sql {
+  /** Runs one statement; prepared statements are cached by text. */
+  run(sql: string, ...parameters: SqlValue[]): { changes: number }
+  get<T = Row>(sql: string, ...parameters: SqlValue[]): T | undefined
+  all<T = Row>(sql: string, ...parameters: SqlValue[]): T[]
+}
+
+export interface Database extends Sql {
+  /** Several statements, without parameters. */
+  script(sql: string): void
+  /** Runs `work` in one transaction and commits it durably (synchronous=FULL); rolls back when it throws. */
+  transaction<T>(work: (sql: Sql) => T): T
+  /** Inside a transaction: runs `work` so that a throw undoes only what `work` did. */
+  savepoint<T>(work: () => T): T
+  close(): void
+}

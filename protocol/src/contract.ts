@@ -1,0 +1,116 @@
+/**
+ * A contract is the one definition of a message: its name and version, who may send it, and the schemas of request,
+ * reply and problems. Types, validators, router tables, topic rules, AsyncAPI, CDDL and the message reference are all
+ * derived from it (ARCHITECTURE §3).
+ */
+import Type, { type Static, type TObject, type TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Problem, type ProblemCode } from './problem.ts'
+
+/** Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, or a service. */
+export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service'
+
+/**
+ * How a message travels.
+ * `call`: asked and answered, not kept. `act`: kept in the outbox, done once, in order. `event`: from a service to a
+ * device, kept until acknowledged. `internal`: between gateway, services and data servers.
+ */
+export type Kind = 'call' | 'act' | 'event' | 'internal'
+
+/** Where a message is handled. */
+export type ServiceName = 'gateway' | 'placement' | 'content' | 'settlement' | 'work' | 'rights' | 'data-server' | 'device'
+
+export interface Contract<Request extends TSchema = TSchema, Reply extends TSchema = TSchema> {
+  readonly name: string
+  readonly version: number
+  readonly kind: Kind
+  readonly service: ServiceName
+  readonly authority: Authority
+  /** Whether sending it twice is harmless without the inbox. */
+  readonly idempotent: boolean
+  readonly title: string
+  /** Requirement ids that it serves. */
+  readonly serves: readonly string[]
+  readonly request: Request
+  readonly reply: Reply
+  readonly problems: readonly ProblemCode[]
+  /** `name@version`, as it stands on the wire. */
+  readonly id: string
+  checkRequest(body: unknown): Static<Request>
+  checkReply(body: unknown): Static<Reply>
+}
+
+export type RequestOf<C> = C extends Contract<infer Q, TSchema> ? Static<Q> : never
+export type ReplyOf<C> = C extends Contract<TSchema, infer R> ? Static<R> : never
+
+interface Definition<Request extends TSchema, Reply extends TSchema> {
+  name: string
+  version?: number
+  kind: Kind
+  service: ServiceName
+  authority: Authority
+  idempotent?: boolean
+  title: string
+  serves: readonly string[]
+  request: Request
+  reply: Reply
+  problems?: readonly ProblemCode[]
+}
+
+/**
+ * Defines a contract. Validators are compiled on first use, so that a small board pays only for what it says.
+ * Unknown optional fields pass and are ignored: releases N and N−1 speak to each other.
+ */
+export function contract<Request extends TSchema, Reply extends TSchema>(
+  definition: Definition<Request, Reply>,
+): Contract<Request, Reply> {
+  const id = `${definition.name}@${definition.version ?? 1}`
+  return {
+    ...definition,
+    version: definition.version ?? 1,
+    idempotent: definition.idempotent ?? definition.kind !== 'act',
+    problems: definition.problems ?? [],
+    id,
+    checkRequest: checker(definition.request, `${id} request`),
+    checkReply: checker(definition.reply, `${id} reply`),
+  }
+}
+
+/** A validator of one schema that names the place of the fault. @throws {Problem} `message.invalid` */
+export function checker<S extends TSchema>(schema: S, what: string): (body: unknown) => Static<S> {
+  let compiled: ReturnType<typeof Compile<S>> | undefined
+  return (body) => {
+    compiled ??= Compile(schema)
+    if (compiled.Check(body)) return body as Static<S>
+    const first = compiled.Errors(body)[0]
+    throw new Problem('message.invalid', `${what}: ${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}`)
+  }
+}
+
+// Schemas of this protocol's own vocabulary. `x-cddl` is what generated documents show.
+
+/** A byte string of `min` to `max` bytes. */
+export function Bytes(min: number, max: number = min) {
+  return Type.Refine(
+    Type.Unsafe<Uint8Array>({ 'x-bytes': [min, max] }),
+    (value) => value instanceof Uint8Array && value.length >= min && value.length <= max,
+    () => `must be a byte string of ${min === max ? min : `${min} to ${max}`} bytes`,
+  )
+}
+/** A 16-byte id. */
+export const Id = Bytes(16)
+/** A SHA-256 hash, key thumbprint or root. */
+export const Hash = Bytes(32)
+/** Integer ms since the epoch. */
+export const TimeMs = Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: 'ms since 1970-01-01 UTC' })
+export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+/** Text shown to people. */
+export const Text = (maxLength: number) => Type.String({ maxLength })
+/** Ids that appear in topics: devices, sites, servers. */
+export const Slug = Type.String({ pattern: '^[a-z0-9-]{1,32}$' })
+/** ISO 3166-2 code of a region (`JP-13`, `US-CA`) or ISO 3166-1 (`SG`). */
+export const Region = Type.String({ pattern: '^[A-Z]{2}(-[A-Z0-9]{1,3})?$' })
+export const Nothing = Type.Object({})
+
+export type { Static, TObject, TSchema }
+export { Type }

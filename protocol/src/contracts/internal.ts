@@ -1,0 +1,95 @@
+/** Between the gateway and the services, in one process or several (D4): CBOR calls over HTTP/2 when apart. */
+import { Bytes, Count, contract, Hash, Id, Nothing, Region, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
+
+/** What the gateway vouches for: which device asked, and where it stands. */
+export const Caller = Type.Object({ device: Slug, region: Region, roles: Type.Array(Text(16), { maxItems: 8 }) })
+export type Caller = Static<typeof Caller>
+
+/** A device's request, handed on to the service of its contract. */
+export const handleRequest = contract({
+  name: 'service.handle',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'A device’s request for a service',
+  serves: ['D4'],
+  request: Type.Object({
+    caller: Caller,
+    contract: Text(64),
+    id: Id,
+    atMs: TimeMs,
+    stream: Type.Optional(Id),
+    seq: Type.Optional(Type.Integer({ minimum: 1 })),
+    trace: Type.Optional(Bytes(24)),
+    body: Type.Unknown(),
+  }),
+  reply: Type.Object({
+    body: Type.Optional(Type.Unknown()),
+    problem: Type.Optional(Type.Unknown()),
+    want: Type.Optional(Count),
+  }),
+})
+
+/** Events that wait for devices; the gateway asks with the ids it has handed over. */
+export const takeEvents = contract({
+  name: 'service.events',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'Events of a service for devices',
+  serves: ['D4', 'D5'],
+  request: Type.Object({ after: Count, limit: Type.Integer({ minimum: 1, maximum: 256 }), waitMs: Type.Integer({ minimum: 0, maximum: 30_000 }) }),
+  reply: Type.Object({
+    events: Type.Array(
+      Type.Object({ at: Count, device: Slug, id: Id, contract: Text(64), atMs: TimeMs, body: Type.Unknown(), keep: Type.Boolean() }),
+      { maxItems: 256 },
+    ),
+  }),
+})
+
+export const eventsDone = contract({
+  name: 'service.events-done',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'Events that devices have kept',
+  serves: ['D5'],
+  request: Type.Object({ device: Slug, ids: Type.Array(Id, { maxItems: 64 }) }),
+  reply: Nothing,
+})
+
+/** A service reads what a device transferred to it. */
+export const readBuffer = contract({
+  name: 'buffer.read',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'Encrypted blocks from the receive buffer',
+  serves: ['S4'],
+  request: Type.Object({ transfer: Id, from: Count, count: Type.Integer({ minimum: 1, maximum: 16 }) }),
+  reply: Type.Object({ blocks: Type.Array(Bytes(1, 131_072), { maxItems: 16 }) }),
+  problems: ['transfer.unknown', 'transfer.incomplete'],
+})
+
+export const describeBuffer = contract({
+  name: 'buffer.describe',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'What is in the receive buffer under an id',
+  serves: ['S4'],
+  request: Type.Object({ transfer: Id }),
+  reply: Type.Object({ device: Slug, sizeBytes: Count, blockBytes: Count, blocks: Count, root: Hash, complete: Type.Boolean() }),
+  problems: ['transfer.unknown'],
+})
+
+export const releaseBuffer = contract({
+  name: 'buffer.release',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'The service no longer needs the blocks',
+  serves: ['S4'],
+  request: Type.Object({ transfer: Id }),
+  reply: Nothing,
+})

@@ -1,0 +1,104 @@
+/** A member's session: the card and placement authenticate each other through the device (S1–S3, S8). */
+import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Region, Slug, Text, TimeMs, Type } from '../contract.ts'
+
+export const sessionDomain = new TextEncoder().encode('azukari/session/1')
+
+/** What the card's authentication key signs (COSE_Sign1, kid = its thumbprint), so that no device can reuse it elsewhere. */
+export const SessionProof = Type.Object({
+  session: Id,
+  challenge: Hash,
+  /** Thumbprint of placement's key. */
+  verifier: Hash,
+  device: Slug,
+  operation: Text(16),
+  /** As recorded on the card (S3). */
+  level: Type.Integer({ minimum: 0, maximum: 9 }),
+  /** The card's counter, which only grows: an older one is a copied or restored card. */
+  counter: Count,
+})
+export type SessionProof = Static<typeof SessionProof>
+
+export const Operation = Type.Union([Type.Literal('save'), Type.Literal('print'), Type.Literal('look')])
+
+export const openSession = contract({
+  name: 'session.open',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'A card is in: open a session and challenge it',
+  serves: ['S1', 'S2'],
+  request: Type.Object({ card: Hash, operation: Operation }),
+  reply: Type.Object({ session: Id, challenge: Hash, verifier: Hash, expiresMs: TimeMs }),
+  problems: ['card.unknown', 'member.suspended', 'service.busy'],
+})
+
+/** Conditions wait at placement until a card has them; `record` is COSE_Encrypt to the card's agreement key. */
+export const PendingConditions = Type.Object({ object: Id, version: Count, record: Bytes(64, 1024) })
+export type PendingConditions = Static<typeof PendingConditions>
+
+export const proveSession = contract({
+  name: 'session.prove',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'The card answers the challenge; placement answers the card',
+  serves: ['S2', 'S3', 'S8'],
+  request: Type.Object({
+    session: Id,
+    proof: Bytes(64, 1024),
+    /** The card's own challenge, which placement signs so that the card lets it write (EXTERNAL AUTHENTICATE). */
+    cardChallenge: Type.Optional(Bytes(8, 32)),
+  }),
+  reply: Type.Object({
+    member: Id,
+    name: Text(100),
+    level: Type.Integer({ minimum: 0, maximum: 9 }),
+    home: Region,
+    expiresMs: TimeMs,
+    cardProof: Type.Optional(Bytes(64, 512)),
+    pending: Type.Array(PendingConditions, { maxItems: 16 }),
+    morePending: Type.Boolean(),
+    /** The catalogue's place and key, COSE_Encrypt to the card; absent before the first save. */
+    catalogue: Type.Optional(Bytes(64, 1024)),
+  }),
+  problems: ['session.unknown', 'session.expired', 'card.rejected', 'level.mismatch', 'act.replayed'],
+})
+
+export const pendingConditions = contract({
+  name: 'session.conditions',
+  kind: 'call',
+  service: 'placement',
+  authority: 'member',
+  title: 'Conditions that the card does not have yet',
+  serves: ['S8'],
+  request: Type.Object({ session: Id }),
+  reply: Type.Object({ pending: Type.Array(PendingConditions, { maxItems: 16 }), morePending: Type.Boolean() }),
+  problems: ['session.unknown', 'session.expired'],
+})
+
+export const conditionsWritten = contract({
+  name: 'session.written',
+  kind: 'act',
+  service: 'placement',
+  authority: 'device',
+  title: 'The card has these conditions, read back and compared',
+  serves: ['S8'],
+  request: Type.Object({
+    session: Id,
+    written: Type.Array(Type.Object({ object: Id, version: Count }), { minItems: 1, maxItems: 16 }),
+    counter: Count,
+  }),
+  reply: Nothing,
+  problems: ['session.unknown'],
+})
+
+export const closeSession = contract({
+  name: 'session.close',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'The card is out',
+  serves: ['S1'],
+  request: Type.Object({ session: Id }),
+  reply: Nothing,
+})
