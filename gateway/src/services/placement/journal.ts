@@ -104,3 +104,8 @@ export function journalServers<T extends { id: string; region: string; risk: num
 export function isSafe(acks: readonly string[], regionOf: (server: string) => string | undefined): boolean {
   return new Set(acks.map(regionOf).filter((region) => region !== undefined)).size >= 2
 }
+
+/** The journal's stream on data servers: one per placement key. */
+export function journalStream(placementKid: Uint8Array): Uint8Array {
+  return placementKid.subarray(0, 16)
+}

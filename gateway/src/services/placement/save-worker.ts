@@ -3,22 +3,25 @@
  * and only then sign the receipt. Every step is written down, so that after a crash the next run goes on where the last
  * one stopped; sending a replica again is answered with the same receipt.
  */
-import { createHash } from 'node:crypto'
-import { coseKey, kindOf, parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { type Conditions, conditionsDomain, receiptDomain, type SaveReceipt, saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
+import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
+import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { blockCount, decryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
+import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
+import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
-import { type Candidate, type Choice, type ChooseRules, choose } from './choose.ts'
+import { type ChooseRules, choose } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
 import { distanceKm, regions } from './geography.ts'
-import { isSafe, journalServers, sealEntry } from './journal.ts'
-import { type PlacementKeys, unwrapDataKey, unwrapMemberKey, wrapDataKey } from './keystore.ts'
+import { identify } from './identify.ts'
+import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
+import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
+import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
 import { conditions, journal, journalAcks, members, type ReplicaRow, ratesOf, replicas, type SaveRow, saves, servers } from './store.ts'
 
 export interface SaveWorkerOptions {
@@ -125,7 +128,7 @@ export class SaveWorker {
     const member = members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
     const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
-    const content: Content = { row, read: () => this.#plaintext(row, transferKey) }
+    const content = new Content(row, transferKey, this.#o.buffer, this.#stop.signal)
     // A server that fails is left out of the next choice, a few times; then the save waits.
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
@@ -187,17 +190,10 @@ export class SaveWorker {
     const { store, keys } = this.#o
     const unknown = planned.filter((replica) => !replica.root)
     if (unknown.length === 0) return
-    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-    const sealers = unknown.map((replica) => ({ replica, sealer: sealerOf(replica, unwrapDataKey(memberKey, replica.wrapped_key)), tree: new TreeHash() }))
-    const plain = createHash('sha256')
-    for await (const { segment, last } of content.read()) {
-      plain.update(segment)
-      for (const { sealer, tree } of sealers) tree.add(sealer.seal(segment, last))
-    }
-    if (!plain.digest().equals(content.row.sha256)) throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
+    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
     store.transaction(({ sql }) => {
-      for (const { replica, tree } of sealers) {
-        replica.root = tree.root()
+      for (const [i, replica] of unknown.entries()) {
+        replica.root = roots[i]!
         replicas.put(sql, replica)
       }
     })
@@ -205,38 +201,20 @@ export class SaveWorker {
 
   /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
   async #send(content: Content, member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array }, replica: ReplicaRow): Promise<void> {
-    const { store, dataServers, keys, random, signer, clock, log } = this.#o
+    const { store, dataServers, keys, random, signer, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
     try {
       const port = dataServers.of(server)
       await identify(port, server, signer.kid, random)
-      const manifest = signManifest(
-        {
-          object: row.object,
-          version: row.version,
-          epoch: replica.epoch,
-          slot: replica.slot,
-          server: server.id,
-          serverKey: server.kid,
-          algorithm: replica.algorithm as Algorithm,
-          keyId: replica.key_id,
-          plainBytes: row.size,
-          sealedBytes: replica.sealed,
-          segments: blockCount(row.size),
-          root: replica.root!,
-          member: member.id,
-          ownerKey: member.auth_key,
-          createdMs: row.at,
-        },
-        signer,
-      )
-      const sealer = sealerOf(replica, unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key))
-      const receipt = await port.put(manifest, replica.wrapped_key, sealedSegments(content, sealer))
-      verifyReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
+      const manifest = manifestOf(row, replica, server, member)
+      const signed = signManifest(manifest, signer)
+      const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
+      const receipt = await port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
+      openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       store.transaction(({ sql }) => {
-        Object.assign(replica, { manifest, receipt })
+        Object.assign(replica, { manifest: signed, receipt })
         replicas.put(sql, replica)
         servers.praise(sql, server.id)
       })
@@ -246,7 +224,6 @@ export class SaveWorker {
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
       store.transaction(({ sql }) => servers.blame(sql, server.id, impostor ? 100 : 1, impostor ? 1 : 0))
-      void clock
       throw new SendFailure(server.id, error)
     }
   }
@@ -347,24 +324,9 @@ export class SaveWorker {
       }),
     )
   }
-
-  /** The content again, block by block, decrypted from the receive buffer. */
-  async *#plaintext(row: SaveRow, transferKey: Uint8Array): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
-    const blocks = blockCount(row.size)
-    for (let at = 0; at < blocks; at += 8) {
-      this.#stop.signal.throwIfAborted()
-      const batch = await this.#o.buffer.read(row.transfer, at, Math.min(8, blocks - at))
-      for (const [i, block] of batch.entries()) yield { segment: decryptBlock(transferKey, row.transfer, at + i, block), last: at + i === blocks - 1 }
-    }
-  }
 }
 
-interface Content {
-  row: SaveRow
-  /** From the start, each time. */
-  read(): AsyncGenerator<{ segment: Uint8Array; last: boolean }>
-}
-
+/** A server failed; another one may do. */
 class SendFailure extends Error {
   readonly server: string
   readonly problem: Problem
@@ -374,4 +336,19 @@ class SendFailure extends Error {
     this.server = server
     this.problem = problem
   }
+}
+
+/** Conditions must fit a record of the card; a long name is cut, never the keys. */
+function shortName(name: string): string {
+  let short = name
+  while (Buffer.byteLength(short) > 90) short = [...short].slice(0, -1).join('')
+  return short
+}
+
+function nameOf(row: SaveRow): string {
+  return `${Buffer.from(row.object).toString('hex')}.${row.version}`
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(b)
 }
