@@ -28,6 +28,8 @@ export interface Contract<Request extends TSchema = TSchema, Reply extends TSche
   readonly authority: Authority
   /** Whether sending it twice is harmless without the inbox. */
   readonly idempotent: boolean
+  /** An event that is worth nothing later: not kept, not acknowledged. */
+  readonly passing: boolean
   readonly title: string
   /** Requirement ids that it serves. */
   readonly serves: readonly string[]
@@ -50,6 +52,7 @@ interface Definition<Request extends TSchema, Reply extends TSchema> {
   service: ServiceName
   authority: Authority
   idempotent?: boolean
+  passing?: boolean
   title: string
   serves: readonly string[]
   request: Request
@@ -69,6 +72,7 @@ export function contract<Request extends TSchema, Reply extends TSchema>(
     ...definition,
     version: definition.version ?? 1,
     idempotent: definition.idempotent ?? definition.kind !== 'act',
+    passing: definition.passing ?? false,
     problems: definition.problems ?? [],
     id,
     checkRequest: checker(definition.request, `${id} request`),

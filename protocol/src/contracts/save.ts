@@ -116,6 +116,7 @@ export const saveKept = contract({
 export const saveProgress = contract({
   name: 'save.progress',
   kind: 'event',
+  passing: true,
   service: 'device',
   authority: 'service',
   title: 'How far a save is',

@@ -51,6 +51,7 @@ export const haveTransfer = contract({
 export const transferProgress = contract({
   name: 'transfer.progress',
   kind: 'event',
+  passing: true,
   service: 'device',
   authority: 'service',
   title: 'Blocks that are on disk',

@@ -1,0 +1,392 @@
+/**
+ * The link: one sealed channel to the gateway over whatever MQTT broker the site has (D3, ARCHITECTURE §4).
+ *
+ * It connects, enrols if it must, greets, and then carries calls, acts, blocks and events until the line breaks; then it
+ * waits with jitter and begins again. It keeps nothing: what must not be lost is in the outbox.
+ */
+import type { KeyObject } from 'node:crypto'
+import { decode, encode, encodeDeterministic } from '@azukari/protocol/codec'
+import { Bytes, type Contract, checker, Id, type ReplyOf, type RequestOf, type Static, Type } from '@azukari/protocol/contract'
+import { acknowledgeEvents, type EnrolRequest, enrol, enrolDomain } from '@azukari/protocol/contracts/fleet'
+import { sign1, signerOf } from '@azukari/protocol/cose'
+import { signCwt } from '@azukari/protocol/cwt'
+import { type ActKey, birthDomain, Channel, checkSite, checkWelcome, decodeEvent, decodeReply, encodeRequest, openGreeting, type Reply, signGreeting, siteDomain, welcomeDomain } from '@azukari/protocol/envelope'
+import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
+import { backoffMs } from './backoff.ts'
+import { claimProof, type Identity, parseClaim, type SiteTrust, trustOf } from './identity.ts'
+import type { ActSender } from './outbox.ts'
+import type { MqttMessage, MqttSession, MqttTransport } from './transport.ts'
+
+export type LinkState = 'off' | 'connecting' | 'enrolling' | 'greeting' | 'up' | 'waiting'
+
+export interface LinkOptions {
+  site: string
+  identity: Identity
+  /** The one-time claim; needed until the device is enrolled. */
+  claim?: string | undefined
+  model: string
+  version: string
+  roles: readonly string[]
+  transport: MqttTransport
+  clock: Clock
+  random: Random
+  log: Log
+  /** Durable: returns a greater number at every call. */
+  nextEpoch: () => Promise<number>
+  /** Keeps what enrolment taught, durably. */
+  keepTrust: (trust: SiteTrust) => Promise<void>
+  limits?: Partial<LinkLimits>
+}
+
+export interface LinkLimits {
+  connectMs: number
+  callMs: number
+  keepaliveMs: number
+  /** Calls and acts under way at once. */
+  calls: number
+}
+
+const defaults: LinkLimits = { connectMs: 10_000, callMs: 20_000, keepaliveMs: 30_000, calls: 256 }
+
+/** What a reply looks like outside a channel: the answer to an enrolment or a birth, or the hint to greet again. */
+const OpenReply = Type.Object({
+  i: Type.Optional(Id),
+  s: Type.Optional(Bytes(1, 4096)),
+  b: Type.Optional(Type.Unknown()),
+  p: Type.Optional(Type.Unknown()),
+  hint: Type.Optional(Type.String({ maxLength: 64 })),
+})
+const checkOpenReply = checker(OpenReply, 'reply')
+type OpenReply = Static<typeof OpenReply>
+
+interface Waiting {
+  resolve(reply: Reply): void
+  reject(problem: Problem): void
+}
+
+/** An event's handler; the event is acknowledged when it resolves, so it must have kept what it needs by then. */
+export type EventHandler = (body: unknown) => Promise<void> | void
+
+export class Link implements ActSender {
+  readonly #options: LinkOptions
+  readonly #limits: LinkLimits
+  readonly #waiting = new Map<string, Waiting>()
+  readonly #events = new Map<string, { contract: Contract; handler: EventHandler }>()
+  readonly #listeners = new Set<(state: LinkState, why?: Problem) => void>()
+  #state: LinkState = 'off'
+  #session: MqttSession | undefined
+  #channel: Channel | undefined
+  #boot: string | undefined
+  #openReply: ((reply: OpenReply) => void) | undefined
+  #tellAgain: (() => void) | undefined
+
+  constructor(options: LinkOptions) {
+    this.#options = options
+    this.#limits = { ...defaults, ...options.limits }
+  }
+
+  get state(): LinkState {
+    return this.#state
+  }
+
+  get up(): boolean {
+    return this.#state === 'up'
+  }
+
+  /** Hears every change of state, with the problem that caused it. Returns a function that stops it. */
+  onState(listener: (state: LinkState, why?: Problem) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  onEvent<C extends Contract>(contract: C, handler: (body: RequestOf<C>) => Promise<void> | void): void {
+    this.#events.set(contract.id, { contract, handler: handler as EventHandler })
+  }
+
+  /** Asks and waits. @throws {Problem} what the service answered; `link.offline`, `link.timeout` */
+  async call<C extends Contract>(contract: C, body: RequestOf<C>, options: { signal?: AbortSignal | undefined; limitMs?: number } = {}): Promise<ReplyOf<C>> {
+    const { clock, random } = this.#options
+    const limitMs = options.limitMs ?? this.#limits.callMs
+    const at = clock.now()
+    const reply = await this.#ask({ contract: contract.id, id: random.bytes(16), atMs: at, expiresMs: at + limitMs, body: contract.checkRequest(body) }, limitMs, options.signal)
+    if (reply.problem) throw Problem.fromWire(reply.problem)
+    return contract.checkReply(reply.body) as ReplyOf<C>
+  }
+
+  async sendAct(contract: string, id: Uint8Array, key: ActKey, atMs: number, body: unknown, signal?: AbortSignal): Promise<Reply> {
+    return this.#ask({ contract, id, atMs, act: key, body }, this.#limits.callMs, signal)
+  }
+
+  /** Sends one block of a transfer; resolves when the broker has it, which says nothing about the gateway. */
+  async sendBlock(transfer: string, index: number, block: Uint8Array): Promise<void> {
+    const session = this.#session
+    if (!session || !this.up) throw new Problem('link.offline')
+    await session.publish(deviceTopic(this.#options.site, this.#options.identity.device, 'up', transfer, index), block, { qos: 1 })
+  }
+
+  /** Connects and stays connected until aborted. Never throws: every failure becomes a state with its problem. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#options
+    let failures = 0
+    while (!signal.aborted) {
+      let why: Problem | undefined
+      try {
+        await this.#connection(signal, () => {
+          failures = 0
+        })
+      } catch (error) {
+        why = isProblem(error) ? error : new Problem('link.offline', String(error))
+        if (!signal.aborted) log.info('link down', { code: why.code, detail: why.detail })
+      }
+      this.#drop(why ?? new Problem('link.offline'))
+      if (signal.aborted) break
+      this.#enter('waiting', why)
+      await clock.sleep(backoffMs(++failures, random), signal).catch(() => undefined)
+    }
+    this.#enter('off')
+  }
+
+  async #connection(signal: AbortSignal, onUp: () => void): Promise<void> {
+    const { identity, site, transport, clock, random } = this.#options
+    this.#enter('connecting')
+    if (!identity.trust) await this.#enrol(signal)
+    const epoch = await this.#options.nextEpoch()
+    const farewell = encode({ epoch })
+    const deathTopic = deviceTopic(site, identity.device, 'death')
+    const session = await transport.connect(
+      {
+        clientId: identity.device,
+        username: 'device',
+        password: this.#token(),
+        will: { topic: deathTopic, payload: farewell, retain: true },
+        keepaliveMs: this.#limits.keepaliveMs,
+        connectLimitMs: this.#limits.connectMs,
+        onMessage: (message) => this.#receive(message),
+      },
+      signal,
+    )
+    const stopped = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }))
+    try {
+      await session.subscribe(deviceSubscriptions(site, identity.device))
+      this.#session = session
+      for (let first = true; ; first = false) {
+        const again = new Promise<string>((resolve) => {
+          this.#tellAgain = () => resolve('again')
+        })
+        this.#enter('greeting')
+        const epochNow = first ? epoch : await this.#options.nextEpoch()
+        await Promise.race([this.#greet(session, epochNow, signal), session.closed.then((reason) => Promise.reject(new Problem('link.offline', reason)))])
+        onUp()
+        this.#enter('up')
+        const ended = await Promise.race([session.closed, stopped, again])
+        if (ended === 'again') {
+          // The gateway restarted or lost the channel: everybody would greet at once, so wait a little, at random.
+          this.#rejectAll(new Problem('session.unknown'))
+          await clock.sleep(random.float() * 1_000, signal)
+          continue
+        }
+        if (ended === 'stopped') await session.publish(deathTopic, farewell, { qos: 1, retain: true }).catch(() => undefined)
+        throw new Problem('link.offline', ended)
+      }
+    } finally {
+      this.#session = undefined
+      this.#channel = undefined
+      await session.close()
+    }
+  }
+
+  /** CONNECT's password: a token of five minutes, signed by the device, for this site. */
+  #token(confirmation?: Uint8Array): Uint8Array {
+    const { identity, site, clock } = this.#options
+    const iat = Math.floor(clock.now() / 1000)
+    return signCwt({ iss: identity.device, aud: site, iat, exp: iat + 300, ...(confirmation ? { 8: new Map([[1, confirmation]]) } : {}) }, signerOf(identity.key))
+  }
+
+  async #enrol(signal: AbortSignal): Promise<void> {
+    const { identity, site, claim: claimText, transport, random, model, version, roles } = this.#options
+    if (!claimText) throw new Problem('claim.unknown', 'this device is not enrolled and has no claim')
+    const { claim, secret } = parseClaim(claimText)
+    this.#enter('enrolling')
+    const topic = deviceTopic(site, identity.device, 'call', enrol.name)
+    const session = await transport.connect(
+      {
+        clientId: identity.device,
+        username: 'claim',
+        password: this.#token(coseKey(identity.key)),
+        will: { topic: deviceTopic(site, identity.device, 'death'), payload: encode({ epoch: 0 }), retain: false },
+        keepaliveMs: this.#limits.keepaliveMs,
+        connectLimitMs: this.#limits.connectMs,
+        onMessage: (message) => this.#receive(message),
+      },
+      signal,
+    )
+    try {
+      await session.subscribe([deviceTopic(site, identity.device, 'reply')])
+      const body: EnrolRequest = {
+        claim,
+        key: coseKey(identity.key),
+        proof: claimProof(secret, site, claim, identity.key),
+        model,
+        version,
+        roles: [...roles],
+      }
+      const id = random.bytes(16)
+      const message = encode({ i: id, s: sign1(encodeDeterministic(body), signerOf(identity.key), new TextEncoder().encode(enrolDomain)) })
+      const reply = await this.#openExchange(id, () => session.publish(topic, message, { qos: 1 }), signal)
+      if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
+      const trust = trustOf(enrol.checkReply(reply.b), secret)
+      await this.#options.keepTrust(trust)
+      identity.trust = trust
+    } finally {
+      await session.close()
+    }
+  }
+
+  async #greet(session: MqttSession, epoch: number, signal: AbortSignal): Promise<void> {
+    const { identity, site, random, clock, model, version, roles } = this.#options
+    const trust = identity.trust
+    if (!trust) throw new Problem('device.unknown', 'not enrolled')
+    const share = generateKey('x25519', random)
+    const nonce = random.bytes(16)
+    const birth = { site, device: identity.device, epoch, share: coseKey(publicOf(share)), nonce, at: clock.now(), model, version, roles: [...roles] }
+    const message = signGreeting(birth, signerOf(identity.key), birthDomain)
+    const topic = deviceTopic(site, identity.device, 'birth')
+    const reply = await this.#openExchange(nonce, () => session.publish(topic, message, { qos: 1, retain: true }), signal)
+    if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
+    const welcome = openGreeting(reply.s ?? new Uint8Array(), gatewayKeyFor(trust.gatewayKey), welcomeDomain, checkWelcome)
+    if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce)) throw new Problem('cose.wrong-audience', 'a welcome for another birth')
+    this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
+  }
+
+  /** Publishes and waits for the open reply with this id. */
+  async #openExchange(id: Uint8Array, publish: () => Promise<void>, signal: AbortSignal): Promise<OpenReply> {
+    const { promise, resolve, reject } = Promise.withResolvers<OpenReply>()
+    this.#openReply = (reply) => {
+      if (reply.i && sameBytes(reply.i, id)) resolve(reply)
+    }
+    const abort = () => reject(new Problem('link.offline', 'stopped'))
+    signal.addEventListener('abort', abort, { once: true })
+    using _limit = this.#options.clock.timer(this.#limits.callMs, () => reject(new Problem('link.timeout', 'no answer to the greeting')))
+    try {
+      const [reply] = await Promise.all([promise, publish()])
+      return reply
+    } finally {
+      signal.removeEventListener('abort', abort)
+      this.#openReply = undefined
+    }
+  }
+
+  async #ask(request: Parameters<typeof encodeRequest>[0], limitMs: number, signal?: AbortSignal): Promise<Reply> {
+    const { site, identity, clock } = this.#options
+    const session = this.#session
+    const channel = this.#channel
+    if (!session || !channel || !this.up) throw new Problem('link.offline')
+    if (this.#waiting.size >= this.#limits.calls) throw new Problem('service.busy', 'too many calls under way')
+    signal?.throwIfAborted()
+    const key = hex(request.id)
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+    this.#waiting.set(key, { resolve, reject })
+    const abort = () => reject(isProblem(signal?.reason) ? signal.reason : new Problem('link.offline', 'cancelled'))
+    signal?.addEventListener('abort', abort, { once: true })
+    using _limit = clock.timer(limitMs, () => reject(new Problem('link.timeout', request.contract)))
+    try {
+      const topic = deviceTopic(site, identity.device, 'call', request.contract.slice(0, request.contract.indexOf('@')))
+      const sent = session.publish(topic, channel.seal(encodeRequest(request), topic), { qos: 1 })
+      sent.catch(reject)
+      return await promise
+    } finally {
+      this.#waiting.delete(key)
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Every message that arrives. A bad one is logged and dropped: it may be a stranger's. */
+  #receive({ topic, payload }: MqttMessage): void {
+    const { site, identity, log } = this.#options
+    try {
+      const base = `v1/${site}/d/${identity.device}/`
+      if (topic === `v1/${site}/site`) return this.#onSite(payload)
+      if (topic === `${base}reply`) {
+        // Sealed messages start with the tag of COSE_Encrypt0; an open reply is a map.
+        if (payload[0] === 0xd0) return this.#onReply(payload, topic)
+        return this.#onOpenReply(checkOpenReply(decode(payload)))
+      }
+      if (topic.startsWith(`${base}evt/`)) return this.#onEvent(payload, topic)
+    } catch (error) {
+      if (isProblem(error, 'session.unknown')) return this.#tellAgain?.()
+      log.warn('a message was dropped', { topic, code: isProblem(error) ? error.code : 'internal', error: String(error) })
+    }
+  }
+
+  #onReply(payload: Uint8Array, topic: string): void {
+    if (!this.#channel) return
+    const reply = decodeReply(this.#channel.open(payload, topic))
+    this.#waiting.get(hex(reply.id))?.resolve(reply)
+  }
+
+  #onOpenReply(reply: OpenReply): void {
+    if (reply.hint === 'session.unknown' && this.up) this.#tellAgain?.()
+    else this.#openReply?.(reply)
+  }
+
+  #onSite(payload: Uint8Array): void {
+    const { identity, site } = this.#options
+    if (!identity.trust) return
+    const news = openGreeting(payload, gatewayKeyFor(identity.trust.gatewayKey), siteDomain, checkSite)
+    if (news.site !== site) return
+    const boot = hex(news.boot)
+    if (this.#boot !== undefined && this.#boot !== boot && this.up) this.#tellAgain?.()
+    this.#boot = boot
+  }
+
+  #onEvent(payload: Uint8Array, topic: string): void {
+    if (!this.#channel) return
+    const event = decodeEvent(this.#channel.open(payload, topic))
+    const known = this.#events.get(event.contract)
+    if (!known) return
+    void this.#handleEvent(known, event)
+  }
+
+  async #handleEvent({ contract, handler }: { contract: Contract; handler: EventHandler }, event: { id: Uint8Array; body: unknown }): Promise<void> {
+    try {
+      await handler(contract.checkRequest(event.body))
+      if (!contract.passing) await this.call(acknowledgeEvents, { ids: [event.id] })
+    } catch (error) {
+      // Not acknowledged, so it comes again.
+      if (!isProblem(error)) this.#options.log.error('an event failed', { contract: contract.id, error: String(error) })
+    }
+  }
+
+  #enter(state: LinkState, why?: Problem): void {
+    if (state === this.#state) return
+    this.#state = state
+    for (const listener of this.#listeners) listener(state, why)
+  }
+
+  #drop(problem: Problem): void {
+    this.#rejectAll(problem)
+    this.#tellAgain = undefined
+  }
+
+  #rejectAll(problem: Problem): void {
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const { reject } of waiting) reject(problem)
+  }
+}
+
+function gatewayKeyFor(key: KeyObject): (kid: Uint8Array) => KeyObject | undefined {
+  const kid = thumbprint(key)
+  return (asked) => (sameBytes(asked, kid) ? key : undefined)
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}
