@@ -139,8 +139,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const registry = new Registry(hosted, keys, random, clock)
-  const worker = new SaveWorker({ ...options, store: hosted, registry, rules: options.rules ?? defaultRules, signer })
+  const registry = new Registry(hosted.store, keys, random, clock)
+  const worker = new SaveWorker({ ...options, store: hosted.store, registry, rules: options.rules ?? defaultRules, signer })
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -148,14 +148,18 @@ export function createPlacement(options: PlacementOptions): Placement {
   }
 
   return {
-    ...hosted,
     name: 'placement',
+    handle: (request) => hosted.handle(request),
+    takeEvents: (after, limit) => hosted.takeEvents(after, limit),
+    eventsDone: (device, ids) => hosted.eventsDone(device, ids),
+    onEvents: (listener) => hosted.onEvents(listener),
     registry,
-    store: hosted,
+    store: hosted.store,
     worker,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
+      registry.journalKeys()
       worker.start()
     },
     stop: async () => {
