@@ -3,7 +3,8 @@
  * write in one transaction; the slow work is the worker's.
  */
 import type { KeyObject } from 'node:crypto'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { providerProofMessage } from '@azukari/protocol/card/layout'
+import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import { closeSession, conditionsWritten, openSession, pendingConditions, proveSession, SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
@@ -14,7 +15,6 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
-import { cardProofFor } from './card-proof.ts'
 import { type ChooseRules, defaultRules } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
@@ -50,6 +50,7 @@ export function createPlacement(options: PlacementOptions): Placement {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
   const self = thumbprint(keys.signing)
+  const signer = placementSigner(keys)
   const hosted = createServiceHost({
     name: 'placement',
     database,
@@ -85,7 +86,7 @@ export function createPlacement(options: PlacementOptions): Placement {
           level: member.level,
           home: member.home,
           expiresMs: session.expiresMs,
-          ...(cardChallenge ? { cardProof: cardProofFor(keys, cardChallenge) } : {}),
+          ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...pendingFor(member.id),
         }
       }),
@@ -138,8 +139,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const registry = new Registry(hosted, keys, random, clock)
-  const worker = new SaveWorker({ ...options, store: hosted, registry, rules: options.rules ?? defaultRules, signer: placementSigner(keys) })
+  const registry = new Registry(hosted.store, keys, random, clock)
+  const worker = new SaveWorker({ ...options, store: hosted.store, registry, rules: options.rules ?? defaultRules, signer })
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -147,14 +148,18 @@ export function createPlacement(options: PlacementOptions): Placement {
   }
 
   return {
-    ...hosted,
     name: 'placement',
+    handle: (request) => hosted.handle(request),
+    takeEvents: (after, limit) => hosted.takeEvents(after, limit),
+    eventsDone: (device, ids) => hosted.eventsDone(device, ids),
+    onEvents: (listener) => hosted.onEvents(listener),
     registry,
-    store: hosted,
+    store: hosted.store,
     worker,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
+      registry.journalKeys()
       worker.start()
     },
     stop: async () => {
