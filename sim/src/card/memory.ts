@@ -42,7 +42,7 @@ export class CardMemory {
 
   /** @throws {Problem} `cbor.*`, `message.invalid` */
   static load(bytes: Uint8Array): CardMemory {
-    const image = checkImage(structuredClone(decode(bytes, { maxBytes: 1 << 20 })))
+    const image = checkImage(decode(bytes, { maxBytes: 1 << 20 }))
     for (const [name, file] of Object.entries(cardFiles)) {
       const content = image.files[name] ?? new Uint8Array(0)
       const whole = new Uint8Array(fileBytes(file))
