@@ -95,7 +95,8 @@ export function createPlacement(options: PlacementOptions): Placement {
 
       // After the session's end this is refused, and the next session tells the card again: harmless.
       act(conditionsWritten, ({ session, written, counter }, { sql, caller, nowMs }) => {
-        const member = sessions.memberOf(session, caller.device)
+        const member = sessions.findMember(session, caller.device)
+        if (!member) throw new Problem('session.expired', 'the next session tells the card again')
         for (const { object, version } of written) conditions.written(sql, member, object, version, nowMs)
         members.sawCounter(sql, member, counter)
         return {}

@@ -65,10 +65,10 @@ export class Sessions {
     return member
   }
 
-  /** Devices where a member's card is in now. */
-  devicesOf(member: Uint8Array): string[] {
-    const now = this.#clock.now()
-    return [...this.#open.values()].filter((session) => session.member && key(session.member) === key(member) && session.expiresMs >= now).map((session) => session.device)
+  /** Like `memberOf`, for what arrives late: undefined when the session is over. */
+  findMember(id: Uint8Array, device: string): Uint8Array | undefined {
+    const session = this.#open.get(key(id))
+    return session?.device === device ? session.member : undefined
   }
 
   close(id: Uint8Array): void {
