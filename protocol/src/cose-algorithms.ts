@@ -161,8 +161,8 @@ export function sealInto(
 
 /** @throws {Problem} `cose.decrypt-failed`; it never says why, so that nobody can ask their way to the key */
 export function open(aead: Aead, key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array {
-  if (key.length !== aead.keyBytes || sealed.length < authTagBytes) throw new Problem('cose.decrypt-failed')
   if (iv.length !== ivBytes) throw new Problem('cose.malformed', 'the iv')
+  if (key.length !== aead.keyBytes || sealed.length < authTagBytes) throw new Problem('cose.decrypt-failed')
   const decipher = createDecipheriv(aead.cipher as 'aes-256-gcm', imported(key), iv, authTag)
   decipher.setAAD(aad)
   const length = sealed.length - authTagBytes
