@@ -68,7 +68,7 @@ export function decrypt0(message: Uint8Array, keyFor: KeySource, externalAad: Ui
 
 /** As `decrypt0`, under other rules than the profile's: for the tests. */
 export function decrypt0By(rules: Rules, message: Uint8Array, keyFor: KeySource, externalAad: Uint8Array): Uint8Array {
-  const { algorithm, kid, header, iv, sealed } = readUsual(message) ?? readAny(message)
+  const { algorithm, kid, header, iv, sealed } = readUsual(message) ?? readAny(message, rules)
   const aead = aeadOf(algorithm, rules)
   const key = typeof keyFor === 'function' ? keyFor(kid) : keyFor
   if (!key) throw new Problem('cose.unknown-key')
@@ -162,11 +162,14 @@ function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
 }
 
-function readAny(message: Uint8Array): Parts {
+function readAny(message: Uint8Array, rules: Rules): Parts {
   const layer = parseMessage(message, tag.encrypt0, 3)
   const headers = parseHeaders(layer)
+  const algorithm = headers.protectedMap.get(label.alg)
+  // Asked first: what else a header holds depends on the algorithm.
+  aeadOf(algorithm, rules)
   return {
-    algorithm: headers.protectedMap.get(label.alg),
+    algorithm,
     kid: kidOf(headers),
     header: headers.protectedBytes,
     iv: byteString(eitherHeader(headers, label.iv), 'the iv'),
