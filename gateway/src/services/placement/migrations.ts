@@ -1,6 +1,11 @@
 /** Placement's tables. Forward only; a number is never reused. */
-export const placementMigrations: readonly string[] = [
-  `
+import type { Migration } from '../../storage/migrate.ts'
+
+export const placementMigrations: readonly Migration[] = [
+  {
+    number: 1,
+    name: 'members, servers, saves, replicas, conditions, journal',
+    up: `
 CREATE TABLE members (
   id BLOB PRIMARY KEY, number TEXT NOT NULL UNIQUE, name TEXT NOT NULL, level INTEGER NOT NULL, home TEXT NOT NULL,
   since INTEGER NOT NULL, status TEXT NOT NULL, auth_key BLOB NOT NULL, auth_kid BLOB NOT NULL UNIQUE,
@@ -36,4 +41,5 @@ CREATE INDEX conditions_pending ON conditions (member, object) WHERE written IS 
 CREATE TABLE journal (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, acks TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `,
+  },
 ]
