@@ -12,6 +12,7 @@ import {
   type CardContentName,
   type CardFile,
   type CardFileName,
+  type CardFolder,
   type CardKeyName,
   type CardKind,
   cardAlgorithms,
@@ -26,12 +27,12 @@ import {
   pinRules,
 } from '@azukari/protocol/card/layout'
 import { decodeFile, encodeSlot, fileBytes, newest, type Slot, type SlotRecord, slotBytes, slotHeaderBytes, slotToWrite } from '@azukari/protocol/card/slots'
-import { type AsyncSigner, decryptFrom, ephemeralOf } from '@azukari/protocol/cose'
+import { decryptFrom, ephemeralOf, type Signer } from '@azukari/protocol/cose'
 import { kindOf, parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardCommands } from './card/channel.ts'
-import { asyncSigner, keyAgreementInput } from './card/crypto.ts'
+import { cardSigner, keyAgreementInput } from './card/crypto.ts'
 import type { CardChannel } from './drivers.ts'
 
 /** What a card says of itself. */
@@ -95,12 +96,12 @@ export class CardClient {
   }
 
   /** Signs with the authentication key (INTERNAL AUTHENTICATE); no PIN. For COSE: `sign1With(payload, card.identify(signal), aad)`. */
-  identify(signal: AbortSignal): AsyncSigner {
+  identify(signal: AbortSignal): Signer {
     return this.#signer('authentication', { cla: 0, ins: ins.internalAuthenticate, p1: 0, p2: 0 }, signal)
   }
 
   /** Signs the member's acts (PSO: COMPUTE DIGITAL SIGNATURE); needs the PIN. */
-  signAct(signal: AbortSignal): AsyncSigner {
+  signAct(signal: AbortSignal): Signer {
     return this.#signer('acts', { cla: 0, ins: ins.performSecurityOperation, p1: 0x9e, p2: 0x9a }, signal)
   }
 
@@ -118,8 +119,9 @@ export class CardClient {
 
   /** Opens a COSE_Encrypt made for this card; needs the PIN. @throws {Problem} `cose.*`, `card.*` */
   async open(message: Uint8Array, aad: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    if (this.#facts.kind === 'rsa') return decryptFrom(message, { decipher: (cryptogram) => this.decipher(cryptogram, signal) }, aad)
-    return decryptFrom(message, { agreed: await this.agree(ephemeralOf(message), signal) }, aad)
+    if (this.#facts.kind !== 'rsa') return decryptFrom(message, { agreed: await this.agree(ephemeralOf(message), signal) }, aad)
+    const deciphered = await this.decipher(cryptogramOf(message, aad), signal)
+    return decryptFrom(message, { decipher: () => deciphered }, aad)
   }
 
   /** @throws {Problem} `card.wrong-pin` (data: `triesLeft`), `card.blocked` */
@@ -334,8 +336,8 @@ export class CardClient {
     )
   }
 
-  #signer(name: CardKeyName, command: { cla: number; ins: number; p1: number; p2: number }, signal: AbortSignal): AsyncSigner {
-    return asyncSigner(this.#facts.keys[name], async (toBeSigned) => {
+  #signer(name: CardKeyName, command: { cla: number; ins: number; p1: number; p2: number }, signal: AbortSignal): Signer {
+    return cardSigner(this.#facts.keys[name], async (toBeSigned) => {
       await this.checkSame(signal)
       await this.#choose(name, signal)
       return this.#commands.send({ ...command, data: toBeSigned, le: 256 }, name === 'acts' ? 'COMPUTE DIGITAL SIGNATURE' : 'INTERNAL AUTHENTICATE', signal)
@@ -357,9 +359,29 @@ export class CardClient {
   }
 }
 
+/** The wrapped key of a message for an RSA card. Opening does not wait and a card takes its time: so this first pass only looks. */
+function cryptogramOf(message: Uint8Array, aad: Uint8Array): Uint8Array {
+  let cryptogram: Uint8Array | undefined
+  try {
+    decryptFrom(
+      message,
+      {
+        decipher: (found) => {
+          cryptogram = found
+          throw new Problem('cose.decrypt-failed', 'not yet')
+        },
+      },
+      aad,
+    )
+  } catch (error) {
+    if (!cryptogram) throw error
+  }
+  return cryptogram!
+}
+
 function pathOf(file: CardFile): Uint8Array {
   const fids = [file.fid]
-  for (let folder = cardFolders[file.folder] as { fid: number; parent?: keyof typeof cardFolders }; folder.parent; folder = cardFolders[folder.parent]) fids.unshift(folder.fid)
+  for (let name: CardFolder | undefined = file.folder; name && name !== 'master'; name = cardFolders[name].parent) fids.unshift(cardFolders[name].fid)
   return Uint8Array.from(fids.flatMap((fid) => [fid >> 8, fid & 255]))
 }
 

@@ -1,5 +1,6 @@
 /** A simulated printer: each page comes out as a PNG; it runs out of paper, jams, is slow, and lies when told to. */
 import { type Printer, type PrinterAttributes, type PrintProgress, type PrintRequest, partProblem, type Raster } from '@azukari/device/drivers'
+import { encodePng } from '@azukari/boards/png'
 import type { Clock } from '@azukari/protocol/ports'
 import { PNG } from 'pngjs'
 import { Faults } from './fault.ts'
@@ -84,14 +85,6 @@ export class SimulatedPrinter implements Printer {
     }
     progress({ stage: 'printed', copies: copy + 1 })
   }
-}
-
-/** Pixels as a PNG file. */
-export function encodePng({ width, height, rgba }: Raster): Uint8Array {
-  const png = new PNG({ width, height })
-  png.data = Buffer.from(rgba.buffer, rgba.byteOffset, rgba.length)
-  // Level 3: pages are many and looked at once.
-  return new Uint8Array(PNG.sync.write(png, { deflateLevel: 3 }))
 }
 
 /** @throws {Error} when it is no PNG; only for tests and pages of our own */
