@@ -67,14 +67,14 @@ interface Waiting {
   reject(problem: Problem): void
 }
 
-/** An event's handler; the event is acknowledged when it resolves, so it must have kept what it needs by then. */
+/** An event's handler; the event is acknowledged when all of its handlers have resolved, so they must have kept what they need. */
 export type EventHandler = (body: unknown) => Promise<void> | void
 
 export class Link implements ActSender {
   readonly #options: LinkOptions
   readonly #limits: LinkLimits
   readonly #waiting = new Map<string, Waiting>()
-  readonly #events = new Map<string, { contract: Contract; handler: EventHandler }>()
+  readonly #events = new Map<string, { contract: Contract; handlers: EventHandler[] }>()
   readonly #listeners = new Set<(state: LinkState, why?: Problem) => void>()
   #state: LinkState = 'off'
   #session: MqttSession | undefined
@@ -103,7 +103,9 @@ export class Link implements ActSender {
   }
 
   onEvent<C extends Contract>(contract: C, handler: (body: RequestOf<C>) => Promise<void> | void): void {
-    this.#events.set(contract.id, { contract, handler: handler as EventHandler })
+    const known = this.#events.get(contract.id)
+    if (known) known.handlers.push(handler as EventHandler)
+    else this.#events.set(contract.id, { contract, handlers: [handler as EventHandler] })
   }
 
   /** Asks and waits. @throws {Problem} what the service answered; `link.offline`, `link.timeout` */
@@ -350,9 +352,10 @@ export class Link implements ActSender {
     void this.#handleEvent(known, event)
   }
 
-  async #handleEvent({ contract, handler }: { contract: Contract; handler: EventHandler }, event: { id: Uint8Array; body: unknown }): Promise<void> {
+  async #handleEvent({ contract, handlers }: { contract: Contract; handlers: EventHandler[] }, event: { id: Uint8Array; body: unknown }): Promise<void> {
     try {
-      await handler(contract.checkRequest(event.body))
+      const body = contract.checkRequest(event.body)
+      for (const handler of handlers) await handler(body)
       if (!contract.passing) await this.call(acknowledgeEvents, { ids: [event.id] })
     } catch (error) {
       // Not acknowledged, so it comes again.

@@ -6,7 +6,7 @@
  */
 import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
-import { Bytes, Count, checker, Hash, Id, type Static, Slug, Text, TimeMs, Type } from './contract.ts'
+import { Bytes, Count, checker, Id, type Static, Slug, Text, TimeMs, Type } from './contract.ts'
 import { decrypt0, encrypt0, type Signer, sign1, verify1 } from './cose.ts'
 import { agree, parseCoseKey } from './keys.ts'
 import { Problem, type ProblemWire } from './problem.ts'

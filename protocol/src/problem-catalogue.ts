@@ -347,6 +347,46 @@ export const catalogue = {
     en: { title: 'This kind of card cannot be used here', todo: 'Use a card issued for this service.' },
     ja: { title: 'この種類のカードは使えません', todo: 'このサービス用のカードをお使いください。' },
   },
+  'card.access-denied': {
+    retry: 'after-fix',
+    en: {
+      title: 'The card does not permit this yet',
+      todo: 'Enter the PIN. To change what is on the card, connect to the service first.',
+    },
+    ja: {
+      title: 'この操作はまだカードに許可されていません',
+      todo: '暗証番号を入力してください。カードの内容を変えるには、先にサービスへ接続してください。',
+    },
+  },
+  'card.puk-blocked': {
+    retry: 'no',
+    en: { title: 'The card can no longer be unblocked', todo: 'Have it replaced at the counter; your data is safe.' },
+    ja: {
+      title: 'カードの解除ができなくなりました',
+      todo: '窓口でカードを交換してください。お預かりのデータは無事です。',
+    },
+  },
+  'card.swapped': {
+    retry: 'after-fix',
+    en: { title: 'This is another card than before', todo: 'Put the first card in again, or start anew with this one.' },
+    ja: { title: '先ほどと違うカードです', todo: '元のカードを入れ直すか、このカードで最初からやり直してください。' },
+  },
+  'card.damaged': {
+    retry: 'no',
+    en: {
+      title: 'What is on the card cannot be read',
+      todo: 'Have the card replaced at the counter; your data is safe.',
+    },
+    ja: {
+      title: 'カードの内容を読み取れません',
+      todo: '窓口でカードを交換してください。お預かりのデータは無事です。',
+    },
+  },
+  'card.failed': {
+    retry: 'after-fix',
+    en: { title: 'The card did not work as expected', todo: 'Take the card out and put it in again.' },
+    ja: { title: 'カードが正しく動作しませんでした', todo: 'カードを抜いて、もう一度入れてください。' },
+  },
   'level.mismatch': {
     retry: 'after-fix',
     en: {
@@ -566,6 +606,14 @@ export const catalogue = {
       todo: 'データはそのままの形でお預かりします。別の写真を選ぶか、正常な写しを保存してください。',
     },
   },
+  'photo.too-large': {
+    retry: 'no',
+    en: { title: 'The picture is too large for this device', todo: 'Print it on a larger device. It is kept as it is.' },
+    ja: {
+      title: '写真が大きすぎてこの機器では扱えません',
+      todo: '別の機器で印刷してください。データはそのままお預かりします。',
+    },
+  },
   'printer.out-of-paper': {
     retry: 'after-fix',
     en: { title: 'The printer has run out of paper', todo: 'Refill the paper; printing then goes on.' },
@@ -642,6 +690,37 @@ export const catalogue = {
       title: 'カードリーダーが動作していません',
       todo: 'カードを入れ直してください。繰り返す場合はリーダーを抜き差ししてください。',
     },
+  },
+
+  'part.absent': {
+    retry: 'after-fix',
+    en: { title: 'A part of the device does not answer', todo: 'Check that it is connected and switched on.' },
+    ja: { title: '機器の一部が応答しません', todo: '接続と電源を確認してください。' },
+  },
+  'part.busy': {
+    retry: 'later',
+    en: { title: 'The device is busy with something else', todo: 'Wait until it has finished.' },
+    ja: { title: '機器は別の作業中です', todo: '終わるまでお待ちください。' },
+  },
+  'part.failed': {
+    retry: 'after-fix',
+    en: { title: 'A part of the device does not work', todo: 'Switch the device off and on; then tell the operator.' },
+    ja: { title: '機器の一部が動作していません', todo: '電源を入れ直し、直らない場合は係員に知らせてください。' },
+  },
+  'part.unsupported': {
+    retry: 'no',
+    en: { title: 'This device cannot do that', todo: 'Use a device that has the part for it.' },
+    ja: { title: 'この機器ではできません', todo: '必要な部品を備えた機器をお使いください。' },
+  },
+  'part.timeout': {
+    retry: 'later',
+    en: { title: 'A part of the device took too long', todo: 'Try again; then check the part.' },
+    ja: { title: '機器の一部から時間内に応答がありませんでした', todo: 'もう一度試し、続く場合は点検してください。' },
+  },
+  'panel.cancelled': {
+    retry: 'after-fix',
+    en: { title: 'You cancelled', todo: 'Start again when you like; nothing was changed.' },
+    ja: { title: '操作を取りやめました', todo: '必要なときにもう一度始めてください。変更は行われていません。' },
   },
 
   // Links and services

@@ -1,7 +1,7 @@
 /** The transport over MQTT.js. Its own reconnecting and queueing are off: the link and the outbox decide (ARCHITECTURE §5). */
 import { Problem } from '@azukari/protocol/problem'
 import mqtt from 'mqtt'
-import type { MqttConnectOptions, MqttSession, MqttTransport } from '../transport.ts'
+import type { MqttSession, MqttTransport } from '../transport.ts'
 
 export interface MqttTransportOptions {
   /** `mqtt://127.0.0.1:1883` or `mqtts://…`. */

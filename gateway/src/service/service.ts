@@ -102,7 +102,12 @@ export interface ServiceStore {
 
 /** What a service reads of the receive buffer; in-process or through `buffer.*` contracts. */
 export interface ReceiveBuffer {
-  describe(transfer: Uint8Array): Promise<{ device: string; sizeBytes: number; blockBytes: number; blocks: number; root: Uint8Array; complete: boolean } | undefined>
+  describe(
+    transfer: Uint8Array,
+  ): Promise<
+    | { device: string; sizeBytes: number; blockBytes: number; blocks: number; root: Uint8Array; complete: boolean }
+    | undefined
+  >
   /** Encrypted blocks `from` … `from + count − 1`. */
   read(transfer: Uint8Array, from: number, count: number): Promise<Uint8Array[]>
   /** Idempotent. */

@@ -3,6 +3,8 @@
  * (FACTS: two async handlers in one transaction). Implemented over `node:sqlite` in `adapters/`, and by the simulation,
  * which restarts it at the last commit.
  */
+import { Problem, type ProblemOptions } from '@azukari/protocol/problem'
+
 export type SqlValue = null | number | bigint | string | Uint8Array
 export type Row = Record<string, SqlValue>
 
@@ -16,9 +18,25 @@ export interface Sql {
 export interface Database extends Sql {
   /** Several statements, without parameters. */
   script(sql: string): void
-  /** Runs `work` in one transaction and commits it durably (synchronous=FULL); rolls back when it throws. */
+  /**
+   * Runs `work` in one transaction and commits it durably (synchronous=FULL); rolls back when it throws.
+   * @throws {DatabaseProblem} when the disk is full or fails; then nothing of `work` remains
+   */
   transaction<T>(work: (sql: Sql) => T): T
   /** Inside a transaction: runs `work` so that a throw undoes only what `work` did. */
   savepoint<T>(work: () => T): T
+  /** Copies the whole database beside it, durably, before something risky; does nothing for one in memory. */
+  backup(label: string): void
   close(): void
+}
+
+/**
+ * The medium below the database failed (`storage.full`, `storage.failed`): the transaction is gone and may be tried
+ * again, unlike a refusal that a handler throws on purpose.
+ */
+export class DatabaseProblem extends Problem {
+  constructor(code: 'storage.full' | 'storage.failed', detail: string, options?: ProblemOptions) {
+    super(code, detail, options)
+    this.name = 'DatabaseProblem'
+  }
 }

@@ -1,0 +1,129 @@
+/**
+ * The camera app (S4, S17, D5): shutter → picture → kept here → kept in two places. It also takes text, audio, video and
+ * any other file from a scanner, a PC or a memory (S14). What it shows is what is true: "kept" only after the receipt.
+ */
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
+import { decodePicture, readExif, shrink, takenMsOf } from '../picture.ts'
+import type { Author, Save, Saves } from '../saves.ts'
+import type { Presence } from './presence.ts'
+
+export interface CameraAppOptions {
+  presence: Presence
+  saves: Saves
+  camera?: Camera | undefined
+  display?: Display | undefined
+  panel?: Panel | undefined
+  clock: Clock
+  log: Log
+  language?: 'ja' | 'en'
+}
+
+const pieceBytes = 65_536
+
+export class CameraApp {
+  readonly #o: CameraAppOptions
+  #pictures = 0
+
+  constructor(options: CameraAppOptions) {
+    this.#o = options
+    options.saves.onChange((save) => void this.#onSave(save))
+    options.presence.onNews((news) => {
+      if (news.type === 'in') void this.show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
+      if (news.type === 'problem') void this.showProblem(news.problem)
+      if (news.type === 'out') void this.show({ lines: ['Please insert your card'], tone: 'calm' })
+    })
+  }
+
+  /** Serves the shutter button until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    using _button = this.#o.panel?.onButton((button) => {
+      if (button === 'shutter') void this.shutter().catch((error) => this.showProblem(error))
+    })
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  }
+
+  /**
+   * Takes a picture and keeps it for the member whose card is in.
+   * @param pin only where there is no panel to ask on
+   * @throws {Problem} `card.*`, `camera.*`, `memory.*`; shown as well
+   */
+  async shutter(pin?: string): Promise<Save> {
+    const { camera, presence, clock } = this.#o
+    if (!camera) throw new Problem('camera.offline', 'this board has no camera')
+    const card = presence.require()
+    await card.requirePin(pin)
+    const picture = await camera.capture(card.signal)
+    const exif = readExif(picture.bytes)
+    const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
+    const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
+    return this.#keep({ pieces: piecesOf(picture.bytes), name, mediaType: picture.mediaType, takenMs }, pin, thumbnailOf(picture.bytes))
+  }
+
+  /** Keeps a file of any kind (S14). */
+  async keepFile(file: InputFile, pin?: string): Promise<Save> {
+    const save = await this.#keep({ pieces: readAll(file), name: file.name, mediaType: file.mediaType, takenMs: this.#o.clock.now() }, pin)
+    await file.done()
+    return save
+  }
+
+  async show(shown: Shown): Promise<void> {
+    await this.#o.display?.show(shown).catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
+  }
+
+  async showProblem(error: unknown): Promise<void> {
+    const problem = isProblem(error) ? error : new Problem('internal', String(error))
+    const { title, todo } = describe(problem.code, this.#o.language ?? 'en')
+    await this.show({ lines: [title, todo], tone: 'problem' })
+  }
+
+  async #keep(keepsake: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
+    const card = this.#o.presence.require()
+    await card.requirePin(pin)
+    const author: Author = { member: card.facts.member.id, signer: lockedSigner(card) }
+    const save = await this.#o.saves.keep(keepsake, author)
+    await this.show({ lines: [`${save.name}: on this device`, 'On its way to two safe places'], tone: 'busy', ...(picture ? { picture } : {}) })
+    return save
+  }
+
+  async #onSave(save: Save): Promise<void> {
+    if (save.state === 'kept' && save.receipt) {
+      const places = save.receipt.replicas.map((replica) => `${replica.region} (${replica.distanceKm} km)`)
+      await this.show({ lines: [`${save.name}: kept in two places`, places.join(' and ')], tone: 'good' })
+    } else if (save.state === 'refused' && save.problem) {
+      const { title, todo } = describe(save.problem, this.#o.language ?? 'en')
+      await this.show({ lines: [`${save.name}: ${title}`, todo], tone: 'problem' })
+    } else if (save.state === 'buffered') {
+      await this.show({ lines: [`${save.name}: received`, 'Being kept in two safe places'], tone: 'busy' })
+    }
+  }
+}
+
+/** The card's key for acts, used under the card's lock. */
+function lockedSigner(card: ReturnType<Presence['require']>): Author['signer'] {
+  const signer = card.client.signAct(card.signal)
+  return { algorithm: signer.algorithm, kid: signer.kid, sign: (toBeSigned) => card.use(async () => signer.sign(toBeSigned)) }
+}
+
+function thumbnailOf(bytes: Uint8Array): Raster | undefined {
+  try {
+    return shrink(decodePicture(bytes), 160)
+  } catch {
+    // A picture that does not decode is kept byte for byte all the same (the printer will say so).
+    return undefined
+  }
+}
+
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes)
+}
+
+async function* readAll(file: InputFile): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.sizeBytes; ) {
+    const piece = await file.read(at, pieceBytes)
+    if (piece.length === 0) throw new Problem('memory.absent', 'the file ended early')
+    yield piece
+    at += piece.length
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * Whose card is in (S1–S3, S8): watches the reader, opens the card, opens a session with placement when there is a line,
+ * brings the card up to date, and lets go of everything when the card leaves. Without a line the card still works: what
+ * it signs is delivered later (D5).
+ */
+import { encodeDeterministic } from '@azukari/protocol/codec'
+import { saveKept } from '@azukari/protocol/contracts/save'
+import { closeSession, conditionsWritten, openSession, type PendingConditions, pendingConditions, proveSession, sessionDomain } from '@azukari/protocol/contracts/session'
+import { sign1With } from '@azukari/protocol/cose'
+import { thumbprint } from '@azukari/protocol/keys'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { CardClient, type CardFacts } from '../card.ts'
+import type { CardChannel, CardReader } from '../drivers.ts'
+import type { Identity } from '../identity.ts'
+import type { Link } from '../link.ts'
+import { Lock } from '../lock.ts'
+import type { Outbox } from '../outbox.ts'
+
+export interface PresenceOptions {
+  reader: CardReader
+  link: Link
+  outbox: Outbox
+  identity: Identity
+  clock: Clock
+  random: Random
+  log: Log
+  operation: 'save' | 'print' | 'look'
+  /** Asks the person for the PIN. */
+  askPin: (prompt: string, signal: AbortSignal) => Promise<string>
+}
+
+/** What is known of the member's session. */
+export interface SessionFacts {
+  id: Uint8Array
+  name: string
+  level: number
+  home: string
+  expiresMs: number
+}
+
+export type PresenceNews =
+  | { type: 'reading' }
+  | { type: 'in'; card: PresentCard }
+  | { type: 'session'; card: PresentCard; session: SessionFacts }
+  | { type: 'written'; card: PresentCard; count: number }
+  | { type: 'problem'; problem: Problem }
+  | { type: 'out' }
+
+/** A card that is in now. Its work ends with `signal`, when it leaves. */
+export interface PresentCard {
+  readonly client: CardClient
+  readonly facts: CardFacts
+  readonly signal: AbortSignal
+  readonly session: SessionFacts | undefined
+  /** Set when placement refused the card (S2, S3): then nothing is done for it. */
+  readonly refused: Problem | undefined
+  /** Runs one piece of work on the card, alone. */
+  use<T>(work: (client: CardClient) => Promise<T>): Promise<T>
+  /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.cancelled` */
+  requirePin(pin?: string): Promise<void>
+}
+
+class Present implements PresentCard {
+  readonly client: CardClient
+  readonly leave = new AbortController()
+  readonly #lock = new Lock()
+  readonly #askPin: PresenceOptions['askPin']
+  session: SessionFacts | undefined
+  refused: Problem | undefined
+  #pinVerified = false
+
+  constructor(client: CardClient, askPin: PresenceOptions['askPin']) {
+    this.client = client
+    this.#askPin = askPin
+  }
+
+  get facts(): CardFacts {
+    return this.client.facts
+  }
+
+  get signal(): AbortSignal {
+    return this.leave.signal
+  }
+
+  use<T>(work: (client: CardClient) => Promise<T>): Promise<T> {
+    return this.#lock.run(() => {
+      this.signal.throwIfAborted()
+      return work(this.client)
+    })
+  }
+
+  async requirePin(pin?: string): Promise<void> {
+    if (this.#pinVerified) return
+    const digits = pin ?? (await this.#askPin(`PIN: ${this.facts.member.name}`, this.signal))
+    await this.use((client) => client.verifyPin(digits, this.signal))
+    this.#pinVerified = true
+  }
+}
+
+export class Presence {
+  readonly #o: PresenceOptions
+  readonly #listeners = new Set<(news: PresenceNews) => void>()
+  #card: Present | undefined
+  #wake = Promise.withResolvers<void>()
+
+  constructor(options: PresenceOptions) {
+    this.#o = options
+    options.link.onState((state) => {
+      if (state === 'up') this.#kick()
+    })
+    // Something of somebody was kept: perhaps of the member whose card is in.
+    options.link.onEvent(saveKept, () => this.#kick())
+  }
+
+  get card(): PresentCard | undefined {
+    return this.#card
+  }
+
+  onNews(listener: (news: PresenceNews) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** The card that is in and that placement has not refused. @throws {Problem} `card.absent`, or why it was refused */
+  require(): PresentCard {
+    if (!this.#card) throw new Problem('card.absent')
+    if (this.#card.refused) throw this.#card.refused
+    return this.#card
+  }
+
+  /** Looks for conditions that the card does not have yet, soon. */
+  refresh(): void {
+    this.#kick()
+  }
+
+  /** Watches until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { reader } = this.#o
+    using _events = reader.onCard((event) => {
+      if (event.type === 'removed') this.#card?.leave.abort(new Problem('card.removed'))
+      this.#kick()
+    })
+    signal.addEventListener('abort', () => this.#kick(), { once: true })
+    while (!signal.aborted) {
+      const wake = this.#wake.promise
+      if (reader.cards().length > 0) await this.#whileIn(signal)
+      else await wake
+    }
+  }
+
+  async #whileIn(signal: AbortSignal): Promise<void> {
+    const { reader, clock, log } = this.#o
+    this.#tell({ type: 'reading' })
+    let channel: CardChannel | undefined
+    let card: Present | undefined
+    try {
+      channel = await reader.connect(signal)
+      const client = await CardClient.open(channel, clock, signal)
+      card = new Present(client, this.#o.askPin)
+      this.#card = card
+      this.#tell({ type: 'in', card })
+      while (!signal.aborted && !card.signal.aborted && reader.cards().length > 0) {
+        const wake = this.#wake.promise
+        if (!card.refused) await this.#bringUpToDate(card)
+        await Promise.race([wake, aborted(card.signal)])
+      }
+    } catch (error) {
+      if (!signal.aborted) {
+        const problem = isProblem(error) ? error : new Problem('reader.failed', String(error))
+        if (!isProblem(error)) log.error('card', { error: String(error) })
+        this.#tell({ type: 'problem', problem })
+      }
+    }
+    this.#card = undefined
+    card?.leave.abort(new Problem('card.removed'))
+    await channel?.disconnect().catch(() => undefined)
+    const session = card?.session
+    if (session && this.#o.link.up) await this.#o.link.call(closeSession, { session: session.id }).catch(() => undefined)
+    // A card that could not be opened stays in the slot: look again when something happens.
+    if (!card && reader.cards().length > 0 && !signal.aborted) await this.#wake.promise
+    if (card) this.#tell({ type: 'out' })
+  }
+
+  /** A session when there is none, then whatever the card does not have yet. Problems of the line leave it for later. */
+  async #bringUpToDate(card: Present): Promise<void> {
+    const { link, clock, log } = this.#o
+    if (!link.up) return
+    try {
+      if (card.session && card.session.expiresMs - clock.now() > 30_000) await this.#fetchPending(card)
+      else await this.#openSession(card)
+    } catch (error) {
+      if (card.signal.aborted) return
+      const problem = isProblem(error) ? error : new Problem('internal', String(error))
+      if (refusals.has(problem.code)) {
+        // S2: told to the holder, and the line is closed.
+        card.refused = problem
+        card.session = undefined
+      } else if (problem.code === 'session.unknown' || problem.code === 'session.expired') {
+        card.session = undefined
+        clock.timer(1_000, () => this.#kick())
+      } else if (problem.code.startsWith('link.') || problem.retry === 'later') {
+        clock.timer(5_000, () => this.#kick())
+      } else if (problem.code.startsWith('card.')) throw problem
+      if (!isProblem(error)) log.error('session', { error: String(error) })
+      if (!problem.code.startsWith('link.') && !problem.code.startsWith('session.')) this.#tell({ type: 'problem', problem })
+    }
+  }
+
+  async #openSession(card: Present): Promise<void> {
+    const { link, identity, operation } = this.#o
+    const signal = card.signal
+    const opened = await link.call(openSession, { card: card.facts.card, operation }, { signal })
+    const trust = identity.trust
+    if (!trust || !sameBytes(opened.verifier, thumbprint(trust.placementKey))) throw new Problem('cose.wrong-audience', 'another placement challenged the card')
+    const challenge = await card.use((client) => client.challenge(signal))
+    const proof = await card.use((client) =>
+      sign1With(
+        encodeDeterministic({
+          session: opened.session,
+          challenge: opened.challenge,
+          verifier: opened.verifier,
+          device: identity.device,
+          operation,
+          level: card.facts.level.level,
+          counter: client.counter,
+        }),
+        client.identify(signal),
+        sessionDomain,
+      ),
+    )
+    const proved = await link.call(proveSession, { session: opened.session, proof, cardChallenge: challenge }, { signal })
+    card.session = { id: opened.session, name: proved.name, level: proved.level, home: proved.home, expiresMs: proved.expiresMs }
+    if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
+    this.#tell({ type: 'session', card, session: card.session })
+    await this.#write(card, proved.pending)
+    if (proved.morePending) await this.#fetchPending(card)
+  }
+
+  async #fetchPending(card: Present): Promise<void> {
+    for (let more = true; more && card.session; ) {
+      const answer = await this.#o.link.call(pendingConditions, { session: card.session.id }, { signal: card.signal })
+      await this.#write(card, answer.pending)
+      more = answer.morePending && answer.pending.length > 0
+    }
+  }
+
+  /** S8: onto the card, read back, and only then told to placement. */
+  async #write(card: Present, pending: readonly PendingConditions[]): Promise<void> {
+    const session = card.session
+    if (pending.length === 0 || !session) return
+    for (const item of pending) await card.use((client) => client.writeConditions(item, card.signal))
+    const written = pending.map(({ object, version }) => ({ object, version }))
+    await this.#o.outbox.append(conditionsWritten, { session: session.id, written, counter: card.client.counter }, this.#o.random.bytes(16))
+    this.#tell({ type: 'written', card, count: written.length })
+  }
+
+  #kick(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  #tell(news: PresenceNews): void {
+    for (const listener of this.#listeners) listener(news)
+  }
+}
+
+/** Answers with which placement turns a card away (S2, S3). */
+const refusals: ReadonlySet<string> = new Set(['card.unknown', 'card.rejected', 'level.mismatch', 'member.suspended'])
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

@@ -1,0 +1,115 @@
+/**
+ * The printer app (S10, S17): card in → what the member has → choose → fetch → unseal → turn as EXIF says → print.
+ */
+import type { Conditions } from '@azukari/protocol/contracts/save'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.ts'
+import { decodeUpright } from '../picture.ts'
+import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
+import type { Presence } from './presence.ts'
+import { readShelf } from './shelf.ts'
+
+export interface PrinterAppOptions extends FetchPorts {
+  presence: Presence
+  printer?: Printer | undefined
+  display?: Display | undefined
+  panel?: Panel | undefined
+  language?: 'ja' | 'en'
+}
+
+export interface Printed {
+  object: Uint8Array
+  /** Which replica served. */
+  slot: number
+  server: string
+  width: number
+  height: number
+}
+
+export type PrintNews = { stage: 'fetching'; fetch: FetchProgress } | { stage: 'printing'; print: PrintProgress }
+
+export class PrinterApp {
+  readonly #o: PrinterAppOptions
+  #shelf: Conditions[] = []
+  #chosen = 0
+
+  constructor(options: PrinterAppOptions) {
+    this.#o = options
+    options.presence.onNews((news) => {
+      if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'], tone: 'calm' })
+      if (news.type === 'problem') void this.showProblem(news.problem)
+      if (news.type === 'out') {
+        this.#shelf = []
+        void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
+      }
+    })
+  }
+
+  /** Serves the panel until aborted: up and down choose, OK lists or prints. */
+  async run(signal: AbortSignal): Promise<void> {
+    using _buttons = this.#o.panel?.onButton((button) => {
+      const work = button === 'ok' ? this.#ok() : button === 'up' ? this.#move(-1) : button === 'down' ? this.#move(1) : undefined
+      work?.catch((error) => this.showProblem(error))
+    })
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  }
+
+  /** What the member has, as the card tells it. */
+  async list(pin?: string): Promise<Conditions[]> {
+    const card = this.#o.presence.require()
+    await card.requirePin(pin)
+    this.#shelf = await readShelf(card)
+    return this.#shelf
+  }
+
+  /**
+   * Prints one object.
+   * @throws {Problem} `object.unknown` when the card does not know it, `object.not-printable`, `photo.corrupt`,
+   * `printer.*`, `server.*`, `replica.*`; shown as well
+   */
+  async print(object: Uint8Array, options: { copies?: number; pin?: string; order?: readonly number[]; onNews?: (news: PrintNews) => void } = {}): Promise<Printed> {
+    const { presence, printer } = this.#o
+    const card = presence.require()
+    await card.requirePin(options.pin)
+    const conditions = (await readShelf(card)).find((candidate) => Buffer.from(candidate.object).equals(object))
+    if (!conditions) throw new Problem('object.unknown')
+    if (!conditions.mediaType.startsWith('image/')) throw new Problem('object.not-printable', conditions.mediaType)
+    if (!printer) throw new Problem('printer.offline', 'this board has no printer')
+    const fetched = await fetchObject(this.#o, card, conditions, (fetch) => {
+      options.onNews?.({ stage: 'fetching', fetch })
+      if (fetch.segments === 1) void this.#show({ lines: [conditions.name, `Fetching from ${fetch.region}`], tone: 'busy' })
+    }, options.order)
+    const page = decodeUpright(fetched.bytes)
+    await this.#show({ lines: [conditions.name, 'Printing'], tone: 'busy', picture: page })
+    await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, card.signal, (print) => options.onNews?.({ stage: 'printing', print }))
+    await this.#show({ lines: [`${conditions.name}: printed`], tone: 'good' })
+    return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
+  }
+
+  async showProblem(error: unknown): Promise<void> {
+    const problem = isProblem(error) ? error : new Problem('internal', String(error))
+    const { title, todo } = describe(problem.code, this.#o.language ?? 'en')
+    await this.#show({ lines: [title, todo], tone: 'problem' })
+  }
+
+  async #ok(): Promise<void> {
+    const chosen = this.#shelf[this.#chosen]
+    if (chosen) await this.print(chosen.object)
+    else {
+      await this.list()
+      this.#chosen = 0
+      await this.#move(0)
+    }
+  }
+
+  async #move(step: number): Promise<void> {
+    if (this.#shelf.length === 0) return this.#show({ lines: ['Nothing is on this card yet'], tone: 'calm' })
+    this.#chosen = (this.#chosen + step + this.#shelf.length) % this.#shelf.length
+    const { name, takenMs } = this.#shelf[this.#chosen]!
+    await this.#show({ lines: [`${this.#chosen + 1} of ${this.#shelf.length}: ${name}`, new Date(takenMs).toISOString().slice(0, 16).replace('T', ' '), 'OK prints it'], tone: 'calm' })
+  }
+
+  async #show(shown: Shown): Promise<void> {
+    await this.#o.display?.show(shown).catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * Driver contracts of a board's parts (S17, D2). A contract erases what differs between parts: every call may fail, with
+ * a `Problem` of the small set below; what waits takes an `AbortSignal`; how a part is configured is not its business.
+ * Each contract has a conformance suite, run on the simulated part and on real ones (`conformance/`).
+ */
+import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
+
+/** What can be wrong with a part. Each driver maps its own errors to these, so that apps need to know no part. */
+export type PartErrorKind = 'absent' | 'busy' | 'failed' | 'unsupported' | 'out-of-media' | 'jam' | 'full' | 'read-only' | 'removed' | 'timeout' | 'cancelled'
+export type PartKind = 'camera' | 'printer' | 'reader' | 'panel' | 'display' | 'input' | 'memory'
+
+/** Kinds that say the same for any part. */
+const general: Record<PartErrorKind, ProblemCode> = {
+  absent: 'part.absent',
+  busy: 'part.busy',
+  failed: 'part.failed',
+  unsupported: 'part.unsupported',
+  'out-of-media': 'printer.out-of-paper',
+  jam: 'printer.jam',
+  full: 'memory.full',
+  'read-only': 'memory.read-only',
+  removed: 'part.absent',
+  timeout: 'part.timeout',
+  cancelled: 'panel.cancelled',
+}
+
+/** Where a part has a better word for it. */
+const particular: Partial<Record<PartKind, Partial<Record<PartErrorKind, ProblemCode>>>> = {
+  camera: { absent: 'camera.offline', removed: 'camera.offline', failed: 'camera.failed', timeout: 'camera.offline' },
+  printer: { absent: 'printer.offline', removed: 'printer.offline', timeout: 'printer.offline', unsupported: 'printer.unsupported' },
+  reader: { absent: 'card.absent', removed: 'card.removed', failed: 'reader.failed', unsupported: 'card.unsupported' },
+  memory: { absent: 'memory.absent', removed: 'memory.absent', failed: 'storage.failed' },
+}
+
+/** A part's error as a problem. @param detail for the log: what the part itself said */
+export function partProblem(part: PartKind, kind: PartErrorKind, detail?: string, options: ProblemOptions = {}): Problem {
+  return new Problem(particular[part]?.[kind] ?? general[kind], detail, options)
+}
+
+/** Every problem code that a part may answer with; conformance suites check that there are no others. */
+export function partProblemCodes(part: PartKind): Set<ProblemCode> {
+  return new Set((Object.keys(general) as PartErrorKind[]).map((kind) => particular[part]?.[kind] ?? general[kind]))
+}
+
+/** An abort is not a fault of the part: the signal's own reason is thrown. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  signal?.throwIfAborted()
+}
+
+/** What every part has. `close` may be called twice and lets go of the part. */
+export interface Part {
+  readonly model: string
+  close(): Promise<void>
+}
+
+/** Listeners per event source; one more is our mistake and throws. */
+export const listenersMax = 16
+
+export interface Captured {
+  bytes: Uint8Array
+  /** `image/jpeg` as a rule. */
+  mediaType: string
+  takenAtMs: number
+}
+
+export interface Camera extends Part {
+  /** Takes one picture and gives it whole, as the camera made it. One at a time: else `part.busy`. */
+  capture(signal: AbortSignal): Promise<Captured>
+}
+
+/** Pixels by rows from the top left: 4 bytes each, red, green, blue, alpha. */
+export interface Raster {
+  width: number
+  height: number
+  rgba: Uint8Array
+}
+
+export interface PrinterAttributes {
+  ready: boolean
+  /** What keeps it from printing. */
+  reason?: PartErrorKind
+  /** Names of paper that is loaded, the usual one first. */
+  media: string[]
+  /** Largest page in pixels. */
+  maxWidth: number
+  maxHeight: number
+}
+
+export interface PrintRequest {
+  /** Upright already: turned as EXIF says. */
+  page: Raster
+  title: string
+  copies: number
+  media?: string
+}
+
+export interface PrintProgress {
+  stage: 'sent' | 'printing' | 'printed'
+  /** Copies that have come out. */
+  copies: number
+}
+
+export interface Printer extends Part {
+  attributes(signal: AbortSignal): Promise<PrinterAttributes>
+  /**
+   * Resolves only when all copies have come out. Aborting stops before the next copy. Copies already out are in the
+   * problem's `data.copies`.
+   */
+  print(request: PrintRequest, signal: AbortSignal, progress?: (progress: PrintProgress) => void): Promise<void>
+}
+
+/** How a card is at the reader (S14). */
+export type CardPresence = 'contact' | 'contactless' | 'built-in'
+
+export interface CardEvent {
+  type: 'inserted' | 'removed'
+  kind: CardPresence
+}
+
+export interface CardReader extends Part {
+  /** Called for every card that comes or goes; a listener that throws is our bug, not the reader's. */
+  onCard(listener: (event: CardEvent) => void): Disposable
+  /** What is at the reader now. */
+  cards(): readonly CardPresence[]
+  /**
+   * Powers the card and takes it for us alone, freshly reset: no PIN state of others.
+   * @throws {Problem} `card.absent`, `card.two`, `part.busy`, `reader.failed`
+   */
+  connect(signal: AbortSignal): Promise<CardChannel>
+}
+
+export interface CardChannel {
+  readonly kind: CardPresence
+  /**
+   * One command, one answer. An answer of fewer than two bytes means that the card lost power; a card known to be gone
+   * is `card.removed`.
+   */
+  transmit(apdu: Uint8Array, signal: AbortSignal): Promise<Uint8Array>
+  /** Resets the card and gives it free; may be called twice. */
+  disconnect(): Promise<void>
+}
+
+export type Lamp = 'ready' | 'busy' | 'problem'
+export type LampState = 'off' | 'on' | 'blink'
+export type Button = 'shutter' | 'ok' | 'cancel' | 'up' | 'down'
+
+export interface Panel extends Part {
+  readonly buttons: readonly Button[]
+  readonly lamps: readonly Lamp[]
+  onButton(listener: (button: Button) => void): Disposable
+  /** A lamp that the panel lacks is `part.unsupported`. */
+  lamp(lamp: Lamp, state: LampState): Promise<void>
+  /** Digits typed by the person. @throws {Problem} `panel.cancelled` when they press cancel; `part.unsupported` without keys */
+  askPin(prompt: string, signal: AbortSignal): Promise<string>
+}
+
+export interface Shown {
+  /** Short lines, the most important first. */
+  lines: readonly string[]
+  picture?: Raster
+  tone?: 'calm' | 'busy' | 'good' | 'problem'
+}
+
+export interface Display extends Part {
+  /** Lines that fit; more are cut by the display. */
+  readonly rows: number
+  /** Replaces what is shown; resolved when a person can see it. */
+  show(shown: Shown): Promise<void>
+}
+
+export interface InputFile {
+  name: string
+  mediaType: string
+  sizeBytes: number
+  /** Up to `length` bytes from `at`; shorter only at the end. */
+  read(at: number, length: number): Promise<Uint8Array>
+  /** Taken over: it does not come again. A file that was not done comes again after a restart. */
+  done(): Promise<void>
+}
+
+export interface LocalInput extends Part {
+  /** Whole files as they come, one after the other; ends when aborted. */
+  files(signal: AbortSignal): AsyncIterable<InputFile>
+}
+
+export interface MemoryEntry {
+  name: string
+  sizeBytes: number
+}
+
+export interface MemoryFile {
+  sizeBytes: number
+  read(at: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** Names on removable memory: letters, digits, `.`, `_`, `-`; not starting with a dot. */
+export const memoryNamePattern = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/
+
+export interface RemovableMemory extends Part {
+  /** Stores a file whole or not at all, replacing one of that name; resolved when it outlasts a power cut. */
+  put(name: string, content: Uint8Array | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
+  /** Whole files, by name. */
+  list(): Promise<MemoryEntry[]>
+  /** @throws {Problem} `object.unknown` when there is none of that name */
+  open(name: string): Promise<MemoryFile>
+  /** Absent is no error. */
+  remove(name: string): Promise<void>
+  freeBytes(): Promise<number>
+}
+
+/** The parts of a board; what a board lacks is absent. */
+export interface Board {
+  model: string
+  camera?: Camera
+  printer?: Printer
+  reader?: CardReader
+  panel?: Panel
+  display?: Display
+  /** By name: `scanner`, `pc`. */
+  inputs?: Readonly<Record<string, LocalInput>>
+  memory?: RemovableMemory
+}
+
+/** Closes all parts of a board; the first problem is thrown after all were tried. */
+export async function closeBoard(board: Board): Promise<void> {
+  const parts = [board.camera, board.printer, board.reader, board.panel, board.display, board.memory, ...Object.values(board.inputs ?? {})]
+  const results = await Promise.allSettled(parts.map((part) => part?.close()))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
+}
+
+/** A bounded set of listeners for parts that have events. */
+export class Listeners<Event> {
+  readonly #listeners = new Set<(event: Event) => void>()
+
+  add(listener: (event: Event) => void): Disposable {
+    if (this.#listeners.size >= listenersMax) throw new Problem('internal', `more than ${listenersMax} listeners`)
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) }
+  }
+
+  emit(event: Event): void {
+    for (const listener of [...this.#listeners]) listener(event)
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The runtime of one board (D1): puts identity, link, outbox, saves and the apps together over the board's parts, keeps
+ * them running, and stops them so that nothing is lost.
+ *
+ *   starting → running → stopping → stopped        (failed: the person is told; nothing was lost)
+ *
+ * Each piece runs under a supervisor: a bug in one restarts that one, with a pause, and the others go on.
+ */
+import { reportState } from '@azukari/protocol/contracts/fleet'
+import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { CameraApp } from './apps/camera.ts'
+import { Presence } from './apps/presence.ts'
+import { PrinterApp } from './apps/printer.ts'
+import { TerminalApp } from './apps/terminal.ts'
+import { backoffMs } from './backoff.ts'
+import type { DeviceDatabase } from './database.ts'
+import { type Board, closeBoard } from './drivers.ts'
+import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
+import { Link, type LinkLimits } from './link.ts'
+import { fileSpool, memorySpool } from './memory-spool.ts'
+import { Outbox } from './outbox.ts'
+import { Saves } from './saves.ts'
+import type { MqttTransport } from './transport.ts'
+
+export type DeviceRole = 'camera' | 'printer' | 'terminal'
+export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed'
+
+export interface DeviceConfig {
+  site: string
+  role: DeviceRole
+  claim?: string | undefined
+  model: string
+  version: string
+  /** Folder of identity and spool. */
+  folder: string
+  language?: 'ja' | 'en'
+  limits?: Partial<LinkLimits>
+}
+
+export interface DevicePorts {
+  clock: Clock
+  random: Random
+  files: Files
+  database: DeviceDatabase
+  transport: MqttTransport
+  log: Log
+}
+
+/** How often the device tells the gateway how it is. */
+const reportMs = 15 * 60_000
+
+export class Runtime {
+  readonly #config: DeviceConfig
+  readonly #ports: DevicePorts
+  readonly #board: Board
+  readonly #stop = new AbortController()
+  readonly #listeners = new Set<(state: RuntimeState) => void>()
+  #running: Promise<unknown> = Promise.resolve()
+  #state: RuntimeState = 'starting'
+  identity!: Identity
+  link!: Link
+  outbox!: Outbox
+  saves!: Saves
+  presence: Presence | undefined
+  camera: CameraApp | undefined
+  printer: PrinterApp | undefined
+  terminal: TerminalApp | undefined
+
+  constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
+    this.#config = config
+    this.#ports = ports
+    this.#board = board
+  }
+
+  get state(): RuntimeState {
+    return this.#state
+  }
+
+  onState(listener: (state: RuntimeState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Opens what was kept and begins to work; resolves when the apps can be used, with or without a line. */
+  async start(): Promise<void> {
+    const { clock, random, files, database, transport, log } = this.#ports
+    const { site, role, claim, model, version, folder } = this.#config
+    try {
+      const identityPath = `${folder}/identity.cose`
+      this.identity = await loadIdentity(files, identityPath, random)
+      await database.exec('CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')
+      this.link = new Link({
+        site,
+        identity: this.identity,
+        claim,
+        model,
+        version,
+        roles: [role],
+        transport,
+        clock,
+        random,
+        log,
+        nextEpoch: () => nextEpoch(database),
+        keepTrust: (trust) => storeIdentity(files, identityPath, { ...this.identity, trust }),
+        limits: this.#config.limits ?? {},
+      })
+      this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
+      const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
+      this.saves = await Saves.open({ database, spool, link: this.link, outbox: this.outbox, clock, random, log, trust: () => this.identity.trust })
+      this.#makeApps()
+      this.link.onState((state) => {
+        if (state !== 'up') return
+        this.outbox.kick()
+        this.saves.kick()
+      })
+      this.#running = Promise.all(this.#pieces().map(([name, work]) => this.#supervise(name, work)))
+      this.#enter('running')
+    } catch (error) {
+      this.#enter('failed')
+      throw error
+    }
+  }
+
+  /** Finishes what is being written and says farewell. What waits is delivered at the next start. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'stopping') return
+    this.#enter('stopping')
+    this.#stop.abort(new Problem('link.offline', 'stopping'))
+    this.outbox?.stop()
+    await this.#running
+    await closeBoard(this.#board)
+    await this.#ports.database.close()
+    this.#enter('stopped')
+  }
+
+  #makeApps(): void {
+    const { clock, random, log } = this.#ports
+    const { reader, display, panel, camera, printer } = this.#board
+    const { role, language } = this.#config
+    if (!reader) return
+    const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[role]
+    const askPin = async (prompt: string, signal: AbortSignal) => {
+      if (!panel) throw new Problem('part.unsupported', 'this board cannot ask for a PIN')
+      return panel.askPin(prompt, signal)
+    }
+    const presence = new Presence({ reader, link: this.link, outbox: this.outbox, identity: this.identity, clock, random, log, operation, askPin })
+    this.presence = presence
+    const shared = { presence, display, panel, clock, log, ...(language ? { language } : {}) }
+    if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
+    if (role === 'printer') this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
+    if (role === 'terminal') this.terminal = new TerminalApp(presence)
+  }
+
+  #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {
+    const pieces: [string, (signal: AbortSignal) => Promise<void>][] = [
+      ['link', (signal) => this.link.run(signal)],
+      ['outbox', () => this.outbox.run()],
+      ['saves', (signal) => this.saves.run(signal)],
+      ['report', (signal) => this.#report(signal)],
+    ]
+    if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
+    if (this.camera) {
+      pieces.push(['camera', (signal) => this.camera!.run(signal)])
+      for (const input of Object.values(this.#board.inputs ?? {})) pieces.push(['input', async (signal) => {
+        for await (const file of input.files(signal)) await this.camera!.keepFile(file).catch((error) => this.camera!.showProblem(error))
+      }])
+    }
+    if (this.printer) pieces.push(['printer', (signal) => this.printer!.run(signal)])
+    return pieces
+  }
+
+  async #supervise(name: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { clock, random, log } = this.#ports
+    const { signal } = this.#stop
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        await work(signal)
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        log.error('a piece failed and is started again', { piece: name, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+        await clock.sleep(backoffMs(failures, random), signal).catch(() => undefined)
+      }
+    }
+  }
+
+  async #report(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.link.up) {
+        const { rows, bytes } = await this.outbox.waiting()
+        const parts = Object.entries(this.#board)
+          .filter(([, part]) => typeof part === 'object')
+          .map(([part]) => ({ part, state: 'attached' }))
+        await this.link.call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal }).catch(() => undefined)
+      }
+      await this.#ports.clock.sleep(reportMs, signal).catch(() => undefined)
+    }
+  }
+
+  #enter(state: RuntimeState): void {
+    this.#state = state
+    for (const listener of this.#listeners) listener(state)
+  }
+}
+
+/** One more than ever before, also across power cuts. */
+async function nextEpoch(database: DeviceDatabase): Promise<number> {
+  await database.run(`INSERT INTO counters (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`)
+  const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
+  return row!.value
+}

@@ -1,0 +1,390 @@
+/**
+ * Saves: from the moment a member made something until both replicas stand (S4–S8, D5).
+ *
+ * A save is written down before it is shown as done. Its states only go forward, except that a transfer which the site
+ * lost begins again; the device's own copy goes only after placement's signed receipt.
+ *
+ *   here → sent → buffered → kept        (or refused, with the problem; then the copy stays for the member)
+ */
+import { createHash } from 'node:crypto'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import { offerDomain, offerSave, receiptDomain, type SaveOffer, SaveReceipt, saveKept, saveProgress, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { transferProgress } from '@azukari/protocol/contracts/transfer'
+import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
+import { thumbprint } from '@azukari/protocol/keys'
+import { leafHash, TreeHash } from '@azukari/protocol/merkle'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
+import { backoffMs } from './backoff.ts'
+import type { DeviceDatabase } from './database.ts'
+import type { SiteTrust } from './identity.ts'
+import type { Link } from './link.ts'
+import type { Outbox, Outcome } from './outbox.ts'
+import type { Spool } from './spool.ts'
+import { Upload, type UploadProgress } from './upload.ts'
+
+export type SaveState = 'here' | 'sent' | 'buffered' | 'kept' | 'refused'
+
+/** What is to be kept, and what people call it. */
+export interface Keepsake {
+  pieces: AsyncIterable<Uint8Array>
+  name: string
+  mediaType: string
+  takenMs: number
+}
+
+/** The card that asks, while it is in: who, and its key for acts. */
+export interface Author {
+  member: Uint8Array
+  signer: Signer
+}
+
+export interface Save {
+  object: Uint8Array
+  name: string
+  mediaType: string
+  sizeBytes: number
+  sha256: Uint8Array
+  takenMs: number
+  state: SaveState
+  /** Why it waits or was refused. */
+  problem?: string
+  receipt?: SaveReceipt
+  progress?: UploadProgress
+}
+
+interface Row {
+  object: Uint8Array
+  transfer: Uint8Array
+  act: Uint8Array
+  name: string
+  media: string
+  size: number
+  sha256: Uint8Array
+  taken: number
+  root: Uint8Array
+  leaves: Uint8Array
+  offer: Uint8Array
+  transfer_key: Uint8Array
+  state: SaveState
+  problem: string | null
+  receipt: Uint8Array | null
+}
+
+const schema = `
+CREATE TABLE IF NOT EXISTS saves (
+  object BLOB PRIMARY KEY, transfer BLOB NOT NULL, act BLOB NOT NULL, name TEXT NOT NULL, media TEXT NOT NULL,
+  size INTEGER NOT NULL, sha256 BLOB NOT NULL, taken INTEGER NOT NULL, root BLOB NOT NULL, leaves BLOB NOT NULL,
+  offer BLOB NOT NULL, transfer_key BLOB NOT NULL, state TEXT NOT NULL, problem TEXT, receipt BLOB
+);
+CREATE INDEX IF NOT EXISTS saves_state ON saves (state) WHERE state <> 'kept';
+`
+
+/** An offer is worth this long, so that a device may be without a network for weeks. */
+const offerMs = 30 * 86_400_000
+/** How often placement is asked about a save whose receipt did not come. */
+const askMs = 30_000
+/** The largest object: 2 MiB of leaf hashes. */
+export const objectMaxBytes = 4 * 1024 ** 3
+
+const checkReceipt = checker(SaveReceipt, 'receipt')
+
+export interface SavesOptions {
+  database: DeviceDatabase
+  spool: Spool
+  link: Link
+  outbox: Outbox
+  clock: Clock
+  random: Random
+  log: Log
+  trust: () => SiteTrust | undefined
+}
+
+export class Saves {
+  readonly #options: SavesOptions
+  readonly #uploads = new Map<string, Upload>()
+  readonly #progress = new Map<string, UploadProgress>()
+  readonly #listeners = new Set<(save: Save) => void>()
+  #wake = Promise.withResolvers<void>()
+
+  private constructor(options: SavesOptions) {
+    this.#options = options
+  }
+
+  /** Opens the store and removes spool files that no save knows (a power cut while writing one). */
+  static async open(options: SavesOptions): Promise<Saves> {
+    await options.database.exec(schema)
+    const saves = new Saves(options)
+    options.link.onEvent(transferProgress, ({ transfer, have, bad }) => saves.#uploads.get(hex(transfer))?.progress(have, bad))
+    options.link.onEvent(saveKept, ({ object, receipt }) => saves.#onReceipt(object, receipt))
+    options.link.onEvent(saveProgress, ({ object, problem }) => saves.#note(object, problem ?? null))
+    options.outbox.onOutcome(offerSave, ({ id }, outcome) => saves.#onOutcome(id, outcome))
+    const known = new Set((await options.database.all<{ object: Uint8Array }>(`SELECT object FROM saves WHERE state <> 'kept'`)).map((row) => hex(row.object)))
+    for (const name of await options.spool.list().catch(() => [])) if (name.endsWith('.azx') && !known.has(name.slice(0, -4))) await options.spool.remove(name)
+    return saves
+  }
+
+  /** Hears every change of every save. */
+  onChange(listener: (save: Save) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Keeps something for a member: encrypts it onto the spool, has the card sign the offer, writes it down. When this
+   * resolves it will be delivered, also after hours without a network (D5).
+   * @throws {Problem} `device.unknown` before the first enrolment, `memory.*`, `card.*`, `transfer.too-large`
+   */
+  async keep(keepsake: Keepsake, author: Author): Promise<Save> {
+    const { clock, random, spool, database } = this.#options
+    const trust = this.#options.trust()
+    if (!trust) throw new Problem('device.unknown', 'this device must be enrolled before it can keep anything')
+    const object = random.bytes(16)
+    const transfer = random.bytes(16)
+    const act = random.bytes(16)
+    const key = random.bytes(32)
+    const file = fileOf(object)
+    const sealing = new Sealing(key, transfer)
+    try {
+      await spool.write(file, sealing.blocks(keepsake.pieces))
+      const { sizeBytes, sha256, root, leaves } = sealing.result()
+      const issuedMs = clock.now()
+      const offer: SaveOffer = {
+        contract: 'save.offer@1',
+        audience: thumbprint(trust.placementKey),
+        act,
+        issuedMs,
+        expiresMs: issuedMs + offerMs,
+        member: author.member,
+        object,
+        version: 1,
+        transfer,
+        root,
+        sizeBytes,
+        sha256,
+        name: keepsake.name,
+        mediaType: keepsake.mediaType,
+        takenMs: keepsake.takenMs,
+      }
+      const signed = await sign1With(encodeDeterministic(offer), author.signer, offerDomain)
+      const transferKey = encryptTo(trust.placementAgreement, key, transferKeyDomain, random)
+      await database.run(
+        `INSERT INTO saves (object, transfer, act, name, media, size, sha256, taken, root, leaves, offer, transfer_key, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'here')`,
+        ...[object, transfer, act, keepsake.name, keepsake.mediaType, sizeBytes, sha256, keepsake.takenMs, root, leaves, signed, transferKey],
+      )
+    } catch (error) {
+      await spool.remove(file).catch(() => undefined)
+      throw error
+    }
+    this.kick()
+    return (await this.#tell(object))!
+  }
+
+  /** All saves that are not yet kept, and the latest that are. */
+  async list(limit = 100): Promise<Save[]> {
+    const rows = await this.#options.database.all<Row>(`SELECT * FROM saves ORDER BY state = 'kept', taken DESC LIMIT ?`, limit)
+    return rows.map((row) => this.#saveOf(row))
+  }
+
+  /** Saves whose data is still only, or also, on this device. */
+  async unfinished(): Promise<number> {
+    const row = await this.#options.database.get<{ n: number }>(`SELECT count(*) AS n FROM saves WHERE state IN ('here', 'sent', 'buffered')`)
+    return row?.n ?? 0
+  }
+
+  kick(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  /** Works until aborted: uploads what is here, oldest first, and asks after what is buffered. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, link, random, log } = this.#options
+    signal.addEventListener('abort', () => this.kick(), { once: true })
+    let failures = 0
+    while (!signal.aborted) {
+      const wake = this.#wake.promise
+      if (link.up) {
+        try {
+          await this.#uploadAll(signal)
+          await this.#askAfterBuffered(signal)
+          failures = 0
+        } catch (error) {
+          if (signal.aborted) return
+          failures++
+          if (!isProblem(error)) log.error('a save failed', { error: String(error) })
+          else log.info('a save waits', { code: error.code, detail: error.detail })
+        }
+      }
+      const waitMs = failures > 0 ? backoffMs(failures, random) : askMs
+      using timer = clock.timer(waitMs, () => this.kick())
+      await wake
+      timer.cancel()
+    }
+  }
+
+  async #uploadAll(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const row = await this.#options.database.get<Row>(`SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT 1`)
+      if (!row || signal.aborted) return
+      try {
+        await this.#upload(row, signal)
+      } catch (error) {
+        await this.#note(row.object, isProblem(error) ? error.code : 'internal')
+        throw error
+      }
+    }
+  }
+
+  async #upload(row: Row, signal: AbortSignal): Promise<void> {
+    const key = hex(row.transfer)
+    const upload = new Upload(this.#options, { transfer: row.transfer, to: 'placement', sizeBytes: row.size, root: row.root, leaves: row.leaves, file: fileOf(row.object) })
+    this.#uploads.set(key, upload)
+    try {
+      await upload.run(signal, (progress) => {
+        this.#progress.set(hex(row.object), progress)
+        this.#announce({ ...this.#saveOf(row), progress })
+      })
+    } finally {
+      this.#uploads.delete(key)
+      this.#progress.delete(hex(row.object))
+    }
+    // The act first: should the power go between the two, the upload finishes at once and the same act id is no second act.
+    await this.#options.outbox.append(offerSave, { offer: row.offer, transferKey: row.transfer_key }, row.act)
+    await this.#enter(row.object, 'sent', null, `state = 'here'`)
+  }
+
+  async #askAfterBuffered(signal: AbortSignal): Promise<void> {
+    const rows = await this.#options.database.all<Row>(`SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`)
+    for (const row of rows) {
+      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
+      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
+      else if (status.stage === 'unknown') await this.#enter(row.object, 'here', null, `state = 'buffered'`)
+      else if (status.problem) await this.#note(row.object, status.problem)
+    }
+  }
+
+  async #onOutcome(act: Uint8Array, outcome: Outcome): Promise<void> {
+    const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE act = ?', act)
+    if (!row || row.state === 'kept') return
+    if (!outcome.problem) return this.#enter(row.object, 'buffered', null, `state IN ('here', 'sent')`)
+    const { code } = outcome.problem
+    // The site lost the transfer (or it expired) before it took the offer: the data is still here, so it begins again.
+    if (code === 'transfer.unknown' || code === 'transfer.incomplete' || code === 'transfer.expired') {
+      await this.#enter(row.object, 'here', code, `state IN ('here', 'sent')`)
+      return this.kick()
+    }
+    await this.#enter(row.object, 'refused', code, `state <> 'kept'`)
+  }
+
+  /** Believes a receipt only when placement signed it, for this very content, with two places. */
+  async #onReceipt(object: Uint8Array, message: Uint8Array): Promise<void> {
+    const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
+    if (!row || row.state === 'kept') return
+    const receipt = this.#openReceipt(message)
+    if (hex(receipt.object) !== hex(object) || hex(receipt.sha256) !== hex(row.sha256)) throw new Problem('cose.wrong-audience', 'a receipt for something else')
+    await this.#options.database.run(
+      `UPDATE saves SET state = 'kept', problem = NULL, receipt = ?, leaves = x'', offer = x'', transfer_key = x'' WHERE object = ?`,
+      message,
+      object,
+    )
+    await this.#options.spool.remove(fileOf(object)).catch((error) => this.#options.log.warn('a kept copy stays on the memory', { error: String(error) }))
+    await this.#tell(object)
+  }
+
+  #openReceipt(message: Uint8Array): SaveReceipt {
+    const trust = this.#options.trust()
+    if (!trust) throw new Problem('device.unknown')
+    const kid = hex(thumbprint(trust.placementKey))
+    return checkReceipt(decode(verify1(message, (asked) => (hex(asked) === kid ? trust.placementKey : undefined), receiptDomain).payload))
+  }
+
+  async #note(object: Uint8Array, problem: string | null): Promise<void> {
+    await this.#options.database.run(`UPDATE saves SET problem = ? WHERE object = ? AND state <> 'kept'`, problem, object)
+    await this.#tell(object)
+  }
+
+  async #enter(object: Uint8Array, state: SaveState, problem: string | null, where: string): Promise<void> {
+    await this.#options.database.run(`UPDATE saves SET state = ?, problem = ? WHERE object = ? AND ${where}`, state, problem, object)
+    await this.#tell(object)
+  }
+
+  async #tell(object: Uint8Array): Promise<Save | undefined> {
+    const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
+    if (!row) return undefined
+    const save = this.#saveOf(row)
+    this.#announce(save)
+    return save
+  }
+
+  #announce(save: Save): void {
+    for (const listener of this.#listeners) listener(save)
+  }
+
+  #saveOf(row: Row): Save {
+    const save: Save = { object: row.object, name: row.name, mediaType: row.media, sizeBytes: row.size, sha256: row.sha256, takenMs: row.taken, state: row.state }
+    if (row.problem) save.problem = row.problem
+    if (row.receipt) save.receipt = this.#openReceipt(row.receipt)
+    const progress = this.#progress.get(hex(row.object))
+    if (progress) save.progress = progress
+    return save
+  }
+}
+
+/** Plaintext pieces of any length → encrypted blocks, with hashes of both sides made on the way. */
+class Sealing {
+  readonly #key: Uint8Array
+  readonly #transfer: Uint8Array
+  readonly #plainHash = createHash('sha256')
+  readonly #tree = new TreeHash()
+  readonly #leaves: Uint8Array[] = []
+  #sizeBytes = 0
+
+  constructor(key: Uint8Array, transfer: Uint8Array) {
+    this.#key = key
+    this.#transfer = transfer
+  }
+
+  async *blocks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(blockPlainBytes)
+    let filled = 0
+    for await (const piece of pieces) {
+      this.#sizeBytes += piece.length
+      if (this.#sizeBytes > objectMaxBytes) throw new Problem('transfer.too-large', `more than ${objectMaxBytes} bytes`)
+      this.#plainHash.update(piece)
+      for (let at = 0; at < piece.length; ) {
+        const take = Math.min(piece.length - at, blockPlainBytes - filled)
+        buffer.set(piece.subarray(at, at + take), filled)
+        at += take
+        filled += take
+        if (filled === blockPlainBytes) {
+          yield this.#block(buffer)
+          filled = 0
+        }
+      }
+    }
+    if (filled > 0 || this.#leaves.length === 0) yield this.#block(buffer.subarray(0, filled))
+  }
+
+  result(): { sizeBytes: number; sha256: Uint8Array; root: Uint8Array; leaves: Uint8Array } {
+    return { sizeBytes: this.#sizeBytes, sha256: this.#plainHash.digest(), root: this.#tree.root(), leaves: Buffer.concat(this.#leaves) }
+  }
+
+  #block(plain: Uint8Array): Uint8Array {
+    const block = encryptBlock(this.#key, this.#transfer, this.#leaves.length, plain)
+    this.#leaves.push(leafHash(block))
+    this.#tree.add(block)
+    return block
+  }
+}
+
+function fileOf(object: Uint8Array): string {
+  return `${hex(object)}.azx`
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

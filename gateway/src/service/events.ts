@@ -1,0 +1,90 @@
+/** Events that wait until a device has them (ARCHITECTURE §5): written with the effect that causes them. */
+import { decode, encode } from '@azukari/protocol/codec'
+import type { Sql } from '../storage/database.ts'
+import { queries } from '../storage/query.ts'
+import type { QueuedEvent } from './service.ts'
+import type { HostTables } from './tables.ts'
+
+const query = queries<HostTables>()
+const insert = query<{ device: string; id: Uint8Array; contract: string; at_ms: number; body: Uint8Array }>()((db, p) =>
+  db
+    .insertInto('events')
+    .values({ device: p.device, id: p.id, contract: p.contract, at_ms: p.at_ms, body: p.body } as HostTables['events']),
+)
+const after = query<{ at: number; limit: number }>()((db, p) =>
+  db.selectFrom('events').selectAll().where('at', '>', p.at).orderBy('at').limit(p.limit),
+)
+const done = query<{ device: string; id: Uint8Array }>()((db, p) =>
+  db.deleteFrom('events').where('id', '=', p.id).where('device', '=', p.device),
+)
+const countOf = query<{ device: string }>()((db, p) =>
+  db
+    .selectFrom('events')
+    .select((row) => row.fn.countAll<number>().as('n'))
+    .where('device', '=', p.device),
+)
+const dropOldest = query<{ device: string; n: number }>()((db, p) =>
+  db
+    .deleteFrom('events')
+    .where('at', 'in', (inner) =>
+      inner.selectFrom('events').select('at').where('device', '=', p.device).orderBy('at').limit(p.n),
+    ),
+)
+
+/** Events kept per device. What they tell can also be asked for, so beyond this the oldest go. */
+export const keptEventsPerDevice = 4096
+
+export class EventQueue {
+  readonly #sql: Sql
+  /** Upper bounds of what each device has waiting; corrected when they reach the limit. */
+  readonly #counts = new Map<string, number>()
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+  }
+
+  /** Returns how many old events of this device had to go. */
+  add(event: Omit<QueuedEvent, 'at' | 'keep'>): number {
+    insert.run(this.#sql, {
+      device: event.device,
+      id: event.id,
+      contract: event.contract,
+      at_ms: event.atMs,
+      body: encode(event.body),
+    })
+    let count = (this.#counts.get(event.device) ?? this.#count(event.device) - 1) + 1
+    let dropped = 0
+    if (count > keptEventsPerDevice) {
+      count = this.#count(event.device)
+      if (count > keptEventsPerDevice) {
+        dropped = dropOldest.run(this.#sql, { device: event.device, n: count - keptEventsPerDevice }).changes
+        count -= dropped
+      }
+    }
+    this.#counts.set(event.device, count)
+    return dropped
+  }
+
+  take(at: number, limit: number): QueuedEvent[] {
+    return after
+      .all(this.#sql, { at, limit })
+      .map((row) => ({
+        at: row.at,
+        device: row.device,
+        id: row.id,
+        contract: row.contract,
+        atMs: row.at_ms,
+        body: decode(row.body, { maxBytes: 1 << 20 }),
+        keep: true,
+      }))
+  }
+
+  done(device: string, ids: readonly Uint8Array[]): void {
+    for (const id of ids) done.run(this.#sql, { device, id })
+    this.#counts.delete(device)
+  }
+
+  #count(device: string): number {
+    return countOf.get(this.#sql, { device })?.n ?? 0
+  }
+}

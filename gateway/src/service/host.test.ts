@@ -1,0 +1,342 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Contract, contract, Id, Nothing, Type } from '@azukari/protocol/contract'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import t from 'tap'
+import { memoryDatabase, openDatabase } from '../adapters/database.ts'
+import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { createServiceHost, type ServiceHostOptions } from './host.ts'
+import { claimSignedAct } from './inbox.ts'
+import { act, call, type QueuedEvent, type ServiceReply } from './service.ts'
+
+const note = contract({
+  name: 'test.note',
+  kind: 'act',
+  service: 'placement',
+  authority: 'device',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String({ maxLength: 100 }) }),
+  reply: Type.Object({ n: Type.Integer() }),
+})
+const told = contract({
+  name: 'test.told',
+  kind: 'event',
+  service: 'device',
+  authority: 'service',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String() }),
+  reply: Nothing,
+})
+const passing: Contract = contract({
+  name: 'test.passing',
+  kind: 'event',
+  passing: true,
+  service: 'device',
+  authority: 'service',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String() }),
+  reply: Nothing,
+})
+const ask = contract({
+  name: 'test.ask',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'test',
+  serves: ['D4'],
+  request: Type.Object({ id: Id }),
+  reply: Type.Object({ id: Id }),
+})
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+/** Deterministic ports; `turn` runs what waits for its turn. */
+function ports() {
+  let counter = 0
+  const waiting: (() => void)[] = []
+  const clock: Clock = {
+    now: () => 1_700_000_000_000,
+    monotonicMs: () => 0,
+    sleep: async () => {},
+    timer: () => ({ cancel() {}, [Symbol.dispose]() {} }),
+  }
+  const random: Random = {
+    bytes: (n) => new Uint8Array(n).fill(++counter & 255).fill(counter >> 8, 1),
+    float: () => 0.5,
+  }
+  const turn = () => {
+    for (const work of waiting.splice(0)) work()
+  }
+  return { clock, random, log: silent, soon: (work: () => void) => void waiting.push(work), turn }
+}
+
+const migrations = [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }]
+
+function handlers(store: { sql: { get<T>(sql: string): T | undefined } }) {
+  return [
+    act(note, ({ text }, { sql, emit, caller }) => {
+      sql.run('INSERT INTO notes (text) VALUES (?)', text)
+      emit(told, caller.device, { text })
+      if (text === 'pass') emit(passing, caller.device, { text })
+      if (text === 'refuse') throw new Problem('member.suspended')
+      if (text === 'later') throw new Problem('placement.unavailable')
+      if (text === 'bug') throw new TypeError('a bug')
+      return { n: store.sql.get<{ n: number }>('SELECT count(*) AS n FROM notes')!.n }
+    }),
+    call(ask, ({ id }) => ({ id })),
+  ]
+}
+
+async function host(database: Database, more: Partial<ServiceHostOptions> = {}) {
+  const world = ports()
+  const service = createServiceHost({
+    name: 'placement',
+    database,
+    handlers: (store) => handlers(store),
+    migrations,
+    ...world,
+    ...more,
+  })
+  await service.start()
+  const send = (seq: number, text: string, options: { stream?: number; id?: number; device?: string } = {}) =>
+    service.handle({
+      caller: { device: options.device ?? 'camera', region: 'JP-13', roles: [] },
+      contract: note.id,
+      id: new Uint8Array(16).fill(options.id ?? seq),
+      atMs: 1,
+      act: { stream: new Uint8Array(16).fill(options.stream ?? 9), seq },
+      body: { text },
+    })
+  const sendNow = async (...args: Parameters<typeof send>): Promise<ServiceReply> => {
+    const reply = send(...args)
+    world.turn()
+    return reply
+  }
+  const notes = () => database.all<{ text: string }>('SELECT text FROM notes ORDER BY n').map((row) => row.text)
+  return { service, send, sendNow, notes, turn: world.turn }
+}
+
+t.test(
+  'D5: an act is done once: a duplicate gets the stored reply, another body under the same number is refused',
+  async (t) => {
+    const { sendNow, notes, service } = await host(memoryDatabase())
+    t.same(await sendNow(1, 'a'), { body: { n: 1 } })
+    t.same(await sendNow(2, 'b'), { body: { n: 2 } })
+    t.same(await sendNow(1, 'a'), { body: { n: 1 } }, 'the reply of then, not of now')
+    t.equal((await sendNow(2, 'x')).problem?.code, 'act.conflict')
+    t.equal((await sendNow(2, 'b', { id: 77 })).problem?.code, 'act.conflict', 'another act id is another act')
+    t.same(notes(), ['a', 'b'])
+    t.equal(service.counts.duplicates, 1)
+  },
+)
+
+t.test('D5: a gap is answered with what is wanted, and streams and devices do not mix', async (t) => {
+  const { sendNow, notes } = await host(memoryDatabase())
+  t.match(await sendNow(3, 'c'), { want: 1, problem: { code: 'act.gap', retry: 'later' } })
+  await sendNow(1, 'a')
+  t.match(await sendNow(3, 'c'), { want: 2 })
+  t.same(await sendNow(1, 'other', { device: 'printer', id: 50 }), { body: { n: 2 } })
+  t.same(await sendNow(1, 'z', { stream: 8, id: 60 }), { body: { n: 3 } })
+  t.same(notes(), ['a', 'other', 'z'])
+})
+
+t.test('D5: a refusal advances and undoes the effect; what may pass later, and a bug, do neither', async (t) => {
+  const { sendNow, notes, service } = await host(memoryDatabase())
+  t.match(await sendNow(1, 'refuse'), { problem: { code: 'member.suspended' } })
+  t.match(await sendNow(1, 'refuse'), { problem: { code: 'member.suspended' } })
+  t.match(await sendNow(2, 'later'), { problem: { code: 'placement.unavailable', retry: 'later' } })
+  t.match(await sendNow(2, 'bug', { id: 3 }), { problem: { code: 'internal', retry: 'later' } })
+  t.notOk(JSON.stringify(await sendNow(2, 'bug', { id: 3 })).includes('a bug'), 'no inside of ours crosses the wire')
+  t.match(await sendNow(2, 'ok', { id: 4 }), { body: { n: 1 } })
+  t.same(notes(), ['ok'])
+  t.equal((await service.takeEvents(0, 10)).length, 1, 'events of what was undone are undone')
+  t.match(await sendNow(3, 'x'.repeat(101)), { problem: { code: 'message.invalid' } }, 'checked here, and advances')
+  t.match(await sendNow(4, 'on'), { body: { n: 2 } })
+})
+
+t.test('D5: what queued up is committed together, in order, with one commit', async (t) => {
+  const { send, turn, service, notes } = await host(memoryDatabase(), { limits: { queuedActs: 6, actsPerCommit: 4 } })
+  const replies = [1, 2, 3, 4, 5, 6].map((seq) => send(seq, `n${seq}`))
+  t.match(await send(7, 'n7'), { problem: { code: 'service.busy', retry: 'later' } })
+  turn()
+  t.equal(service.counts.commits, 1)
+  t.same(
+    await Promise.all(replies.slice(0, 4)),
+    [1, 2, 3, 4].map((n) => ({ body: { n } })),
+  )
+  turn()
+  t.same(
+    await Promise.all(replies),
+    [1, 2, 3, 4, 5, 6].map((n) => ({ body: { n } })),
+  )
+  t.equal(service.counts.commits, 2)
+  t.equal(notes().length, 6)
+})
+
+t.test('D5: a commit that fails undoes the whole group and every act comes again', async (t) => {
+  const database = memoryDatabase()
+  let broken = true
+  const failing: Database = Object.assign(Object.create(database) as Database, {
+    run: database.run.bind(database),
+    get: database.get.bind(database),
+    all: database.all.bind(database),
+    script: database.script.bind(database),
+    savepoint: database.savepoint.bind(database),
+    transaction: <T>(work: Parameters<Database['transaction']>[0]) =>
+      database.transaction((sql) => {
+        const result = work(sql)
+        if (broken && sql.get('SELECT 1 FROM inbox')) throw new DatabaseProblem('storage.full', 'test')
+        return result as T
+      }),
+  })
+  const { send, turn, notes } = await host(failing)
+  const replies = [send(1, 'a'), send(2, 'b')]
+  turn()
+  for (const reply of await Promise.all(replies)) t.match(reply, { problem: { code: 'storage.full', retry: 'later' } })
+  t.same(notes(), [])
+  broken = false
+  const again = [send(1, 'a'), send(2, 'b')]
+  turn()
+  t.same(await Promise.all(again), [{ body: { n: 1 } }, { body: { n: 2 } }])
+})
+
+t.test('D5: a full disk in a handler is no refusal', async (t) => {
+  const { sendNow } = await host(memoryDatabase(), {
+    handlers: [
+      act(note, () => {
+        throw new DatabaseProblem('storage.full', 'test')
+      }),
+    ],
+  })
+  t.match(await sendNow(1, 'a'), { problem: { code: 'storage.full', retry: 'later' } })
+})
+
+t.test('D5: kept events stay until the device has them; passing ones go to listeners after the commit', async (t) => {
+  const { service, sendNow } = await host(memoryDatabase())
+  const heard: QueuedEvent[][] = []
+  const stop = service.onEvents((events) => heard.push(events))
+  await sendNow(1, 'pass')
+  await sendNow(1, 'pass')
+  t.equal(heard.length, 1)
+  t.match(heard[0], [{ contract: 'test.passing@1', body: { text: 'pass' }, keep: false }])
+  const [event] = await service.takeEvents(0, 10)
+  t.match(event, { device: 'camera', contract: 'test.told@1', body: { text: 'pass' }, keep: true })
+  await service.eventsDone('printer', [event!.id])
+  t.equal((await service.takeEvents(0, 10)).length, 1, 'another device cannot take it away')
+  await service.eventsDone('camera', [event!.id])
+  t.same(await service.takeEvents(0, 10), [])
+  stop()
+})
+
+t.test('D5: replies are kept for a bounded number of acts and streams; a restored image is told apart', async (t) => {
+  const database = memoryDatabase()
+  const { send, turn, sendNow } = await host(database)
+  const replies = Array.from({ length: 700 }, (_, i) => send(i + 1, `n${i}`, { id: (i % 250) + 1 }))
+  turn()
+  turn()
+  await Promise.all(replies)
+  const { rows } = database.get<{ rows: number }>('SELECT count(*) AS rows FROM inbox')!
+  t.ok(rows >= 256 && rows <= 256 + 64, `${rows} rows`)
+  t.match(
+    await sendNow(3, 'n2', { id: 3 }),
+    { problem: { code: 'act.conflict' } },
+    'forgotten, so the device takes a new stream',
+  )
+  t.same(await sendNow(700, 'n699', { id: (699 % 250) + 1 }), { body: { n: 700 } })
+  // The new stream brings an act that was done under the old one: it is not done again.
+  t.same(await sendNow(1, 'n699', { id: (699 % 250) + 1, stream: 1 }), { body: { n: 700 } })
+  t.same(await sendNow(2, 'fresh', { id: 251, stream: 1 }), { body: { n: 701 } })
+  for (let stream = 20; stream < 40; stream++) await sendNow(1, 'x', { stream, id: stream + 100 })
+  t.equal(database.all('SELECT DISTINCT stream FROM inbox').length, 8)
+})
+
+t.test('D5: signed acts are unique across devices and streams until they expire', async (t) => {
+  const database = memoryDatabase()
+  await host(database)
+  const key = new Uint8Array(32).fill(1)
+  const id = new Uint8Array(16).fill(2)
+  claimSignedAct(database, key, id, new Uint8Array([1]), 5)
+  t.throws(() => claimSignedAct(database, key, id, new Uint8Array([1]), 5), { code: 'act.replayed' })
+  t.throws(() => claimSignedAct(database, key, id, new Uint8Array([2]), 5), { code: 'act.conflict' })
+  await host(database)
+  t.same(database.all('SELECT * FROM signed_acts'), [], 'forgotten long after they expired')
+})
+
+t.test('D4: calls are checked and answered; unknown contracts and a stopped service have their problems', async (t) => {
+  const { service, send, turn } = await host(memoryDatabase())
+  const request = {
+    caller: { device: 'd', region: 'JP-13', roles: [] },
+    contract: ask.id,
+    id: new Uint8Array(16),
+    atMs: 1,
+    body: { id: new Uint8Array(16) },
+  }
+  t.same(await service.handle(request), { body: { id: new Uint8Array(16) } })
+  t.match(await service.handle({ ...request, body: { id: new Uint8Array(3) } }), {
+    problem: { code: 'message.invalid' },
+  })
+  t.match(await service.handle({ ...request, contract: 'test.nothing@1' }), {
+    problem: { code: 'message.unknown-contract' },
+  })
+  t.match(
+    await service.handle({ ...request, contract: note.id }),
+    { problem: { code: 'message.invalid' } },
+    'an act without its place',
+  )
+  const last = send(1, 'before the end')
+  const stopped = service.stop()
+  t.match(await send(2, 'too late'), { problem: { code: 'service.unavailable' } })
+  turn()
+  t.same(await last, { body: { n: 1 } }, 'what was taken in is finished')
+  await stopped
+})
+
+t.test('D5: databases sync every commit, migrate once with a copy beside, and refuse what is newer', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'azukari-'))
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }))
+  const path = join(directory, 'placement.db')
+  const database = openDatabase(path)
+  t.equal(database.get<{ synchronous: number }>('PRAGMA synchronous')!.synchronous, 2, 'FULL')
+  t.equal(database.get<{ journal_mode: string }>('PRAGMA journal_mode')!.journal_mode, 'wal')
+  const first = await host(database)
+  await first.sendNow(1, 'a')
+  database.close()
+
+  const second = openDatabase(path)
+  const restarted = await host(second, {
+    migrations: [...migrations, { number: 2, name: 'more', up: 'ALTER TABLE notes ADD COLUMN more TEXT' }],
+  })
+  t.same(
+    readdirSync(directory).filter((name) => name.includes('before')),
+    ['placement.db.before-placement-2'],
+  )
+  t.same(await restarted.sendNow(1, 'a'), { body: { n: 1 } }, 'the inbox outlives a restart')
+  t.throws(() => second.transaction(() => second.transaction(() => 1)), 'no transaction inside another')
+  t.throws(() => second.transaction(async () => 1), 'nothing awaits inside a transaction')
+  t.throws(() => second.transaction(() => second.savepoint(() => second.run('INSERT INTO notes (n) VALUES (1)'))))
+  t.same(restarted.notes(), ['a'])
+  second.close()
+
+  const third = openDatabase(path)
+  t.throws(() => createServiceHost({ name: 'placement', database: third, handlers: [], migrations, ...ports() }), {
+    code: 'database.newer',
+  })
+  const copy = openDatabase(join(directory, 'placement.db.before-placement-2'))
+  t.same(copy.all('SELECT text FROM notes'), [{ text: 'a' }])
+  copy.close()
+  third.close()
+  t.throws(() => openDatabase(join(directory, 'absent', 'x.db')), { code: 'storage.failed' })
+})
+
+t.test('D5: a migration that fails leaves nothing behind', async (t) => {
+  const database = memoryDatabase()
+  const half = [{ number: 1, name: 'half', up: 'CREATE TABLE one (a); CREATE TABLE one (a)' }]
+  t.throws(() => createServiceHost({ name: 'placement', database, handlers: [], migrations: half, ...ports() }))
+  t.equal(database.get("SELECT 1 FROM sqlite_schema WHERE name = 'one'"), undefined)
+  await host(database)
+})

@@ -1,0 +1,356 @@
+/**
+ * Runs a service: dispatches its calls, and does its acts once, in order, in grouped commits (ARCHITECTURE §5, D4, D5).
+ *
+ * Acts wait in a bounded queue. Everything that queued up while the last commit was written is done next, one act at a
+ * time under its own savepoint, and committed together: effect, inbox row, reply and events, with one fsync. Only then
+ * are the replies given.
+ */
+import { decode, encode } from '@azukari/protocol/codec'
+import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { type Migration, migrate } from '../storage/migrate.ts'
+import { EventQueue } from './events.ts'
+import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
+import type {
+  ActContext,
+  Context,
+  Handler,
+  QueuedEvent,
+  Service,
+  ServiceReply,
+  ServiceRequest,
+  ServiceStore,
+} from './service.ts'
+import { hostMigrations } from './tables.ts'
+
+export interface ServiceHostOptions {
+  name: ServiceName
+  database: Database
+  clock: Clock
+  random: Random
+  log: Log
+  /** The dispatch table, or a function that makes it from the store. */
+  handlers: readonly Handler[] | ((store: ServiceStore) => readonly Handler[])
+  /** The service's own tables; forward only. */
+  migrations: readonly Migration[]
+  /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
+  soon?: (work: () => void) => void
+  /** Work to begin when the service starts, such as what was under way at the last crash. */
+  onStart?: () => void | Promise<void>
+  /** Work to end before the database closes. */
+  onStop?: () => void | Promise<void>
+  limits?: Partial<HostLimits>
+}
+
+export interface HostLimits {
+  /** Acts that may wait; beyond it new ones are answered `service.busy`. */
+  queuedActs: number
+  /** Acts in one commit. */
+  actsPerCommit: number
+  /** Calls under way at once; beyond it `service.busy`. */
+  calls: number
+}
+
+const defaults: HostLimits = { queuedActs: 4_096, actsPerCommit: 512, calls: 512 }
+
+/** A running service and its own transactions. */
+export interface ServiceHost extends Service {
+  readonly store: ServiceStore
+  /** Since the start: acts done, acts refused, commits. */
+  readonly counts: Readonly<HostCounts>
+}
+
+export interface HostCounts {
+  acts: number
+  refused: number
+  duplicates: number
+  commits: number
+  failedCommits: number
+  calls: number
+}
+
+/** Migrates the database and makes the service; nothing runs before `start`. @throws {Problem} `database.newer`, `storage.*` */
+export function createServiceHost(options: ServiceHostOptions): ServiceHost {
+  migrate(
+    options.database,
+    [hostMigrations, { set: options.name, migrations: options.migrations }],
+    options.clock.now(),
+  )
+  return new Host(options)
+}
+
+interface WaitingAct {
+  request: ServiceRequest
+  handler: Handler & { kind: 'act' }
+  resolve(reply: ServiceReply): void
+}
+
+/** What a transaction wants done when it has committed. */
+interface Effects {
+  passing: QueuedEvent[]
+  kept: number
+  afterCommit: (() => void)[]
+}
+
+class Host implements ServiceHost {
+  readonly name: ServiceName
+  readonly store: ServiceStore
+  readonly counts: HostCounts = { acts: 0, refused: 0, duplicates: 0, commits: 0, failedCommits: 0, calls: 0 }
+  readonly #options: ServiceHostOptions
+  readonly #limits: HostLimits
+  readonly #handlers: ReadonlyMap<string, Handler>
+  readonly #inbox: Inbox
+  readonly #events: EventQueue
+  readonly #listeners = new Set<(passing: QueuedEvent[]) => void>()
+  readonly #soon: (work: () => void) => void
+  #queue: WaitingAct[] = []
+  #drainAsked = false
+  #callsUnderWay = 0
+  #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
+  #idle: (() => void)[] = []
+
+  constructor(options: ServiceHostOptions) {
+    this.#options = options
+    this.name = options.name
+    this.#limits = { ...defaults, ...options.limits }
+    this.#inbox = new Inbox(options.database)
+    this.#events = new EventQueue(options.database)
+    this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
+    this.store = { sql: options.database, transaction: (work) => this.#ownTransaction(work) }
+    const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
+    this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== 'new') throw new InternalError(`service ${this.name} was started twice`)
+    this.#state = 'running'
+    this.#options.database.transaction((sql) => forgetExpiredActs(sql, this.#options.clock.now()))
+    await this.#options.onStart?.()
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'stopping') return
+    this.#state = 'stopping'
+    await this.#options.onStop?.()
+    if (this.#queue.length > 0 || this.#callsUnderWay > 0)
+      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#state = 'stopped'
+  }
+
+  handle(request: ServiceRequest): Promise<ServiceReply> {
+    if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
+    const handler = this.#handlers.get(request.contract)
+    if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
+    if (handler.kind === 'call') return this.#call(handler, request)
+    if (!request.act)
+      return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
+    if (this.#queue.length >= this.#limits.queuedActs) return refusal(new Problem('service.busy', 'too many acts wait'))
+    return new Promise((resolve) => {
+      this.#queue.push({ request, handler, resolve })
+      this.#askDrain()
+    })
+  }
+
+  async takeEvents(after: number, limit: number): Promise<QueuedEvent[]> {
+    return this.#events.take(after, limit)
+  }
+
+  async eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
+    this.#options.database.transaction(() => this.#events.done(device, ids))
+  }
+
+  onEvents(listener: (passing: QueuedEvent[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #call(handler: Handler & { kind: 'call' }, request: ServiceRequest): Promise<ServiceReply> {
+    if (this.#callsUnderWay >= this.#limits.calls)
+      return refusal(new Problem('service.busy', 'too many calls under way'))
+    this.#callsUnderWay++
+    this.counts.calls++
+    try {
+      return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
+    } catch (error) {
+      return { problem: this.#problemOf(error, request) }
+    } finally {
+      this.#callsUnderWay--
+      this.#tellIdle()
+    }
+  }
+
+  #askDrain(): void {
+    if (this.#drainAsked) return
+    this.#drainAsked = true
+    this.#soon(() => {
+      this.#drainAsked = false
+      this.#drain()
+    })
+  }
+
+  /** One group: everything that waits, up to the limit, in one commit. */
+  #drain(): void {
+    const { actsPerCommit } = this.#limits
+    const group = this.#queue.length <= actsPerCommit ? this.#queue : this.#queue.slice(0, actsPerCommit)
+    this.#queue = this.#queue.length <= actsPerCommit ? [] : this.#queue.slice(actsPerCommit)
+    if (this.#queue.length > 0) this.#askDrain()
+    if (group.length === 0) return
+    const effects: Effects = { passing: [], kept: 0, afterCommit: [] }
+    let replies: ServiceReply[]
+    try {
+      replies = this.#options.database.transaction(() => group.map((waiting) => this.#act(waiting, effects)))
+      this.#inbox.settled(true)
+      this.counts.commits++
+    } catch (error) {
+      // Nothing of the group remains. Every act stays in its device's outbox and comes again.
+      this.#inbox.settled(false)
+      this.counts.failedCommits++
+      const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
+      for (const { resolve } of group) resolve({ problem })
+      this.#tellIdle()
+      return
+    }
+    for (const [i, { resolve }] of group.entries()) resolve(replies[i]!)
+    this.#perform(effects)
+    this.#tellIdle()
+  }
+
+  #act({ request, handler }: WaitingAct, effects: Effects): ServiceReply {
+    const { database, clock } = this.#options
+    const device = request.caller.device
+    const key = request.act!
+    const hash = actHash(request.contract, request.id, request.body)
+    const verdict = this.#inbox.judge(device, key, request.id, hash)
+    if (verdict.is === 'gap') return { want: verdict.want, problem: new Problem('act.gap').toWire() }
+    if (verdict.is === 'conflict') {
+      this.counts.refused++
+      return { problem: new Problem('act.conflict', `act ${key.seq}`).toWire() }
+    }
+    if (verdict.is === 'duplicate') {
+      this.counts.duplicates++
+      return decode(verdict.reply, storedReply) as ServiceReply
+    }
+    const nowMs = clock.now()
+    if (verdict.is === 'moved') {
+      this.counts.duplicates++
+      this.#inbox.record(device, key, request.id, hash, nowMs, verdict.reply)
+      return decode(verdict.reply, storedReply) as ServiceReply
+    }
+    const own: Effects = { passing: [], kept: 0, afterCommit: [] }
+    let reply: ServiceReply
+    try {
+      const body = handler.contract.checkRequest(request.body)
+      reply = database.savepoint(() => ({ body: handler.handle(body, this.#actContext(request, nowMs, own)) }))
+      effects.passing.push(...own.passing)
+      effects.afterCommit.push(...own.afterCommit)
+      effects.kept += own.kept
+      this.counts.acts++
+    } catch (error) {
+      if (error instanceof DatabaseProblem) throw error
+      const problem = this.#problemOf(error, request)
+      if (isTransient(problem)) return { problem }
+      // A refusal is final and advances the stream, or one bad act would hold up all later ones.
+      reply = { problem: { ...problem, retry: problem.retry === 'later' ? 'no' : problem.retry } }
+      this.counts.refused++
+    }
+    this.#inbox.record(device, key, request.id, hash, nowMs, encode(reply))
+    return reply
+  }
+
+  #ownTransaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T {
+    const { database, clock, random } = this.#options
+    if (this.#state === 'stopped') throw new Problem('service.unavailable', `${this.name} is stopped`)
+    const effects: Effects = { passing: [], kept: 0, afterCommit: [] }
+    const trace = hex(random.bytes(16))
+    const result = database.transaction(() => work(this.#effectContext(clock.now(), trace, effects)))
+    this.counts.commits++
+    this.#perform(effects)
+    return result
+  }
+
+  #perform({ passing, kept, afterCommit }: Effects): void {
+    if (passing.length > 0 || kept > 0) for (const listener of this.#listeners) this.#guard(() => listener(passing))
+    for (const work of afterCommit) this.#guard(work)
+  }
+
+  /** Work that follows a commit: its failure must not undo what is already durable. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#options.log.error('work after a commit failed', { service: this.name, error: String(error) })
+    }
+  }
+
+  #context(request: ServiceRequest): Context {
+    return {
+      caller: request.caller,
+      requestId: request.id,
+      nowMs: this.#options.clock.now(),
+      traceId: hex(request.trace ? request.trace.subarray(0, 16) : request.id),
+    }
+  }
+
+  #actContext(request: ServiceRequest, nowMs: number, effects: Effects): ActContext {
+    const traceId = hex(request.trace ? request.trace.subarray(0, 16) : request.id)
+    return { ...this.#effectContext(nowMs, traceId, effects), caller: request.caller, requestId: request.id }
+  }
+
+  #effectContext(nowMs: number, traceId: string, effects: Effects): Omit<ActContext, 'caller' | 'requestId'> {
+    const emit = <C extends Contract>(
+      contract: C,
+      device: string,
+      body: RequestOf<C>,
+      options?: { keep?: boolean },
+    ): void => {
+      contract.checkRequest(body)
+      const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
+      if (options?.keep ?? !contract.passing) {
+        effects.kept++
+        const dropped = this.#events.add(event)
+        if (dropped > 0)
+          this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
+      } else effects.passing.push({ ...event, at: 0, keep: false })
+    }
+    return { sql: this.#options.database, nowMs, traceId, emit, afterCommit: (work) => effects.afterCommit.push(work) }
+  }
+
+  #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {
+    if (isProblem(error)) return error.toWire()
+    this.#options.log.error('a handler failed', {
+      service: this.name,
+      contract: request?.contract,
+      device: request?.caller.device,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+    return new Problem('internal').toWire()
+  }
+
+  #tellIdle(): void {
+    if (this.#queue.length > 0 || this.#callsUnderWay > 0) return
+    const idle = this.#idle
+    this.#idle = []
+    for (const resolve of idle) resolve()
+  }
+}
+
+/** Stored replies were checked when they were made; only their size is bounded again. */
+const storedReply = { maxBytes: 1 << 20 }
+
+/**
+ * Whether an act stays in its outbox and comes again by itself. A member's session that is gone does not come back,
+ * though calls about it may be repeated, so for an act it is a refusal.
+ */
+function isTransient(problem: ProblemWire): boolean {
+  return problem.retry === 'later' && problem.code !== 'session.unknown'
+}
+
+async function refusal(problem: Problem): Promise<ServiceReply> {
+  return { problem: problem.toWire() }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

@@ -1,0 +1,41 @@
+/** The tables that every service's database has besides its own: inbox, events, signed acts. */
+import type { MigrationSet } from '../storage/migrate.ts'
+
+export interface HostTables {
+  inbox: {
+    device: string
+    stream: Uint8Array
+    seq: number
+    act: Uint8Array
+    hash: Uint8Array
+    at: number
+    reply: Uint8Array
+  }
+  events: { at: number; device: string; id: Uint8Array; contract: string; at_ms: number; body: Uint8Array }
+  signed_acts: { key: Uint8Array; act: Uint8Array; hash: Uint8Array; expires: number }
+}
+
+export const hostMigrations: MigrationSet = {
+  set: 'service-host',
+  migrations: [
+    {
+      number: 1,
+      name: 'inbox, events and signed acts',
+      up: `
+        CREATE TABLE inbox (
+          device TEXT NOT NULL, stream BLOB NOT NULL, seq INTEGER NOT NULL, act BLOB NOT NULL, hash BLOB NOT NULL,
+          at INTEGER NOT NULL, reply BLOB NOT NULL, PRIMARY KEY (device, stream, seq)
+        ) WITHOUT ROWID;
+        CREATE TABLE events (
+          at INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, id BLOB NOT NULL UNIQUE, contract TEXT NOT NULL,
+          at_ms INTEGER NOT NULL, body BLOB NOT NULL
+        );
+        CREATE INDEX events_by_device ON events (device, at);
+        CREATE TABLE signed_acts (
+          key BLOB NOT NULL, act BLOB NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (key, act)
+        ) WITHOUT ROWID;
+        CREATE INDEX signed_acts_by_expiry ON signed_acts (expires);
+      `,
+    },
+  ],
+}

@@ -1,0 +1,111 @@
+/**
+ * Placement's own journal (ARCHITECTURE §7): what it would need to begin again. Each entry is sealed to the recovery key
+ * and lies on data servers of two regions before anything that depends on it is told to anybody.
+ */
+import type { KeyObject } from 'node:crypto'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { Bytes, checker, Count, Id, type Static, Text, Type } from '@azukari/protocol/contract'
+import { decryptFrom, encryptTo } from '@azukari/protocol/cose'
+import type { RandomSource } from '@azukari/protocol/keys'
+
+const domain = new TextEncoder().encode('azukari/journal/1')
+
+const MemberEntry = Type.Object({
+  kind: Type.Literal('member'),
+  id: Id,
+  number: Text(32),
+  name: Text(100),
+  level: Count,
+  home: Text(8),
+  since: Count,
+  status: Text(16),
+  auth_key: Bytes(32, 1024),
+  acts_key: Bytes(32, 1024),
+  agreement_key: Bytes(32, 1024),
+  wrapped_key: Bytes(32, 1024),
+})
+
+const ServerEntry = Type.Object({
+  kind: Type.Literal('server'),
+  id: Text(32),
+  name: Text(100),
+  region: Text(8),
+  latitude: Type.Number(),
+  longitude: Type.Number(),
+  domain: Text(64),
+  url: Text(200),
+  key: Bytes(32, 600),
+  capacity: Count,
+  rates: Text(8192),
+})
+
+const ReplicaEntry = Type.Object({
+  slot: Type.Integer({ minimum: 1, maximum: 2 }),
+  server: Text(32),
+  epoch: Count,
+  algorithm: Text(32),
+  key_id: Bytes(1, 32),
+  wrapped_key: Bytes(32, 1024),
+  prefix: Bytes(7),
+  root: Bytes(32),
+  sealed: Count,
+  manifest: Bytes(32, 8192),
+  receipt: Bytes(32, 8192),
+  reason: Text(2000),
+})
+
+const KeptEntry = Type.Object({
+  kind: Type.Literal('kept'),
+  object: Id,
+  version: Count,
+  member: Id,
+  device: Text(32),
+  asking: Text(8),
+  transfer: Id,
+  root: Bytes(32),
+  size: Count,
+  sha256: Bytes(32),
+  name: Text(120),
+  media: Text(80),
+  taken: Count,
+  kept: Count,
+  replicas: Type.Array(ReplicaEntry, { minItems: 2, maxItems: 2 }),
+})
+
+const KeysEntry = Type.Object({ kind: Type.Literal('keys'), keys: Bytes(32, 65_536) })
+
+export const JournalEntry = Type.Union([MemberEntry, ServerEntry, KeptEntry, KeysEntry])
+export type JournalEntry = Static<typeof JournalEntry>
+export type KeptEntry = Static<typeof KeptEntry>
+const checkEntry = checker(JournalEntry, 'journal entry')
+
+/** Seals an entry so that only the holder of the recovery secret reads it. */
+export function sealEntry(entry: JournalEntry, recovery: KeyObject, random: RandomSource): Uint8Array {
+  return encryptTo(recovery, encodeDeterministic(checkEntry(entry)), domain, random)
+}
+
+/** @throws {Problem} `cose.decrypt-failed` with another recovery key, `message.invalid` */
+export function openEntry(sealed: Uint8Array, recoverySecret: KeyObject): JournalEntry {
+  return checkEntry(decode(decryptFrom(sealed, recoverySecret, domain)))
+}
+
+/**
+ * Which servers keep the journal: up to three of the lowest risk, each in another region; two must have an entry.
+ * The order of the risks decides, not the level of any member: the journal is everybody's.
+ */
+export function journalServers<T extends { id: string; region: string; risk: number; demerits: number }>(servers: readonly T[]): T[] {
+  const chosen: T[] = []
+  for (const server of [...servers].sort((a, b) => a.demerits - b.demerits || a.risk - b.risk || (a.id < b.id ? -1 : 1)))
+    if (chosen.length < 3 && !chosen.some((other) => other.region === server.region)) chosen.push(server)
+  return chosen
+}
+
+/** Whether an entry may be relied on: two servers in two regions have it. */
+export function isSafe(acks: readonly string[], regionOf: (server: string) => string | undefined): boolean {
+  return new Set(acks.map(regionOf).filter((region) => region !== undefined)).size >= 2
+}
+
+/** The journal's stream on data servers: one per placement key. */
+export function journalStream(placementKid: Uint8Array): Uint8Array {
+  return placementKid.subarray(0, 16)
+}

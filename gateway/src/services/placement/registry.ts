@@ -1,0 +1,131 @@
+/** Members and data servers: registering them, and what the journal needs of each (S2, S5, P4 later keeps members in step). */
+import { parseCoseKey, thumbprint, type RandomSource } from '@azukari/protocol/keys'
+import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { ServiceStore } from '../../service/service.ts'
+import type { Candidate } from './choose.ts'
+import { regions } from './geography.ts'
+import { sealEntry } from './journal.ts'
+import { keysToBytes, type PlacementKeys, wrapMemberKey } from './keystore.ts'
+import { type RiskTerm, riskOf } from './risk.ts'
+import { facts, journal, type MemberRow, members, ratesOf, type ServerRow, servers } from './store.ts'
+
+/** What personalising a card yields, and placement must know before the card's first session. */
+export interface MemberRegistration {
+  memberId: Uint8Array
+  number: string
+  name: string
+  level: number
+  homeRegion: string
+  /** COSE_Keys of the card's three keys. */
+  authKey: Uint8Array
+  actsKey: Uint8Array
+  agreementKey: Uint8Array
+}
+
+export interface ServerRegistration {
+  id: string
+  name: string
+  region: string
+  latitude: number
+  longitude: number
+  domain: string
+  url: string
+  /** COSE_Key of its identity. */
+  key: Uint8Array
+  capacityBytes: number
+  rates: RiskTerm[]
+}
+
+export class Registry {
+  readonly #store: ServiceStore
+  readonly #keys: PlacementKeys
+  readonly #random: RandomSource
+  readonly #clock: Clock
+
+  constructor(store: ServiceStore, keys: PlacementKeys, random: RandomSource, clock: Clock) {
+    this.#store = store
+    this.#keys = keys
+    this.#random = random
+    this.#clock = clock
+  }
+
+  /** The first entry of the journal: without it nothing else could be opened after a loss. */
+  journalKeys(): void {
+    this.#store.transaction(({ sql }) => {
+      const roots = this.#keys.roots.at(-1)!.version
+      const written = facts.get(sql, 'journalled-roots')
+      if (written && Buffer.from(written).readUInt32BE() >= roots) return
+      journal.append(sql, sealEntry({ kind: 'keys', keys: keysToBytes(this.#keys) }, this.#keys.recovery, this.#random))
+      const value = Buffer.alloc(4)
+      value.writeUInt32BE(roots)
+      facts.set(sql, 'journalled-roots', value)
+    })
+  }
+
+  /** @throws {Problem} `config.invalid` when a region or level is unknown, `act.conflict` when number or card is known */
+  addMember(registration: MemberRegistration): void {
+    const { memberId, number, name, level, homeRegion, authKey, actsKey, agreementKey } = registration
+    if (!regions.has(homeRegion)) throw new Problem('config.invalid', `home region ${homeRegion} is not known`)
+    if (!(level >= 0 && level <= 3)) throw new Problem('config.invalid', `level ${level} is not 0 to 3`)
+    const row: MemberRow = {
+      id: memberId,
+      number,
+      name,
+      level,
+      home: homeRegion,
+      since: this.#clock.now(),
+      status: 'active',
+      auth_key: authKey,
+      auth_kid: thumbprint(parseCoseKey(authKey)),
+      acts_key: actsKey,
+      acts_kid: thumbprint(parseCoseKey(actsKey)),
+      agreement_key: agreementKey,
+      wrapped_key: wrapMemberKey(this.#keys, this.#random.bytes(32), this.#random),
+      counter: 0,
+    }
+    this.#store.transaction(({ sql }) => {
+      if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid)) throw new Problem('act.conflict', 'this member or card is registered')
+      members.add(sql, row)
+      const { auth_kid: _a, acts_kid: _b, counter: _c, ...rest } = row
+      journal.append(sql, sealEntry({ kind: 'member', ...rest }, this.#keys.recovery, this.#random))
+    })
+  }
+
+  /** Adds a data server, or takes over what changed. */
+  putServer(registration: ServerRegistration): void {
+    const { capacityBytes, rates, ...rest } = registration
+    if (!regions.has(rest.region)) throw new Problem('config.invalid', `region ${rest.region} of server ${rest.id} is not known`)
+    const row = { ...rest, kid: thumbprint(parseCoseKey(rest.key)), capacity: capacityBytes, rates: JSON.stringify(rates) }
+    this.#store.transaction(({ sql }) => {
+      const known = servers.byId(sql, rest.id)
+      if (known && Object.entries(row).every(([name, value]) => (value instanceof Uint8Array ? Buffer.from(value).equals(known[name as 'key']) : known[name as keyof ServerRow] === value))) return
+      servers.put(sql, row)
+      const { kid: _, ...entry } = row
+      journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))
+    })
+  }
+
+  members(): MemberRow[] {
+    return members.all(this.#store.sql)
+  }
+
+  servers(): ServerRow[] {
+    return servers.all(this.#store.sql)
+  }
+
+  /** The servers as `choose` sees them. */
+  candidates(): Candidate[] {
+    return this.servers().map((row) => ({
+      server: row.id,
+      region: row.region,
+      latitude: row.latitude,
+      longitude: row.longitude,
+      domain: row.domain,
+      risk: riskOf(ratesOf(row)),
+      capacityBytes: row.capacity,
+      usedBytes: row.used,
+      demerits: row.demerits,
+    }))
+  }
+}

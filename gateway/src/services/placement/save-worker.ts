@@ -1,0 +1,354 @@
+/**
+ * The slow part of a save (S5–S7): choose, seal, authenticate each server, send, collect both signed receipts, journal,
+ * and only then sign the receipt. Every step is written down, so that after a crash the next run goes on where the last
+ * one stopped; sending a replica again is answered with the same receipt.
+ */
+import { encodeDeterministic } from '@azukari/protocol/codec'
+import { type Conditions, conditionsDomain, receiptDomain, type SaveReceipt, saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
+import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
+import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
+import { encryptedBytes } from '@azukari/protocol/transfer'
+import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
+import { type ChooseRules, choose } from './choose.ts'
+import type { DataServers } from './data-servers.ts'
+import { distanceKm, regions } from './geography.ts'
+import { identify } from './identify.ts'
+import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
+import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
+import type { Registry } from './registry.ts'
+import { riskOf } from './risk.ts'
+import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
+import { conditions, journal, journalAcks, members, type ReplicaRow, ratesOf, replicas, type SaveRow, saves, servers } from './store.ts'
+
+export interface SaveWorkerOptions {
+  store: ServiceStore
+  registry: Registry
+  keys: PlacementKeys
+  signer: Signer & { sign(toBeSigned: Uint8Array): Uint8Array }
+  buffer: ReceiveBuffer
+  dataServers: DataServers
+  rules: ChooseRules
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+/** Saves under way at once: memory is a few segments for each. */
+const savesAtOnce = 4
+/** How long a save that waits for a server sleeps, at most. */
+const waitAtMostMs = 60_000
+/** How often the journal and waiting saves are looked at when nothing happens. */
+const idleMs = 10_000
+
+export class SaveWorker {
+  readonly #o: SaveWorkerOptions
+  readonly #stop = new AbortController()
+  readonly #busy = new Map<string, Promise<void>>()
+  readonly #notBefore = new Map<string, number>()
+  #wake = Promise.withResolvers<void>()
+  #running: Promise<void> | undefined
+
+  constructor(options: SaveWorkerOptions) {
+    this.#o = options
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Finishes the step that is under way; the rest goes on at the next start. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    this.kick()
+    await this.#running
+    await Promise.allSettled(this.#busy.values())
+  }
+
+  /** There may be something to do. */
+  kick(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, store, log } = this.#o
+    while (!this.#stop.signal.aborted) {
+      const wake = this.#wake.promise
+      const now = clock.monotonicMs()
+      try {
+        for (const row of saves.open(store.sql, 64)) {
+          const key = nameOf(row)
+          if (this.#busy.size >= savesAtOnce || this.#busy.has(key) || (this.#notBefore.get(key) ?? 0) > now) continue
+          const work = this.#work(row, key).finally(() => {
+            this.#busy.delete(key)
+            this.kick()
+          })
+          this.#busy.set(key, work)
+        }
+        if (this.#busy.size === 0) await this.#pushJournal()
+      } catch (error) {
+        log.error('placement worker', { error: String(error) })
+      }
+      using _tick = clock.timer(idleMs, () => this.kick())
+      await wake
+    }
+  }
+
+  async #work(row: SaveRow, key: string): Promise<void> {
+    const { store, clock, log } = this.#o
+    try {
+      if (row.state === 'buffered') await this.#seal(row)
+      const sealed = saves.get(store.sql, row.object, row.version)
+      if (sealed?.state === 'sealed') await this.#keep(sealed)
+      this.#notBefore.delete(key)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      const code = isProblem(error) ? error.code : 'internal'
+      if (!isProblem(error)) log.error('a save failed', { object: key, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      const tries = row.tries + 1
+      this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
+      const state = code === 'transfer.unknown' || code === 'transfer.incomplete' ? 'lost' : code === 'transfer.bad-root' || code === 'transfer.bad-block' ? 'refused' : undefined
+      store.transaction(({ sql, emit }) => {
+        saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
+        emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
+      })
+    }
+  }
+
+  /** Both replicas, each at a server that has signed for it. */
+  async #seal(row: SaveRow): Promise<void> {
+    const { store } = this.#o
+    const about = await this.#o.buffer.describe(row.transfer)
+    if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
+    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device) throw new Problem('transfer.bad-root')
+    const member = members.byId(store.sql, row.member)
+    if (!member) throw new Problem('member.unknown')
+    const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
+    const content = new Content(row, transferKey, this.#o.buffer, this.#stop.signal)
+    // A server that fails is left out of the next choice, a few times; then the save waits.
+    const avoid = new Map<string, number>()
+    for (let attempt = 0; ; attempt++) {
+      this.#stop.signal.throwIfAborted()
+      const planned = this.#plan(row, member, avoid)
+      await this.#hash(content, member, planned)
+      const results = await Promise.allSettled(planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)))
+      const failed = results.filter((result) => result.status === 'rejected')
+      if (failed.length === 0) break
+      for (const { reason } of failed) {
+        if (!(reason instanceof SendFailure)) throw reason
+        avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
+      }
+      if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
+    }
+    store.transaction(({ sql }) => {
+      const standing = replicas.of(sql, row.object, row.version)
+      const seq = journal.append(sql, sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random))
+      saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
+    })
+  }
+
+  /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
+  #plan(row: SaveRow, member: { level: number; home: string; wrapped_key: Uint8Array }, avoid: ReadonlyMap<string, number>): ReplicaRow[] {
+    const { store, registry, random, keys, rules } = this.#o
+    const standing = replicas.of(store.sql, row.object, row.version).filter((replica) => replica.receipt || !avoid.has(replica.server))
+    if (standing.length === 2) return standing
+    const candidates = registry.candidates()
+    const find = (slot: 1 | 2) => {
+      const server = standing.find((replica) => replica.slot === slot)?.server
+      return candidates.find((candidate) => candidate.server === server)
+    }
+    const one = find(1)
+    const two = find(2)
+    const sealedBytes = sealedSize(row.size)
+    const choices = choose(
+      candidates.filter((candidate) => !avoid.has(candidate.server)),
+      { object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
+      rules,
+      { ...(one ? { 1: one } : {}), ...(two ? { 2: two } : {}) },
+    )
+    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
+    return store.transaction(({ sql }) =>
+      choices.map((choice) => {
+        const stands = standing.find((replica) => replica.slot === choice.slot)
+        if (stands) return stands
+        const before = replicas.of(sql, row.object, row.version).find((replica) => replica.slot === choice.slot)
+        if (before) servers.reserve(sql, before.server, -before.sealed)
+        const replica = newReplica(row, choice, sealedBytes, memberKey, (before?.epoch ?? 0) + 1, random)
+        replicas.put(sql, replica)
+        servers.reserve(sql, replica.server, sealedBytes)
+        return replica
+      }),
+    )
+  }
+
+  /** One pass over the content: checks it against the offer and computes the roots that are not known yet. */
+  async #hash(content: Content, member: { wrapped_key: Uint8Array }, planned: ReplicaRow[]): Promise<void> {
+    const { store, keys } = this.#o
+    const unknown = planned.filter((replica) => !replica.root)
+    if (unknown.length === 0) return
+    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
+    store.transaction(({ sql }) => {
+      for (const [i, replica] of unknown.entries()) {
+        replica.root = roots[i]!
+        replicas.put(sql, replica)
+      }
+    })
+  }
+
+  /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
+  async #send(content: Content, member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array }, replica: ReplicaRow): Promise<void> {
+    const { store, dataServers, keys, random, signer, log } = this.#o
+    const { row } = content
+    const server = servers.byId(store.sql, replica.server)
+    if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
+    try {
+      const port = dataServers.of(server)
+      await identify(port, server, signer.kid, random)
+      const manifest = manifestOf(row, replica, server, member)
+      const signed = signManifest(manifest, signer)
+      const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
+      const receipt = await port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
+      openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
+      store.transaction(({ sql }) => {
+        Object.assign(replica, { manifest: signed, receipt })
+        replicas.put(sql, replica)
+        servers.praise(sql, server.id)
+      })
+    } catch (error) {
+      if (this.#stop.signal.aborted || !isProblem(error) || error.code.startsWith('transfer.')) throw error
+      const impostor = error.code === 'server.impostor'
+      log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
+      // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
+      store.transaction(({ sql }) => servers.blame(sql, server.id, impostor ? 100 : 1, impostor ? 1 : 0))
+      throw new SendFailure(server.id, error)
+    }
+  }
+
+  /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
+  async #keep(row: SaveRow): Promise<void> {
+    const { store, buffer, clock, signer } = this.#o
+    await this.#pushJournal()
+    const entry = journal.get(store.sql, row.journal!)
+    const regionOf = (server: string) => servers.byId(store.sql, server)?.region
+    if (!entry || !isSafe(journalAcks(entry.acks), regionOf)) throw new Problem('server.unreachable', 'the journal is not in two regions yet')
+    store.transaction(({ sql, emit }) => {
+      const member = members.byId(sql, row.member)!
+      const standing = replicas.of(sql, row.object, row.version)
+      const keptMs = clock.now()
+      const receipt = sign1(encodeDeterministic(this.#receiptOf(row, standing, keptMs)), signer, receiptDomain)
+      saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
+      const record = this.conditionsFor(row, standing, member)
+      conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
+      emit(saveKept, row.device, { object: row.object, receipt })
+    })
+    await buffer.release(row.transfer)
+  }
+
+  #receiptOf(row: SaveRow, standing: readonly ReplicaRow[], keptMs: number): SaveReceipt {
+    const asking = regions.get(row.asking)
+    return {
+      object: row.object,
+      version: row.version,
+      member: row.member,
+      sha256: row.sha256,
+      sizeBytes: row.size,
+      keptMs,
+      replicas: standing.map((replica) => {
+        const server = servers.byId(this.#o.store.sql, replica.server)!
+        return {
+          slot: replica.slot,
+          server: replica.server,
+          region: server.region,
+          distanceKm: asking ? Math.round(distanceKm(asking, server)) : 0,
+          algorithm: replica.algorithm,
+          sealedBytes: replica.sealed,
+        }
+      }),
+    }
+  }
+
+  /** S8: what the card must know to fetch and open the object without placement, sealed to the card. */
+  conditionsFor(row: SaveRow, standing: readonly ReplicaRow[], member: { agreement_key: Uint8Array; wrapped_key: Uint8Array }): Uint8Array {
+    const { keys, store, random } = this.#o
+    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
+    const body: Conditions = {
+      object: row.object,
+      version: row.version,
+      name: shortName(row.name),
+      mediaType: row.media,
+      sizeBytes: row.size,
+      sha256: row.sha256,
+      takenMs: row.taken,
+      replicas: standing.map((replica) => {
+        const server = servers.byId(store.sql, replica.server)!
+        return {
+          slot: replica.slot,
+          server: replica.server,
+          serverKey: server.kid,
+          region: server.region,
+          algorithm: replica.algorithm,
+          keyId: replica.key_id,
+          dataKey: unwrapDataKey(memberKey, replica.wrapped_key),
+          prefix: replica.prefix,
+          root: replica.root!,
+          sealedBytes: replica.sealed,
+        }
+      }),
+    }
+    const recipient = parseCoseKey(member.agreement_key)
+    const seal = kindOf(recipient) === 'rsa' ? encryptToRsa : encryptTo
+    return seal(recipient, encodeDeterministic(body), conditionsDomain, random)
+  }
+
+  /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
+  async #pushJournal(): Promise<void> {
+    const { store, dataServers, log } = this.#o
+    const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
+    await Promise.all(
+      ranked.map(async (server) => {
+        try {
+          for (let missing = journal.missingAt(store.sql, server.id, 64); missing.length > 0; missing = journal.missingAt(store.sql, server.id, 64)) {
+            this.#stop.signal.throwIfAborted()
+            for (const { seq, entry } of missing) {
+              await dataServers.of(server).journalAppend(journalStream(this.#o.signer.kid), seq, entry)
+              store.transaction(({ sql }) => journal.ack(sql, seq, server.id))
+            }
+          }
+        } catch (error) {
+          if (!this.#stop.signal.aborted) log.info('the journal waits for a server', { server: server.id, error: isProblem(error) ? error.code : String(error) })
+        }
+      }),
+    )
+  }
+}
+
+/** A server failed; another one may do. */
+class SendFailure extends Error {
+  readonly server: string
+  readonly problem: Problem
+
+  constructor(server: string, problem: Problem) {
+    super(problem.message, { cause: problem })
+    this.server = server
+    this.problem = problem
+  }
+}
+
+/** Conditions must fit a record of the card; a long name is cut, never the keys. */
+function shortName(name: string): string {
+  let short = name
+  while (Buffer.byteLength(short) > 90) short = [...short].slice(0, -1).join('')
+  return short
+}
+
+function nameOf(row: SaveRow): string {
+  return `${Buffer.from(row.object).toString('hex')}.${row.version}`
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(b)
+}

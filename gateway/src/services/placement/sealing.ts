@@ -1,0 +1,120 @@
+/** From the receive buffer to sealed replicas: read, check, seal, describe. */
+import { createHash } from 'node:crypto'
+import type { Manifest } from '@azukari/protocol/manifest'
+import type { Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { algorithmOfSlot, newReplicaKey, type ReplicaKey, type SealAlgorithm, Sealer, sealedFormat, segmentCount, segmentPlainBytes } from '@azukari/protocol/sealed'
+import { blockCount, decryptBlock } from '@azukari/protocol/transfer'
+import type { ReceiveBuffer } from '../../service/service.ts'
+import type { Choice } from './choose.ts'
+import type { KeptEntry } from './journal.ts'
+import { unwrapDataKey, wrapDataKey } from './keystore.ts'
+import type { ReplicaRow, SaveRow, ServerRow } from './store.ts'
+
+/** Blocks read from the buffer at once: with the sealed copies, what one save holds in memory. */
+const batchBlocks = 8
+
+/** What was transferred, as often as it is needed, always from the start. */
+export class Content {
+  readonly row: SaveRow
+  readonly #key: Uint8Array
+  readonly #buffer: ReceiveBuffer
+  readonly #signal: AbortSignal
+
+  constructor(row: SaveRow, transferKey: Uint8Array, buffer: ReceiveBuffer, signal: AbortSignal) {
+    this.row = row
+    this.#key = transferKey
+    this.#buffer = buffer
+    this.#signal = signal
+  }
+
+  /** Plaintext in pieces of a segment each; blocks and segments are of one size. @throws {Problem} `transfer.*` */
+  async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
+    const { transfer, size } = this.row
+    const blocks = blockCount(size)
+    for (let at = 0; at < blocks; at += batchBlocks) {
+      this.#signal.throwIfAborted()
+      const batch = await this.#buffer.read(transfer, at, Math.min(batchBlocks, blocks - at))
+      for (const [i, block] of batch.entries()) yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
+    }
+  }
+}
+
+/** A replica that is still to be made: its key is new, wrapped under the member's key (S6). */
+export function newReplica(row: SaveRow, choice: Choice, sealed: number, memberKey: Uint8Array, epoch: number, random: Random): ReplicaRow {
+  const key = newReplicaKey(choice.slot, random)
+  return {
+    object: row.object,
+    version: row.version,
+    slot: choice.slot,
+    server: choice.candidate.server,
+    epoch,
+    algorithm: algorithmOfSlot(choice.slot),
+    key_id: key.keyId,
+    wrapped_key: wrapDataKey(memberKey, key.dataKey, random),
+    prefix: key.prefix,
+    root: null,
+    sealed,
+    manifest: null,
+    receipt: null,
+    reason: JSON.stringify(choice.reason),
+  }
+}
+
+/**
+ * One pass over the content: the roots of the given replicas, and the proof that it is what the member's card signed.
+ * @throws {Problem} `transfer.bad-root` when the content is not what was offered
+ */
+export async function rootsOf(content: Content, planned: readonly ReplicaRow[], memberKey: Uint8Array): Promise<Uint8Array[]> {
+  const sealers = planned.map((replica) => sealerOf(replica, unwrapDataKey(memberKey, replica.wrapped_key)))
+  const plain = createHash('sha256')
+  for await (const { segment, last } of content.segments()) {
+    plain.update(segment)
+    for (const sealer of sealers) last ? sealer.last(segment) : sealer.update(segment)
+  }
+  if (!plain.digest().equals(content.row.sha256)) throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
+  return sealers.map((sealer) => sealer.root())
+}
+
+/** The replica's sealed segments, as they are sent. */
+export async function* sealedSegments(content: Content, replica: ReplicaRow, dataKey: Uint8Array): AsyncGenerator<Uint8Array> {
+  const sealer = sealerOf(replica, dataKey)
+  for await (const { segment, last } of content.segments()) yield last ? sealer.last(segment) : sealer.update(segment)
+}
+
+export function manifestOf(row: SaveRow, replica: ReplicaRow, server: ServerRow, member: { id: Uint8Array; auth_key: Uint8Array }): Manifest {
+  return {
+    format: sealedFormat,
+    object: row.object,
+    version: row.version,
+    epoch: replica.epoch,
+    slot: replica.slot,
+    server: server.id,
+    serverKey: server.kid,
+    algorithm: replica.algorithm as SealAlgorithm,
+    keyId: replica.key_id,
+    segmentBytes: segmentPlainBytes,
+    segments: segmentCount(row.size),
+    plainBytes: row.size,
+    sealedBytes: replica.sealed,
+    root: replica.root!,
+    owner: { member: member.id, key: member.auth_key },
+    createdMs: row.at,
+  }
+}
+
+/** What the journal keeps of a save whose replicas both stand. */
+export function keptEntry(row: SaveRow, standing: readonly ReplicaRow[], keptMs: number): KeptEntry {
+  const { object, version, member, device, asking, transfer, root, size, sha256, name, media, taken } = row
+  return {
+    kind: 'kept',
+    ...{ object, version, member, device, asking, transfer, root, size, sha256, name, media, taken },
+    kept: keptMs,
+    replicas: standing.map(({ object: _o, version: _v, ...replica }) => ({ ...replica, root: replica.root!, manifest: replica.manifest!, receipt: replica.receipt! })),
+  }
+}
+
+function sealerOf(replica: ReplicaRow, dataKey: Uint8Array): Sealer {
+  const key: ReplicaKey = { algorithm: replica.algorithm as SealAlgorithm, keyId: replica.key_id, dataKey, prefix: replica.prefix }
+  return new Sealer({ object: replica.object, version: replica.version, slot: replica.slot }, key)
+}

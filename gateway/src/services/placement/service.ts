@@ -1,0 +1,216 @@
+/**
+ * Placement (ARCHITECTURE §7): members, sessions, and the way of an offer into two sealed replicas. Handlers decide and
+ * write in one transaction; the slow work is the worker's.
+ */
+import type { KeyObject } from 'node:crypto'
+import { providerProofMessage } from '@azukari/protocol/card/layout'
+import { decode } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
+import { closeSession, conditionsWritten, openSession, pendingConditions, proveSession, SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
+import { verify1 } from '@azukari/protocol/cose'
+import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { createServiceHost } from '../../service/host.ts'
+import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import type { Database } from '../../storage/database.ts'
+import { type ChooseRules, defaultRules } from './choose.ts'
+import type { DataServers } from './data-servers.ts'
+import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { placementMigrations } from './migrations.ts'
+import { Registry } from './registry.ts'
+import { SaveWorker } from './save-worker.ts'
+import { Sessions } from './sessions.ts'
+import { conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
+
+export interface PlacementOptions {
+  database: Database
+  keys: PlacementKeys
+  buffer: ReceiveBuffer
+  dataServers: DataServers
+  clock: Clock
+  random: Random
+  log: Log
+  rules?: ChooseRules
+}
+
+export interface Placement extends Service {
+  readonly registry: Registry
+  readonly store: ServiceStore
+  readonly worker: SaveWorker
+  /** What devices learn at enrolment. */
+  readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
+}
+
+const checkProof = checker(SessionProof, 'session proof')
+const checkOffer = checker(SaveOffer, 'save offer')
+
+export function createPlacement(options: PlacementOptions): Placement {
+  const { database, keys, clock, random, log } = options
+  const sessions = new Sessions(clock, random)
+  const self = thumbprint(keys.signing)
+  const signer = placementSigner(keys)
+  const hosted = createServiceHost({
+    name: 'placement',
+    database,
+    clock,
+    random,
+    log,
+    migrations: placementMigrations,
+    handlers: [
+      call(openSession, ({ card, operation }, { caller }) => {
+        activeMember(members.byCard(database, card))
+        const session = sessions.open(caller.device, operation, card)
+        return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
+      }),
+
+      call(proveSession, ({ session: id, proof, cardChallenge }, { caller }) => {
+        const session = sessions.of(id, caller.device)
+        const member = activeMember(members.byCard(database, session.card))
+        try {
+          const said = checkProof(decode(verify1(proof, keyOf(member.auth_kid, member.auth_key, 'card.rejected'), sessionDomain).payload))
+          if (!same(said.session, id) || !same(said.challenge, session.challenge) || !same(said.verifier, self) || said.device !== caller.device || said.operation !== session.operation)
+            throw new Problem('card.rejected', 'the card signed something else')
+          if (said.level !== member.level) throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
+          if (said.counter < member.counter) log.warn('a card shows an older counter', { member: hex(member.id), counter: said.counter, known: member.counter })
+        } catch (error) {
+          // S2: told and closed; the challenge is spent.
+          sessions.close(id)
+          throw error instanceof Problem && error.code.startsWith('cose.') ? new Problem('card.rejected', error.code) : error
+        }
+        sessions.prove(session, member.id)
+        return {
+          member: member.id,
+          name: member.name,
+          level: member.level,
+          home: member.home,
+          expiresMs: session.expiresMs,
+          ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
+          ...pendingFor(member.id),
+        }
+      }),
+
+      call(pendingConditions, ({ session }, { caller }) => pendingFor(sessions.memberOf(session, caller.device))),
+
+      // After the session's end this is refused, and the next session tells the card again: harmless.
+      act(conditionsWritten, ({ session, written, counter }, { sql, caller, nowMs }) => {
+        const member = sessions.memberOf(session, caller.device)
+        for (const { object, version } of written) conditions.written(sql, member, object, version, nowMs)
+        members.sawCounter(sql, member, counter)
+        return {}
+      }),
+
+      call(closeSession, ({ session: id }, { caller }) => {
+        sessions.close(sessions.of(id, caller.device).id)
+        return {}
+      }),
+
+      act(offerSave, ({ offer: message, transferKey }, { sql, caller, nowMs, afterCommit }) => {
+        let signedBy: MemberRow | undefined
+        const { payload } = verify1(
+          message,
+          (kid) => {
+            signedBy = members.byActsKey(sql, kid)
+            return signedBy && parseCoseKey(signedBy.acts_key)
+          },
+          offerDomain,
+        )
+        const member = activeMember(signedBy)
+        const offer = checkOffer(decode(payload))
+        if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
+        if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
+        if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
+        const known = saves.get(sql, offer.object, offer.version)
+        if (known && !(same(known.transfer, offer.transfer) && same(known.sha256, offer.sha256) && same(known.member, member.id)))
+          throw new Problem('act.conflict', 'another object has this id')
+        if (!known) saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
+        else if (known.state === 'lost') saves.set(sql, known, { state: 'buffered', problem: null, tries: 0 })
+        afterCommit(() => worker.kick())
+        return { object: offer.object, bufferedMs: known?.at ?? nowMs }
+      }),
+
+      call(saveStatus, ({ object, version }, { caller }) => {
+        const row = saves.get(database, object, version)
+        if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
+        if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
+        return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
+      }),
+    ],
+  })
+
+  const registry = new Registry(hosted.store, keys, random, clock)
+  const worker = new SaveWorker({ ...options, store: hosted.store, registry, rules: options.rules ?? defaultRules, signer })
+
+  function pendingFor(member: Uint8Array) {
+    const rows = conditions.pending(database, member, 9)
+    return { pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })), morePending: rows.length > 8 }
+  }
+
+  return {
+    name: 'placement',
+    handle: (request) => hosted.handle(request),
+    takeEvents: (after, limit) => hosted.takeEvents(after, limit),
+    eventsDone: (device, ids) => hosted.eventsDone(device, ids),
+    onEvents: (listener) => hosted.onEvents(listener),
+    registry,
+    store: hosted.store,
+    worker,
+    publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
+    start: async () => {
+      await hosted.start()
+      registry.journalKeys()
+      worker.start()
+    },
+    stop: async () => {
+      await worker.stop()
+      await hosted.stop()
+    },
+  }
+}
+
+function activeMember(member: MemberRow | undefined): MemberRow {
+  if (!member) throw new Problem('card.unknown')
+  if (member.status !== 'active') throw new Problem('member.suspended')
+  return member
+}
+
+function rowOf(offer: SaveOffer, member: MemberRow, caller: { device: string; region: string }, transferKey: Uint8Array, nowMs: number): SaveRow {
+  return {
+    object: offer.object,
+    version: offer.version,
+    member: member.id,
+    device: caller.device,
+    asking: caller.region,
+    transfer: offer.transfer,
+    transfer_key: transferKey,
+    root: offer.root,
+    size: offer.sizeBytes,
+    sha256: offer.sha256,
+    name: offer.name,
+    media: offer.mediaType,
+    taken: offer.takenMs,
+    state: 'buffered',
+    problem: null,
+    tries: 0,
+    at: nowMs,
+    kept: null,
+    receipt: null,
+    journal: null,
+  }
+}
+
+function keyOf(kid: Uint8Array, key: Uint8Array, otherwise: 'card.rejected'): (asked: Uint8Array) => KeyObject {
+  return (asked) => {
+    if (!same(asked, kid)) throw new Problem(otherwise, 'another card answered')
+    return parseCoseKey(key)
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(b)
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

@@ -1,0 +1,90 @@
+/**
+ * Members' sessions (S1–S3): short, in memory, bounded. A restart ends them all; devices open new ones.
+ */
+import type { Clock, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+
+export interface Session {
+  id: Uint8Array
+  device: string
+  operation: string
+  /** Thumbprint of the card's authentication key. */
+  card: Uint8Array
+  challenge: Uint8Array
+  expiresMs: number
+  /** Set when the card has answered. */
+  member?: Uint8Array
+}
+
+/** Time for the card to answer, and for an answered session to be used. */
+const answerMs = 60_000
+const useMs = 10 * 60_000
+const sessionsAtMost = 10_000
+
+export class Sessions {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #open = new Map<string, Session>()
+
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** @throws {Problem} `service.busy` when too many are open */
+  open(device: string, operation: string, card: Uint8Array): Session {
+    this.#sweep()
+    if (this.#open.size >= sessionsAtMost) throw new Problem('service.busy', 'too many sessions')
+    const session: Session = { id: this.#random.bytes(16), device, operation, card, challenge: this.#random.bytes(32), expiresMs: this.#clock.now() + answerMs }
+    this.#open.set(key(session.id), session)
+    return session
+  }
+
+  /** The session of this id, for the device that opened it. @throws {Problem} `session.unknown`, `session.expired` */
+  of(id: Uint8Array, device: string): Session {
+    const session = this.#open.get(key(id))
+    if (!session || session.device !== device) throw new Problem('session.unknown')
+    if (session.expiresMs < this.#clock.now()) {
+      this.#open.delete(key(id))
+      throw new Problem('session.expired')
+    }
+    return session
+  }
+
+  /** A challenge is answered once: a second answer is a replay. @throws {Problem} `act.replayed` */
+  prove(session: Session, member: Uint8Array): void {
+    if (session.member) throw new Problem('act.replayed', 'the challenge has been answered')
+    session.member = member
+    session.expiresMs = this.#clock.now() + useMs
+  }
+
+  /** The member of a session whose card has answered. @throws {Problem} `session.unknown`, `session.expired` */
+  memberOf(id: Uint8Array, device: string): Uint8Array {
+    const { member } = this.of(id, device)
+    if (!member) throw new Problem('session.unknown', 'the card has not answered yet')
+    return member
+  }
+
+  /** Devices where a member's card is in now. */
+  devicesOf(member: Uint8Array): string[] {
+    const now = this.#clock.now()
+    return [...this.#open.values()].filter((session) => session.member && key(session.member) === key(member) && session.expiresMs >= now).map((session) => session.device)
+  }
+
+  close(id: Uint8Array): void {
+    this.#open.delete(key(id))
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now()
+    for (const [id, session] of this.#open) {
+      // In order of opening; answered sessions live longer, so look at a few past the first that stands.
+      if (session.expiresMs < now) this.#open.delete(id)
+      else if (this.#open.size < sessionsAtMost / 2) break
+    }
+  }
+}
+
+function key(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')
+}

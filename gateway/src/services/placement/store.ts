@@ -1,0 +1,193 @@
+/** Placement's SQL: rows in, rows out, no decisions. Every function runs inside the caller's transaction, or alone. */
+import type { RiskTerm } from './risk.ts'
+import type { Sql } from '../../storage/database.ts'
+
+export interface MemberRow {
+  id: Uint8Array
+  number: string
+  name: string
+  level: number
+  home: string
+  since: number
+  status: 'active' | 'suspended'
+  auth_key: Uint8Array
+  auth_kid: Uint8Array
+  acts_key: Uint8Array
+  acts_kid: Uint8Array
+  agreement_key: Uint8Array
+  wrapped_key: Uint8Array
+  counter: number
+}
+
+export interface ServerRow {
+  id: string
+  name: string
+  region: string
+  latitude: number
+  longitude: number
+  domain: string
+  url: string
+  key: Uint8Array
+  kid: Uint8Array
+  capacity: number
+  used: number
+  /** JSON of `RiskTerm[]`. */
+  rates: string
+  demerits: number
+  impostors: number
+}
+
+/** buffered → sealed → kept; lost: the buffer no longer has it, so the device begins again; refused: told why. */
+export type SaveState = 'buffered' | 'sealed' | 'kept' | 'lost' | 'refused'
+
+export interface SaveRow {
+  object: Uint8Array
+  version: number
+  member: Uint8Array
+  device: string
+  asking: string
+  transfer: Uint8Array
+  transfer_key: Uint8Array
+  root: Uint8Array
+  size: number
+  sha256: Uint8Array
+  name: string
+  media: string
+  taken: number
+  state: SaveState
+  problem: string | null
+  tries: number
+  at: number
+  kept: number | null
+  receipt: Uint8Array | null
+  journal: number | null
+}
+
+export interface ReplicaRow {
+  object: Uint8Array
+  version: number
+  slot: 1 | 2
+  server: string
+  epoch: number
+  algorithm: string
+  key_id: Uint8Array
+  wrapped_key: Uint8Array
+  prefix: Uint8Array
+  root: Uint8Array | null
+  sealed: number
+  manifest: Uint8Array | null
+  receipt: Uint8Array | null
+  reason: string
+}
+
+export interface ConditionsRow {
+  member: Uint8Array
+  object: Uint8Array
+  version: number
+  record: Uint8Array
+  written: number | null
+}
+
+/** Inserts a row whose keys are the columns' names. */
+function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
+  const entries = Object.entries(row)
+  const names = entries.map(([name]) => name).join(', ')
+  const marks = entries.map(() => '?').join(', ')
+  return sql.run(`INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`, ...entries.map(([, value]) => value)).changes
+}
+
+export const members = {
+  add: (sql: Sql, row: MemberRow) => insert(sql, 'members', row),
+  byId: (sql: Sql, id: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', id),
+  byCard: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE auth_kid = ?', kid),
+  byActsKey: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE acts_kid = ?', kid),
+  all: (sql: Sql) => sql.all<MemberRow>('SELECT * FROM members ORDER BY number'),
+  sawCounter: (sql: Sql, id: Uint8Array, counter: number) => sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
+}
+
+export const servers = {
+  put: (sql: Sql, row: Omit<ServerRow, 'used' | 'demerits' | 'impostors'>) =>
+    insert(
+      sql,
+      'servers',
+      row,
+      `ON CONFLICT (id) DO UPDATE SET name = excluded.name, region = excluded.region, latitude = excluded.latitude,
+       longitude = excluded.longitude, domain = excluded.domain, url = excluded.url, key = excluded.key, kid = excluded.kid,
+       capacity = excluded.capacity, rates = excluded.rates`,
+    ),
+  byId: (sql: Sql, id: string) => sql.get<ServerRow>('SELECT * FROM servers WHERE id = ?', id),
+  all: (sql: Sql) => sql.all<ServerRow>('SELECT * FROM servers ORDER BY id'),
+  reserve: (sql: Sql, id: string, bytes: number) => sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
+  blame: (sql: Sql, id: string, demerits: number, impostors: number) =>
+    sql.run('UPDATE servers SET demerits = min(100, demerits + ?), impostors = impostors + ? WHERE id = ?', demerits, impostors, id),
+  /** A good answer forgives what bad luck did; being an impostor is not forgiven by itself. */
+  praise: (sql: Sql, id: string) => sql.run('UPDATE servers SET demerits = 0 WHERE id = ? AND demerits > 0 AND impostors = 0', id),
+}
+
+export function ratesOf(row: ServerRow): RiskTerm[] {
+  return JSON.parse(row.rates) as RiskTerm[]
+}
+
+export const saves = {
+  add: (sql: Sql, row: SaveRow) => insert(sql, 'saves', row),
+  get: (sql: Sql, object: Uint8Array, version: number) => sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
+  open: (sql: Sql, limit: number) => sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
+  ofMember: (sql: Sql, member: Uint8Array) => sql.all<SaveRow>(`SELECT * FROM saves WHERE member = ? AND state = 'kept' ORDER BY taken DESC`, member),
+  set: (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
+    const entries = Object.entries(change)
+    sql.run(
+      `UPDATE saves SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE object = ? AND version = ?`,
+      ...entries.map(([, value]) => value as string),
+      row.object,
+      row.version,
+    )
+  },
+  counts: (sql: Sql) => sql.all<{ state: SaveState; count: number; bytes: number }>('SELECT state, count(*) AS count, sum(size) AS bytes FROM saves GROUP BY state'),
+}
+
+export const replicas = {
+  of: (sql: Sql, object: Uint8Array, version: number) =>
+    sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version = ? ORDER BY slot', object, version),
+  put: (sql: Sql, row: ReplicaRow) =>
+    insert(
+      sql,
+      'replicas',
+      row,
+      `ON CONFLICT (object, version, slot) DO UPDATE SET server = excluded.server, epoch = excluded.epoch,
+       algorithm = excluded.algorithm, key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, prefix = excluded.prefix,
+       root = excluded.root, sealed = excluded.sealed, manifest = excluded.manifest, receipt = excluded.receipt, reason = excluded.reason`,
+    ),
+  onServer: (sql: Sql, server: string) => sql.get<{ count: number; bytes: number }>('SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?', server),
+}
+
+export const conditions = {
+  put: (sql: Sql, row: ConditionsRow) =>
+    insert(sql, 'conditions', row, 'ON CONFLICT (member, object, version) DO UPDATE SET record = excluded.record, written = excluded.written'),
+  pending: (sql: Sql, member: Uint8Array, limit: number) =>
+    sql.all<ConditionsRow>('SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?', member, limit),
+  written: (sql: Sql, member: Uint8Array, object: Uint8Array, version: number, atMs: number) =>
+    sql.run('UPDATE conditions SET written = ? WHERE member = ? AND object = ? AND version = ? AND written IS NULL', atMs, member, object, version),
+}
+
+export const journal = {
+  append: (sql: Sql, entry: Uint8Array): number => {
+    const last = sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0
+    sql.run('INSERT INTO journal (seq, entry) VALUES (?, ?)', last + 1, entry)
+    return last + 1
+  },
+  get: (sql: Sql, seq: number) => sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
+  /** Entries that a server does not have yet. */
+  missingAt: (sql: Sql, server: string, limit: number) =>
+    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(`SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`, `,${server},`, limit),
+  ack: (sql: Sql, seq: number, server: string) =>
+    sql.run(`UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`, `,${server},`, seq, `,${server},`),
+}
+
+export function journalAcks(acks: string): string[] {
+  return acks.split(',').filter((server) => server !== '')
+}
+
+export const facts = {
+  get: (sql: Sql, name: string) => sql.get<{ value: Uint8Array }>('SELECT value FROM facts WHERE name = ?', name)?.value,
+  set: (sql: Sql, name: string, value: Uint8Array) => sql.run('INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value),
+}
