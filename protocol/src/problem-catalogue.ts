@@ -572,6 +572,28 @@ export const catalogue = {
     en: { title: 'This data belongs to another member', todo: 'Use the card of the member whose data it is.' },
     ja: { title: 'これは別の会員のデータです', todo: 'そのデータをお持ちの会員のカードを使ってください。' },
   },
+  'replica.conflict': {
+    retry: 'no',
+    en: {
+      title: 'The data server already holds other data under this name',
+      todo: 'Keep the data as a new version; if this comes again, report it.',
+    },
+    ja: {
+      title: 'データサーバには同じ名前で別のデータがすでにあります',
+      todo: '新しい版として保存してください。繰り返す場合はご報告ください。',
+    },
+  },
+  'replica.superseded': {
+    retry: 'no',
+    en: {
+      title: 'A newer placement of this data is already in force',
+      todo: 'Nothing needs to be done: the newer one stands.',
+    },
+    ja: {
+      title: 'このデータには、より新しい配置がすでに有効です',
+      todo: '対応は不要です。新しい配置が使われます。',
+    },
+  },
   'object.unknown': {
     retry: 'no',
     en: { title: 'There is no such object', todo: 'Refresh the list and choose again.' },
