@@ -8,7 +8,13 @@ import { openDeviceDatabase } from './adapters/database.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type ActSender, judge, Outbox } from './outbox.ts'
 
-const log: Log = { debug() {}, info() {}, warn() {}, error: (message, fields) => t.comment(message, fields), child: () => log }
+const log: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (message, fields) => t.comment(message, fields),
+  child: () => log,
+}
 const clock: Clock = {
   now: () => 1_700_000_000_000,
   monotonicMs: () => 0,
@@ -46,7 +52,8 @@ class Inbox implements ActSender {
     const known = stream[key.seq - 1]
     const mark = Buffer.from(actId).toString('hex')
     if (known) return known.id === mark ? known.reply : { id: actId, problem: new Problem('act.conflict').toWire() }
-    if (key.seq !== stream.length + 1) return { id: actId, problem: new Problem('act.gap').toWire(), want: stream.length + 1 }
+    if (key.seq !== stream.length + 1)
+      return { id: actId, problem: new Problem('act.gap').toWire(), want: stream.length + 1 }
     const problem = this.refuse(n)
     if (problem?.retry === 'later') return { id: actId, problem: problem.toWire() }
     if (!problem) this.done.push(n)
@@ -82,7 +89,11 @@ t.test('D5: acts leave in order and once, whatever the line loses', async (t) =>
     const running = outbox.run()
     for (let n = 1; n <= 60; n++) await outbox.append(conditionsWritten, body(n), id(n))
     await drained(outbox)
-    t.same(inbox.done, Array.from({ length: 60 }, (_, i) => i + 1), `losing one in ${oneIn}`)
+    t.same(
+      inbox.done,
+      Array.from({ length: 60 }, (_, i) => i + 1),
+      `losing one in ${oneIn}`,
+    )
     outbox.stop()
     await running
     await database.close()
@@ -150,7 +161,8 @@ t.test('D5: a refusal advances and is told, also of acts of an earlier run; "lat
   const database = await openDeviceDatabase(':memory:')
   const inbox = new Inbox()
   let busy = 3
-  inbox.refuse = (n) => (n === 2 ? new Problem('session.expired') : n === 3 && busy-- > 0 ? new Problem('service.busy') : undefined)
+  inbox.refuse = (n) =>
+    n === 2 ? new Problem('session.expired') : n === 3 && busy-- > 0 ? new Problem('service.busy') : undefined
   const outbox = await open(database, inbox)
   const told: string[] = []
   outbox.onOutcome(conditionsWritten, ({ body: sent }, outcome) => {
@@ -196,7 +208,9 @@ t.test('D5: a full outbox refuses clearly and recovers; space is given back', as
 t.test('D5: an act that does not fit its contract is not written down', async (t) => {
   const database = await openDeviceDatabase(':memory:')
   const outbox = await open(database, new Inbox())
-  await t.rejects(outbox.append(offerSave, { offer: new Uint8Array(1), transferKey: new Uint8Array(64) }, id(1)), { code: 'message.invalid' })
+  await t.rejects(outbox.append(offerSave, { offer: new Uint8Array(1), transferKey: new Uint8Array(64) }, id(1)), {
+    code: 'message.invalid',
+  })
   t.equal((await outbox.waiting()).rows, 0)
   await database.close()
 })

@@ -20,8 +20,15 @@ export type Identification = Static<typeof Identification>
 
 const checkIdentification = checker(Identification, 'identification')
 
-export function signIdentification(said: Omit<Identification, 'domain'>, signer: Signer & { sign(tbs: Uint8Array): Uint8Array }): Uint8Array {
-  return sign1(encodeDeterministic(checkIdentification({ domain: 'azukari/identify/1', ...said })), signer, identifyDomain)
+export function signIdentification(
+  said: Omit<Identification, 'domain'>,
+  signer: Signer & { sign(tbs: Uint8Array): Uint8Array },
+): Uint8Array {
+  return sign1(
+    encodeDeterministic(checkIdentification({ domain: 'azukari/identify/1', ...said })),
+    signer,
+    identifyDomain,
+  )
 }
 
 /** @throws {Problem} `server.impostor` when the answer is not this server's, to this question */

@@ -30,7 +30,10 @@ export type ScrubReport = Static<typeof ScrubReport>
 
 const checkReport = checker(ScrubReport, 'scrub report')
 
-export function signScrubReport(report: ScrubReport, signer: Signer & { sign(tbs: Uint8Array): Uint8Array }): Uint8Array {
+export function signScrubReport(
+  report: ScrubReport,
+  signer: Signer & { sign(tbs: Uint8Array): Uint8Array },
+): Uint8Array {
   return sign1(encodeDeterministic(checkReport(report)), signer, scrubDomain)
 }
 

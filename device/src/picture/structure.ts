@@ -39,7 +39,8 @@ export function readStructure(jpeg: Uint8Array): JpegStructure {
       if (!frame || scans === 0) throw corrupt('it ends before any picture')
       return { ...frame, scans, endBytes: at + 2 }
     }
-    if (marker === 0 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) throw corrupt(`marker ${marker.toString(16)} at byte ${at}`)
+    if (marker === 0 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8))
+      throw corrupt(`marker ${marker.toString(16)} at byte ${at}`)
     if (at + 4 > jpeg.length) throw corrupt('it ends in the middle')
     const length = (jpeg[at + 2]! << 8) | jpeg[at + 3]!
     const body = at + 4
@@ -59,10 +60,12 @@ export function readStructure(jpeg: Uint8Array): JpegStructure {
 
 function readFrame(body: Uint8Array, progressive: boolean): Omit<JpegStructure, 'scans' | 'endBytes'> {
   const [precision, h1, h2, w1, w2, components] = body
-  if (components === undefined || body.length !== 6 + 3 * components) throw new Problem('photo.corrupt', 'the frame has a wrong length')
+  if (components === undefined || body.length !== 6 + 3 * components)
+    throw new Problem('photo.corrupt', 'the frame has a wrong length')
   const height = (h1! << 8) | h2!
   const width = (w1! << 8) | w2!
-  if (precision !== 8 || (components !== 1 && components !== 3 && components !== 4)) throw new Problem('object.not-printable', `${components} components of ${precision} bits`)
+  if (precision !== 8 || (components !== 1 && components !== 3 && components !== 4))
+    throw new Problem('object.not-printable', `${components} components of ${precision} bits`)
   if (width === 0 || height === 0) throw new Problem('photo.corrupt', 'it has no extent')
   if (width * height > pixelsMax) throw new Problem('photo.too-large', `${width} × ${height}`)
   return { width, height, components, progressive }

@@ -35,7 +35,14 @@ export class Sessions {
   open(device: string, operation: string, card: Uint8Array): Session {
     this.#sweep()
     if (this.#open.size >= sessionsAtMost) throw new Problem('service.busy', 'too many sessions')
-    const session: Session = { id: this.#random.bytes(16), device, operation, card, challenge: this.#random.bytes(32), expiresMs: this.#clock.now() + answerMs }
+    const session: Session = {
+      id: this.#random.bytes(16),
+      device,
+      operation,
+      card,
+      challenge: this.#random.bytes(32),
+      expiresMs: this.#clock.now() + answerMs,
+    }
     this.#open.set(key(session.id), session)
     return session
   }
