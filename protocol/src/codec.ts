@@ -5,7 +5,7 @@
 import { Encoder } from 'cbor-x'
 import { readGuarded } from './cbor-read.ts'
 import { encodeDeterministic, Tagged } from './cbor-write.ts'
-import { type DecodeLimits, guardScan } from './guard.ts'
+import { type DecodeLimits, defaultLimits, guardScan } from './guard.ts'
 import { InternalError, Problem } from './problem.ts'
 
 export { encodeDeterministic, Tagged } from './cbor-write.ts'
@@ -20,7 +20,7 @@ const fast = new Encoder({
   int64AsNumber: true,
 } as ConstructorParameters<typeof Encoder>[0] & { int64AsNumber: boolean })
 
-const maxDepth = 16
+const { maxDepth } = defaultLimits
 
 /**
  * Encodes an unsigned message. Object keys keep their order.
