@@ -88,8 +88,8 @@ function prepareObject(object: Record<string, unknown>, depth: number): unknown 
   for (const key of Object.keys(object)) {
     const item = object[key]
     const prepared = prepare(item, depth + 1)
-    // Keys that are not well formed, or `__proto__`, are refused by the other encoder; cbor-x looks at `constructor`.
-    if (prepared === unusual || key === '__proto__' || key === 'constructor' || !key.isWellFormed()) return unusual
+    // Keys that are not well formed, or `__proto__`, are refused by the other encoder.
+    if (prepared === unusual || key === '__proto__' || !key.isWellFormed()) return unusual
     if (!Object.is(prepared, item)) {
       if (result === object) result = { ...object }
       result[key] = prepared
