@@ -19,6 +19,7 @@ import {
   encStructure,
   kidOf,
   label,
+  messageLimits,
   parseHeaders,
   parseMessage,
   tag,
@@ -102,7 +103,7 @@ function headerOf(id: number, kid: Uint8Array | undefined): Uint8Array {
 /** Reads exactly the shape that `encrypt0` writes with a header below 256 bytes; undefined for any other. */
 function readUsual(message: Uint8Array): Parts | undefined {
   const end = message.length
-  if (end < 40 || message[0] !== 0xd0 || message[1] !== 0x83) return undefined
+  if (end < 40 || end > messageLimits.maxBytes || message[0] !== 0xd0 || message[1] !== 0x83) return undefined
   let at = 2
   let length = message[at++]! - 0x40
   if (length === 0x18) {

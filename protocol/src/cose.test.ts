@@ -20,7 +20,7 @@ import {
 } from './cose.ts'
 import { rsaDecrypt } from './cose-algorithms.ts'
 import { signCwt, verifyCwt } from './cwt.ts'
-import { agree, coseKey, generateKey, generateRsaKey, publicOf, type RandomSource, thumbprint } from './keys.ts'
+import { agree, generateKey, generateRsaKey, publicOf, type RandomSource, thumbprint } from './keys.ts'
 import { InternalError, isProblem } from './problem.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
@@ -119,7 +119,9 @@ t.test('golden vectors: our messages have not changed', (t) => {
 t.test('a change of any single bit, and a cut at any byte, is refused; so are other domains', (t) => {
   for (const [name, { message, open }] of Object.entries(messages)) {
     let accepted = 0
-    for (let bit = 0; bit < message.length * 8; bit++) {
+    // Each RSA decryption takes milliseconds: there, one bit of each byte of the long middle.
+    const step = (bit: number) => (name === 'encryptToRsa' && bit > 800 && bit < message.length * 8 - 64 ? 9 : 1)
+    for (let bit = 0; bit < message.length * 8; bit += step(bit)) {
       const changed = message.slice()
       changed[bit >> 3]! ^= 1 << (bit & 7)
       if (outcome(() => open(changed)) === 'accepted') accepted++
@@ -424,6 +426,10 @@ t.test('large messages pass: the limits of headers are not those of content', (t
   t.ok(Buffer.from(decryptFrom(encryptTo(publicOf(x), large, domain, seeded('l')), x, domain)).equals(large))
   t.ok(Buffer.from(verify1(sign1(large, signerOf(ed), domain), () => publicOf(ed), domain).payload).equals(large))
   t.strictSame(decrypt0(encrypt0(new Uint8Array(0), secret, iv, domain), secret, domain), new Uint8Array(0))
-  t.ok(coseKey(x))
+  const huge = encrypt0(new Uint8Array(16 << 20), secret, iv, domain)
+  t.equal(
+    outcome(() => decrypt0(huge, secret, domain)),
+    'cbor.too-large',
+  )
   t.end()
 })
