@@ -51,7 +51,8 @@ function failing(fault: { code?: 'storage.full' | 'storage.failed'; detail?: str
 t.test('S17: a watched folder is a camera', async (t) => {
   let directory = ''
   let shots = 0
-  const shoot = () => writeFile(join(directory, `IMG_${String(++shots).padStart(4, '0')}.JPG`), encodeJpeg(testPage(32 + shots, 24)))
+  const shoot = () =>
+    writeFile(join(directory, `IMG_${String(++shots).padStart(4, '0')}.JPG`), encodeJpeg(testPage(32 + shots, 24)))
   await cameraConforms(t, {
     make: async () => {
       directory = await folder()
@@ -71,11 +72,14 @@ t.test('S17: a picture is taken whole and once, also after a restart', async (t)
   await writeFile(join(directory, '.hidden.jpg'), whole)
   // A slow camera: each look finds a little more, until it is whole.
   let written = 0
-  const slow = { ...files, list: async (where: string) => {
-    written = Math.min(whole.length, written + 1000)
-    await writeFile(path, whole.subarray(0, written))
-    return files.list(where)
-  } }
+  const slow = {
+    ...files,
+    list: async (where: string) => {
+      written = Math.min(whole.length, written + 1000)
+      await writeFile(path, whole.subarray(0, written))
+      return files.list(where)
+    },
+  }
   const camera = new WatchedFolderCamera({ files: slow, clock, directory, lookMs })
   t.equal(Buffer.compare((await camera.capture(never)).bytes, whole), 0, 'never half of it')
   await t.rejects(make().capture(never), { code: 'camera.offline' }, 'nothing new came')
@@ -92,10 +96,13 @@ t.test('S17: a folder is a printer', async (t) => {
       directory = await folder()
       return new FolderPrinter({ files: failing(fault), directory })
     },
-    printed: async () => Promise.all((await files.list(directory)).map(async (name) => {
-      const { width, height, data } = PNG.sync.read(await readFile(join(directory, name)))
-      return { width, height, rgba: new Uint8Array(data) }
-    })),
+    printed: async () =>
+      Promise.all(
+        (await files.list(directory)).map(async (name) => {
+          const { width, height, data } = PNG.sync.read(await readFile(join(directory, name)))
+          return { width, height, rgba: new Uint8Array(data) }
+        }),
+      ),
   })
   const directoryOfFull = await folder()
   const full = new FolderPrinter({ files: failing({ code: 'storage.full' }), directory: directoryOfFull })
@@ -153,7 +160,16 @@ t.test('D2: board definitions are data, and boards are built from them', async (
   t.ok(board.memory instanceof DirectoryMemory)
   t.same(Object.keys(board.inputs ?? {}), ['scanner', 'pc'])
   t.throws(() => boardDefinition('no-such-board'), { code: 'config.invalid' })
-  const simulated = buildBoard(boardDefinition('all-simulated'), { files, clock, directory, makers: { simulated: (kind) => ({ model: `simulated ${kind}` }) as never } })
+  const simulated = buildBoard(boardDefinition('all-simulated'), {
+    files,
+    clock,
+    directory,
+    makers: { simulated: (kind) => ({ model: `simulated ${kind}` }) as never },
+  })
   t.equal(simulated.camera?.model, 'simulated camera')
-  t.throws(() => buildBoard(boardDefinition('all-simulated'), { files, clock, directory }), { code: 'config.invalid' }, 'a driver that is not installed')
+  t.throws(
+    () => buildBoard(boardDefinition('all-simulated'), { files, clock, directory }),
+    { code: 'config.invalid' },
+    'a driver that is not installed',
+  )
 })

@@ -29,7 +29,14 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   'all-simulated': {
     model: 'all-simulated',
     what: 'every part simulated: to try things, and for tests',
-    parts: { camera: simulated, printer: simulated, reader: simulated, panel: simulated, display: simulated, memory: simulated },
+    parts: {
+      camera: simulated,
+      printer: simulated,
+      reader: simulated,
+      panel: simulated,
+      display: simulated,
+      memory: simulated,
+    },
     inputs: { scanner: simulated, pc: simulated },
   },
   'pc-kiosk': {
@@ -58,7 +65,11 @@ export interface BuildOptions {
 /** @throws {Problem} `config.invalid` */
 export function boardDefinition(name: string): BoardDefinition {
   const found = Object.hasOwn(boardDefinitions, name) ? boardDefinitions[name] : undefined
-  if (!found) throw new Problem('config.invalid', `there is no board ${name}; there are ${Object.keys(boardDefinitions).join(', ')}`)
+  if (!found)
+    throw new Problem(
+      'config.invalid',
+      `there is no board ${name}; there are ${Object.keys(boardDefinitions).join(', ')}`,
+    )
   return found
 }
 
@@ -66,7 +77,10 @@ export function boardDefinition(name: string): BoardDefinition {
 export function buildBoard(definition: BoardDefinition, options: BuildOptions): Board {
   const parts = Object.entries(definition.parts) as [Exclude<PartKind, 'input'>, PartDefinition][]
   const made = Object.fromEntries(parts.map(([kind, part]) => [kind, make(kind, kind, part, options)]))
-  const inputs = Object.entries(definition.inputs ?? {}).map(([name, part]) => [name, make('input', name, part, options)])
+  const inputs = Object.entries(definition.inputs ?? {}).map(([name, part]) => [
+    name,
+    make('input', name, part, options),
+  ])
   return { model: definition.model, ...made, ...(inputs.length ? { inputs: Object.fromEntries(inputs) } : {}) } as Board
 }
 

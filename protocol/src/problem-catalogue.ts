@@ -368,7 +368,10 @@ export const catalogue = {
   },
   'card.swapped': {
     retry: 'after-fix',
-    en: { title: 'This is another card than before', todo: 'Put the first card in again, or start anew with this one.' },
+    en: {
+      title: 'This is another card than before',
+      todo: 'Put the first card in again, or start anew with this one.',
+    },
     ja: { title: '先ほどと違うカードです', todo: '元のカードを入れ直すか、このカードで最初からやり直してください。' },
   },
   'card.damaged': {
@@ -586,7 +589,10 @@ export const catalogue = {
   },
   'photo.too-large': {
     retry: 'no',
-    en: { title: 'The picture is too large for this device', todo: 'Print it on a larger device. It is kept as it is.' },
+    en: {
+      title: 'The picture is too large for this device',
+      todo: 'Print it on a larger device. It is kept as it is.',
+    },
     ja: {
       title: '写真が大きすぎてこの機器では扱えません',
       todo: '別の機器で印刷してください。データはそのままお預かりします。',

@@ -35,21 +35,25 @@ export async function inputConforms(t: Checks, bench: InputBench): Promise<void>
     t.same(await waiting, [])
     await input.close()
   })
-  await t.test('S14: a file that was not done comes again after a restart', needs(bench.restart, 'restart'), async (t) => {
-    const input = await bench.make()
-    await bench.put(input, 'one.txt', Uint8Array.of(1))
-    for await (const file of input.files(limit())) {
-      t.equal(file.name, 'one.txt')
-      break
-    }
-    const again = await bench.restart!(input)
-    for await (const file of again.files(limit())) {
-      t.equal(file.name, 'one.txt')
-      await file.done()
-      break
-    }
-    await again.close()
-  })
+  await t.test(
+    'S14: a file that was not done comes again after a restart',
+    needs(bench.restart, 'restart'),
+    async (t) => {
+      const input = await bench.make()
+      await bench.put(input, 'one.txt', Uint8Array.of(1))
+      for await (const file of input.files(limit())) {
+        t.equal(file.name, 'one.txt')
+        break
+      }
+      const again = await bench.restart!(input)
+      for await (const file of again.files(limit())) {
+        t.equal(file.name, 'one.txt')
+        await file.done()
+        break
+      }
+      await again.close()
+    },
+  )
 }
 
 async function collect(input: LocalInput, signal: AbortSignal): Promise<InputFile[]> {

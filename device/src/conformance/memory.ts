@@ -28,7 +28,10 @@ export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<voi
     const memory = await bench.make()
     await memory.put('a.bin', bytes(1000), limit())
     await memory.put('b.bin', pieces(bytes(500, 1), bytes(500, 2)), limit())
-    t.same(await memory.list(), [{ name: 'a.bin', sizeBytes: 1000 }, { name: 'b.bin', sizeBytes: 1000 }])
+    t.same(await memory.list(), [
+      { name: 'a.bin', sizeBytes: 1000 },
+      { name: 'b.bin', sizeBytes: 1000 },
+    ])
     const file = await memory.open('a.bin')
     t.equal(file.sizeBytes, 1000)
     t.ok(Buffer.from(await file.read(990, 100)).equals(bytes(1000).subarray(990)), 'shorter only at the end')
@@ -58,7 +61,8 @@ export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<voi
     await memory.remove('a.bin')
     t.same(await memory.list(), [])
     await fails(t, 'memory', memory.open('a.bin'), 'object.unknown', ['object.unknown'])
-    for (const name of ['../a', 'a/b', '.hidden', '', 'x'.repeat(101)]) await fails(t, 'memory', memory.put(name, bytes(1), limit()), 'part.unsupported')
+    for (const name of ['../a', 'a/b', '.hidden', '', 'x'.repeat(101)])
+      await fails(t, 'memory', memory.put(name, bytes(1), limit()), 'part.unsupported')
     await memory.close()
   })
   await t.test('S17: what was put outlasts the power', needs(bench.reopen, 'be opened again'), async (t) => {

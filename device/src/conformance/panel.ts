@@ -30,7 +30,8 @@ export async function panelConforms(t: Checks, bench: PanelBench): Promise<void>
   await t.test('S17: lamps', {}, async (t) => {
     const panel = await bench.make()
     for (const lamp of panel.lamps) for (const state of ['on', 'blink', 'off'] as const) await panel.lamp(lamp, state)
-    for (const lamp of (['ready', 'busy', 'problem'] as const).filter((lamp) => !panel.lamps.includes(lamp))) await fails(t, 'panel', panel.lamp(lamp, 'on'), 'part.unsupported')
+    for (const lamp of (['ready', 'busy', 'problem'] as const).filter((lamp) => !panel.lamps.includes(lamp)))
+      await fails(t, 'panel', panel.lamp(lamp, 'on'), 'part.unsupported')
     await panel.close()
   })
   await t.test('S17: a PIN is asked for, typed, cancelled, aborted', needs(bench.type, 'take a PIN'), async (t) => {
@@ -59,7 +60,11 @@ export async function displayConforms(t: Checks, bench: DisplayBench): Promise<v
     t.ok(display.rows >= 1)
     await display.show({ lines: ['one'], tone: 'busy' })
     await display.show({ lines: Array.from({ length: display.rows + 3 }, (_, i) => `写真 ${i}`) })
-    if (bench.seen) t.same((await bench.seen(display))?.lines, Array.from({ length: display.rows }, (_, i) => `写真 ${i}`))
+    if (bench.seen)
+      t.same(
+        (await bench.seen(display))?.lines,
+        Array.from({ length: display.rows }, (_, i) => `写真 ${i}`),
+      )
     await display.close()
     await display.close()
     await fails(t, 'display', display.show({ lines: ['late'] }))

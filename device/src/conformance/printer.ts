@@ -11,7 +11,11 @@ export interface PrinterBench {
   mend?(printer: Printer): Promise<void>
 }
 
-const request = (copies = 1): PrintRequest => ({ page: testPage(40, 30), title: 'A title / with: odd ../ signs', copies })
+const request = (copies = 1): PrintRequest => ({
+  page: testPage(40, 30),
+  title: 'A title / with: odd ../ signs',
+  copies,
+})
 
 /** A page on which no two pixels in a row are alike. */
 export function testPage(width: number, height: number): Raster {
@@ -34,11 +38,15 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
     const progress: PrintProgress[] = []
     await printer.print(request(2), limit(), (step) => progress.push(step))
     t.same(progress.at(-1), { stage: 'printed', copies: 2 })
-    t.ok(progress.every((step, i) => i === 0 || step.copies >= progress[i - 1]!.copies), 'progress never goes back')
+    t.ok(
+      progress.every((step, i) => i === 0 || step.copies >= progress[i - 1]!.copies),
+      'progress never goes back',
+    )
     if (bench.printed) {
       const pages = await bench.printed(printer)
       t.equal(pages.length, 2)
-      for (const page of pages) t.ok(Buffer.from(page.rgba).equals(testPage(40, 30).rgba), 'the page has the very pixels')
+      for (const page of pages)
+        t.ok(Buffer.from(page.rgba).equals(testPage(40, 30).rgba), 'the page has the very pixels')
     }
     await printer.close()
   })
@@ -54,22 +62,31 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
     const printer = await bench.make()
     await fails(t, 'printer', printer.print({ ...request(), media: 'papyrus' }, limit()), 'printer.unsupported')
     await fails(t, 'printer', printer.print(request(0), limit()), 'printer.unsupported')
-    await fails(t, 'printer', printer.print({ ...request(), page: { width: 10, height: 10, rgba: new Uint8Array(5) } }, limit()), 'printer.unsupported')
+    await fails(
+      t,
+      'printer',
+      printer.print({ ...request(), page: { width: 10, height: 10, rgba: new Uint8Array(5) } }, limit()),
+      'printer.unsupported',
+    )
     await printer.close()
   })
   for (const [what, code, stimulus] of [
     ['run out of paper', 'printer.out-of-paper', bench.takePaper],
     ['jam', 'printer.jam', bench.jam],
   ] as const) {
-    await t.test(`S17: when made to ${what} it says so, and goes on when mended`, needs(stimulus && bench.mend, what), async (t) => {
-      const printer = await bench.make()
-      await stimulus!(printer)
-      t.equal((await printer.attributes(limit())).ready, false)
-      await fails(t, 'printer', printer.print(request(), limit()), code)
-      await bench.mend!(printer)
-      await printer.print(request(), limit())
-      await printer.close()
-    })
+    await t.test(
+      `S17: when made to ${what} it says so, and goes on when mended`,
+      needs(stimulus && bench.mend, what),
+      async (t) => {
+        const printer = await bench.make()
+        await stimulus!(printer)
+        t.equal((await printer.attributes(limit())).ready, false)
+        await fails(t, 'printer', printer.print(request(), limit()), code)
+        await bench.mend!(printer)
+        await printer.print(request(), limit())
+        await printer.close()
+      },
+    )
   }
   await t.test('S17: closing twice is harmless, and then there is no printer', {}, async (t) => {
     const printer = await bench.make()

@@ -30,7 +30,13 @@ export async function readerConforms(t: Checks, bench: ReaderBench): Promise<voi
       await bench.remove(reader, way)
       t.same(reader.cards(), [])
     }
-    t.same(events, bench.kinds.flatMap((way) => [{ type: 'inserted', kind: way }, { type: 'removed', kind: way }]))
+    t.same(
+      events,
+      bench.kinds.flatMap((way) => [
+        { type: 'inserted', kind: way },
+        { type: 'removed', kind: way },
+      ]),
+    )
     listening[Symbol.dispose]()
     await bench.insert(reader, kind)
     t.equal(events.length, bench.kinds.length * 2, 'who stopped listening hears no more')

@@ -23,11 +23,20 @@ export function aborted(): { signal: AbortSignal; reason: Error } {
 }
 
 /** Checks that work fails with a problem that a part of this kind may have, and with that code when one is given. */
-export async function fails(t: Checks, part: PartKind, work: Promise<unknown>, code?: ProblemCode, more: readonly ProblemCode[] = []): Promise<void> {
+export async function fails(
+  t: Checks,
+  part: PartKind,
+  work: Promise<unknown>,
+  code?: ProblemCode,
+  more: readonly ProblemCode[] = [],
+): Promise<void> {
   const error = await caught(work)
   t.ok(error instanceof Problem, `fails with a problem, not ${String(error)}`)
   if (!isProblem(error)) return
-  t.ok(partProblemCodes(part).has(error.code) || more.includes(error.code), `${error.code} is a problem that a ${part} may have`)
+  t.ok(
+    partProblemCodes(part).has(error.code) || more.includes(error.code),
+    `${error.code} is a problem that a ${part} may have`,
+  )
   if (code) t.equal(error.code, code)
 }
 
