@@ -2,7 +2,14 @@
  * Removable memory that the system has mounted at a directory (an SD card, a USB stick). A file is written under a
  * hidden name, synced, renamed and its directory synced, so a name is there whole or not at all, also after a power cut.
  */
-import { type MemoryEntry, type MemoryFile, memoryNamePattern, type PartErrorKind, partProblem, type RemovableMemory } from '@azukari/device/drivers'
+import {
+  type MemoryEntry,
+  type MemoryFile,
+  memoryNamePattern,
+  type PartErrorKind,
+  partProblem,
+  type RemovableMemory,
+} from '@azukari/device/drivers'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
 import { isProblem, type Problem } from '@azukari/protocol/problem'
 
@@ -77,7 +84,11 @@ export class DirectoryMemory implements RemovableMemory {
     this.#closed = true
   }
 
-  async #writeSynced(path: string, content: Uint8Array | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #writeSynced(
+    path: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const handle: FileHandle = await this.#files.open(path, 'create')
     try {
       await handle.truncate(0)
@@ -96,8 +107,10 @@ export class DirectoryMemory implements RemovableMemory {
 
   async #check(name?: string): Promise<void> {
     if (this.#closed) throw partProblem('memory', 'absent', 'closed')
-    if (name !== undefined && !memoryNamePattern.test(name)) throw partProblem('memory', 'unsupported', 'no such name is allowed')
-    if (!(await mapped(this.#files.stat(this.#directory)))?.directory) throw partProblem('memory', 'absent', 'nothing is mounted')
+    if (name !== undefined && !memoryNamePattern.test(name))
+      throw partProblem('memory', 'unsupported', 'no such name is allowed')
+    if (!(await mapped(this.#files.stat(this.#directory)))?.directory)
+      throw partProblem('memory', 'absent', 'nothing is mounted')
     if (this.#tidied) return
     this.#tidied = true
     // What a power cut left half written; write-protected memory keeps it, unseen.

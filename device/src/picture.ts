@@ -46,7 +46,7 @@ export function decodeUpright(bytes: Uint8Array): Raster & { exif: Exif } {
 
 /** Turns and mirrors pixels stored with a TIFF orientation (1 to 8) so that they stand upright. */
 export function rotate(raster: Raster, orientation: number): Raster {
-  if (orientation < 2 || orientation > 8) return raster
+  if (!(orientation >= 2 && orientation <= 8)) return raster
   const { width, height } = raster
   const turned = orientation >= 5
   const out = {

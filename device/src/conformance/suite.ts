@@ -3,15 +3,11 @@
  * gets a factory and, as far as the part can be worked from outside, stimuli; what cannot be provoked is skipped by name.
  */
 import { isProblem, Problem, type ProblemCode } from '@azukari/protocol/problem'
+import type { Test } from 'tap'
 import { type PartKind, partProblemCodes } from '../drivers.ts'
 
-/** The part of tap's `t` that suites use. */
-export interface Checks {
-  test(title: string, options: { skip?: string | false }, body: (t: Checks) => Promise<void>): Promise<unknown>
-  ok(value: unknown, message?: string): unknown
-  equal(found: unknown, wanted: unknown, message?: string): unknown
-  same(found: unknown, wanted: unknown, message?: string): unknown
-}
+/** tap's `t`. */
+export type Checks = Test
 
 /** Longest that a conforming part may take in a suite. */
 const suiteLimitMs = 30_000
