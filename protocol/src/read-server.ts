@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { decode, encode } from './codec.ts'
-import { peek1, type Signer, sign1, verify1 } from './cose.ts'
+import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from './keys.ts'
 import { type Manifest, sameBytes } from './manifest.ts'
 import type { Clock, Random } from './ports.ts'
@@ -76,7 +76,7 @@ interface Session {
 export interface ReadServerOptions {
   /** The data server's identity key. */
   identity: KeyObject
-  signer: Signer & { sign(tbs: Uint8Array): Uint8Array }
+  signer: DirectSigner
   clock: Clock
   random: Random
   lookup: ReplicaLookup
@@ -194,7 +194,7 @@ export class ReadServer {
     if (!replica) throw new Problem('replica.missing')
     const owner = parseCoseKey(replica.manifest.owner.key)
     const { kid } = peek1(proof)
-    if (!kid || !sameBytes(kid, thumbprint(owner))) throw new Problem('replica.foreign', 'another card’s key')
+    if (!sameBytes(kid, thumbprint(owner))) throw new Problem('replica.foreign', 'another card’s key')
     let payload: Uint8Array
     try {
       ;({ payload } = verify1(proof, () => owner, readDomain))

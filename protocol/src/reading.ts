@@ -13,7 +13,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
-import { Bytes, Count, checker, Hash, Id, Slug, type Static, Text, Type } from './contract.ts'
+import { Bytes, Count, checker, Id, Slug, type Static, Text, Type } from './contract.ts'
 import { agree, parseCoseKey } from './keys.ts'
 import { Problem, type ProblemWire } from './problem.ts'
 

@@ -1,5 +1,5 @@
 /** Walks over everything on the media under a byte budget, repairs what parity can, and signs what it found (S11). */
-import type { Signer } from '@azukari/protocol/cose'
+import type { DirectSigner } from '@azukari/protocol/cose'
 import { sameBytes } from '@azukari/protocol/manifest'
 import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Files } from '@azukari/protocol/ports'
@@ -14,7 +14,7 @@ const namedMax = 64
 
 export interface ScrubberOptions {
   server: string
-  signer: Signer & { sign(tbs: Uint8Array): Uint8Array }
+  signer: DirectSigner
   clock: Clock
   files: Files
   shelves: Shelves

@@ -3,7 +3,7 @@
  * only, so that the simulation runs this very code on disks that lose, tear and rot.
  */
 import type { KeyObject } from 'node:crypto'
-import { signerOf } from '@azukari/protocol/cose'
+import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
 import { thumbprint } from '@azukari/protocol/keys'
 import {
@@ -15,7 +15,7 @@ import {
   signRemovalReceipt,
   signReplicaReceipt,
 } from '@azukari/protocol/manifest'
-import { leafHash, ProofStream, TreeHash } from '@azukari/protocol/merkle'
+import { leafHash, ProofStream } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol/read-server'
@@ -23,7 +23,7 @@ import { Disk } from './disk.ts'
 import { Journals } from './journal.ts'
 import { bytesOnDisk, decodeNotes, encodeNotes, filesIn, hex, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
 import { stripeShards } from './parity.ts'
-import type { AuditLeaf, DataServerPort, HeldSummary, PutRequest, ServerStatus } from './port.ts'
+import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
 import { type Held, readDisk, Shelves } from './shelves.ts'
@@ -66,7 +66,7 @@ export async function createDataServer(options: DataServerOptions): Promise<Data
 class Server implements DataServer {
   readonly #options: DataServerOptions
   readonly #limits: DataServerLimits
-  readonly #signer: ReturnType<typeof signerOf>
+  readonly #signer: DirectSigner
   readonly #thumbprint: Uint8Array
   readonly #trusted: { key: KeyObject; kid: Uint8Array }[]
   readonly #disks: Disk[]
@@ -117,15 +117,16 @@ class Server implements DataServer {
     await Promise.allSettled(this.#puts)
   }
 
-  async identify(nonce: Uint8Array, verifier: string): Promise<Uint8Array> {
+  async identify(nonce: Uint8Array, verifier: Uint8Array): Promise<Uint8Array> {
     return signIdentification({ nonce, verifier, server: this.#options.id, atMs: this.#options.clock.now() }, this.#signer)
   }
 
-  async put(put: PutRequest): Promise<Uint8Array> {
+  async put(signed: Uint8Array, notes: Uint8Array, segments: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array> {
     if (this.#stopping) throw new Problem('service.unavailable', 'stopping')
     if (this.#puts.size >= this.#limits.putsMax) throw new Problem('service.busy', 'too many replicas at once')
-    if (put.notes.length > notesMaxBytes) throw new Problem('message.too-large', 'notes are small')
-    const work = this.#take(put.ref, () => this.#putInTurn(put))
+    if (notes.length > notesMaxBytes) throw new Problem('message.too-large', 'notes are small')
+    const manifest = this.#openOwn(signed)
+    const work = this.#take(manifest, () => this.#putInTurn({ signed, manifest, notes, segments, signal }))
     this.#puts.add(work)
     try {
       return await work
@@ -134,69 +135,62 @@ class Server implements DataServer {
     }
   }
 
-  async #putInTurn(put: PutRequest): Promise<Uint8Array> {
-    const { ref, epoch, root, sealedBytes } = put
-    const held = this.#shelves.get(ref)
+  async #putInTurn(put: Put): Promise<Uint8Array> {
+    const { manifest, signed, notes } = put
+    put.signal?.throwIfAborted()
+    const held = this.#shelves.get(manifest)
     if (held?.known && held.disk.works) {
-      if (epoch < held.known.epoch) throw new Problem('replica.superseded', `epoch ${epoch} after ${held.known.epoch}`)
-      // Without a root it must be seen what comes; with it, the answer is there already.
-      const same = root ? sameBytes(root, held.known.root) : sameBytes(await rootOf(put), held.known.root)
-      if (!same) throw new Problem('replica.conflict', replicaName(ref))
-      const signed = typeof put.manifest === 'function' ? await put.manifest() : put.manifest
-      this.#checkManifest(signed, put, held.known.root)
-      return this.#replaceInTurn(held, signed)
+      if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
+      return this.#replaceInTurn(held, signed, manifest)
     }
     // Rotten, or on a disk that is out of use: what comes now takes its place.
     if (held?.disk.works) await this.#removeHeld(held)
     else if (held) this.#shelves.delete(held)
-    const needed = bytesOnDisk(sealedBytes, put.notes.length)
+    const needed = bytesOnDisk(manifest.sealedBytes, notes.length)
     const { disk, reservation } = await this.#choose(needed)
     using _reserved = reservation
     const staging = `${disk.incoming}/${hex(this.#options.random.bytes(16))}`
     try {
-      return await disk.writing(() => this.#write(put, disk, staging, needed))
+      const atMs = await this.#stage(put, disk, staging)
+      await disk.writing(() => this.#show(manifest, disk, staging))
+      this.#shelves.add(heldOf(manifest, disk, needed, atMs))
+      return this.#receipt(manifest, atMs)
     } catch (error) {
       await this.#options.files.remove(staging).catch(() => {})
       throw error
     }
   }
 
-  async #write(put: PutRequest, disk: Disk, staging: string, diskBytes: number): Promise<Uint8Array> {
+  /** Writes everything into the staging folder, durably. @returns when that was */
+  async #stage({ signed, manifest, notes, segments, signal }: Put, disk: Disk, staging: string): Promise<number> {
     const { files, clock } = this.#options
-    const { ref } = put
-    const writer = await ReplicaWriter.open(files, staging, put.sealedBytes)
-    let manifest: Manifest
-    let atMs: number
-    let root: Uint8Array
+    const writer = await disk.writing(() => ReplicaWriter.open(files, staging, manifest.sealedBytes))
     try {
-      for await (const segment of put.segments) await writer.add(segment)
-      root = writer.root()
-      const signed = typeof put.manifest === 'function' ? await put.manifest() : put.manifest
-      manifest = this.#checkManifest(signed, put, root)
-      atMs = clock.now()
-      await writer.finish({ manifest: signed, atMs }, put.notes)
+      for await (const segment of segments) {
+        signal?.throwIfAborted()
+        await disk.writing(() => writer.add(segment))
+      }
+      if (!sameBytes(writer.root(), manifest.root)) throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
+      const atMs = clock.now()
+      await disk.writing(() => writer.finish({ manifest: signed, atMs }, notes))
+      return atMs
     } finally {
       await writer.close()
     }
-    const name = replicaName(ref)
-    const { bucket, folder } = disk.folderOf(name)
+  }
+
+  /** Makes a staged replica visible, whole, durably. */
+  async #show(manifest: Manifest, disk: Disk, staging: string): Promise<void> {
+    const { files } = this.#options
+    const { bucket, folder } = disk.folderOf(replicaName(manifest))
     if (!(await files.stat(bucket))) {
       await files.makeDirectory(bucket)
       await files.syncDirectory(`${disk.path}/replicas`)
     }
-    // What an aborted rename or a rotten replica of that name has left gives way.
+    // What a rotten or doubled replica of that name has left gives way.
     await files.remove(folder)
     await files.rename(staging, folder)
     await Promise.all([files.syncDirectory(bucket), files.syncDirectory(disk.incoming)])
-    this.#shelves.add({
-      name,
-      ref: { object: Uint8Array.from(ref.object), version: ref.version, slot: ref.slot },
-      disk,
-      folder,
-      known: { epoch: manifest.epoch, root, shape: shapeOf(put.sealedBytes), atMs },
-      diskBytes,
-    })
-    return this.#receipt(manifest, atMs)
   }
 
   async *readSegments(ref: ReplicaRef, from: number, count: number): AsyncGenerator<Uint8Array> {
@@ -218,29 +212,24 @@ class Server implements DataServer {
     return (await this.#take(ref, () => this.#preamble(held))).manifest
   }
 
-  replaceManifest(signed: Uint8Array): Promise<Uint8Array> {
-    const manifest = openManifest(signed, this.#keyFor)
+  async replaceManifest(signed: Uint8Array): Promise<Uint8Array> {
+    const manifest = this.#openOwn(signed)
     return this.#take(manifest, () => {
       const held = this.#present(manifest)
       if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
-      this.#checkManifest(signed, { ref: manifest, epoch: manifest.epoch, sealedBytes: held.known.shape.sealedBytes }, held.known.root)
-      return this.#replaceInTurn(held, signed)
+      return this.#replaceInTurn(held, signed, manifest)
     })
   }
 
-  async #replaceInTurn(held: Held, signed: Uint8Array): Promise<Uint8Array> {
-    const manifest = openManifest(signed, this.#keyFor)
+  async #replaceInTurn(held: Held, signed: Uint8Array, manifest: Manifest): Promise<Uint8Array> {
     const known = held.known!
     if (manifest.epoch < known.epoch) throw new Problem('replica.superseded', `epoch ${manifest.epoch} after ${known.epoch}`)
-    const { atMs, manifest: before } = await this.#preamble(held)
-    if (manifest.epoch > known.epoch)
+    const { atMs } = await this.#preamble(held)
+    // Within an epoch the first manifest stands: a second of the same replica says the same.
+    if (manifest.epoch > known.epoch) {
       await held.disk.writing(() => this.#withReader(held, (reader) => reader.replacePreamble({ manifest: signed, atMs })))
-    else if (!sameBytes(before, signed)) {
-      // The same epoch twice with different words: the first stands, unless both say the same of the replica.
-      const standing = openManifest(before, this.#keyFor)
-      if (!sameBytes(standing.owner.key, manifest.owner.key)) throw new Problem('replica.conflict', held.name)
+      held.known = { ...known, epoch: manifest.epoch }
     }
-    held.known = { ...known, epoch: manifest.epoch }
     return this.#receipt(manifest, atMs)
   }
 
@@ -288,7 +277,7 @@ class Server implements DataServer {
     })
   }
 
-  remove(signedOrder: Uint8Array): Promise<Uint8Array> {
+  async remove(signedOrder: Uint8Array): Promise<Uint8Array> {
     const order = openRemoval(signedOrder, this.#keyFor)
     const { id, clock } = this.#options
     if (order.server !== id) throw new Problem('server.refused', 'an order for another server')
@@ -361,26 +350,23 @@ class Server implements DataServer {
     })
   }
 
-  journalAppend(stream: Uint8Array, seq: number, entries: readonly Uint8Array[]): Promise<number> {
+  journalAppend(stream: Uint8Array, seq: number, entries: Uint8Array | readonly Uint8Array[]): Promise<number> {
     if (this.#stopping) return Promise.reject(new Problem('service.unavailable', 'stopping'))
-    return this.#journals.append(stream, seq, entries)
+    return this.#journals.append(stream, seq, entries instanceof Uint8Array ? [entries] : entries)
   }
 
   journalRead(stream: Uint8Array, from: number, count: number): Promise<{ next: number; entries: Uint8Array[] }> {
     return this.#journals.read(stream, from, count)
   }
 
-  readonly #keyFor = (kid: Uint8Array | undefined): KeyObject | undefined =>
-    kid && this.#trusted.find((trusted) => sameBytes(trusted.kid, kid))?.key
+  readonly #keyFor = (kid: Uint8Array): KeyObject | undefined =>
+    this.#trusted.find((trusted) => sameBytes(trusted.kid, kid))?.key
 
-  /** The manifest must be placement's, for this server and for exactly what came. */
-  #checkManifest(signed: Uint8Array, put: Pick<PutRequest, 'ref' | 'epoch' | 'sealedBytes'>, root: Uint8Array): Manifest {
+  /** Placement's manifest, for this server. */
+  #openOwn(signed: Uint8Array): Manifest {
     const manifest = openManifest(signed, this.#keyFor)
     if (manifest.server !== this.#options.id || !sameBytes(manifest.serverKey, this.#thumbprint))
       throw new Problem('server.refused', 'the manifest is for another server')
-    if (replicaName(manifest) !== replicaName(put.ref) || manifest.epoch !== put.epoch || manifest.sealedBytes !== put.sealedBytes)
-      throw new Problem('message.invalid', 'the manifest is for another replica')
-    if (!sameBytes(manifest.root, root)) throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
     return manifest
   }
 
@@ -475,8 +461,18 @@ class Server implements DataServer {
   }
 }
 
-async function rootOf({ segments }: PutRequest): Promise<Uint8Array> {
-  const tree = new TreeHash()
-  for await (const segment of segments) tree.add(segment)
-  return tree.root()
+/** One replica on its way in. */
+interface Put {
+  signed: Uint8Array
+  manifest: Manifest
+  notes: Uint8Array
+  segments: AsyncIterable<Uint8Array>
+  signal: AbortSignal | undefined
+}
+
+function heldOf({ object, version, slot, epoch, root, sealedBytes }: Manifest, disk: Disk, diskBytes: number, atMs: number): Held {
+  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
+  const name = replicaName(ref)
+  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
+  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
 }
