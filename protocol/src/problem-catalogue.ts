@@ -239,6 +239,17 @@ export const catalogue = {
     en: { title: 'This device has been shut out', todo: 'Ask the operator why; it must be enrolled again to be used.' },
     ja: { title: 'この機器は利用を停止されています', todo: '係員に確認してください。使うには再登録が必要です。' },
   },
+  'birth.stale': {
+    retry: 'later',
+    en: {
+      title: 'The device greeted with an old number',
+      todo: 'Nothing to do: it greets again with a newer one. If this goes on, the device was restored from an old copy.',
+    },
+    ja: {
+      title: '機器が古い番号で接続しました',
+      todo: 'そのままお待ちください。新しい番号で接続し直します。続く場合は、機器が古い状態に戻された可能性があります。',
+    },
+  },
   'claim.unknown': {
     retry: 'after-fix',
     en: { title: 'This claim is not known', todo: 'Check the code, or ask the operator for a new one.' },
@@ -368,7 +379,10 @@ export const catalogue = {
   },
   'card.swapped': {
     retry: 'after-fix',
-    en: { title: 'This is another card than before', todo: 'Put the first card in again, or start anew with this one.' },
+    en: {
+      title: 'This is another card than before',
+      todo: 'Put the first card in again, or start anew with this one.',
+    },
     ja: { title: '先ほどと違うカードです', todo: '元のカードを入れ直すか、このカードで最初からやり直してください。' },
   },
   'card.damaged': {
@@ -608,7 +622,10 @@ export const catalogue = {
   },
   'photo.too-large': {
     retry: 'no',
-    en: { title: 'The picture is too large for this device', todo: 'Print it on a larger device. It is kept as it is.' },
+    en: {
+      title: 'The picture is too large for this device',
+      todo: 'Print it on a larger device. It is kept as it is.',
+    },
     ja: {
       title: '写真が大きすぎてこの機器では扱えません',
       todo: '別の機器で印刷してください。データはそのままお預かりします。',

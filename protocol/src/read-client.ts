@@ -14,11 +14,11 @@ import {
   openFrame,
   openSealed,
   problemOfFrame,
-  readAuthPayload,
   type ReadAuth,
-  readDomain,
   type ReadReply,
   type ReadRequest,
+  readAuthPayload,
+  readDomain,
   type SessionKeys,
   sealedHeader,
   sealFrame,
@@ -78,7 +78,8 @@ export class ReadClient {
     const { serverKey, device, object } = this.#target
     try {
       const key = parseCoseKey(welcome.key)
-      if (!sameBytes(thumbprint(key), serverKey)) throw new Problem('server.impostor', 'another key than the card knows')
+      if (!sameBytes(thumbprint(key), serverKey))
+        throw new Problem('server.impostor', 'another key than the card knows')
       const { payload } = verify1(welcome.proof, () => key, welcomeProofDomain)
       if (!sameBytes(payload, transcript)) throw new Problem('server.impostor', 'a proof for another exchange')
     } catch (cause) {

@@ -17,11 +17,11 @@ import {
   openFrame,
   openSealed,
   problemFrame,
-  readAuthPayload,
   type ReadAuth,
-  readDomain,
   type ReadReply,
   type ReadRequest,
+  readAuthPayload,
+  readDomain,
   requestFrameMaxBytes,
   type SessionKeys,
   sealedHeader,
@@ -161,7 +161,9 @@ export class ReadServer {
     session.usedMs = this.#options.clock.monotonicMs()
     session.highest = Math.max(session.highest, counter)
     for (const old of session.answers.keys()) if (old <= session.highest - windowFrames) session.answers.delete(old)
-    const answer = this.#answer(session, request).then((reply) => sealFrame(session.keys.down, { session: session.id, counter }, reply))
+    const answer = this.#answer(session, request).then((reply) =>
+      sealFrame(session.keys.down, { session: session.id, counter }, reply),
+    )
     session.answers.set(counter, answer)
     return answer
   }
@@ -199,7 +201,8 @@ export class ReadServer {
     } catch (cause) {
       throw new Problem('card.rejected', 'the signature does not hold', { cause })
     }
-    if (!sameBytes(payload, readAuthPayload(session.auth))) throw new Problem('card.rejected', 'signed for something else')
+    if (!sameBytes(payload, readAuthPayload(session.auth)))
+      throw new Problem('card.rejected', 'signed for something else')
     session.replica = replica
     return { manifest: replica.signed }
   }

@@ -2,6 +2,8 @@
  * A site's own certificates for mutual TLS between its processes: an authority that signs, and short-lived certificates
  * that name who (common name) and what (organisational unit: `gateway`, `service` or `data-server`).
  */
+// The X.509 library's containers look for this.
+import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
