@@ -188,8 +188,9 @@ async function answer(stream: ServerHttp2Stream, handler: CallHandler | undefine
   }
 }
 
-async function* watched(stream: AsyncIterable<Uint8Array>, alive: () => void): AsyncGenerator<Uint8Array> {
-  for await (const chunk of stream) {
+/** Whoever stops reading early can still answer: the stream is not destroyed then. */
+async function* watched(stream: ServerHttp2Stream, alive: () => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     alive()
     yield chunk
   }
