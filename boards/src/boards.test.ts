@@ -124,7 +124,9 @@ t.test('S17: a mounted directory is removable memory', async (t) => {
       await writeFile(join(directory, '.part-b.bin-1'), 'half')
       return new DirectoryMemory({ files, directory })
     },
-    fill: async () => void (fault.code = 'storage.full'),
+    fill: async () => {
+      fault.code = 'storage.full'
+    },
     protect: async () => void Object.assign(fault, { code: 'storage.failed', detail: 'EROFS' }),
     pullOut: async () => rm(directory, { recursive: true }),
   })

@@ -10,7 +10,7 @@ import { decodePicture, decodeUpright, encodeJpeg, readExif, rotate, shrink, tak
 
 // In the repository's neighbour; a worktree lies one folder deeper.
 const data =
-  process.env['AZUKARI_DATA'] ??
+  process.env.AZUKARI_DATA ??
   ['../../../shared/data', '../../../../shared/data'].map((path) => join(import.meta.dirname, path)).find(existsSync)
 const photos = data ? join(data, 'photos') : ''
 const skip = { skip: !existsSync(photos) && 'no photos on this machine' }

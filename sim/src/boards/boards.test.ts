@@ -31,8 +31,8 @@ import {
 import { drawScene } from './scene.ts'
 
 const clock = systemClock
-const photos = process.env['AZUKARI_DATA']
-  ? join(process.env['AZUKARI_DATA'], 'photos')
+const photos = process.env.AZUKARI_DATA
+  ? join(process.env.AZUKARI_DATA, 'photos')
   : (['../../../../shared/data/photos', '../../../../../shared/data/photos']
       .map((path) => join(import.meta.dirname, path))
       .find(existsSync) ?? '')
@@ -63,7 +63,9 @@ t.test('S17: the simulated parts conform', async (t) => {
     printerConforms(t, {
       make: async () => new SimulatedPrinter({ clock }),
       printed: async (printer) => (printer as SimulatedPrinter).pages.map(({ page }) => page),
-      takePaper: async (printer) => void ((printer as SimulatedPrinter).sheets = 0),
+      takePaper: async (printer) => {
+        ;(printer as SimulatedPrinter).sheets = 0
+      },
       jam: async (printer) => (printer as SimulatedPrinter).faults.fail('jam', Number.POSITIVE_INFINITY),
       mend: async (printer) => {
         const simulated = printer as SimulatedPrinter
@@ -107,8 +109,12 @@ t.test('S17: the simulated parts conform', async (t) => {
     memoryConforms(t, {
       make: async () => new SimulatedMemory(),
       reopen: async (memory) => memory,
-      fill: async (memory) => void ((memory as SimulatedMemory).capacityBytes = 900),
-      protect: async (memory) => void ((memory as SimulatedMemory).readOnly = true),
+      fill: async (memory) => {
+        ;(memory as SimulatedMemory).capacityBytes = 900
+      },
+      protect: async (memory) => {
+        ;(memory as SimulatedMemory).readOnly = true
+      },
       pullOut: async (memory) => (memory as SimulatedMemory).eject(),
     }),
   )
