@@ -239,6 +239,17 @@ export const catalogue = {
     en: { title: 'This device has been shut out', todo: 'Ask the operator why; it must be enrolled again to be used.' },
     ja: { title: 'この機器は利用を停止されています', todo: '係員に確認してください。使うには再登録が必要です。' },
   },
+  'birth.stale': {
+    retry: 'later',
+    en: {
+      title: 'The device greeted with an old number',
+      todo: 'Nothing to do: it greets again with a newer one. If this goes on, the device was restored from an old copy.',
+    },
+    ja: {
+      title: '機器が古い番号で接続しました',
+      todo: 'そのままお待ちください。新しい番号で接続し直します。続く場合は、機器が古い状態に戻された可能性があります。',
+    },
+  },
   'claim.unknown': {
     retry: 'after-fix',
     en: { title: 'This claim is not known', todo: 'Check the code, or ask the operator for a new one.' },
@@ -563,6 +574,28 @@ export const catalogue = {
     retry: 'no',
     en: { title: 'This data belongs to another member', todo: 'Use the card of the member whose data it is.' },
     ja: { title: 'これは別の会員のデータです', todo: 'そのデータをお持ちの会員のカードを使ってください。' },
+  },
+  'replica.conflict': {
+    retry: 'no',
+    en: {
+      title: 'The data server already holds other data under this name',
+      todo: 'Keep the data as a new version; if this comes again, report it.',
+    },
+    ja: {
+      title: 'データサーバには同じ名前で別のデータがすでにあります',
+      todo: '新しい版として保存してください。繰り返す場合はご報告ください。',
+    },
+  },
+  'replica.superseded': {
+    retry: 'no',
+    en: {
+      title: 'A newer placement of this data is already in force',
+      todo: 'Nothing needs to be done: the newer one stands.',
+    },
+    ja: {
+      title: 'このデータには、より新しい配置がすでに有効です',
+      todo: '対応は不要です。新しい配置が使われます。',
+    },
   },
   'object.unknown': {
     retry: 'no',

@@ -14,6 +14,9 @@ const insert = query<{ device: string; id: Uint8Array; contract: string; at_ms: 
 const after = query<{ at: number; limit: number }>()((db, p) =>
   db.selectFrom('events').selectAll().where('at', '>', p.at).orderBy('at').limit(p.limit),
 )
+const afterOf = query<{ at: number; limit: number; device: string }>()((db, p) =>
+  db.selectFrom('events').selectAll().where('device', '=', p.device).where('at', '>', p.at).orderBy('at').limit(p.limit),
+)
 const done = query<{ device: string; id: Uint8Array }>()((db, p) =>
   db.deleteFrom('events').where('id', '=', p.id).where('device', '=', p.device),
 )
@@ -65,10 +68,9 @@ export class EventQueue {
     return dropped
   }
 
-  take(at: number, limit: number): QueuedEvent[] {
-    return after
-      .all(this.#sql, { at, limit })
-      .map((row) => ({
+  take(at: number, limit: number, device?: string): QueuedEvent[] {
+    const rows = device === undefined ? after.all(this.#sql, { at, limit }) : afterOf.all(this.#sql, { at, limit, device })
+    return rows.map((row) => ({
         at: row.at,
         device: row.device,
         id: row.id,

@@ -10,12 +10,14 @@ import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contrac
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { CommitGroup } from '../storage/group.ts'
 import { type Migration, migrate } from '../storage/migrate.ts'
 import { EventQueue } from './events.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
 import type {
   ActContext,
   Context,
+  EventListener,
   Handler,
   QueuedEvent,
   Service,
@@ -90,7 +92,7 @@ interface WaitingAct {
 /** What a transaction wants done when it has committed. */
 interface Effects {
   passing: QueuedEvent[]
-  kept: number
+  keptFor: Set<string>
   afterCommit: (() => void)[]
 }
 
@@ -103,7 +105,8 @@ class Host implements ServiceHost {
   readonly #handlers: ReadonlyMap<string, Handler>
   readonly #inbox: Inbox
   readonly #events: EventQueue
-  readonly #listeners = new Set<(passing: QueuedEvent[]) => void>()
+  readonly #commits: CommitGroup
+  readonly #listeners = new Set<EventListener>()
   readonly #soon: (work: () => void) => void
   #queue: WaitingAct[] = []
   #drainAsked = false
@@ -118,6 +121,7 @@ class Host implements ServiceHost {
     this.#inbox = new Inbox(options.database)
     this.#events = new EventQueue(options.database)
     this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
+    this.#commits = new CommitGroup(options.database, this.#soon)
     this.store = { sql: options.database, transaction: (work) => this.#ownTransaction(work) }
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
@@ -136,6 +140,7 @@ class Host implements ServiceHost {
     await this.#options.onStop?.()
     if (this.#queue.length > 0 || this.#callsUnderWay > 0)
       await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#commits.flush()
     this.#state = 'stopped'
   }
 
@@ -153,15 +158,15 @@ class Host implements ServiceHost {
     })
   }
 
-  async takeEvents(after: number, limit: number): Promise<QueuedEvent[]> {
-    return this.#events.take(after, limit)
+  async takeEvents(after: number, limit: number, device?: string): Promise<QueuedEvent[]> {
+    return this.#events.take(after, limit, device)
   }
 
-  async eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
-    this.#options.database.transaction(() => this.#events.done(device, ids))
+  eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
+    return this.#commits.run(() => this.#events.done(device, ids))
   }
 
-  onEvents(listener: (passing: QueuedEvent[]) => void): () => void {
+  onEvents(listener: EventListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -197,7 +202,7 @@ class Host implements ServiceHost {
     this.#queue = this.#queue.length <= actsPerCommit ? [] : this.#queue.slice(actsPerCommit)
     if (this.#queue.length > 0) this.#askDrain()
     if (group.length === 0) return
-    const effects: Effects = { passing: [], kept: 0, afterCommit: [] }
+    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
     let replies: ServiceReply[]
     try {
       replies = this.#options.database.transaction(() => group.map((waiting) => this.#act(waiting, effects)))
@@ -238,14 +243,14 @@ class Host implements ServiceHost {
       this.#inbox.record(device, key, request.id, hash, nowMs, verdict.reply)
       return decode(verdict.reply, storedReply) as ServiceReply
     }
-    const own: Effects = { passing: [], kept: 0, afterCommit: [] }
+    const own: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
     let reply: ServiceReply
     try {
       const body = handler.contract.checkRequest(request.body)
       reply = database.savepoint(() => ({ body: handler.handle(body, this.#actContext(request, nowMs, own)) }))
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)
-      effects.kept += own.kept
+      for (const device of own.keptFor) effects.keptFor.add(device)
       this.counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
@@ -262,7 +267,7 @@ class Host implements ServiceHost {
   #ownTransaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T {
     const { database, clock, random } = this.#options
     if (this.#state === 'stopped') throw new Problem('service.unavailable', `${this.name} is stopped`)
-    const effects: Effects = { passing: [], kept: 0, afterCommit: [] }
+    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
     const trace = hex(random.bytes(16))
     const result = database.transaction(() => work(this.#effectContext(clock.now(), trace, effects)))
     this.counts.commits++
@@ -270,8 +275,9 @@ class Host implements ServiceHost {
     return result
   }
 
-  #perform({ passing, kept, afterCommit }: Effects): void {
-    if (passing.length > 0 || kept > 0) for (const listener of this.#listeners) this.#guard(() => listener(passing))
+  #perform({ passing, keptFor, afterCommit }: Effects): void {
+    if (passing.length > 0 || keptFor.size > 0)
+      for (const listener of this.#listeners) this.#guard(() => listener(passing, [...keptFor]))
     for (const work of afterCommit) this.#guard(work)
   }
 
@@ -308,7 +314,7 @@ class Host implements ServiceHost {
       contract.checkRequest(body)
       const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
       if (options?.keep ?? !contract.passing) {
-        effects.kept++
+        effects.keptFor.add(device)
         const dropped = this.#events.add(event)
         if (dropped > 0)
           this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })

@@ -46,15 +46,17 @@ export interface QueuedEvent {
   keep: boolean
 }
 
+export type EventListener = (passing: readonly QueuedEvent[], keptFor: readonly string[]) => void
+
 export interface Service {
   readonly name: ServiceName
   /** Resolves after commit; problems come as replies, never as throws. */
   handle(request: ServiceRequest): Promise<ServiceReply>
-  /** Kept events with `at` > `after`, in order. */
-  takeEvents(after: number, limit: number): Promise<QueuedEvent[]>
+  /** Kept events with `at` > `after`, in order; of one device when it is named. */
+  takeEvents(after: number, limit: number, device?: string): Promise<QueuedEvent[]>
   eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void>
-  /** Called when events may be waiting, and directly with events that are not kept. Returns a function that stops it. */
-  onEvents(listener: (passing: QueuedEvent[]) => void): () => void
+  /** Hears of events: those that are not kept, and the devices for which kept ones wait. Returns a function that stops it. */
+  onEvents(listener: EventListener): () => void
   start(): Promise<void>
   /** Finishes what was begun and refuses what is new. */
   stop(): Promise<void>

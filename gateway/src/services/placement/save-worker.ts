@@ -4,10 +4,18 @@
  * one stopped; sending a replica again is answered with the same receipt.
  */
 import { encodeDeterministic } from '@azukari/protocol/codec'
-import { type Conditions, conditionsDomain, receiptDomain, type SaveReceipt, saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import {
+  type Conditions,
+  conditionsDomain,
+  receiptDomain,
+  type SaveReceipt,
+  saveKept,
+  saveProgress,
+  transferKeyDomain,
+} from '@azukari/protocol/contracts/save'
 import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
 import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { type Manifest, openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -21,8 +29,19 @@ import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
-import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
-import { conditions, journal, journalAcks, members, type ReplicaRow, ratesOf, replicas, type SaveRow, saves, servers } from './store.ts'
+import { Content, keptEntry, manifestOf, newReplica, Sealing } from './sealing.ts'
+import {
+  conditions,
+  journal,
+  journalAcks,
+  members,
+  type ReplicaRow,
+  ratesOf,
+  replicas,
+  type SaveRow,
+  saves,
+  servers,
+} from './store.ts'
 
 export interface SaveWorkerOptions {
   store: ServiceStore
@@ -108,10 +127,19 @@ export class SaveWorker {
     } catch (error) {
       if (this.#stop.signal.aborted) return
       const code = isProblem(error) ? error.code : 'internal'
-      if (!isProblem(error)) log.error('a save failed', { object: key, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      if (!isProblem(error))
+        log.error('a save failed', {
+          object: key,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        })
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
-      const state = code === 'transfer.unknown' || code === 'transfer.incomplete' ? 'lost' : code === 'transfer.bad-root' || code === 'transfer.bad-block' ? 'refused' : undefined
+      const state =
+        code === 'transfer.unknown' || code === 'transfer.incomplete'
+          ? 'lost'
+          : code === 'transfer.bad-root' || code === 'transfer.bad-block'
+            ? 'refused'
+            : undefined
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
         emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
@@ -124,7 +152,8 @@ export class SaveWorker {
     const { store } = this.#o
     const about = await this.#o.buffer.describe(row.transfer)
     if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
-    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device) throw new Problem('transfer.bad-root')
+    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
+      throw new Problem('transfer.bad-root')
     const member = members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
     const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
@@ -134,8 +163,9 @@ export class SaveWorker {
     for (let attempt = 0; ; attempt++) {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
-      await this.#hash(content, member, planned)
-      const results = await Promise.allSettled(planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)))
+      const results = await Promise.allSettled(
+        planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)),
+      )
       const failed = results.filter((result) => result.status === 'rejected')
       if (failed.length === 0) break
       for (const { reason } of failed) {
@@ -146,15 +176,24 @@ export class SaveWorker {
     }
     store.transaction(({ sql }) => {
       const standing = replicas.of(sql, row.object, row.version)
-      const seq = journal.append(sql, sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random))
+      const seq = journal.append(
+        sql,
+        sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random),
+      )
       saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
     })
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
-  #plan(row: SaveRow, member: { level: number; home: string; wrapped_key: Uint8Array }, avoid: ReadonlyMap<string, number>): ReplicaRow[] {
+  #plan(
+    row: SaveRow,
+    member: { level: number; home: string; wrapped_key: Uint8Array },
+    avoid: ReadonlyMap<string, number>,
+  ): ReplicaRow[] {
     const { store, registry, random, keys, rules } = this.#o
-    const standing = replicas.of(store.sql, row.object, row.version).filter((replica) => replica.receipt || !avoid.has(replica.server))
+    const standing = replicas
+      .of(store.sql, row.object, row.version)
+      .filter((replica) => replica.receipt || !avoid.has(replica.server))
     if (standing.length === 2) return standing
     const candidates = registry.candidates()
     const find = (slot: 1 | 2) => {
@@ -185,36 +224,48 @@ export class SaveWorker {
     )
   }
 
-  /** One pass over the content: checks it against the offer and computes the roots that are not known yet. */
-  async #hash(content: Content, member: { wrapped_key: Uint8Array }, planned: ReplicaRow[]): Promise<void> {
-    const { store, keys } = this.#o
-    const unknown = planned.filter((replica) => !replica.root)
-    if (unknown.length === 0) return
-    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
-    store.transaction(({ sql }) => {
-      for (const [i, replica] of unknown.entries()) {
-        replica.root = roots[i]!
-        replicas.put(sql, replica)
-      }
-    })
-  }
-
   /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
-  async #send(content: Content, member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array }, replica: ReplicaRow): Promise<void> {
+  async #send(
+    content: Content,
+    member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array },
+    replica: ReplicaRow,
+  ): Promise<void> {
     const { store, dataServers, keys, random, signer, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
     try {
       const port = dataServers.of(server)
-      await identify(port, server, signer.kid, random)
-      const manifest = manifestOf(row, replica, server, member)
-      const signed = signManifest(manifest, signer)
+      await identify(port, server, signer.kid, random, this.#stop.signal)
       const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const receipt = await port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
+      const sealing = new Sealing(content, replica, dataKey)
+      let manifest: Manifest | undefined
+      let signed: Uint8Array | undefined
+      const receipt = await port.put(
+        {
+          ref: { object: row.object, version: row.version, slot: replica.slot },
+          epoch: replica.epoch,
+          sealedBytes: replica.sealed,
+          ...(replica.root ? { root: replica.root } : {}),
+          notes: replica.wrapped_key,
+          segments: sealing.segments(),
+          manifest: () => {
+            // Signed only now, when every byte has been held against what the card signed.
+            replica.root = replica.root ?? sealing.root()
+            manifest = manifestOf(row, replica, server, member)
+            signed = signManifest(manifest, signer)
+            return signed
+          },
+        },
+        { signal: this.#stop.signal },
+      )
+      if (!manifest) {
+        manifest = manifestOf(row, replica, server, member)
+        signed = signManifest(manifest, signer)
+      }
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       store.transaction(({ sql }) => {
-        Object.assign(replica, { manifest: signed, receipt })
+        Object.assign(replica, { manifest: signed!, receipt })
         replicas.put(sql, replica)
         servers.praise(sql, server.id)
       })
@@ -234,7 +285,8 @@ export class SaveWorker {
     await this.#pushJournal()
     const entry = journal.get(store.sql, row.journal!)
     const regionOf = (server: string) => servers.byId(store.sql, server)?.region
-    if (!entry || !isSafe(journalAcks(entry.acks), regionOf)) throw new Problem('server.unreachable', 'the journal is not in two regions yet')
+    if (!entry || !isSafe(journalAcks(entry.acks), regionOf))
+      throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
@@ -272,7 +324,11 @@ export class SaveWorker {
   }
 
   /** S8: what the card must know to fetch and open the object without placement, sealed to the card. */
-  conditionsFor(row: SaveRow, standing: readonly ReplicaRow[], member: { agreement_key: Uint8Array; wrapped_key: Uint8Array }): Uint8Array {
+  conditionsFor(
+    row: SaveRow,
+    standing: readonly ReplicaRow[],
+    member: { agreement_key: Uint8Array; wrapped_key: Uint8Array },
+  ): Uint8Array {
     const { keys, store, random } = this.#o
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     const body: Conditions = {
@@ -311,15 +367,29 @@ export class SaveWorker {
     await Promise.all(
       ranked.map(async (server) => {
         try {
-          for (let missing = journal.missingAt(store.sql, server.id, 64); missing.length > 0; missing = journal.missingAt(store.sql, server.id, 64)) {
+          for (
+            let missing = journal.missingAt(store.sql, server.id, 64);
+            missing.length > 0;
+            missing = journal.missingAt(store.sql, server.id, 64)
+          ) {
             this.#stop.signal.throwIfAborted()
-            for (const { seq, entry } of missing) {
-              await dataServers.of(server).journalAppend(journalStream(this.#o.signer.kid), seq, entry)
-              store.transaction(({ sql }) => journal.ack(sql, seq, server.id))
-            }
+            const stream = journalStream(this.#o.signer.kid)
+            await dataServers.of(server).journalAppend(
+              stream,
+              missing[0]!.seq,
+              missing.map(({ entry }) => entry),
+              { signal: this.#stop.signal },
+            )
+            store.transaction(({ sql }) => {
+              for (const { seq } of missing) journal.ack(sql, seq, server.id)
+            })
           }
         } catch (error) {
-          if (!this.#stop.signal.aborted) log.info('the journal waits for a server', { server: server.id, error: isProblem(error) ? error.code : String(error) })
+          if (!this.#stop.signal.aborted)
+            log.info('the journal waits for a server', {
+              server: server.id,
+              error: isProblem(error) ? error.code : String(error),
+            })
         }
       }),
     )

@@ -1,0 +1,26 @@
+/** Access rules for brokers that are not ours, from the same table as our own (ARCHITECTURE §4). */
+import { topicTable } from '@azukari/protocol/topics'
+
+/**
+ * An ACL file for Mosquitto: each client id its own topics, the gateway's user all of the site's. What a device says is
+ * sealed or signed, so these rules keep order, not secrets.
+ */
+export function mosquittoAcl(site: string, gatewayUser: string): string {
+  const lines = [
+    `# Azukari: site ${site}. Made by \`azukari-gateway acl --broker mosquitto\`; give it as acl_file.`,
+    '# Set max_queued_messages 0 (Mosquitto drops QoS 1 silently at its default) and message_size_limit 262144.',
+    '',
+    `user ${gatewayUser}`,
+    `topic readwrite v1/${site}/#`,
+    '',
+    '# Every device: %c is the client id, which must be the device id.',
+  ]
+  for (const row of topicTable) {
+    const pattern = row.pattern
+      .replace('{site}', site)
+      .replace('{device}', '%c')
+      .replace(/\{(op|kind|xfer|index)\}/g, '+')
+    lines.push(`pattern ${row.by === 'device' ? 'write' : 'read'} ${pattern}`)
+  }
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,54 @@
+/** CONNECT's password is a token that the device signed for this site: nothing that could be stolen is stored (flow 1). */
+import { Buffer } from 'node:buffer'
+import type { KeyObject } from 'node:crypto'
+import { base32 } from '@azukari/protocol/base32'
+import { decodeMap } from '@azukari/protocol/codec'
+import { peek1 } from '@azukari/protocol/cose'
+import { verifyCwt } from '@azukari/protocol/cwt'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
+import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { Credentials, Standing } from './embedded.ts'
+
+/** Longest life of a token, in seconds, and how far clocks may differ. */
+const lifeS = 300
+const skewMs = 120_000
+
+export interface AdmitOptions {
+  site: string
+  clock: Clock
+  /** The key of an enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
+  keyOf: (device: string) => KeyObject
+}
+
+/**
+ * Judges credentials: `device` with the key on record, `claim` with the key inside the token, which must be the one that
+ * the client id names.
+ */
+export function admission({ site, clock, keyOf }: AdmitOptions): (credentials: Credentials) => Standing {
+  return ({ clientId, username, password }) => {
+    const token = tokenOf(password)
+    if (username !== 'device' && username !== 'claim') throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
+    const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId)
+    const claims = verifyCwt(token, () => key, { aud: site, nowMs: clock.now(), skewMs })
+    if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')
+    if (claims.exp === undefined || claims.iat === undefined || claims.exp - claims.iat > lifeS) throw new Problem('cose.expired', 'the token lives too long')
+    return username
+  }
+}
+
+/** Tools that cannot send bytes send base64url. */
+function tokenOf(password: Uint8Array): Uint8Array {
+  const text = password.length > 0 && password.every((byte) => byte > 0x20 && byte < 0x7f)
+  return text ? new Uint8Array(Buffer.from(Buffer.from(password).toString('latin1'), 'base64url')) : password
+}
+
+function claimantKey(token: Uint8Array, clientId: string): KeyObject {
+  const tagged = token[0] === 0xd8 && token[1] === 0x3d
+  const confirmation = decodeMap(peek1(tagged ? token.subarray(2) : token).payload).get(8)
+  const bytes = confirmation instanceof Map ? confirmation.get(1) : undefined
+  if (!(bytes instanceof Uint8Array)) throw new Problem('cose.unknown-key', 'the token brings no key')
+  const key = parseCoseKey(bytes)
+  if (base32(thumbprint(key).subarray(0, 15)) !== clientId) throw new Problem('cose.unknown-key', 'the client id is not this key’s')
+  return key
+}

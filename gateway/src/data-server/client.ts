@@ -1,0 +1,1 @@
+export type { DataServerPort } from './port.ts'

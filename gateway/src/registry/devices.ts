@@ -1,0 +1,129 @@
+/** The devices of a site (D1, D6): who they are, where they stand, and their last birth. */
+import type { KeyObject } from 'node:crypto'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import { Problem } from '@azukari/protocol/problem'
+import type { Database, Sql } from '../storage/database.ts'
+import { queries } from '../storage/query.ts'
+import type { GatewayTables } from './tables.ts'
+
+type Row = GatewayTables['devices']
+
+export interface Device {
+  id: string
+  key: KeyObject
+  model: string
+  version: string
+  roles: readonly string[]
+  region: string
+  position: { latitude: number; longitude: number } | undefined
+  epoch: number
+  enrolledMs: number
+  revokedMs: number | undefined
+}
+
+/** Devices held in memory; the rest are read when they come. */
+const cachedDevices = 20_000
+
+const query = queries<GatewayTables>()
+const byId = query<{ id: string }>()((db, p) => db.selectFrom('devices').selectAll().where('id', '=', p.id))
+const all = query<Record<never, never>>()((db) => db.selectFrom('devices').selectAll().orderBy('id'))
+const upsert = query<Row>()((db, p) =>
+  db
+    .insertInto('devices')
+    .values({
+      id: p.id, key: p.key, model: p.model, version: p.version, roles: p.roles, region: p.region, latitude: p.latitude,
+      longitude: p.longitude, epoch: p.epoch, enrolled_ms: p.enrolled_ms, revoked_ms: p.revoked_ms, claim: p.claim,
+    })
+    .onConflict((conflict) =>
+      conflict.column('id').doUpdateSet({
+        model: p.model, version: p.version, roles: p.roles, region: p.region, latitude: p.latitude, longitude: p.longitude,
+        enrolled_ms: p.enrolled_ms, revoked_ms: null, claim: p.claim,
+      }),
+    ),
+)
+const bear = query<{ id: string; epoch: number; model: string; version: string }>()((db, p) =>
+  db.updateTable('devices').set({ epoch: p.epoch, model: p.model, version: p.version }).where('id', '=', p.id).where('epoch', '<', p.epoch),
+)
+const revoke = query<{ id: string; at: number }>()((db, p) => db.updateTable('devices').set({ revoked_ms: p.at }).where('id', '=', p.id))
+
+export class Devices {
+  readonly #database: Database
+  readonly #cache = new Map<string, Device>()
+  #dataVersion: number
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#dataVersion = this.#readVersion()
+  }
+
+  find(id: string): Device | undefined {
+    let device = this.#cache.get(id)
+    if (!device) {
+      const row = byId.get(this.#database, { id })
+      if (!row) return undefined
+      device = deviceOf(row)
+      if (this.#cache.size >= cachedDevices) this.#cache.delete(this.#cache.keys().next().value!)
+      this.#cache.set(id, device)
+    }
+    return device
+  }
+
+  /** An enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
+  require(id: string): Device {
+    const device = this.find(id)
+    if (!device) throw new Problem('device.unknown')
+    if (device.revokedMs !== undefined) throw new Problem('device.revoked')
+    return device
+  }
+
+  list(): Device[] {
+    return all.all(this.#database, {}).map(deviceOf)
+  }
+
+  /** Enrols, or enrols again with a new claim: the operator who gave it lets a revoked device in again. */
+  enrol(sql: Sql, row: Omit<Row, 'epoch' | 'revoked_ms'>): void {
+    upsert.run(sql, { ...row, epoch: 0, revoked_ms: null })
+    this.#cache.delete(row.id)
+  }
+
+  /** Fences births: returns the last epoch when this one does not rise above it. Roles stay those of the enrolment. */
+  bear(sql: Sql, id: string, epoch: number, says: { model: string; version: string }): number | undefined {
+    const { changes } = bear.run(sql, { id, epoch, model: says.model, version: says.version })
+    this.#cache.delete(id)
+    return changes > 0 ? undefined : (byId.get(sql, { id })?.epoch ?? 0)
+  }
+
+  /** @throws {Problem} `device.unknown` */
+  revoke(id: string, nowMs: number): void {
+    this.#cache.delete(id)
+    if (revoke.run(this.#database, { id, at: nowMs }).changes === 0) throw new Problem('device.unknown', id)
+  }
+
+  /** Whether another process changed the database since the last time; then nothing remembered is believed. */
+  changedElsewhere(): boolean {
+    const version = this.#readVersion()
+    if (version === this.#dataVersion) return false
+    this.#dataVersion = version
+    this.#cache.clear()
+    return true
+  }
+
+  #readVersion(): number {
+    return this.#database.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0
+  }
+}
+
+function deviceOf(row: Row): Device {
+  return {
+    id: row.id,
+    key: parseCoseKey(row.key),
+    model: row.model,
+    version: row.version,
+    roles: row.roles === '' ? [] : row.roles.split(' '),
+    region: row.region,
+    position: row.latitude === null || row.longitude === null ? undefined : { latitude: row.latitude, longitude: row.longitude },
+    epoch: row.epoch,
+    enrolledMs: row.enrolled_ms,
+    revokedMs: row.revoked_ms ?? undefined,
+  }
+}

@@ -1,0 +1,71 @@
+/** Enrolment (D1, flow 1): a device shows a claim and its own key, and learns whose messages to believe. */
+import { base32 } from '@azukari/protocol/base32'
+import { decode } from '@azukari/protocol/codec'
+import { Bytes, checker, Id, Type } from '@azukari/protocol/contract'
+import { type EnrolReply, EnrolRequest, enrolDomain } from '@azukari/protocol/contracts/fleet'
+import { peek1, verify1 } from '@azukari/protocol/cose'
+import { coseKey, kindOf, parseCoseKey, thumbprint } from '@azukari/protocol/keys'
+import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { CommitGroup } from '../storage/group.ts'
+import { siteProof, useClaim } from './claims.ts'
+import type { Devices } from './devices.ts'
+
+/** What the site tells new devices: COSE_Keys. */
+export interface SiteKeys {
+  gatewayKey: Uint8Array
+  placementKey: Uint8Array
+  placementAgreement: Uint8Array
+}
+
+export interface EnrolPorts {
+  site: string
+  keys: SiteKeys
+  devices: Devices
+  commits: CommitGroup
+  clock: Clock
+}
+
+const checkOpenCall = checker(Type.Object({ i: Id, s: Bytes(64, 4_096) }), 'enrolment')
+const checkEnrol = checker(EnrolRequest, 'enrolment')
+const domain = new TextEncoder().encode(enrolDomain)
+
+/** Takes an enrolment apart as far as its id, so that even a refusal can be answered. @throws {Problem} `cbor.*`, `message.invalid` */
+export function openEnrolment(message: Uint8Array): { id: Uint8Array; signed: Uint8Array } {
+  const { i, s } = checkOpenCall(decode(message))
+  return { id: i, signed: s }
+}
+
+/** @throws {Problem} `claim.*`, `cose.*`, `message.invalid` */
+export async function enrolDevice({ site, keys, devices, commits, clock }: EnrolPorts, device: string, signed: Uint8Array): Promise<EnrolReply> {
+  const request = checkEnrol(decode(peek1(signed).payload))
+  const key = parseCoseKey(request.key)
+  if (kindOf(key) !== 'ed25519') throw new Problem('cose.wrong-algorithm', 'a device’s key is Ed25519')
+  const print = thumbprint(key)
+  if (base32(print.subarray(0, 15)) !== device) throw new Problem('cose.unknown-key', 'the topic is not this key’s')
+  verify1(signed, () => key, domain)
+  const nowMs = clock.now()
+  const outcome = await commits.run((sql) => {
+    const claim = useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
+    if (claim instanceof Problem) return claim
+    const allowed = claim.roles === '' ? undefined : claim.roles.split(' ')
+    const refused = allowed && request.roles.find((role) => !allowed.includes(role))
+    if (refused !== undefined) throw new Problem('message.unauthorised', `the claim does not allow the role ${refused}`)
+    devices.enrol(sql, {
+      id: device,
+      key: coseKey(key),
+      model: request.model,
+      version: request.version,
+      roles: request.roles.join(' '),
+      region: claim.region,
+      latitude: claim.latitude,
+      longitude: claim.longitude,
+      enrolled_ms: nowMs,
+      claim: request.claim,
+    })
+    return claim
+  })
+  // A wrong proof was counted, so that transaction had to commit.
+  if (outcome instanceof Problem) throw outcome
+  return { site, device, ...keys, region: outcome.region, proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement) }
+}

@@ -1,0 +1,96 @@
+/** The gateway's own contracts: what a device reports of itself, transfers, events, and frames to data servers. */
+import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { acknowledgeEvents, readState, reportState } from '@azukari/protocol/contracts/fleet'
+import { carryFrame } from '@azukari/protocol/contracts/read'
+import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Devices } from '../registry/devices.ts'
+import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
+import type { TransferBuffer } from '../transfer/buffer.ts'
+import type { Pump } from './pump.ts'
+
+/** Carries a frame between a card and a data server, unopened (S10). @throws {Problem} `server.unreachable` */
+export type FrameCarrier = (server: string, frame: Uint8Array) => Promise<Uint8Array>
+
+/** What a device last reported of its parts. */
+export interface DeviceReport {
+  atMs: number
+  parts: RequestOf<typeof reportState>['parts']
+  outboxRows: number
+  outboxBytes: number
+}
+
+export interface OwnServiceOptions {
+  devices: Devices
+  buffer: TransferBuffer
+  pump: Pump
+  carryFrame: FrameCarrier
+  clock: Clock
+  log: Log
+}
+
+/** Devices whose last report is held. */
+const reportsAtMost = 20_000
+
+type Handle<C extends Contract> = (body: RequestOf<C>, caller: Caller) => Promise<ReplyOf<C>> | ReplyOf<C>
+
+export class OwnService implements Service {
+  readonly name = 'gateway'
+  readonly reports = new Map<string, DeviceReport>()
+  readonly #options: OwnServiceOptions
+  readonly #handlers = new Map<string, { contract: Contract; handle: Handle<Contract> }>()
+
+  constructor(options: OwnServiceOptions) {
+    this.#options = options
+    const { devices, buffer, pump, clock } = options
+    this.#add(reportState, (body, { device }) => {
+      this.reports.delete(device)
+      this.reports.set(device, { atMs: clock.now(), ...body })
+      if (this.reports.size > reportsAtMost) this.reports.delete(this.reports.keys().next().value!)
+      return {}
+    })
+    this.#add(readState, (_body, { device }) => {
+      const { id, model, version, epoch, region, enrolledMs } = devices.require(device)
+      return { device: id, model, version, epoch, region, enrolledMs, nowMs: clock.now() }
+    })
+    this.#add(acknowledgeEvents, async ({ ids }, { device }) => {
+      await pump.acknowledged(device, ids)
+      return {}
+    })
+    this.#add(initTransfer, (body, { device }) => buffer.init(device, body))
+    this.#add(haveTransfer, ({ transfer }, { device }) => buffer.have(device, transfer))
+    this.#add(finishTransfer, ({ transfer }, { device }) => buffer.finish(device, transfer))
+    this.#add(carryFrame, async ({ server, frame }) => ({ frame: await options.carryFrame(server, frame) }))
+  }
+
+  async handle(request: ServiceRequest): Promise<ServiceReply> {
+    const known = this.#handlers.get(request.contract)
+    if (!known) return { problem: new Problem('message.unknown-contract', request.contract).toWire() }
+    try {
+      return { body: await known.handle(known.contract.checkRequest(request.body), request.caller) }
+    } catch (error) {
+      if (isProblem(error)) return { problem: error.toWire() }
+      this.#options.log.error('a call failed', { contract: request.contract, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      return { problem: new Problem('internal').toWire() }
+    }
+  }
+
+  async takeEvents(): Promise<[]> {
+    return []
+  }
+
+  async eventsDone(): Promise<void> {}
+
+  onEvents(): () => void {
+    return () => undefined
+  }
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  #add<C extends Contract>(contract: C, handle: Handle<C>): void {
+    this.#handlers.set(contract.id, { contract, handle: handle as unknown as Handle<Contract> })
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * Carries events from services to devices (ARCHITECTURE §5): passing ones if the device is there, kept ones again and
+ * again until the device has acknowledged them: at its birth, and after a time without answer.
+ */
+import type { Clock, Log, Timer } from '@azukari/protocol/ports'
+import type { QueuedEvent, Service } from '../service/service.ts'
+
+export interface PumpOptions {
+  services: readonly Service[]
+  clock: Clock
+  log: Log
+  connected: (device: string) => boolean
+  send: (event: QueuedEvent) => void
+}
+
+/** Events that one device may have unacknowledged from one service. */
+const windowEvents = 32
+/** Time without acknowledgement after which an event is sent again, and how often that is looked at. */
+const resendMs = 10_000
+const tickMs = 2_500
+
+/** What one device has of one service. */
+interface Flow {
+  service: Service
+  /** The place of the last event sent. */
+  sentTo: number
+  unacknowledged: Map<string, { event: QueuedEvent; sentMs: number }>
+  pulling: boolean
+  again: boolean
+}
+
+export class Pump {
+  readonly #options: PumpOptions
+  readonly #flows = new Map<string, Flow[]>()
+  #stops: (() => void)[] = []
+  #timer: Timer | undefined
+
+  constructor(options: PumpOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#stops = this.#options.services.map((service) =>
+      service.onEvents((passing, keptFor) => {
+        for (const event of passing) if (this.#options.connected(event.device)) this.#options.send(event)
+        for (const device of keptFor) this.#pullFor(device, service)
+      }),
+    )
+    this.#tick()
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    for (const stop of this.#stops) stop()
+    this.#stops = []
+    this.#flows.clear()
+  }
+
+  /** A device has greeted: everything that it has not acknowledged goes out. */
+  born(device: string): void {
+    this.#flows.set(
+      device,
+      this.#options.services.map((service) => ({ service, sentTo: 0, unacknowledged: new Map(), pulling: false, again: false })),
+    )
+    for (const service of this.#options.services) this.#pullFor(device, service)
+  }
+
+  gone(device: string): void {
+    this.#flows.delete(device)
+  }
+
+  /** The device has kept these. Resolves when no restart can send them again. */
+  async acknowledged(device: string, ids: readonly Uint8Array[]): Promise<void> {
+    const flows = this.#flows.get(device) ?? []
+    const rest = new Set(ids)
+    const work: Promise<void>[] = []
+    for (const flow of flows) {
+      const mine = ids.filter((id) => flow.unacknowledged.delete(hex(id)))
+      for (const id of mine) rest.delete(id)
+      if (mine.length > 0) work.push(flow.service.eventsDone(device, mine))
+    }
+    // Sent before a restart: whose they are is not known any more.
+    if (rest.size > 0) for (const service of this.#options.services) work.push(service.eventsDone(device, [...rest]))
+    await Promise.all(work)
+    for (const flow of flows) if (flow.again) this.#pullFor(device, flow.service)
+  }
+
+  #pullFor(device: string, service: Service): void {
+    const flow = this.#flows.get(device)?.find((candidate) => candidate.service === service)
+    if (flow) void this.#pull(device, flow)
+  }
+
+  async #pull(device: string, flow: Flow): Promise<void> {
+    flow.again = true
+    if (flow.pulling) return
+    flow.pulling = true
+    try {
+      while (flow.again && this.#isCurrent(device, flow)) {
+        const room = windowEvents - flow.unacknowledged.size
+        // Full: acknowledgements come back to `again`.
+        if (room <= 0) return
+        flow.again = false
+        const events = await flow.service.takeEvents(flow.sentTo, room, device)
+        if (!this.#isCurrent(device, flow)) return
+        for (const event of events) {
+          flow.sentTo = Math.max(flow.sentTo, event.at)
+          flow.unacknowledged.set(hex(event.id), { event, sentMs: this.#options.clock.monotonicMs() })
+          this.#options.send(event)
+        }
+        if (events.length === room) flow.again = true
+      }
+    } catch (error) {
+      this.#options.log.warn('events could not be taken', { service: flow.service.name, error: String(error) })
+    } finally {
+      flow.pulling = false
+    }
+  }
+
+  #isCurrent(device: string, flow: Flow): boolean {
+    return this.#options.connected(device) && (this.#flows.get(device)?.includes(flow) ?? false)
+  }
+
+  #tick(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const [device, flows] of this.#flows) {
+      if (!this.#options.connected(device)) continue
+      for (const flow of flows) {
+        for (const waiting of flow.unacknowledged.values()) {
+          if (nowMs - waiting.sentMs < resendMs) continue
+          waiting.sentMs = nowMs
+          this.#options.send(waiting.event)
+        }
+        // A service that could not be asked before.
+        if (flow.again && !flow.pulling) void this.#pull(device, flow)
+      }
+    }
+    this.#timer = this.#options.clock.timer(tickMs, () => this.#tick())
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

@@ -1,0 +1,361 @@
+/**
+ * The receive buffer (S4): where devices' transfers rest, encrypted for the service that they are for, until it has taken
+ * them. Announced, quota kept, resumable after any break of line or gateway, released by the service, else expired.
+ */
+import type { Static } from '@azukari/protocol/contract'
+import type { finishTransfer, Have, initTransfer } from '@azukari/protocol/contracts/transfer'
+import { rootOfLeafHashes } from '@azukari/protocol/merkle'
+import type { Clock, Files, Log, Timer } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { inlineLeavesMaxBytes } from '@azukari/protocol/transfer'
+import type { ReceiveBuffer } from '../service/service.ts'
+import type { Database } from '../storage/database.ts'
+import type { CommitGroup } from '../storage/group.ts'
+import { Incoming, windowMostBlocks } from './incoming.ts'
+import { type TransferRow, transferStore } from './store.ts'
+
+export type TransferInit = Static<typeof initTransfer.request>
+type Finished = Static<typeof finishTransfer.reply>
+
+export interface BufferLimits {
+  /** Announced bytes of all transfers together, and of one device's. */
+  totalBytes: number
+  deviceBytes: number
+  /** Transfers of one device at once. */
+  deviceTransfers: number
+  /** Bytes of one transfer. */
+  transferBytes: number
+  /** Free bytes that the disk keeps for everything else. */
+  spareBytes: number
+  /** Bytes between arrival and disk, over all transfers. */
+  memoryBytes: number
+  /** Longest life of a transfer that is not whole, and of one that is whole and that no service has taken. */
+  lifeMs: number
+  wholeLifeMs: number
+  /** Open transfers; the one that was used least recently is closed and opened again when it goes on. */
+  open: number
+}
+
+export const bufferLimits: BufferLimits = {
+  totalBytes: 64 * 2 ** 30,
+  deviceBytes: 16 * 2 ** 30,
+  deviceTransfers: 64,
+  transferBytes: 16 * 2 ** 30,
+  spareBytes: 64 * 2 ** 20,
+  memoryBytes: 64 * 2 ** 20,
+  lifeMs: 14 * 86_400_000,
+  wholeLifeMs: 90 * 86_400_000,
+  open: 256,
+}
+
+export interface TransferBufferOptions {
+  files: Files
+  directory: string
+  database: Database
+  commits: CommitGroup
+  clock: Clock
+  log: Log
+  /** Tells a device how far a transfer is. */
+  onProgress: (device: string, have: Have, bad: readonly number[]) => void
+  limits?: Partial<BufferLimits>
+}
+
+/** How often what has expired is looked for, and a full disk looked at again. */
+const sweepMs = 60_000
+const retryDiskMs = 5_000
+/** Ranges that fit into one message; a sender that leaves more holes learns the rest later. */
+const rangesAtMost = 1_024
+
+export class TransferBuffer {
+  readonly #options: TransferBufferOptions
+  readonly #limits: BufferLimits
+  readonly #open = new Map<string, Promise<Incoming>>()
+  readonly #ready = new Map<string, Incoming>()
+  readonly #usage = new Map<string, { bytes: number; n: number }>()
+  #totalBytes = 0
+  #full = false
+  #timers: Timer[] = []
+  #stopped = false
+
+  constructor(options: TransferBufferOptions) {
+    this.#options = options
+    this.#limits = { ...bufferLimits, ...options.limits }
+  }
+
+  /** Bytes announced, and transfers, for metrics. */
+  get usage(): { bytes: number; transfers: number; full: boolean } {
+    return { bytes: this.#totalBytes, transfers: [...this.#usage.values()].reduce((sum, { n }) => sum + n, 0), full: this.#full }
+  }
+
+  async start(): Promise<void> {
+    const { files, directory, database } = this.#options
+    await files.makeDirectory(directory)
+    this.#countAgain()
+    // Files of which no row tells: a crash between the two.
+    const known = new Set(transferStore.ids(database).map(hex))
+    for (const name of await files.list(directory)) {
+      if (!known.has(name.split('.')[0]!)) await files.remove(`${directory}/${name}`)
+    }
+    this.#sweepLater()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const timer of this.#timers) timer.cancel()
+    for (const opening of this.#open.values()) {
+      const incoming = await opening.catch(() => undefined)
+      await incoming?.settle()
+      await incoming?.close()
+    }
+    this.#open.clear()
+    this.#ready.clear()
+  }
+
+  /** Announces a transfer, or asks how far it is. @throws {Problem} `transfer.quota`, `transfer.too-large`, `storage.full`, `act.conflict`, `transfer.bad-root` */
+  async init(device: string, init: TransferInit): Promise<Have> {
+    const known = this.#find(init.transfer)
+    if (known) {
+      if (known.device !== device) throw new Problem('transfer.unknown')
+      if (!sameTransfer(known, init)) throw new Problem('act.conflict', 'another transfer under the same id')
+      return this.#have(await this.#incoming(known))
+    }
+    const row = this.#judge(device, init)
+    const { files, directory, commits, database } = this.#options
+    if ((await files.freeBytes(directory)) - this.#limits.spareBytes < init.sizeBytes) throw new Problem('storage.full', 'no room for this transfer')
+    await commits.run((sql) => {
+      if (transferStore.find(database, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
+      transferStore.insert(sql, row)
+    })
+    this.#count(device, row.size_bytes, 1)
+    return this.#have(await this.#incoming(row))
+  }
+
+  /** @throws {Problem} `transfer.unknown` also for another device's, `transfer.expired` */
+  async have(device: string, transfer: Uint8Array): Promise<Have> {
+    return this.#have(await this.#incoming(this.#own(device, transfer)))
+  }
+
+  /** @throws {Problem} `transfer.unknown`, `transfer.incomplete` */
+  async finish(device: string, transfer: Uint8Array): Promise<Finished> {
+    const row = this.#own(device, transfer)
+    const incoming = await this.#incoming(row)
+    await incoming.settle()
+    if (incoming.failure) throw incoming.failure
+    // Every block was checked against the root, so all blocks are the whole.
+    if (!incoming.whole) throw new Problem('transfer.incomplete')
+    if (!row.complete) {
+      await this.#options.files.syncDirectory(this.#options.directory)
+      await this.#options.commits.run((sql) => transferStore.complete(sql, transfer, this.#options.clock.now() + this.#limits.wholeLifeMs))
+      row.complete = 1
+      incoming.row.complete = 1
+    }
+    return { transfer, root: row.root, sizeBytes: row.size_bytes }
+  }
+
+  /** A block from a device. What does not belong is dropped: the sender asks `have` when it hears nothing. */
+  block(device: string, transfer: string, index: number, payload: Uint8Array): Promise<void> | undefined {
+    const incoming = this.#ready.get(transfer)
+    if (!incoming) return this.#lateBlock(device, transfer)
+    if (incoming.row.device !== device || incoming.row.complete || this.#full) return undefined
+    return incoming.take(index, payload)
+  }
+
+  /** What a service may do with what is for it. */
+  bufferFor(service: string): ReceiveBuffer {
+    const mine = (transfer: Uint8Array): TransferRow | undefined => {
+      const row = this.#find(transfer)
+      return row?.service === service ? row : undefined
+    }
+    return {
+      describe: async (transfer) => {
+        const row = mine(transfer)
+        return row && { device: row.device, sizeBytes: row.size_bytes, blockBytes: row.block_bytes, blocks: row.blocks, root: row.root, complete: row.complete === 1 }
+      },
+      read: async (transfer, from, count) => {
+        const row = mine(transfer)
+        if (!row) throw new Problem('transfer.unknown')
+        if (!row.complete) throw new Problem('transfer.incomplete')
+        return (await this.#incoming(row)).read(from, Math.min(count, 16))
+      },
+      release: async (transfer) => {
+        if (mine(transfer)) await this.#remove(transfer)
+      },
+    }
+  }
+
+  /** Removes what has expired. */
+  async sweep(): Promise<void> {
+    for (const transfer of transferStore.expired(this.#options.database, this.#options.clock.now())) await this.#remove(transfer)
+    for (const [name, incoming] of this.#ready) {
+      if (this.#ready.size <= this.#limits.open) break
+      this.#forget(name)
+      await incoming.settle()
+      await incoming.close()
+    }
+  }
+
+  #judge(device: string, init: TransferInit): TransferRow {
+    const { sizeBytes, blockBytes, blocks, leaves, root, expiresMs } = init
+    const { clock } = this.#options
+    if (sizeBytes === 0 || blocks !== Math.ceil(sizeBytes / blockBytes)) throw new Problem('message.invalid', `${blocks} blocks of ${blockBytes} are not ${sizeBytes} bytes`)
+    if (sizeBytes > this.#limits.transferBytes || blocks > 9_999_999) throw new Problem('transfer.too-large', `at most ${this.#limits.transferBytes} bytes`)
+    if (leaves && leaves.length !== blocks) throw new Problem('message.invalid', 'one leaf per block')
+    if (leaves && !Buffer.from(rootOfLeafHashes(leaves)).equals(root)) throw new Problem('transfer.bad-root')
+    if (leaves && sizeBytes > inlineLeavesMaxBytes + blocks * 64) throw new Problem('message.invalid', 'leaves travel with their blocks above 8 MiB')
+    if (expiresMs <= clock.now()) throw new Problem('transfer.expired')
+    if (this.#full) throw new Problem('storage.full')
+    const used = this.#usage.get(device) ?? { bytes: 0, n: 0 }
+    if (used.n >= this.#limits.deviceTransfers) throw new Problem('transfer.quota', `${used.n} transfers are under way`)
+    if (used.bytes + sizeBytes > this.#limits.deviceBytes) throw new Problem('transfer.quota', `${used.bytes} of ${this.#limits.deviceBytes} bytes are used`)
+    if (this.#totalBytes + sizeBytes > this.#limits.totalBytes) throw new Problem('storage.full', 'the receive buffer is full')
+    return {
+      id: init.transfer,
+      device,
+      service: init.to,
+      size_bytes: sizeBytes,
+      block_bytes: blockBytes,
+      blocks,
+      root,
+      leaves: leaves ? new Uint8Array(Buffer.concat(leaves)) : null,
+      expires_ms: Math.min(expiresMs, clock.now() + this.#limits.lifeMs),
+      complete: 0,
+    }
+  }
+
+  #find(transfer: Uint8Array): TransferRow | undefined {
+    return this.#ready.get(hex(transfer))?.row ?? transferStore.find(this.#options.database, transfer)
+  }
+
+  #own(device: string, transfer: Uint8Array): TransferRow {
+    const row = this.#find(transfer)
+    if (!row || row.device !== device) throw new Problem('transfer.unknown')
+    if (!row.complete && row.expires_ms <= this.#options.clock.now()) throw new Problem('transfer.expired')
+    return row
+  }
+
+  #incoming(row: TransferRow): Promise<Incoming> {
+    const name = hex(row.id)
+    let opening = this.#open.get(name)
+    if (!opening) {
+      opening = this.#openFiles(name, row)
+      this.#open.set(name, opening)
+      opening.catch(() => this.#forget(name))
+    }
+    return opening
+  }
+
+  async #openFiles(name: string, row: TransferRow): Promise<Incoming> {
+    if (this.#stopped) throw new Problem('service.unavailable', 'the gateway stops')
+    const { files, clock, directory, log } = this.#options
+    const incoming = await Incoming.open(row, `${directory}/${name}`, {
+      files,
+      clock,
+      onProgress: (of, bad) => {
+        if (bad.length > 0) log.info('blocks that do not match were asked for again', { device: of.row.device, transfer: name, blocks: bad.length })
+        this.#options.onProgress(of.row.device, this.#have(of), bad)
+      },
+      onProblem: (of, problem) => this.#onProblem(of, problem),
+    })
+    this.#ready.set(name, incoming)
+    if (this.#ready.size > this.#limits.open) void this.sweep()
+    return incoming
+  }
+
+  /** A block of a transfer that is not open, as after a restart: open it, so that the next ones are taken. */
+  #lateBlock(device: string, name: string): Promise<void> | undefined {
+    if (this.#stopped || this.#open.has(name)) return undefined
+    const row = transferStore.find(this.#options.database, new Uint8Array(Buffer.from(name, 'hex')))
+    if (row?.device !== device || row.complete) return undefined
+    return this.#incoming(row).then(
+      (incoming) => this.#options.onProgress(device, this.#have(incoming), []),
+      () => undefined,
+    )
+  }
+
+  #have(incoming: Incoming): Have {
+    const { row } = incoming
+    return { transfer: row.id, ranges: incoming.ranges.slice(0, rangesAtMost), windowBlocks: this.#window(row), complete: incoming.whole }
+  }
+
+  /** Blocks that one sender may have under way: a fair share of what memory may hold; none while the disk is full. */
+  #window(row: TransferRow): number {
+    if (this.#full) return 0
+    const share = Math.floor(this.#limits.memoryBytes / row.block_bytes / Math.max(1, this.#ready.size))
+    return Math.max(2, Math.min(windowMostBlocks, share))
+  }
+
+  #onProblem(incoming: Incoming, problem: Problem): void {
+    const { log, clock } = this.#options
+    log.error('the receive buffer cannot write', { code: problem.code, device: incoming.row.device })
+    incoming.resume()
+    if (!this.#full) {
+      this.#full = true
+      this.#timers.push(clock.timer(retryDiskMs, () => void this.#lookAgain()))
+    }
+    this.#options.onProgress(incoming.row.device, this.#have(incoming), [])
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { files, directory, clock, log } = this.#options
+    if (this.#stopped) return
+    const free = await files.freeBytes(directory).catch(() => 0)
+    if (free < this.#limits.spareBytes) {
+      this.#timers.push(clock.timer(retryDiskMs, () => void this.#lookAgain()))
+      return
+    }
+    this.#full = false
+    log.info('the receive buffer takes blocks again', { freeBytes: free })
+    for (const incoming of this.#ready.values()) if (!incoming.row.complete) this.#options.onProgress(incoming.row.device, this.#have(incoming), [])
+  }
+
+  async #remove(transfer: Uint8Array): Promise<void> {
+    const { files, directory, commits } = this.#options
+    const name = hex(transfer)
+    const row = this.#find(transfer)
+    const opening = this.#open.get(name)
+    this.#forget(name)
+    if (opening) await opening.then((incoming) => incoming.close()).catch(() => undefined)
+    // The row goes first: files without a row are removed at the next start, a row without files would be a loss.
+    await commits.run((sql) => transferStore.remove(sql, transfer))
+    if (row) this.#count(row.device, -row.size_bytes, -1)
+    await files.remove(`${directory}/${name}.blocks`)
+    if (!row?.leaves) await files.remove(`${directory}/${name}.leaves`)
+  }
+
+  #forget(name: string): void {
+    this.#open.delete(name)
+    this.#ready.delete(name)
+  }
+
+  #count(device: string, bytes: number, n: number): void {
+    const used = this.#usage.get(device) ?? { bytes: 0, n: 0 }
+    this.#usage.set(device, { bytes: used.bytes + bytes, n: used.n + n })
+    this.#totalBytes += bytes
+  }
+
+  #countAgain(): void {
+    this.#usage.clear()
+    this.#totalBytes = 0
+    for (const { device, bytes, n } of transferStore.usage(this.#options.database)) this.#count(device, bytes, n)
+  }
+
+  #sweepLater(): void {
+    if (this.#stopped) return
+    const { clock, log } = this.#options
+    this.#timers = [
+      clock.timer(sweepMs, () => {
+        void this.sweep()
+          .catch((error) => log.error('expired transfers could not be removed', { code: isProblem(error) ? error.code : 'internal' }))
+          .finally(() => this.#sweepLater())
+      }),
+    ]
+  }
+}
+
+function sameTransfer(row: TransferRow, init: TransferInit): boolean {
+  return row.size_bytes === init.sizeBytes && row.block_bytes === init.blockBytes && row.blocks === init.blocks && Buffer.from(row.root).equals(init.root) && row.service === init.to
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
