@@ -13,10 +13,9 @@ export async function identify(
   signal: AbortSignal,
 ): Promise<void> {
   const nonce = random.bytes(32)
-  const verifier = Buffer.from(placementKid).toString('hex')
-  openIdentification(await port.identify(nonce, verifier, { signal }), parseCoseKey(server.key), {
+  openIdentification(await port.identify(nonce, placementKid, signal), parseCoseKey(server.key), {
     nonce,
-    verifier,
+    verifier: placementKid,
     server: server.id,
   })
 }

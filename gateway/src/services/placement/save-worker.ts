@@ -15,7 +15,7 @@ import {
 } from '@azukari/protocol/contracts/save'
 import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
 import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
-import { type Manifest, openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -29,7 +29,7 @@ import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
-import { Content, keptEntry, manifestOf, newReplica, Sealing } from './sealing.ts'
+import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
 import {
   conditions,
   journal,
@@ -163,6 +163,7 @@ export class SaveWorker {
     for (let attempt = 0; ; attempt++) {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
+      await this.#findRoots(content, member, planned)
       const results = await Promise.allSettled(
         planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)),
       )
@@ -224,6 +225,24 @@ export class SaveWorker {
     )
   }
 
+  /** One pass over the content: checks it against the offer and finds the roots that are not known yet. */
+  async #findRoots(
+    content: Content,
+    member: { wrapped_key: Uint8Array },
+    planned: readonly ReplicaRow[],
+  ): Promise<void> {
+    const { store, keys } = this.#o
+    const unknown = planned.filter((replica) => !replica.root)
+    if (unknown.length === 0) return
+    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
+    store.transaction(({ sql }) => {
+      for (const [i, replica] of unknown.entries()) {
+        replica.root = roots[i]!
+        replicas.put(sql, replica)
+      }
+    })
+  }
+
   /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
   async #send(
     content: Content,
@@ -237,35 +256,18 @@ export class SaveWorker {
     try {
       const port = dataServers.of(server)
       await identify(port, server, signer.kid, random, this.#stop.signal)
+      const manifest = manifestOf(row, replica, server, member)
+      const signed = signManifest(manifest, signer)
       const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const sealing = new Sealing(content, replica, dataKey)
-      let manifest: Manifest | undefined
-      let signed: Uint8Array | undefined
       const receipt = await port.put(
-        {
-          ref: { object: row.object, version: row.version, slot: replica.slot },
-          epoch: replica.epoch,
-          sealedBytes: replica.sealed,
-          ...(replica.root ? { root: replica.root } : {}),
-          notes: replica.wrapped_key,
-          segments: sealing.segments(),
-          manifest: () => {
-            // Signed only now, when every byte has been held against what the card signed.
-            replica.root = replica.root ?? sealing.root()
-            manifest = manifestOf(row, replica, server, member)
-            signed = signManifest(manifest, signer)
-            return signed
-          },
-        },
-        { signal: this.#stop.signal },
+        signed,
+        replica.wrapped_key,
+        sealedSegments(content, replica, dataKey),
+        this.#stop.signal,
       )
-      if (!manifest) {
-        manifest = manifestOf(row, replica, server, member)
-        signed = signManifest(manifest, signer)
-      }
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       store.transaction(({ sql }) => {
-        Object.assign(replica, { manifest: signed!, receipt })
+        Object.assign(replica, { manifest: signed, receipt })
         replicas.put(sql, replica)
         servers.praise(sql, server.id)
       })
@@ -378,7 +380,7 @@ export class SaveWorker {
               stream,
               missing[0]!.seq,
               missing.map(({ entry }) => entry),
-              { signal: this.#stop.signal },
+              this.#stop.signal,
             )
             store.transaction(({ sql }) => {
               for (const { seq } of missing) journal.ack(sql, seq, server.id)

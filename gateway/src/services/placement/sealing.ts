@@ -17,7 +17,7 @@ import { blockCount, decryptBlock } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import type { Choice } from './choose.ts'
 import type { KeptEntry } from './journal.ts'
-import { wrapDataKey } from './keystore.ts'
+import { unwrapDataKey, wrapDataKey } from './keystore.ts'
 import type { ReplicaRow, SaveRow, ServerRow } from './store.ts'
 
 /** Blocks read from the buffer at once: with the sealed copies, what one save holds in memory. */
@@ -78,38 +78,34 @@ export function newReplica(
   }
 }
 
-/** One replica in the making: sealed as it is sent, and held against what the member's card signed. */
-export class Sealing {
-  readonly #content: Content
-  readonly #sealer: Sealer
-  readonly #plain = createHash('sha256')
-
-  constructor(content: Content, replica: ReplicaRow, dataKey: Uint8Array) {
-    this.#content = content
-    const key: ReplicaKey = {
-      algorithm: replica.algorithm as SealAlgorithm,
-      keyId: replica.key_id,
-      dataKey,
-      prefix: replica.prefix,
-    }
-    this.#sealer = new Sealer({ object: replica.object, version: replica.version, slot: replica.slot }, key)
+/**
+ * One pass over the content: the roots of the given replicas, and the proof that it is what the member's card signed.
+ * @throws {Problem} `transfer.bad-root` when the content is not what was offered
+ */
+export async function rootsOf(
+  content: Content,
+  planned: readonly ReplicaRow[],
+  memberKey: Uint8Array,
+): Promise<Uint8Array[]> {
+  const sealers = planned.map((replica) => sealerOf(replica, unwrapDataKey(memberKey, replica.wrapped_key)))
+  const plain = createHash('sha256')
+  for await (const { segment, last } of content.segments()) {
+    plain.update(segment)
+    for (const sealer of sealers) last ? sealer.last(segment) : sealer.update(segment)
   }
+  if (!plain.digest().equals(content.row.sha256))
+    throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
+  return sealers.map((sealer) => sealer.root())
+}
 
-  /** Sealed segments in order, once. @throws {Problem} `transfer.bad-root` at the end, when it is not what was offered */
-  async *segments(): AsyncGenerator<Uint8Array> {
-    for await (const { segment, last } of this.#content.segments()) {
-      this.#plain.update(segment)
-      const sealed = last ? this.#sealer.last(segment) : this.#sealer.update(segment)
-      if (last && !this.#plain.digest().equals(this.#content.row.sha256))
-        throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
-      yield sealed
-    }
-  }
-
-  /** Once all segments are sealed. */
-  root(): Uint8Array {
-    return this.#sealer.root()
-  }
+/** The replica's sealed segments, as they are sent. */
+export async function* sealedSegments(
+  content: Content,
+  replica: ReplicaRow,
+  dataKey: Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  const sealer = sealerOf(replica, dataKey)
+  for await (const { segment, last } of content.segments()) yield last ? sealer.last(segment) : sealer.update(segment)
 }
 
 export function manifestOf(
@@ -152,4 +148,14 @@ export function keptEntry(row: SaveRow, standing: readonly ReplicaRow[], keptMs:
       receipt: replica.receipt!,
     })),
   }
+}
+
+function sealerOf(replica: ReplicaRow, dataKey: Uint8Array): Sealer {
+  const key: ReplicaKey = {
+    algorithm: replica.algorithm as SealAlgorithm,
+    keyId: replica.key_id,
+    dataKey,
+    prefix: replica.prefix,
+  }
+  return new Sealer({ object: replica.object, version: replica.version, slot: replica.slot }, key)
 }
