@@ -360,6 +360,29 @@ t.test(
   },
 )
 
+t.test('S8: a card that says "done" and stored something else is not believed', async (t) => {
+  const { card } = issue()
+  const worn: CardChannel = {
+    ...channel(card),
+    transmit: async (apdu) => {
+      const copy = apdu.slice()
+      // A worn cell: of each update the last byte but nine changes on its way into the memory.
+      if (copy[1] === ins.updateBinary) copy[copy.length - 10]! ^= 1
+      return card.transmit(copy)
+    },
+  }
+  const client = await CardClient.open(worn, clock, never)
+  await client.authenticateProvider(
+    async (challenge) => signerOf(providerKey).sign(providerProofMessage(client.facts.card, challenge)),
+    never,
+  )
+  const before = client.counter
+  t.equal(await code(client.writeConditions({ object: object(1), version: 1, record: record(1) }, never)), 'card.torn')
+  t.equal(client.counter, before)
+  t.equal(client.readConditions().length, 0)
+  t.equal((await open(card)).tornSlots, 1)
+})
+
 t.test('another card in the slot is noticed', async (t) => {
   const mine = issue().card
   const other = issue().card
