@@ -40,7 +40,8 @@ export class Shelves {
   find(object: Uint8Array, version: number | undefined, slot: 1 | 2 | undefined): Held | undefined {
     let found: Held | undefined
     for (const held of this.#byObject.get(hex(object)) ?? []) {
-      if ((version !== undefined && held.ref.version !== version) || (slot !== undefined && held.ref.slot !== slot)) continue
+      if ((version !== undefined && held.ref.version !== version) || (slot !== undefined && held.ref.slot !== slot))
+        continue
       if (!held.known || !held.disk.works) continue
       if (!found || held.ref.version > found.ref.version) found = held
     }
@@ -70,7 +71,8 @@ export class Shelves {
 /** Readies a disk: makes its folders, clears what a crash left half-written, and finds what is there. */
 export async function readDisk(disk: Disk, files: Files, shelves: Shelves, log: Log): Promise<void> {
   try {
-    for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`]) await files.makeDirectory(folder)
+    for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`])
+      await files.makeDirectory(folder)
     await files.syncDirectory(disk.path)
     await files.syncDirectory(disk.path.slice(0, disk.path.lastIndexOf('/')) || '/')
     for (const left of await files.list(disk.incoming)) await files.remove(`${disk.incoming}/${left}`)
