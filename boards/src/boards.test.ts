@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '@azukari/device/adapters/clock'
-import { systemFiles } from '@azukari/device/adapters/files'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
 import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
 import { memoryConforms } from '@azukari/device/conformance/memory'
@@ -124,7 +124,9 @@ t.test('S17: a mounted directory is removable memory', async (t) => {
       await writeFile(join(directory, '.part-b.bin-1'), 'half')
       return new DirectoryMemory({ files, directory })
     },
-    fill: async () => void (fault.code = 'storage.full'),
+    fill: async () => {
+      fault.code = 'storage.full'
+    },
     protect: async () => void Object.assign(fault, { code: 'storage.failed', detail: 'EROFS' }),
     pullOut: async () => rm(directory, { recursive: true }),
   })

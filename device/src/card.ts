@@ -42,7 +42,7 @@ import { kindOf, parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardCommands } from './card/channel.ts'
-import { cardSigner, keyAgreementInput } from './card/crypto.ts'
+import { cardSigner, cryptogramOf, keyAgreementInput } from './card/crypto.ts'
 import type { CardChannel } from './drivers.ts'
 
 /** What a card says of itself. */
@@ -156,7 +156,7 @@ export class CardClient {
       return undefined
     } catch (error) {
       if (isProblem(error, 'card.blocked')) return 0
-      if (isProblem(error, 'card.wrong-pin')) return error.data?.['triesLeft'] as number
+      if (isProblem(error, 'card.wrong-pin')) return error.data?.triesLeft as number
       throw error
     }
   }
@@ -459,26 +459,6 @@ export class CardClient {
     )
     this.#environment.add(name)
   }
-}
-
-/** The wrapped key of a message for an RSA card. Opening does not wait and a card takes its time: so this first pass only looks. */
-function cryptogramOf(message: Uint8Array, aad: Uint8Array): Uint8Array {
-  let cryptogram: Uint8Array | undefined
-  try {
-    decryptFrom(
-      message,
-      {
-        decipher: (found) => {
-          cryptogram = found
-          throw new Problem('cose.decrypt-failed', 'not yet')
-        },
-      },
-      aad,
-    )
-  } catch (error) {
-    if (!cryptogram) throw error
-  }
-  return cryptogram!
 }
 
 function pathOf(file: CardFile): Uint8Array {

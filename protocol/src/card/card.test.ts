@@ -163,7 +163,7 @@ t.test('S15: APDUs of any shape come back as they were', (t) => {
     }),
   )
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => (decodeCommand(bytes), true)),
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => decodeCommand(bytes) !== null),
     { numRuns: 2000 },
   )
   t.throws(() => encodeCommand({ cla: 0, ins: 0, p1: 0, p2: 0, data: new Uint8Array(256) }), { code: 'card.failed' })

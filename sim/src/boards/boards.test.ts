@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { DirectoryMemory } from '@azukari/boards/directory-memory'
-import { systemClock } from '@azukari/device/adapters/clock'
-import { systemFiles } from '@azukari/device/adapters/files'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
 import { CardClient } from '@azukari/device/card'
 import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
@@ -15,8 +15,8 @@ import { decodeUpright, readExif, takenMsOf } from '@azukari/device/picture'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import t from 'tap'
 import { issueCard } from '../card/issue.ts'
+import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
-import { seededRandom } from '../world/random.ts'
 import {
   decodePng,
   SimulatedCamera,
@@ -31,14 +31,14 @@ import {
 import { drawScene } from './scene.ts'
 
 const clock = systemClock
-const photos = process.env['AZUKARI_DATA']
-  ? join(process.env['AZUKARI_DATA'], 'photos')
+const photos = process.env.AZUKARI_DATA
+  ? join(process.env.AZUKARI_DATA, 'photos')
   : (['../../../../shared/data/photos', '../../../../../shared/data/photos']
       .map((path) => join(import.meta.dirname, path))
       .find(existsSync) ?? '')
 const never = new AbortController().signal
 const issue = (seed = 1) => {
-  const random = seededRandom(seed)
+  const random = new SeededRandom(seed)
   const providerKey = coseKey(publicOf(generateKey('ed25519', random)))
   return issueCard({
     kind: 'ed25519',
@@ -55,7 +55,7 @@ const issue = (seed = 1) => {
 t.test('S17: the simulated parts conform', async (t) => {
   await t.test('camera', (t) =>
     cameraConforms(t, {
-      make: async () => new SimulatedCamera({ clock, random: seededRandom(1), width: 64, height: 48 }),
+      make: async () => new SimulatedCamera({ clock, random: new SeededRandom(1), width: 64, height: 48 }),
       unplug: async (camera) => (camera as SimulatedCamera).faults.fail('absent', Number.POSITIVE_INFINITY),
     }),
   )
@@ -63,7 +63,9 @@ t.test('S17: the simulated parts conform', async (t) => {
     printerConforms(t, {
       make: async () => new SimulatedPrinter({ clock }),
       printed: async (printer) => (printer as SimulatedPrinter).pages.map(({ page }) => page),
-      takePaper: async (printer) => void ((printer as SimulatedPrinter).sheets = 0),
+      takePaper: async (printer) => {
+        ;(printer as SimulatedPrinter).sheets = 0
+      },
       jam: async (printer) => (printer as SimulatedPrinter).faults.fail('jam', Number.POSITIVE_INFINITY),
       mend: async (printer) => {
         const simulated = printer as SimulatedPrinter
@@ -107,8 +109,12 @@ t.test('S17: the simulated parts conform', async (t) => {
     memoryConforms(t, {
       make: async () => new SimulatedMemory(),
       reopen: async (memory) => memory,
-      fill: async (memory) => void ((memory as SimulatedMemory).capacityBytes = 900),
-      protect: async (memory) => void ((memory as SimulatedMemory).readOnly = true),
+      fill: async (memory) => {
+        ;(memory as SimulatedMemory).capacityBytes = 900
+      },
+      protect: async (memory) => {
+        ;(memory as SimulatedMemory).readOnly = true
+      },
       pullOut: async (memory) => (memory as SimulatedMemory).eject(),
     }),
   )
@@ -117,7 +123,7 @@ t.test('S17: the simulated parts conform', async (t) => {
 t.test('S17: a simulated camera makes pictures as cameras do, the same for the same seed', async (t) => {
   const position = { latitude: -33.856784, longitude: 151.215297 }
   for (let orientation = 1; orientation <= 8; orientation++) {
-    const random = seededRandom(orientation)
+    const random = new SeededRandom(orientation)
     const camera = new SimulatedCamera({
       clock: new SimClock(1_700_000_000_000),
       random,
@@ -145,7 +151,7 @@ t.test('S17: a simulated camera makes pictures as cameras do, the same for the s
     )
     t.equal(takenMsOf(exif), captured.takenAtMs)
     const upright = decodeUpright(captured.bytes)
-    const scene = drawScene(seededRandom(orientation), 60, 40)
+    const scene = drawScene(new SeededRandom(orientation), 60, 40)
     t.same([upright.width, upright.height], [60, 40], 'turned upright it has the extent of the scene')
     let difference = 0
     for (let i = 0; i < scene.rgba.length; i++) difference += Math.abs(scene.rgba[i]! - upright.rgba[i]!)
@@ -156,7 +162,9 @@ t.test('S17: a simulated camera makes pictures as cameras do, the same for the s
   }
   const twice = await Promise.all(
     [1, 2].map(() =>
-      new SimulatedCamera({ clock: new SimClock(0), random: seededRandom(5), width: 32, height: 32 }).capture(never),
+      new SimulatedCamera({ clock: new SimClock(0), random: new SeededRandom(5), width: 32, height: 32 }).capture(
+        never,
+      ),
     ),
   )
   t.same(twice[0], twice[1])
@@ -168,7 +176,7 @@ t.test(
   async (t) => {
     const camera = new SimulatedCamera({
       clock,
-      random: seededRandom(1),
+      random: new SeededRandom(1),
       photos: { files: systemFiles(), directory: photos },
     })
     const first = await camera.capture(never)
@@ -227,7 +235,7 @@ t.test('S17: memory that loses power while written has the old file or the new',
 })
 
 t.test('D2: a board has the parts it is given, and is closed as a whole', async (t) => {
-  const board = simulatedBoard({ clock, random: seededRandom(1), camera: {}, panel: { person: () => '1234' } })
+  const board = simulatedBoard({ clock, random: new SeededRandom(1), camera: {}, panel: { person: () => '1234' } })
   t.ok(board.camera)
   t.notOk(board.printer)
   t.equal(await board.panel.askPin('PIN', never), '1234')

@@ -100,5 +100,5 @@ function drawTree(rgba: Uint8Array, width: number, height: number, x: number, y:
 }
 
 function clamp(value: number): number {
-  return value < 0 ? 0 : value > 255 ? 255 : value
+  return Math.max(0, Math.min(255, value))
 }

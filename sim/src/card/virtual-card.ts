@@ -358,8 +358,7 @@ export class VirtualCard {
   #manageEnvironment({ p1, p2, data }: DecodedCommand): Answer {
     const name = (Object.keys(cardKeys) as CardKeyName[]).find((key) => cardKeys[key].template === p2)
     if (p1 !== 0x41 || !name) return 0x6a86
-    if (!data || data.length !== 6 || data[0] !== 0x84 || data[1] !== 1 || data[3] !== 0x80 || data[4] !== 1)
-      return 0x6a80
+    if (data?.length !== 6 || data[0] !== 0x84 || data[1] !== 1 || data[3] !== 0x80 || data[4] !== 1) return 0x6a80
     if (data[2] !== cardKeys[name].reference || data[5] !== cardAlgorithms[this.#memory.kind]) return 0x6a88
     this.#environment.set(p2, name)
     return nothing
@@ -389,7 +388,7 @@ export class VirtualCard {
 
 function isPinBlock(block: Uint8Array): boolean {
   if (block.length !== pinRules.blockBytes) return false
-  const digits = block.findIndex((byte) => byte === 0xff)
+  const digits = block.indexOf(0xff)
   const length = digits === -1 ? block.length : digits
   return (
     length >= pinRules.minDigits &&

@@ -1,11 +1,11 @@
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import t from 'tap'
+import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
 import { SimFiles } from '../world/files.ts'
-import { seededRandom } from '../world/random.ts'
 import { cardIssue, cardShow, loadCard } from './card-issue.ts'
 
-const random = seededRandom(1)
+const random = new SeededRandom(1)
 const files = new SimFiles({ random })
 const ports = { files, random, clock: new SimClock() }
 const providerKey = Buffer.from(coseKey(publicOf(generateKey('ed25519', random)))).toString('hex')

@@ -2,8 +2,8 @@
 import { constants } from 'node:fs'
 import { mkdir, type FileHandle as NodeHandle, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
-import type { FileHandle, Files } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import type { FileHandle, Files } from '../ports.ts'
+import { Problem } from '../problem.ts'
 
 const flags = {
   read: constants.O_RDONLY,
