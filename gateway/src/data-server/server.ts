@@ -26,7 +26,7 @@ import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
-import { type Held, readDisk, Shelves } from './shelves.ts'
+import { type Held, heldOf, readDisk, Shelves } from './shelves.ts'
 import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
@@ -490,16 +490,4 @@ interface Put {
   notes: Uint8Array
   segments: AsyncIterable<Uint8Array>
   signal: AbortSignal | undefined
-}
-
-function heldOf(
-  { object, version, slot, epoch, root, sealedBytes }: Manifest,
-  disk: Disk,
-  diskBytes: number,
-  atMs: number,
-): Held {
-  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
-  const name = replicaName(ref)
-  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
-  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
 }

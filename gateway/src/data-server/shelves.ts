@@ -1,5 +1,5 @@
 /** Which replicas are on which disk: read from the disks at start, kept in memory (about 300 bytes each). */
-import { peekManifest, type ReplicaRef } from '@azukari/protocol/manifest'
+import { type Manifest, peekManifest, type ReplicaRef } from '@azukari/protocol/manifest'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
@@ -66,6 +66,19 @@ export class Shelves {
     held.disk.usedBytes -= held.diskBytes
     held.disk.replicas--
   }
+}
+
+/** A replica that has just been written. */
+export function heldOf(
+  { object, version, slot, epoch, root, sealedBytes }: Manifest,
+  disk: Disk,
+  diskBytes: number,
+  atMs: number,
+): Held {
+  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
+  const name = replicaName(ref)
+  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
+  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
 }
 
 /** Readies a disk: makes its folders, clears what a crash left half-written, and finds what is there. */
