@@ -49,7 +49,14 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     log,
     ...(limits ? { limits } : {}),
   })
-  const calls = await startCallServer({ tls, handlers: dataServerAnswers(server), clock, log, port, ...(host ? { host } : {}) })
+  const calls = await startCallServer({
+    tls,
+    handlers: dataServerAnswers(server),
+    clock,
+    log,
+    port,
+    ...(host ? { host } : {}),
+  })
   log.info('data server is ready', { host: calls.host, port: calls.port, replicas: (await server.status()).replicas })
   return {
     server,
