@@ -28,11 +28,13 @@ export interface AdmitOptions {
 export function admission({ site, clock, keyOf }: AdmitOptions): (credentials: Credentials) => Standing {
   return ({ clientId, username, password }) => {
     const token = tokenOf(password)
-    if (username !== 'device' && username !== 'claim') throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
+    if (username !== 'device' && username !== 'claim')
+      throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
     const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId)
     const claims = verifyCwt(token, () => key, { aud: site, nowMs: clock.now(), skewMs })
     if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')
-    if (claims.exp === undefined || claims.iat === undefined || claims.exp - claims.iat > lifeS) throw new Problem('cose.expired', 'the token lives too long')
+    if (claims.exp === undefined || claims.iat === undefined || claims.exp - claims.iat > lifeS)
+      throw new Problem('cose.expired', 'the token lives too long')
     return username
   }
 }
@@ -49,6 +51,7 @@ function claimantKey(token: Uint8Array, clientId: string): KeyObject {
   const bytes = confirmation instanceof Map ? confirmation.get(1) : undefined
   if (!(bytes instanceof Uint8Array)) throw new Problem('cose.unknown-key', 'the token brings no key')
   const key = parseCoseKey(bytes)
-  if (base32(thumbprint(key).subarray(0, 15)) !== clientId) throw new Problem('cose.unknown-key', 'the client id is not this key’s')
+  if (base32(thumbprint(key).subarray(0, 15)) !== clientId)
+    throw new Problem('cose.unknown-key', 'the client id is not this key’s')
   return key
 }

@@ -74,6 +74,8 @@ interface Connection {
   cap: PacketCap
   credentials?: Credentials
   standing?: Standing
+  /** Client id and will are such as a device may have. */
+  proper: boolean
   device: string
   /** Messages that may come now, and when that was reckoned. */
   tokens: number
@@ -134,13 +136,20 @@ export class EmbeddedBus implements Bus {
       packet.clean = true
       const will = packet.will
       const password = packet.password ?? new Uint8Array()
-      connection.credentials = { clientId: packet.clientId, username: packet.username ?? '', password: new Uint8Array(password) }
-      const willFits = !will || (will.topic === deviceTopic(options.site, packet.clientId, 'death') && will.payload.length <= 256)
-      done(willFits && slugPattern.test(packet.clientId) ? null : new Error('a client id or will that is not allowed'), true)
+      connection.credentials = {
+        clientId: packet.clientId,
+        username: packet.username ?? '',
+        password: new Uint8Array(password),
+      }
+      const willFits =
+        !will || (will.topic === deviceTopic(options.site, packet.clientId, 'death') && will.payload.length <= 256)
+      connection.proper = willFits && slugPattern.test(packet.clientId)
+      done(null, true)
     }
     broker.authenticate = (client, _username, _password, done) => {
       const connection = this.#connections.get(client.conn)!
       try {
+        if (!connection.proper) throw new Problem('message.unauthorised', 'a client id or a will that no device has')
         connection.standing = options.admit(connection.credentials!)
         connection.device = connection.credentials!.clientId
         connection.cap.maxBytes = connection.standing === 'device' ? this.#limits.packetBytes : strangerPacketBytes
@@ -148,22 +157,31 @@ export class EmbeddedBus implements Bus {
         done(null, true)
       } catch (error) {
         options.log.info('a connection was refused', { device: connection.credentials!.clientId, code: codeOf(error) })
-        done(Object.assign(new Error(codeOf(error)), { returnCode: isProblem(error) ? 5 : 3 }) as AuthenticateError, false)
+        done(
+          Object.assign(new Error(codeOf(error)), { returnCode: isProblem(error) ? 5 : 3 }) as AuthenticateError,
+          false,
+        )
       } finally {
         // The password is a token: it need not stay in memory.
         delete connection.credentials
       }
     }
-    broker.authorizePublish = (client, packet, done) => done(client && this.#mayPublish(client, packet) ? null : new Error('not a topic of this device'))
-    broker.authorizeSubscribe = (client, subscription, done) => done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null)
+    broker.authorizePublish = (client, packet, done) =>
+      done(client && this.#mayPublish(client, packet) ? null : new Error('not a topic of this device'))
+    broker.authorizeSubscribe = (client, subscription, done) =>
+      done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null)
     broker.on('clientReady', (client) => this.#clients.set(client.id, client))
     broker.on('clientDisconnect', (client) => {
       if (this.#clients.get(client.id) !== client) return
       this.#clients.delete(client.id)
       this.#handlers?.gone(client.id)
     })
-    broker.on('clientError', (client, error) => options.log.debug('a connection ended', { device: client.id, error: error.message }))
-    broker.on('connectionError', (_client, error) => options.log.debug('a connection ended early', { error: error.message }))
+    broker.on('clientError', (client, error) =>
+      options.log.debug('a connection ended', { device: client.id, error: error.message }),
+    )
+    broker.on('connectionError', (_client, error) =>
+      options.log.debug('a connection ended early', { error: error.message }),
+    )
   }
 
   get connections(): number {
@@ -184,7 +202,13 @@ export class EmbeddedBus implements Bus {
       stream.destroy()
       return
     }
-    const connection: Connection = { cap: new PacketCap(strangerPacketBytes), device: '', tokens: this.#limits.messagesPerSecond * 2, atMs: this.#options.clock.monotonicMs() }
+    const connection: Connection = {
+      cap: new PacketCap(strangerPacketBytes),
+      proper: false,
+      device: '',
+      tokens: this.#limits.messagesPerSecond * 2,
+      atMs: this.#options.clock.monotonicMs(),
+    }
     this.#open++
     this.#strangers++
     stream.once('close', () => {
@@ -192,7 +216,14 @@ export class EmbeddedBus implements Bus {
       if (!connection.standing) this.#strangers--
     })
     this.#connections.set(stream, connection)
-    this.#broker.handle(capped(stream, connection.cap, () => this.#options.log.warn('a packet was too large', { device: connection.device, limitBytes: connection.cap.maxBytes })))
+    this.#broker.handle(
+      capped(stream, connection.cap, () =>
+        this.#options.log.warn('a packet was too large', {
+          device: connection.device,
+          limitBytes: connection.cap.maxBytes,
+        }),
+      ),
+    )
   }
 
   publish(topic: string, payload: Uint8Array, { retain = false, qos = 1 }: PublishOptions = {}): void {
@@ -205,7 +236,10 @@ export class EmbeddedBus implements Bus {
     const client = this.#clients.get(device)
     if (!client) return
     if (client.conn.writableLength > this.#limits.waitingBytes) {
-      this.#options.log.warn('a device does not read; it is cut off', { device, waitingBytes: client.conn.writableLength })
+      this.#options.log.warn('a device does not read; it is cut off', {
+        device,
+        waitingBytes: client.conn.writableLength,
+      })
       client.conn.destroy()
       return
     }
@@ -227,8 +261,14 @@ export class EmbeddedBus implements Bus {
     if (!connection?.standing) return false
     try {
       const topic = parseTopic(packet.topic)
-      if (topic.site !== this.#options.site || topic.device !== connection.device || !deviceKinds.has(topic.kind)) return false
-      if (connection.standing === 'claim' && !(topic.kind === 'call' && topic.name === 'fleet.enrol') && topic.kind !== 'death') return false
+      if (topic.site !== this.#options.site || topic.device !== connection.device || !deviceKinds.has(topic.kind))
+        return false
+      if (
+        connection.standing === 'claim' &&
+        !(topic.kind === 'call' && topic.name === 'fleet.enrol') &&
+        topic.kind !== 'death'
+      )
+        return false
       topics.set(packet, topic as Topic & { device: string })
       return true
     } catch {
@@ -253,7 +293,11 @@ export class EmbeddedBus implements Bus {
     const waiting = this.#handlers?.message(topic, packet.payload as Buffer)
     const delayMs = this.#spend(connection)
     if (delayMs > 0) this.#options.clock.timer(delayMs, () => done())
-    else if (waiting) waiting.then(() => done(), () => done())
+    else if (waiting)
+      waiting.then(
+        () => done(),
+        () => done(),
+      )
     else done()
   }
 
@@ -261,7 +305,8 @@ export class EmbeddedBus implements Bus {
   #spend(connection: Connection): number {
     const { messagesPerSecond } = this.#limits
     const nowMs = this.#options.clock.monotonicMs()
-    connection.tokens = Math.min(messagesPerSecond * 2, connection.tokens + ((nowMs - connection.atMs) / 1000) * messagesPerSecond) - 1
+    connection.tokens =
+      Math.min(messagesPerSecond * 2, connection.tokens + ((nowMs - connection.atMs) / 1000) * messagesPerSecond) - 1
     connection.atMs = nowMs
     return connection.tokens >= 0 ? 0 : Math.min(1_000, Math.ceil((-connection.tokens / messagesPerSecond) * 1000))
   }

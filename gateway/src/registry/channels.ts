@@ -1,7 +1,15 @@
 /** Births and the sealed channels that they make (ARCHITECTURE §4). Channels live in memory: a restart makes all anew. */
 import { decode } from '@azukari/protocol/codec'
 import { type DirectSigner, peek1 } from '@azukari/protocol/cose'
-import { type Birth, birthDomain, Channel, checkBirth, openGreeting, signGreeting, welcomeDomain } from '@azukari/protocol/envelope'
+import {
+  type Birth,
+  birthDomain,
+  Channel,
+  checkBirth,
+  openGreeting,
+  signGreeting,
+  welcomeDomain,
+} from '@azukari/protocol/envelope'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -19,6 +27,8 @@ export interface Peer {
   readonly replyTopic: string
   /** Requests under way. */
   underWay: number
+  /** The device has shown that it has this channel, or has had time to make it: events may come. */
+  settled: boolean
 }
 
 export interface ChannelsOptions {
@@ -65,9 +75,14 @@ export class Channels {
     const { site, devices, commits, signer, clock, random, limit } = this.#options
     const known = devices.require(device)
     const birth = openGreeting(message, () => known.key, birthDomain, checkBirth)
-    if (birth.device !== device || birth.site !== site) throw new Problem('cose.wrong-audience', 'a birth for another topic')
-    const last = birth.epoch > known.epoch ? await commits.run((sql) => devices.bear(sql, device, birth.epoch, birth)) : known.epoch
-    if (last !== undefined) throw new Problem('birth.stale', `epoch ${birth.epoch}, the last was ${last}`, { data: { epoch: last } })
+    if (birth.device !== device || birth.site !== site)
+      throw new Problem('cose.wrong-audience', 'a birth for another topic')
+    const last =
+      birth.epoch > known.epoch
+        ? await commits.run((sql) => devices.bear(sql, device, birth.epoch, birth))
+        : known.epoch
+    if (last !== undefined)
+      throw new Problem('birth.stale', `epoch ${birth.epoch}, the last was ${last}`, { data: { epoch: last } })
     const share = generateKey('x25519', random)
     const session = random.bytes(8)
     const channel = Channel.agree('gateway', share, birth.share, birth, session)
@@ -85,6 +100,7 @@ export class Channels {
       caller: { device, region: now.region, roles: now.roles },
       replyTopic: deviceTopic(site, device, 'reply'),
       underWay: 0,
+      settled: false,
     }
     this.#peers.delete(device)
     this.#peers.set(device, peer)

@@ -18,14 +18,31 @@ const secretBytes = 20
 
 const query = queries<GatewayTables>()
 const insert = query<Claim>()((db, p) =>
-  db.insertInto('claims').values({
-    id: p.id, secret: p.secret, region: p.region, latitude: p.latitude, longitude: p.longitude, roles: p.roles,
-    expires_ms: p.expires_ms, used_by: p.used_by, failures: p.failures,
-  }).onConflict((c) => c.doNothing()),
+  db
+    .insertInto('claims')
+    .values({
+      id: p.id,
+      secret: p.secret,
+      region: p.region,
+      latitude: p.latitude,
+      longitude: p.longitude,
+      roles: p.roles,
+      expires_ms: p.expires_ms,
+      used_by: p.used_by,
+      failures: p.failures,
+    })
+    .onConflict((c) => c.doNothing()),
 )
 const byId = query<{ id: string }>()((db, p) => db.selectFrom('claims').selectAll().where('id', '=', p.id))
-const fail = query<{ id: string }>()((db, p) => db.updateTable('claims').set((row) => ({ failures: row('failures', '+', 1) })).where('id', '=', p.id))
-const use = query<{ id: string; device: string }>()((db, p) => db.updateTable('claims').set({ used_by: p.device }).where('id', '=', p.id))
+const fail = query<{ id: string }>()((db, p) =>
+  db
+    .updateTable('claims')
+    .set((row) => ({ failures: row('failures', '+', 1) }))
+    .where('id', '=', p.id),
+)
+const use = query<{ id: string; device: string }>()((db, p) =>
+  db.updateTable('claims').set({ used_by: p.device }).where('id', '=', p.id),
+)
 const dropOld = query<{ before: number }>()((db, p) => db.deleteFrom('claims').where('expires_ms', '<', p.before))
 
 export interface NewClaim {
@@ -40,15 +57,27 @@ export interface NewClaim {
 }
 
 /** Makes a claim. Returns its text, `name.secret`, which is shown once. @throws {Problem} `config.invalid` for a name that is taken or misspelt */
-export function newClaim(sql: Sql, ports: { clock: Clock; random: Random }, { name, region, position, roles = [], lifeMs }: NewClaim): string {
+export function newClaim(
+  sql: Sql,
+  ports: { clock: Clock; random: Random },
+  { name, region, position, roles = [], lifeMs }: NewClaim,
+): string {
   const id = name ?? base32(ports.random.bytes(5))
-  if (!slugPattern.test(id)) throw new Problem('config.invalid', `a claim's name has letters a–z, digits and hyphens, at most 32: ${id}`)
+  if (!slugPattern.test(id))
+    throw new Problem('config.invalid', `a claim's name has letters a–z, digits and hyphens, at most 32: ${id}`)
   const secret = ports.random.bytes(secretBytes)
   const nowMs = ports.clock.now()
   dropOld.run(sql, { before: nowMs - 30 * 86_400_000 })
   const { changes } = insert.run(sql, {
-    id, secret, region, latitude: position?.latitude ?? null, longitude: position?.longitude ?? null, roles: roles.join(' '),
-    expires_ms: nowMs + lifeMs, used_by: null, failures: 0,
+    id,
+    secret,
+    region,
+    latitude: position?.latitude ?? null,
+    longitude: position?.longitude ?? null,
+    roles: roles.join(' '),
+    expires_ms: nowMs + lifeMs,
+    used_by: null,
+    failures: 0,
   })
   if (changes === 0) throw new Problem('config.invalid', `there is a claim ${id} already`)
   return `${id}.${base32(secret)}`
@@ -58,7 +87,15 @@ export function newClaim(sql: Sql, ports: { clock: Clock; random: Random }, { na
  * Checks a device's proof and, when it is right, uses the claim up. The same device may come again with it: its reply
  * may have been lost. A wrong proof is counted; the caller must commit that although this returns a problem.
  */
-export function useClaim(sql: Sql, site: string, claimId: string, device: string, keyThumbprint: Uint8Array, proof: Uint8Array, nowMs: number): Claim | Problem {
+export function useClaim(
+  sql: Sql,
+  site: string,
+  claimId: string,
+  device: string,
+  keyThumbprint: Uint8Array,
+  proof: Uint8Array,
+  nowMs: number,
+): Claim | Problem {
   const claim = byId.get(sql, { id: claimId })
   if (!claim) return new Problem('claim.unknown')
   if (claim.failures >= failuresAtMost) return new Problem('claim.expired', 'after too many wrong tries')
@@ -74,7 +111,13 @@ export function useClaim(sql: Sql, site: string, claimId: string, device: string
 }
 
 /** The site's own proof: it knows the claim's secret, and these are its keys. */
-export function siteProof(claim: Claim, device: string, gatewayKey: Uint8Array, placementKey: Uint8Array, placementAgreement: Uint8Array): Uint8Array {
+export function siteProof(
+  claim: Claim,
+  device: string,
+  gatewayKey: Uint8Array,
+  placementKey: Uint8Array,
+  placementAgreement: Uint8Array,
+): Uint8Array {
   return hmac(claim.secret, [enrolDomain, device, gatewayKey, placementKey, placementAgreement])
 }
 

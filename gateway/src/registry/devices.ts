@@ -31,20 +31,43 @@ const upsert = query<Row>()((db, p) =>
   db
     .insertInto('devices')
     .values({
-      id: p.id, key: p.key, model: p.model, version: p.version, roles: p.roles, region: p.region, latitude: p.latitude,
-      longitude: p.longitude, epoch: p.epoch, enrolled_ms: p.enrolled_ms, revoked_ms: p.revoked_ms, claim: p.claim,
+      id: p.id,
+      key: p.key,
+      model: p.model,
+      version: p.version,
+      roles: p.roles,
+      region: p.region,
+      latitude: p.latitude,
+      longitude: p.longitude,
+      epoch: p.epoch,
+      enrolled_ms: p.enrolled_ms,
+      revoked_ms: p.revoked_ms,
+      claim: p.claim,
     })
     .onConflict((conflict) =>
       conflict.column('id').doUpdateSet({
-        model: p.model, version: p.version, roles: p.roles, region: p.region, latitude: p.latitude, longitude: p.longitude,
-        enrolled_ms: p.enrolled_ms, revoked_ms: null, claim: p.claim,
+        model: p.model,
+        version: p.version,
+        roles: p.roles,
+        region: p.region,
+        latitude: p.latitude,
+        longitude: p.longitude,
+        enrolled_ms: p.enrolled_ms,
+        revoked_ms: null,
+        claim: p.claim,
       }),
     ),
 )
 const bear = query<{ id: string; epoch: number; model: string; version: string }>()((db, p) =>
-  db.updateTable('devices').set({ epoch: p.epoch, model: p.model, version: p.version }).where('id', '=', p.id).where('epoch', '<', p.epoch),
+  db
+    .updateTable('devices')
+    .set({ epoch: p.epoch, model: p.model, version: p.version })
+    .where('id', '=', p.id)
+    .where('epoch', '<', p.epoch),
 )
-const revoke = query<{ id: string; at: number }>()((db, p) => db.updateTable('devices').set({ revoked_ms: p.at }).where('id', '=', p.id))
+const revoke = query<{ id: string; at: number }>()((db, p) =>
+  db.updateTable('devices').set({ revoked_ms: p.at }).where('id', '=', p.id),
+)
 
 export class Devices {
   readonly #database: Database
@@ -121,7 +144,10 @@ function deviceOf(row: Row): Device {
     version: row.version,
     roles: row.roles === '' ? [] : row.roles.split(' '),
     region: row.region,
-    position: row.latitude === null || row.longitude === null ? undefined : { latitude: row.latitude, longitude: row.longitude },
+    position:
+      row.latitude === null || row.longitude === null
+        ? undefined
+        : { latitude: row.latitude, longitude: row.longitude },
     epoch: row.epoch,
     enrolledMs: row.enrolled_ms,
     revokedMs: row.revoked_ms ?? undefined,

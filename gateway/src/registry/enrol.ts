@@ -37,7 +37,11 @@ export function openEnrolment(message: Uint8Array): { id: Uint8Array; signed: Ui
 }
 
 /** @throws {Problem} `claim.*`, `cose.*`, `message.invalid` */
-export async function enrolDevice({ site, keys, devices, commits, clock }: EnrolPorts, device: string, signed: Uint8Array): Promise<EnrolReply> {
+export async function enrolDevice(
+  { site, keys, devices, commits, clock }: EnrolPorts,
+  device: string,
+  signed: Uint8Array,
+): Promise<EnrolReply> {
   const request = checkEnrol(decode(peek1(signed).payload))
   const key = parseCoseKey(request.key)
   if (kindOf(key) !== 'ed25519') throw new Problem('cose.wrong-algorithm', 'a device’s key is Ed25519')
@@ -67,5 +71,11 @@ export async function enrolDevice({ site, keys, devices, commits, clock }: Enrol
   })
   // A wrong proof was counted, so that transaction had to commit.
   if (outcome instanceof Problem) throw outcome
-  return { site, device, ...keys, region: outcome.region, proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement) }
+  return {
+    site,
+    device,
+    ...keys,
+    region: outcome.region,
+    proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement),
+  }
 }

@@ -71,7 +71,10 @@ export class OwnService implements Service {
       return { body: await known.handle(known.contract.checkRequest(request.body), request.caller) }
     } catch (error) {
       if (isProblem(error)) return { problem: error.toWire() }
-      this.#options.log.error('a call failed', { contract: request.contract, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      this.#options.log.error('a call failed', {
+        contract: request.contract,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
       return { problem: new Problem('internal').toWire() }
     }
   }

@@ -60,7 +60,13 @@ export class Pump {
   born(device: string): void {
     this.#flows.set(
       device,
-      this.#options.services.map((service) => ({ service, sentTo: 0, unacknowledged: new Map(), pulling: false, again: false })),
+      this.#options.services.map((service) => ({
+        service,
+        sentTo: 0,
+        unacknowledged: new Map(),
+        pulling: false,
+        again: false,
+      })),
     )
     for (const service of this.#options.services) this.#pullFor(device, service)
   }

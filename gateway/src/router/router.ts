@@ -43,6 +43,9 @@ export interface RouterLimits {
 
 export const routerLimits: RouterLimits = { deviceRequests: 256, requests: 16_384, greetings: 2_048 }
 
+/** Time for a device to read its welcome, if it says nothing first. */
+const settleMs = 500
+
 /** How often one device is told that its channel is not known. */
 const hintEveryMs = 1_000
 const hintedAtMost = 10_000
@@ -71,7 +74,9 @@ export class Router {
     this.#options = options
     this.#limits = { ...routerLimits, ...options.limits }
     // Devices may send calls and acts; what services say to each other is never theirs to say.
-    const open = options.contracts.filter(({ kind, authority }) => (kind === 'call' || kind === 'act') && authority !== 'service' && authority !== 'claim')
+    const open = options.contracts.filter(
+      ({ kind, authority }) => (kind === 'call' || kind === 'act') && authority !== 'service' && authority !== 'claim',
+    )
     this.#contracts = new Map(open.map((contract) => [contract.id, contract]))
   }
 
@@ -85,7 +90,9 @@ export class Router {
       case 'up':
         this.counts.blocks++
         // Blocks carry no seal of their own: only a device that has greeted has a transfer, and each must match its hash.
-        return this.#options.channels.get(topic.device) ? this.#options.buffer.block(topic.device, topic.name!, topic.index!, payload) : undefined
+        return this.#options.channels.get(topic.device)
+          ? this.#options.buffer.block(topic.device, topic.name!, topic.index!, payload)
+          : undefined
       case 'call':
         if (topic.name === enrol.name) return this.#greeting(() => this.#enrol(topic.device, payload))
         this.#request(topic, payload)
@@ -99,8 +106,9 @@ export class Router {
     }
   }
 
-  /** The device's line is gone. Its channel stays: on some buses it may only have been the bus. */
+  /** The device's line is gone: it greets when it comes back. */
   gone(device: string): void {
+    this.#options.channels.drop(device)
     this.#options.onGone(device)
   }
 
@@ -108,7 +116,7 @@ export class Router {
   event(event: QueuedEvent): void {
     const { channels, bus, site } = this.#options
     const peer = channels.get(event.device)
-    if (!peer) return
+    if (!peer?.settled) return
     const topic = deviceTopic(site, event.device, 'evt', event.contract.slice(0, event.contract.indexOf('@')))
     bus.publish(topic, peer.channel.seal(encodeEvent(event), topic), { qos: event.keep ? 1 : 0 })
   }
@@ -131,9 +139,14 @@ export class Router {
       if (!isProblem(error)) throw error
       // What does not open was sealed for another channel, or by somebody else; what opens and makes no sense is the device's own fault.
       if (error.code === 'session.unknown' || error.code.startsWith('cose.')) return this.#hint(topic.device)
-      this.#options.log.warn('a request could not be read', { device: topic.device, code: error.code, detail: error.detail })
+      this.#options.log.warn('a request could not be read', {
+        device: topic.device,
+        code: error.code,
+        detail: error.detail,
+      })
       return
     }
+    if (!peer.settled) this.#settle(peer)
     const refused = this.#judge(peer, request, topic.name!, clock.now())
     if (refused) {
       this.counts.refused++
@@ -156,17 +169,21 @@ export class Router {
         this.#reply(peer, id, reply)
         this.#tellIdle()
       })
-      .catch((error: unknown) => this.#options.log.error('a reply could not be sent', { device: peer.device, contract, error: String(error) }))
+      .catch((error: unknown) =>
+        this.#options.log.error('a reply could not be sent', { device: peer.device, contract, error: String(error) }),
+      )
   }
 
   #judge(peer: Peer, request: Request, operation: string, nowMs: number): Problem | undefined {
     const contract = this.#contracts.get(request.contract)
     if (!contract || contract.name !== operation) return new Problem('message.unknown-contract', request.contract)
     if (!this.#options.services.has(contract.service)) return new Problem('service.unavailable', contract.service)
-    if ((contract.kind === 'act') !== (request.act !== undefined)) return new Problem('message.invalid', `${contract.id} is ${contract.kind === 'act' ? 'an act' : 'a call'}`)
+    if ((contract.kind === 'act') !== (request.act !== undefined))
+      return new Problem('message.invalid', `${contract.id} is ${contract.kind === 'act' ? 'an act' : 'a call'}`)
     if (request.expiresMs !== undefined && request.expiresMs < nowMs) return new Problem('message.expired')
     if (this.#stopping) return new Problem('service.unavailable', 'the gateway stops')
-    if (peer.underWay >= this.#limits.deviceRequests) return new Problem('service.busy', 'too many requests of this device')
+    if (peer.underWay >= this.#limits.deviceRequests)
+      return new Problem('service.busy', 'too many requests of this device')
     if (this.#underWay >= this.#limits.requests) return new Problem('service.busy')
     return undefined
   }
@@ -190,19 +207,26 @@ export class Router {
   }
 
   async #birth(device: string, message: Uint8Array): Promise<void> {
-    const { channels, log, onBorn } = this.#options
+    const { channels, log, clock } = this.#options
     try {
-      const { birth, welcome } = await channels.greet(device, message)
+      const { birth, welcome, peer } = await channels.greet(device, message)
       this.counts.births++
       this.#open(device, { i: birth.nonce, s: welcome })
       log.info('a device greeted', { device, epoch: birth.epoch, version: birth.version })
-      onBorn(device)
+      clock.timer(settleMs, () => this.#settle(peer))
     } catch (error) {
       const nonce = nonceOf(message)
       const problem = this.#problemOf(error)
       log.info('a birth was refused', { device, code: problem.code, detail: problem.detail })
       if (nonce) this.#open(device, { i: nonce, p: problem })
     }
+  }
+
+  /** Events wait until the device has made its end of the channel, or it would take the first for a stranger's. */
+  #settle(peer: Peer): void {
+    if (peer.settled || this.#options.channels.get(peer.device) !== peer) return
+    peer.settled = true
+    this.#options.onBorn(peer.device)
   }
 
   async #enrol(device: string, message: Uint8Array): Promise<void> {
@@ -241,7 +265,9 @@ export class Router {
 
   #problemOf(error: unknown): ProblemWire {
     if (isProblem(error)) return error.toWire()
-    this.#options.log.error('a greeting failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    this.#options.log.error('a greeting failed', {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
     return new Problem('internal').toWire()
   }
 

@@ -15,7 +15,13 @@ const after = query<{ at: number; limit: number }>()((db, p) =>
   db.selectFrom('events').selectAll().where('at', '>', p.at).orderBy('at').limit(p.limit),
 )
 const afterOf = query<{ at: number; limit: number; device: string }>()((db, p) =>
-  db.selectFrom('events').selectAll().where('device', '=', p.device).where('at', '>', p.at).orderBy('at').limit(p.limit),
+  db
+    .selectFrom('events')
+    .selectAll()
+    .where('device', '=', p.device)
+    .where('at', '>', p.at)
+    .orderBy('at')
+    .limit(p.limit),
 )
 const done = query<{ device: string; id: Uint8Array }>()((db, p) =>
   db.deleteFrom('events').where('id', '=', p.id).where('device', '=', p.device),
@@ -69,16 +75,17 @@ export class EventQueue {
   }
 
   take(at: number, limit: number, device?: string): QueuedEvent[] {
-    const rows = device === undefined ? after.all(this.#sql, { at, limit }) : afterOf.all(this.#sql, { at, limit, device })
+    const rows =
+      device === undefined ? after.all(this.#sql, { at, limit }) : afterOf.all(this.#sql, { at, limit, device })
     return rows.map((row) => ({
-        at: row.at,
-        device: row.device,
-        id: row.id,
-        contract: row.contract,
-        atMs: row.at_ms,
-        body: decode(row.body, { maxBytes: 1 << 20 }),
-        keep: true,
-      }))
+      at: row.at,
+      device: row.device,
+      id: row.id,
+      contract: row.contract,
+      atMs: row.at_ms,
+      body: decode(row.body, { maxBytes: 1 << 20 }),
+      keep: true,
+    }))
   }
 
   done(device: string, ids: readonly Uint8Array[]): void {

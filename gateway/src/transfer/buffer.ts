@@ -84,7 +84,11 @@ export class TransferBuffer {
 
   /** Bytes announced, and transfers, for metrics. */
   get usage(): { bytes: number; transfers: number; full: boolean } {
-    return { bytes: this.#totalBytes, transfers: [...this.#usage.values()].reduce((sum, { n }) => sum + n, 0), full: this.#full }
+    return {
+      bytes: this.#totalBytes,
+      transfers: [...this.#usage.values()].reduce((sum, { n }) => sum + n, 0),
+      full: this.#full,
+    }
   }
 
   async start(): Promise<void> {
@@ -121,7 +125,8 @@ export class TransferBuffer {
     }
     const row = this.#judge(device, init)
     const { files, directory, commits, database } = this.#options
-    if ((await files.freeBytes(directory)) - this.#limits.spareBytes < init.sizeBytes) throw new Problem('storage.full', 'no room for this transfer')
+    if ((await files.freeBytes(directory)) - this.#limits.spareBytes < init.sizeBytes)
+      throw new Problem('storage.full', 'no room for this transfer')
     await commits.run((sql) => {
       if (transferStore.find(database, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
       transferStore.insert(sql, row)
@@ -145,7 +150,9 @@ export class TransferBuffer {
     if (!incoming.whole) throw new Problem('transfer.incomplete')
     if (!row.complete) {
       await this.#options.files.syncDirectory(this.#options.directory)
-      await this.#options.commits.run((sql) => transferStore.complete(sql, transfer, this.#options.clock.now() + this.#limits.wholeLifeMs))
+      await this.#options.commits.run((sql) =>
+        transferStore.complete(sql, transfer, this.#options.clock.now() + this.#limits.wholeLifeMs),
+      )
       row.complete = 1
       incoming.row.complete = 1
     }
@@ -169,7 +176,16 @@ export class TransferBuffer {
     return {
       describe: async (transfer) => {
         const row = mine(transfer)
-        return row && { device: row.device, sizeBytes: row.size_bytes, blockBytes: row.block_bytes, blocks: row.blocks, root: row.root, complete: row.complete === 1 }
+        return (
+          row && {
+            device: row.device,
+            sizeBytes: row.size_bytes,
+            blockBytes: row.block_bytes,
+            blocks: row.blocks,
+            root: row.root,
+            complete: row.complete === 1,
+          }
+        )
       },
       read: async (transfer, from, count) => {
         const row = mine(transfer)
@@ -185,7 +201,8 @@ export class TransferBuffer {
 
   /** Removes what has expired. */
   async sweep(): Promise<void> {
-    for (const transfer of transferStore.expired(this.#options.database, this.#options.clock.now())) await this.#remove(transfer)
+    for (const transfer of transferStore.expired(this.#options.database, this.#options.clock.now()))
+      await this.#remove(transfer)
     for (const [name, incoming] of this.#ready) {
       if (this.#ready.size <= this.#limits.open) break
       this.#forget(name)
@@ -197,17 +214,22 @@ export class TransferBuffer {
   #judge(device: string, init: TransferInit): TransferRow {
     const { sizeBytes, blockBytes, blocks, leaves, root, expiresMs } = init
     const { clock } = this.#options
-    if (sizeBytes === 0 || blocks !== Math.ceil(sizeBytes / blockBytes)) throw new Problem('message.invalid', `${blocks} blocks of ${blockBytes} are not ${sizeBytes} bytes`)
-    if (sizeBytes > this.#limits.transferBytes || blocks > 9_999_999) throw new Problem('transfer.too-large', `at most ${this.#limits.transferBytes} bytes`)
+    if (sizeBytes === 0 || blocks !== Math.ceil(sizeBytes / blockBytes))
+      throw new Problem('message.invalid', `${blocks} blocks of ${blockBytes} are not ${sizeBytes} bytes`)
+    if (sizeBytes > this.#limits.transferBytes || blocks > 9_999_999)
+      throw new Problem('transfer.too-large', `at most ${this.#limits.transferBytes} bytes`)
     if (leaves && leaves.length !== blocks) throw new Problem('message.invalid', 'one leaf per block')
     if (leaves && !Buffer.from(rootOfLeafHashes(leaves)).equals(root)) throw new Problem('transfer.bad-root')
-    if (leaves && sizeBytes > inlineLeavesMaxBytes + blocks * 64) throw new Problem('message.invalid', 'leaves travel with their blocks above 8 MiB')
+    if (leaves && sizeBytes > inlineLeavesMaxBytes + blocks * 64)
+      throw new Problem('message.invalid', 'leaves travel with their blocks above 8 MiB')
     if (expiresMs <= clock.now()) throw new Problem('transfer.expired')
     if (this.#full) throw new Problem('storage.full')
     const used = this.#usage.get(device) ?? { bytes: 0, n: 0 }
     if (used.n >= this.#limits.deviceTransfers) throw new Problem('transfer.quota', `${used.n} transfers are under way`)
-    if (used.bytes + sizeBytes > this.#limits.deviceBytes) throw new Problem('transfer.quota', `${used.bytes} of ${this.#limits.deviceBytes} bytes are used`)
-    if (this.#totalBytes + sizeBytes > this.#limits.totalBytes) throw new Problem('storage.full', 'the receive buffer is full')
+    if (used.bytes + sizeBytes > this.#limits.deviceBytes)
+      throw new Problem('transfer.quota', `${used.bytes} of ${this.#limits.deviceBytes} bytes are used`)
+    if (this.#totalBytes + sizeBytes > this.#limits.totalBytes)
+      throw new Problem('storage.full', 'the receive buffer is full')
     return {
       id: init.transfer,
       device,
@@ -251,7 +273,12 @@ export class TransferBuffer {
       files,
       clock,
       onProgress: (of, bad) => {
-        if (bad.length > 0) log.info('blocks that do not match were asked for again', { device: of.row.device, transfer: name, blocks: bad.length })
+        if (bad.length > 0)
+          log.info('blocks that do not match were asked for again', {
+            device: of.row.device,
+            transfer: name,
+            blocks: bad.length,
+          })
         this.#options.onProgress(of.row.device, this.#have(of), bad)
       },
       onProblem: (of, problem) => this.#onProblem(of, problem),
@@ -274,7 +301,12 @@ export class TransferBuffer {
 
   #have(incoming: Incoming): Have {
     const { row } = incoming
-    return { transfer: row.id, ranges: incoming.ranges.slice(0, rangesAtMost), windowBlocks: this.#window(row), complete: incoming.whole }
+    return {
+      transfer: row.id,
+      ranges: incoming.ranges.slice(0, rangesAtMost),
+      windowBlocks: this.#window(row),
+      complete: incoming.whole,
+    }
   }
 
   /** Blocks that one sender may have under way: a fair share of what memory may hold; none while the disk is full. */
@@ -305,7 +337,8 @@ export class TransferBuffer {
     }
     this.#full = false
     log.info('the receive buffer takes blocks again', { freeBytes: free })
-    for (const incoming of this.#ready.values()) if (!incoming.row.complete) this.#options.onProgress(incoming.row.device, this.#have(incoming), [])
+    for (const incoming of this.#ready.values())
+      if (!incoming.row.complete) this.#options.onProgress(incoming.row.device, this.#have(incoming), [])
   }
 
   async #remove(transfer: Uint8Array): Promise<void> {
@@ -345,7 +378,9 @@ export class TransferBuffer {
     this.#timers = [
       clock.timer(sweepMs, () => {
         void this.sweep()
-          .catch((error) => log.error('expired transfers could not be removed', { code: isProblem(error) ? error.code : 'internal' }))
+          .catch((error) =>
+            log.error('expired transfers could not be removed', { code: isProblem(error) ? error.code : 'internal' }),
+          )
           .finally(() => this.#sweepLater())
       }),
     ]
@@ -353,7 +388,13 @@ export class TransferBuffer {
 }
 
 function sameTransfer(row: TransferRow, init: TransferInit): boolean {
-  return row.size_bytes === init.sizeBytes && row.block_bytes === init.blockBytes && row.blocks === init.blocks && Buffer.from(row.root).equals(init.root) && row.service === init.to
+  return (
+    row.size_bytes === init.sizeBytes &&
+    row.block_bytes === init.blockBytes &&
+    row.blocks === init.blocks &&
+    Buffer.from(row.root).equals(init.root) &&
+    row.service === init.to
+  )
 }
 
 function hex(bytes: Uint8Array): string {

@@ -51,7 +51,13 @@ export class Incoming {
   pendingBytes = 0
   lastUsedMs: number
 
-  private constructor(row: TransferRow, ports: IncomingPorts, blocks: FileHandle, leaves: FileHandle | undefined, have: BlockSet) {
+  private constructor(
+    row: TransferRow,
+    ports: IncomingPorts,
+    blocks: FileHandle,
+    leaves: FileHandle | undefined,
+    have: BlockSet,
+  ) {
     this.row = row
     this.#ports = ports
     this.#blocks = blocks
@@ -200,7 +206,10 @@ export class Incoming {
 
   /** Enough was written to sync at once, or nothing more will come. */
   get #due(): boolean {
-    return this.#written.length >= syncBlocks || (this.#written.length > 0 && this.#have.count + this.#written.length === this.row.blocks)
+    return (
+      this.#written.length >= syncBlocks ||
+      (this.#written.length > 0 && this.#have.count + this.#written.length === this.row.blocks)
+    )
   }
 
   #tellSoon(): void {

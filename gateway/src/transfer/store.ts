@@ -1,7 +1,8 @@
 /** The rows of transfers: what was announced, and whether it is whole (S4). */
+
+import type { GatewayTables } from '../registry/tables.ts'
 import type { Sql } from '../storage/database.ts'
 import { queries } from '../storage/query.ts'
-import type { GatewayTables } from '../registry/tables.ts'
 
 export type TransferRow = GatewayTables['transfers']
 
@@ -9,22 +10,42 @@ const query = queries<GatewayTables>()
 const byId = query<{ id: Uint8Array }>()((db, p) => db.selectFrom('transfers').selectAll().where('id', '=', p.id))
 const insert = query<TransferRow>()((db, p) =>
   db.insertInto('transfers').values({
-    id: p.id, device: p.device, service: p.service, size_bytes: p.size_bytes, block_bytes: p.block_bytes, blocks: p.blocks,
-    root: p.root, leaves: p.leaves, expires_ms: p.expires_ms, complete: p.complete,
+    id: p.id,
+    device: p.device,
+    service: p.service,
+    size_bytes: p.size_bytes,
+    block_bytes: p.block_bytes,
+    blocks: p.blocks,
+    root: p.root,
+    leaves: p.leaves,
+    expires_ms: p.expires_ms,
+    complete: p.complete,
   }),
 )
-const complete = query<{ id: Uint8Array; expires_ms: number }>()((db, p) => db.updateTable('transfers').set({ complete: 1, expires_ms: p.expires_ms }).where('id', '=', p.id))
+const complete = query<{ id: Uint8Array; expires_ms: number }>()((db, p) =>
+  db.updateTable('transfers').set({ complete: 1, expires_ms: p.expires_ms }).where('id', '=', p.id),
+)
 const remove = query<{ id: Uint8Array }>()((db, p) => db.deleteFrom('transfers').where('id', '=', p.id))
-const expired = query<{ now: number }>()((db, p) => db.selectFrom('transfers').select('id').where('expires_ms', '<=', p.now).limit(256))
+const expired = query<{ now: number }>()((db, p) =>
+  db.selectFrom('transfers').select('id').where('expires_ms', '<=', p.now).limit(256),
+)
 const usage = query<Record<never, never>>()((db) =>
-  db.selectFrom('transfers').select(['device', (row) => row.fn.sum<number>('size_bytes').as('bytes'), (row) => row.fn.countAll<number>().as('n')]).groupBy('device'),
+  db
+    .selectFrom('transfers')
+    .select([
+      'device',
+      (row) => row.fn.sum<number>('size_bytes').as('bytes'),
+      (row) => row.fn.countAll<number>().as('n'),
+    ])
+    .groupBy('device'),
 )
 const ids = query<Record<never, never>>()((db) => db.selectFrom('transfers').select('id'))
 
 export const transferStore = {
   find: (sql: Sql, id: Uint8Array): TransferRow | undefined => byId.get(sql, { id }),
   insert: (sql: Sql, row: TransferRow): void => void insert.run(sql, row),
-  complete: (sql: Sql, id: Uint8Array, expiresMs: number): void => void complete.run(sql, { id, expires_ms: expiresMs }),
+  complete: (sql: Sql, id: Uint8Array, expiresMs: number): void =>
+    void complete.run(sql, { id, expires_ms: expiresMs }),
   remove: (sql: Sql, id: Uint8Array): void => void remove.run(sql, { id }),
   expired: (sql: Sql, nowMs: number): Uint8Array[] => expired.all(sql, { now: nowMs }).map((row) => row.id),
   usage: (sql: Sql): { device: string; bytes: number; n: number }[] => usage.all(sql, {}),

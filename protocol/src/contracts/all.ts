@@ -4,6 +4,7 @@ import * as fleet from './fleet.ts'
 import * as internal from './internal.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
+import * as server from './server.ts'
 import * as session from './session.ts'
 import * as transfer from './transfer.ts'
 
@@ -11,7 +12,7 @@ function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal].flatMap((module) =>
+export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server].flatMap((module) =>
   Object.values<unknown>(module).filter(isContract),
 )
 

@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, Count, checker, Id, type Static, Text, Type } from '@azukari/protocol/contract'
 import { decryptFrom, encryptTo } from '@azukari/protocol/cose'
-import type { RandomSource } from '@azukari/protocol/keys'
+import { type RandomSource, thumbprint } from '@azukari/protocol/keys'
 
 const domain = new TextEncoder().encode('azukari/journal/1')
 
@@ -109,7 +109,7 @@ export function isSafe(acks: readonly string[], regionOf: (server: string) => st
   return new Set(acks.map(regionOf).filter((region) => region !== undefined)).size >= 2
 }
 
-/** The journal's stream on data servers: one per placement key. */
-export function journalStream(placementKid: Uint8Array): Uint8Array {
-  return placementKid.subarray(0, 16)
+/** The journal's stream on data servers: named by the recovery key, which is all that is left after a loss. */
+export function journalStream(recovery: KeyObject): Uint8Array {
+  return thumbprint(recovery).subarray(0, 16)
 }

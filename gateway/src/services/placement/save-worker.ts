@@ -3,18 +3,9 @@
  * and only then sign the receipt. Every step is written down, so that after a crash the next run goes on where the last
  * one stopped; sending a replica again is answered with the same receipt.
  */
-import { encodeDeterministic } from '@azukari/protocol/codec'
-import {
-  type Conditions,
-  conditionsDomain,
-  receiptDomain,
-  type SaveReceipt,
-  saveKept,
-  saveProgress,
-  transferKeyDomain,
-} from '@azukari/protocol/contracts/save'
-import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
-import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
+import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { decryptFrom, type Signer } from '@azukari/protocol/cose'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -22,8 +13,8 @@ import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import { type ChooseRules, choose } from './choose.ts'
+import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { distanceKm, regions } from './geography.ts'
 import { identify } from './identify.ts'
 import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
@@ -283,7 +274,7 @@ export class SaveWorker {
 
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
   async #keep(row: SaveRow): Promise<void> {
-    const { store, buffer, clock, signer } = this.#o
+    const { store, buffer, clock, keys, random, signer } = this.#o
     await this.#pushJournal()
     const entry = journal.get(store.sql, row.journal!)
     const regionOf = (server: string) => servers.byId(store.sql, server)?.region
@@ -293,73 +284,13 @@ export class SaveWorker {
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
-      const receipt = sign1(encodeDeterministic(this.#receiptOf(row, standing, keptMs)), signer, receiptDomain)
+      const receipt = receiptFor(sql, row, standing, keptMs, signer)
       saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
-      const record = this.conditionsFor(row, standing, member)
+      const record = conditionsFor({ sql, keys, random }, row, standing, member)
       conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
       emit(saveKept, row.device, { object: row.object, receipt })
     })
     await buffer.release(row.transfer)
-  }
-
-  #receiptOf(row: SaveRow, standing: readonly ReplicaRow[], keptMs: number): SaveReceipt {
-    const asking = regions.get(row.asking)
-    return {
-      object: row.object,
-      version: row.version,
-      member: row.member,
-      sha256: row.sha256,
-      sizeBytes: row.size,
-      keptMs,
-      replicas: standing.map((replica) => {
-        const server = servers.byId(this.#o.store.sql, replica.server)!
-        return {
-          slot: replica.slot,
-          server: replica.server,
-          region: server.region,
-          distanceKm: asking ? Math.round(distanceKm(asking, server)) : 0,
-          algorithm: replica.algorithm,
-          sealedBytes: replica.sealed,
-        }
-      }),
-    }
-  }
-
-  /** S8: what the card must know to fetch and open the object without placement, sealed to the card. */
-  conditionsFor(
-    row: SaveRow,
-    standing: readonly ReplicaRow[],
-    member: { agreement_key: Uint8Array; wrapped_key: Uint8Array },
-  ): Uint8Array {
-    const { keys, store, random } = this.#o
-    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-    const body: Conditions = {
-      object: row.object,
-      version: row.version,
-      name: shortName(row.name),
-      mediaType: row.media,
-      sizeBytes: row.size,
-      sha256: row.sha256,
-      takenMs: row.taken,
-      replicas: standing.map((replica) => {
-        const server = servers.byId(store.sql, replica.server)!
-        return {
-          slot: replica.slot,
-          server: replica.server,
-          serverKey: server.kid,
-          region: server.region,
-          algorithm: replica.algorithm,
-          keyId: replica.key_id,
-          dataKey: unwrapDataKey(memberKey, replica.wrapped_key),
-          prefix: replica.prefix,
-          root: replica.root!,
-          sealedBytes: replica.sealed,
-        }
-      }),
-    }
-    const recipient = parseCoseKey(member.agreement_key)
-    const seal = kindOf(recipient) === 'rsa' ? encryptToRsa : encryptTo
-    return seal(recipient, encodeDeterministic(body), conditionsDomain, random)
   }
 
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
@@ -375,7 +306,7 @@ export class SaveWorker {
             missing = journal.missingAt(store.sql, server.id, 64)
           ) {
             this.#stop.signal.throwIfAborted()
-            const stream = journalStream(this.#o.signer.kid)
+            const stream = journalStream(this.#o.keys.recovery)
             await dataServers.of(server).journalAppend(
               stream,
               missing[0]!.seq,
@@ -408,13 +339,6 @@ class SendFailure extends Error {
     this.server = server
     this.problem = problem
   }
-}
-
-/** Conditions must fit a record of the card; a long name is cut, never the keys. */
-function shortName(name: string): string {
-  let short = name
-  while (Buffer.byteLength(short) > 90) short = [...short].slice(0, -1).join('')
-  return short
 }
 
 function nameOf(row: SaveRow): string {

@@ -1,0 +1,258 @@
+/**
+ * The gateway: bus, registry, router, receive buffer and the services behind it, put together from ports (D4). Nothing
+ * runs before `start`; `stop` finishes what was begun and loses nothing.
+ */
+import type { KeyObject } from 'node:crypto'
+import type { Contract } from '@azukari/protocol/contract'
+import { contracts } from '@azukari/protocol/contracts/all'
+import { transferProgress } from '@azukari/protocol/contracts/transfer'
+import { signerOf } from '@azukari/protocol/cose'
+import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
+import { coseKey, publicOf } from '@azukari/protocol/keys'
+import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
+import { isProblem } from '@azukari/protocol/problem'
+import { siteTopic } from '@azukari/protocol/topics'
+import { admission } from './broker/admit.ts'
+import type { Bus } from './broker/bus.ts'
+import type { Credentials, Standing } from './broker/embedded.ts'
+import { Channels } from './registry/channels.ts'
+import { type NewClaim, newClaim } from './registry/claims.ts'
+import { type Device, Devices } from './registry/devices.ts'
+import type { SiteKeys } from './registry/enrol.ts'
+import { gatewayMigrations } from './registry/tables.ts'
+import { type DeviceReport, type FrameCarrier, OwnService } from './router/own-service.ts'
+import { Pump } from './router/pump.ts'
+import { Router, type RouterCounts, type RouterLimits } from './router/router.ts'
+import type { ReceiveBuffer, Service } from './service/service.ts'
+import type { Database } from './storage/database.ts'
+import { CommitGroup } from './storage/group.ts'
+import { migrate } from './storage/migrate.ts'
+import { type BufferLimits, TransferBuffer } from './transfer/buffer.ts'
+
+export interface GatewayOptions {
+  site: string
+  version: string
+  /** The gateway's Ed25519 key. */
+  key: KeyObject
+  /** COSE_Keys of placement, which devices learn when they enrol. */
+  placement: { key: Uint8Array; agreement: Uint8Array }
+  database: Database
+  files: Files
+  /** Where the receive buffer lies. */
+  bufferDirectory: string
+  /** Makes the bus; an embedded one asks `admit` about every CONNECT. */
+  bus: (admit: (credentials: Credentials) => Standing) => Bus
+  /** The services behind the gateway; those in this process take the receive buffer from here. */
+  services: (bufferFor: (service: string) => ReceiveBuffer) => readonly Service[]
+  carryFrame: FrameCarrier
+  clock: Clock
+  random: Random
+  log: Log
+  soon?: (work: () => void) => void
+  limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
+  /** Contracts beyond those of the protocol, for tests and later services. */
+  contracts?: readonly Contract[]
+}
+
+export interface GatewayStatus {
+  site: string
+  boot: string
+  counts: Readonly<RouterCounts>
+  underWay: number
+  devicesUp: number
+  buffer: { bytes: number; transfers: number; full: boolean }
+}
+
+export interface Gateway {
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** For services of this process. */
+  bufferFor(service: string): ReceiveBuffer
+  newClaim(claim: NewClaim): string
+  revoke(device: string): void
+  devices(): Device[]
+  isUp(device: string): boolean
+  reportOf(device: string): DeviceReport | undefined
+  status(): GatewayStatus
+}
+
+/** How often changes by other processes (`azukari-gateway device revoke`) are looked for. */
+const lookMs = 1_000
+
+/** @throws {Problem} `database.newer`, `storage.*` */
+export function createGateway(options: GatewayOptions): Gateway {
+  return new Site(options)
+}
+
+class Site implements Gateway {
+  readonly #options: GatewayOptions
+  readonly #boot: Uint8Array
+  readonly #devices: Devices
+  readonly #commits: CommitGroup
+  readonly #channels: Channels
+  readonly #buffer: TransferBuffer
+  readonly #pump: Pump
+  readonly #own: OwnService
+  readonly #router: Router
+  readonly #bus: Bus
+  readonly #services: readonly Service[]
+  #look: Timer | undefined
+  #running = false
+
+  constructor(options: GatewayOptions) {
+    const { site, database, clock, random, log, key, placement, files } = options
+    this.#options = options
+    this.#boot = random.bytes(16)
+    migrate(database, [gatewayMigrations], clock.now())
+    this.#devices = new Devices(database)
+    this.#commits = new CommitGroup(database, options.soon ?? ((work) => void clock.timer(0, work)))
+    const signer = signerOf(key)
+    this.#channels = new Channels({ site, devices: this.#devices, commits: this.#commits, signer, clock, random })
+    this.#buffer = new TransferBuffer({
+      files,
+      directory: options.bufferDirectory,
+      database,
+      commits: this.#commits,
+      clock,
+      log,
+      onProgress: (device, have, bad) => {
+        const body = { transfer: have.transfer, have, bad: [...bad] }
+        this.#router.event({
+          at: 0,
+          device,
+          id: random.bytes(16),
+          contract: transferProgress.id,
+          atMs: clock.now(),
+          body,
+          keep: false,
+        })
+      },
+      ...(options.limits?.buffer && { limits: options.limits.buffer }),
+    })
+    this.#services = options.services((service) => this.bufferFor(service))
+    this.#pump = new Pump({
+      services: this.#services,
+      clock,
+      log,
+      connected: (device) => this.#channels.get(device)?.settled === true,
+      send: (event) => this.#router.event(event),
+    })
+    this.#own = new OwnService({
+      devices: this.#devices,
+      buffer: this.#buffer,
+      pump: this.#pump,
+      carryFrame: options.carryFrame,
+      clock,
+      log,
+    })
+    this.#bus = options.bus(admission({ site, clock, keyOf: (device) => this.#devices.require(device).key }))
+    const keys: SiteKeys = {
+      gatewayKey: coseKey(publicOf(key)),
+      placementKey: placement.key,
+      placementAgreement: placement.agreement,
+    }
+    this.#router = new Router({
+      site,
+      bus: this.#bus,
+      channels: this.#channels,
+      enrolment: { site, keys, devices: this.#devices, commits: this.#commits, clock },
+      buffer: this.#buffer,
+      services: new Map<string, Service>([this.#own, ...this.#services].map((service) => [service.name, service])),
+      contracts: [...contracts, ...(options.contracts ?? [])],
+      clock,
+      log,
+      onBorn: (device) => this.#pump.born(device),
+      onGone: (device) => this.#pump.gone(device),
+      ...(options.limits?.router && { limits: options.limits.router }),
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#buffer.start()
+    for (const service of this.#services) await service.start()
+    this.#pump.start()
+    await this.#bus.start({
+      message: (topic, payload) => this.#router.message(topic, payload),
+      up: () => this.#announce(),
+      gone: (device) => this.#router.gone(device),
+    })
+    this.#running = true
+    this.#lookLater()
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false
+    this.#look?.cancel()
+    await this.#router.stop()
+    this.#pump.stop()
+    for (const service of this.#services) await service.stop()
+    await this.#bus.stop()
+    await this.#buffer.stop()
+    this.#commits.flush()
+  }
+
+  bufferFor(service: string): ReceiveBuffer {
+    return this.#buffer.bufferFor(service)
+  }
+
+  newClaim(claim: NewClaim): string {
+    return newClaim(this.#options.database, this.#options, claim)
+  }
+
+  revoke(device: string): void {
+    this.#devices.revoke(device, this.#options.clock.now())
+    this.#shutOut(device)
+  }
+
+  devices(): Device[] {
+    return this.#devices.list()
+  }
+
+  isUp(device: string): boolean {
+    return this.#channels.get(device) !== undefined
+  }
+
+  reportOf(device: string): DeviceReport | undefined {
+    return this.#own.reports.get(device)
+  }
+
+  status(): GatewayStatus {
+    return {
+      site: this.#options.site,
+      boot: Buffer.from(this.#boot).toString('hex'),
+      counts: this.#router.counts,
+      underWay: this.#router.underWay,
+      devicesUp: this.#channels.size,
+      buffer: this.#buffer.usage,
+    }
+  }
+
+  /** Says what this site is; a new boot id makes every device greet again. */
+  #announce(): void {
+    const { site, key, clock, version } = this.#options
+    const body = { site, boot: this.#boot, key: coseKey(publicOf(key)), at: clock.now(), version }
+    this.#bus.publish(siteTopic(site), signGreeting(body, signerOf(key), siteDomain), { retain: true })
+  }
+
+  #shutOut(device: string): void {
+    this.#channels.drop(device)
+    this.#pump.gone(device)
+    this.#bus.disconnect(device)
+    this.#options.log.info('a device was shut out', { device })
+  }
+
+  #lookLater(): void {
+    if (!this.#running) return
+    this.#look = this.#options.clock.timer(lookMs, () => {
+      try {
+        if (this.#devices.changedElsewhere()) {
+          for (const device of [...this.#channels.devices()])
+            if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
+        }
+      } catch (error) {
+        this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })
+      }
+      this.#lookLater()
+    })
+  }
+}

@@ -1,0 +1,175 @@
+/** A gateway with one small service behind it, on real sockets and files: what its tests share. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { contract, Nothing, Type } from '@azukari/protocol/contract'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
+import type { Files, Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { systemClock } from './adapters/clock.ts'
+import { openDatabase } from './adapters/database.ts'
+import { systemFiles } from './adapters/files.ts'
+import { listenOn, type SocketListener } from './adapters/listen.ts'
+import { systemRandom } from './adapters/random.ts'
+import { systemSoon } from './adapters/soon.ts'
+import type { Bus } from './broker/bus.ts'
+import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
+import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import { createServiceHost, type ServiceHost } from './service/host.ts'
+import { act, call } from './service/service.ts'
+import type { Database } from './storage/database.ts'
+
+export const note = contract({
+  name: 'test.note',
+  kind: 'act',
+  service: 'placement',
+  authority: 'device',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String({ maxLength: 8_000 }) }),
+  reply: Type.Object({ n: Type.Integer() }),
+})
+export const noted = contract({
+  name: 'test.noted',
+  kind: 'event',
+  service: 'device',
+  authority: 'service',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String() }),
+  reply: Nothing,
+})
+export const hum = contract({
+  name: 'test.hum',
+  kind: 'event',
+  passing: true,
+  service: 'device',
+  authority: 'service',
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ text: Type.String() }),
+  reply: Nothing,
+})
+export const secret = contract({
+  name: 'test.internal',
+  kind: 'internal',
+  service: 'placement',
+  authority: 'service',
+  title: 'test',
+  serves: ['D4'],
+  request: Nothing,
+  reply: Nothing,
+})
+export const slow = contract({
+  name: 'test.slow',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'test',
+  serves: ['D4'],
+  request: Nothing,
+  reply: Nothing,
+})
+
+export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+export interface TestSite {
+  gateway: Gateway
+  service: ServiceHost
+  database: Database
+  notes(): string[]
+  url: string
+  directory: string
+  /** Lets calls of `test.slow` end. */
+  letGo(): void
+  newClaim(more?: { roles?: string[]; lifeMs?: number }): string
+  stop(): Promise<void>
+}
+
+export interface TestSiteOptions {
+  directory?: string
+  files?: Files
+  bus?: (options: { admit: ConstructorParameters<typeof EmbeddedBus>[0]['admit'] }) => Bus
+  busLimits?: Partial<BusLimits>
+  limits?: GatewayOptions['limits']
+  log?: Log
+  tls?: { key: string; cert: string }
+}
+
+const key = generateKey('ed25519', systemRandom)
+const placementKey = coseKey(publicOf(generateKey('ed25519', systemRandom)))
+const placementAgreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
+export const site = 'tokyo'
+
+export async function startTestSite(options: TestSiteOptions = {}): Promise<TestSite> {
+  const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'azukari-'))
+  const log = options.log ?? silent
+  const ports = { clock: systemClock, random: systemRandom, log, soon: systemSoon }
+  const database = openDatabase(join(directory, 'gateway.db'))
+  const serviceDatabase = openDatabase(join(directory, 'placement.db'))
+  let release: (() => void)[] = []
+  const service = createServiceHost({
+    name: 'placement',
+    database: serviceDatabase,
+    ...ports,
+    migrations: [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }],
+    handlers: (store) => [
+      act(note, ({ text }, { sql, emit, caller }) => {
+        sql.run('INSERT INTO notes (text) VALUES (?)', text)
+        if (text === 'refuse') throw new Problem('member.suspended')
+        if (text.startsWith('tell')) emit(noted, caller.device, { text })
+        if (text.startsWith('hum')) emit(hum, caller.device, { text })
+        return { n: store.sql.get<{ n: number }>('SELECT max(n) AS n FROM notes')!.n }
+      }),
+      call(slow, () => new Promise<Record<never, never>>((resolve) => release.push(() => resolve({})))),
+    ],
+  })
+  const listener: SocketListener = listenOn({ host: '127.0.0.1', port: 0, tls: options.tls })
+  const gateway = createGateway({
+    site,
+    version: '1',
+    key,
+    placement: { key: placementKey, agreement: placementAgreement },
+    database,
+    files: options.files ?? systemFiles(),
+    bufferDirectory: join(directory, 'buffer'),
+    bus: (admit) =>
+      options.bus?.({ admit }) ??
+      new EmbeddedBus({
+        site,
+        listeners: [listener],
+        admit,
+        clock: systemClock,
+        log,
+        ...(options.busLimits && { limits: options.busLimits }),
+      }),
+    services: () => [service],
+    carryFrame: async (server, frame) => {
+      if (server !== 'osaka') throw new Problem('server.unreachable', server)
+      return frame.toReversed()
+    },
+    ...ports,
+    contracts: [note, noted, hum, secret, slow],
+    ...(options.limits && { limits: options.limits }),
+  })
+  await gateway.start()
+  return {
+    gateway,
+    service,
+    database,
+    notes: () => serviceDatabase.all<{ text: string }>('SELECT text FROM notes ORDER BY n').map((row) => row.text),
+    url: `${options.tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${listener.port}`,
+    directory,
+    letGo: () => {
+      for (const go of release) go()
+      release = []
+    },
+    newClaim: ({ roles = [], lifeMs = 60_000 } = {}) => gateway.newClaim({ region: 'JP-13', roles, lifeMs }),
+    stop: async () => {
+      await gateway.stop()
+      database.close()
+      serviceDatabase.close()
+      if (!options.directory) rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
