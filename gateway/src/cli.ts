@@ -42,7 +42,7 @@ async function main(words: string[]): Promise<number> {
     console.log(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
     return exitCodes.ok
   }
-  const found = find(words.filter((word, i) => !word.startsWith('-') || i > 3))
+  const found = find(words)
   if (!found || words.length === 0 || words.includes('--help')) {
     console.log(help(found?.name))
     return found || words.includes('--help') ? exitCodes.ok : exitCodes.usage
@@ -50,7 +50,7 @@ async function main(words: string[]): Promise<number> {
   const { command, rest } = found
   const json = rest.includes('--json')
   try {
-    const { values, positionals } = parseArgs({
+    const parsed = parseArgs({
       args: rest,
       allowPositionals: command.positionals !== undefined,
       options: {
@@ -63,13 +63,14 @@ async function main(words: string[]): Promise<number> {
         ),
       },
     })
+    const values: Record<string, string | boolean | string[] | undefined> = { ...parsed.values }
     for (const [name, option] of Object.entries(command.options)) {
       const fromEnvironment = process.env[`AZUKARI_${name.toUpperCase().replaceAll('-', '_')}`]
       values[name] ??= fromEnvironment ?? option.default
       if (option.required && values[name] === undefined)
         throw new Problem('config.invalid', `--${name} is needed: ${option.what}`)
     }
-    const answer = await command.run(values as Record<string, string | boolean | string[] | undefined>, positionals)
+    const answer = await command.run(values, parsed.positionals)
     if (answer) console.log(json ? JSON.stringify(answer.json, null, 2) : answer.text)
     return exitCodes.ok
   } catch (error) {
