@@ -45,9 +45,9 @@ const rows: [id: string, name: string, region: string, latitude: number, longitu
   ['osaka', 'Osaka', 'JP-27', 34.69, 135.5, japan(1.16, 0.05)],
   ['kochi', 'Kochi', 'JP-39', 33.56, 133.53, japan(2.3, 0.08)],
   ['fukuoka', 'Fukuoka', 'JP-40', 33.59, 130.4, japan(0.73, 0.07)],
-  ['singapore', 'Singapore', 'SG', 1.35, 103.82, elsewhere(0.0005, 0.001, 0.02)],
-  ['hillsboro', 'Hillsboro', 'US-OR', 45.54, -122.94, elsewhere(0.01, 0.01, 0.01)],
-  ['frankfurt', 'Frankfurt', 'DE-HE', 50.11, 8.68, elsewhere(0.001, 0.01, 0.01)],
+  ['singapore', 'Singapore', 'SG', 1.35, 103.82, elsewhere(0.0005, 0.001, 0.034)],
+  ['hillsboro', 'Hillsboro', 'US-OR', 45.54, -122.94, elsewhere(0.006, 0.01, 0.01)],
+  ['frankfurt', 'Frankfurt', 'DE-HE', 50.11, 8.68, elsewhere(0.001, 0.01, 0.031)],
 ]
 
 /** Every data server of the simulated world. */
