@@ -22,10 +22,21 @@ run('types', 'tsc', ['--noEmit', '-p', 'tsconfig.json'])
 run('format and lint', 'biome', ['check', '--error-on-warnings', '.'])
 
 // A cruiser that resolves nothing would pass: so what it saw is counted, and the edges between packages with it.
-const tracked = execFileSync('git', ['ls-files', ...packages.map((name) => `${name}/src`)], { cwd: root, encoding: 'utf8' })
+const tracked = execFileSync('git', ['ls-files', ...packages.map((name) => `${name}/src`)], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((file) => file.endsWith('.ts'))
-const cruised = JSON.parse(run('dependency rule', 'depcruise', ['--config', '.dependency-cruiser.json', '--output-type', 'json', ...packages.map((name) => `${name}/src`)])) as {
+const cruised = JSON.parse(
+  run('dependency rule', 'depcruise', [
+    '--config',
+    '.dependency-cruiser.json',
+    '--output-type',
+    'json',
+    ...packages.map((name) => `${name}/src`),
+  ]),
+) as {
   modules: { source: string; dependencies: { resolved: string }[] }[]
   summary: { violations: { from: string; to: string; rule: { name: string; severity: string } }[] }
 }
@@ -33,10 +44,15 @@ const seen = new Set(cruised.modules.map((module) => module.source))
 const unseen = tracked.filter((file) => !seen.has(file) && existsSync(join(root, file)))
 if (unseen.length > 0) problems.push(`dependency rule: ${unseen.length} modules were not seen, such as ${unseen[0]}`)
 for (const name of ['device', 'gateway', 'sim']) {
-  const reaches = cruised.modules.some((module) => module.source.startsWith(`${name}/src`) && module.dependencies.some((to) => to.resolved.startsWith('protocol/src')))
+  const reaches = cruised.modules.some(
+    (module) =>
+      module.source.startsWith(`${name}/src`) &&
+      module.dependencies.some((to) => to.resolved.startsWith('protocol/src')),
+  )
   if (!reaches) problems.push(`dependency rule: no import from ${name} to protocol was resolved`)
 }
-for (const { from, to, rule } of cruised.summary.violations) if (rule.severity === 'error') problems.push(`dependency rule ${rule.name}: ${from} → ${to}`)
+for (const { from, to, rule } of cruised.summary.violations)
+  if (rule.severity === 'error') problems.push(`dependency rule ${rule.name}: ${from} → ${to}`)
 
 for (const file of await staleDocuments()) problems.push(`${file} is stale: run npm run docs`)
 
@@ -45,7 +61,8 @@ for (const file of documents) {
   const text = readFileSync(join(root, file), 'utf8')
   for (const [, target] of text.matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)) {
     if (/^[a-z]+:/.test(target!)) continue
-    if (!existsSync(resolve(root, dirname(file), target!))) problems.push(`${file}: the link to ${target} leads nowhere`)
+    if (!existsSync(resolve(root, dirname(file), target!)))
+      problems.push(`${file}: the link to ${target} leads nowhere`)
   }
 }
 

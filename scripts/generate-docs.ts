@@ -6,9 +6,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Contract, TSchema } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
-import { Birth, Site, Welcome } from '@azukari/protocol/envelope'
-import { SaveOffer, SaveReceipt, Conditions } from '@azukari/protocol/contracts/save'
+import { Conditions, SaveOffer, SaveReceipt } from '@azukari/protocol/contracts/save'
 import { SessionProof } from '@azukari/protocol/contracts/session'
+import { Birth, Site, Welcome } from '@azukari/protocol/envelope'
 import { Manifest, ReplicaReceipt } from '@azukari/protocol/manifest'
 import { catalogue } from '@azukari/protocol/problem-catalogue'
 import { topicTable } from '@azukari/protocol/topics'
@@ -21,10 +21,16 @@ const parts: Record<string, { schema: TSchema; what: string }> = {
   birth: { schema: Birth, what: 'COSE_Sign1 by the device on `birth`; external_aad `azukari/birth/1`' },
   welcome: { schema: Welcome, what: 'COSE_Sign1 by the gateway on `reply`; external_aad `azukari/welcome/1`' },
   site: { schema: Site, what: 'COSE_Sign1 by the gateway on `site`; external_aad `azukari/site/1`' },
-  'session-proof': { schema: SessionProof, what: 'COSE_Sign1 by the card’s authentication key; external_aad `azukari/session/1`' },
+  'session-proof': {
+    schema: SessionProof,
+    what: 'COSE_Sign1 by the card’s authentication key; external_aad `azukari/session/1`',
+  },
   'save-offer': { schema: SaveOffer, what: 'COSE_Sign1 by the card’s key for acts; external_aad `azukari/offer/1`' },
   'save-receipt': { schema: SaveReceipt, what: 'COSE_Sign1 by placement; external_aad `azukari/receipt/1`' },
-  conditions: { schema: Conditions, what: 'COSE_Encrypt to the card’s agreement key; external_aad `azukari/conditions/1`' },
+  conditions: {
+    schema: Conditions,
+    what: 'COSE_Encrypt to the card’s agreement key; external_aad `azukari/conditions/1`',
+  },
   manifest: { schema: Manifest, what: 'COSE_Sign1 by placement, beside each replica' },
   'replica-receipt': { schema: ReplicaReceipt, what: 'COSE_Sign1 by a data server' },
 }
@@ -36,7 +42,8 @@ function jsonSchema(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(jsonSchema)
   if (typeof schema !== 'object' || schema === null) return schema
   const bytes = (schema as Json)['x-bytes'] as [number, number] | undefined
-  if (bytes) return { type: 'string', format: 'binary', 'x-cbor': 'bstr', 'x-minBytes': bytes[0], 'x-maxBytes': bytes[1] }
+  if (bytes)
+    return { type: 'string', format: 'binary', 'x-cbor': 'bstr', 'x-minBytes': bytes[0], 'x-maxBytes': bytes[1] }
   return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, jsonSchema(value)]))
 }
 
@@ -49,7 +56,11 @@ function cddl(schema: TSchema, indent = ''): string {
   if (s['anyOf']) return (s['anyOf'] as TSchema[]).map((option) => cddl(option, indent)).join(' / ')
   switch (s['type']) {
     case 'string':
-      return s['pattern'] ? `tstr .regexp ${JSON.stringify(s['pattern'])}` : s['maxLength'] ? `tstr .size (0..${s['maxLength']})` : 'tstr'
+      return s['pattern']
+        ? `tstr .regexp ${JSON.stringify(s['pattern'])}`
+        : s['maxLength']
+          ? `tstr .size (0..${s['maxLength']})`
+          : 'tstr'
     case 'integer': {
       const [low, high] = [s['minimum'] ?? 0, s['maximum']]
       return high === undefined || high === Number.MAX_SAFE_INTEGER ? 'uint' : `${low}..${high}`
@@ -59,7 +70,8 @@ function cddl(schema: TSchema, indent = ''): string {
     case 'boolean':
       return 'bool'
     case 'array': {
-      if (Array.isArray(s['items'])) return `[${(s['items'] as TSchema[]).map((item) => cddl(item, indent)).join(', ')}]`
+      if (Array.isArray(s['items']))
+        return `[${(s['items'] as TSchema[]).map((item) => cddl(item, indent)).join(', ')}]`
       const low = s['minItems'] ?? 0
       const high = s['maxItems'] ?? ''
       return `[${low}*${high} ${cddl(s['items'] as TSchema, indent)}]`
@@ -68,7 +80,9 @@ function cddl(schema: TSchema, indent = ''): string {
       const properties = s['properties'] as Record<string, TSchema> | undefined
       if (!properties) return '{* tstr => any}'
       const required = new Set((s['required'] as string[] | undefined) ?? [])
-      const lines = Object.entries(properties).map(([name, value]) => `${indent}  ${required.has(name) ? '' : '? '}${name}: ${cddl(value, `${indent}  `)},`)
+      const lines = Object.entries(properties).map(
+        ([name, value]) => `${indent}  ${required.has(name) ? '' : '? '}${name}: ${cddl(value, `${indent}  `)},`,
+      )
       return `{\n${[...lines, `${indent}  * tstr => any,`].join('\n')}\n${indent}}`
     }
     default:
@@ -87,7 +101,11 @@ function cddlDocument(): string {
     ...(contract.kind === 'event' ? [] : [`${typeName(contract, 'reply')} = ${cddl(contract.reply)}`]),
     '',
   ])
-  const bodies = Object.entries(parts).flatMap(([name, { schema, what }]) => [`; ${what}`, `${name} = ${cddl(schema)}`, ''])
+  const bodies = Object.entries(parts).flatMap(([name, { schema, what }]) => [
+    `; ${what}`,
+    `${name} = ${cddl(schema)}`,
+    '',
+  ])
   return [`; ${note}`, '', ...envelopeCddl, ...bodies, ...rules].join('\n')
 }
 
@@ -114,15 +132,37 @@ function asyncApi(): string {
     channels[row.kind] = {
       address: row.pattern,
       description: `${row.what}${row.retain ? ' (retained)' : ''}`,
-      parameters: row.kind === 'site' ? { site: parameters.site } : named ? { ...parameters, xfer: { description: 'the transfer, 32 hex digits' }, index: { description: 'the block' } } : parameters,
+      parameters:
+        row.kind === 'site'
+          ? { site: parameters.site }
+          : named
+            ? {
+                ...parameters,
+                xfer: { description: 'the transfer, 32 hex digits' },
+                index: { description: 'the block' },
+              }
+            : parameters,
       messages: { [row.kind]: { contentType: 'application/cose', payload: { type: 'string', format: 'binary' } } },
     }
-    operations[row.kind] = { action: row.by === 'device' ? 'send' : 'receive', channel: { $ref: `#/channels/${row.kind}` } }
+    operations[row.kind] = {
+      action: row.by === 'device' ? 'send' : 'receive',
+      channel: { $ref: `#/channels/${row.kind}` },
+    }
   }
   for (const contract of onTheLine) {
     const id = contract.name
-    messages[`${id}.request`] = { name: contract.id, title: contract.title, contentType: 'application/cbor', payload: jsonSchema(contract.request) }
-    if (contract.kind !== 'event') messages[`${id}.reply`] = { name: contract.id, contentType: 'application/cbor', payload: jsonSchema(contract.reply) }
+    messages[`${id}.request`] = {
+      name: contract.id,
+      title: contract.title,
+      contentType: 'application/cbor',
+      payload: jsonSchema(contract.request),
+    }
+    if (contract.kind !== 'event')
+      messages[`${id}.reply`] = {
+        name: contract.id,
+        contentType: 'application/cbor',
+        payload: jsonSchema(contract.reply),
+      }
     channels[id] = {
       address: `v1/{site}/d/{device}/${contract.kind === 'event' ? 'evt' : 'call'}/${contract.name}`,
       parameters,
@@ -137,7 +177,11 @@ function asyncApi(): string {
   }
   const document = {
     asyncapi: '3.0.0',
-    info: { title: 'Azukari devices', version: '1', description: `What devices say over MQTT. ${note} The envelope and the sealing are described in protocol.md.` },
+    info: {
+      title: 'Azukari devices',
+      version: '1',
+      description: `What devices say over MQTT. ${note} The envelope and the sealing are described in protocol.md.`,
+    },
     channels,
     operations,
     components: { messages },
@@ -146,30 +190,70 @@ function asyncApi(): string {
 }
 
 function reference(): string {
-  const lines = ['# Messages', '', `${note} Types are CDDL (RFC 8610).`, '', '## Topics', '', '| topic | from | QoS | retained | what |', '|---|---|---|---|---|']
-  for (const row of topicTable) lines.push(`| \`${row.pattern}\` | ${row.by} | ${row.qos} | ${row.retain ? 'yes' : 'no'} | ${row.what} |`)
+  const lines = [
+    '# Messages',
+    '',
+    `${note} Types are CDDL (RFC 8610).`,
+    '',
+    '## Topics',
+    '',
+    '| topic | from | QoS | retained | what |',
+    '|---|---|---|---|---|',
+  ]
+  for (const row of topicTable)
+    lines.push(`| \`${row.pattern}\` | ${row.by} | ${row.qos} | ${row.retain ? 'yes' : 'no'} | ${row.what} |`)
   lines.push('', '## Contracts', '')
   for (const contract of contracts) {
-    lines.push(`### \`${contract.id}\``, '', `${contract.title}. ${kinds[contract.kind]}, for ${contract.service}, authority: ${contract.authority}; serves ${contract.serves.join(', ')}.`, '')
-    lines.push('```cddl', `request = ${cddl(contract.request)}`, ...(contract.kind === 'event' ? [] : [`reply = ${cddl(contract.reply)}`]), '```', '')
-    if (contract.problems.length > 0) lines.push(`Problems: ${contract.problems.map((code) => `\`${code}\``).join(', ')}.`, '')
+    lines.push(
+      `### \`${contract.id}\``,
+      '',
+      `${contract.title}. ${kinds[contract.kind]}, for ${contract.service}, authority: ${contract.authority}; serves ${contract.serves.join(', ')}.`,
+      '',
+    )
+    lines.push(
+      '```cddl',
+      `request = ${cddl(contract.request)}`,
+      ...(contract.kind === 'event' ? [] : [`reply = ${cddl(contract.reply)}`]),
+      '```',
+      '',
+    )
+    if (contract.problems.length > 0)
+      lines.push(`Problems: ${contract.problems.map((code) => `\`${code}\``).join(', ')}.`, '')
   }
   lines.push('## Signed and sealed bodies', '')
-  for (const [name, { schema, what }] of Object.entries(parts)) lines.push(`### ${name}`, '', `${what}.`, '', '```cddl', `${name} = ${cddl(schema)}`, '```', '')
+  for (const [name, { schema, what }] of Object.entries(parts))
+    lines.push(`### ${name}`, '', `${what}.`, '', '```cddl', `${name} = ${cddl(schema)}`, '```', '')
   return `${lines.join('\n').trimEnd()}\n`
 }
 
-const kinds = { call: 'A call', act: 'An act, kept in the outbox, done once and in order', event: 'An event', internal: 'Between gateway, services and data servers' }
+const kinds = {
+  call: 'A call',
+  act: 'An act, kept in the outbox, done once and in order',
+  event: 'An event',
+  internal: 'Between gateway, services and data servers',
+}
 
 function problems(): string {
-  const lines = ['# Problems', '', note, '', '| code | retry | what it says | what to do | 日本語 |', '|---|---|---|---|---|']
+  const lines = [
+    '# Problems',
+    '',
+    note,
+    '',
+    '| code | retry | what it says | what to do | 日本語 |',
+    '|---|---|---|---|---|',
+  ]
   for (const [code, { retry, en, ja }] of Object.entries(catalogue).sort(([a], [b]) => (a < b ? -1 : 1)))
     lines.push(`| \`${code}\` | ${retry} | ${en.title} | ${en.todo} | ${ja.title} ${ja.todo} |`)
   return `${lines.join('\n')}\n`
 }
 
 function documents(): Record<string, string> {
-  return { 'asyncapi.json': asyncApi(), 'azukari.cddl': cddlDocument(), 'messages.md': reference(), 'problems.md': problems() }
+  return {
+    'asyncapi.json': asyncApi(),
+    'azukari.cddl': cddlDocument(),
+    'messages.md': reference(),
+    'problems.md': problems(),
+  }
 }
 
 /** Names of generated documents that differ from what is committed. */

@@ -2,9 +2,16 @@
  * Removable memory that the system has mounted at a directory (an SD card, a USB stick). A file is written under a
  * hidden name, synced, renamed and its directory synced, so a name is there whole or not at all, also after a power cut.
  */
-import { type MemoryEntry, type MemoryFile, memoryNamePattern, partProblem, type RemovableMemory } from '@azukari/device/drivers'
+import {
+  type MemoryEntry,
+  type MemoryFile,
+  memoryNamePattern,
+  type PartErrorKind,
+  partProblem,
+  type RemovableMemory,
+} from '@azukari/device/drivers'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { isProblem, type Problem } from '@azukari/protocol/problem'
 
 export interface DirectoryMemoryOptions {
   files: Files
@@ -20,6 +27,7 @@ export class DirectoryMemory implements RemovableMemory {
   readonly #files: Files
   readonly #directory: string
   #puts = 0
+  #tidied = false
   #closed = false
 
   constructor(options: DirectoryMemoryOptions) {
@@ -37,7 +45,7 @@ export class DirectoryMemory implements RemovableMemory {
       await mapped(this.#files.rename(partial, `${this.#directory}/${name}`))
       await mapped(this.#files.syncDirectory(this.#directory))
     } catch (error) {
-      // Best effort: what cannot be removed now is not listed, and is removed by the next `list`.
+      // Best effort: what cannot be removed now is not listed, and is removed when the memory is next opened.
       await this.#files.remove(partial).catch(() => {})
       throw error
     }
@@ -76,7 +84,11 @@ export class DirectoryMemory implements RemovableMemory {
     this.#closed = true
   }
 
-  async #writeSynced(path: string, content: Uint8Array | AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  async #writeSynced(
+    path: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const handle: FileHandle = await this.#files.open(path, 'create')
     try {
       await handle.truncate(0)
@@ -95,8 +107,15 @@ export class DirectoryMemory implements RemovableMemory {
 
   async #check(name?: string): Promise<void> {
     if (this.#closed) throw partProblem('memory', 'absent', 'closed')
-    if (name !== undefined && !memoryNamePattern.test(name)) throw partProblem('memory', 'unsupported', 'no such name is allowed')
-    if (!(await mapped(this.#files.stat(this.#directory)))?.directory) throw partProblem('memory', 'absent', 'nothing is mounted')
+    if (name !== undefined && !memoryNamePattern.test(name))
+      throw partProblem('memory', 'unsupported', 'no such name is allowed')
+    if (!(await mapped(this.#files.stat(this.#directory)))?.directory)
+      throw partProblem('memory', 'absent', 'nothing is mounted')
+    if (this.#tidied) return
+    this.#tidied = true
+    // What a power cut left half written; write-protected memory keeps it, unseen.
+    for (const left of await mapped(this.#files.list(this.#directory)))
+      if (left.startsWith(unfinished)) await this.#files.remove(`${this.#directory}/${left}`).catch(() => {})
   }
 }
 
@@ -105,10 +124,15 @@ async function mapped<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {
-    if (!(error instanceof Problem)) throw error
-    if (isProblem(error, 'storage.full')) throw partProblem('memory', 'full', error.detail, { cause: error })
-    if (isProblem(error, 'storage.failed') && /EROFS|EACCES|EPERM/.test(error.detail ?? '')) throw partProblem('memory', 'read-only', error.detail, { cause: error })
-    if (isProblem(error, 'storage.failed')) throw partProblem('memory', 'failed', error.detail, { cause: error })
-    throw error
+    if (!isProblem(error)) throw error
+    const kind = kindOf(error)
+    if (!kind) throw error
+    throw partProblem('memory', kind, error.detail, { cause: error })
   }
+}
+
+function kindOf({ code, detail = '' }: Problem): PartErrorKind | undefined {
+  if (code === 'storage.full') return 'full'
+  if (code !== 'storage.failed') return undefined
+  return /EROFS|EACCES|EPERM/.test(detail) ? 'read-only' : 'failed'
 }

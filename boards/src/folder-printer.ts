@@ -1,5 +1,11 @@
 /** A printer that puts each page into a folder as a PNG: a photo frame's folder, a lab's hot folder, a spool that something else prints. */
-import { type Printer, type PrinterAttributes, type PrintProgress, type PrintRequest, partProblem } from '@azukari/device/drivers'
+import {
+  type Printer,
+  type PrinterAttributes,
+  type PrintProgress,
+  type PrintRequest,
+  partProblem,
+} from '@azukari/device/drivers'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import { encodePng } from './png.ts'
@@ -29,19 +35,32 @@ export class FolderPrinter implements Printer {
     signal.throwIfAborted()
     if (this.#closed) throw partProblem('printer', 'absent', 'closed')
     const ready = (await this.#files.stat(this.#directory))?.directory === true
-    return { ready, ...(ready ? {} : { reason: 'absent' as const }), media: ['iso_a4_210x297mm'], maxWidth: 20_000, maxHeight: 20_000 }
+    return {
+      ready,
+      ...(ready ? {} : { reason: 'absent' as const }),
+      media: ['iso_a4_210x297mm'],
+      maxWidth: 20_000,
+      maxHeight: 20_000,
+    }
   }
 
-  async print({ page, title, copies, media }: PrintRequest, signal: AbortSignal, progress: (progress: PrintProgress) => void = () => {}): Promise<void> {
+  async print(
+    { page, title, copies, media }: PrintRequest,
+    signal: AbortSignal,
+    progress: (progress: PrintProgress) => void = () => {},
+  ): Promise<void> {
     signal.throwIfAborted()
     if (this.#busy) throw partProblem('printer', 'busy')
     this.#busy = true
     try {
       const attributes = await this.attributes(signal)
       if (!attributes.ready) throw partProblem('printer', 'absent', 'the folder is not there')
-      if (media !== undefined && !attributes.media.includes(media)) throw partProblem('printer', 'unsupported', `no ${media}`)
-      if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax) throw partProblem('printer', 'unsupported', `${copies} copies`)
-      if (page.rgba.length !== page.width * page.height * 4) throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
+      if (media !== undefined && !attributes.media.includes(media))
+        throw partProblem('printer', 'unsupported', `no ${media}`)
+      if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax)
+        throw partProblem('printer', 'unsupported', `${copies} copies`)
+      if (page.rgba.length !== page.width * page.height * 4)
+        throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
       progress({ stage: 'sent', copies: 0 })
       const png = encodePng(page)
       for (let copy = 0; copy < copies; copy++) {
@@ -61,10 +80,15 @@ export class FolderPrinter implements Printer {
 
   /** Under a hidden name first: whoever watches the folder sees whole pages only. */
   async #put(title: string, png: Uint8Array, copy: number): Promise<void> {
-    const base = title.replaceAll(/[^A-Za-z0-9._-]+/g, '_').replace(/^\.+/, '').slice(0, 80) || 'page'
+    const base =
+      title
+        .replaceAll(/[^A-Za-z0-9._-]+/g, '_')
+        .replace(/^\.+/, '')
+        .slice(0, 80) || 'page'
     try {
       let name = `${base}.png`
-      for (let again = 2; (await this.#files.stat(`${this.#directory}/${name}`)) !== undefined; again++) name = `${base}-${again}.png`
+      for (let again = 2; (await this.#files.stat(`${this.#directory}/${name}`)) !== undefined; again++)
+        name = `${base}-${again}.png`
       const partial = `${this.#directory}/.${name}`
       const handle = await this.#files.open(partial, 'create')
       try {
@@ -78,7 +102,11 @@ export class FolderPrinter implements Printer {
       await this.#files.syncDirectory(this.#directory)
     } catch (cause) {
       // A full disk is this printer's empty tray.
-      const kind = isProblem(cause, 'storage.full') ? 'out-of-media' : isProblem(cause, 'object.unknown') ? 'absent' : 'failed'
+      const kind = isProblem(cause, 'storage.full')
+        ? 'out-of-media'
+        : isProblem(cause, 'object.unknown')
+          ? 'absent'
+          : 'failed'
       throw partProblem('printer', kind, 'the page could not be stored', { cause, data: { copies: copy } })
     }
   }

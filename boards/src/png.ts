@@ -19,7 +19,14 @@ export function encodePng({ width, height, rgba }: Raster): Uint8Array {
     rows[to] = 1
     for (let x = 0; x < rowBytes; x++) rows[to + 1 + x] = rgba[from + x]! - (x < 4 ? 0 : rgba[from + x - 4]!)
   }
-  return new Uint8Array(Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', deflateSync(rows, { level: 3 })), chunk('IEND', new Uint8Array(0))]))
+  return new Uint8Array(
+    Buffer.concat([
+      signature,
+      chunk('IHDR', header),
+      chunk('IDAT', deflateSync(rows, { level: 3 })),
+      chunk('IEND', new Uint8Array(0)),
+    ]),
+  )
 }
 
 function chunk(type: string, data: Uint8Array): Uint8Array {

@@ -33,13 +33,16 @@ export class WatchedFolderCamera implements Camera {
     signal.throwIfAborted()
     if (this.#closed) throw partProblem('camera', 'absent', 'closed')
     if (this.#busy) throw partProblem('camera', 'busy')
-    if (!(await this.#intake.present())) throw partProblem('camera', 'absent', 'the folder is not there')
     this.#busy = true
     const limit = new AbortController()
-    using _ = this.#options.clock.timer(this.#options.timeoutMs ?? 60_000, () => limit.abort(partProblem('camera', 'timeout', 'no picture came')))
+    using _ = this.#options.clock.timer(this.#options.timeoutMs ?? 60_000, () =>
+      limit.abort(partProblem('camera', 'timeout', 'no picture came')),
+    )
     try {
+      if (!(await this.#intake.present())) throw partProblem('camera', 'absent', 'the folder is not there')
       const file = await this.#intake.next(AbortSignal.any([signal, limit.signal]))
-      if (file.sizeBytes > photoMaxBytes) throw partProblem('camera', 'failed', `${file.name} has ${file.sizeBytes} bytes`)
+      if (file.sizeBytes > photoMaxBytes)
+        throw partProblem('camera', 'failed', `${file.name} has ${file.sizeBytes} bytes`)
       const bytes = await this.#intake.read(file, 0, file.sizeBytes)
       await this.#intake.take(file)
       return { bytes, mediaType: 'image/jpeg', takenAtMs: this.#options.clock.now() }

@@ -12,6 +12,7 @@ import {
   type CardContentName,
   type CardFile,
   type CardFileName,
+  type CardFolder,
   type CardKeyName,
   type CardKind,
   cardAlgorithms,
@@ -25,13 +26,23 @@ import {
   pinBlock,
   pinRules,
 } from '@azukari/protocol/card/layout'
-import { decodeFile, encodeSlot, fileBytes, newest, type Slot, type SlotRecord, slotBytes, slotHeaderBytes, slotToWrite } from '@azukari/protocol/card/slots'
-import { type AsyncSigner, decryptFrom, ephemeralOf } from '@azukari/protocol/cose'
+import {
+  decodeFile,
+  encodeSlot,
+  fileBytes,
+  newest,
+  type Slot,
+  type SlotRecord,
+  slotBytes,
+  slotHeaderBytes,
+  slotToWrite,
+} from '@azukari/protocol/card/slots'
+import { decryptFrom, ephemeralOf, type Signer } from '@azukari/protocol/cose'
 import { kindOf, parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardCommands } from './card/channel.ts'
-import { asyncSigner, keyAgreementInput } from './card/crypto.ts'
+import { cardSigner, cryptogramOf, keyAgreementInput } from './card/crypto.ts'
 import type { CardChannel } from './drivers.ts'
 
 /** What a card says of itself. */
@@ -72,7 +83,12 @@ export class CardClient {
    * Reads the whole card. @param expected the serial that an earlier connection saw, when the same card must come back
    * @throws {Problem} `card.unsupported` when it is no card of ours, `card.swapped`, `card.damaged`, `card.removed`
    */
-  static async open(channel: CardChannel, clock: Clock, signal: AbortSignal, expected?: Uint8Array): Promise<CardClient> {
+  static async open(
+    channel: CardChannel,
+    clock: Clock,
+    signal: AbortSignal,
+    expected?: Uint8Array,
+  ): Promise<CardClient> {
     const client = new CardClient(new CardCommands(channel, clock))
     await client.#readAll(signal, expected)
     return client
@@ -95,12 +111,12 @@ export class CardClient {
   }
 
   /** Signs with the authentication key (INTERNAL AUTHENTICATE); no PIN. For COSE: `sign1With(payload, card.identify(signal), aad)`. */
-  identify(signal: AbortSignal): AsyncSigner {
+  identify(signal: AbortSignal): Signer {
     return this.#signer('authentication', { cla: 0, ins: ins.internalAuthenticate, p1: 0, p2: 0 }, signal)
   }
 
   /** Signs the member's acts (PSO: COMPUTE DIGITAL SIGNATURE); needs the PIN. */
-  signAct(signal: AbortSignal): AsyncSigner {
+  signAct(signal: AbortSignal): Signer {
     return this.#signer('acts', { cla: 0, ins: ins.performSecurityOperation, p1: 0x9e, p2: 0x9a }, signal)
   }
 
@@ -118,13 +134,19 @@ export class CardClient {
 
   /** Opens a COSE_Encrypt made for this card; needs the PIN. @throws {Problem} `cose.*`, `card.*` */
   async open(message: Uint8Array, aad: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    if (this.#facts.kind === 'rsa') return decryptFrom(message, { decipher: (cryptogram) => this.decipher(cryptogram, signal) }, aad)
-    return decryptFrom(message, { agreed: await this.agree(ephemeralOf(message), signal) }, aad)
+    if (this.#facts.kind !== 'rsa')
+      return decryptFrom(message, { agreed: await this.agree(ephemeralOf(message), signal) }, aad)
+    const deciphered = await this.decipher(cryptogramOf(message, aad), signal)
+    return decryptFrom(message, { decipher: () => deciphered }, aad)
   }
 
   /** @throws {Problem} `card.wrong-pin` (data: `triesLeft`), `card.blocked` */
   async verifyPin(pin: string, signal: AbortSignal): Promise<void> {
-    await this.#commands.send({ cla: 0, ins: ins.verify, p1: 0, p2: pinRules.reference, data: blockOf(pin) }, 'VERIFY', signal)
+    await this.#commands.send(
+      { cla: 0, ins: ins.verify, p1: 0, p2: pinRules.reference, data: blockOf(pin) },
+      'VERIFY',
+      signal,
+    )
   }
 
   /** Tries left before the PIN is blocked; undefined when it has been verified. */
@@ -134,21 +156,42 @@ export class CardClient {
       return undefined
     } catch (error) {
       if (isProblem(error, 'card.blocked')) return 0
-      if (isProblem(error, 'card.wrong-pin')) return error.data?.['triesLeft'] as number
+      if (isProblem(error, 'card.wrong-pin')) return error.data?.triesLeft as number
       throw error
     }
   }
 
   async changePin(old: string, wanted: string, signal: AbortSignal): Promise<void> {
-    await this.#commands.send({ cla: 0, ins: ins.changeReferenceData, p1: 0, p2: pinRules.reference, data: join(blockOf(old), blockOf(wanted)) }, 'CHANGE REFERENCE DATA', signal)
+    await this.#commands.send(
+      {
+        cla: 0,
+        ins: ins.changeReferenceData,
+        p1: 0,
+        p2: pinRules.reference,
+        data: join(blockOf(old), blockOf(wanted)),
+      },
+      'CHANGE REFERENCE DATA',
+      signal,
+    )
   }
 
   /** Unblocks with the PUK and sets a new PIN. @throws {Problem} `card.puk-blocked` when the card must be replaced */
   async unblock(puk: string, wanted: string, signal: AbortSignal): Promise<void> {
     try {
-      await this.#commands.send({ cla: 0, ins: ins.resetRetryCounter, p1: 0, p2: pinRules.reference, data: join(blockOf(puk), blockOf(wanted)) }, 'RESET RETRY COUNTER', signal)
+      await this.#commands.send(
+        {
+          cla: 0,
+          ins: ins.resetRetryCounter,
+          p1: 0,
+          p2: pinRules.reference,
+          data: join(blockOf(puk), blockOf(wanted)),
+        },
+        'RESET RETRY COUNTER',
+        signal,
+      )
     } catch (error) {
-      if (isProblem(error, 'card.blocked')) throw new Problem('card.puk-blocked', 'the PUK has no tries left', { cause: error })
+      if (isProblem(error, 'card.blocked'))
+        throw new Problem('card.puk-blocked', 'the PUK has no tries left', { cause: error })
       throw error
     }
   }
@@ -160,7 +203,11 @@ export class CardClient {
 
   /** Shows the card the provider's signature over its challenge; then it may be written. @throws {Problem} `card.access-denied` */
   async proveProvider(signature: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#commands.send({ cla: 0, ins: ins.externalAuthenticate, p1: 0, p2: 0, data: signature }, 'EXTERNAL AUTHENTICATE', signal)
+    await this.#commands.send(
+      { cla: 0, ins: ins.externalAuthenticate, p1: 0, p2: 0, data: signature },
+      'EXTERNAL AUTHENTICATE',
+      signal,
+    )
   }
 
   async authenticateProvider(sign: (challenge: Uint8Array) => Promise<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -171,7 +218,9 @@ export class CardClient {
   readConditions(): HeldConditions[] {
     const held = this.#whole('conditions').filter((record) => !this.#superseded(record))
     held.sort((a, b) => b.counter - a.counter)
-    return held.slice(0, conditionsOnCard).map(({ tag, version, counter, payload }) => ({ tag, version, counter, record: payload }))
+    return held
+      .slice(0, conditionsOnCard)
+      .map(({ tag, version, counter, payload }) => ({ tag, version, counter, record: payload }))
   }
 
   /**
@@ -180,7 +229,10 @@ export class CardClient {
    * @throws {Problem} `card.torn` when the power went meanwhile: nothing that counted is lost; `card.access-denied` before
    * the provider proved itself; `card.swapped`, `card.full`
    */
-  async writeConditions(written: { object: Uint8Array; version: number; record: Uint8Array }, signal: AbortSignal): Promise<WriteOutcome> {
+  async writeConditions(
+    written: { object: Uint8Array; version: number; record: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<WriteOutcome> {
     const tag = conditionsTag(written.object)
     const [held] = this.#whole('conditions').filter((record) => equal(record.tag, tag) && !this.#superseded(record))
     if (held && held.version > written.version) return 'older'
@@ -226,8 +278,11 @@ export class CardClient {
 
   /** Makes sure that it is still the card that was opened. @throws {Problem} `card.swapped` */
   async checkSame(signal: AbortSignal): Promise<void> {
-    const slot = newest(decodeFile(cardFiles.serial, await this.#read('serial', 0, slotBytes(cardFiles.serial), signal)))
-    if (!slot || !equal(decodeContent('serial', slot.payload).serial, this.#facts.serial)) throw new Problem('card.swapped')
+    const slot = newest(
+      decodeFile(cardFiles.serial, await this.#read('serial', 0, slotBytes(cardFiles.serial), signal)),
+    )
+    if (!slot || !equal(decodeContent('serial', slot.payload).serial, this.#facts.serial))
+      throw new Problem('card.swapped')
   }
 
   async #readAll(signal: AbortSignal, expected: Uint8Array | undefined): Promise<void> {
@@ -235,7 +290,11 @@ export class CardClient {
     const { serial } = await this.#readContent('serial', signal)
     if (expected && !equal(serial, expected)) throw new Problem('card.swapped')
     const cose = await this.#readContent('keys', signal)
-    const keys = { authentication: parseCoseKey(cose.authentication), acts: parseCoseKey(cose.acts), agreement: parseCoseKey(cose.agreement) }
+    const keys = {
+      authentication: parseCoseKey(cose.authentication),
+      acts: parseCoseKey(cose.acts),
+      agreement: parseCoseKey(cose.agreement),
+    }
     const kind = kindOf(keys.authentication)
     if (kind === 'x25519') throw new Problem('card.unsupported', 'the authentication key cannot sign')
     this.#facts = {
@@ -273,8 +332,13 @@ export class CardClient {
     for (let at = 0; at < length; ) {
       const le = Math.min(length - at, this.#commands.partBytes)
       const offset = from + at
-      const part = await this.#commands.send({ cla: 0, ins: ins.readBinary, p1: offset >> 8, p2: offset & 255, le }, `READ BINARY ${name}`, signal)
-      if (part.length === 0 || part.length > length - at) throw new Problem('card.failed', `READ BINARY ${name}: ${part.length} bytes for ${le}`)
+      const part = await this.#commands.send(
+        { cla: 0, ins: ins.readBinary, p1: offset >> 8, p2: offset & 255, le },
+        `READ BINARY ${name}`,
+        signal,
+      )
+      if (part.length === 0 || part.length > length - at)
+        throw new Problem('card.failed', `READ BINARY ${name}: ${part.length} bytes for ${le}`)
       out.set(part, at)
       at += part.length
     }
@@ -284,11 +348,19 @@ export class CardClient {
   async #select(name: CardFileName, signal: AbortSignal): Promise<void> {
     if (this.#selected === name) return
     this.#selected = undefined
-    await this.#commands.send({ cla: 0, ins: ins.select, p1: 0x08, p2: 0x0c, data: pathOf(cardFiles[name]) }, `SELECT ${name}`, signal)
+    await this.#commands.send(
+      { cla: 0, ins: ins.select, p1: 0x08, p2: 0x0c, data: pathOf(cardFiles[name]) },
+      `SELECT ${name}`,
+      signal,
+    )
     this.#selected = name
   }
 
-  async #write(name: CardFileName, record: Partial<SlotRecord> & { payload: Uint8Array }, signal: AbortSignal): Promise<void> {
+  async #write(
+    name: CardFileName,
+    record: Partial<SlotRecord> & { payload: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<void> {
     const shape = cardFiles[name]
     const counter = this.counter + 1
     const bytes = encodeSlot(shape, { ...record, counter })
@@ -296,7 +368,14 @@ export class CardClient {
     const slots = this.#slots.get(name)!
     const index = slotToWrite(slots, (held) => name === 'conditions' && this.#superseded(held))
     await this.#put(name, index, bytes, signal)
-    slots[index] = { index, state: 'whole', counter, tag: record.tag ?? new Uint8Array(12), version: record.version ?? 0, payload: record.payload }
+    slots[index] = {
+      index,
+      state: 'whole',
+      counter,
+      tag: record.tag ?? new Uint8Array(12),
+      version: record.version ?? 0,
+      payload: record.payload,
+    }
   }
 
   /** Writes bytes at the start of a slot, reads them back and compares. Anything less leaves the slot torn in our eyes. */
@@ -310,15 +389,22 @@ export class CardClient {
       for (let at = 0; at < bytes.length; at += this.#commands.partBytes) {
         const offset = start + at
         const data = bytes.subarray(at, at + this.#commands.partBytes)
-        await this.#commands.send({ cla: 0, ins: ins.updateBinary, p1: offset >> 8, p2: offset & 255, data }, `UPDATE BINARY ${name}`, signal)
+        await this.#commands.send(
+          { cla: 0, ins: ins.updateBinary, p1: offset >> 8, p2: offset & 255, data },
+          `UPDATE BINARY ${name}`,
+          signal,
+        )
         begun = true
       }
-      if (!equal(await this.#read(name, start, bytes.length, signal), bytes)) throw new Problem('card.torn', `${name} reads back otherwise`)
+      if (!equal(await this.#read(name, start, bytes.length, signal), bytes))
+        throw new Problem('card.torn', `${name} reads back otherwise`)
     } catch (error) {
       // A refusal of the first part changed nothing; after that, or without an answer, nobody knows what the slot holds.
-      const refused = !begun && isProblem(error) && ['card.access-denied', 'card.full', 'card.failed'].includes(error.code)
+      const refused =
+        !begun && isProblem(error) && ['card.access-denied', 'card.full', 'card.failed'].includes(error.code)
       slots[index] = refused ? before : { index, state: 'torn' }
-      if (isProblem(error, 'card.removed')) throw new Problem('card.torn', `the card left while ${name} was written`, { cause: error })
+      if (isProblem(error, 'card.removed'))
+        throw new Problem('card.torn', `the card left while ${name} was written`, { cause: error })
       throw error
     }
   }
@@ -330,21 +416,35 @@ export class CardClient {
   /** Whether the ring holds something newer of the same object. */
   #superseded(record: SlotRecord): boolean {
     return this.#whole('conditions').some(
-      (other) => equal(other.tag, record.tag) && (other.version > record.version || (other.version === record.version && other.counter > record.counter)),
+      (other) =>
+        equal(other.tag, record.tag) &&
+        (other.version > record.version || (other.version === record.version && other.counter > record.counter)),
     )
   }
 
-  #signer(name: CardKeyName, command: { cla: number; ins: number; p1: number; p2: number }, signal: AbortSignal): AsyncSigner {
-    return asyncSigner(this.#facts.keys[name], async (toBeSigned) => {
+  #signer(
+    name: CardKeyName,
+    command: { cla: number; ins: number; p1: number; p2: number },
+    signal: AbortSignal,
+  ): Signer {
+    return cardSigner(this.#facts.keys[name], async (toBeSigned) => {
       await this.checkSame(signal)
       await this.#choose(name, signal)
-      return this.#commands.send({ ...command, data: toBeSigned, le: 256 }, name === 'acts' ? 'COMPUTE DIGITAL SIGNATURE' : 'INTERNAL AUTHENTICATE', signal)
+      return this.#commands.send(
+        { ...command, data: toBeSigned, le: 256 },
+        name === 'acts' ? 'COMPUTE DIGITAL SIGNATURE' : 'INTERNAL AUTHENTICATE',
+        signal,
+      )
     })
   }
 
   async #decipher(input: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     await this.#choose('agreement', signal)
-    return this.#commands.send({ cla: 0, ins: ins.performSecurityOperation, p1: 0x80, p2: 0x86, data: input, le: 256 }, 'DECIPHER', signal)
+    return this.#commands.send(
+      { cla: 0, ins: ins.performSecurityOperation, p1: 0x80, p2: 0x86, data: input, le: 256 },
+      'DECIPHER',
+      signal,
+    )
   }
 
   /** MANAGE SECURITY ENVIRONMENT, once per key and connection. */
@@ -352,14 +452,19 @@ export class CardClient {
     if (this.#environment.has(name)) return
     const { reference, template } = cardKeys[name]
     const data = Uint8Array.of(0x84, 1, reference, 0x80, 1, cardAlgorithms[this.#facts.kind])
-    await this.#commands.send({ cla: 0, ins: ins.manageSecurityEnvironment, p1: 0x41, p2: template, data }, 'MANAGE SECURITY ENVIRONMENT', signal)
+    await this.#commands.send(
+      { cla: 0, ins: ins.manageSecurityEnvironment, p1: 0x41, p2: template, data },
+      'MANAGE SECURITY ENVIRONMENT',
+      signal,
+    )
     this.#environment.add(name)
   }
 }
 
 function pathOf(file: CardFile): Uint8Array {
   const fids = [file.fid]
-  for (let folder = cardFolders[file.folder] as { fid: number; parent?: keyof typeof cardFolders }; folder.parent; folder = cardFolders[folder.parent]) fids.unshift(folder.fid)
+  for (let name: CardFolder | undefined = file.folder; name && name !== 'master'; name = cardFolders[name].parent)
+    fids.unshift(cardFolders[name].fid)
   return Uint8Array.from(fids.flatMap((fid) => [fid >> 8, fid & 255]))
 }
 

@@ -6,7 +6,18 @@
 import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
 
 /** What can be wrong with a part. Each driver maps its own errors to these, so that apps need to know no part. */
-export type PartErrorKind = 'absent' | 'busy' | 'failed' | 'unsupported' | 'out-of-media' | 'jam' | 'full' | 'read-only' | 'removed' | 'timeout' | 'cancelled'
+export type PartErrorKind =
+  | 'absent'
+  | 'busy'
+  | 'failed'
+  | 'unsupported'
+  | 'out-of-media'
+  | 'jam'
+  | 'full'
+  | 'read-only'
+  | 'removed'
+  | 'timeout'
+  | 'cancelled'
 export type PartKind = 'camera' | 'printer' | 'reader' | 'panel' | 'display' | 'input' | 'memory'
 
 /** Kinds that say the same for any part. */
@@ -27,13 +38,23 @@ const general: Record<PartErrorKind, ProblemCode> = {
 /** Where a part has a better word for it. */
 const particular: Partial<Record<PartKind, Partial<Record<PartErrorKind, ProblemCode>>>> = {
   camera: { absent: 'camera.offline', removed: 'camera.offline', failed: 'camera.failed', timeout: 'camera.offline' },
-  printer: { absent: 'printer.offline', removed: 'printer.offline', timeout: 'printer.offline', unsupported: 'printer.unsupported' },
+  printer: {
+    absent: 'printer.offline',
+    removed: 'printer.offline',
+    timeout: 'printer.offline',
+    unsupported: 'printer.unsupported',
+  },
   reader: { absent: 'card.absent', removed: 'card.removed', failed: 'reader.failed', unsupported: 'card.unsupported' },
   memory: { absent: 'memory.absent', removed: 'memory.absent', failed: 'storage.failed' },
 }
 
 /** A part's error as a problem. @param detail for the log: what the part itself said */
-export function partProblem(part: PartKind, kind: PartErrorKind, detail?: string, options: ProblemOptions = {}): Problem {
+export function partProblem(
+  part: PartKind,
+  kind: PartErrorKind,
+  detail?: string,
+  options: ProblemOptions = {},
+): Problem {
   return new Problem(particular[part]?.[kind] ?? general[kind], detail, options)
 }
 
@@ -224,7 +245,15 @@ export interface Board {
 
 /** Closes all parts of a board; the first problem is thrown after all were tried. */
 export async function closeBoard(board: Board): Promise<void> {
-  const parts = [board.camera, board.printer, board.reader, board.panel, board.display, board.memory, ...Object.values(board.inputs ?? {})]
+  const parts = [
+    board.camera,
+    board.printer,
+    board.reader,
+    board.panel,
+    board.display,
+    board.memory,
+    ...Object.values(board.inputs ?? {}),
+  ]
   const results = await Promise.allSettled(parts.map((part) => part?.close()))
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }

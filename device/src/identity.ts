@@ -31,7 +31,13 @@ export interface Identity {
 const Stored = Type.Object({
   key: Bytes(32, 4096),
   trust: Type.Optional(
-    Type.Object({ site: Slug, region: Region, gatewayKey: Bytes(32, 600), placementKey: Bytes(32, 600), placementAgreement: Bytes(32, 600) }),
+    Type.Object({
+      site: Slug,
+      region: Region,
+      gatewayKey: Bytes(32, 600),
+      placementKey: Bytes(32, 600),
+      placementAgreement: Bytes(32, 600),
+    }),
   ),
 })
 const checkStored = checker(Stored, 'identity file')
@@ -108,8 +114,15 @@ export function claimProof(secret: Uint8Array, site: string, claim: string, key:
 
 /** Believes the site's keys only with its proof under the same secret. @throws {Problem} `claim.wrong` */
 export function trustOf(reply: EnrolReply, secret: Uint8Array): SiteTrust {
-  const expected = hmac(secret, [enrolDomain, reply.device, reply.gatewayKey, reply.placementKey, reply.placementAgreement])
-  if (!expected.every((byte, i) => byte === reply.proof[i])) throw new Problem('claim.wrong', 'the site could not prove that it made the claim')
+  const expected = hmac(secret, [
+    enrolDomain,
+    reply.device,
+    reply.gatewayKey,
+    reply.placementKey,
+    reply.placementAgreement,
+  ])
+  if (!expected.every((byte, i) => byte === reply.proof[i]))
+    throw new Problem('claim.wrong', 'the site could not prove that it made the claim')
   return {
     site: reply.site,
     region: reply.region,

@@ -6,11 +6,34 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, type Contract, checker, Id, type ReplyOf, type RequestOf, type Static, Type } from '@azukari/protocol/contract'
+import {
+  Bytes,
+  type Contract,
+  checker,
+  Id,
+  type ReplyOf,
+  type RequestOf,
+  type Static,
+  Type,
+} from '@azukari/protocol/contract'
 import { acknowledgeEvents, type EnrolRequest, enrol, enrolDomain } from '@azukari/protocol/contracts/fleet'
 import { sign1, signerOf } from '@azukari/protocol/cose'
 import { signCwt } from '@azukari/protocol/cwt'
-import { type ActKey, birthDomain, Channel, checkSite, checkWelcome, decodeEvent, decodeReply, encodeRequest, openGreeting, type Reply, signGreeting, siteDomain, welcomeDomain } from '@azukari/protocol/envelope'
+import {
+  type ActKey,
+  birthDomain,
+  Channel,
+  checkSite,
+  checkWelcome,
+  decodeEvent,
+  decodeReply,
+  encodeRequest,
+  openGreeting,
+  type Reply,
+  signGreeting,
+  siteDomain,
+  welcomeDomain,
+} from '@azukari/protocol/envelope'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
@@ -109,16 +132,37 @@ export class Link implements ActSender {
   }
 
   /** Asks and waits. @throws {Problem} what the service answered; `link.offline`, `link.timeout` */
-  async call<C extends Contract>(contract: C, body: RequestOf<C>, options: { signal?: AbortSignal | undefined; limitMs?: number } = {}): Promise<ReplyOf<C>> {
+  async call<C extends Contract>(
+    contract: C,
+    body: RequestOf<C>,
+    options: { signal?: AbortSignal | undefined; limitMs?: number } = {},
+  ): Promise<ReplyOf<C>> {
     const { clock, random } = this.#options
     const limitMs = options.limitMs ?? this.#limits.callMs
     const at = clock.now()
-    const reply = await this.#ask({ contract: contract.id, id: random.bytes(16), atMs: at, expiresMs: at + limitMs, body: contract.checkRequest(body) }, limitMs, options.signal)
+    const reply = await this.#ask(
+      {
+        contract: contract.id,
+        id: random.bytes(16),
+        atMs: at,
+        expiresMs: at + limitMs,
+        body: contract.checkRequest(body),
+      },
+      limitMs,
+      options.signal,
+    )
     if (reply.problem) throw Problem.fromWire(reply.problem)
     return contract.checkReply(reply.body) as ReplyOf<C>
   }
 
-  async sendAct(contract: string, id: Uint8Array, key: ActKey, atMs: number, body: unknown, signal?: AbortSignal): Promise<Reply> {
+  async sendAct(
+    contract: string,
+    id: Uint8Array,
+    key: ActKey,
+    atMs: number,
+    body: unknown,
+    signal?: AbortSignal,
+  ): Promise<Reply> {
     return this.#ask({ contract, id, atMs, act: key, body }, this.#limits.callMs, signal)
   }
 
@@ -126,7 +170,11 @@ export class Link implements ActSender {
   async sendBlock(transfer: string, index: number, block: Uint8Array): Promise<void> {
     const session = this.#session
     if (!session || !this.up) throw new Problem('link.offline')
-    await session.publish(deviceTopic(this.#options.site, this.#options.identity.device, 'up', transfer, index), block, { qos: 1 })
+    await session.publish(
+      deviceTopic(this.#options.site, this.#options.identity.device, 'up', transfer, index),
+      block,
+      { qos: 1 },
+    )
   }
 
   /** Connects and stays connected until aborted. Never throws: every failure becomes a state with its problem. */
@@ -170,7 +218,9 @@ export class Link implements ActSender {
       },
       signal,
     )
-    const stopped = new Promise<string>((resolve) => signal.addEventListener('abort', () => resolve('stopped'), { once: true }))
+    const stopped = new Promise<string>((resolve) =>
+      signal.addEventListener('abort', () => resolve('stopped'), { once: true }),
+    )
     try {
       await session.subscribe(deviceSubscriptions(site, identity.device))
       this.#session = session
@@ -180,7 +230,10 @@ export class Link implements ActSender {
         })
         this.#enter('greeting')
         const epochNow = first ? epoch : await this.#options.nextEpoch()
-        await Promise.race([this.#greet(session, epochNow, signal), session.closed.then((reason) => Promise.reject(new Problem('link.offline', reason)))])
+        await Promise.race([
+          this.#greet(session, epochNow, signal),
+          session.closed.then((reason) => Promise.reject(new Problem('link.offline', reason))),
+        ])
         onUp()
         this.#enter('up')
         const ended = await Promise.race([session.closed, stopped, again])
@@ -190,7 +243,8 @@ export class Link implements ActSender {
           await clock.sleep(random.float() * 1_000, signal)
           continue
         }
-        if (ended === 'stopped') await session.publish(deathTopic, farewell, { qos: 1, retain: true }).catch(() => undefined)
+        if (ended === 'stopped')
+          await session.publish(deathTopic, farewell, { qos: 1, retain: true }).catch(() => undefined)
         throw new Problem('link.offline', ended)
       }
     } finally {
@@ -204,7 +258,16 @@ export class Link implements ActSender {
   #token(confirmation?: Uint8Array): Uint8Array {
     const { identity, site, clock } = this.#options
     const iat = Math.floor(clock.now() / 1000)
-    return signCwt({ iss: identity.device, aud: site, iat, exp: iat + 300, ...(confirmation ? { 8: new Map([[1, confirmation]]) } : {}) }, signerOf(identity.key))
+    return signCwt(
+      {
+        iss: identity.device,
+        aud: site,
+        iat,
+        exp: iat + 300,
+        ...(confirmation ? { 8: new Map([[1, confirmation]]) } : {}),
+      },
+      signerOf(identity.key),
+    )
   }
 
   async #enrol(signal: AbortSignal): Promise<void> {
@@ -236,7 +299,10 @@ export class Link implements ActSender {
         roles: [...roles],
       }
       const id = random.bytes(16)
-      const message = encode({ i: id, s: sign1(encodeDeterministic(body), signerOf(identity.key), new TextEncoder().encode(enrolDomain)) })
+      const message = encode({
+        i: id,
+        s: sign1(encodeDeterministic(body), signerOf(identity.key), new TextEncoder().encode(enrolDomain)),
+      })
       const reply = await this.#openExchange(id, () => session.publish(topic, message, { qos: 1 }), signal)
       if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
       const trust = trustOf(enrol.checkReply(reply.b), secret)
@@ -253,13 +319,33 @@ export class Link implements ActSender {
     if (!trust) throw new Problem('device.unknown', 'not enrolled')
     const share = generateKey('x25519', random)
     const nonce = random.bytes(16)
-    const birth = { site, device: identity.device, epoch, share: coseKey(publicOf(share)), nonce, at: clock.now(), model, version, roles: [...roles] }
+    const birth = {
+      site,
+      device: identity.device,
+      epoch,
+      share: coseKey(publicOf(share)),
+      nonce,
+      at: clock.now(),
+      model,
+      version,
+      roles: [...roles],
+    }
     const message = signGreeting(birth, signerOf(identity.key), birthDomain)
     const topic = deviceTopic(site, identity.device, 'birth')
-    const reply = await this.#openExchange(nonce, () => session.publish(topic, message, { qos: 1, retain: true }), signal)
+    const reply = await this.#openExchange(
+      nonce,
+      () => session.publish(topic, message, { qos: 1, retain: true }),
+      signal,
+    )
     if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-    const welcome = openGreeting(reply.s ?? new Uint8Array(), gatewayKeyFor(trust.gatewayKey), welcomeDomain, checkWelcome)
-    if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce)) throw new Problem('cose.wrong-audience', 'a welcome for another birth')
+    const welcome = openGreeting(
+      reply.s ?? new Uint8Array(),
+      gatewayKeyFor(trust.gatewayKey),
+      welcomeDomain,
+      checkWelcome,
+    )
+    if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
+      throw new Problem('cose.wrong-audience', 'a welcome for another birth')
     this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
   }
 
@@ -271,7 +357,9 @@ export class Link implements ActSender {
     }
     const abort = () => reject(new Problem('link.offline', 'stopped'))
     signal.addEventListener('abort', abort, { once: true })
-    using _limit = this.#options.clock.timer(this.#limits.callMs, () => reject(new Problem('link.timeout', 'no answer to the greeting')))
+    using _limit = this.#options.clock.timer(this.#limits.callMs, () =>
+      reject(new Problem('link.timeout', 'no answer to the greeting')),
+    )
     try {
       const [reply] = await Promise.all([promise, publish()])
       return reply
@@ -319,7 +407,11 @@ export class Link implements ActSender {
       if (topic.startsWith(`${base}evt/`)) return this.#onEvent(payload, topic)
     } catch (error) {
       if (isProblem(error, 'session.unknown')) return this.#tellAgain?.()
-      log.warn('a message was dropped', { topic, code: isProblem(error) ? error.code : 'internal', error: String(error) })
+      log.warn('a message was dropped', {
+        topic,
+        code: isProblem(error) ? error.code : 'internal',
+        error: String(error),
+      })
     }
   }
 
@@ -352,7 +444,10 @@ export class Link implements ActSender {
     void this.#handleEvent(known, event)
   }
 
-  async #handleEvent({ contract, handlers }: { contract: Contract; handlers: EventHandler[] }, event: { id: Uint8Array; body: unknown }): Promise<void> {
+  async #handleEvent(
+    { contract, handlers }: { contract: Contract; handlers: EventHandler[] },
+    event: { id: Uint8Array; body: unknown },
+  ): Promise<void> {
     try {
       const body = contract.checkRequest(event.body)
       for (const handler of handlers) await handler(body)

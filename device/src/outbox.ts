@@ -17,13 +17,23 @@ import type { DeviceDatabase } from './database.ts'
 export interface ActSender {
   readonly up: boolean
   /** Sends one act and waits for its reply. @throws {Problem} `link.*` */
-  sendAct(contract: string, id: Uint8Array, key: ActKey, atMs: number, body: unknown, signal?: AbortSignal): Promise<Reply>
+  sendAct(
+    contract: string,
+    id: Uint8Array,
+    key: ActKey,
+    atMs: number,
+    body: unknown,
+    signal?: AbortSignal,
+  ): Promise<Reply>
 }
 
 /** How an act ended: its reply, or the problem with which the service refused it for good. */
 export type Outcome = { body: unknown; problem?: never } | { problem: Problem; body?: never }
 
-export type OutcomeListener = (act: { contract: string; id: Uint8Array; body: unknown }, outcome: Outcome) => Promise<void> | void
+export type OutcomeListener = (
+  act: { contract: string; id: Uint8Array; body: unknown },
+  outcome: Outcome,
+) => Promise<void> | void
 
 interface Row {
   seq: number
@@ -167,13 +177,16 @@ export class Outbox {
       if (rows.length === 0) return void (await database.exec('PRAGMA incremental_vacuum'))
       // Sent together, in order: the service takes them in order, so a lost one makes the later ones ask for it.
       const replies = await Promise.allSettled(
-        rows.map((row) => sender.sendAct(row.contract, row.id, { stream: row.stream, seq: row.seq }, row.at, decode(row.body), signal)),
+        rows.map((row) =>
+          sender.sendAct(row.contract, row.id, { stream: row.stream, seq: row.seq }, row.at, decode(row.body), signal),
+        ),
       )
       let again = false
       for (const [i, row] of rows.entries()) {
         const settled = replies[i]!
         if (settled.status === 'rejected') {
-          if (!isProblem(settled.reason)) log.error('act failed', { contract: row.contract, error: String(settled.reason) })
+          if (!isProblem(settled.reason))
+            log.error('act failed', { contract: row.contract, error: String(settled.reason) })
           again = true
           break
         }

@@ -32,7 +32,9 @@ export function decodePicture(bytes: Uint8Array): Raster {
     return { width, height, rgba: data }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : 'it does not decode'
-    throw new Problem(/^max(ResolutionInMP|MemoryUsageInMB)/.test(why) ? 'photo.too-large' : 'photo.corrupt', why, { cause })
+    throw new Problem(/^max(ResolutionInMP|MemoryUsageInMB)/.test(why) ? 'photo.too-large' : 'photo.corrupt', why, {
+      cause,
+    })
   }
 }
 
@@ -44,10 +46,14 @@ export function decodeUpright(bytes: Uint8Array): Raster & { exif: Exif } {
 
 /** Turns and mirrors pixels stored with a TIFF orientation (1 to 8) so that they stand upright. */
 export function rotate(raster: Raster, orientation: number): Raster {
-  if (orientation < 2 || orientation > 8) return raster
+  if (!(orientation >= 2 && orientation <= 8)) return raster
   const { width, height } = raster
   const turned = orientation >= 5
-  const out = { width: turned ? height : width, height: turned ? width : height, rgba: new Uint8Array(raster.rgba.length) }
+  const out = {
+    width: turned ? height : width,
+    height: turned ? width : height,
+    rgba: new Uint8Array(raster.rgba.length),
+  }
   const from = new Uint32Array(aligned(raster.rgba).buffer, 0, width * height)
   const to = new Uint32Array(out.rgba.buffer)
   const flipX = orientation === 2 || orientation === 3 || orientation === 7 || orientation === 8

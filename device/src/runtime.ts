@@ -107,7 +107,16 @@ export class Runtime {
       })
       this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
       const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
-      this.saves = await Saves.open({ database, spool, link: this.link, outbox: this.outbox, clock, random, log, trust: () => this.identity.trust })
+      this.saves = await Saves.open({
+        database,
+        spool,
+        link: this.link,
+        outbox: this.outbox,
+        clock,
+        random,
+        log,
+        trust: () => this.identity.trust,
+      })
       this.#makeApps()
       this.link.onState((state) => {
         if (state !== 'up') return
@@ -144,11 +153,22 @@ export class Runtime {
       if (!panel) throw new Problem('part.unsupported', 'this board cannot ask for a PIN')
       return panel.askPin(prompt, signal)
     }
-    const presence = new Presence({ reader, link: this.link, outbox: this.outbox, identity: this.identity, clock, random, log, operation, askPin })
+    const presence = new Presence({
+      reader,
+      link: this.link,
+      outbox: this.outbox,
+      identity: this.identity,
+      clock,
+      random,
+      log,
+      operation,
+      askPin,
+    })
     this.presence = presence
     const shared = { presence, display, panel, clock, log, ...(language ? { language } : {}) }
     if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
-    if (role === 'printer') this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
+    if (role === 'printer')
+      this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
     if (role === 'terminal') this.terminal = new TerminalApp(presence)
   }
 
@@ -162,9 +182,14 @@ export class Runtime {
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     if (this.camera) {
       pieces.push(['camera', (signal) => this.camera!.run(signal)])
-      for (const input of Object.values(this.#board.inputs ?? {})) pieces.push(['input', async (signal) => {
-        for await (const file of input.files(signal)) await this.camera!.keepFile(file).catch((error) => this.camera!.showProblem(error))
-      }])
+      for (const input of Object.values(this.#board.inputs ?? {}))
+        pieces.push([
+          'input',
+          async (signal) => {
+            for await (const file of input.files(signal))
+              await this.camera!.keepFile(file).catch((error) => this.camera!.showProblem(error))
+          },
+        ])
     }
     if (this.printer) pieces.push(['printer', (signal) => this.printer!.run(signal)])
     return pieces
@@ -179,7 +204,10 @@ export class Runtime {
         return
       } catch (error) {
         if (signal.aborted) return
-        log.error('a piece failed and is started again', { piece: name, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+        log.error('a piece failed and is started again', {
+          piece: name,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        })
         await clock.sleep(backoffMs(failures, random), signal).catch(() => undefined)
       }
     }
@@ -192,7 +220,9 @@ export class Runtime {
         const parts = Object.entries(this.#board)
           .filter(([, part]) => typeof part === 'object')
           .map(([part]) => ({ part, state: 'attached' }))
-        await this.link.call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal }).catch(() => undefined)
+        await this.link
+          .call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal })
+          .catch(() => undefined)
       }
       await this.#ports.clock.sleep(reportMs, signal).catch(() => undefined)
     }
@@ -206,7 +236,9 @@ export class Runtime {
 
 /** One more than ever before, also across power cuts. */
 async function nextEpoch(database: DeviceDatabase): Promise<number> {
-  await database.run(`INSERT INTO counters (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`)
+  await database.run(
+    `INSERT INTO counters (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`,
+  )
   const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
   return row!.value
 }

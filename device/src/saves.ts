@@ -9,7 +9,17 @@
 import { createHash } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
-import { offerDomain, offerSave, receiptDomain, type SaveOffer, SaveReceipt, saveKept, saveProgress, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import {
+  offerDomain,
+  offerSave,
+  receiptDomain,
+  type SaveOffer,
+  SaveReceipt,
+  saveKept,
+  saveProgress,
+  saveStatus,
+  transferKeyDomain,
+} from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
@@ -117,12 +127,19 @@ export class Saves {
   static async open(options: SavesOptions): Promise<Saves> {
     await options.database.exec(schema)
     const saves = new Saves(options)
-    options.link.onEvent(transferProgress, ({ transfer, have, bad }) => saves.#uploads.get(hex(transfer))?.progress(have, bad))
+    options.link.onEvent(transferProgress, ({ transfer, have, bad }) =>
+      saves.#uploads.get(hex(transfer))?.progress(have, bad),
+    )
     options.link.onEvent(saveKept, ({ object, receipt }) => saves.#onReceipt(object, receipt))
     options.link.onEvent(saveProgress, ({ object, problem }) => saves.#note(object, problem ?? null))
     options.outbox.onOutcome(offerSave, ({ id }, outcome) => saves.#onOutcome(id, outcome))
-    const known = new Set((await options.database.all<{ object: Uint8Array }>(`SELECT object FROM saves WHERE state <> 'kept'`)).map((row) => hex(row.object)))
-    for (const name of await options.spool.list().catch(() => [])) if (name.endsWith('.azx') && !known.has(name.slice(0, -4))) await options.spool.remove(name)
+    const known = new Set(
+      (await options.database.all<{ object: Uint8Array }>(`SELECT object FROM saves WHERE state <> 'kept'`)).map(
+        (row) => hex(row.object),
+      ),
+    )
+    for (const name of await options.spool.list().catch(() => []))
+      if (name.endsWith('.azx') && !known.has(name.slice(0, -4))) await options.spool.remove(name)
     return saves
   }
 
@@ -173,7 +190,20 @@ export class Saves {
       await database.run(
         `INSERT INTO saves (object, transfer, act, name, media, size, sha256, taken, root, leaves, offer, transfer_key, state)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'here')`,
-        ...[object, transfer, act, keepsake.name, keepsake.mediaType, sizeBytes, sha256, keepsake.takenMs, root, leaves, signed, transferKey],
+        ...[
+          object,
+          transfer,
+          act,
+          keepsake.name,
+          keepsake.mediaType,
+          sizeBytes,
+          sha256,
+          keepsake.takenMs,
+          root,
+          leaves,
+          signed,
+          transferKey,
+        ],
       )
     } catch (error) {
       await spool.remove(file).catch(() => undefined)
@@ -185,13 +215,18 @@ export class Saves {
 
   /** All saves that are not yet kept, and the latest that are. */
   async list(limit = 100): Promise<Save[]> {
-    const rows = await this.#options.database.all<Row>(`SELECT * FROM saves ORDER BY state = 'kept', taken DESC LIMIT ?`, limit)
+    const rows = await this.#options.database.all<Row>(
+      `SELECT * FROM saves ORDER BY state = 'kept', taken DESC LIMIT ?`,
+      limit,
+    )
     return rows.map((row) => this.#saveOf(row))
   }
 
   /** Saves whose data is still only, or also, on this device. */
   async unfinished(): Promise<number> {
-    const row = await this.#options.database.get<{ n: number }>(`SELECT count(*) AS n FROM saves WHERE state IN ('here', 'sent', 'buffered')`)
+    const row = await this.#options.database.get<{ n: number }>(
+      `SELECT count(*) AS n FROM saves WHERE state IN ('here', 'sent', 'buffered')`,
+    )
     return row?.n ?? 0
   }
 
@@ -228,7 +263,9 @@ export class Saves {
 
   async #uploadAll(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const row = await this.#options.database.get<Row>(`SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT 1`)
+      const row = await this.#options.database.get<Row>(
+        `SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT 1`,
+      )
       if (!row || signal.aborted) return
       try {
         await this.#upload(row, signal)
@@ -241,7 +278,14 @@ export class Saves {
 
   async #upload(row: Row, signal: AbortSignal): Promise<void> {
     const key = hex(row.transfer)
-    const upload = new Upload(this.#options, { transfer: row.transfer, to: 'placement', sizeBytes: row.size, root: row.root, leaves: row.leaves, file: fileOf(row.object) })
+    const upload = new Upload(this.#options, {
+      transfer: row.transfer,
+      to: 'placement',
+      sizeBytes: row.size,
+      root: row.root,
+      leaves: row.leaves,
+      file: fileOf(row.object),
+    })
     this.#uploads.set(key, upload)
     try {
       await upload.run(signal, (progress) => {
@@ -258,7 +302,9 @@ export class Saves {
   }
 
   async #askAfterBuffered(signal: AbortSignal): Promise<void> {
-    const rows = await this.#options.database.all<Row>(`SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`)
+    const rows = await this.#options.database.all<Row>(
+      `SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`,
+    )
     for (const row of rows) {
       const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
       if (status.receipt) await this.#onReceipt(row.object, status.receipt)
@@ -285,13 +331,16 @@ export class Saves {
     const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
     if (!row || row.state === 'kept') return
     const receipt = this.#openReceipt(message)
-    if (hex(receipt.object) !== hex(object) || hex(receipt.sha256) !== hex(row.sha256)) throw new Problem('cose.wrong-audience', 'a receipt for something else')
+    if (hex(receipt.object) !== hex(object) || hex(receipt.sha256) !== hex(row.sha256))
+      throw new Problem('cose.wrong-audience', 'a receipt for something else')
     await this.#options.database.run(
       `UPDATE saves SET state = 'kept', problem = NULL, receipt = ?, leaves = x'', offer = x'', transfer_key = x'' WHERE object = ?`,
       message,
       object,
     )
-    await this.#options.spool.remove(fileOf(object)).catch((error) => this.#options.log.warn('a kept copy stays on the memory', { error: String(error) }))
+    await this.#options.spool
+      .remove(fileOf(object))
+      .catch((error) => this.#options.log.warn('a kept copy stays on the memory', { error: String(error) }))
     await this.#tell(object)
   }
 
@@ -299,16 +348,27 @@ export class Saves {
     const trust = this.#options.trust()
     if (!trust) throw new Problem('device.unknown')
     const kid = hex(thumbprint(trust.placementKey))
-    return checkReceipt(decode(verify1(message, (asked) => (hex(asked) === kid ? trust.placementKey : undefined), receiptDomain).payload))
+    return checkReceipt(
+      decode(verify1(message, (asked) => (hex(asked) === kid ? trust.placementKey : undefined), receiptDomain).payload),
+    )
   }
 
   async #note(object: Uint8Array, problem: string | null): Promise<void> {
-    await this.#options.database.run(`UPDATE saves SET problem = ? WHERE object = ? AND state <> 'kept'`, problem, object)
+    await this.#options.database.run(
+      `UPDATE saves SET problem = ? WHERE object = ? AND state <> 'kept'`,
+      problem,
+      object,
+    )
     await this.#tell(object)
   }
 
   async #enter(object: Uint8Array, state: SaveState, problem: string | null, where: string): Promise<void> {
-    await this.#options.database.run(`UPDATE saves SET state = ?, problem = ? WHERE object = ? AND ${where}`, state, problem, object)
+    await this.#options.database.run(
+      `UPDATE saves SET state = ?, problem = ? WHERE object = ? AND ${where}`,
+      state,
+      problem,
+      object,
+    )
     await this.#tell(object)
   }
 
@@ -325,7 +385,15 @@ export class Saves {
   }
 
   #saveOf(row: Row): Save {
-    const save: Save = { object: row.object, name: row.name, mediaType: row.media, sizeBytes: row.size, sha256: row.sha256, takenMs: row.taken, state: row.state }
+    const save: Save = {
+      object: row.object,
+      name: row.name,
+      mediaType: row.media,
+      sizeBytes: row.size,
+      sha256: row.sha256,
+      takenMs: row.taken,
+      state: row.state,
+    }
     if (row.problem) save.problem = row.problem
     if (row.receipt) save.receipt = this.#openReceipt(row.receipt)
     const progress = this.#progress.get(hex(row.object))
@@ -370,7 +438,12 @@ class Sealing {
   }
 
   result(): { sizeBytes: number; sha256: Uint8Array; root: Uint8Array; leaves: Uint8Array } {
-    return { sizeBytes: this.#sizeBytes, sha256: this.#plainHash.digest(), root: this.#tree.root(), leaves: Buffer.concat(this.#leaves) }
+    return {
+      sizeBytes: this.#sizeBytes,
+      sha256: this.#plainHash.digest(),
+      root: this.#tree.root(),
+      leaves: Buffer.concat(this.#leaves),
+    }
   }
 
   #block(plain: Uint8Array): Uint8Array {

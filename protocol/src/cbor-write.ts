@@ -2,6 +2,7 @@
  * The deterministic encoder (RFC 8949 §4.2.1) for all that is signed: shortest heads, shortest floats that keep the
  * value, definite lengths, map keys in the bytewise order of their encoding.
  */
+import { defaultLimits } from './guard.ts'
 import { InternalError, Problem } from './problem.ts'
 
 /** A value under a CBOR tag. */
@@ -15,7 +16,7 @@ export class Tagged {
 }
 
 /** Deeper values are refused by every reader, so they are not written either; it also stops a cycle. */
-const maxDepth = 16
+const { maxDepth } = defaultLimits
 
 const utf8 = new TextEncoder()
 let target = new Uint8Array(8192)

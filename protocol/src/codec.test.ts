@@ -235,6 +235,8 @@ t.test('what was never meant for the wire is our bug; what people typed is a pro
     t.throws(() => write(cycle), { code: 'cbor.too-deep' })
   }
   t.strictSame(decode(encode(Object.assign(Object.create(null), { a: 1 }))), { a: 1 })
+  const misleading = { constructor: 1, toJSON: 'x', length: 2 }
+  t.ok(isDeepStrictEqual(decode(encode(misleading)), misleading), 'keys that name what objects have are only keys')
   t.end()
 })
 

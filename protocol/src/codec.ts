@@ -5,7 +5,7 @@
 import { Encoder } from 'cbor-x'
 import { readGuarded } from './cbor-read.ts'
 import { encodeDeterministic, Tagged } from './cbor-write.ts'
-import { type DecodeLimits, guardScan } from './guard.ts'
+import { type DecodeLimits, defaultLimits, guardScan } from './guard.ts'
 import { InternalError, Problem } from './problem.ts'
 
 export { encodeDeterministic, Tagged } from './cbor-write.ts'
@@ -20,7 +20,7 @@ const fast = new Encoder({
   int64AsNumber: true,
 } as ConstructorParameters<typeof Encoder>[0] & { int64AsNumber: boolean })
 
-const maxDepth = 16
+const { maxDepth } = defaultLimits
 
 /**
  * Encodes an unsigned message. Object keys keep their order.
@@ -88,8 +88,8 @@ function prepareObject(object: Record<string, unknown>, depth: number): unknown 
   for (const key of Object.keys(object)) {
     const item = object[key]
     const prepared = prepare(item, depth + 1)
-    // Keys that are not well formed, or `__proto__`, are refused by the other encoder; cbor-x looks at `constructor`.
-    if (prepared === unusual || key === '__proto__' || key === 'constructor' || !key.isWellFormed()) return unusual
+    // Keys that are not well formed, or `__proto__`, are refused by the other encoder.
+    if (prepared === unusual || key === '__proto__' || !key.isWellFormed()) return unusual
     if (!Object.is(prepared, item)) {
       if (result === object) result = { ...object }
       result[key] = prepared

@@ -18,7 +18,15 @@ export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service'
 export type Kind = 'call' | 'act' | 'event' | 'internal'
 
 /** Where a message is handled. */
-export type ServiceName = 'gateway' | 'placement' | 'content' | 'settlement' | 'work' | 'rights' | 'data-server' | 'device'
+export type ServiceName =
+  | 'gateway'
+  | 'placement'
+  | 'content'
+  | 'settlement'
+  | 'work'
+  | 'rights'
+  | 'data-server'
+  | 'device'
 
 export interface Contract<Request extends TSchema = TSchema, Reply extends TSchema = TSchema> {
   readonly name: string
@@ -106,7 +114,11 @@ export const Id = Bytes(16)
 /** A SHA-256 hash, key thumbprint or root. */
 export const Hash = Bytes(32)
 /** Integer ms since the epoch. */
-export const TimeMs = Type.Integer({ minimum: 0, maximum: 8_640_000_000_000_000, description: 'ms since 1970-01-01 UTC' })
+export const TimeMs = Type.Integer({
+  minimum: 0,
+  maximum: 8_640_000_000_000_000,
+  description: 'ms since 1970-01-01 UTC',
+})
 export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 /** Text shown to people. */
 export const Text = (maxLength: number) => Type.String({ maxLength })

@@ -3,7 +3,17 @@
  * profile are in it, so that the working group's examples can prove the code around them; messages that use them are
  * refused unless `Rules` allow them, and only the tests do.
  */
-import { constants, createCipheriv, createDecipheriv, createSecretKey, type KeyObject, sign, verify } from 'node:crypto'
+import {
+  constants,
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+  sign,
+  verify,
+} from 'node:crypto'
 import { kindOf } from './keys.ts'
 import { InternalError, Problem } from './problem.ts'
 
@@ -76,7 +86,7 @@ export function verifyBytes(
 }
 
 /** @throws {Problem} `cose.wrong-algorithm` */
-export function requireRsaBits(key: KeyObject, minBits: number): void {
+function requireRsaBits(key: KeyObject, minBits: number): void {
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0
   if (bits < minBits) throw new Problem('cose.wrong-algorithm', `an RSA key of ${bits} bits`)
 }
@@ -151,8 +161,8 @@ export function sealInto(
 
 /** @throws {Problem} `cose.decrypt-failed`; it never says why, so that nobody can ask their way to the key */
 export function open(aead: Aead, key: Uint8Array, iv: Uint8Array, aad: Uint8Array, sealed: Uint8Array): Uint8Array {
-  if (key.length !== aead.keyBytes || sealed.length < authTagBytes) throw new Problem('cose.decrypt-failed')
   if (iv.length !== ivBytes) throw new Problem('cose.malformed', 'the iv')
+  if (key.length !== aead.keyBytes || sealed.length < authTagBytes) throw new Problem('cose.decrypt-failed')
   const decipher = createDecipheriv(aead.cipher as 'aes-256-gcm', imported(key), iv, authTag)
   decipher.setAAD(aad)
   const length = sealed.length - authTagBytes
@@ -164,4 +174,50 @@ export function open(aead: Aead, key: Uint8Array, iv: Uint8Array, aad: Uint8Arra
     throw new Problem('cose.decrypt-failed')
   }
   return new Uint8Array(plaintext.buffer, plaintext.byteOffset, plaintext.length)
+}
+
+/** AES Key Wrap (RFC 3394) by id. */
+const wraps: ReadonlyMap<number, { cipher: string; keyBytes: number }> = new Map([
+  [-5, { cipher: 'id-aes256-wrap', keyBytes: 32 }],
+  [-3, { cipher: 'id-aes128-wrap', keyBytes: 16 }],
+  [-4, { cipher: 'id-aes192-wrap', keyBytes: 24 }],
+])
+const wrapIv = new Uint8Array(8).fill(0xa6)
+
+export function wrapKeyBytes(wrapId: number): number {
+  return wraps.get(wrapId)!.keyBytes
+}
+
+export function wrapKey(wrapId: number, key: Uint8Array, content: Uint8Array): Uint8Array {
+  const cipher = createCipheriv(wraps.get(wrapId)!.cipher, key, wrapIv)
+  return new Uint8Array(Buffer.concat([cipher.update(content), cipher.final()]))
+}
+
+/** @throws {Problem} `cose.decrypt-failed` */
+export function unwrapKey(wrapId: number, key: Uint8Array, wrapped: Uint8Array): Uint8Array {
+  const { cipher, keyBytes } = wraps.get(wrapId)!
+  if (key.length !== keyBytes || wrapped.length < 24 || wrapped.length % 8 !== 0)
+    throw new Problem('cose.decrypt-failed')
+  try {
+    const decipher = createDecipheriv(cipher, key, wrapIv)
+    return new Uint8Array(Buffer.concat([decipher.update(wrapped), decipher.final()]))
+  } catch {
+    throw new Problem('cose.decrypt-failed')
+  }
+}
+
+/** RSAES-OAEP with SHA-256 throughout and no label (RFC 8230 §3). @throws {Problem} `cose.wrong-algorithm` */
+export function rsaEncrypt(key: KeyObject, content: Uint8Array): Uint8Array {
+  requireRsaBits(key, profile.rsaMinBits)
+  return new Uint8Array(publicEncrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' }, content))
+}
+
+/** @throws {Problem} `cose.decrypt-failed`, `cose.wrong-algorithm` */
+export function rsaDecrypt(key: KeyObject, hash: string, wrapped: Uint8Array, minBits: number): Uint8Array {
+  requireRsaBits(key, minBits)
+  try {
+    return new Uint8Array(privateDecrypt({ key, padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash }, wrapped))
+  } catch {
+    throw new Problem('cose.decrypt-failed')
+  }
 }

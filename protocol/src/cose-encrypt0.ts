@@ -19,6 +19,7 @@ import {
   encStructure,
   kidOf,
   label,
+  messageLimits,
   parseHeaders,
   parseMessage,
   tag,
@@ -68,7 +69,7 @@ export function decrypt0(message: Uint8Array, keyFor: KeySource, externalAad: Ui
 
 /** As `decrypt0`, under other rules than the profile's: for the tests. */
 export function decrypt0By(rules: Rules, message: Uint8Array, keyFor: KeySource, externalAad: Uint8Array): Uint8Array {
-  const { algorithm, kid, header, iv, sealed } = readUsual(message) ?? readAny(message)
+  const { algorithm, kid, header, iv, sealed } = readUsual(message) ?? readAny(message, rules)
   const aead = aeadOf(algorithm, rules)
   const key = typeof keyFor === 'function' ? keyFor(kid) : keyFor
   if (!key) throw new Problem('cose.unknown-key')
@@ -102,7 +103,7 @@ function headerOf(id: number, kid: Uint8Array | undefined): Uint8Array {
 /** Reads exactly the shape that `encrypt0` writes with a header below 256 bytes; undefined for any other. */
 function readUsual(message: Uint8Array): Parts | undefined {
   const end = message.length
-  if (end < 40 || message[0] !== 0xd0 || message[1] !== 0x83) return undefined
+  if (end < 40 || end > messageLimits.maxBytes || message[0] !== 0xd0 || message[1] !== 0x83) return undefined
   let at = 2
   let length = message[at++]! - 0x40
   if (length === 0x18) {
@@ -162,11 +163,14 @@ function view(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start)
 }
 
-function readAny(message: Uint8Array): Parts {
+function readAny(message: Uint8Array, rules: Rules): Parts {
   const layer = parseMessage(message, tag.encrypt0, 3)
   const headers = parseHeaders(layer)
+  const algorithm = headers.protectedMap.get(label.alg)
+  // Asked first: what else a header holds depends on the algorithm.
+  aeadOf(algorithm, rules)
   return {
-    algorithm: headers.protectedMap.get(label.alg),
+    algorithm,
     kid: kidOf(headers),
     header: headers.protectedBytes,
     iv: byteString(eitherHeader(headers, label.iv), 'the iv'),

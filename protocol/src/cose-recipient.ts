@@ -2,17 +2,22 @@
  * COSE_Encrypt for one recipient (RFC 9052 §5.1, §8.5): the content under a fresh key, and that key for whoever has the
  * private key: agreed on by ECDH (RFC 9053 §6.3, 6.4) or transported by RSA (RFC 8230 §3). Cards do the secret step.
  */
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  hkdfSync,
-  type KeyObject,
-  privateDecrypt,
-  publicEncrypt,
-} from 'node:crypto'
+import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decodeMap, encodeDeterministic, Tagged } from './codec.ts'
-import { aeadId, aeadOf, ivBytes, open, profile, type Rules, requireRsaBits, seal } from './cose-algorithms.ts'
+import {
+  aeadId,
+  aeadOf,
+  ivBytes,
+  open,
+  profile,
+  type Rules,
+  rsaDecrypt,
+  rsaEncrypt,
+  seal,
+  unwrapKey,
+  wrapKey,
+  wrapKeyBytes,
+} from './cose-algorithms.ts'
 import {
   byteString,
   eitherHeader,
@@ -54,14 +59,6 @@ const ways: ReadonlyMap<number, Way> = new Map<number, Way>([
   [-42, { kind: 'transport', hash: 'sha512' }],
 ])
 
-/** AES Key Wrap (RFC 3394) by id. */
-const wraps: ReadonlyMap<number, { cipher: string; keyBytes: number }> = new Map([
-  [-5, { cipher: 'id-aes256-wrap', keyBytes: 32 }],
-  [-3, { cipher: 'id-aes128-wrap', keyBytes: 16 }],
-  [-4, { cipher: 'id-aes192-wrap', keyBytes: 24 }],
-])
-const wrapIv = Buffer.alloc(8, 0xa6)
-
 const ecdhEsA256kw = -31
 const rsaOaepSha256 = -41
 
@@ -85,12 +82,11 @@ export function encryptTo(
     [label.ephemeralKey, decodeMap(coseKey(ephemeral))],
   ])
   const contentKey = random.bytes(32)
-  const wrapKey = derive('sha256', agree(ephemeral, publicOf(recipient)), -5, 32, parseHeaders([header, new Map()]))
-  const cipher = createCipheriv('id-aes256-wrap', wrapKey, wrapIv)
+  const wrappingKey = derive('sha256', agree(ephemeral, publicOf(recipient)), -5, 32, parseHeaders([header, new Map()]))
   return message(plaintext, externalAad, contentKey, random.bytes(ivBytes), [
     header,
     new Map(),
-    new Uint8Array(Buffer.concat([cipher.update(contentKey), cipher.final()])),
+    wrapKey(-5, wrappingKey, contentKey),
   ])
 }
 
@@ -105,14 +101,13 @@ export function encryptToRsa(
   random: RandomSource,
 ): Uint8Array {
   if (kindOf(recipient) !== 'rsa') throw new Problem('cose.wrong-algorithm', 'not an RSA key')
-  requireRsaBits(recipient, profile.rsaMinBits)
   const contentKey = random.bytes(32)
-  const wrapped = publicEncrypt({ key: publicOf(recipient), ...oaep('sha256') }, contentKey)
+  const wrapped = rsaEncrypt(publicOf(recipient), contentKey)
   // RFC 9052 §8.5.3: a key transport recipient has an empty protected header.
   return message(plaintext, externalAad, contentKey, random.bytes(ivBytes), [
     new Uint8Array(0),
     new Map([[label.alg, rsaOaepSha256]]),
-    new Uint8Array(wrapped),
+    wrapped,
   ])
 }
 
@@ -147,15 +142,19 @@ export function decryptBy(
   function contentKeyOf(): Uint8Array {
     switch (way.kind) {
       case 'agree-wrap': {
-        const { keyBytes } = wraps.get(way.wrapId)!
-        return unwrap(way.wrapId, derive(way.hash, agreed(secret, recipient), way.wrapId, keyBytes, recipient), wrapped)
+        const keyBytes = wrapKeyBytes(way.wrapId)
+        return unwrapKey(
+          way.wrapId,
+          derive(way.hash, agreed(secret, recipient), way.wrapId, keyBytes, recipient),
+          wrapped,
+        )
       }
       case 'transport':
         return transported(way.hash, secret, wrapped, rules)
       case 'agree':
         return derive(way.hash, agreed(secret, recipient), contentId as number, aead.keyBytes, recipient)
       case 'wrap':
-        return unwrap(way.wrapId, symmetric(secret), wrapped)
+        return unwrapKey(way.wrapId, symmetric(secret), wrapped)
       case 'direct':
         return symmetric(secret)
     }
@@ -227,12 +226,7 @@ function transported(hash: string, secret: RecipientSecret, wrapped: Uint8Array,
   if ('agreed' in secret) throw wrongSecret()
   if ('decipher' in secret) return secret.decipher(wrapped)
   if (secret.type !== 'private' || kindOf(secret) !== 'rsa') throw wrongSecret()
-  requireRsaBits(secret, rules.rsaMinBits)
-  try {
-    return privateDecrypt({ key: secret, ...oaep(hash) }, wrapped)
-  } catch {
-    throw new Problem('cose.decrypt-failed')
-  }
+  return rsaDecrypt(secret, hash, wrapped, rules.rsaMinBits)
 }
 
 function symmetric(secret: RecipientSecret): Uint8Array {
@@ -242,22 +236,6 @@ function symmetric(secret: RecipientSecret): Uint8Array {
 
 function wrongSecret(): Problem {
   return new Problem('cose.wrong-algorithm', 'the secret is of another kind than the message needs')
-}
-
-function oaep(hash: string) {
-  return { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: hash }
-}
-
-function unwrap(wrapId: number, key: Uint8Array, wrapped: Uint8Array): Uint8Array {
-  const wrap = wraps.get(wrapId)!
-  if (key.length !== wrap.keyBytes || wrapped.length < 24 || wrapped.length % 8 !== 0)
-    throw new Problem('cose.decrypt-failed')
-  try {
-    const decipher = createDecipheriv(wrap.cipher, key, wrapIv)
-    return Buffer.concat([decipher.update(wrapped), decipher.final()])
-  } catch {
-    throw new Problem('cose.decrypt-failed')
-  }
 }
 
 /** HKDF over COSE_KDF_Context (RFC 9053 §5.2): the key is bound to its algorithm, both parties and the header. */

@@ -12,7 +12,7 @@ export const label = { alg: 1, crit: 2, kid: 4, iv: 5, ephemeralKey: -1 } as con
 export const tag = { encrypt0: 16, sign1: 18, encrypt: 96 } as const
 
 /** A message is a few items around one long byte string; what is in that string has its own limits. */
-const messageLimits: DecodeLimits = { maxBytes: 16 << 20, maxDepth: 8, maxItems: 256 }
+export const messageLimits: DecodeLimits = { maxBytes: 16 << 20, maxDepth: 8, maxItems: 256 }
 const headerMaxBytes = 8192
 
 export type HeaderMap = ReadonlyMap<number | string, unknown>

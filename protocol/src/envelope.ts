@@ -6,7 +6,7 @@
  */
 import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
-import { Bytes, Count, checker, Id, type Static, Slug, Text, TimeMs, Type } from './contract.ts'
+import { Bytes, Count, checker, Id, Slug, type Static, Text, TimeMs, Type } from './contract.ts'
 import { decrypt0, encrypt0, type Signer, sign1, verify1 } from './cose.ts'
 import { agree, parseCoseKey } from './keys.ts'
 import { Problem, type ProblemWire } from './problem.ts'
@@ -53,12 +53,21 @@ export const checkWelcome = checker(Welcome, 'welcome')
 export const checkSite = checker(Site, 'site')
 
 /** Signs one of the three greetings. */
-export function signGreeting(body: Birth | Welcome | Site, signer: Signer & { sign(tbs: Uint8Array): Uint8Array }, domain: Uint8Array): Uint8Array {
+export function signGreeting(
+  body: Birth | Welcome | Site,
+  signer: Signer & { sign(tbs: Uint8Array): Uint8Array },
+  domain: Uint8Array,
+): Uint8Array {
   return sign1(encodeDeterministic(body), signer, domain)
 }
 
 /** Opens a greeting. @throws {Problem} `cose.*`, `cbor.*`, `message.invalid` */
-export function openGreeting<T>(message: Uint8Array, keyFor: (kid: Uint8Array) => KeyObject | undefined, domain: Uint8Array, check: (body: unknown) => T): T {
+export function openGreeting<T>(
+  message: Uint8Array,
+  keyFor: (kid: Uint8Array) => KeyObject | undefined,
+  domain: Uint8Array,
+  check: (body: unknown) => T,
+): T {
   return check(decode(verify1(message, keyFor, domain).payload))
 }
 
@@ -192,10 +201,24 @@ export class Channel {
   }
 
   /** @param end which end this is; @param own this end's private share; @param peer the other's public COSE_Key */
-  static agree(end: 'device' | 'gateway', own: KeyObject, peer: Uint8Array, birth: Pick<Birth, 'device' | 'epoch' | 'nonce'>, session: Uint8Array): Channel {
+  static agree(
+    end: 'device' | 'gateway',
+    own: KeyObject,
+    peer: Uint8Array,
+    birth: Pick<Birth, 'device' | 'epoch' | 'nonce'>,
+    session: Uint8Array,
+  ): Channel {
     const secret = agree(own, parseCoseKey(peer))
     const derive = (direction: string) =>
-      new Uint8Array(hkdfSync('sha256', secret, birth.nonce, encodeDeterministic(['azukari/channel/1', birth.device, birth.epoch, session, direction]), 32))
+      new Uint8Array(
+        hkdfSync(
+          'sha256',
+          secret,
+          birth.nonce,
+          encodeDeterministic(['azukari/channel/1', birth.device, birth.epoch, session, direction]),
+          32,
+        ),
+      )
     const up = derive('up')
     const down = derive('down')
     return end === 'device' ? new Channel(session, up, down) : new Channel(session, down, up)
@@ -213,7 +236,8 @@ export class Channel {
     return decrypt0(
       message,
       (kid) => {
-        if (!kid || kid.length !== 8 || !kid.every((byte, i) => byte === this.session[i])) throw new Problem('session.unknown')
+        if (!kid || kid.length !== 8 || !kid.every((byte, i) => byte === this.session[i]))
+          throw new Problem('session.unknown')
         return this.#receiveKey
       },
       utf8.encode(topic),

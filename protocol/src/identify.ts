@@ -1,8 +1,8 @@
 /** How a data server shows placement that it is itself, before a byte is sent to it and whenever it is audited (S7, S12). */
 import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from './codec.ts'
-import { Bytes, checker, Slug, type Static, Text, TimeMs, Type } from './contract.ts'
-import { type Signer, sign1, verify1 } from './cose.ts'
+import { Bytes, checker, Slug, type Static, TimeMs, Type } from './contract.ts'
+import { type DirectSigner, sign1, verify1 } from './cose.ts'
 import { sameBytes } from './manifest.ts'
 import { Problem } from './problem.ts'
 
@@ -11,8 +11,8 @@ const identifyDomain = new TextEncoder().encode('azukari/identify/1')
 const Identification = Type.Object({
   domain: Type.Literal('azukari/identify/1'),
   nonce: Bytes(16, 64),
-  /** Who asked, so that an answer cannot be passed on to another. */
-  verifier: Text(64),
+  /** Who asked (thumbprint of placement's key), so that an answer cannot be passed on to another. */
+  verifier: Bytes(16, 64),
   server: Slug,
   atMs: TimeMs,
 })
@@ -20,7 +20,7 @@ export type Identification = Static<typeof Identification>
 
 const checkIdentification = checker(Identification, 'identification')
 
-export function signIdentification(said: Omit<Identification, 'domain'>, signer: Signer & { sign(tbs: Uint8Array): Uint8Array }): Uint8Array {
+export function signIdentification(said: Omit<Identification, 'domain'>, signer: DirectSigner): Uint8Array {
   return sign1(encodeDeterministic(checkIdentification({ domain: 'azukari/identify/1', ...said })), signer, identifyDomain)
 }
 
@@ -28,7 +28,7 @@ export function signIdentification(said: Omit<Identification, 'domain'>, signer:
 export function openIdentification(
   signed: Uint8Array,
   serverKey: KeyObject,
-  asked: { nonce: Uint8Array; verifier: string; server: string },
+  asked: { nonce: Uint8Array; verifier: Uint8Array; server: string },
 ): Identification {
   let said: Identification
   try {
@@ -36,7 +36,7 @@ export function openIdentification(
   } catch (cause) {
     throw new Problem('server.impostor', `${asked.server} does not prove its key`, { cause })
   }
-  if (!sameBytes(said.nonce, asked.nonce) || said.verifier !== asked.verifier || said.server !== asked.server)
+  if (!sameBytes(said.nonce, asked.nonce) || !sameBytes(said.verifier, asked.verifier) || said.server !== asked.server)
     throw new Problem('server.impostor', `${asked.server} answers another question`)
   return said
 }

@@ -7,11 +7,9 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Bytes, Count, checker, Hash, Id, Slug, type Static, TimeMs, Type } from './contract.ts'
-import { peek1, type Signer, sign1, verify1 } from './cose.ts'
+import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
 import { Problem } from './problem.ts'
 import { sealedBytes, sealedFormat, segmentCount, segmentPlainBytes } from './sealed.ts'
-
-type SyncSigner = Signer & { sign(tbs: Uint8Array): Uint8Array }
 
 const utf8 = new TextEncoder()
 const manifestDomain = utf8.encode('azukari/manifest/1')
@@ -98,10 +96,10 @@ const checkRemoval = checker(Removal, 'removal')
 const checkRemovalReceipt = checker(RemovalReceipt, 'removal receipt')
 
 /** Finds the key to a key id; undefined when it is not trusted. */
-export type KeyFinder = (kid: Uint8Array | undefined) => KeyObject | undefined
+export type KeyFinder = (kid: Uint8Array) => KeyObject | undefined
 
 /** Signs as placement. @throws {Problem} `message.invalid` when the figures do not agree with each other */
-export function signManifest(manifest: Manifest, signer: SyncSigner): Uint8Array {
+export function signManifest(manifest: Manifest, signer: DirectSigner): Uint8Array {
   const signed = sign1(encodeDeterministic(checkFigures(checkManifest(manifest))), signer, manifestDomain)
   if (signed.length > manifestMaxBytes) throw new Problem('message.too-large', 'a manifest of that size is not kept')
   return signed
@@ -134,7 +132,7 @@ function checkFigures(manifest: Manifest): Manifest {
 }
 
 /** Signs as the data server; only when every byte is durable. */
-export function signReplicaReceipt(receipt: ReplicaReceipt, signer: SyncSigner): Uint8Array {
+export function signReplicaReceipt(receipt: ReplicaReceipt, signer: DirectSigner): Uint8Array {
   return sign1(encodeDeterministic(checkReceipt(receipt)), signer, replicaReceiptDomain)
 }
 
@@ -158,7 +156,7 @@ export function openReplicaReceipt(signed: Uint8Array, serverKey: KeyObject, man
   return receipt
 }
 
-export function signRemoval(removal: Removal, signer: SyncSigner): Uint8Array {
+export function signRemoval(removal: Removal, signer: DirectSigner): Uint8Array {
   return sign1(encodeDeterministic(checkRemoval(removal)), signer, removalDomain)
 }
 
@@ -167,7 +165,7 @@ export function openRemoval(signed: Uint8Array, keyFor: KeyFinder): Removal {
   return checkRemoval(decode(verify1(signed, keyFor, removalDomain).payload))
 }
 
-export function signRemovalReceipt(receipt: RemovalReceipt, signer: SyncSigner): Uint8Array {
+export function signRemovalReceipt(receipt: RemovalReceipt, signer: DirectSigner): Uint8Array {
   return sign1(encodeDeterministic(checkRemovalReceipt(receipt)), signer, removalReceiptDomain)
 }
 

@@ -170,7 +170,8 @@ export class ProofStream {
 
   constructor(count: number, indexes: readonly number[]) {
     this.#wanted = indexes.map((index) => {
-      if (!Number.isSafeInteger(index) || index < 0 || index >= count) throw new Problem('message.invalid', `leaf ${index} of ${count}`)
+      if (!Number.isSafeInteger(index) || index < 0 || index >= count)
+        throw new Problem('message.invalid', `leaf ${index} of ${count}`)
       return { index, parts: proofRanges(index, count).map(([from, to]) => ({ from, to, tree: new TreeHash() })) }
     })
   }

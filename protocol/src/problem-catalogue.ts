@@ -379,7 +379,10 @@ export const catalogue = {
   },
   'card.swapped': {
     retry: 'after-fix',
-    en: { title: 'This is another card than before', todo: 'Put the first card in again, or start anew with this one.' },
+    en: {
+      title: 'This is another card than before',
+      todo: 'Put the first card in again, or start anew with this one.',
+    },
     ja: { title: '先ほどと違うカードです', todo: '元のカードを入れ直すか、このカードで最初からやり直してください。' },
   },
   'card.damaged': {
@@ -572,6 +575,28 @@ export const catalogue = {
     en: { title: 'This data belongs to another member', todo: 'Use the card of the member whose data it is.' },
     ja: { title: 'これは別の会員のデータです', todo: 'そのデータをお持ちの会員のカードを使ってください。' },
   },
+  'replica.conflict': {
+    retry: 'no',
+    en: {
+      title: 'The data server already holds other data under this name',
+      todo: 'Keep the data as a new version; if this comes again, report it.',
+    },
+    ja: {
+      title: 'データサーバには同じ名前で別のデータがすでにあります',
+      todo: '新しい版として保存してください。繰り返す場合はご報告ください。',
+    },
+  },
+  'replica.superseded': {
+    retry: 'no',
+    en: {
+      title: 'A newer placement of this data is already in force',
+      todo: 'Nothing needs to be done: the newer one stands.',
+    },
+    ja: {
+      title: 'このデータには、より新しい配置がすでに有効です',
+      todo: '対応は不要です。新しい配置が使われます。',
+    },
+  },
   'object.unknown': {
     retry: 'no',
     en: { title: 'There is no such object', todo: 'Refresh the list and choose again.' },
@@ -597,7 +622,10 @@ export const catalogue = {
   },
   'photo.too-large': {
     retry: 'no',
-    en: { title: 'The picture is too large for this device', todo: 'Print it on a larger device. It is kept as it is.' },
+    en: {
+      title: 'The picture is too large for this device',
+      todo: 'Print it on a larger device. It is kept as it is.',
+    },
     ja: {
       title: '写真が大きすぎてこの機器では扱えません',
       todo: '別の機器で印刷してください。データはそのままお預かりします。',

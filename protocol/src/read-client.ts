@@ -1,7 +1,7 @@
 /** The device's end of reading a replica back (S10). `ReadClient` is pure; `openReading` drives it over any carrier. */
 import type { KeyObject } from 'node:crypto'
 import { decode, encode } from './codec.ts'
-import { sign1With, verify1 } from './cose.ts'
+import { type Signer, sign1With, verify1 } from './cose.ts'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from './keys.ts'
 import { type Manifest, openManifest, peekManifest, sameBytes } from './manifest.ts'
 import type { Random } from './ports.ts'
@@ -14,11 +14,11 @@ import {
   openFrame,
   openSealed,
   problemOfFrame,
-  readAuthPayload,
   type ReadAuth,
-  readDomain,
   type ReadReply,
   type ReadRequest,
+  readAuthPayload,
+  readDomain,
   type SessionKeys,
   sealedHeader,
   sealFrame,
@@ -29,7 +29,7 @@ import {
 } from './reading.ts'
 
 /** Makes the card's signature; the key never leaves the card (S2). */
-export type CardSigner = Parameters<typeof sign1With>[1]
+export type CardSigner = Signer
 
 export interface ReadTarget {
   object: Uint8Array
@@ -78,7 +78,8 @@ export class ReadClient {
     const { serverKey, device, object } = this.#target
     try {
       const key = parseCoseKey(welcome.key)
-      if (!sameBytes(thumbprint(key), serverKey)) throw new Problem('server.impostor', 'another key than the card knows')
+      if (!sameBytes(thumbprint(key), serverKey))
+        throw new Problem('server.impostor', 'another key than the card knows')
       const { payload } = verify1(welcome.proof, () => key, welcomeProofDomain)
       if (!sameBytes(payload, transcript)) throw new Problem('server.impostor', 'a proof for another exchange')
     } catch (cause) {

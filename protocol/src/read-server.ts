@@ -4,7 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { decode, encode } from './codec.ts'
-import { peek1, type Signer, sign1, verify1 } from './cose.ts'
+import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from './keys.ts'
 import { type Manifest, sameBytes } from './manifest.ts'
 import type { Clock, Random } from './ports.ts'
@@ -17,11 +17,11 @@ import {
   openFrame,
   openSealed,
   problemFrame,
-  readAuthPayload,
   type ReadAuth,
-  readDomain,
   type ReadReply,
   type ReadRequest,
+  readAuthPayload,
+  readDomain,
   requestFrameMaxBytes,
   type SessionKeys,
   sealedHeader,
@@ -76,7 +76,7 @@ interface Session {
 export interface ReadServerOptions {
   /** The data server's identity key. */
   identity: KeyObject
-  signer: Signer & { sign(tbs: Uint8Array): Uint8Array }
+  signer: DirectSigner
   clock: Clock
   random: Random
   lookup: ReplicaLookup
@@ -161,7 +161,9 @@ export class ReadServer {
     session.usedMs = this.#options.clock.monotonicMs()
     session.highest = Math.max(session.highest, counter)
     for (const old of session.answers.keys()) if (old <= session.highest - windowFrames) session.answers.delete(old)
-    const answer = this.#answer(session, request).then((reply) => sealFrame(session.keys.down, { session: session.id, counter }, reply))
+    const answer = this.#answer(session, request).then((reply) =>
+      sealFrame(session.keys.down, { session: session.id, counter }, reply),
+    )
     session.answers.set(counter, answer)
     return answer
   }
@@ -192,14 +194,15 @@ export class ReadServer {
     if (!replica) throw new Problem('replica.missing')
     const owner = parseCoseKey(replica.manifest.owner.key)
     const { kid } = peek1(proof)
-    if (!kid || !sameBytes(kid, thumbprint(owner))) throw new Problem('replica.foreign', 'another card’s key')
+    if (!sameBytes(kid, thumbprint(owner))) throw new Problem('replica.foreign', 'another card’s key')
     let payload: Uint8Array
     try {
       ;({ payload } = verify1(proof, () => owner, readDomain))
     } catch (cause) {
       throw new Problem('card.rejected', 'the signature does not hold', { cause })
     }
-    if (!sameBytes(payload, readAuthPayload(session.auth))) throw new Problem('card.rejected', 'signed for something else')
+    if (!sameBytes(payload, readAuthPayload(session.auth)))
+      throw new Problem('card.rejected', 'signed for something else')
     session.replica = replica
     return { manifest: replica.signed }
   }

@@ -13,7 +13,7 @@
  */
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
-import { Bytes, Count, checker, Hash, Id, Slug, type Static, Text, Type } from './contract.ts'
+import { Bytes, Count, checker, Id, Slug, type Static, Text, Type } from './contract.ts'
 import { agree, parseCoseKey } from './keys.ts'
 import { Problem, type ProblemWire } from './problem.ts'
 
@@ -98,14 +98,24 @@ export interface ReadAuth {
 /** The exact bytes that the card signs (COSE_Sign1 payload, external_aad `readDomain`). */
 export function readAuthPayload(auth: ReadAuth): Uint8Array {
   const { verifier, challenge, transcript, device, object } = auth
-  return encodeDeterministic({ domain: 'azukari/read/1', verifier, challenge, transcript, device, operation: 'read', object })
+  return encodeDeterministic({
+    domain: 'azukari/read/1',
+    verifier,
+    challenge,
+    transcript,
+    device,
+    operation: 'read',
+    object,
+  })
 }
 
 /** SHA-256 over both greetings, without the proof that signs it. */
 export function transcriptOf(helloBody: Uint8Array, welcome: Omit<Welcome, 'proof'>): Uint8Array {
   const { session, share, challenge, key } = welcome
   return new Uint8Array(
-    createHash('sha256').update(encodeDeterministic(['azukari/read/1', helloBody, session, share, challenge, key])).digest(),
+    createHash('sha256')
+      .update(encodeDeterministic(['azukari/read/1', helloBody, session, share, challenge, key]))
+      .digest(),
   )
 }
 

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Count, checker, Id, Slug, type Static, TimeMs, Type } from './contract.ts'
-import { type Signer, sign1, verify1 } from './cose.ts'
+import { type DirectSigner, sign1, verify1 } from './cose.ts'
 import { SlotSchema } from './manifest.ts'
 
 const scrubDomain = new TextEncoder().encode('azukari/scrub/1')
@@ -30,7 +30,7 @@ export type ScrubReport = Static<typeof ScrubReport>
 
 const checkReport = checker(ScrubReport, 'scrub report')
 
-export function signScrubReport(report: ScrubReport, signer: Signer & { sign(tbs: Uint8Array): Uint8Array }): Uint8Array {
+export function signScrubReport(report: ScrubReport, signer: DirectSigner): Uint8Array {
   return sign1(encodeDeterministic(checkReport(report)), signer, scrubDomain)
 }
 

@@ -52,7 +52,12 @@ export interface ReplicaName {
 
 /** A key of its own for one replica of one plaintext (S6). */
 export function newReplicaKey(slot: Slot, random: Random): ReplicaKey {
-  return { algorithm: algorithmOfSlot(slot), keyId: random.bytes(8), dataKey: random.bytes(32), prefix: random.bytes(7) }
+  return {
+    algorithm: algorithmOfSlot(slot),
+    keyId: random.bytes(8),
+    dataKey: random.bytes(32),
+    prefix: random.bytes(7),
+  }
 }
 
 /** How many segments hold that many plaintext bytes; an empty object has one empty segment. */
@@ -159,7 +164,9 @@ export class Unsealer extends SegmentCipher {
       : sealed.length === segmentSealedBytes
     if (!Number.isSafeInteger(index) || index < 0 || index >= this.#count || !fits) throw damaged(index)
     const end = sealed.length - tagBytes
-    const decipher = createDecipheriv(this.cipher, this.key.dataKey, this.nonce(index, last), { authTagLength: tagBytes })
+    const decipher = createDecipheriv(this.cipher, this.key.dataKey, this.nonce(index, last), {
+      authTagLength: tagBytes,
+    })
     decipher.setAAD(this.aad(index), { plaintextLength: end })
     decipher.setAuthTag(sealed.subarray(end))
     const plain = new Uint8Array(decipher.update(sealed.subarray(0, end)))
@@ -187,7 +194,11 @@ export async function* sealStream(sealer: Sealer, plain: AsyncIterable<Uint8Arra
 }
 
 /** Opens a replica from its first segment to its last. @throws {Problem} `replica.damaged`, also when segments are missing */
-export async function* unsealStream(unsealer: Unsealer, count: number, sealed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* unsealStream(
+  unsealer: Unsealer,
+  count: number,
+  sealed: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
   let index = 0
   for await (const segment of sealed) yield unsealer.open(index++, segment)
   if (index !== count) throw damaged(index)

@@ -162,7 +162,8 @@ export class SendWindow {
   next(): number | undefined {
     if (this.#underWay.size >= this.#windowBlocks) return undefined
     let index = BlockSet.firstMissing(this.blocks, 0, this.#have)
-    while (index !== undefined && this.#underWay.has(index)) index = BlockSet.firstMissing(this.blocks, index + 1, this.#have)
+    while (index !== undefined && this.#underWay.has(index))
+      index = BlockSet.firstMissing(this.blocks, index + 1, this.#have)
     if (index !== undefined) this.#underWay.add(index)
     return index
   }

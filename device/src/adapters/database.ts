@@ -20,10 +20,14 @@ class Driver {
   }
 
   run(sql: string, ...rest: unknown[]): void {
-    this.#answer(rest, (statement, values, done) => {
-      const { changes, lastInsertRowid } = statement.run(...values)
-      done.call({ changes: Number(changes), lastID: Number(lastInsertRowid) }, null)
-    }, sql)
+    this.#answer(
+      rest,
+      (statement, values, done) => {
+        const { changes, lastInsertRowid } = statement.run(...values)
+        done.call({ changes: Number(changes), lastID: Number(lastInsertRowid) }, null)
+      },
+      sql,
+    )
   }
 
   get(sql: string, ...rest: unknown[]): void {
@@ -50,7 +54,11 @@ class Driver {
     done.call({}, null)
   }
 
-  #answer(rest: unknown[], work: (statement: StatementSync, values: SQLInputValue[], done: Callback) => void, sql: string): void {
+  #answer(
+    rest: unknown[],
+    work: (statement: StatementSync, values: SQLInputValue[], done: Callback) => void,
+    sql: string,
+  ): void {
     const done = rest.pop() as Callback
     try {
       let statement = this.#statements.get(sql)

@@ -20,7 +20,12 @@ export function mqttTransport({ url, ca }: MqttTransportOptions): MqttTransport 
           clientId: options.clientId,
           username: options.username,
           password: Buffer.from(options.password),
-          will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), retain: options.will.retain, qos: 1 },
+          will: {
+            topic: options.will.topic,
+            payload: Buffer.from(options.will.payload),
+            retain: options.will.retain,
+            qos: 1,
+          },
           keepalive: Math.ceil(options.keepaliveMs / 1000),
           connectTimeout: options.connectLimitMs,
           reconnectPeriod: 0,
@@ -73,8 +78,11 @@ function sessionOf(client: mqtt.MqttClient, closed: Promise<string>): MqttSessio
     publish: (topic, payload, { qos = 1, retain = false } = {}) =>
       new Promise((resolve, reject) => {
         if (!client.connected) return reject(new Problem('link.offline'))
-        client.publish(topic, Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength), { qos, retain }, (error) =>
-          error ? reject(new Problem('link.offline', error.message)) : resolve(),
+        client.publish(
+          topic,
+          Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+          { qos, retain },
+          (error) => (error ? reject(new Problem('link.offline', error.message)) : resolve()),
         )
       }),
     subscribe: async (filters) => {

@@ -58,18 +58,27 @@ export class CameraApp {
     const exif = readExif(picture.bytes)
     const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
     const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
-    return this.#keep({ pieces: piecesOf(picture.bytes), name, mediaType: picture.mediaType, takenMs }, pin, thumbnailOf(picture.bytes))
+    return this.#keep(
+      { pieces: piecesOf(picture.bytes), name, mediaType: picture.mediaType, takenMs },
+      pin,
+      thumbnailOf(picture.bytes),
+    )
   }
 
   /** Keeps a file of any kind (S14). */
   async keepFile(file: InputFile, pin?: string): Promise<Save> {
-    const save = await this.#keep({ pieces: readAll(file), name: file.name, mediaType: file.mediaType, takenMs: this.#o.clock.now() }, pin)
+    const save = await this.#keep(
+      { pieces: readAll(file), name: file.name, mediaType: file.mediaType, takenMs: this.#o.clock.now() },
+      pin,
+    )
     await file.done()
     return save
   }
 
   async show(shown: Shown): Promise<void> {
-    await this.#o.display?.show(shown).catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
+    await this.#o.display
+      ?.show(shown)
+      .catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
   }
 
   async showProblem(error: unknown): Promise<void> {
@@ -83,7 +92,11 @@ export class CameraApp {
     await card.requirePin(pin)
     const author: Author = { member: card.facts.member.id, signer: lockedSigner(card) }
     const save = await this.#o.saves.keep(keepsake, author)
-    await this.show({ lines: [`${save.name}: on this device`, 'On its way to two safe places'], tone: 'busy', ...(picture ? { picture } : {}) })
+    await this.show({
+      lines: [`${save.name}: on this device`, 'On its way to two safe places'],
+      tone: 'busy',
+      ...(picture ? { picture } : {}),
+    })
     return save
   }
 
@@ -103,7 +116,11 @@ export class CameraApp {
 /** The card's key for acts, used under the card's lock. */
 function lockedSigner(card: ReturnType<Presence['require']>): Author['signer'] {
   const signer = card.client.signAct(card.signal)
-  return { algorithm: signer.algorithm, kid: signer.kid, sign: (toBeSigned) => card.use(async () => signer.sign(toBeSigned)) }
+  return {
+    algorithm: signer.algorithm,
+    kid: signer.kid,
+    sign: (toBeSigned) => card.use(async () => signer.sign(toBeSigned)),
+  }
 }
 
 function thumbnailOf(bytes: Uint8Array): Raster | undefined {

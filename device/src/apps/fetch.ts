@@ -3,8 +3,8 @@
  * a gateway that sees sealed frames only. What arrives is unsealed here with the card's data key and checked whole.
  */
 import { createHash } from 'node:crypto'
-import type { Conditions, ReplicaConditions } from '@azukari/protocol/contracts/save'
 import { carryFrame } from '@azukari/protocol/contracts/read'
+import type { Conditions, ReplicaConditions } from '@azukari/protocol/contracts/save'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
@@ -44,7 +44,13 @@ export const fetchMaxBytes = 64 * 1024 * 1024
  * @param order which slot to ask first
  * @throws {Problem} the problem of the last replica when neither served: `server.*`, `replica.*`, `card.rejected`, `link.*`
  */
-export async function fetchObject(ports: FetchPorts, card: PresentCard, conditions: Conditions, onProgress: (progress: FetchProgress) => void = () => {}, order: readonly number[] = [1, 2]): Promise<Fetched> {
+export async function fetchObject(
+  ports: FetchPorts,
+  card: PresentCard,
+  conditions: Conditions,
+  onProgress: (progress: FetchProgress) => void = () => {},
+  order: readonly number[] = [1, 2],
+): Promise<Fetched> {
   if (conditions.sizeBytes > fetchMaxBytes) throw new Problem('transfer.too-large', `more than ${fetchMaxBytes} bytes`)
   let last: unknown
   for (const slot of order) {
@@ -55,7 +61,13 @@ export async function fetchObject(ports: FetchPorts, card: PresentCard, conditio
       return { bytes, slot, server: replica.server }
     } catch (error) {
       // A failed authentication closes the line (S10); anything else, and the other replica serves.
-      if (!isProblem(error) || card.signal.aborted || error.code === 'card.rejected' || error.code === 'replica.foreign') throw error
+      if (
+        !isProblem(error) ||
+        card.signal.aborted ||
+        error.code === 'card.rejected' ||
+        error.code === 'replica.foreign'
+      )
+        throw error
       ports.log.info('a replica did not serve', { server: replica.server, code: error.code })
       last = error
     }
@@ -63,17 +75,37 @@ export async function fetchObject(ports: FetchPorts, card: PresentCard, conditio
   throw last ?? new Problem('replica.missing')
 }
 
-async function fetchReplica(ports: FetchPorts, card: PresentCard, conditions: Conditions, replica: ReplicaConditions, onProgress: (progress: FetchProgress) => void): Promise<Uint8Array> {
+async function fetchReplica(
+  ports: FetchPorts,
+  card: PresentCard,
+  conditions: Conditions,
+  replica: ReplicaConditions,
+  onProgress: (progress: FetchProgress) => void,
+): Promise<Uint8Array> {
   const { object, version, sizeBytes, sha256 } = conditions
   const slot = replica.slot as Slot
   const reading = await openReading(
     { object, version, slot, device: ports.device, serverKey: replica.serverKey },
-    { carry: (frame) => carry(ports, card.signal, replica.server, frame), card: cardSigner(card), random: ports.random },
+    {
+      carry: (frame) => carry(ports, card.signal, replica.server, frame),
+      card: cardSigner(card),
+      random: ports.random,
+    },
   )
   try {
     const count = segmentCount(sizeBytes)
-    if (reading.manifest.segments !== count) throw new Problem('replica.damaged', 'the replica has another length than the card says')
-    const unsealer = new Unsealer({ object, version, slot }, { algorithm: replica.algorithm as SealAlgorithm, keyId: replica.keyId, dataKey: replica.dataKey, prefix: replica.prefix }, count)
+    if (reading.manifest.segments !== count)
+      throw new Problem('replica.damaged', 'the replica has another length than the card says')
+    const unsealer = new Unsealer(
+      { object, version, slot },
+      {
+        algorithm: replica.algorithm as SealAlgorithm,
+        keyId: replica.keyId,
+        dataKey: replica.dataKey,
+        prefix: replica.prefix,
+      },
+      count,
+    )
     const bytes = new Uint8Array(sizeBytes)
     let at = 0
     let segments = 0
@@ -82,7 +114,8 @@ async function fetchReplica(ports: FetchPorts, card: PresentCard, conditions: Co
       at += plain.length
       onProgress({ server: replica.server, region: replica.region, segments: ++segments, of: count })
     }
-    if (at !== sizeBytes || !createHash('sha256').update(bytes).digest().equals(sha256)) throw new Problem('replica.damaged', 'what came is not what was kept')
+    if (at !== sizeBytes || !createHash('sha256').update(bytes).digest().equals(sha256))
+      throw new Problem('replica.damaged', 'what came is not what was kept')
     return bytes
   } finally {
     await reading.close().catch(() => undefined)
@@ -90,12 +123,21 @@ async function fetchReplica(ports: FetchPorts, card: PresentCard, conditions: Co
 }
 
 /** A frame may be asked again as it is: the data server answers the same. */
-async function carry({ link, clock, random }: FetchPorts, signal: AbortSignal, server: string, frame: Uint8Array): Promise<Uint8Array> {
+async function carry(
+  { link, clock, random }: FetchPorts,
+  signal: AbortSignal,
+  server: string,
+  frame: Uint8Array,
+): Promise<Uint8Array> {
   for (let failures = 1; ; failures++) {
     try {
       return (await link.call(carryFrame, { server, frame }, { signal })).frame
     } catch (error) {
-      const again = isProblem(error) && (error.code.startsWith('link.') || error.code === 'session.unknown' || error.code === 'service.busy') && failures < triesPerFrame && !signal.aborted
+      const again =
+        isProblem(error) &&
+        (error.code.startsWith('link.') || error.code === 'session.unknown' || error.code === 'service.busy') &&
+        failures < triesPerFrame &&
+        !signal.aborted
       if (!again) throw error
       await clock.sleep(backoffMs(failures, random), signal)
     }
@@ -104,5 +146,9 @@ async function carry({ link, clock, random }: FetchPorts, signal: AbortSignal, s
 
 function cardSigner(card: PresentCard) {
   const signer = card.client.identify(card.signal)
-  return { algorithm: signer.algorithm, kid: signer.kid, sign: (toBeSigned: Uint8Array) => card.use(async () => signer.sign(toBeSigned)) }
+  return {
+    algorithm: signer.algorithm,
+    kid: signer.kid,
+    sign: (toBeSigned: Uint8Array) => card.use(async () => signer.sign(toBeSigned)),
+  }
 }

@@ -5,7 +5,15 @@
  */
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { saveKept } from '@azukari/protocol/contracts/save'
-import { closeSession, conditionsWritten, openSession, type PendingConditions, pendingConditions, proveSession, sessionDomain } from '@azukari/protocol/contracts/session'
+import {
+  closeSession,
+  conditionsWritten,
+  openSession,
+  type PendingConditions,
+  pendingConditions,
+  proveSession,
+  sessionDomain,
+} from '@azukari/protocol/contracts/session'
 import { sign1With } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -176,7 +184,8 @@ export class Presence {
     card?.leave.abort(new Problem('card.removed'))
     await channel?.disconnect().catch(() => undefined)
     const session = card?.session
-    if (session && this.#o.link.up) await this.#o.link.call(closeSession, { session: session.id }).catch(() => undefined)
+    if (session && this.#o.link.up)
+      await this.#o.link.call(closeSession, { session: session.id }).catch(() => undefined)
     // A card that could not be opened stays in the slot: look again when something happens.
     if (!card && reader.cards().length > 0 && !signal.aborted) await this.#wake.promise
     if (card) this.#tell({ type: 'out' })
@@ -203,7 +212,8 @@ export class Presence {
         clock.timer(5_000, () => this.#kick())
       } else if (problem.code.startsWith('card.')) throw problem
       if (!isProblem(error)) log.error('session', { error: String(error) })
-      if (!problem.code.startsWith('link.') && !problem.code.startsWith('session.')) this.#tell({ type: 'problem', problem })
+      if (!problem.code.startsWith('link.') && !problem.code.startsWith('session.'))
+        this.#tell({ type: 'problem', problem })
     }
   }
 
@@ -212,7 +222,8 @@ export class Presence {
     const signal = card.signal
     const opened = await link.call(openSession, { card: card.facts.card, operation }, { signal })
     const trust = identity.trust
-    if (!trust || !sameBytes(opened.verifier, thumbprint(trust.placementKey))) throw new Problem('cose.wrong-audience', 'another placement challenged the card')
+    if (!trust || !sameBytes(opened.verifier, thumbprint(trust.placementKey)))
+      throw new Problem('cose.wrong-audience', 'another placement challenged the card')
     const challenge = await card.use((client) => client.challenge(signal))
     const proof = await card.use((client) =>
       sign1With(
@@ -229,8 +240,18 @@ export class Presence {
         sessionDomain,
       ),
     )
-    const proved = await link.call(proveSession, { session: opened.session, proof, cardChallenge: challenge }, { signal })
-    card.session = { id: opened.session, name: proved.name, level: proved.level, home: proved.home, expiresMs: proved.expiresMs }
+    const proved = await link.call(
+      proveSession,
+      { session: opened.session, proof, cardChallenge: challenge },
+      { signal },
+    )
+    card.session = {
+      id: opened.session,
+      name: proved.name,
+      level: proved.level,
+      home: proved.home,
+      expiresMs: proved.expiresMs,
+    }
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })
     await this.#write(card, proved.pending)
@@ -251,7 +272,11 @@ export class Presence {
     if (pending.length === 0 || !session) return
     for (const item of pending) await card.use((client) => client.writeConditions(item, card.signal))
     const written = pending.map(({ object, version }) => ({ object, version }))
-    await this.#o.outbox.append(conditionsWritten, { session: session.id, written, counter: card.client.counter }, this.#o.random.bytes(16))
+    await this.#o.outbox.append(
+      conditionsWritten,
+      { session: session.id, written, counter: card.client.counter },
+      this.#o.random.bytes(16),
+    )
     this.#tell({ type: 'written', card, count: written.length })
   }
 

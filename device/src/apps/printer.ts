@@ -36,7 +36,11 @@ export class PrinterApp {
   constructor(options: PrinterAppOptions) {
     this.#o = options
     options.presence.onNews((news) => {
-      if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'], tone: 'calm' })
+      if (news.type === 'in')
+        void this.#show({
+          lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'],
+          tone: 'calm',
+        })
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') {
         this.#shelf = []
@@ -48,7 +52,8 @@ export class PrinterApp {
   /** Serves the panel until aborted: up and down choose, OK lists or prints. */
   async run(signal: AbortSignal): Promise<void> {
     using _buttons = this.#o.panel?.onButton((button) => {
-      const work = button === 'ok' ? this.#ok() : button === 'up' ? this.#move(-1) : button === 'down' ? this.#move(1) : undefined
+      const work =
+        button === 'ok' ? this.#ok() : button === 'up' ? this.#move(-1) : button === 'down' ? this.#move(1) : undefined
       work?.catch((error) => this.showProblem(error))
     })
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
@@ -67,7 +72,10 @@ export class PrinterApp {
    * @throws {Problem} `object.unknown` when the card does not know it, `object.not-printable`, `photo.corrupt`,
    * `printer.*`, `server.*`, `replica.*`; shown as well
    */
-  async print(object: Uint8Array, options: { copies?: number; pin?: string; order?: readonly number[]; onNews?: (news: PrintNews) => void } = {}): Promise<Printed> {
+  async print(
+    object: Uint8Array,
+    options: { copies?: number; pin?: string; order?: readonly number[]; onNews?: (news: PrintNews) => void } = {},
+  ): Promise<Printed> {
     const { presence, printer } = this.#o
     const card = presence.require()
     await card.requirePin(options.pin)
@@ -75,13 +83,22 @@ export class PrinterApp {
     if (!conditions) throw new Problem('object.unknown')
     if (!conditions.mediaType.startsWith('image/')) throw new Problem('object.not-printable', conditions.mediaType)
     if (!printer) throw new Problem('printer.offline', 'this board has no printer')
-    const fetched = await fetchObject(this.#o, card, conditions, (fetch) => {
-      options.onNews?.({ stage: 'fetching', fetch })
-      if (fetch.segments === 1) void this.#show({ lines: [conditions.name, `Fetching from ${fetch.region}`], tone: 'busy' })
-    }, options.order)
+    const fetched = await fetchObject(
+      this.#o,
+      card,
+      conditions,
+      (fetch) => {
+        options.onNews?.({ stage: 'fetching', fetch })
+        if (fetch.segments === 1)
+          void this.#show({ lines: [conditions.name, `Fetching from ${fetch.region}`], tone: 'busy' })
+      },
+      options.order,
+    )
     const page = decodeUpright(fetched.bytes)
     await this.#show({ lines: [conditions.name, 'Printing'], tone: 'busy', picture: page })
-    await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, card.signal, (print) => options.onNews?.({ stage: 'printing', print }))
+    await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, card.signal, (print) =>
+      options.onNews?.({ stage: 'printing', print }),
+    )
     await this.#show({ lines: [`${conditions.name}: printed`], tone: 'good' })
     return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
   }
@@ -106,10 +123,19 @@ export class PrinterApp {
     if (this.#shelf.length === 0) return this.#show({ lines: ['Nothing is on this card yet'], tone: 'calm' })
     this.#chosen = (this.#chosen + step + this.#shelf.length) % this.#shelf.length
     const { name, takenMs } = this.#shelf[this.#chosen]!
-    await this.#show({ lines: [`${this.#chosen + 1} of ${this.#shelf.length}: ${name}`, new Date(takenMs).toISOString().slice(0, 16).replace('T', ' '), 'OK prints it'], tone: 'calm' })
+    await this.#show({
+      lines: [
+        `${this.#chosen + 1} of ${this.#shelf.length}: ${name}`,
+        new Date(takenMs).toISOString().slice(0, 16).replace('T', ' '),
+        'OK prints it',
+      ],
+      tone: 'calm',
+    })
   }
 
   async #show(shown: Shown): Promise<void> {
-    await this.#o.display?.show(shown).catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
+    await this.#o.display
+      ?.show(shown)
+      .catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
   }
 }

@@ -13,7 +13,8 @@ const checkConditions = checker(Conditions, 'conditions')
 export async function readShelf(card: PresentCard): Promise<Conditions[]> {
   return card.use(async (client) => {
     const shelf: Conditions[] = []
-    for (const held of client.readConditions()) shelf.push(checkConditions(decode(await client.open(held.record, conditionsDomain, card.signal))))
+    for (const held of client.readConditions())
+      shelf.push(checkConditions(decode(await client.open(held.record, conditionsDomain, card.signal))))
     return shelf.sort((a, b) => b.takenMs - a.takenMs)
   })
 }

@@ -1,6 +1,7 @@
 /** The terminal app: card in → who am I, what do I have. */
-import type { Conditions } from '@azukari/protocol/contracts/save'
+
 import type { CardKind } from '@azukari/protocol/card/layout'
+import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readShelf } from './shelf.ts'
 

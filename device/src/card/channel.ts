@@ -1,5 +1,14 @@
 /** Commands over a card channel: lengths, chaining, GET RESPONSE, and a limit on every wait. */
-import { type Command, chain, checkStatus, decodeResponse, encodeCommand, instructions, type Response, shortDataBytes } from '@azukari/protocol/card/apdu'
+import {
+  type Command,
+  chain,
+  checkStatus,
+  decodeResponse,
+  encodeCommand,
+  instructions,
+  type Response,
+  shortDataBytes,
+} from '@azukari/protocol/card/apdu'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { CardChannel } from '../drivers.ts'
@@ -36,7 +45,8 @@ export class CardCommands {
       response = await this.#exchange(part, what, signal)
       if (part !== chained.at(-1)) checkStatus(response, what)
     }
-    if (response.sw >> 8 === 0x6c) response = await this.#exchange({ ...command, le: response.sw & 255 || 256 }, what, signal)
+    if (response.sw >> 8 === 0x6c)
+      response = await this.#exchange({ ...command, le: response.sw & 255 || 256 }, what, signal)
     const parts = [response.data]
     for (let round = 0; response.sw >> 8 === 0x61; round++) {
       if (round >= restRoundsMax) throw new Problem('card.failed', `${what}: the answer does not end`)
@@ -49,7 +59,11 @@ export class CardCommands {
 
   async #exchange(command: Command, what: string, signal: AbortSignal): Promise<Response> {
     const limit = new AbortController()
-    using _ = this.#clock.timer(apduTimeoutMs, () => limit.abort(new Problem('card.failed', `${what}: no answer in time`)))
-    return decodeResponse(await this.#channel.transmit(encodeCommand(command, this.extended), AbortSignal.any([signal, limit.signal])))
+    using _ = this.#clock.timer(apduTimeoutMs, () =>
+      limit.abort(new Problem('card.failed', `${what}: no answer in time`)),
+    )
+    return decodeResponse(
+      await this.#channel.transmit(encodeCommand(command, this.extended), AbortSignal.any([signal, limit.signal])),
+    )
   }
 }

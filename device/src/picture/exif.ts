@@ -20,7 +20,16 @@ export interface Exif {
 const entriesMax = 512
 const textMaxBytes = 256
 
-const tags = { make: 0x010f, model: 0x0110, orientation: 0x0112, exif: 0x8769, gps: 0x8825, dateOriginal: 0x9003, offsetOriginal: 0x9011, date: 0x0132 } as const
+const tags = {
+  make: 0x010f,
+  model: 0x0110,
+  orientation: 0x0112,
+  exif: 0x8769,
+  gps: 0x8825,
+  dateOriginal: 0x9003,
+  offsetOriginal: 0x9011,
+  date: 0x0132,
+} as const
 const gpsTags = { latitudeRef: 1, latitude: 2, longitudeRef: 3, longitude: 4 } as const
 /** Bytes per value of the TIFF types 1 to 10. */
 const typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8]
@@ -45,7 +54,8 @@ function exifSegment(jpeg: Uint8Array): Uint8Array | undefined {
     const end = at + 2 + length
     if (length < 2 || end > jpeg.length) return undefined
     const head = jpeg.subarray(at + 4, at + 10)
-    if (marker === 0xe1 && head.length === 6 && [0x45, 0x78, 0x69, 0x66, 0, 0].every((byte, i) => head[i] === byte)) return jpeg.subarray(at + 10, end)
+    if (marker === 0xe1 && head.length === 6 && [0x45, 0x78, 0x69, 0x66, 0, 0].every((byte, i) => head[i] === byte))
+      return jpeg.subarray(at + 10, end)
     at = end
   }
   return undefined
@@ -107,7 +117,14 @@ class Tiff {
   }
 
   /** Degrees from three rationals and a reference letter. */
-  degrees(entries: Entries, tag: number, refTag: number, positive: string, negative: string, limit: number): number | undefined {
+  degrees(
+    entries: Entries,
+    tag: number,
+    refTag: number,
+    positive: string,
+    negative: string,
+    limit: number,
+  ): number | undefined {
     const entry = entries.get(tag)
     const ref = this.text(entries, refTag)
     if (entry?.type !== 5 || entry.count !== 3 || (ref !== positive && ref !== negative)) return undefined
@@ -123,7 +140,8 @@ class Tiff {
 }
 
 function readTiff(bytes: Uint8Array): Exif {
-  const order = bytes[0] === 0x49 && bytes[1] === 0x49 ? true : bytes[0] === 0x4d && bytes[1] === 0x4d ? false : undefined
+  const order =
+    bytes[0] === 0x49 && bytes[1] === 0x49 ? true : bytes[0] === 0x4d && bytes[1] === 0x4d ? false : undefined
   if (order === undefined) return { orientation: 1 }
   const tiff = new Tiff(bytes, order)
   if (tiff.u16(2) !== 42) return { orientation: 1 }

@@ -9,6 +9,8 @@ export interface JpegStructure {
   height: number
   components: number
   progressive: boolean
+  /** 8 × 8 blocks of all components. */
+  blocks: number
   /** Scans; a baseline picture has one to four. */
   scans: number
   /** Where the picture ends: cameras append further pictures and notes. */
@@ -37,9 +39,12 @@ export function readStructure(jpeg: Uint8Array): JpegStructure {
     }
     if (marker === 0xd9) {
       if (!frame || scans === 0) throw corrupt('it ends before any picture')
+      // Every block takes a bit at least: a small file that says it is huge is cut off, and costs no memory.
+      if (frame.blocks > at * 8) throw corrupt('it has less data than its size needs')
       return { ...frame, scans, endBytes: at + 2 }
     }
-    if (marker === 0 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8)) throw corrupt(`marker ${marker.toString(16)} at byte ${at}`)
+    if (marker === 0 || marker === 0x01 || (marker >= 0xd0 && marker <= 0xd8))
+      throw corrupt(`marker ${marker.toString(16)} at byte ${at}`)
     if (at + 4 > jpeg.length) throw corrupt('it ends in the middle')
     const length = (jpeg[at + 2]! << 8) | jpeg[at + 3]!
     const body = at + 4
@@ -59,13 +64,27 @@ export function readStructure(jpeg: Uint8Array): JpegStructure {
 
 function readFrame(body: Uint8Array, progressive: boolean): Omit<JpegStructure, 'scans' | 'endBytes'> {
   const [precision, h1, h2, w1, w2, components] = body
-  if (components === undefined || body.length !== 6 + 3 * components) throw new Problem('photo.corrupt', 'the frame has a wrong length')
+  if (components === undefined || body.length !== 6 + 3 * components)
+    throw new Problem('photo.corrupt', 'the frame has a wrong length')
   const height = (h1! << 8) | h2!
   const width = (w1! << 8) | w2!
-  if (precision !== 8 || (components !== 1 && components !== 3 && components !== 4)) throw new Problem('object.not-printable', `${components} components of ${precision} bits`)
+  if (precision !== 8 || (components !== 1 && components !== 3 && components !== 4))
+    throw new Problem('object.not-printable', `${components} components of ${precision} bits`)
   if (width === 0 || height === 0) throw new Problem('photo.corrupt', 'it has no extent')
   if (width * height > pixelsMax) throw new Problem('photo.too-large', `${width} × ${height}`)
-  return { width, height, components, progressive }
+  const sampling = Array.from({ length: components }, (_, i) => ({
+    h: body[7 + 3 * i]! >> 4,
+    v: body[7 + 3 * i]! & 15,
+  }))
+  if (sampling.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4))
+    throw new Problem('photo.corrupt', 'the sampling is not possible')
+  const hMax = Math.max(...sampling.map(({ h }) => h))
+  const vMax = Math.max(...sampling.map(({ v }) => v))
+  const blocks = sampling.reduce(
+    (sum, { h, v }) => sum + Math.ceil((width * h) / hMax / 8) * Math.ceil((height * v) / vMax / 8),
+    0,
+  )
+  return { width, height, components, progressive, blocks }
 }
 
 /** The next marker after entropy-coded data that is no restart and no stuffed FF. */

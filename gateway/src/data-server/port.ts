@@ -1,21 +1,6 @@
 /** What placement and the gateway ask of a data server, in the same process or over HTTP/2: retries are the caller's. */
 import type { ReplicaRef } from '@azukari/protocol/manifest'
 
-export interface PutRequest {
-  ref: ReplicaRef
-  epoch: number
-  /** Known from the start: space is reserved for all of it. */
-  sealedBytes: number
-  /** When already known: a replica that is already there is acknowledged without being sent again. */
-  root?: Uint8Array
-  /** Wrapped keys, kept beside the replica; opaque. */
-  notes: Uint8Array
-  /** Sealed segments: each 65,552 bytes, the last shorter. */
-  segments: AsyncIterable<Uint8Array>
-  /** COSE_Sign1 of the manifest; a function is called when all segments are sent, so that sealing needs one pass. */
-  manifest: Uint8Array | (() => Uint8Array | Promise<Uint8Array>)
-}
-
 export interface HeldSummary {
   ref: ReplicaRef
   epoch: number
@@ -54,37 +39,39 @@ export interface AuditLeaf {
   segment?: Uint8Array
 }
 
-/** Limits and cancelling: HTTP/2 callers have a limit on every wait; `signal` ends it earlier. */
-export interface CallOptions {
-  signal?: AbortSignal
-}
-
+/** `signal` ends a call early; over HTTP/2 every wait has a limit besides. */
 export interface DataServerPort {
   /** COSE_Sign1; open it with `openIdentification`. */
-  identify(nonce: Uint8Array, verifier: string, options?: CallOptions): Promise<Uint8Array>
-  /** The signed receipt: all of it is durable. The same replica again gives the same receipt. */
-  put(put: PutRequest, options?: CallOptions): Promise<Uint8Array>
+  identify(nonce: Uint8Array, verifier: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  /**
+   * The signed receipt: all of it is durable. The same replica again gives the same receipt, without being sent again.
+   * @param manifest COSE_Sign1; space is reserved for all of what it announces
+   * @param notes wrapped keys, kept beside the replica; opaque
+   * @param segments sealed segments: each 65,552 bytes, the last shorter
+   * @throws {Problem} `replica.conflict`, `replica.superseded`, `storage.full`, `transfer.bad-root`, `server.refused`, `cose.*`
+   */
+  put(manifest: Uint8Array, notes: Uint8Array, segments: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array>
   /** Sealed segments, checked and if need be repaired. @throws {Problem} `replica.missing`, `replica.damaged` */
-  readSegments(ref: ReplicaRef, from: number, count: number, options?: CallOptions): AsyncIterable<Uint8Array>
+  readSegments(ref: ReplicaRef, from: number, count: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** One frame of the read exchange (S10), opaque to whoever carries it. */
-  frame(frame: Uint8Array, options?: CallOptions): Promise<Uint8Array>
-  manifest(ref: ReplicaRef, options?: CallOptions): Promise<Uint8Array>
+  frame(frame: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
+  manifest(ref: ReplicaRef, signal?: AbortSignal): Promise<Uint8Array>
   /** Puts a newer manifest (higher epoch, same root) in the place of the old one: new owner key, new placement. Signed receipt. */
-  replaceManifest(manifest: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  replaceManifest(manifest: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
   /** Replaces segments that parity could not restore; the stripe must then agree with the root. */
-  restoreSegments(ref: ReplicaRef, from: number, segments: readonly Uint8Array[], options?: CallOptions): Promise<void>
-  readNotes(ref: ReplicaRef, options?: CallOptions): Promise<Uint8Array>
-  writeNotes(ref: ReplicaRef, notes: Uint8Array, options?: CallOptions): Promise<void>
+  restoreSegments(ref: ReplicaRef, from: number, segments: readonly Uint8Array[], signal?: AbortSignal): Promise<void>
+  readNotes(ref: ReplicaRef, signal?: AbortSignal): Promise<Uint8Array>
+  writeNotes(ref: ReplicaRef, notes: Uint8Array, signal?: AbortSignal): Promise<void>
   /** @param order COSE_Sign1 by placement (`signRemoval`). @returns the signed receipt */
-  remove(order: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  remove(order: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
   /** Replicas in order of name, after the given one. */
-  list(after: ReplicaRef | undefined, limit: number, full: boolean, options?: CallOptions): Promise<HeldSummary[]>
-  status(options?: CallOptions): Promise<ServerStatus>
+  list(after: ReplicaRef | undefined, limit: number, full: boolean, signal?: AbortSignal): Promise<HeldSummary[]>
+  status(signal?: AbortSignal): Promise<ServerStatus>
   /** Scans on from where the last scan ended. @returns the signed report; open it with `openScrubReport` */
-  scrub(maxBytes: number, options?: CallOptions): Promise<Uint8Array>
+  scrub(maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>
   /** Chosen leaves with proofs, and the segments themselves with `bytes`. */
-  challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean, options?: CallOptions): Promise<AuditLeaf[]>
+  challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean, signal?: AbortSignal): Promise<AuditLeaf[]>
   /** Durable when it resolves; the same entries at the same place again are no error. @returns the next free number */
-  journalAppend(stream: Uint8Array, seq: number, entries: readonly Uint8Array[], options?: CallOptions): Promise<number>
-  journalRead(stream: Uint8Array, from: number, count: number, options?: CallOptions): Promise<{ next: number; entries: Uint8Array[] }>
+  journalAppend(stream: Uint8Array, seq: number, entries: Uint8Array | readonly Uint8Array[], signal?: AbortSignal): Promise<number>
+  journalRead(stream: Uint8Array, from: number, count: number, signal?: AbortSignal): Promise<{ next: number; entries: Uint8Array[] }>
 }

@@ -85,6 +85,14 @@ export class ReplicaReader {
     return found
   }
 
+  /** Hashes of a stripe's segments as they stand on the disk. @throws {Problem} `replica.damaged` */
+  async hashes(number: number, root: Uint8Array): Promise<Uint8Array[]> {
+    const stripe = stripeOf(this.shape, number)
+    const hashes = await this.#record(number, stripe, root)
+    if (!hashes) throw new Problem('replica.damaged', `the hashes of stripe ${number} are lost`)
+    return hashes.slice(0, stripe.count)
+  }
+
   /** Reads and checks all of a stripe, parity too, and repairs what can be repaired. */
   async stripe(number: number, root: Uint8Array): Promise<StripeState> {
     const stripe = stripeOf(this.shape, number)
@@ -157,12 +165,17 @@ export class ReplicaReader {
     }
   }
 
-  /** Writes segments that came from elsewhere (the other replica, sealed anew) and their parity; the caller has checked them against the root. */
-  async restoreSegments(number: number, whole: readonly Uint8Array[]): Promise<void> {
+  /**
+   * Writes one segment that came from elsewhere (the other replica, sealed anew), if it is the one that stood there.
+   * @returns false when it is not, or nothing is left to tell
+   */
+  async restoreSegment(index: number, segment: Uint8Array, root: Uint8Array): Promise<boolean> {
+    const number = Math.floor(index / stripeShards)
     const stripe = stripeOf(this.shape, number)
-    for (const [at, segment] of whole.entries()) await (await this.#writable('segments')).write(shardAt(stripe, at), segment)
-    await this.#writeStripeParity(number, stripe, whole)
-    await (await this.#writable('segments')).sync()
+    const hashes = await this.#record(number, stripe, root)
+    if (!hashes || !sameBytes(leafHash(segment), hashes[index - stripe.first]!)) return false
+    await this.#restore('segments', shardAt(stripe, index - stripe.first), segment)
+    return true
   }
 
   /** The hashes of a stripe's shards. */

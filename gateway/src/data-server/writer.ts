@@ -13,17 +13,23 @@ interface StripeBuffer {
   parity: Uint8Array
 }
 
+interface Handles {
+  segments: FileHandle
+  head: FileHandle
+  parity: FileHandle
+}
+
 export class ReplicaWriter {
   readonly #files: Files
   readonly #folder: string
   readonly #shape: Shape
-  readonly #handles: { segments: FileHandle; head: FileHandle; parity: FileHandle }
+  readonly #handles: Handles
   readonly #tree = new TreeHash()
   readonly #buffers: [StripeBuffer, StripeBuffer | undefined]
   #hashes: Uint8Array[] = []
   #writing: Promise<unknown> = Promise.resolve()
 
-  private constructor(files: Files, folder: string, shape: Shape, handles: ReplicaWriter['#handles']) {
+  private constructor(files: Files, folder: string, shape: Shape, handles: Handles) {
     this.#files = files
     this.#folder = folder
     this.#shape = shape

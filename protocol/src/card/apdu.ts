@@ -44,26 +44,26 @@ export const instructions = {
 
 /** Status words of this card and what each means to a person; `63Cx`, `61xx` and `6Cxx` are ranges, see `checkStatus`. */
 export const statusTable: Readonly<Record<number, { what: string; problem?: ProblemCode }>> = {
-  0x9000: { what: 'done' },
-  0x6282: { what: 'end of file before the wanted length' },
-  0x6300: { what: 'the outside could not prove itself', problem: 'card.access-denied' },
-  0x6581: { what: 'the memory failed', problem: 'card.failed' },
-  0x6700: { what: 'wrong length', problem: 'card.failed' },
-  0x6883: { what: 'the last command of a chain was expected', problem: 'card.failed' },
-  0x6982: { what: 'security status not satisfied', problem: 'card.access-denied' },
-  0x6983: { what: 'reference data blocked', problem: 'card.blocked' },
-  0x6985: { what: 'conditions of use not satisfied', problem: 'card.failed' },
-  0x6986: { what: 'no file is selected', problem: 'card.failed' },
-  0x6a80: { what: 'wrong data', problem: 'card.failed' },
-  0x6a81: { what: 'function not supported', problem: 'card.unsupported' },
-  0x6a82: { what: 'file not found', problem: 'card.unsupported' },
-  0x6a84: { what: 'not enough room in the file', problem: 'card.full' },
-  0x6a86: { what: 'wrong P1 or P2', problem: 'card.failed' },
-  0x6a88: { what: 'referenced data not found', problem: 'card.failed' },
-  0x6b00: { what: 'offset outside the file', problem: 'card.failed' },
-  0x6d00: { what: 'instruction not supported', problem: 'card.unsupported' },
-  0x6e00: { what: 'class not supported', problem: 'card.unsupported' },
-  0x6f00: { what: 'no precise diagnosis', problem: 'card.failed' },
+  36864: { what: 'done' },
+  25218: { what: 'end of file before the wanted length' },
+  25344: { what: 'the outside could not prove itself', problem: 'card.access-denied' },
+  25985: { what: 'the memory failed', problem: 'card.failed' },
+  26368: { what: 'wrong length', problem: 'card.failed' },
+  26755: { what: 'the last command of a chain was expected', problem: 'card.failed' },
+  27010: { what: 'security status not satisfied', problem: 'card.access-denied' },
+  27011: { what: 'reference data blocked', problem: 'card.blocked' },
+  27013: { what: 'conditions of use not satisfied', problem: 'card.failed' },
+  27014: { what: 'no file is selected', problem: 'card.failed' },
+  27264: { what: 'wrong data', problem: 'card.failed' },
+  27265: { what: 'function not supported', problem: 'card.unsupported' },
+  27266: { what: 'file not found', problem: 'card.unsupported' },
+  27268: { what: 'not enough room in the file', problem: 'card.full' },
+  27270: { what: 'wrong P1 or P2', problem: 'card.failed' },
+  27272: { what: 'referenced data not found', problem: 'card.failed' },
+  27392: { what: 'offset outside the file', problem: 'card.failed' },
+  27904: { what: 'instruction not supported', problem: 'card.unsupported' },
+  28160: { what: 'class not supported', problem: 'card.unsupported' },
+  28416: { what: 'no precise diagnosis', problem: 'card.failed' },
 }
 
 /** Largest data of a short command. */
@@ -73,9 +73,11 @@ export const shortDataBytes = 255
 export function encodeCommand(command: Command, extended = false): Uint8Array {
   const { cla, ins, p1, p2, le } = command
   const data = command.data ?? new Uint8Array(0)
-  if (data.length > 65_535 || (le !== undefined && (le < 1 || le > 65_536))) throw new Problem('card.failed', 'no APDU is that long')
+  if (data.length > 65_535 || (le !== undefined && (le < 1 || le > 65_536)))
+    throw new Problem('card.failed', 'no APDU is that long')
   const long = extended && (data.length > shortDataBytes || (le ?? 0) > 256)
-  if (!long && (data.length > shortDataBytes || (le ?? 0) > 256)) throw new Problem('card.failed', 'too long for a short APDU')
+  if (!long && (data.length > shortDataBytes || (le ?? 0) > 256))
+    throw new Problem('card.failed', 'too long for a short APDU')
   const lc = data.length === 0 ? [] : long ? [0, data.length >> 8, data.length & 255] : [data.length]
   const end = le === undefined ? [] : long ? [...(data.length === 0 ? [0] : []), (le >> 8) & 255, le & 255] : [le & 255]
   const out = new Uint8Array(4 + lc.length + data.length + end.length)
@@ -104,7 +106,7 @@ export function decodeCommand(bytes: Uint8Array): DecodedCommand | undefined {
   if (length === 0 || (bytes.length !== 7 + length && bytes.length !== 9 + length)) return undefined
   const data = bytes.slice(7, 7 + length)
   if (bytes.length === 7 + length) return { ...head, extended: true, data }
-  return { ...head, extended: true, data, le: ((bytes[7 + length]! << 8) | bytes[8 + length]!) || 65_536 }
+  return { ...head, extended: true, data, le: (bytes[7 + length]! << 8) | bytes[8 + length]! || 65_536 }
 }
 
 /** One command as a chain of short ones (ISO/IEC 7816-4 §5.3.3): all but the last carry CLA bit 0x10. */

@@ -19,7 +19,10 @@ export const cardFolders = {
   provider: { fid: 0x5100, parent: 'master', aid: aid(), label: 'Azukari' },
   placement: { fid: 0x5200, parent: 'provider', aid: aid(1), label: 'placement' },
   settlement: { fid: 0x5300, parent: 'provider', aid: aid(2), label: 'settlement' },
-} as const satisfies Record<string, { fid: number; parent: string | undefined; aid: Uint8Array | undefined; label: string }>
+} as const satisfies Record<
+  string,
+  { fid: number; parent: string | undefined; aid: Uint8Array | undefined; label: string }
+>
 export type CardFolder = keyof typeof cardFolders
 
 /** Who may write a file: nobody once the card is issued, or the provider after EXTERNAL AUTHENTICATE. */
@@ -40,15 +43,87 @@ export const conditionsOnCard = 16
 export const conditionsMaxBytes = 1024
 
 export const cardFiles = {
-  directory: { folder: 'master', fid: 0x2f00, sfi: 30, slots: 1, payloadBytes: 480, update: 'never', what: 'the providers on the card and their services' },
-  serial: { folder: 'master', fid: 0x2fe2, sfi: 2, slots: 1, payloadBytes: 32, update: 'never', what: 'the serial number of the card' },
-  member: { folder: 'provider', fid: 0x5101, sfi: 1, slots: 2, payloadBytes: 480, update: 'provider', what: 'who the member is' },
-  keys: { folder: 'provider', fid: 0x5102, sfi: 2, slots: 1, payloadBytes: 1440, update: 'never', what: 'the public halves of the three keys' },
-  providerKey: { folder: 'provider', fid: 0x5103, sfi: 3, slots: 1, payloadBytes: 480, update: 'never', what: 'the key with which the provider proves itself' },
-  level: { folder: 'placement', fid: 0x5201, sfi: 1, slots: 2, payloadBytes: 32, update: 'provider', what: 'level and home region' },
-  root: { folder: 'placement', fid: 0x5202, sfi: 2, slots: 2, payloadBytes: 1120, update: 'provider', what: 'where the catalogue is, its key and head, sealed to the card' },
-  conditions: { folder: 'placement', fid: 0x5203, sfi: 3, slots: conditionsOnCard + 1, payloadBytes: conditionsMaxBytes, update: 'provider', what: 'the storing conditions of the latest objects, sealed to the card' },
-  receipts: { folder: 'settlement', fid: 0x5301, sfi: 1, slots: 5, payloadBytes: 1024, update: 'provider', what: 'receipts and payment history' },
+  directory: {
+    folder: 'master',
+    fid: 0x2f00,
+    sfi: 30,
+    slots: 1,
+    payloadBytes: 480,
+    update: 'never',
+    what: 'the providers on the card and their services',
+  },
+  serial: {
+    folder: 'master',
+    fid: 0x2fe2,
+    sfi: 2,
+    slots: 1,
+    payloadBytes: 32,
+    update: 'never',
+    what: 'the serial number of the card',
+  },
+  member: {
+    folder: 'provider',
+    fid: 0x5101,
+    sfi: 1,
+    slots: 2,
+    payloadBytes: 480,
+    update: 'provider',
+    what: 'who the member is',
+  },
+  keys: {
+    folder: 'provider',
+    fid: 0x5102,
+    sfi: 2,
+    slots: 1,
+    payloadBytes: 1440,
+    update: 'never',
+    what: 'the public halves of the three keys',
+  },
+  providerKey: {
+    folder: 'provider',
+    fid: 0x5103,
+    sfi: 3,
+    slots: 1,
+    payloadBytes: 480,
+    update: 'never',
+    what: 'the key with which the provider proves itself',
+  },
+  level: {
+    folder: 'placement',
+    fid: 0x5201,
+    sfi: 1,
+    slots: 2,
+    payloadBytes: 32,
+    update: 'provider',
+    what: 'level and home region',
+  },
+  root: {
+    folder: 'placement',
+    fid: 0x5202,
+    sfi: 2,
+    slots: 2,
+    payloadBytes: 1120,
+    update: 'provider',
+    what: 'where the catalogue is, its key and head, sealed to the card',
+  },
+  conditions: {
+    folder: 'placement',
+    fid: 0x5203,
+    sfi: 3,
+    slots: conditionsOnCard + 1,
+    payloadBytes: conditionsMaxBytes,
+    update: 'provider',
+    what: 'the storing conditions of the latest objects, sealed to the card',
+  },
+  receipts: {
+    folder: 'settlement',
+    fid: 0x5301,
+    sfi: 1,
+    slots: 5,
+    payloadBytes: 1024,
+    update: 'provider',
+    what: 'receipts and payment history',
+  },
 } as const satisfies Record<string, CardFile>
 export type CardFileName = keyof typeof cardFiles
 
@@ -65,7 +140,14 @@ export const cardAlgorithms = { ed25519: 1, p256: 2, rsa: 3 } as const
 export type CardKind = keyof typeof cardAlgorithms
 
 /** PINs are 4 to 12 digits, sent as a block of 12 bytes padded with FF. */
-export const pinRules = { minDigits: 4, maxDigits: 12, blockBytes: 12, tries: 3, pukTries: 10, reference: 0x81 } as const
+export const pinRules = {
+  minDigits: 4,
+  maxDigits: 12,
+  blockBytes: 12,
+  tries: 3,
+  pukTries: 10,
+  reference: 0x81,
+} as const
 
 const Aid = Bytes(5, 16)
 const CoseKey = Bytes(32, 480)
@@ -75,7 +157,11 @@ export const Directory = Type.Object({
   /** Whether the card takes APDUs of extended length. */
   extended: Type.Boolean(),
   providers: Type.Array(
-    Type.Object({ aid: Aid, label: Text(32), services: Type.Array(Type.Object({ aid: Aid, label: Text(32) }), { maxItems: 8 }) }),
+    Type.Object({
+      aid: Aid,
+      label: Text(32),
+      services: Type.Array(Type.Object({ aid: Aid, label: Text(32) }), { maxItems: 8 }),
+    }),
     { maxItems: 4 },
   ),
 })
@@ -101,7 +187,9 @@ const contents = {
 export type CardContentName = keyof typeof contents
 export type CardContent<N extends CardContentName> = Static<(typeof contents)[N]>
 
-const checks = Object.fromEntries(Object.entries(contents).map(([name, schema]) => [name, checker<TSchema>(schema, `card file ${name}`)]))
+const checks = Object.fromEntries(
+  Object.entries(contents).map(([name, schema]) => [name, checker<TSchema>(schema, `card file ${name}`)]),
+)
 
 /** A file's content as it goes into a slot. @throws {Problem} `message.invalid` */
 export function encodeContent<N extends CardContentName>(name: N, value: CardContent<N>): Uint8Array {
@@ -116,8 +204,14 @@ export function decodeContent<N extends CardContentName>(name: N, payload: Uint8
 /** The directory file of a card as issued: every folder with an AID, services below their provider. */
 export function directoryContent(extended: boolean): CardContent<'directory'> {
   const folders = Object.entries(cardFolders)
-  const under = (parent: string) => folders.filter(([, row]) => row.parent === parent && row.aid).map(([name, row]) => ({ name, aid: row.aid!, label: row.label }))
-  const providers = under('master').map(({ name, ...row }) => ({ ...row, services: under(name).map(({ aid, label }) => ({ aid, label })) }))
+  const under = (parent: string) =>
+    folders
+      .filter(([, row]) => row.parent === parent && row.aid)
+      .map(([name, row]) => ({ name, aid: row.aid!, label: row.label }))
+  const providers = under('master').map(({ name, ...row }) => ({
+    ...row,
+    services: under(name).map(({ aid, label }) => ({ aid, label })),
+  }))
   return { v: 1, extended, providers }
 }
 
@@ -128,7 +222,9 @@ export function cardBytes(): number {
 
 /** By this a record in the ring is recognised by those who know the object's id, and by nobody else. */
 export function conditionsTag(object: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update('azukari/conditions-tag/1').update(object).digest().subarray(0, tagBytes))
+  return new Uint8Array(
+    createHash('sha256').update('azukari/conditions-tag/1').update(object).digest().subarray(0, tagBytes),
+  )
 }
 
 /**

@@ -43,10 +43,15 @@ export function fileBytes(shape: SlotShape): number {
 }
 
 /** A record as it is written at the start of a slot. @throws {Problem} `card.full` when it is larger than a slot */
-export function encodeSlot(shape: SlotShape, record: Partial<SlotRecord> & { counter: number; payload: Uint8Array }): Uint8Array {
+export function encodeSlot(
+  shape: SlotShape,
+  record: Partial<SlotRecord> & { counter: number; payload: Uint8Array },
+): Uint8Array {
   const { counter, payload, tag, version = 0 } = record
-  if (payload.length > shape.payloadBytes) throw new Problem('card.full', `${payload.length} bytes in a slot of ${shape.payloadBytes}`)
-  if (!(Number.isSafeInteger(counter) && counter >= 1 && counter <= counterMax)) throw new Problem('card.full', 'the counter of the card has run out')
+  if (payload.length > shape.payloadBytes)
+    throw new Problem('card.full', `${payload.length} bytes in a slot of ${shape.payloadBytes}`)
+  if (!(Number.isSafeInteger(counter) && counter >= 1 && counter <= counterMax))
+    throw new Problem('card.full', 'the counter of the card has run out')
   const out = new Uint8Array(slotHeaderBytes + payload.length)
   const view = new DataView(out.buffer)
   view.setUint16(0, Math.floor(counter / 2 ** 32))
@@ -68,7 +73,8 @@ export function decodeSlot(shape: SlotShape, index: number, bytes: Uint8Array): 
   const length = view.getUint16(6)
   if (length > shape.payloadBytes || slotHeaderBytes + length > bytes.length) return { index, state: 'torn' }
   const payload = bytes.slice(slotHeaderBytes, slotHeaderBytes + length)
-  if (!timingSafeEqual(check(shape.fid, header.subarray(0, checkedBytes), payload), header.subarray(checkedBytes))) return { index, state: 'torn' }
+  if (!timingSafeEqual(check(shape.fid, header.subarray(0, checkedBytes), payload), header.subarray(checkedBytes)))
+    return { index, state: 'torn' }
   const counter = view.getUint16(0) * 2 ** 32 + view.getUint32(2)
   return { index, state: 'whole', counter, tag: bytes.slice(8, 8 + tagBytes), version: view.getUint32(20), payload }
 }
@@ -76,7 +82,9 @@ export function decodeSlot(shape: SlotShape, index: number, bytes: Uint8Array): 
 /** Reads all slots of a file. */
 export function decodeFile(shape: SlotShape, bytes: Uint8Array): Slot[] {
   const size = slotBytes(shape)
-  return Array.from({ length: shape.slots }, (_, index) => decodeSlot(shape, index, bytes.subarray(index * size, (index + 1) * size)))
+  return Array.from({ length: shape.slots }, (_, index) =>
+    decodeSlot(shape, index, bytes.subarray(index * size, (index + 1) * size)),
+  )
 }
 
 /** The newest whole record. */

@@ -4,6 +4,7 @@ import * as fleet from './fleet.ts'
 import * as internal from './internal.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
+import * as server from './server.ts'
 import * as session from './session.ts'
 import * as transfer from './transfer.ts'
 
@@ -11,6 +12,8 @@ function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal].flatMap((module) => Object.values<unknown>(module).filter(isContract))
+export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server].flatMap((module) =>
+  Object.values<unknown>(module).filter(isContract),
+)
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

@@ -1,5 +1,18 @@
 /** Devices: enrolment by a one-time claim, and what a device reports of itself (D1, D5, D6). */
-import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Region, Slug, Text, TimeMs, Type } from '../contract.ts'
+import {
+  Bytes,
+  Count,
+  contract,
+  Hash,
+  Id,
+  Nothing,
+  Region,
+  Slug,
+  type Static,
+  Text,
+  TimeMs,
+  Type,
+} from '../contract.ts'
 
 /**
  * The signed claim of a new device. Sent as COSE_Sign1 by the new key on `call/fleet.enrol`, outside any channel.
@@ -52,7 +65,9 @@ export const reportState = contract({
   title: 'What a device says of its parts: attached, missing, out of paper',
   serves: ['D6'],
   request: Type.Object({
-    parts: Type.Array(Type.Object({ part: Text(32), state: Text(32), detail: Type.Optional(Text(200)) }), { maxItems: 32 }),
+    parts: Type.Array(Type.Object({ part: Text(32), state: Text(32), detail: Type.Optional(Text(200)) }), {
+      maxItems: 32,
+    }),
     outboxRows: Count,
     outboxBytes: Count,
   }),
@@ -67,7 +82,15 @@ export const readState = contract({
   title: 'What the gateway holds of the asking device',
   serves: ['D6'],
   request: Nothing,
-  reply: Type.Object({ device: Slug, model: Text(64), version: Text(32), epoch: Count, region: Region, enrolledMs: TimeMs, nowMs: TimeMs }),
+  reply: Type.Object({
+    device: Slug,
+    model: Text(64),
+    version: Text(32),
+    epoch: Count,
+    region: Region,
+    enrolledMs: TimeMs,
+    nowMs: TimeMs,
+  }),
 })
 
 export const acknowledgeEvents = contract({

@@ -1,5 +1,18 @@
 /** Between the gateway and the services, in one process or several (D4): CBOR calls over HTTP/2 when apart. */
-import { Bytes, Count, contract, Hash, Id, Nothing, Region, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
+import {
+  Bytes,
+  Count,
+  contract,
+  Hash,
+  Id,
+  Nothing,
+  Region,
+  Slug,
+  type Static,
+  Text,
+  TimeMs,
+  Type,
+} from '../contract.ts'
 
 /** What the gateway vouches for: which device asked, and where it stands. */
 export const Caller = Type.Object({ device: Slug, region: Region, roles: Type.Array(Text(16), { maxItems: 8 }) })
@@ -38,10 +51,22 @@ export const takeEvents = contract({
   authority: 'service',
   title: 'Events of a service for devices',
   serves: ['D4', 'D5'],
-  request: Type.Object({ after: Count, limit: Type.Integer({ minimum: 1, maximum: 256 }), waitMs: Type.Integer({ minimum: 0, maximum: 30_000 }) }),
+  request: Type.Object({
+    after: Count,
+    limit: Type.Integer({ minimum: 1, maximum: 256 }),
+    waitMs: Type.Integer({ minimum: 0, maximum: 30_000 }),
+  }),
   reply: Type.Object({
     events: Type.Array(
-      Type.Object({ at: Count, device: Slug, id: Id, contract: Text(64), atMs: TimeMs, body: Type.Unknown(), keep: Type.Boolean() }),
+      Type.Object({
+        at: Count,
+        device: Slug,
+        id: Id,
+        contract: Text(64),
+        atMs: TimeMs,
+        body: Type.Unknown(),
+        keep: Type.Boolean(),
+      }),
       { maxItems: 256 },
     ),
   }),
@@ -79,7 +104,14 @@ export const describeBuffer = contract({
   title: 'What is in the receive buffer under an id',
   serves: ['S4'],
   request: Type.Object({ transfer: Id }),
-  reply: Type.Object({ device: Slug, sizeBytes: Count, blockBytes: Count, blocks: Count, root: Hash, complete: Type.Boolean() }),
+  reply: Type.Object({
+    device: Slug,
+    sizeBytes: Count,
+    blockBytes: Count,
+    blocks: Count,
+    root: Hash,
+    complete: Type.Boolean(),
+  }),
   problems: ['transfer.unknown'],
 })
 

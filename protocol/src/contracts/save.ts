@@ -1,5 +1,18 @@
 /** Saving: the member's signed offer, the receipt that says where both replicas are, and the storing conditions (S4–S8). */
-import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Region, Slug, Text, TimeMs, Type } from '../contract.ts'
+import {
+  Bytes,
+  Count,
+  contract,
+  Hash,
+  Id,
+  Nothing,
+  Region,
+  Slug,
+  type Static,
+  Text,
+  TimeMs,
+  Type,
+} from '../contract.ts'
 
 export const offerDomain = new TextEncoder().encode('azukari/offer/1')
 export const receiptDomain = new TextEncoder().encode('azukari/receipt/1')
@@ -44,7 +57,18 @@ export const offerSave = contract({
   }),
   /** Told when the data is whole in the receive buffer (S4): the line can be released. */
   reply: Type.Object({ object: Id, bufferedMs: TimeMs }),
-  problems: ['cose.bad-signature', 'card.unknown', 'member.suspended', 'act.replayed', 'act.conflict', 'transfer.unknown', 'transfer.incomplete', 'transfer.bad-root', 'message.expired', 'storage.full'],
+  problems: [
+    'cose.bad-signature',
+    'card.unknown',
+    'member.suspended',
+    'act.replayed',
+    'act.conflict',
+    'transfer.unknown',
+    'transfer.incomplete',
+    'transfer.bad-root',
+    'message.expired',
+    'storage.full',
+  ],
 })
 
 export const ReplicaPlace = Type.Object({
@@ -139,7 +163,12 @@ export const saveStatus = contract({
   serves: ['S7'],
   request: Type.Object({ object: Id, version: Type.Integer({ minimum: 1 }) }),
   reply: Type.Object({
-    stage: Type.Union([Type.Literal('unknown'), Type.Literal('buffered'), Type.Literal('waiting'), Type.Literal('kept')]),
+    stage: Type.Union([
+      Type.Literal('unknown'),
+      Type.Literal('buffered'),
+      Type.Literal('waiting'),
+      Type.Literal('kept'),
+    ]),
     receipt: Type.Optional(Bytes(64, 4096)),
     problem: Type.Optional(Text(64)),
   }),

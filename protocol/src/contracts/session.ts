@@ -1,5 +1,18 @@
 /** A member's session: the card and placement authenticate each other through the device (S1–S3, S8). */
-import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Region, Slug, Text, TimeMs, Type } from '../contract.ts'
+import {
+  Bytes,
+  Count,
+  contract,
+  Hash,
+  Id,
+  Nothing,
+  Region,
+  Slug,
+  type Static,
+  Text,
+  TimeMs,
+  Type,
+} from '../contract.ts'
 
 export const sessionDomain = new TextEncoder().encode('azukari/session/1')
 

@@ -69,7 +69,14 @@ export class SimulatedCamera implements Camera {
     const stored = rotate(scene, orientation === 6 ? 8 : orientation === 8 ? 6 : orientation)
     // Full seconds: EXIF knows no finer.
     const takenAtMs = Math.floor(clock.now() / 1000) * 1000
-    const facts = { orientation, takenAtMs, offsetMinutes, make: 'Azukari', model: this.model, ...(position ? { position } : {}) }
+    const facts = {
+      orientation,
+      takenAtMs,
+      offsetMinutes,
+      make: 'Azukari',
+      model: this.model,
+      ...(position ? { position } : {}),
+    }
     return { bytes: withExif(encodeJpeg(stored), facts), mediaType: 'image/jpeg', takenAtMs }
   }
 

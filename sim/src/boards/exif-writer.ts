@@ -22,14 +22,23 @@ const ascii = (tag: number, text: string): Entry => {
   const value = Buffer.from(`${text}\0`, 'latin1')
   return { tag, type: 2, count: value.length, value }
 }
-const short = (tag: number, number: number): Entry => ({ tag, type: 3, count: 1, value: Uint8Array.of(number >> 8, number & 255) })
+const short = (tag: number, number: number): Entry => ({
+  tag,
+  type: 3,
+  count: 1,
+  value: Uint8Array.of(number >> 8, number & 255),
+})
 const long = (tag: number, number: number): Entry => ({ tag, type: 4, count: 1, value: u32(number) })
 
 /** The JPEG with an EXIF APP1 segment behind its first marker. */
 export function withExif(jpeg: Uint8Array, facts: ExifFacts): Uint8Array {
   const tiff = tiffOf(facts)
   const length = tiff.length + 8
-  const segment = Buffer.concat([Uint8Array.of(0xff, 0xe1, length >> 8, length & 255), Buffer.from('Exif\0\0', 'latin1'), tiff])
+  const segment = Buffer.concat([
+    Uint8Array.of(0xff, 0xe1, length >> 8, length & 255),
+    Buffer.from('Exif\0\0', 'latin1'),
+    tiff,
+  ])
   return new Uint8Array(Buffer.concat([jpeg.subarray(0, 2), segment, jpeg.subarray(2)]))
 }
 
@@ -55,7 +64,12 @@ function tiffOf(facts: ExifFacts): Uint8Array {
   const detailsBytes = directory(details, 0).length
   const detailsAt = 8 + mainBytes
   const gpsAt = detailsAt + detailsBytes
-  return Buffer.concat([header, directory(main(detailsAt, gpsAt), 8), directory(details, detailsAt), ...(gps.length ? [directory(gps, gpsAt)] : [])])
+  return Buffer.concat([
+    header,
+    directory(main(detailsAt, gpsAt), 8),
+    directory(details, detailsAt),
+    ...(gps.length ? [directory(gps, gpsAt)] : []),
+  ])
 }
 
 /** One IFD at an offset, its values behind it. */
@@ -82,13 +96,21 @@ function gpsEntries({ latitude, longitude }: { latitude: number; longitude: numb
   const degrees = (tag: number, angle: number): Entry => {
     const seconds = Math.round(Math.abs(angle) * 3_600_000)
     const value = Buffer.concat([
-      u32(Math.floor(seconds / 3_600_000)), u32(1),
-      u32(Math.floor(seconds / 60_000) % 60), u32(1),
-      u32(seconds % 60_000), u32(1000),
+      u32(Math.floor(seconds / 3_600_000)),
+      u32(1),
+      u32(Math.floor(seconds / 60_000) % 60),
+      u32(1),
+      u32(seconds % 60_000),
+      u32(1000),
     ])
     return { tag, type: 5, count: 3, value }
   }
-  return [ascii(1, latitude < 0 ? 'S' : 'N'), degrees(2, latitude), ascii(3, longitude < 0 ? 'W' : 'E'), degrees(4, longitude)]
+  return [
+    ascii(1, latitude < 0 ? 'S' : 'N'),
+    degrees(2, latitude),
+    ascii(3, longitude < 0 ? 'W' : 'E'),
+    degrees(4, longitude),
+  ]
 }
 
 function u32(number: number): Uint8Array {

@@ -14,7 +14,7 @@ export { SimulatedDisplay } from './display.ts'
 export { SimulatedInput } from './input.ts'
 export { SimulatedMemory } from './memory.ts'
 export { SimulatedPanel } from './panel.ts'
-export { decodePng, encodePng, SimulatedPrinter } from './printer.ts'
+export { decodePng, SimulatedPrinter } from './printer.ts'
 export { SimulatedReader } from './reader.ts'
 
 type Without<Options> = Omit<Options, 'clock' | 'random'>

@@ -1,5 +1,11 @@
 /** Simulated removable memory, kept in memory: it can be pulled out, full, write-protected, or lose power while writing. */
-import { type MemoryEntry, type MemoryFile, memoryNamePattern, partProblem, type RemovableMemory } from '@azukari/device/drivers'
+import {
+  type MemoryEntry,
+  type MemoryFile,
+  memoryNamePattern,
+  partProblem,
+  type RemovableMemory,
+} from '@azukari/device/drivers'
 import { Problem } from '@azukari/protocol/problem'
 
 export interface SimulatedMemoryOptions {
@@ -58,7 +64,9 @@ export class SimulatedMemory implements RemovableMemory {
 
   async list(): Promise<MemoryEntry[]> {
     this.#check()
-    return [...this.#files].map(([name, bytes]) => ({ name, sizeBytes: bytes.length })).sort((a, b) => (a.name < b.name ? -1 : 1))
+    return [...this.#files]
+      .map(([name, bytes]) => ({ name, sizeBytes: bytes.length }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   async open(name: string): Promise<MemoryFile> {
@@ -98,6 +106,7 @@ export class SimulatedMemory implements RemovableMemory {
 
   #check(name?: string): void {
     if (this.#closed || !this.#present) throw partProblem('memory', 'absent')
-    if (name !== undefined && !memoryNamePattern.test(name)) throw partProblem('memory', 'unsupported', 'no such name is allowed')
+    if (name !== undefined && !memoryNamePattern.test(name))
+      throw partProblem('memory', 'unsupported', 'no such name is allowed')
   }
 }

@@ -1,5 +1,14 @@
 /** A simulated printer: each page comes out as a PNG; it runs out of paper, jams, is slow, and lies when told to. */
-import { type Printer, type PrinterAttributes, type PrintProgress, type PrintRequest, partProblem, type Raster } from '@azukari/device/drivers'
+
+import { encodePng } from '@azukari/boards/png'
+import {
+  type Printer,
+  type PrinterAttributes,
+  type PrintProgress,
+  type PrintRequest,
+  partProblem,
+  type Raster,
+} from '@azukari/device/drivers'
 import type { Clock } from '@azukari/protocol/ports'
 import { PNG } from 'pngjs'
 import { Faults } from './fault.ts'
@@ -45,17 +54,30 @@ export class SimulatedPrinter implements Printer {
     signal.throwIfAborted()
     if (this.#closed) throw partProblem('printer', 'absent', 'closed')
     const reason = this.faults.current ?? (this.sheets <= 0 ? ('out-of-media' as const) : undefined)
-    return { ready: !reason, ...(reason ? { reason } : {}), media: ['iso_a4_210x297mm', 'jpn_hagaki_100x148mm'], maxWidth: 9000, maxHeight: 9000 }
+    return {
+      ready: !reason,
+      ...(reason ? { reason } : {}),
+      media: ['iso_a4_210x297mm', 'jpn_hagaki_100x148mm'],
+      maxWidth: 9000,
+      maxHeight: 9000,
+    }
   }
 
-  async print(request: PrintRequest, signal: AbortSignal, progress: (progress: PrintProgress) => void = () => {}): Promise<void> {
+  async print(
+    request: PrintRequest,
+    signal: AbortSignal,
+    progress: (progress: PrintProgress) => void = () => {},
+  ): Promise<void> {
     signal.throwIfAborted()
     if (this.#closed) throw partProblem('printer', 'absent', 'closed')
     if (this.#busy) throw partProblem('printer', 'busy')
     const { page, copies, media } = request
-    if (media !== undefined && !(await this.attributes(signal)).media.includes(media)) throw partProblem('printer', 'unsupported', `no ${media}`)
-    if (copies < 1 || copies > 99 || !Number.isInteger(copies)) throw partProblem('printer', 'unsupported', `${copies} copies`)
-    if (page.rgba.length !== page.width * page.height * 4) throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
+    if (media !== undefined && !(await this.attributes(signal)).media.includes(media))
+      throw partProblem('printer', 'unsupported', `no ${media}`)
+    if (copies < 1 || copies > 99 || !Number.isInteger(copies))
+      throw partProblem('printer', 'unsupported', `${copies} copies`)
+    if (page.rgba.length !== page.width * page.height * 4)
+      throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
     this.#busy = true
     try {
       progress({ stage: 'sent', copies: 0 })
@@ -69,7 +91,12 @@ export class SimulatedPrinter implements Printer {
     this.#closed = true
   }
 
-  async #sheet({ page, title }: PrintRequest, copy: number, signal: AbortSignal, progress: (progress: PrintProgress) => void): Promise<void> {
+  async #sheet(
+    { page, title }: PrintRequest,
+    copy: number,
+    signal: AbortSignal,
+    progress: (progress: PrintProgress) => void,
+  ): Promise<void> {
     signal.throwIfAborted()
     progress({ stage: 'printing', copies: copy })
     if (this.delayMs) await this.#options.clock.sleep(this.delayMs, signal)
@@ -84,14 +111,6 @@ export class SimulatedPrinter implements Printer {
     }
     progress({ stage: 'printed', copies: copy + 1 })
   }
-}
-
-/** Pixels as a PNG file. */
-export function encodePng({ width, height, rgba }: Raster): Uint8Array {
-  const png = new PNG({ width, height })
-  png.data = Buffer.from(rgba.buffer, rgba.byteOffset, rgba.length)
-  // Level 3: pages are many and looked at once.
-  return new Uint8Array(PNG.sync.write(png, { deflateLevel: 3 }))
 }
 
 /** @throws {Error} when it is no PNG; only for tests and pages of our own */

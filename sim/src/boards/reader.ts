@@ -1,5 +1,12 @@
 /** A simulated card reader: slot, field and built-in card; cards are put in, taken out and torn at any moment. */
-import { type CardChannel, type CardEvent, type CardPresence, type CardReader, Listeners, partProblem } from '@azukari/device/drivers'
+import {
+  type CardChannel,
+  type CardEvent,
+  type CardPresence,
+  type CardReader,
+  Listeners,
+  partProblem,
+} from '@azukari/device/drivers'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
@@ -64,7 +71,12 @@ export class SimulatedReader implements CardReader {
     if (!kind || !card) throw partProblem('reader', 'absent')
     if (this.#channel?.open) throw partProblem('reader', 'busy', 'another connection is open')
     card.reset()
-    this.#channel = new SimulatedChannel(kind, card, () => this.#cards.get(kind) === card && outsideOf(this.#cards) < 2, this.#options)
+    this.#channel = new SimulatedChannel(
+      kind,
+      card,
+      () => this.#cards.get(kind) === card && outsideOf(this.#cards) < 2,
+      this.#options,
+    )
     return this.#channel
   }
 

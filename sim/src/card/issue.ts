@@ -1,5 +1,5 @@
 /** Issues and personalises cards (S15): makes the three keys, writes the files, and gives the record for placement's register. */
-import type { KeyObject } from "node:crypto"
+import type { KeyObject } from 'node:crypto'
 import {
   type CardContentName,
   type CardFileName,
@@ -54,7 +54,8 @@ export function issueCard(options: IssueOptions): { card: VirtualCard; registrat
   const { kind, member, level, homeRegion, random } = options
   const pin = pinBlock(options.pin)
   const puk = pinBlock(options.puk)
-  if (!pin || !puk) throw new Problem('message.invalid', `a PIN has ${pinRules.minDigits} to ${pinRules.maxDigits} digits`)
+  if (!pin || !puk)
+    throw new Problem('message.invalid', `a PIN has ${pinRules.minDigits} to ${pinRules.maxDigits} digits`)
   const keys = options.keys ?? freshKeys(kind, random)
   const pkcs8 = (key: KeyObject) => new Uint8Array(key.export({ format: 'der', type: 'pkcs8' }))
   const cose = (name: CardKeyName) => coseKey(publicOf(keys[name]))
@@ -63,7 +64,11 @@ export function issueCard(options: IssueOptions): { card: VirtualCard; registrat
     directory: encodeContent('directory', directoryContent(extended)),
     serial: encodeContent('serial', { serial: random.bytes(16) }),
     member: encodeContent('member', member),
-    keys: encodeContent('keys', { authentication: cose('authentication'), acts: cose('acts'), agreement: cose('agreement') }),
+    keys: encodeContent('keys', {
+      authentication: cose('authentication'),
+      acts: cose('acts'),
+      agreement: cose('agreement'),
+    }),
     providerKey: encodeContent('providerKey', { key: options.providerKey }),
     level: encodeContent('level', { level, home: homeRegion }),
     root: encodeContent('root', {}),
@@ -103,5 +108,9 @@ function freshKeys(kind: CardKind, random: Random): Record<CardKeyName, KeyObjec
   if (kind === 'rsa') return { authentication: generateRsaKey(), acts: generateRsaKey(), agreement: generateRsaKey() }
   const signing = kind === 'ed25519' ? 'ed25519' : 'p256'
   const agreement = kind === 'ed25519' ? 'x25519' : 'p256'
-  return { authentication: generateKey(signing, random), acts: generateKey(signing, random), agreement: generateKey(agreement, random) }
+  return {
+    authentication: generateKey(signing, random),
+    acts: generateKey(signing, random),
+    agreement: generateKey(agreement, random),
+  }
 }

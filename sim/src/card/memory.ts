@@ -1,8 +1,15 @@
 /** The memory of a virtual card that outlasts power: files, PIN and PUK with their counters, private keys. It can lose power at any byte. */
 import { createHash, createPrivateKey, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { type CardFileName, type CardKeyName, type CardKind, cardFiles, cardKeys, pinRules } from '@azukari/protocol/card/layout'
+import {
+  type CardFileName,
+  type CardKeyName,
+  type CardKind,
+  cardFiles,
+  cardKeys,
+  pinRules,
+} from '@azukari/protocol/card/layout'
 import { fileBytes } from '@azukari/protocol/card/slots'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, type Static, Type } from '@azukari/protocol/contract'
 
 const ImageSchema = Type.Object({
@@ -36,7 +43,10 @@ export class CardMemory {
     this.kind = image.kind
     this.extended = image.extended
     this.keys = Object.fromEntries(
-      Object.keys(cardKeys).map((name) => [name, createPrivateKey({ key: Buffer.from(image.keys[name as CardKeyName]), format: 'der', type: 'pkcs8' })]),
+      Object.keys(cardKeys).map((name) => [
+        name,
+        createPrivateKey({ key: Buffer.from(image.keys[name as CardKeyName]), format: 'der', type: 'pkcs8' }),
+      ]),
     ) as Record<CardKeyName, KeyObject>
   }
 

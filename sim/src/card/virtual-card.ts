@@ -131,7 +131,10 @@ export class VirtualCard {
   /** Collects chained parts; a number is the answer to give now. */
   #joinChain(command: DecodedCommand): DecodedCommand | number {
     const open = this.#chain
-    if (open && (open.command.ins !== command.ins || open.command.p1 !== command.p1 || open.command.p2 !== command.p2)) {
+    if (
+      open &&
+      (open.command.ins !== command.ins || open.command.p1 !== command.p1 || open.command.p2 !== command.p2)
+    ) {
       this.#chain = undefined
       return 0x6883
     }
@@ -252,7 +255,16 @@ export class VirtualCard {
     const folder = cardFolders[this.#folder]
     const fid = file ? file.fid : folder.fid
     const size = file ? fileBytes(file) : 0
-    const objects = [...(file ? [0x80, 2, size >> 8, size & 255] : []), 0x82, 1, file ? 0x01 : 0x38, 0x83, 2, fid >> 8, fid & 255]
+    const objects = [
+      ...(file ? [0x80, 2, size >> 8, size & 255] : []),
+      0x82,
+      1,
+      file ? 0x01 : 0x38,
+      0x83,
+      2,
+      fid >> 8,
+      fid & 255,
+    ]
     if (!file && folder.aid) objects.push(0x84, folder.aid.length, ...folder.aid)
     return Uint8Array.of(0x6f, objects.length, ...objects)
   }
@@ -346,7 +358,7 @@ export class VirtualCard {
   #manageEnvironment({ p1, p2, data }: DecodedCommand): Answer {
     const name = (Object.keys(cardKeys) as CardKeyName[]).find((key) => cardKeys[key].template === p2)
     if (p1 !== 0x41 || !name) return 0x6a86
-    if (!data || data.length !== 6 || data[0] !== 0x84 || data[1] !== 1 || data[3] !== 0x80 || data[4] !== 1) return 0x6a80
+    if (data?.length !== 6 || data[0] !== 0x84 || data[1] !== 1 || data[3] !== 0x80 || data[4] !== 1) return 0x6a80
     if (data[2] !== cardKeys[name].reference || data[5] !== cardAlgorithms[this.#memory.kind]) return 0x6a88
     this.#environment.set(p2, name)
     return nothing
@@ -376,7 +388,10 @@ export class VirtualCard {
 
 function isPinBlock(block: Uint8Array): boolean {
   if (block.length !== pinRules.blockBytes) return false
-  const digits = block.findIndex((byte) => byte === 0xff)
+  const digits = block.indexOf(0xff)
   const length = digits === -1 ? block.length : digits
-  return length >= pinRules.minDigits && block.every((byte, i) => (i < length ? byte >= 0x30 && byte <= 0x39 : byte === 0xff))
+  return (
+    length >= pinRules.minDigits &&
+    block.every((byte, i) => (i < length ? byte >= 0x30 && byte <= 0x39 : byte === 0xff))
+  )
 }

@@ -2,8 +2,9 @@
  * A model of the line between devices and the gateway: what MQTT promises and no more, with everything that goes wrong
  * (ARCHITECTURE §11). Messages take time; they are lost, doubled and overtaken; lines are cut; the gateway is away.
  */
-import type { Bus, BusHandlers, PublishOptions } from '@azukari/gateway/broker/bus'
+
 import type { MqttConnectOptions, MqttSession, MqttTransport } from '@azukari/device/transport'
+import type { Bus, BusHandlers, PublishOptions } from '@azukari/gateway/broker/bus'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { deviceSubscriptions, mayPublish, parseTopic } from '@azukari/protocol/topics'

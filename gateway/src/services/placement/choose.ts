@@ -55,7 +55,12 @@ export interface Choice {
  * Chooses both places. `taken` fixes a slot that already stands.
  * @throws {Problem} `placement.no-server` when no two permitted servers are left: never fewer than two (S5)
  */
-export function choose(candidates: readonly Candidate[], wish: Wish, rules: ChooseRules = defaultRules, taken: { 1?: Candidate; 2?: Candidate } = {}): [Choice, Choice] {
+export function choose(
+  candidates: readonly Candidate[],
+  wish: Wish,
+  rules: ChooseRules = defaultRules,
+  taken: { 1?: Candidate; 2?: Candidate } = {},
+): [Choice, Choice] {
   const usable = candidates.filter((candidate) => hasRoom(candidate, wish, rules))
   const first = taken[1] ?? pickFirst(usable, wish, rules, taken[2])
   const second = taken[2] ?? pickSecond(usable, wish, rules, first)
@@ -63,16 +68,37 @@ export function choose(candidates: readonly Candidate[], wish: Wish, rules: Choo
   const band = bandOf(usable, rules)
   return [
     { slot: 1, candidate: first, reason: { band: band(first), risk: first.risk.value } },
-    { slot: 2, candidate: second, reason: { band: band(second), risk: second.risk.value, jointLoss: jointLoss(first.risk, second.risk, apartKm), apartKm } },
+    {
+      slot: 2,
+      candidate: second,
+      reason: {
+        band: band(second),
+        risk: second.risk.value,
+        jointLoss: jointLoss(first.risk, second.risk, apartKm),
+        apartKm,
+      },
+    },
   ]
 }
 
-function pickFirst(usable: readonly Candidate[], wish: Wish, rules: ChooseRules, second: Candidate | undefined): Candidate {
+function pickFirst(
+  usable: readonly Candidate[],
+  wish: Wish,
+  rules: ChooseRules,
+  second: Candidate | undefined,
+): Candidate {
   // With a second place left for it; otherwise the safest place could be one that nothing lies far enough from.
-  const possible = usable.filter((candidate) => (second ? isApart(candidate, second, rules) : usable.some((other) => isSecond(other, candidate, wish, rules))))
+  const possible = usable.filter((candidate) =>
+    second ? isApart(candidate, second, rules) : usable.some((other) => isSecond(other, candidate, wish, rules)),
+  )
   const band = bandOf(possible, rules)
-  const best = least(possible, (candidate) => [candidate.demerits, band(candidate), -rendezvous(wish.object, candidate)])
-  if (!best) throw new Problem('placement.no-server', `none of ${usable.length} servers with room can be the first place`)
+  const best = least(possible, (candidate) => [
+    candidate.demerits,
+    band(candidate),
+    -rendezvous(wish.object, candidate),
+  ])
+  if (!best)
+    throw new Problem('placement.no-server', `none of ${usable.length} servers with room can be the first place`)
   return best
 }
 
@@ -83,10 +109,17 @@ function pickSecond(usable: readonly Candidate[], wish: Wish, rules: ChooseRules
     candidate.demerits,
     band(candidate),
     // Joint losses within the band ratio of each other are equal too, and capacity decides.
-    Math.round(Math.log(jointLoss(first.risk, candidate.risk, distanceKm(first, candidate)) || Number.MIN_VALUE) / Math.log(rules.bandRatio)),
+    Math.round(
+      Math.log(jointLoss(first.risk, candidate.risk, distanceKm(first, candidate)) || Number.MIN_VALUE) /
+        Math.log(rules.bandRatio),
+    ),
     -rendezvous(wish.object, candidate),
   ])
-  if (!best) throw new Problem('placement.no-server', `no second place outside ${wish.home} and ${wish.asking}, ${rules.apartKm} km from ${first.server}`)
+  if (!best)
+    throw new Problem(
+      'placement.no-server',
+      `no second place outside ${wish.home} and ${wish.asking}, ${rules.apartKm} km from ${first.server}`,
+    )
   return best
 }
 

@@ -1,4 +1,4 @@
-import type { DataServerPort } from '../../data-server/client.ts'
+import type { DataServerPort } from '../../data-server/port.ts'
 
 /** How placement reaches a data server: over HTTP/2 with mutual TLS, or directly in simulation. */
 export interface DataServers {

@@ -80,7 +80,10 @@ const rows: [code: string, latitude: number, longitude: number, name: string, na
 ]
 
 export const regions: ReadonlyMap<string, RegionFact> = new Map(
-  rows.map(([code, latitude, longitude, name, nameJa]) => [code, { latitude, longitude, name, ...(nameJa ? { nameJa } : {}) }]),
+  rows.map(([code, latitude, longitude, name, nameJa]) => [
+    code,
+    { latitude, longitude, name, ...(nameJa ? { nameJa } : {}) },
+  ]),
 )
 
 const earthKm = 6371.0088

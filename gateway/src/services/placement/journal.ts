@@ -4,9 +4,9 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, checker, Count, Id, type Static, Text, Type } from '@azukari/protocol/contract'
+import { Bytes, Count, checker, Id, type Static, Text, Type } from '@azukari/protocol/contract'
 import { decryptFrom, encryptTo } from '@azukari/protocol/cose'
-import type { RandomSource } from '@azukari/protocol/keys'
+import { type RandomSource, thumbprint } from '@azukari/protocol/keys'
 
 const domain = new TextEncoder().encode('azukari/journal/1')
 
@@ -93,9 +93,13 @@ export function openEntry(sealed: Uint8Array, recoverySecret: KeyObject): Journa
  * Which servers keep the journal: up to three of the lowest risk, each in another region; two must have an entry.
  * The order of the risks decides, not the level of any member: the journal is everybody's.
  */
-export function journalServers<T extends { id: string; region: string; risk: number; demerits: number }>(servers: readonly T[]): T[] {
+export function journalServers<T extends { id: string; region: string; risk: number; demerits: number }>(
+  servers: readonly T[],
+): T[] {
   const chosen: T[] = []
-  for (const server of [...servers].sort((a, b) => a.demerits - b.demerits || a.risk - b.risk || (a.id < b.id ? -1 : 1)))
+  for (const server of [...servers].sort(
+    (a, b) => a.demerits - b.demerits || a.risk - b.risk || (a.id < b.id ? -1 : 1),
+  ))
     if (chosen.length < 3 && !chosen.some((other) => other.region === server.region)) chosen.push(server)
   return chosen
 }
@@ -105,7 +109,7 @@ export function isSafe(acks: readonly string[], regionOf: (server: string) => st
   return new Set(acks.map(regionOf).filter((region) => region !== undefined)).size >= 2
 }
 
-/** The journal's stream on data servers: one per placement key. */
-export function journalStream(placementKid: Uint8Array): Uint8Array {
-  return placementKid.subarray(0, 16)
+/** The journal's stream on data servers: named by the recovery key, which is all that is left after a loss. */
+export function journalStream(recovery: KeyObject): Uint8Array {
+  return thumbprint(recovery).subarray(0, 16)
 }

@@ -6,7 +6,7 @@
 import { argon2Sync, type KeyObject } from 'node:crypto'
 import { base32, parseBase32 } from '@azukari/protocol/base32'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, checker, Count, Type } from '@azukari/protocol/contract'
+import { Bytes, Count, checker, Type } from '@azukari/protocol/contract'
 import { decrypt0, encrypt0, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, parseCoseKey, privateCoseKey, publicOf, type RandomSource } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -87,9 +87,18 @@ export function keysFromBytes(bytes: Uint8Array): PlacementKeys {
 }
 
 /** Seals the keys under a passphrase. */
-export function sealKeystore(keys: PlacementKeys, passphrase: string, random: RandomSource, kdf: PassphraseKdf = argon2id): Uint8Array {
+export function sealKeystore(
+  keys: PlacementKeys,
+  passphrase: string,
+  random: RandomSource,
+  kdf: PassphraseKdf = argon2id,
+): Uint8Array {
   const salt = random.bytes(16)
-  return encodeDeterministic({ format: 1, salt, box: encrypt0(keysToBytes(keys), kdf(passphrase, salt), random.bytes(12), boxDomain) })
+  return encodeDeterministic({
+    format: 1,
+    salt,
+    box: encrypt0(keysToBytes(keys), kdf(passphrase, salt), random.bytes(12), boxDomain),
+  })
 }
 
 /** @throws {Problem} `config.invalid` when the passphrase is wrong or the file damaged */
@@ -98,7 +107,8 @@ export function openKeystore(bytes: Uint8Array, passphrase: string, kdf: Passphr
   try {
     return keysFromBytes(decrypt0(box, kdf(passphrase, salt), boxDomain))
   } catch (error) {
-    if (isProblem(error, 'cose.decrypt-failed')) throw new Problem('config.invalid', 'the keystore does not open: wrong passphrase, or the file is damaged')
+    if (isProblem(error, 'cose.decrypt-failed'))
+      throw new Problem('config.invalid', 'the keystore does not open: wrong passphrase, or the file is damaged')
     throw error
   }
 }

@@ -1,5 +1,5 @@
 /** Members and data servers: registering them, and what the journal needs of each (S2, S5, P4 later keeps members in step). */
-import { parseCoseKey, thumbprint, type RandomSource } from '@azukari/protocol/keys'
+import { parseCoseKey, type RandomSource, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { ServiceStore } from '../../service/service.ts'
@@ -85,7 +85,8 @@ export class Registry {
       counter: 0,
     }
     this.#store.transaction(({ sql }) => {
-      if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid)) throw new Problem('act.conflict', 'this member or card is registered')
+      if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid))
+        throw new Problem('act.conflict', 'this member or card is registered')
       members.add(sql, row)
       const { auth_kid: _a, acts_kid: _b, counter: _c, ...rest } = row
       journal.append(sql, sealEntry({ kind: 'member', ...rest }, this.#keys.recovery, this.#random))
@@ -95,11 +96,25 @@ export class Registry {
   /** Adds a data server, or takes over what changed. */
   putServer(registration: ServerRegistration): void {
     const { capacityBytes, rates, ...rest } = registration
-    if (!regions.has(rest.region)) throw new Problem('config.invalid', `region ${rest.region} of server ${rest.id} is not known`)
-    const row = { ...rest, kid: thumbprint(parseCoseKey(rest.key)), capacity: capacityBytes, rates: JSON.stringify(rates) }
+    if (!regions.has(rest.region))
+      throw new Problem('config.invalid', `region ${rest.region} of server ${rest.id} is not known`)
+    const row = {
+      ...rest,
+      kid: thumbprint(parseCoseKey(rest.key)),
+      capacity: capacityBytes,
+      rates: JSON.stringify(rates),
+    }
     this.#store.transaction(({ sql }) => {
       const known = servers.byId(sql, rest.id)
-      if (known && Object.entries(row).every(([name, value]) => (value instanceof Uint8Array ? Buffer.from(value).equals(known[name as 'key']) : known[name as keyof ServerRow] === value))) return
+      if (
+        known &&
+        Object.entries(row).every(([name, value]) =>
+          value instanceof Uint8Array
+            ? Buffer.from(value).equals(known[name as 'key'])
+            : known[name as keyof ServerRow] === value,
+        )
+      )
+        return
       servers.put(sql, row)
       const { kid: _, ...entry } = row
       journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))

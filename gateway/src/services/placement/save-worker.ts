@@ -3,10 +3,9 @@
  * and only then sign the receipt. Every step is written down, so that after a crash the next run goes on where the last
  * one stopped; sending a replica again is answered with the same receipt.
  */
-import { encodeDeterministic } from '@azukari/protocol/codec'
-import { type Conditions, conditionsDomain, receiptDomain, type SaveReceipt, saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
-import { decryptFrom, encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
-import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
+import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { decryptFrom, type Signer } from '@azukari/protocol/cose'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -14,15 +13,26 @@ import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import { type ChooseRules, choose } from './choose.ts'
+import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { distanceKm, regions } from './geography.ts'
 import { identify } from './identify.ts'
 import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
 import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
-import { conditions, journal, journalAcks, members, type ReplicaRow, ratesOf, replicas, type SaveRow, saves, servers } from './store.ts'
+import {
+  conditions,
+  journal,
+  journalAcks,
+  members,
+  type ReplicaRow,
+  ratesOf,
+  replicas,
+  type SaveRow,
+  saves,
+  servers,
+} from './store.ts'
 
 export interface SaveWorkerOptions {
   store: ServiceStore
@@ -108,10 +118,19 @@ export class SaveWorker {
     } catch (error) {
       if (this.#stop.signal.aborted) return
       const code = isProblem(error) ? error.code : 'internal'
-      if (!isProblem(error)) log.error('a save failed', { object: key, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      if (!isProblem(error))
+        log.error('a save failed', {
+          object: key,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        })
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
-      const state = code === 'transfer.unknown' || code === 'transfer.incomplete' ? 'lost' : code === 'transfer.bad-root' || code === 'transfer.bad-block' ? 'refused' : undefined
+      const state =
+        code === 'transfer.unknown' || code === 'transfer.incomplete'
+          ? 'lost'
+          : code === 'transfer.bad-root' || code === 'transfer.bad-block'
+            ? 'refused'
+            : undefined
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
         emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
@@ -124,7 +143,8 @@ export class SaveWorker {
     const { store } = this.#o
     const about = await this.#o.buffer.describe(row.transfer)
     if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
-    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device) throw new Problem('transfer.bad-root')
+    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
+      throw new Problem('transfer.bad-root')
     const member = members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
     const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
@@ -134,8 +154,10 @@ export class SaveWorker {
     for (let attempt = 0; ; attempt++) {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
-      await this.#hash(content, member, planned)
-      const results = await Promise.allSettled(planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)))
+      await this.#findRoots(content, member, planned)
+      const results = await Promise.allSettled(
+        planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)),
+      )
       const failed = results.filter((result) => result.status === 'rejected')
       if (failed.length === 0) break
       for (const { reason } of failed) {
@@ -146,15 +168,24 @@ export class SaveWorker {
     }
     store.transaction(({ sql }) => {
       const standing = replicas.of(sql, row.object, row.version)
-      const seq = journal.append(sql, sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random))
+      const seq = journal.append(
+        sql,
+        sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random),
+      )
       saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
     })
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
-  #plan(row: SaveRow, member: { level: number; home: string; wrapped_key: Uint8Array }, avoid: ReadonlyMap<string, number>): ReplicaRow[] {
+  #plan(
+    row: SaveRow,
+    member: { level: number; home: string; wrapped_key: Uint8Array },
+    avoid: ReadonlyMap<string, number>,
+  ): ReplicaRow[] {
     const { store, registry, random, keys, rules } = this.#o
-    const standing = replicas.of(store.sql, row.object, row.version).filter((replica) => replica.receipt || !avoid.has(replica.server))
+    const standing = replicas
+      .of(store.sql, row.object, row.version)
+      .filter((replica) => replica.receipt || !avoid.has(replica.server))
     if (standing.length === 2) return standing
     const candidates = registry.candidates()
     const find = (slot: 1 | 2) => {
@@ -185,8 +216,12 @@ export class SaveWorker {
     )
   }
 
-  /** One pass over the content: checks it against the offer and computes the roots that are not known yet. */
-  async #hash(content: Content, member: { wrapped_key: Uint8Array }, planned: ReplicaRow[]): Promise<void> {
+  /** One pass over the content: checks it against the offer and finds the roots that are not known yet. */
+  async #findRoots(
+    content: Content,
+    member: { wrapped_key: Uint8Array },
+    planned: readonly ReplicaRow[],
+  ): Promise<void> {
     const { store, keys } = this.#o
     const unknown = planned.filter((replica) => !replica.root)
     if (unknown.length === 0) return
@@ -200,18 +235,27 @@ export class SaveWorker {
   }
 
   /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
-  async #send(content: Content, member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array }, replica: ReplicaRow): Promise<void> {
+  async #send(
+    content: Content,
+    member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array },
+    replica: ReplicaRow,
+  ): Promise<void> {
     const { store, dataServers, keys, random, signer, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
     try {
       const port = dataServers.of(server)
-      await identify(port, server, signer.kid, random)
+      await identify(port, server, signer.kid, random, this.#stop.signal)
       const manifest = manifestOf(row, replica, server, member)
       const signed = signManifest(manifest, signer)
       const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const receipt = await port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
+      const receipt = await port.put(
+        signed,
+        replica.wrapped_key,
+        sealedSegments(content, replica, dataKey),
+        this.#stop.signal,
+      )
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       store.transaction(({ sql }) => {
         Object.assign(replica, { manifest: signed, receipt })
@@ -230,78 +274,23 @@ export class SaveWorker {
 
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
   async #keep(row: SaveRow): Promise<void> {
-    const { store, buffer, clock, signer } = this.#o
+    const { store, buffer, clock, keys, random, signer } = this.#o
     await this.#pushJournal()
     const entry = journal.get(store.sql, row.journal!)
     const regionOf = (server: string) => servers.byId(store.sql, server)?.region
-    if (!entry || !isSafe(journalAcks(entry.acks), regionOf)) throw new Problem('server.unreachable', 'the journal is not in two regions yet')
+    if (!entry || !isSafe(journalAcks(entry.acks), regionOf))
+      throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
-      const receipt = sign1(encodeDeterministic(this.#receiptOf(row, standing, keptMs)), signer, receiptDomain)
+      const receipt = receiptFor(sql, row, standing, keptMs, signer)
       saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
-      const record = this.conditionsFor(row, standing, member)
+      const record = conditionsFor({ sql, keys, random }, row, standing, member)
       conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
       emit(saveKept, row.device, { object: row.object, receipt })
     })
     await buffer.release(row.transfer)
-  }
-
-  #receiptOf(row: SaveRow, standing: readonly ReplicaRow[], keptMs: number): SaveReceipt {
-    const asking = regions.get(row.asking)
-    return {
-      object: row.object,
-      version: row.version,
-      member: row.member,
-      sha256: row.sha256,
-      sizeBytes: row.size,
-      keptMs,
-      replicas: standing.map((replica) => {
-        const server = servers.byId(this.#o.store.sql, replica.server)!
-        return {
-          slot: replica.slot,
-          server: replica.server,
-          region: server.region,
-          distanceKm: asking ? Math.round(distanceKm(asking, server)) : 0,
-          algorithm: replica.algorithm,
-          sealedBytes: replica.sealed,
-        }
-      }),
-    }
-  }
-
-  /** S8: what the card must know to fetch and open the object without placement, sealed to the card. */
-  conditionsFor(row: SaveRow, standing: readonly ReplicaRow[], member: { agreement_key: Uint8Array; wrapped_key: Uint8Array }): Uint8Array {
-    const { keys, store, random } = this.#o
-    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-    const body: Conditions = {
-      object: row.object,
-      version: row.version,
-      name: shortName(row.name),
-      mediaType: row.media,
-      sizeBytes: row.size,
-      sha256: row.sha256,
-      takenMs: row.taken,
-      replicas: standing.map((replica) => {
-        const server = servers.byId(store.sql, replica.server)!
-        return {
-          slot: replica.slot,
-          server: replica.server,
-          serverKey: server.kid,
-          region: server.region,
-          algorithm: replica.algorithm,
-          keyId: replica.key_id,
-          dataKey: unwrapDataKey(memberKey, replica.wrapped_key),
-          prefix: replica.prefix,
-          root: replica.root!,
-          sealedBytes: replica.sealed,
-        }
-      }),
-    }
-    const recipient = parseCoseKey(member.agreement_key)
-    const seal = kindOf(recipient) === 'rsa' ? encryptToRsa : encryptTo
-    return seal(recipient, encodeDeterministic(body), conditionsDomain, random)
   }
 
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
@@ -311,15 +300,29 @@ export class SaveWorker {
     await Promise.all(
       ranked.map(async (server) => {
         try {
-          for (let missing = journal.missingAt(store.sql, server.id, 64); missing.length > 0; missing = journal.missingAt(store.sql, server.id, 64)) {
+          for (
+            let missing = journal.missingAt(store.sql, server.id, 64);
+            missing.length > 0;
+            missing = journal.missingAt(store.sql, server.id, 64)
+          ) {
             this.#stop.signal.throwIfAborted()
-            for (const { seq, entry } of missing) {
-              await dataServers.of(server).journalAppend(journalStream(this.#o.signer.kid), seq, entry)
-              store.transaction(({ sql }) => journal.ack(sql, seq, server.id))
-            }
+            const stream = journalStream(this.#o.keys.recovery)
+            await dataServers.of(server).journalAppend(
+              stream,
+              missing[0]!.seq,
+              missing.map(({ entry }) => entry),
+              this.#stop.signal,
+            )
+            store.transaction(({ sql }) => {
+              for (const { seq } of missing) journal.ack(sql, seq, server.id)
+            })
           }
         } catch (error) {
-          if (!this.#stop.signal.aborted) log.info('the journal waits for a server', { server: server.id, error: isProblem(error) ? error.code : String(error) })
+          if (!this.#stop.signal.aborted)
+            log.info('the journal waits for a server', {
+              server: server.id,
+              error: isProblem(error) ? error.code : String(error),
+            })
         }
       }),
     )
@@ -336,13 +339,6 @@ class SendFailure extends Error {
     this.server = server
     this.problem = problem
   }
-}
-
-/** Conditions must fit a record of the card; a long name is cut, never the keys. */
-function shortName(name: string): string {
-  let short = name
-  while (Buffer.byteLength(short) > 90) short = [...short].slice(0, -1).join('')
-  return short
 }
 
 function nameOf(row: SaveRow): string {

@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto'
 import type { Manifest } from '@azukari/protocol/manifest'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { algorithmOfSlot, newReplicaKey, type ReplicaKey, type SealAlgorithm, Sealer, sealedFormat, segmentCount, segmentPlainBytes } from '@azukari/protocol/sealed'
+import {
+  algorithmOfSlot,
+  newReplicaKey,
+  type ReplicaKey,
+  type SealAlgorithm,
+  Sealer,
+  sealedFormat,
+  segmentCount,
+  segmentPlainBytes,
+} from '@azukari/protocol/sealed'
 import { blockCount, decryptBlock } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import type { Choice } from './choose.ts'
@@ -35,13 +44,21 @@ export class Content {
     for (let at = 0; at < blocks; at += batchBlocks) {
       this.#signal.throwIfAborted()
       const batch = await this.#buffer.read(transfer, at, Math.min(batchBlocks, blocks - at))
-      for (const [i, block] of batch.entries()) yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
+      for (const [i, block] of batch.entries())
+        yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
     }
   }
 }
 
 /** A replica that is still to be made: its key is new, wrapped under the member's key (S6). */
-export function newReplica(row: SaveRow, choice: Choice, sealed: number, memberKey: Uint8Array, epoch: number, random: Random): ReplicaRow {
+export function newReplica(
+  row: SaveRow,
+  choice: Choice,
+  sealed: number,
+  memberKey: Uint8Array,
+  epoch: number,
+  random: Random,
+): ReplicaRow {
   const key = newReplicaKey(choice.slot, random)
   return {
     object: row.object,
@@ -65,24 +82,38 @@ export function newReplica(row: SaveRow, choice: Choice, sealed: number, memberK
  * One pass over the content: the roots of the given replicas, and the proof that it is what the member's card signed.
  * @throws {Problem} `transfer.bad-root` when the content is not what was offered
  */
-export async function rootsOf(content: Content, planned: readonly ReplicaRow[], memberKey: Uint8Array): Promise<Uint8Array[]> {
+export async function rootsOf(
+  content: Content,
+  planned: readonly ReplicaRow[],
+  memberKey: Uint8Array,
+): Promise<Uint8Array[]> {
   const sealers = planned.map((replica) => sealerOf(replica, unwrapDataKey(memberKey, replica.wrapped_key)))
   const plain = createHash('sha256')
   for await (const { segment, last } of content.segments()) {
     plain.update(segment)
     for (const sealer of sealers) last ? sealer.last(segment) : sealer.update(segment)
   }
-  if (!plain.digest().equals(content.row.sha256)) throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
+  if (!plain.digest().equals(content.row.sha256))
+    throw new Problem('transfer.bad-root', 'what was sent is not what was offered')
   return sealers.map((sealer) => sealer.root())
 }
 
 /** The replica's sealed segments, as they are sent. */
-export async function* sealedSegments(content: Content, replica: ReplicaRow, dataKey: Uint8Array): AsyncGenerator<Uint8Array> {
+export async function* sealedSegments(
+  content: Content,
+  replica: ReplicaRow,
+  dataKey: Uint8Array,
+): AsyncGenerator<Uint8Array> {
   const sealer = sealerOf(replica, dataKey)
   for await (const { segment, last } of content.segments()) yield last ? sealer.last(segment) : sealer.update(segment)
 }
 
-export function manifestOf(row: SaveRow, replica: ReplicaRow, server: ServerRow, member: { id: Uint8Array; auth_key: Uint8Array }): Manifest {
+export function manifestOf(
+  row: SaveRow,
+  replica: ReplicaRow,
+  server: ServerRow,
+  member: { id: Uint8Array; auth_key: Uint8Array },
+): Manifest {
   return {
     format: sealedFormat,
     object: row.object,
@@ -110,11 +141,21 @@ export function keptEntry(row: SaveRow, standing: readonly ReplicaRow[], keptMs:
     kind: 'kept',
     ...{ object, version, member, device, asking, transfer, root, size, sha256, name, media, taken },
     kept: keptMs,
-    replicas: standing.map(({ object: _o, version: _v, ...replica }) => ({ ...replica, root: replica.root!, manifest: replica.manifest!, receipt: replica.receipt! })),
+    replicas: standing.map(({ object: _o, version: _v, ...replica }) => ({
+      ...replica,
+      root: replica.root!,
+      manifest: replica.manifest!,
+      receipt: replica.receipt!,
+    })),
   }
 }
 
 function sealerOf(replica: ReplicaRow, dataKey: Uint8Array): Sealer {
-  const key: ReplicaKey = { algorithm: replica.algorithm as SealAlgorithm, keyId: replica.key_id, dataKey, prefix: replica.prefix }
+  const key: ReplicaKey = {
+    algorithm: replica.algorithm as SealAlgorithm,
+    keyId: replica.key_id,
+    dataKey,
+    prefix: replica.prefix,
+  }
   return new Sealer({ object: replica.object, version: replica.version, slot: replica.slot }, key)
 }

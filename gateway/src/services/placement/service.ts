@@ -7,7 +7,15 @@ import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
-import { closeSession, conditionsWritten, openSession, pendingConditions, proveSession, SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
+import {
+  closeSession,
+  conditionsWritten,
+  openSession,
+  pendingConditions,
+  proveSession,
+  SessionProof,
+  sessionDomain,
+} from '@azukari/protocol/contracts/session'
 import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -69,15 +77,31 @@ export function createPlacement(options: PlacementOptions): Placement {
         const session = sessions.of(id, caller.device)
         const member = activeMember(members.byCard(database, session.card))
         try {
-          const said = checkProof(decode(verify1(proof, keyOf(member.auth_kid, member.auth_key, 'card.rejected'), sessionDomain).payload))
-          if (!same(said.session, id) || !same(said.challenge, session.challenge) || !same(said.verifier, self) || said.device !== caller.device || said.operation !== session.operation)
+          const said = checkProof(
+            decode(verify1(proof, keyOf(member.auth_kid, member.auth_key, 'card.rejected'), sessionDomain).payload),
+          )
+          if (
+            !same(said.session, id) ||
+            !same(said.challenge, session.challenge) ||
+            !same(said.verifier, self) ||
+            said.device !== caller.device ||
+            said.operation !== session.operation
+          )
             throw new Problem('card.rejected', 'the card signed something else')
-          if (said.level !== member.level) throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
-          if (said.counter < member.counter) log.warn('a card shows an older counter', { member: hex(member.id), counter: said.counter, known: member.counter })
+          if (said.level !== member.level)
+            throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
+          if (said.counter < member.counter)
+            log.warn('a card shows an older counter', {
+              member: hex(member.id),
+              counter: said.counter,
+              known: member.counter,
+            })
         } catch (error) {
           // S2: told and closed; the challenge is spent.
           sessions.close(id)
-          throw error instanceof Problem && error.code.startsWith('cose.') ? new Problem('card.rejected', error.code) : error
+          throw error instanceof Problem && error.code.startsWith('cose.')
+            ? new Problem('card.rejected', error.code)
+            : error
         }
         sessions.prove(session, member.id)
         return {
@@ -95,7 +119,8 @@ export function createPlacement(options: PlacementOptions): Placement {
 
       // After the session's end this is refused, and the next session tells the card again: harmless.
       act(conditionsWritten, ({ session, written, counter }, { sql, caller, nowMs }) => {
-        const member = sessions.memberOf(session, caller.device)
+        const member = sessions.findMember(session, caller.device)
+        if (!member) throw new Problem('session.expired', 'the next session tells the card again')
         for (const { object, version } of written) conditions.written(sql, member, object, version, nowMs)
         members.sawCounter(sql, member, counter)
         return {}
@@ -122,7 +147,10 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
         const known = saves.get(sql, offer.object, offer.version)
-        if (known && !(same(known.transfer, offer.transfer) && same(known.sha256, offer.sha256) && same(known.member, member.id)))
+        if (
+          known &&
+          !(same(known.transfer, offer.transfer) && same(known.sha256, offer.sha256) && same(known.member, member.id))
+        )
           throw new Problem('act.conflict', 'another object has this id')
         if (!known) saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
         else if (known.state === 'lost') saves.set(sql, known, { state: 'buffered', problem: null, tries: 0 })
@@ -140,11 +168,20 @@ export function createPlacement(options: PlacementOptions): Placement {
   })
 
   const registry = new Registry(hosted.store, keys, random, clock)
-  const worker = new SaveWorker({ ...options, store: hosted.store, registry, rules: options.rules ?? defaultRules, signer })
+  const worker = new SaveWorker({
+    ...options,
+    store: hosted.store,
+    registry,
+    rules: options.rules ?? defaultRules,
+    signer,
+  })
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
-    return { pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })), morePending: rows.length > 8 }
+    return {
+      pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })),
+      morePending: rows.length > 8,
+    }
   }
 
   return {
@@ -175,7 +212,13 @@ function activeMember(member: MemberRow | undefined): MemberRow {
   return member
 }
 
-function rowOf(offer: SaveOffer, member: MemberRow, caller: { device: string; region: string }, transferKey: Uint8Array, nowMs: number): SaveRow {
+function rowOf(
+  offer: SaveOffer,
+  member: MemberRow,
+  caller: { device: string; region: string },
+  transferKey: Uint8Array,
+  nowMs: number,
+): SaveRow {
   return {
     object: offer.object,
     version: offer.version,

@@ -35,7 +35,14 @@ export class Sessions {
   open(device: string, operation: string, card: Uint8Array): Session {
     this.#sweep()
     if (this.#open.size >= sessionsAtMost) throw new Problem('service.busy', 'too many sessions')
-    const session: Session = { id: this.#random.bytes(16), device, operation, card, challenge: this.#random.bytes(32), expiresMs: this.#clock.now() + answerMs }
+    const session: Session = {
+      id: this.#random.bytes(16),
+      device,
+      operation,
+      card,
+      challenge: this.#random.bytes(32),
+      expiresMs: this.#clock.now() + answerMs,
+    }
     this.#open.set(key(session.id), session)
     return session
   }
@@ -65,10 +72,10 @@ export class Sessions {
     return member
   }
 
-  /** Devices where a member's card is in now. */
-  devicesOf(member: Uint8Array): string[] {
-    const now = this.#clock.now()
-    return [...this.#open.values()].filter((session) => session.member && key(session.member) === key(member) && session.expiresMs >= now).map((session) => session.device)
+  /** Like `memberOf`, for what arrives late: undefined when the session is over. */
+  findMember(id: Uint8Array, device: string): Uint8Array | undefined {
+    const session = this.#open.get(key(id))
+    return session?.device === device ? session.member : undefined
   }
 
   close(id: Uint8Array): void {

@@ -1,6 +1,7 @@
 /** Placement's SQL: rows in, rows out, no decisions. Every function runs inside the caller's transaction, or alone. */
-import type { RiskTerm } from './risk.ts'
+
 import type { Sql } from '../../storage/database.ts'
+import type { RiskTerm } from './risk.ts'
 
 export interface MemberRow {
   id: Uint8Array
@@ -93,7 +94,10 @@ function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
   const entries = Object.entries(row)
   const names = entries.map(([name]) => name).join(', ')
   const marks = entries.map(() => '?').join(', ')
-  return sql.run(`INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`, ...entries.map(([, value]) => value)).changes
+  return sql.run(
+    `INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`,
+    ...entries.map(([, value]) => value),
+  ).changes
 }
 
 export const members = {
@@ -102,7 +106,8 @@ export const members = {
   byCard: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE auth_kid = ?', kid),
   byActsKey: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE acts_kid = ?', kid),
   all: (sql: Sql) => sql.all<MemberRow>('SELECT * FROM members ORDER BY number'),
-  sawCounter: (sql: Sql, id: Uint8Array, counter: number) => sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
+  sawCounter: (sql: Sql, id: Uint8Array, counter: number) =>
+    sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
 }
 
 export const servers = {
@@ -117,11 +122,18 @@ export const servers = {
     ),
   byId: (sql: Sql, id: string) => sql.get<ServerRow>('SELECT * FROM servers WHERE id = ?', id),
   all: (sql: Sql) => sql.all<ServerRow>('SELECT * FROM servers ORDER BY id'),
-  reserve: (sql: Sql, id: string, bytes: number) => sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
+  reserve: (sql: Sql, id: string, bytes: number) =>
+    sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
   blame: (sql: Sql, id: string, demerits: number, impostors: number) =>
-    sql.run('UPDATE servers SET demerits = min(100, demerits + ?), impostors = impostors + ? WHERE id = ?', demerits, impostors, id),
+    sql.run(
+      'UPDATE servers SET demerits = min(100, demerits + ?), impostors = impostors + ? WHERE id = ?',
+      demerits,
+      impostors,
+      id,
+    ),
   /** A good answer forgives what bad luck did; being an impostor is not forgiven by itself. */
-  praise: (sql: Sql, id: string) => sql.run('UPDATE servers SET demerits = 0 WHERE id = ? AND demerits > 0 AND impostors = 0', id),
+  praise: (sql: Sql, id: string) =>
+    sql.run('UPDATE servers SET demerits = 0 WHERE id = ? AND demerits > 0 AND impostors = 0', id),
 }
 
 export function ratesOf(row: ServerRow): RiskTerm[] {
@@ -130,9 +142,12 @@ export function ratesOf(row: ServerRow): RiskTerm[] {
 
 export const saves = {
   add: (sql: Sql, row: SaveRow) => insert(sql, 'saves', row),
-  get: (sql: Sql, object: Uint8Array, version: number) => sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
-  open: (sql: Sql, limit: number) => sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
-  ofMember: (sql: Sql, member: Uint8Array) => sql.all<SaveRow>(`SELECT * FROM saves WHERE member = ? AND state = 'kept' ORDER BY taken DESC`, member),
+  get: (sql: Sql, object: Uint8Array, version: number) =>
+    sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
+  open: (sql: Sql, limit: number) =>
+    sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
+  ofMember: (sql: Sql, member: Uint8Array) =>
+    sql.all<SaveRow>(`SELECT * FROM saves WHERE member = ? AND state = 'kept' ORDER BY taken DESC`, member),
   set: (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
     const entries = Object.entries(change)
     sql.run(
@@ -142,7 +157,10 @@ export const saves = {
       row.version,
     )
   },
-  counts: (sql: Sql) => sql.all<{ state: SaveState; count: number; bytes: number }>('SELECT state, count(*) AS count, sum(size) AS bytes FROM saves GROUP BY state'),
+  counts: (sql: Sql) =>
+    sql.all<{ state: SaveState; count: number; bytes: number }>(
+      'SELECT state, count(*) AS count, sum(size) AS bytes FROM saves GROUP BY state',
+    ),
 }
 
 export const replicas = {
@@ -157,16 +175,35 @@ export const replicas = {
        algorithm = excluded.algorithm, key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, prefix = excluded.prefix,
        root = excluded.root, sealed = excluded.sealed, manifest = excluded.manifest, receipt = excluded.receipt, reason = excluded.reason`,
     ),
-  onServer: (sql: Sql, server: string) => sql.get<{ count: number; bytes: number }>('SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?', server),
+  onServer: (sql: Sql, server: string) =>
+    sql.get<{ count: number; bytes: number }>(
+      'SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?',
+      server,
+    ),
 }
 
 export const conditions = {
   put: (sql: Sql, row: ConditionsRow) =>
-    insert(sql, 'conditions', row, 'ON CONFLICT (member, object, version) DO UPDATE SET record = excluded.record, written = excluded.written'),
+    insert(
+      sql,
+      'conditions',
+      row,
+      'ON CONFLICT (member, object, version) DO UPDATE SET record = excluded.record, written = excluded.written',
+    ),
   pending: (sql: Sql, member: Uint8Array, limit: number) =>
-    sql.all<ConditionsRow>('SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?', member, limit),
+    sql.all<ConditionsRow>(
+      'SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?',
+      member,
+      limit,
+    ),
   written: (sql: Sql, member: Uint8Array, object: Uint8Array, version: number, atMs: number) =>
-    sql.run('UPDATE conditions SET written = ? WHERE member = ? AND object = ? AND version = ? AND written IS NULL', atMs, member, object, version),
+    sql.run(
+      'UPDATE conditions SET written = ? WHERE member = ? AND object = ? AND version = ? AND written IS NULL',
+      atMs,
+      member,
+      object,
+      version,
+    ),
 }
 
 export const journal = {
@@ -175,12 +212,22 @@ export const journal = {
     sql.run('INSERT INTO journal (seq, entry) VALUES (?, ?)', last + 1, entry)
     return last + 1
   },
-  get: (sql: Sql, seq: number) => sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
+  get: (sql: Sql, seq: number) =>
+    sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
   /** Entries that a server does not have yet. */
   missingAt: (sql: Sql, server: string, limit: number) =>
-    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(`SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`, `,${server},`, limit),
+    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
+      `SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+      `,${server},`,
+      limit,
+    ),
   ack: (sql: Sql, seq: number, server: string) =>
-    sql.run(`UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`, `,${server},`, seq, `,${server},`),
+    sql.run(
+      `UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`,
+      `,${server},`,
+      seq,
+      `,${server},`,
+    ),
 }
 
 export function journalAcks(acks: string): string[] {
@@ -188,6 +235,8 @@ export function journalAcks(acks: string): string[] {
 }
 
 export const facts = {
-  get: (sql: Sql, name: string) => sql.get<{ value: Uint8Array }>('SELECT value FROM facts WHERE name = ?', name)?.value,
-  set: (sql: Sql, name: string, value: Uint8Array) => sql.run('INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value),
+  get: (sql: Sql, name: string) =>
+    sql.get<{ value: Uint8Array }>('SELECT value FROM facts WHERE name = ?', name)?.value,
+  set: (sql: Sql, name: string, value: Uint8Array) =>
+    sql.run('INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value),
 }

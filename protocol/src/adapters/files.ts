@@ -1,9 +1,9 @@
 /** Files of the operating system behind the `Files` port; made for Linux, where a directory can be synced. */
 import { constants } from 'node:fs'
-import { type FileHandle as NodeHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
+import { mkdir, type FileHandle as NodeHandle, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises'
 import { isNativeError } from 'node:util/types'
-import type { FileHandle, Files } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import type { FileHandle, Files } from '../ports.ts'
+import { Problem } from '../problem.ts'
 
 const flags = {
   read: constants.O_RDONLY,

@@ -1,5 +1,5 @@
 /** The real clock. Timers do not keep the process alive: what must finish is awaited by whoever stops it. */
-import type { Clock } from '@azukari/protocol/ports'
+import type { Clock } from '../ports.ts'
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -1,0 +1,63 @@
+import type { InputFile, LocalInput } from '../drivers.ts'
+import { type Checks, limit, needs } from './suite.ts'
+
+export interface InputBench {
+  make(): Promise<LocalInput>
+  /** Somebody puts a file in. */
+  put(input: LocalInput, name: string, bytes: Uint8Array): Promise<void>
+  /** The same input after a restart. */
+  restart?(input: LocalInput): Promise<LocalInput>
+}
+
+/** S14, S17: what every local input does. */
+export async function inputConforms(t: Checks, bench: InputBench): Promise<void> {
+  await t.test('S14: files come whole, one after the other, and each once', {}, async (t) => {
+    const input = await bench.make()
+    await bench.put(input, 'one.txt', new Uint8Array(Buffer.from('first')))
+    await bench.put(input, 'two.pdf', new Uint8Array(Buffer.from('second')))
+    const stop = new AbortController()
+    const seen: string[] = []
+    for await (const file of input.files(AbortSignal.any([stop.signal, limit()]))) {
+      const content = Buffer.concat([await file.read(0, 3), await file.read(3, 100)]).toString()
+      seen.push(`${file.name} ${file.mediaType} ${file.sizeBytes} ${content}`)
+      await file.done()
+      await file.done()
+      if (seen.length === 2) stop.abort()
+    }
+    t.same(seen.sort(), ['one.txt text/plain 5 first', 'two.pdf application/pdf 6 second'])
+    await input.close()
+  })
+  await t.test('S14: waiting ends when aborted', {}, async (t) => {
+    const input = await bench.make()
+    const stop = new AbortController()
+    const waiting = collect(input, stop.signal)
+    stop.abort()
+    t.same(await waiting, [])
+    await input.close()
+  })
+  await t.test(
+    'S14: a file that was not done comes again after a restart',
+    needs(bench.restart, 'restart'),
+    async (t) => {
+      const input = await bench.make()
+      await bench.put(input, 'one.txt', Uint8Array.of(1))
+      for await (const file of input.files(limit())) {
+        t.equal(file.name, 'one.txt')
+        break
+      }
+      const again = await bench.restart!(input)
+      for await (const file of again.files(limit())) {
+        t.equal(file.name, 'one.txt')
+        await file.done()
+        break
+      }
+      await again.close()
+    },
+  )
+}
+
+async function collect(input: LocalInput, signal: AbortSignal): Promise<InputFile[]> {
+  const files: InputFile[] = []
+  for await (const file of input.files(signal)) files.push(file)
+  return files
+}

@@ -1,0 +1,65 @@
+/** The data server's dispatch table: contracts on one side, the server on the other. */
+import * as contracts from '@azukari/protocol/contracts/server'
+import { peekManifest } from '@azukari/protocol/manifest'
+import { Problem } from '@azukari/protocol/problem'
+import { cutEvenly, segmentSealedBytes } from '@azukari/protocol/sealed'
+import { answers, type CallHandler } from '../transport/server.ts'
+import type { DataServerPort } from './port.ts'
+
+/** Placement and other services do everything; the gateway carries members' frames and looks at the status. */
+const services = ['service'] as const
+const everyone = ['service', 'gateway'] as const
+
+export function dataServerAnswers(server: DataServerPort): CallHandler[] {
+  return [
+    answers(contracts.identifyServer, everyone, async ({ nonce, verifier }) => ({ reply: { proof: await server.identify(nonce, verifier) } })),
+    answers(contracts.putReplica, services, async ({ manifest, notes }, { body, signal }) => {
+      const segments = cutEvenly(upTo(body, peekManifest(manifest).sealedBytes), segmentSealedBytes)
+      return { reply: { receipt: await server.put(manifest, notes, segments, signal) } }
+    }),
+    answers(contracts.readReplica, services, async ({ replica, from, count }, { signal }) => {
+      const { sealedBytes, segments } = peekManifest(await server.manifest(replica))
+      // The first segment before the answer, so that what is wrong with it can still be told.
+      const source = server.readSegments(replica, from, count, signal)[Symbol.asyncIterator]()
+      const first = await source.next()
+      return { reply: { sealedBytes, segments }, body: after(first, source) }
+    }),
+    answers(contracts.readFrame, everyone, async ({ frame }) => ({ reply: { frame: await server.frame(frame) } })),
+    answers(contracts.readManifest, services, async ({ replica }) => ({ reply: { manifest: await server.manifest(replica) } })),
+    answers(contracts.replaceManifest, services, async ({ manifest }) => ({ reply: { receipt: await server.replaceManifest(manifest) } })),
+    answers(contracts.restoreSegments, services, async ({ replica, from, segments }) => {
+      await server.restoreSegments(replica, from, segments)
+      return { reply: {} }
+    }),
+    answers(contracts.readNotes, services, async ({ replica }) => ({ reply: { notes: await server.readNotes(replica) } })),
+    answers(contracts.writeNotes, services, async ({ replica, notes }) => {
+      await server.writeNotes(replica, notes)
+      return { reply: {} }
+    }),
+    answers(contracts.removeReplica, services, async ({ order }) => ({ reply: { receipt: await server.remove(order) } })),
+    answers(contracts.listReplicas, services, async ({ after: last, limit, full }) => ({ reply: { replicas: await server.list(last, limit, full) } })),
+    answers(contracts.serverStatus, everyone, async () => ({ reply: await server.status() })),
+    answers(contracts.scrubServer, services, async ({ maxBytes }) => ({ reply: { report: await server.scrub(maxBytes) } })),
+    answers(contracts.challengeLeaves, services, async ({ replica, indexes, bytes }) => ({ reply: { leaves: await server.challenge(replica, indexes, bytes) } })),
+    answers(contracts.appendJournal, services, async ({ stream, seq, entries }) => ({ reply: { next: await server.journalAppend(stream, seq, entries) } })),
+    answers(contracts.readJournal, services, async ({ stream, from, count }) => ({ reply: await server.journalRead(stream, from, count) })),
+  ]
+}
+
+/** No more than was announced. */
+async function* upTo(source: AsyncIterable<Uint8Array>, bytes: number): AsyncGenerator<Uint8Array> {
+  let left = bytes
+  for await (const chunk of source) {
+    left -= chunk.length
+    if (left < 0) throw new Problem('message.too-large', 'more than the manifest says')
+    yield chunk
+  }
+}
+
+async function* after(first: IteratorResult<Uint8Array>, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    for (let next = first; !next.done; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}

@@ -1,0 +1,63 @@
+/** The data server as a process of its own: real disks, HTTP/2 with mutual TLS, graceful stop. */
+import type { KeyObject } from 'node:crypto'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
+import { systemClock } from '../adapters/clock.ts'
+import { systemFiles } from '../adapters/files.ts'
+import { systemRandom } from '../adapters/random.ts'
+import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
+import { dataServerAnswers } from './answers.ts'
+import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
+
+export interface DataServerConfig {
+  id: string
+  /** Loopback unless told otherwise. */
+  host?: string
+  /** 0 = any free one. */
+  port: number
+  disks: readonly { path: string; capacityBytes: number }[]
+  /** Ed25519. */
+  identity: KeyObject
+  /** COSE_Keys of placement, the present one and those before. */
+  trust: readonly Uint8Array[]
+  tls: TlsIdentity
+  log: Log
+  limits?: Partial<DataServerLimits>
+  ports?: { files?: Files; clock?: Clock; random?: Random }
+}
+
+export interface RunningDataServer {
+  server: DataServer
+  calls: CallServer
+  url: string
+  /** Takes no new replicas, finishes what is under way, then closes. */
+  stop(): Promise<void>
+}
+
+export async function runDataServer(config: DataServerConfig): Promise<RunningDataServer> {
+  const { files = systemFiles(), clock = systemClock, random = systemRandom } = config.ports ?? {}
+  const { id, disks, identity, tls, port, host, limits } = config
+  const log = config.log.child({ server: id })
+  const server = await createDataServer({
+    id,
+    identity,
+    clock,
+    random,
+    files,
+    disks,
+    trust: config.trust.map(parseCoseKey),
+    log,
+    ...(limits ? { limits } : {}),
+  })
+  const calls = await startCallServer({ tls, handlers: dataServerAnswers(server), clock, log, port, ...(host ? { host } : {}) })
+  log.info('data server is ready', { host: calls.host, port: calls.port, replicas: (await server.status()).replicas })
+  return {
+    server,
+    calls,
+    url: `https://${calls.host}:${calls.port}`,
+    stop: async () => {
+      await Promise.all([server.stop(), calls.stop()])
+      log.info('data server has stopped')
+    },
+  }
+}

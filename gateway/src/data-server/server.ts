@@ -1,0 +1,478 @@
+/**
+ * The data server (S7, S10–S12): keeps sealed replicas it cannot read, in a known place, and signs for them. On ports
+ * only, so that the simulation runs this very code on disks that lose, tear and rot.
+ */
+import type { KeyObject } from 'node:crypto'
+import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
+import { signIdentification } from '@azukari/protocol/identify'
+import { thumbprint } from '@azukari/protocol/keys'
+import {
+  type Manifest,
+  openManifest,
+  openRemoval,
+  type ReplicaRef,
+  sameBytes,
+  signRemovalReceipt,
+  signReplicaReceipt,
+} from '@azukari/protocol/manifest'
+import { leafHash, ProofStream } from '@azukari/protocol/merkle'
+import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol/read-server'
+import { Disk } from './disk.ts'
+import { Journals } from './journal.ts'
+import { bytesOnDisk, decodeNotes, encodeNotes, filesIn, hex, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
+import { stripeShards } from './parity.ts'
+import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
+import { ReplicaReader } from './reader.ts'
+import { Scrubber } from './scrubber.ts'
+import { type Held, readDisk, Shelves } from './shelves.ts'
+import { Turns } from './turns.ts'
+import { ReplicaWriter } from './writer.ts'
+
+export interface DataServerOptions {
+  /** The server's id. */
+  id: string
+  /** Ed25519: the same receipt is the same bytes. */
+  identity: KeyObject
+  clock: Clock
+  random: Random
+  files: Files
+  disks: readonly { path: string; capacityBytes: number }[]
+  /** Placement's public keys, the present one and those before it. */
+  trust: readonly KeyObject[]
+  log: Log
+  limits?: Partial<DataServerLimits>
+}
+
+export interface DataServerLimits {
+  /** Replicas being written at once; each takes up to 2.4 MB of memory. */
+  putsMax: number
+  reading: Partial<ReadLimits>
+}
+
+export interface DataServer extends DataServerPort {
+  /** Stops taking replicas and waits for those being written. */
+  stop(): Promise<void>
+}
+
+/** Reads the disks and serves. @throws {Problem} `storage.failed` when no disk works */
+export async function createDataServer(options: DataServerOptions): Promise<DataServer> {
+  const server = new Server(options)
+  await server.start()
+  return server
+}
+
+class Server implements DataServer {
+  readonly #options: DataServerOptions
+  readonly #limits: DataServerLimits
+  readonly #signer: DirectSigner
+  readonly #thumbprint: Uint8Array
+  readonly #trusted: { key: KeyObject; kid: Uint8Array }[]
+  readonly #disks: Disk[]
+  readonly #shelves = new Shelves()
+  readonly #turns = new Turns()
+  readonly #journals: Journals
+  readonly #reading: ReadServer
+  readonly #scrubber: Scrubber
+  readonly #puts = new Set<Promise<unknown>>()
+  #stopping = false
+
+  constructor(options: DataServerOptions) {
+    const { identity, clock, random, files, disks, log } = options
+    this.#options = options
+    this.#limits = { putsMax: 32, reading: {}, ...options.limits }
+    this.#signer = signerOf(identity)
+    this.#thumbprint = thumbprint(identity)
+    this.#trusted = options.trust.map((key) => ({ key, kid: thumbprint(key) }))
+    this.#disks = disks.map((disk, number) => new Disk(number, disk, files, log))
+    this.#journals = new Journals(files, this.#disks, log)
+    this.#reading = new ReadServer({
+      identity,
+      signer: this.#signer,
+      clock,
+      random,
+      lookup: { find: (object, version, slot) => this.#lookUp(object, version, slot) },
+      limits: this.#limits.reading,
+    })
+    this.#scrubber = new Scrubber({
+      server: options.id,
+      signer: this.#signer,
+      clock,
+      shelves: this.#shelves,
+      journals: this.#journals,
+      take: (held, work) => this.#take(held.ref, () => work(this.#reader(held))),
+      files,
+    })
+  }
+
+  async start(): Promise<void> {
+    const { files, log } = this.#options
+    for (const disk of this.#disks) await readDisk(disk, files, this.#shelves, log)
+    if (!this.#disks.some((disk) => disk.works)) throw new Problem('storage.failed', 'no disk works')
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true
+    await Promise.allSettled(this.#puts)
+  }
+
+  async identify(nonce: Uint8Array, verifier: Uint8Array): Promise<Uint8Array> {
+    return signIdentification({ nonce, verifier, server: this.#options.id, atMs: this.#options.clock.now() }, this.#signer)
+  }
+
+  async put(signed: Uint8Array, notes: Uint8Array, segments: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array> {
+    if (this.#stopping) throw new Problem('service.unavailable', 'stopping')
+    if (this.#puts.size >= this.#limits.putsMax) throw new Problem('service.busy', 'too many replicas at once')
+    if (notes.length > notesMaxBytes) throw new Problem('message.too-large', 'notes are small')
+    const manifest = this.#openOwn(signed)
+    const work = this.#take(manifest, () => this.#putInTurn({ signed, manifest, notes, segments, signal }))
+    this.#puts.add(work)
+    try {
+      return await work
+    } finally {
+      this.#puts.delete(work)
+    }
+  }
+
+  async #putInTurn(put: Put): Promise<Uint8Array> {
+    const { manifest, signed, notes } = put
+    put.signal?.throwIfAborted()
+    const held = this.#shelves.get(manifest)
+    if (held?.known && held.disk.works) {
+      if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
+      return this.#replaceInTurn(held, signed, manifest)
+    }
+    // Rotten, or on a disk that is out of use: what comes now takes its place.
+    if (held?.disk.works) await this.#removeHeld(held)
+    else if (held) this.#shelves.delete(held)
+    const needed = bytesOnDisk(manifest.sealedBytes, notes.length)
+    const { disk, reservation } = await this.#choose(needed)
+    using _reserved = reservation
+    const staging = `${disk.incoming}/${hex(this.#options.random.bytes(16))}`
+    try {
+      const atMs = await this.#stage(put, disk, staging)
+      await disk.writing(() => this.#show(manifest, disk, staging))
+      this.#shelves.add(heldOf(manifest, disk, needed, atMs))
+      return this.#receipt(manifest, atMs)
+    } catch (error) {
+      await this.#options.files.remove(staging).catch(() => {})
+      throw error
+    }
+  }
+
+  /** Writes everything into the staging folder, durably. @returns when that was */
+  async #stage({ signed, manifest, notes, segments, signal }: Put, disk: Disk, staging: string): Promise<number> {
+    const { files, clock } = this.#options
+    const writer = await disk.writing(() => ReplicaWriter.open(files, staging, manifest.sealedBytes))
+    try {
+      for await (const segment of segments) {
+        signal?.throwIfAborted()
+        await disk.writing(() => writer.add(segment))
+      }
+      if (!sameBytes(writer.root(), manifest.root)) throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
+      const atMs = clock.now()
+      await disk.writing(() => writer.finish({ manifest: signed, atMs }, notes))
+      return atMs
+    } finally {
+      await writer.close()
+    }
+  }
+
+  /** Makes a staged replica visible, whole, durably. */
+  async #show(manifest: Manifest, disk: Disk, staging: string): Promise<void> {
+    const { files } = this.#options
+    const { bucket, folder } = disk.folderOf(replicaName(manifest))
+    if (!(await files.stat(bucket))) {
+      await files.makeDirectory(bucket)
+      await files.syncDirectory(`${disk.path}/replicas`)
+    }
+    // What a rotten or doubled replica of that name has left gives way.
+    await files.remove(folder)
+    await files.rename(staging, folder)
+    await Promise.all([files.syncDirectory(bucket), files.syncDirectory(disk.incoming)])
+  }
+
+  async *readSegments(ref: ReplicaRef, from: number, count: number): AsyncGenerator<Uint8Array> {
+    const { known } = this.#present(ref)
+    const end = Math.min(from + count, known.shape.segments)
+    for (let at = from; at < end; ) {
+      const upTo = Math.min(end, (Math.floor(at / stripeShards) + 1) * stripeShards)
+      yield* await this.#segments(ref, at, upTo - at)
+      at = upTo
+    }
+  }
+
+  frame(frame: Uint8Array): Promise<Uint8Array> {
+    return this.#reading.handle(frame)
+  }
+
+  async manifest(ref: ReplicaRef): Promise<Uint8Array> {
+    const held = this.#present(ref)
+    return (await this.#take(ref, () => this.#preamble(held))).manifest
+  }
+
+  async replaceManifest(signed: Uint8Array): Promise<Uint8Array> {
+    const manifest = this.#openOwn(signed)
+    return this.#take(manifest, () => {
+      const held = this.#present(manifest)
+      if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
+      return this.#replaceInTurn(held, signed, manifest)
+    })
+  }
+
+  async #replaceInTurn(held: Held, signed: Uint8Array, manifest: Manifest): Promise<Uint8Array> {
+    const known = held.known!
+    if (manifest.epoch < known.epoch) throw new Problem('replica.superseded', `epoch ${manifest.epoch} after ${known.epoch}`)
+    const { atMs } = await this.#preamble(held)
+    // Within an epoch the first manifest stands: a second of the same replica says the same.
+    if (manifest.epoch > known.epoch) {
+      await held.disk.writing(() => this.#withReader(held, (reader) => reader.replacePreamble({ manifest: signed, atMs })))
+      held.known = { ...known, epoch: manifest.epoch }
+    }
+    return this.#receipt(manifest, atMs)
+  }
+
+  restoreSegments(ref: ReplicaRef, from: number, segments: readonly Uint8Array[]): Promise<void> {
+    return this.#take(ref, async () => {
+      const held = this.#present(ref)
+      const { root, shape } = held.known
+      await held.disk.writing(() =>
+        this.#withReader(held, async (reader) => {
+          for (const [at, segment] of segments.entries())
+            if (from + at >= shape.segments || !(await reader.restoreSegment(from + at, segment, root)))
+              throw new Problem('replica.conflict', `segment ${from + at} is not the one that stood there`)
+          const last = Math.floor((from + segments.length - 1) / stripeShards)
+          for (let stripe = Math.floor(from / stripeShards); stripe <= last; stripe++) await reader.stripe(stripe, root)
+        }),
+      )
+    })
+  }
+
+  readNotes(ref: ReplicaRef): Promise<Uint8Array> {
+    return this.#take(ref, () => this.#notes(this.#present(ref)))
+  }
+
+  writeNotes(ref: ReplicaRef, notes: Uint8Array): Promise<void> {
+    return this.#take(ref, async () => {
+      const held = this.#present(ref)
+      const path = filesIn(held.folder).notes
+      const block = encodeNotes(notes)
+      const { files } = this.#options
+      await held.disk.writing(async () => {
+        const before = (await files.stat(path))?.sizeBytes ?? 0
+        const handle = await files.open(`${path}.new`, 'create')
+        try {
+          await handle.truncate(0)
+          await handle.write(0, block)
+          await handle.sync()
+        } finally {
+          await handle.close()
+        }
+        await files.rename(`${path}.new`, path)
+        await files.syncDirectory(held.folder)
+        held.diskBytes += block.length - before
+        held.disk.usedBytes += block.length - before
+      })
+    })
+  }
+
+  async remove(signedOrder: Uint8Array): Promise<Uint8Array> {
+    const order = openRemoval(signedOrder, this.#keyFor)
+    const { id, clock } = this.#options
+    if (order.server !== id) throw new Problem('server.refused', 'an order for another server')
+    if (clock.now() > order.expiresMs) throw new Problem('message.expired', 'removal order')
+    return this.#take(order, async () => {
+      const held = this.#shelves.get(order)
+      if (held?.known && held.known.epoch > order.epoch) throw new Problem('replica.superseded', `epoch ${order.epoch}`)
+      if (held) await this.#removeHeld(held)
+      const { object, version, slot, epoch } = order
+      return signRemovalReceipt({ object, version, slot, epoch, server: id, held: held !== undefined, atMs: clock.now() }, this.#signer)
+    })
+  }
+
+  async list(after: ReplicaRef | undefined, limit: number, full: boolean): Promise<HeldSummary[]> {
+    const start = after ? replicaName(after) : ''
+    const found: HeldSummary[] = []
+    for (const name of this.#shelves.names()) {
+      if (name <= start) continue
+      if (found.length >= limit) break
+      const held = this.#shelves.named(name)
+      if (!held?.known || !held.disk.works) continue
+      const { epoch, root, shape } = held.known
+      const summary: HeldSummary = { ref: held.ref, epoch, root, sealedBytes: shape.sealedBytes }
+      if (full)
+        await this.#take(held.ref, async () => {
+          summary.manifest = (await this.#preamble(held)).manifest
+          summary.notes = await this.#notes(held)
+        }).catch((error: unknown) => {
+          if (!isProblem(error)) throw error
+        })
+      found.push(summary)
+    }
+    return found
+  }
+
+  async status(): Promise<ServerStatus> {
+    const disks = this.#disks.map((disk) => disk.status())
+    return {
+      server: this.#options.id,
+      usedBytes: disks.reduce((sum, disk) => sum + disk.usedBytes, 0),
+      freeBytes: this.#disks.reduce((sum, disk) => sum + disk.freeBytes, 0),
+      replicas: this.#shelves.count,
+      puts: this.#puts.size,
+      readers: this.#reading.sessions,
+      disks,
+    }
+  }
+
+  scrub(maxBytes: number): Promise<Uint8Array> {
+    return this.#scrubber.scrub(maxBytes)
+  }
+
+  challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean): Promise<AuditLeaf[]> {
+    return this.#take(ref, async () => {
+      const held = this.#present(ref)
+      const { root, shape } = held.known
+      return this.#withReader(held, async (reader) => {
+        const proofs = new ProofStream(shape.segments, indexes)
+        for (let stripe = 0; stripe < shape.stripes; stripe++)
+          for (const hash of await reader.hashes(stripe, root)) proofs.addHash(hash)
+        const leaves: AuditLeaf[] = []
+        for (const { index, proof } of proofs.proofs()) {
+          const [segment] = await reader.segments(index, 1, root)
+          const leaf: AuditLeaf = { index, leafHash: leafHash(segment!), proof }
+          if (bytes) leaf.segment = segment!
+          leaves.push(leaf)
+        }
+        return leaves
+      })
+    })
+  }
+
+  journalAppend(stream: Uint8Array, seq: number, entries: Uint8Array | readonly Uint8Array[]): Promise<number> {
+    if (this.#stopping) return Promise.reject(new Problem('service.unavailable', 'stopping'))
+    return this.#journals.append(stream, seq, entries instanceof Uint8Array ? [entries] : entries)
+  }
+
+  journalRead(stream: Uint8Array, from: number, count: number): Promise<{ next: number; entries: Uint8Array[] }> {
+    return this.#journals.read(stream, from, count)
+  }
+
+  readonly #keyFor = (kid: Uint8Array): KeyObject | undefined =>
+    this.#trusted.find((trusted) => sameBytes(trusted.kid, kid))?.key
+
+  /** Placement's manifest, for this server. */
+  #openOwn(signed: Uint8Array): Manifest {
+    const manifest = openManifest(signed, this.#keyFor)
+    if (manifest.server !== this.#options.id || !sameBytes(manifest.serverKey, this.#thumbprint))
+      throw new Problem('server.refused', 'the manifest is for another server')
+    return manifest
+  }
+
+  #receipt({ object, version, slot, epoch, root, sealedBytes }: Manifest, atMs: number): Uint8Array {
+    return signReplicaReceipt({ object, version, slot, epoch, root, sealedBytes, server: this.#options.id, atMs }, this.#signer)
+  }
+
+  /** The disk with most room. */
+  async #choose(bytes: number): Promise<{ disk: Disk; reservation: Disposable }> {
+    for (const disk of [...this.#disks].sort((a, b) => b.freeBytes - a.freeBytes)) {
+      if (!disk.works) continue
+      try {
+        const reservation = await disk.reserve(bytes)
+        if (reservation) return { disk, reservation }
+      } catch (error) {
+        if (!isProblem(error)) throw error
+        disk.fail(error.detail ?? error.code)
+      }
+    }
+    if (!this.#disks.some((disk) => disk.works)) throw new Problem('storage.failed', 'no disk works')
+    throw new Problem('storage.full', `${bytes} bytes`)
+  }
+
+  async #lookUp(object: Uint8Array, version: number | undefined, slot: 1 | 2 | undefined): Promise<HeldReplica | undefined> {
+    const held = this.#shelves.find(object, version, slot)
+    if (!held) return undefined
+    const { manifest: signed } = await this.#take(held.ref, () => this.#preamble(held))
+    const manifest = openManifest(signed, this.#keyFor)
+    return { manifest, signed, read: (from, count) => this.#segments(held.ref, from, count) }
+  }
+
+  #segments(ref: ReplicaRef, from: number, count: number): Promise<Uint8Array[]> {
+    return this.#take(ref, () => {
+      const held = this.#present(ref)
+      return this.#withReader(held, (reader) => reader.segments(from, count, held.known.root))
+    })
+  }
+
+  async #preamble(held: Held): Promise<{ manifest: Uint8Array; atMs: number }> {
+    const preamble = await this.#withReader(held, (reader) => reader.preamble())
+    if (!preamble) throw new Problem('replica.damaged', 'the manifest is lost')
+    return preamble
+  }
+
+  async #notes(held: Held): Promise<Uint8Array> {
+    const { files } = this.#options
+    const handle = await files.open(filesIn(held.folder).notes, 'read')
+    try {
+      const found = decodeNotes(await handle.read(0, 4 * notesMaxBytes))
+      if (!found) throw new Problem('replica.damaged', 'the notes are lost')
+      return found.notes
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #removeHeld(held: Held): Promise<void> {
+    const { files, random } = this.#options
+    await held.disk.writing(async () => {
+      // One rename takes it away whole; what a crash leaves in incoming/ is cleared at start.
+      const gone = `${held.disk.incoming}/${hex(random.bytes(16))}`
+      await files.rename(held.folder, gone)
+      await files.syncDirectory(held.disk.folderOf(held.name).bucket)
+      this.#shelves.delete(held)
+      await files.remove(gone)
+    })
+  }
+
+  #present(ref: ReplicaRef): Held & { known: NonNullable<Held['known']> } {
+    const held = this.#shelves.get(ref)
+    if (!held) throw new Problem('replica.missing', replicaName(ref))
+    if (!held.known) throw new Problem('replica.damaged', 'the manifest is lost')
+    if (!held.disk.works) throw new Problem('storage.failed', `disk ${held.disk.number} is out of use`)
+    return held as Held & { known: NonNullable<Held['known']> }
+  }
+
+  #take<T>(ref: ReplicaRef, work: () => Promise<T> | T): Promise<T> {
+    return this.#turns.take(replicaName(ref), async () => work())
+  }
+
+  #reader(held: Held): ReplicaReader {
+    return new ReplicaReader(this.#options.files, held.folder, held.known?.shape ?? shapeOf(0))
+  }
+
+  async #withReader<T>(held: Held, work: (reader: ReplicaReader) => Promise<T>): Promise<T> {
+    const reader = this.#reader(held)
+    try {
+      return await work(reader)
+    } finally {
+      await reader.close()
+    }
+  }
+}
+
+/** One replica on its way in. */
+interface Put {
+  signed: Uint8Array
+  manifest: Manifest
+  notes: Uint8Array
+  segments: AsyncIterable<Uint8Array>
+  signal: AbortSignal | undefined
+}
+
+function heldOf({ object, version, slot, epoch, root, sealedBytes }: Manifest, disk: Disk, diskBytes: number, atMs: number): Held {
+  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
+  const name = replicaName(ref)
+  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
+  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
+}

@@ -1,0 +1,168 @@
+/**
+ * Begins placement again from what data servers keep (ARCHITECTURE §7): its journal, opened with the recovery key that
+ * was kept offline. Members, servers, objects and keys come back; saves that were still under way are offered again by
+ * their devices; every card is told its conditions once more.
+ */
+
+import type { KeyObject } from 'node:crypto'
+import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Database, Sql } from '../../storage/database.ts'
+import { migrate } from '../../storage/migrate.ts'
+import { conditionsFor, receiptFor } from './conditions.ts'
+import type { DataServers } from './data-servers.ts'
+import { type JournalEntry, journalStream, openEntry } from './journal.ts'
+import { keysFromBytes, type PlacementKeys, placementSigner } from './keystore.ts'
+import { placementMigrations } from './migrations.ts'
+import { conditions, facts, members, replicas, type SaveRow, saves, servers } from './store.ts'
+
+export interface RebuildOptions {
+  /** Empty: nothing is overwritten. */
+  database: Database
+  recoverySecret: KeyObject
+  /** Any servers that may hold the journal; what the journal says of servers is taken from there. */
+  servers: readonly { id: string; url: string; key: Uint8Array }[]
+  dataServers: DataServers
+  clock: Clock
+  random: Random
+  log: Log
+}
+
+export interface Rebuilt {
+  keys: PlacementKeys
+  entries: number
+  members: number
+  servers: number
+  objects: number
+  /** Servers that gave the journal, with how many entries. */
+  from: Record<string, number>
+}
+
+const entriesPerCall = 64
+
+/** @throws {Problem} `config.invalid` when the database holds members or the key opens nothing, `server.unreachable` when no journal was found */
+export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt> {
+  const { database, recoverySecret, clock, random } = options
+  migrate(database, [{ set: 'placement', migrations: placementMigrations }], clock.now())
+  if (members.all(database).length > 0)
+    throw new Problem('config.invalid', 'this placement has members: rebuild only into an empty one')
+  const recovery = publicOf(recoverySecret)
+  const { entries, acks, from } = await collect(options, journalStream(recovery))
+  if (entries.size === 0) throw new Problem('server.unreachable', 'no data server gave a journal for this recovery key')
+
+  let keys: PlacementKeys | undefined
+  const kept: (JournalEntry & { kind: 'kept' })[] = []
+  database.transaction((sql) => {
+    for (const seq of [...entries.keys()].sort((a, b) => a - b)) {
+      const sealed = entries.get(seq)!
+      const entry = openEntry(sealed, recoverySecret)
+      if (entry.kind === 'keys') keys = keysFromBytes(entry.keys)
+      else if (entry.kind === 'kept') kept.push(entry)
+      else apply(sql, entry)
+      sql.run(
+        'INSERT INTO journal (seq, entry, acks) VALUES (?, ?, ?)',
+        seq,
+        sealed,
+        (acks.get(seq) ?? []).map((id) => `,${id},`).join(''),
+      )
+    }
+    if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
+    // Registering the same keys again would be a second first entry.
+    facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
+    for (const entry of kept) restore(sql, entry, keys, random)
+  })
+  return {
+    keys: keys!,
+    entries: entries.size,
+    members: members.all(database).length,
+    servers: servers.all(database).length,
+    objects: kept.length,
+    from,
+  }
+}
+
+/** The journal from every server that answers: each may have a tail that others lack. */
+async function collect({ servers: known, dataServers, log }: RebuildOptions, stream: Uint8Array) {
+  const entries = new Map<number, Uint8Array>()
+  const acks = new Map<number, string[]>()
+  const from: Record<string, number> = {}
+  for (const server of known) {
+    try {
+      const port = dataServers.of(server)
+      for (let at = 1; ; ) {
+        const part = await port.journalRead(stream, at, entriesPerCall)
+        for (const [i, entry] of part.entries.entries()) {
+          entries.set(at + i, entry)
+          acks.set(at + i, [...(acks.get(at + i) ?? []), server.id])
+        }
+        at += part.entries.length
+        if (part.entries.length === 0) break
+        from[server.id] = at - 1
+      }
+    } catch (error) {
+      log.warn('a data server gave no journal', { server: server.id, code: isProblem(error) ? error.code : 'internal' })
+    }
+  }
+  return { entries, acks, from }
+}
+
+function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' } | { kind: 'keys' }>): void {
+  if (entry.kind === 'server') {
+    const { kind: _, ...row } = entry
+    servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
+    return
+  }
+  const { kind: _, ...row } = entry
+  sql.run('DELETE FROM members WHERE id = ?', row.id)
+  members.add(sql, {
+    ...row,
+    status: row.status === 'suspended' ? 'suspended' : 'active',
+    auth_kid: thumbprint(parseCoseKey(row.auth_key)),
+    acts_kid: thumbprint(parseCoseKey(row.acts_key)),
+    counter: 0,
+  })
+}
+
+function restore(sql: Sql, entry: JournalEntry & { kind: 'kept' }, keys: PlacementKeys, random: Random): void {
+  const { kind: _, kept, replicas: places, ...rest } = entry
+  if (saves.get(sql, rest.object, rest.version)) return
+  const row: SaveRow = {
+    ...rest,
+    transfer_key: new Uint8Array(),
+    state: 'kept',
+    problem: null,
+    tries: 0,
+    at: kept,
+    kept,
+    receipt: null,
+    journal: null,
+  }
+  const standing = places.map((place) => ({
+    ...place,
+    slot: place.slot as 1 | 2,
+    object: row.object,
+    version: row.version,
+  }))
+  saves.add(sql, row)
+  for (const replica of standing) {
+    replicas.put(sql, replica)
+    servers.reserve(sql, replica.server, replica.sealed)
+  }
+  saves.set(sql, row, { receipt: receiptFor(sql, row, standing, kept, placementSigner(keys)) })
+  const member = members.byId(sql, row.member)
+  if (!member) throw new Problem('member.unknown', 'an object of a member that the journal does not know')
+  conditions.put(sql, {
+    member: row.member,
+    object: row.object,
+    version: row.version,
+    record: conditionsFor({ sql, keys, random }, row, standing, member),
+    written: null,
+  })
+}
+
+function bytesOf(version: number): Uint8Array {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(version)
+  return bytes
+}

@@ -1,0 +1,221 @@
+/**
+ * Contracts over HTTP/2 with mutual TLS, for services and data servers that are processes of their own (D4):
+ * `POST /call/{contract@version}`. Who calls is who its certificate says; a foreign certificate does not come through
+ * the handshake.
+ */
+import { constants, createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { decode, encode } from '@azukari/protocol/codec'
+import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import type { Clock, Log, Timer } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { contentType, frameHead, headMaxBytes, readHead } from './framing.ts'
+
+/** Who calls, by certificate: common name and organisational unit. */
+export interface Peer {
+  id: string
+  role: string
+}
+
+export interface CallContext {
+  peer: Peer
+  /** Raw bytes after the request. */
+  body: AsyncIterable<Uint8Array>
+  /** Aborted when the caller goes away or the limit is reached. */
+  signal: AbortSignal
+}
+
+/** A reply, and raw bytes to follow it. */
+export interface StreamedReply<C extends Contract> {
+  reply: ReplyOf<C>
+  body?: AsyncIterable<Uint8Array>
+}
+
+export interface CallHandler {
+  contract: Contract
+  /** Roles that may call. */
+  roles: readonly string[]
+  handle(request: never, context: CallContext): Promise<StreamedReply<Contract>>
+}
+
+/** One row of a server's dispatch table, with types checked. */
+export function answers<C extends Contract>(
+  contract: C,
+  roles: readonly string[],
+  handle: (request: RequestOf<C>, context: CallContext) => Promise<StreamedReply<C>>,
+): CallHandler {
+  return { contract, roles, handle: handle as CallHandler['handle'] }
+}
+
+export interface TlsIdentity {
+  /** PEM: certificates that are trusted, old and new while they are being changed. */
+  ca: string | string[]
+  /** PEM. */
+  cert: string
+  /** PEM. */
+  key: string
+}
+
+export interface CallServerOptions {
+  tls: TlsIdentity
+  handlers: readonly CallHandler[]
+  clock: Clock
+  log: Log
+  host?: string
+  port: number
+  limits?: Partial<CallServerLimits>
+}
+
+export interface CallServerLimits {
+  /** Nothing was received or sent on a call for so long: it is given up. */
+  idleMs: number
+  /** Calls at once on one connection. */
+  streamsMax: number
+  /** Connections at once. */
+  connectionsMax: number
+}
+
+export interface CallServer {
+  host: string
+  port: number
+  /** Takes a renewed certificate without a restart. */
+  renew(tls: TlsIdentity): void
+  /** Finishes calls under way, for at most `graceMs`. */
+  stop(graceMs?: number): Promise<void>
+}
+
+const defaultLimits: CallServerLimits = { idleMs: 60_000, streamsMax: 64, connectionsMax: 256 }
+
+export async function startCallServer(options: CallServerOptions): Promise<CallServer> {
+  const { tls, clock, log, host = '127.0.0.1', port } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const handlers = new Map(options.handlers.map((handler) => [`/call/${handler.contract.id}`, handler]))
+  const sessions = new Set<ServerHttp2Session>()
+  const underWay = new Set<Promise<void>>()
+  const server = createSecureServer({
+    ...tls,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.3',
+    settings: { maxConcurrentStreams: limits.streamsMax, initialWindowSize: 1 << 20 },
+  })
+  server.maxConnections = limits.connectionsMax
+  server.on('session', (session: ServerHttp2Session) => {
+    sessions.add(session)
+    session.setLocalWindowSize(4 << 20)
+    session.on('error', (error) => log.debug('a connection ended', { error: error.message }))
+    session.on('close', () => sessions.delete(session))
+  })
+  server.on('tlsClientError', (error) => log.warn('a caller was refused', { error: error.message }))
+  server.on('stream', (stream, headers) => {
+    const path = headers[':path'] ?? ''
+    const work = answer(stream, headers[':method'] === 'POST' ? handlers.get(path) : undefined, { clock, log, limits, path })
+    underWay.add(work)
+    work.finally(() => underWay.delete(work))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    renew: (renewed) => server.setSecureContext({ ...renewed, minVersion: 'TLSv1.3' }),
+    stop: async (graceMs = 10_000) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const session of sessions) session.close()
+      using _limit = clock.timer(graceMs, () => {
+        for (const session of sessions) session.destroy()
+      })
+      await Promise.allSettled(underWay)
+      await closed
+    },
+  }
+}
+
+interface Surroundings {
+  clock: Clock
+  log: Log
+  limits: CallServerLimits
+  path: string
+}
+
+/** Answers one call; what goes wrong is in the answer. */
+async function answer(stream: ServerHttp2Stream, handler: CallHandler | undefined, { clock, log, limits, path }: Surroundings): Promise<void> {
+  const abort = new AbortController()
+  let timer: Timer | undefined
+  const alive = () => {
+    timer?.cancel()
+    timer = clock.timer(limits.idleMs, () => {
+      abort.abort(new Problem('link.timeout', path))
+      stream.close(constants.NGHTTP2_CANCEL)
+    })
+  }
+  alive()
+  stream.on('error', (error) => log.debug('a call broke off', { path, error: error.message }))
+  stream.on('close', () => {
+    if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || !stream.writableFinished) abort.abort(new Problem('link.offline', path))
+  })
+  try {
+    if (!handler) throw new Problem('message.unknown-contract', path)
+    const peer = peerOf(stream)
+    if (!handler.roles.includes(peer.role)) throw new Problem('message.unauthorised', `${peer.role} may not call ${path}`)
+    const { head, rest } = await readHead(watched(stream, alive))
+    const request = handler.contract.checkRequest(decode(head, { maxBytes: headMaxBytes }))
+    const { reply, body } = await handler.handle(request as never, { peer, body: rest, signal: abort.signal })
+    stream.respond({ ':status': 200, 'content-type': contentType })
+    await write(stream, frameHead(encode({ b: reply ?? {} })), abort.signal)
+    for await (const chunk of body ?? []) {
+      alive()
+      await write(stream, chunk, abort.signal)
+    }
+    stream.end()
+    // What the caller still sends is not wanted any more.
+    stream.resume()
+  } catch (error) {
+    const problem = isProblem(error) ? error : new Problem('internal')
+    if (!isProblem(error)) log.error('a call failed', { path, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    if (stream.destroyed || stream.closed) return
+    if (stream.headersSent) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    else {
+      stream.respond({ ':status': 200, 'content-type': contentType })
+      stream.end(frameHead(encode({ p: problem.toWire() })))
+      stream.resume()
+    }
+  } finally {
+    timer?.cancel()
+  }
+}
+
+/** Whoever stops reading early can still answer: the stream is not destroyed then. */
+async function* watched(stream: ServerHttp2Stream, alive: () => void): AsyncGenerator<Uint8Array> {
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
+    alive()
+    yield chunk
+  }
+}
+
+/** Waits while the other side is slow, so that memory does not grow. */
+async function write(stream: ServerHttp2Stream, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  if (stream.write(chunk)) return
+  await new Promise<void>((resolve, reject) => {
+    const drained = () => {
+      signal.removeEventListener('abort', aborted)
+      resolve()
+    }
+    const aborted = () => {
+      stream.off('drain', drained)
+      reject(signal.reason)
+    }
+    stream.once('drain', drained)
+    signal.addEventListener('abort', aborted, { once: true })
+  })
+}
+
+function peerOf(stream: ServerHttp2Stream): Peer {
+  const subject = (stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate().subject
+  const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) ?? ''
+  return { id: one(subject?.CN), role: one(subject?.OU) }
+}
