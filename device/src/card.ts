@@ -225,7 +225,7 @@ export class CardClient {
 
   /**
    * Writes the conditions of one object version, reads them back and compares (S8).
-   * @param record COSE_Encrypt to the card, up to 1,024 bytes
+   * @param record COSE_Encrypt to the card, up to `conditionsMaxBytes`
    * @throws {Problem} `card.torn` when the power went meanwhile: nothing that counted is lost; `card.access-denied` before
    * the provider proved itself; `card.swapped`, `card.full`
    */

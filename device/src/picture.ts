@@ -1,8 +1,8 @@
 /**
  * Pictures for printing and showing: JPEG → pixels, turned upright, and thumbnails (S10, S17).
  *
- * The decoder is jpeg-js, pure JavaScript, so that a board needs no native build. It reads on past the end of cut-off
- * data, hence the walk over the markers first; see docs/decisions for what was measured.
+ * The decoder is jpeg-js, pure JavaScript, so that a board needs no native build. It takes
+ * all its memory before it sees that data is missing, hence the walk over the markers first (docs/decisions/0006).
  */
 import { Problem } from '@azukari/protocol/problem'
 import jpegJs from 'jpeg-js'

@@ -26,7 +26,7 @@ import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from '@azuka
 import { Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import { systemRandom } from './adapters/random.ts'
+import { systemRandom } from '@azukari/protocol/adapters/random'
 
 const text = new TextEncoder()
 

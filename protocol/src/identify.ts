@@ -21,7 +21,11 @@ export type Identification = Static<typeof Identification>
 const checkIdentification = checker(Identification, 'identification')
 
 export function signIdentification(said: Omit<Identification, 'domain'>, signer: DirectSigner): Uint8Array {
-  return sign1(encodeDeterministic(checkIdentification({ domain: 'azukari/identify/1', ...said })), signer, identifyDomain)
+  return sign1(
+    encodeDeterministic(checkIdentification({ domain: 'azukari/identify/1', ...said })),
+    signer,
+    identifyDomain,
+  )
 }
 
 /** @throws {Problem} `server.impostor` when the answer is not this server's, to this question */

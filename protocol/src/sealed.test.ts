@@ -4,7 +4,20 @@ import { encode as cborg } from 'cborg'
 import fc from 'fast-check'
 import t from 'tap'
 import { leafHash, MerkleTree, ProofStream, prove, rootOfLeafHashes, TreeHash, verifyProof } from './merkle.ts'
-import { algorithmOfSlot, cutEvenly, type ReplicaKey, type ReplicaName, Sealer, type SealAlgorithm, sealedBytes, sealStream, segmentCount, segmentPlainBytes, Unsealer, unsealStream } from './sealed.ts'
+import {
+  algorithmOfSlot,
+  cutEvenly,
+  type ReplicaKey,
+  type ReplicaName,
+  type SealAlgorithm,
+  Sealer,
+  sealedBytes,
+  sealStream,
+  segmentCount,
+  segmentPlainBytes,
+  Unsealer,
+  unsealStream,
+} from './sealed.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const unhex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
@@ -19,7 +32,16 @@ async function all(source: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
 }
 
 t.test('roots equal those of the Certificate Transparency reference (RFC 9162 §2.1)', async (t) => {
-  const leaves = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f'].map(unhex)
+  const leaves = [
+    '',
+    '00',
+    '10',
+    '2021',
+    '3031',
+    '40414243',
+    '5051525354555657',
+    '606162636465666768696a6b6c6d6e6f',
+  ].map(unhex)
   const roots = [
     'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855',
     '6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d',
@@ -39,13 +61,19 @@ t.test('roots equal those of the Certificate Transparency reference (RFC 9162 §
   }
 })
 
-t.test('a proof holds for its leaf, its place and its tree, and for nothing else', async (t) => {
+t.test('a proof holds for its leaf, its place and its tree, and for nothing else', async () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 70 }), fc.nat(), fc.nat(), (count, pick, other) => {
       const leaves = Array.from({ length: count }, (_, i) => leafHash(Uint8Array.of(i)))
       const index = pick % count
       const wrong = other % count
-      const claim = { root: rootOfLeafHashes(leaves), leafHash: leaves[index]!, index, count, proof: prove(leaves, index) }
+      const claim = {
+        root: rootOfLeafHashes(leaves),
+        leafHash: leaves[index]!,
+        index,
+        count,
+        proof: prove(leaves, index),
+      }
       const stream = new ProofStream(count, [index, wrong])
       for (const leaf of leaves) stream.addHash(leaf)
       const [streamed] = stream.proofs()
@@ -53,7 +81,8 @@ t.test('a proof holds for its leaf, its place and its tree, and for nothing else
         verifyProof(claim) &&
         streamed!.proof.every((part, i) => hex(part) === hex(claim.proof[i]!)) &&
         streamed!.proof.length === claim.proof.length &&
-        (wrong === index || (!verifyProof({ ...claim, index: wrong }) && !verifyProof({ ...claim, leafHash: leaves[wrong]! }))) &&
+        (wrong === index ||
+          (!verifyProof({ ...claim, index: wrong }) && !verifyProof({ ...claim, leafHash: leaves[wrong]! }))) &&
         !verifyProof({ ...claim, index: count }) &&
         !verifyProof({ ...claim, proof: [...claim.proof, leaves[0]!] }) &&
         (claim.proof.length === 0 || !verifyProof({ ...claim, proof: claim.proof.slice(1) }))
@@ -75,7 +104,10 @@ interface Vector {
   segments: { bytes: number; sha256: string; whole?: string }[]
   root: string
 }
-const vectors = JSON.parse(readFileSync(new URL('../vectors/sealed.json', import.meta.url), 'utf8')) as { plain: string; vectors: Vector[] }
+const vectors = JSON.parse(readFileSync(new URL('../vectors/sealed.json', import.meta.url), 'utf8')) as {
+  plain: string
+  vectors: Vector[]
+}
 /** Byte i of the vectors' plaintext. */
 const plainOf = (bytes: number) => Uint8Array.from({ length: bytes }, (_, i) => (i * 7 + (i >> 8)) & 0xff)
 
@@ -83,13 +115,22 @@ t.test('S6: golden vectors of the sealed format', async (t) => {
   t.ok(vectors.vectors.length >= 8)
   for (const vector of vectors.vectors) {
     const name: ReplicaName = { object: unhex(vector.object), version: vector.version, slot: vector.slot }
-    const key: ReplicaKey = { algorithm: vector.algorithm, keyId: unhex(vector.keyId), dataKey: unhex(vector.dataKey), prefix: unhex(vector.prefix) }
+    const key: ReplicaKey = {
+      algorithm: vector.algorithm,
+      keyId: unhex(vector.keyId),
+      dataKey: unhex(vector.dataKey),
+      prefix: unhex(vector.prefix),
+    }
     const sealer = new Sealer(name, key)
     const plain = plainOf(vector.plainBytes)
     const sealed = await all(sealStream(sealer, from([plain])))
-    t.same(sealed.map((segment) => [segment.length, hash('sha256', segment)]), vector.segments.map(({ bytes, sha256 }) => [bytes, sha256]))
+    t.same(
+      sealed.map((segment) => [segment.length, hash('sha256', segment)]),
+      vector.segments.map(({ bytes, sha256 }) => [bytes, sha256]),
+    )
     t.equal(hex(sealer.root()), vector.root)
-    for (const [at, segment] of vector.segments.entries()) if (segment.whole !== undefined) t.equal(hex(sealed[at]!), segment.whole)
+    for (const [at, segment] of vector.segments.entries())
+      if (segment.whole !== undefined) t.equal(hex(sealed[at]!), segment.whole)
     t.equal(Buffer.concat(sealed).length, sealedBytes(vector.plainBytes))
     const opened = await all(unsealStream(new Unsealer(name, key, sealed.length), sealed.length, from(sealed)))
     t.ok(Buffer.concat(opened).equals(plain))
@@ -97,9 +138,16 @@ t.test('S6: golden vectors of the sealed format', async (t) => {
     // The same once more, written out from the description of the format alone.
     const last = sealed.length - 1
     const nonce = Buffer.concat([key.prefix, Buffer.from([0, 0, 0, last]), Buffer.from([1])])
-    const cipher = createCipheriv(vector.slot === 1 ? 'aes-256-gcm' : ('chacha20-poly1305' as 'aes-256-gcm'), key.dataKey, nonce, { authTagLength: 16 })
+    const cipher = createCipheriv(
+      vector.slot === 1 ? 'aes-256-gcm' : ('chacha20-poly1305' as 'aes-256-gcm'),
+      key.dataKey,
+      nonce,
+      { authTagLength: 16 },
+    )
     const tail = plain.subarray(last * 65_536)
-    cipher.setAAD(cborg(['azukari/sealed/1', name.object, name.version, name.slot, key.keyId, last]), { plaintextLength: tail.length })
+    cipher.setAAD(cborg(['azukari/sealed/1', name.object, name.version, name.slot, key.keyId, last]), {
+      plaintextLength: tail.length,
+    })
     t.ok(Buffer.concat([cipher.update(tail), cipher.final(), cipher.getAuthTag()]).equals(sealed[last]!))
   }
 })
@@ -117,7 +165,13 @@ t.test('S6: what is cut off, reordered, changed or swapped does not open', async
     const key = makeKey(slot)
     const plain = plainOf(segmentPlainBytes * 3)
     const sealed = await all(sealStream(new Sealer(name, key), from([plain])))
-    const refused = async (how: string, segments: readonly Uint8Array[], count = segments.length, as: Partial<ReplicaName> = {}, under: Partial<ReplicaKey> = {}) => {
+    const refused = async (
+      how: string,
+      segments: readonly Uint8Array[],
+      count = segments.length,
+      as: Partial<ReplicaName> = {},
+      under: Partial<ReplicaKey> = {},
+    ) => {
       const unsealer = new Unsealer({ ...name, ...as }, { ...key, ...under }, count)
       await t.rejects(all(unsealStream(unsealer, count, from(segments))), { code: 'replica.damaged' }, how)
     }
@@ -136,7 +190,10 @@ t.test('S6: what is cut off, reordered, changed or swapped does not open', async
     await refused('one bit', [sealed[0]!, sealed[1]!.map((byte, i) => (i === 40_000 ? byte ^ 1 : byte)), sealed[2]!])
     await refused('nothing', [], 1)
     const middle = new Unsealer(name, key, 3).open(1, sealed[1]!)
-    t.ok(Buffer.from(middle).equals(plain.subarray(segmentPlainBytes, 2 * segmentPlainBytes)), 'any segment opens alone')
+    t.ok(
+      Buffer.from(middle).equals(plain.subarray(segmentPlainBytes, 2 * segmentPlainBytes)),
+      'any segment opens alone',
+    )
   }
 })
 
@@ -149,7 +206,9 @@ t.test('S6: any content in any cut seals and opens again; sizes are as computed'
       const whole = Buffer.concat(parts)
       const sealer = new Sealer(name, key)
       const sealed = await all(sealStream(sealer, from(parts)))
-      const opened = Buffer.concat(await all(unsealStream(new Unsealer(name, key, sealed.length), sealed.length, from(sealed))))
+      const opened = Buffer.concat(
+        await all(unsealStream(new Unsealer(name, key, sealed.length), sealed.length, from(sealed))),
+      )
       return (
         opened.equals(whole) &&
         sealed.length === segmentCount(whole.length) &&
@@ -159,7 +218,10 @@ t.test('S6: any content in any cut seals and opens again; sizes are as computed'
     }),
     { numRuns: 40 },
   )
-  t.same((await all(cutEvenly(from([Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)]), 2))).map((piece) => [...piece]), [[1, 2], [3, 4], [5]])
+  t.same(
+    (await all(cutEvenly(from([Uint8Array.of(1, 2, 3), Uint8Array.of(4, 5)]), 2))).map((piece) => [...piece]),
+    [[1, 2], [3, 4], [5]],
+  )
   const sealer = new Sealer(name, key)
   t.throws(() => sealer.update(new Uint8Array(5)), /only the last/)
   sealer.last(new Uint8Array(5))

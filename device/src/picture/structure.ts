@@ -1,6 +1,6 @@
 /**
- * Walks a JPEG's markers (ITU-T T.81 §B) before it is decoded: the decoder behind is lenient, so what is cut off, too
- * large, or built to keep it busy is refused here.
+ * Walks a JPEG's markers (ITU-T T.81 §B) before it is decoded: the decoder behind believes the header and takes memory for
+ * it, so what is cut off, too large, or built to keep it busy is refused here, at no cost.
  */
 import { Problem } from '@azukari/protocol/problem'
 

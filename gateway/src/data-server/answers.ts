@@ -12,7 +12,9 @@ const everyone = ['service', 'gateway'] as const
 
 export function dataServerAnswers(server: DataServerPort): CallHandler[] {
   return [
-    answers(contracts.identifyServer, everyone, async ({ nonce, verifier }) => ({ reply: { proof: await server.identify(nonce, verifier) } })),
+    answers(contracts.identifyServer, everyone, async ({ nonce, verifier }) => ({
+      reply: { proof: await server.identify(nonce, verifier) },
+    })),
     answers(contracts.putReplica, services, async ({ manifest, notes }, { body, signal }) => {
       const segments = cutEvenly(upTo(body, peekManifest(manifest).sealedBytes), segmentSealedBytes)
       return { reply: { receipt: await server.put(manifest, notes, segments, signal) } }
@@ -25,24 +27,42 @@ export function dataServerAnswers(server: DataServerPort): CallHandler[] {
       return { reply: { sealedBytes, segments }, body: after(first, source) }
     }),
     answers(contracts.readFrame, everyone, async ({ frame }) => ({ reply: { frame: await server.frame(frame) } })),
-    answers(contracts.readManifest, services, async ({ replica }) => ({ reply: { manifest: await server.manifest(replica) } })),
-    answers(contracts.replaceManifest, services, async ({ manifest }) => ({ reply: { receipt: await server.replaceManifest(manifest) } })),
+    answers(contracts.readManifest, services, async ({ replica }) => ({
+      reply: { manifest: await server.manifest(replica) },
+    })),
+    answers(contracts.replaceManifest, services, async ({ manifest }) => ({
+      reply: { receipt: await server.replaceManifest(manifest) },
+    })),
     answers(contracts.restoreSegments, services, async ({ replica, from, segments }) => {
       await server.restoreSegments(replica, from, segments)
       return { reply: {} }
     }),
-    answers(contracts.readNotes, services, async ({ replica }) => ({ reply: { notes: await server.readNotes(replica) } })),
+    answers(contracts.readNotes, services, async ({ replica }) => ({
+      reply: { notes: await server.readNotes(replica) },
+    })),
     answers(contracts.writeNotes, services, async ({ replica, notes }) => {
       await server.writeNotes(replica, notes)
       return { reply: {} }
     }),
-    answers(contracts.removeReplica, services, async ({ order }) => ({ reply: { receipt: await server.remove(order) } })),
-    answers(contracts.listReplicas, services, async ({ after: last, limit, full }) => ({ reply: { replicas: await server.list(last, limit, full) } })),
+    answers(contracts.removeReplica, services, async ({ order }) => ({
+      reply: { receipt: await server.remove(order) },
+    })),
+    answers(contracts.listReplicas, services, async ({ after: last, limit, full }) => ({
+      reply: { replicas: await server.list(last, limit, full) },
+    })),
     answers(contracts.serverStatus, everyone, async () => ({ reply: await server.status() })),
-    answers(contracts.scrubServer, services, async ({ maxBytes }) => ({ reply: { report: await server.scrub(maxBytes) } })),
-    answers(contracts.challengeLeaves, services, async ({ replica, indexes, bytes }) => ({ reply: { leaves: await server.challenge(replica, indexes, bytes) } })),
-    answers(contracts.appendJournal, services, async ({ stream, seq, entries }) => ({ reply: { next: await server.journalAppend(stream, seq, entries) } })),
-    answers(contracts.readJournal, services, async ({ stream, from, count }) => ({ reply: await server.journalRead(stream, from, count) })),
+    answers(contracts.scrubServer, services, async ({ maxBytes }) => ({
+      reply: { report: await server.scrub(maxBytes) },
+    })),
+    answers(contracts.challengeLeaves, services, async ({ replica, indexes, bytes }) => ({
+      reply: { leaves: await server.challenge(replica, indexes, bytes) },
+    })),
+    answers(contracts.appendJournal, services, async ({ stream, seq, entries }) => ({
+      reply: { next: await server.journalAppend(stream, seq, entries) },
+    })),
+    answers(contracts.readJournal, services, async ({ stream, from, count }) => ({
+      reply: await server.journalRead(stream, from, count),
+    })),
   ]
 }
 

@@ -13,16 +13,23 @@ const longWaitMs = 300_000
 /** @param client closed by whoever made it */
 export function remoteDataServer(client: CallClient): DataServerPort {
   return {
-    identify: async (nonce, verifier, signal) => (await client.call(contracts.identifyServer, { nonce, verifier }, { signal })).proof,
+    identify: async (nonce, verifier, signal) =>
+      (await client.call(contracts.identifyServer, { nonce, verifier }, { signal })).proof,
     put: async (manifest, notes, segments, signal) =>
-      (await client.call(contracts.putReplica, { manifest, notes }, { body: segments, signal, idleMs: longWaitMs })).receipt,
+      (await client.call(contracts.putReplica, { manifest, notes }, { body: segments, signal, idleMs: longWaitMs }))
+        .receipt,
     readSegments: (replica, from, count, signal) => readSegments(client, replica, from, count, signal),
     frame: async (frame, signal) => (await client.call(contracts.readFrame, { frame }, { signal })).frame,
     manifest: async (replica, signal) => (await client.call(contracts.readManifest, { replica }, { signal })).manifest,
-    replaceManifest: async (manifest, signal) => (await client.call(contracts.replaceManifest, { manifest }, { signal })).receipt,
+    replaceManifest: async (manifest, signal) =>
+      (await client.call(contracts.replaceManifest, { manifest }, { signal })).receipt,
     restoreSegments: async (replica, from, segments, signal) => {
       for (let at = 0; at < segments.length; at += 8)
-        await client.call(contracts.restoreSegments, { replica, from: from + at, segments: segments.slice(at, at + 8) }, { signal })
+        await client.call(
+          contracts.restoreSegments,
+          { replica, from: from + at, segments: segments.slice(at, at + 8) },
+          { signal },
+        )
     },
     readNotes: async (replica, signal) => (await client.call(contracts.readNotes, { replica }, { signal })).notes,
     writeNotes: async (replica, notes, signal) => {
@@ -30,17 +37,38 @@ export function remoteDataServer(client: CallClient): DataServerPort {
     },
     remove: async (order, signal) => (await client.call(contracts.removeReplica, { order }, { signal })).receipt,
     list: async (after, limit, full, signal) =>
-      (await client.call(contracts.listReplicas, { ...(after ? { after } : {}), limit: Math.min(limit, 32), full }, { signal })).replicas,
+      (
+        await client.call(
+          contracts.listReplicas,
+          { ...(after ? { after } : {}), limit: Math.min(limit, 32), full },
+          { signal },
+        )
+      ).replicas,
     status: (signal) => client.call(contracts.serverStatus, {}, { signal }),
-    scrub: async (maxBytes, signal) => (await client.call(contracts.scrubServer, { maxBytes }, { signal, idleMs: longWaitMs })).report,
+    scrub: async (maxBytes, signal) =>
+      (await client.call(contracts.scrubServer, { maxBytes }, { signal, idleMs: longWaitMs })).report,
     challenge: async (replica, indexes, bytes, signal) => {
       const leaves = []
       for (let at = 0; at < indexes.length; at += 8)
-        leaves.push(...(await client.call(contracts.challengeLeaves, { replica, indexes: indexes.slice(at, at + 8), bytes }, { signal })).leaves)
+        leaves.push(
+          ...(
+            await client.call(
+              contracts.challengeLeaves,
+              { replica, indexes: indexes.slice(at, at + 8), bytes },
+              { signal },
+            )
+          ).leaves,
+        )
       return leaves
     },
     journalAppend: async (stream, seq, entries, signal) =>
-      (await client.call(contracts.appendJournal, { stream, seq, entries: entries instanceof Uint8Array ? [entries] : [...entries] }, { signal })).next,
+      (
+        await client.call(
+          contracts.appendJournal,
+          { stream, seq, entries: entries instanceof Uint8Array ? [entries] : [...entries] },
+          { signal },
+        )
+      ).next,
     journalRead: (stream, from, count, signal) =>
       client.call(contracts.readJournal, { stream, from, count: Math.min(count, 256) }, { signal }),
   }
@@ -55,7 +83,11 @@ async function* readSegments(
 ): AsyncGenerator<Uint8Array> {
   for (let at = from; at < from + count; ) {
     const before = at
-    const { reply, body } = await client.stream(contracts.readReplica, { replica, from: at, count: from + count - at }, { signal })
+    const { reply, body } = await client.stream(
+      contracts.readReplica,
+      { replica, from: at, count: from + count - at },
+      { signal },
+    )
     const end = Math.min(from + count, reply.segments)
     try {
       for await (const segment of cutEvenly(body, segmentSealedBytes)) {

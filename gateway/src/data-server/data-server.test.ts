@@ -11,9 +11,9 @@ import { openReading } from '@azukari/protocol/read-client'
 import { openScrubReport } from '@azukari/protocol/scrub'
 import { newReplicaKey, Sealer, sealedBytes, sealedFormat, sealStream, segmentCount } from '@azukari/protocol/sealed'
 import t from 'tap'
-import { systemClock } from '../adapters/clock.ts'
-import { systemFiles } from '../adapters/files.ts'
-import { systemRandom as random } from '../adapters/random.ts'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom as random } from '@azukari/protocol/adapters/random'
 import { createAuthority, isDue, issue } from '../pki/authority.ts'
 import { Keyring } from '../pki/keyring.ts'
 import { CallClient } from '../transport/client.ts'
@@ -103,12 +103,19 @@ t.test('S7: a service keeps and reads replicas over HTTP/2 with mutual TLS', asy
     t.same(await port.put(made.signed, random.bytes(60), from(made.segments)), receipt, 'the same again')
     const hash = createHash('sha256')
     for await (const segment of port.readSegments(made.name, 0, made.manifest.segments)) hash.update(segment)
-    t.equal(hash.digest('hex'), createHash('sha256').update(Buffer.concat(made.segments)).digest('hex'), `${bytes} bytes`)
+    t.equal(
+      hash.digest('hex'),
+      createHash('sha256').update(Buffer.concat(made.segments)).digest('hex'),
+      `${bytes} bytes`,
+    )
   }
   const made = await site.replica(200_000)
   const missing = await problemOf(port.put(made.signed, new Uint8Array(0), from(made.segments.slice(0, 2))))
   t.equal(missing.code, 'message.invalid', missing.message)
-  t.equal((await problemOf(port.put(made.signed, new Uint8Array(0), from([...made.segments, ...made.segments])))).code, 'message.too-large')
+  t.equal(
+    (await problemOf(port.put(made.signed, new Uint8Array(0), from([...made.segments, ...made.segments])))).code,
+    'message.too-large',
+  )
   t.equal((await problemOf(port.manifest(made.name))).code, 'replica.missing')
   const abort = new AbortController()
   async function* stalls() {
@@ -130,7 +137,11 @@ t.test('S10: the gateway carries a card’s frames, and may do nothing else', as
   await service.put(made.signed, new Uint8Array(0), from(made.segments))
   t.equal((await problemOf(gateway.manifest(made.name))).code, 'message.unauthorised')
   const target = { object: made.name.object, device: 'printer', serverKey: thumbprint(site.identity) }
-  const reading = await openReading(target, { carry: (frame) => gateway.frame(frame), card: signerOf(site.card), random })
+  const reading = await openReading(target, {
+    carry: (frame) => gateway.frame(frame),
+    card: signerOf(site.card),
+    random,
+  })
   const parts: Uint8Array[] = []
   for await (const segment of reading.segments()) parts.push(segment)
   t.ok(Buffer.concat(parts).equals(Buffer.concat(made.segments)))
@@ -141,12 +152,29 @@ t.test('S7: foreign certificates, impostors and silent servers are refused', asy
   const own = await site.keyring.identity('placement', 'service')
   const foreign = await createAuthority('elsewhere', { nowMs: clock.now(), days: 1 }, random)
   const stranger = await issue(foreign, { id: 'placement', role: 'service' }, { nowMs: clock.now(), days: 1 }, random)
-  t.equal((await problemOf(site.clientAs({ ca: own.ca, ...stranger }).status())).code, 'server.unreachable', 'a foreign caller')
+  t.equal(
+    (await problemOf(site.clientAs({ ca: own.ca, ...stranger }).status())).code,
+    'server.unreachable',
+    'a foreign caller',
+  )
   t.match((await problemOf(site.clientAs({ ...own, ca: foreign.cert }).status())).code, /^server\./, 'a foreign server')
-  t.equal((await problemOf(site.clientAs(own, 'ds-2').status())).code, 'server.impostor', 'another server at that address')
+  t.equal(
+    (await problemOf(site.clientAs(own, 'ds-2').status())).code,
+    'server.impostor',
+    'another server at that address',
+  )
   const authority = await site.keyring.authority()
-  const expired = await issue(authority, { id: 'placement', role: 'service' }, { nowMs: clock.now() - 10 * 86_400_000, days: 1 }, random)
-  t.equal((await problemOf(site.clientAs({ ca: own.ca, ...expired }).status())).code, 'server.unreachable', 'an expired certificate')
+  const expired = await issue(
+    authority,
+    { id: 'placement', role: 'service' },
+    { nowMs: clock.now() - 10 * 86_400_000, days: 1 },
+    random,
+  )
+  t.equal(
+    (await problemOf(site.clientAs({ ca: own.ca, ...expired }).status())).code,
+    'server.unreachable',
+    'an expired certificate',
+  )
   t.ok(isDue(expired.cert, clock.now()))
 
   const silentServer = createServer()
@@ -154,13 +182,20 @@ t.test('S7: foreign certificates, impostors and silent servers are refused', asy
   t.teardown(() => silentServer.close())
   const address = silentServer.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
-  const client = new CallClient({ url: `https://127.0.0.1:${address.port}`, tls: own, server: 'ds-1', clock, limits: { connectMs: 50 } })
+  const client = new CallClient({
+    url: `https://127.0.0.1:${address.port}`,
+    tls: own,
+    server: 'ds-1',
+    clock,
+    limits: { connectMs: 50 },
+  })
   t.equal((await problemOf(remoteDataServer(client).status())).code, 'server.unreachable', 'one that does not speak')
 
-  const plain = connect(site.running.calls.port, '127.0.0.1')
-  plain.on('error', () => {})
-  plain.write('GET / HTTP/1.1\r\n\r\n')
-  await new Promise((resolve) => plain.once('close', resolve))
+  await new Promise<void>((resolve) => {
+    const plain = connect(site.running.calls.port, '127.0.0.1', () => plain.write('GET / HTTP/1.1\r\n\r\n'))
+      .on('error', () => {})
+      .on('close', () => resolve())
+  })
   t.equal((await site.clientAs(own).status()).server, 'ds-1', 'and it goes on serving')
 })
 
@@ -168,7 +203,15 @@ t.test('D6: certificates are renewed without a restart, and keys are for the own
   const folder = t.testdir()
   let nowMs = clock.now()
   const later = { ...clock, now: () => nowMs }
-  const keyring = new Keyring({ folder, site: 'test', files, clock: later, random, authorityDays: 300, certificateDays: 90 })
+  const keyring = new Keyring({
+    folder,
+    site: 'test',
+    files,
+    clock: later,
+    random,
+    authorityDays: 300,
+    certificateDays: 90,
+  })
   const first = await keyring.identity('ds-1', 'data-server')
   t.same(await keyring.identity('ds-1', 'data-server'), first, 'kept')
   t.equal((await stat(`${folder}/ds-1.key`)).mode & 0o777, 0o600)

@@ -14,7 +14,12 @@ export class Disk {
   readonly #files: Files
   readonly #log: Log
 
-  constructor(number: number, { path, capacityBytes }: { path: string; capacityBytes: number }, files: Files, log: Log) {
+  constructor(
+    number: number,
+    { path, capacityBytes }: { path: string; capacityBytes: number },
+    files: Files,
+    log: Log,
+  ) {
     this.number = number
     this.path = path
     this.capacityBytes = capacityBytes

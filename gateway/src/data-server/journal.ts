@@ -53,7 +53,8 @@ export class Journals {
   /** @throws {Problem} `act.gap` with `data.want`, `act.conflict`, `storage.*` */
   append(name: Uint8Array, seq: number, entries: readonly Uint8Array[]): Promise<number> {
     return this.#turns.take(hex(name), async () => {
-      if (entries.length === 0 || entries.length > journalEntriesMax) throw new Problem('message.invalid', 'entries are 1 to 256')
+      if (entries.length === 0 || entries.length > journalEntriesMax)
+        throw new Problem('message.invalid', 'entries are 1 to 256')
       const stream = await this.#stream(name)
       if (seq > stream.next) throw new Problem('act.gap', `number ${seq}`, { data: { want: stream.next } })
       if (seq < stream.next) {
@@ -70,7 +71,11 @@ export class Journals {
       }
       const { first, bytes: at } = chunk
       try {
-        await Promise.all(stream.folders.map(({ disk, folder }) => disk.writing(() => this.#write(chunkPath(folder, first), folder, at, record, at === 0))))
+        await Promise.all(
+          stream.folders.map(({ disk, folder }) =>
+            disk.writing(() => this.#write(chunkPath(folder, first), folder, at, record, at === 0)),
+          ),
+        )
       } catch (error) {
         // How far it came is not known: look again before the next append.
         this.#streams.delete(hex(name))
@@ -258,11 +263,16 @@ function decodeRecord(bytes: Uint8Array, at: number): JournalRecord | undefined 
   if (at + headerBytes > bytes.length) return undefined
   const view = viewOf(bytes)
   const length = view.getUint32(at + 4)
-  if (view.getUint32(at) !== magic || length < headerBytes || length > recordMaxBytes || at + length > bytes.length) return undefined
+  if (view.getUint32(at) !== magic || length < headerBytes || length > recordMaxBytes || at + length > bytes.length)
+    return undefined
   const record = bytes.subarray(at, at + length)
   if (!sameBytes(record.subarray(16, headerBytes), checkOf(record))) return undefined
   const entries = decode(record.subarray(headerBytes), { maxBytes: recordMaxBytes }) as Uint8Array[]
-  return { seq: Number(view.getBigUint64(at + 8)), entries: entries.map((entry) => Uint8Array.from(entry)), bytes: length }
+  return {
+    seq: Number(view.getBigUint64(at + 8)),
+    entries: entries.map((entry) => Uint8Array.from(entry)),
+    bytes: length,
+  }
 }
 
 function checkOf(record: Uint8Array): Uint8Array {

@@ -56,7 +56,11 @@ export function replicaName({ object, version, slot }: ReplicaRef): string {
 export function parseReplicaName(name: string): ReplicaRef | undefined {
   const match = /^([0-9a-f]{32})-([1-9][0-9]{0,9})-([12])$/.exec(name)
   if (!match) return undefined
-  return { object: new Uint8Array(Buffer.from(match[1]!, 'hex')), version: Number(match[2]), slot: match[3] === '1' ? 1 : 2 }
+  return {
+    object: new Uint8Array(Buffer.from(match[1]!, 'hex')),
+    version: Number(match[2]),
+    slot: match[3] === '1' ? 1 : 2,
+  }
 }
 
 /** Figures of one replica, from its size. */
@@ -130,7 +134,11 @@ export function decodePreamble(block: Uint8Array): Preamble | undefined {
   if (block.length !== preambleBytes || !sameBytes(block.subarray(0, magic.length), magic)) return undefined
   const length = new DataView(block.buffer, block.byteOffset).getUint32(magic.length)
   const end = magic.length + 4 + length
-  if (end + hashBytes > preambleBytes || !sameBytes(block.subarray(end, end + hashBytes), sha256(block.subarray(0, end)))) return undefined
+  if (
+    end + hashBytes > preambleBytes ||
+    !sameBytes(block.subarray(end, end + hashBytes), sha256(block.subarray(0, end)))
+  )
+    return undefined
   const body = decode(block.subarray(magic.length + 4, end)) as Preamble
   return { manifest: Uint8Array.from(body.manifest), atMs: body.atMs }
 }
@@ -138,14 +146,19 @@ export function decodePreamble(block: Uint8Array): Preamble | undefined {
 /** @param hashes of the data shards, then of P and Q */
 export function encodeRecord(stripe: number, hashes: readonly Uint8Array[], count: number): Uint8Array {
   const record = new Uint8Array(recordBytes)
-  for (const [index, hash] of hashes.entries()) record.set(hash, (index < count ? index : stripeShards + index - count) * hashBytes)
+  for (const [index, hash] of hashes.entries())
+    record.set(hash, (index < count ? index : stripeShards + index - count) * hashBytes)
   record.set(recordCheck(stripe, record), recordHashes * hashBytes)
   return record
 }
 
 /** The hashes of the data shards, then of P and Q; undefined when the record is rotten. */
 export function decodeRecord(stripe: number, record: Uint8Array, count: number): Uint8Array[] | undefined {
-  if (record.length !== recordBytes || !sameBytes(record.subarray(recordHashes * hashBytes), recordCheck(stripe, record))) return undefined
+  if (
+    record.length !== recordBytes ||
+    !sameBytes(record.subarray(recordHashes * hashBytes), recordCheck(stripe, record))
+  )
+    return undefined
   const hashes: Uint8Array[] = []
   for (let index = 0; index < count + parityShards; index++) {
     const at = (index < count ? index : stripeShards + index - count) * hashBytes
@@ -156,7 +169,10 @@ export function decodeRecord(stripe: number, record: Uint8Array, count: number):
 
 /** Bound to the stripe's number: a record that was written to another's place does not pass. */
 function recordCheck(stripe: number, record: Uint8Array): Uint8Array {
-  return createHash('sha256').update(`stripe ${stripe}`).update(record.subarray(0, recordHashes * hashBytes)).digest()
+  return createHash('sha256')
+    .update(`stripe ${stripe}`)
+    .update(record.subarray(0, recordHashes * hashBytes))
+    .digest()
 }
 
 /** Distance between the two copies of the notes: whole blocks, so that one bad sector spoils one copy. */
@@ -183,7 +199,11 @@ export function decodeNotes(block: Uint8Array): { notes: Uint8Array; sound: numb
     if (block.length < at + 4 + hashBytes) return undefined
     const length = new DataView(block.buffer, block.byteOffset).getUint32(at)
     const end = at + 4 + length
-    if (end + hashBytes > block.length || !sameBytes(block.subarray(end, end + hashBytes), sha256(block.subarray(at, end)))) return undefined
+    if (
+      end + hashBytes > block.length ||
+      !sameBytes(block.subarray(end, end + hashBytes), sha256(block.subarray(at, end)))
+    )
+      return undefined
     return block.slice(at + 4, end)
   })
   const notes = copies[0] ?? copies[1]

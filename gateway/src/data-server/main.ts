@@ -2,9 +2,9 @@
 import type { KeyObject } from 'node:crypto'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
-import { systemClock } from '../adapters/clock.ts'
-import { systemFiles } from '../adapters/files.ts'
-import { systemRandom } from '../adapters/random.ts'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
 import { dataServerAnswers } from './answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
@@ -49,7 +49,14 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     log,
     ...(limits ? { limits } : {}),
   })
-  const calls = await startCallServer({ tls, handlers: dataServerAnswers(server), clock, log, port, ...(host ? { host } : {}) })
+  const calls = await startCallServer({
+    tls,
+    handlers: dataServerAnswers(server),
+    clock,
+    log,
+    port,
+    ...(host ? { host } : {}),
+  })
   log.info('data server is ready', { host: calls.host, port: calls.port, replicas: (await server.status()).replicas })
   return {
     server,

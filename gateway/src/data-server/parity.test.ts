@@ -7,7 +7,10 @@ function stripeOf(count: number, shardBytes: number): { shards: Uint8Array[]; co
   const p = new Uint8Array(shardBytes)
   const q = new Uint8Array(shardBytes)
   encodeParity(data, count, shardBytes, p, q)
-  return { shards: [...Array.from({ length: count }, (_, i) => data.slice(i * shardBytes, (i + 1) * shardBytes)), p, q], count }
+  return {
+    shards: [...Array.from({ length: count }, (_, i) => data.slice(i * shardBytes, (i + 1) * shardBytes)), p, q],
+    count,
+  }
 }
 
 t.test('S11: every pair of lost shards of every stripe length comes back', async (t) => {
@@ -17,7 +20,9 @@ t.test('S11: every pair of lost shards of every stripe length comes back', async
     for (let a = 0; a < count + parityShards; a++)
       for (let b = a; b < count + parityShards; b++) {
         const lost = a === b ? [a] : [a, b]
-        const left = shards.map((shard, i) => (lost.includes(i) ? new Uint8Array(randomBytes(64)) : Uint8Array.from(shard)))
+        const left = shards.map((shard, i) =>
+          lost.includes(i) ? new Uint8Array(randomBytes(64)) : Uint8Array.from(shard),
+        )
         if (!repairStripe(left, count, lost) || left.some((shard, i) => Buffer.compare(shard, shards[i]!) !== 0))
           t.fail(`${count} shards, lost ${lost}`)
         pairs++

@@ -39,8 +39,20 @@ function timesTable(constant: number): Uint8Array {
  * @param stripe shards one after another, `shardBytes` each, shorter ones padded with zeros; starts at a multiple of 4
  * @param shardBytes a multiple of 4
  */
-export function encodeParity(stripe: Uint8Array, count: number, shardBytes: number, p: Uint8Array, q: Uint8Array): void {
-  if (shardBytes % 4 !== 0 || stripe.byteOffset % 4 !== 0 || count < 1 || count > stripeShards || stripe.length < count * shardBytes)
+export function encodeParity(
+  stripe: Uint8Array,
+  count: number,
+  shardBytes: number,
+  p: Uint8Array,
+  q: Uint8Array,
+): void {
+  if (
+    shardBytes % 4 !== 0 ||
+    stripe.byteOffset % 4 !== 0 ||
+    count < 1 ||
+    count > stripeShards ||
+    stripe.length < count * shardBytes
+  )
     throw new InternalError('a stripe must be whole and aligned')
   const words = shardBytes / 4
   const data = new Int32Array(stripe.buffer, stripe.byteOffset, count * words)
@@ -102,7 +114,12 @@ export function repairStripe(shards: readonly Uint8Array[], count: number, lost:
   return true
 }
 
-function xorOf(shards: readonly Uint8Array[], count: number, without: readonly number[], start: Uint8Array | undefined): Uint8Array {
+function xorOf(
+  shards: readonly Uint8Array[],
+  count: number,
+  without: readonly number[],
+  start: Uint8Array | undefined,
+): Uint8Array {
   const sum = start ? Uint8Array.from(start) : new Uint8Array(shards[0]!.length)
   for (let index = 0; index < count; index++) {
     if (without.includes(index)) continue
@@ -112,7 +129,12 @@ function xorOf(shards: readonly Uint8Array[], count: number, without: readonly n
   return sum
 }
 
-function weightedOf(shards: readonly Uint8Array[], count: number, without: readonly number[], start: Uint8Array | undefined): Uint8Array {
+function weightedOf(
+  shards: readonly Uint8Array[],
+  count: number,
+  without: readonly number[],
+  start: Uint8Array | undefined,
+): Uint8Array {
   const sum = start ? Uint8Array.from(start) : new Uint8Array(shards[0]!.length)
   for (let index = 0; index < count; index++) {
     if (without.includes(index)) continue

@@ -50,7 +50,12 @@ export interface DataServerPort {
    * @param segments sealed segments: each 65,552 bytes, the last shorter
    * @throws {Problem} `replica.conflict`, `replica.superseded`, `storage.full`, `transfer.bad-root`, `server.refused`, `cose.*`
    */
-  put(manifest: Uint8Array, notes: Uint8Array, segments: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array>
+  put(
+    manifest: Uint8Array,
+    notes: Uint8Array,
+    segments: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array>
   /** Sealed segments, checked and if need be repaired. @throws {Problem} `replica.missing`, `replica.damaged` */
   readSegments(ref: ReplicaRef, from: number, count: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
   /** One frame of the read exchange (S10), opaque to whoever carries it. */
@@ -72,6 +77,16 @@ export interface DataServerPort {
   /** Chosen leaves with proofs, and the segments themselves with `bytes`. */
   challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean, signal?: AbortSignal): Promise<AuditLeaf[]>
   /** Durable when it resolves; the same entries at the same place again are no error. @returns the next free number */
-  journalAppend(stream: Uint8Array, seq: number, entries: Uint8Array | readonly Uint8Array[], signal?: AbortSignal): Promise<number>
-  journalRead(stream: Uint8Array, from: number, count: number, signal?: AbortSignal): Promise<{ next: number; entries: Uint8Array[] }>
+  journalAppend(
+    stream: Uint8Array,
+    seq: number,
+    entries: Uint8Array | readonly Uint8Array[],
+    signal?: AbortSignal,
+  ): Promise<number>
+  journalRead(
+    stream: Uint8Array,
+    from: number,
+    count: number,
+    signal?: AbortSignal,
+  ): Promise<{ next: number; entries: Uint8Array[] }>
 }

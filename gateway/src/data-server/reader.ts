@@ -2,8 +2,9 @@
  * Reads one stripe of a replica, checks every shard, and repairs what rot has taken: on the fly for readers, and for
  * the scrub. What was repaired is written back and synced before it is relied on again.
  */
-import { leafHash, TreeHash } from '@azukari/protocol/merkle'
+
 import { sameBytes } from '@azukari/protocol/manifest'
+import { leafHash, TreeHash } from '@azukari/protocol/merkle'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedSegmentBytes } from '@azukari/protocol/sealed'
@@ -77,7 +78,8 @@ export class ReplicaReader {
       else {
         const state = await this.stripe(number, root)
         const lost = state.lost.filter((at) => at >= index && at < upTo)
-        if (lost.length > 0) throw new Problem('replica.damaged', `${lost.length} segments`, { data: { segments: lost } })
+        if (lost.length > 0)
+          throw new Problem('replica.damaged', `${lost.length} segments`, { data: { segments: lost } })
         found.push(...(state.segments.slice(index - stripe.first, upTo - stripe.first) as Uint8Array[]))
       }
       index = upTo
@@ -113,7 +115,8 @@ export class ReplicaReader {
     const shards: Uint8Array[] = []
     const lost: number[] = []
     for (let at = 0; at < count + parityShards; at++) {
-      const part = at < count ? segments[at] : parity?.subarray((at - count) * shardBytes, (at - count + 1) * shardBytes)
+      const part =
+        at < count ? segments[at] : parity?.subarray((at - count) * shardBytes, (at - count + 1) * shardBytes)
       const sound = part !== undefined && sameBytes(leafHash(part), hashes[at]!)
       if (!sound) lost.push(at)
       shards.push(sound ? part : new Uint8Array(0))
@@ -143,7 +146,10 @@ export class ReplicaReader {
 
   /** Preamble from whichever copy is sound, the other restored. Undefined when both are rotten. */
   async preamble(): Promise<Preamble | undefined> {
-    const [head, parity] = await Promise.all([this.#read('head', 0, preambleBytes), this.#read('parity', 0, preambleBytes)])
+    const [head, parity] = await Promise.all([
+      this.#read('head', 0, preambleBytes),
+      this.#read('parity', 0, preambleBytes),
+    ])
     const inHead = head && decodePreamble(head)
     const inParity = parity && decodePreamble(parity)
     // Replacing writes head first: if a power cut came between, head is the newer.

@@ -75,7 +75,8 @@ export class Scrubber {
       this.#place = place
       // Removed or replaced meanwhile: nothing to scan any more.
       if (shelves.named(place.held.name) !== place.held || !place.held.disk.works) this.#place = undefined
-      else if (await this.#options.take(place.held, (reader) => this.#scan(place, reader, report, maxBytes))) this.#place = undefined
+      else if (await this.#options.take(place.held, (reader) => this.#scan(place, reader, report, maxBytes)))
+        this.#place = undefined
     }
     report.toMs = clock.now()
     return signScrubReport(report, signer)

@@ -26,7 +26,7 @@ import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
-import { type Held, readDisk, Shelves } from './shelves.ts'
+import { type Held, heldOf, readDisk, Shelves } from './shelves.ts'
 import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
@@ -118,10 +118,18 @@ class Server implements DataServer {
   }
 
   async identify(nonce: Uint8Array, verifier: Uint8Array): Promise<Uint8Array> {
-    return signIdentification({ nonce, verifier, server: this.#options.id, atMs: this.#options.clock.now() }, this.#signer)
+    return signIdentification(
+      { nonce, verifier, server: this.#options.id, atMs: this.#options.clock.now() },
+      this.#signer,
+    )
   }
 
-  async put(signed: Uint8Array, notes: Uint8Array, segments: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<Uint8Array> {
+  async put(
+    signed: Uint8Array,
+    notes: Uint8Array,
+    segments: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
     if (this.#stopping) throw new Problem('service.unavailable', 'stopping')
     if (this.#puts.size >= this.#limits.putsMax) throw new Problem('service.busy', 'too many replicas at once')
     if (notes.length > notesMaxBytes) throw new Problem('message.too-large', 'notes are small')
@@ -170,7 +178,8 @@ class Server implements DataServer {
         signal?.throwIfAborted()
         await disk.writing(() => writer.add(segment))
       }
-      if (!sameBytes(writer.root(), manifest.root)) throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
+      if (!sameBytes(writer.root(), manifest.root))
+        throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
       const atMs = clock.now()
       await disk.writing(() => writer.finish({ manifest: signed, atMs }, notes))
       return atMs
@@ -223,11 +232,14 @@ class Server implements DataServer {
 
   async #replaceInTurn(held: Held, signed: Uint8Array, manifest: Manifest): Promise<Uint8Array> {
     const known = held.known!
-    if (manifest.epoch < known.epoch) throw new Problem('replica.superseded', `epoch ${manifest.epoch} after ${known.epoch}`)
+    if (manifest.epoch < known.epoch)
+      throw new Problem('replica.superseded', `epoch ${manifest.epoch} after ${known.epoch}`)
     const { atMs } = await this.#preamble(held)
     // Within an epoch the first manifest stands: a second of the same replica says the same.
     if (manifest.epoch > known.epoch) {
-      await held.disk.writing(() => this.#withReader(held, (reader) => reader.replacePreamble({ manifest: signed, atMs })))
+      await held.disk.writing(() =>
+        this.#withReader(held, (reader) => reader.replacePreamble({ manifest: signed, atMs })),
+      )
       held.known = { ...known, epoch: manifest.epoch }
     }
     return this.#receipt(manifest, atMs)
@@ -287,7 +299,10 @@ class Server implements DataServer {
       if (held?.known && held.known.epoch > order.epoch) throw new Problem('replica.superseded', `epoch ${order.epoch}`)
       if (held) await this.#removeHeld(held)
       const { object, version, slot, epoch } = order
-      return signRemovalReceipt({ object, version, slot, epoch, server: id, held: held !== undefined, atMs: clock.now() }, this.#signer)
+      return signRemovalReceipt(
+        { object, version, slot, epoch, server: id, held: held !== undefined, atMs: clock.now() },
+        this.#signer,
+      )
     })
   }
 
@@ -371,7 +386,10 @@ class Server implements DataServer {
   }
 
   #receipt({ object, version, slot, epoch, root, sealedBytes }: Manifest, atMs: number): Uint8Array {
-    return signReplicaReceipt({ object, version, slot, epoch, root, sealedBytes, server: this.#options.id, atMs }, this.#signer)
+    return signReplicaReceipt(
+      { object, version, slot, epoch, root, sealedBytes, server: this.#options.id, atMs },
+      this.#signer,
+    )
   }
 
   /** The disk with most room. */
@@ -390,7 +408,11 @@ class Server implements DataServer {
     throw new Problem('storage.full', `${bytes} bytes`)
   }
 
-  async #lookUp(object: Uint8Array, version: number | undefined, slot: 1 | 2 | undefined): Promise<HeldReplica | undefined> {
+  async #lookUp(
+    object: Uint8Array,
+    version: number | undefined,
+    slot: 1 | 2 | undefined,
+  ): Promise<HeldReplica | undefined> {
     const held = this.#shelves.find(object, version, slot)
     if (!held) return undefined
     const { manifest: signed } = await this.#take(held.ref, () => this.#preamble(held))
@@ -468,11 +490,4 @@ interface Put {
   notes: Uint8Array
   segments: AsyncIterable<Uint8Array>
   signal: AbortSignal | undefined
-}
-
-function heldOf({ object, version, slot, epoch, root, sealedBytes }: Manifest, disk: Disk, diskBytes: number, atMs: number): Held {
-  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
-  const name = replicaName(ref)
-  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
-  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
 }

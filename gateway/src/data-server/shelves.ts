@@ -1,5 +1,5 @@
 /** Which replicas are on which disk: read from the disks at start, kept in memory (about 300 bytes each). */
-import { peekManifest, type ReplicaRef } from '@azukari/protocol/manifest'
+import { type Manifest, peekManifest, type ReplicaRef } from '@azukari/protocol/manifest'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
@@ -40,7 +40,8 @@ export class Shelves {
   find(object: Uint8Array, version: number | undefined, slot: 1 | 2 | undefined): Held | undefined {
     let found: Held | undefined
     for (const held of this.#byObject.get(hex(object)) ?? []) {
-      if ((version !== undefined && held.ref.version !== version) || (slot !== undefined && held.ref.slot !== slot)) continue
+      if ((version !== undefined && held.ref.version !== version) || (slot !== undefined && held.ref.slot !== slot))
+        continue
       if (!held.known || !held.disk.works) continue
       if (!found || held.ref.version > found.ref.version) found = held
     }
@@ -67,10 +68,24 @@ export class Shelves {
   }
 }
 
+/** A replica that has just been written. */
+export function heldOf(
+  { object, version, slot, epoch, root, sealedBytes }: Manifest,
+  disk: Disk,
+  diskBytes: number,
+  atMs: number,
+): Held {
+  const ref: ReplicaRef = { object: Uint8Array.from(object), version, slot }
+  const name = replicaName(ref)
+  const known = { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs }
+  return { name, ref, disk, folder: disk.folderOf(name).folder, known, diskBytes }
+}
+
 /** Readies a disk: makes its folders, clears what a crash left half-written, and finds what is there. */
 export async function readDisk(disk: Disk, files: Files, shelves: Shelves, log: Log): Promise<void> {
   try {
-    for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`]) await files.makeDirectory(folder)
+    for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`])
+      await files.makeDirectory(folder)
     await files.syncDirectory(disk.path)
     await files.syncDirectory(disk.path.slice(0, disk.path.lastIndexOf('/')) || '/')
     for (const left of await files.list(disk.incoming)) await files.remove(`${disk.incoming}/${left}`)

@@ -3,7 +3,17 @@ import { leafHash, TreeHash } from '@azukari/protocol/merkle'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { sealedSegmentBytes, segmentSealedBytes } from '@azukari/protocol/sealed'
-import { encodeNotes, encodePreamble, encodeRecord, filesIn, type Preamble, recordBytes, type Shape, shapeOf, stripeOf } from './layout.ts'
+import {
+  encodeNotes,
+  encodePreamble,
+  encodeRecord,
+  filesIn,
+  type Preamble,
+  recordBytes,
+  type Shape,
+  shapeOf,
+  stripeOf,
+} from './layout.ts'
 import { encodeParity, parityShards, stripeShards } from './parity.ts'
 
 /** Room for one stripe; two of them take turns, so that hashing goes on while the disk writes. */
@@ -84,7 +94,13 @@ export class ReplicaWriter {
     const noted = await this.#files.open(filesIn(this.#folder).notes, 'create')
     try {
       await Promise.all([head.write(0, block), parity.write(0, block), noted.write(0, encodeNotes(notes))])
-      await Promise.all([segments.sync(), head.sync(), parity.sync(), noted.sync(), this.#files.syncDirectory(this.#folder)])
+      await Promise.all([
+        segments.sync(),
+        head.sync(),
+        parity.sync(),
+        noted.sync(),
+        this.#files.syncDirectory(this.#folder),
+      ])
     } finally {
       await noted.close()
     }

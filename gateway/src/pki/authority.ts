@@ -49,9 +49,20 @@ export async function createAuthority(site: string, { nowMs, days }: Validity, r
 }
 
 /** A certificate for one process, with a key of its own. */
-export async function issue(authority: CertifiedKey, { id, role }: { id: string; role: Role }, { nowMs, days }: Validity, random: Random): Promise<CertifiedKey> {
+export async function issue(
+  authority: CertifiedKey,
+  { id, role }: { id: string; role: Role },
+  { nowMs, days }: Validity,
+  random: Random,
+): Promise<CertifiedKey> {
   const issuer = new x509.X509Certificate(authority.cert)
-  const signingKey = await webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(authority.key), algorithm, false, ['sign'])
+  const signingKey = await webcrypto.subtle.importKey(
+    'pkcs8',
+    x509.PemConverter.decodeFirst(authority.key),
+    algorithm,
+    false,
+    ['sign'],
+  )
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create(
     {

@@ -54,7 +54,11 @@ export class CallClient {
   }
 
   /** As `call`; the raw bytes that follow the reply are read as they are taken, and must be taken or returned. */
-  async stream<C extends Contract>(contract: C, request: RequestOf<C>, options: CallOptions = {}): Promise<{ reply: ReplyOf<C>; body: AsyncGenerator<Uint8Array> }> {
+  async stream<C extends Contract>(
+    contract: C,
+    request: RequestOf<C>,
+    options: CallOptions = {},
+  ): Promise<{ reply: ReplyOf<C>; body: AsyncGenerator<Uint8Array> }> {
     options.signal?.throwIfAborted()
     const session = await this.#connected()
     const stream = session.request({ ':method': 'POST', ':path': `/call/${contract.id}`, 'content-type': contentType })
@@ -97,14 +101,18 @@ export class CallClient {
         minVersion: 'TLSv1.3',
         servername: `${server}.azukari.internal`,
         checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-          certificate.subject.CN === server ? undefined : new Problem('server.impostor', `the certificate names ${certificate.subject.CN}`),
+          certificate.subject.CN === server
+            ? undefined
+            : new Problem('server.impostor', `the certificate names ${certificate.subject.CN}`),
         settings: { initialWindowSize: 1 << 20 },
       })
       const forget = () => {
         timer.cancel()
         this.#session = undefined
       }
-      const timer = clock.timer(this.#limits.connectMs, () => session.destroy(new Problem('server.unreachable', 'no connection in time')))
+      const timer = clock.timer(this.#limits.connectMs, () =>
+        session.destroy(new Problem('server.unreachable', 'no connection in time')),
+      )
       session.once('connect', () => {
         timer.cancel()
         session.setLocalWindowSize(4 << 20)
@@ -172,7 +180,11 @@ interface Life {
   received(): AsyncGenerator<Uint8Array>
 }
 
-async function* bodyOf(rest: AsyncGenerator<Uint8Array>, stream: ClientHttp2Stream, life: Life): AsyncGenerator<Uint8Array> {
+async function* bodyOf(
+  rest: AsyncGenerator<Uint8Array>,
+  stream: ClientHttp2Stream,
+  life: Life,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* rest
   } catch (error) {
@@ -183,7 +195,12 @@ async function* bodyOf(rest: AsyncGenerator<Uint8Array>, stream: ClientHttp2Stre
   }
 }
 
-async function send(stream: ClientHttp2Stream, head: Uint8Array, body: AsyncIterable<Uint8Array> | undefined, life: Life): Promise<void> {
+async function send(
+  stream: ClientHttp2Stream,
+  head: Uint8Array,
+  body: AsyncIterable<Uint8Array> | undefined,
+  life: Life,
+): Promise<void> {
   stream.write(head)
   for await (const chunk of body ?? []) {
     life.alive()

@@ -16,7 +16,9 @@ export function frameHead(head: Uint8Array): Uint8Array {
  * Reads the head and gives the rest as it comes.
  * @throws {Problem} `message.too-large`, `message.invalid` when the stream ends early
  */
-export async function readHead(source: AsyncIterable<Uint8Array>): Promise<{ head: Uint8Array; rest: AsyncGenerator<Uint8Array> }> {
+export async function readHead(
+  source: AsyncIterable<Uint8Array>,
+): Promise<{ head: Uint8Array; rest: AsyncGenerator<Uint8Array> }> {
   const chunks = source[Symbol.asyncIterator]()
   let held: Buffer = Buffer.alloc(0)
   const fill = async (bytes: number) => {

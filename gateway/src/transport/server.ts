@@ -110,7 +110,12 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
   server.on('tlsClientError', (error) => log.warn('a caller was refused', { error: error.message }))
   server.on('stream', (stream, headers) => {
     const path = headers[':path'] ?? ''
-    const work = answer(stream, headers[':method'] === 'POST' ? handlers.get(path) : undefined, { clock, log, limits, path })
+    const work = answer(stream, headers[':method'] === 'POST' ? handlers.get(path) : undefined, {
+      clock,
+      log,
+      limits,
+      path,
+    })
     underWay.add(work)
     work.finally(() => underWay.delete(work))
   })
@@ -142,7 +147,11 @@ interface Surroundings {
 }
 
 /** Answers one call; what goes wrong is in the answer. */
-async function answer(stream: ServerHttp2Stream, handler: CallHandler | undefined, { clock, log, limits, path }: Surroundings): Promise<void> {
+async function answer(
+  stream: ServerHttp2Stream,
+  handler: CallHandler | undefined,
+  { clock, log, limits, path }: Surroundings,
+): Promise<void> {
   const abort = new AbortController()
   let timer: Timer | undefined
   const alive = () => {
@@ -155,12 +164,14 @@ async function answer(stream: ServerHttp2Stream, handler: CallHandler | undefine
   alive()
   stream.on('error', (error) => log.debug('a call broke off', { path, error: error.message }))
   stream.on('close', () => {
-    if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || !stream.writableFinished) abort.abort(new Problem('link.offline', path))
+    if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || !stream.writableFinished)
+      abort.abort(new Problem('link.offline', path))
   })
   try {
     if (!handler) throw new Problem('message.unknown-contract', path)
     const peer = peerOf(stream)
-    if (!handler.roles.includes(peer.role)) throw new Problem('message.unauthorised', `${peer.role} may not call ${path}`)
+    if (!handler.roles.includes(peer.role))
+      throw new Problem('message.unauthorised', `${peer.role} may not call ${path}`)
     const { head, rest } = await readHead(watched(stream, alive))
     const request = handler.contract.checkRequest(decode(head, { maxBytes: headMaxBytes }))
     const { reply, body } = await handler.handle(request as never, { peer, body: rest, signal: abort.signal })
@@ -175,7 +186,11 @@ async function answer(stream: ServerHttp2Stream, handler: CallHandler | undefine
     stream.resume()
   } catch (error) {
     const problem = isProblem(error) ? error : new Problem('internal')
-    if (!isProblem(error)) log.error('a call failed', { path, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+    if (!isProblem(error))
+      log.error('a call failed', {
+        path,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
     if (stream.destroyed || stream.closed) return
     if (stream.headersSent) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
     else {

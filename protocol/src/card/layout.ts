@@ -39,8 +39,11 @@ export interface CardFile extends SlotShape {
 
 /** Conditions that a card holds; the ring has one slot more, so that a torn write costs none of them. */
 export const conditionsOnCard = 16
-/** Largest COSE_Encrypt of one object's storing conditions. */
-export const conditionsMaxBytes = 1024
+/**
+ * Largest COSE_Encrypt of one object's storing conditions. The longest that the contract permits, for an RSA card, has
+ * 1,584 bytes; seventeen slots must stay within the 32 KiB that READ BINARY reaches.
+ */
+export const conditionsMaxBytes = 1600
 
 export const cardFiles = {
   directory: {

@@ -28,7 +28,17 @@ export const putReplica = contract({
   request: Type.Object({ manifest: Signed, notes: Notes }),
   /** COSE_Sign1 of a `ReplicaReceipt`. */
   reply: Type.Object({ receipt: Signed }),
-  problems: ['replica.conflict', 'replica.superseded', 'storage.full', 'storage.failed', 'transfer.bad-root', 'server.refused', 'cose.bad-signature', 'cose.unknown-key', 'service.busy'],
+  problems: [
+    'replica.conflict',
+    'replica.superseded',
+    'storage.full',
+    'storage.failed',
+    'transfer.bad-root',
+    'server.refused',
+    'cose.bad-signature',
+    'cose.unknown-key',
+    'service.busy',
+  ],
 })
 
 /** After the reply come the sealed segments as raw bytes. A stream that ends early was damaged on the way or on the disk: ask again for the rest. */
@@ -76,7 +86,11 @@ export const restoreSegments = contract({
   name: 'server.restore',
   title: 'Segments from the other replica in place of damaged ones',
   serves: ['S11'],
-  request: Type.Object({ replica: ReplicaRef, from: Count, segments: Type.Array(Bytes(16, 65_552), { minItems: 1, maxItems: 8 }) }),
+  request: Type.Object({
+    replica: ReplicaRef,
+    from: Count,
+    segments: Type.Array(Bytes(16, 65_552), { minItems: 1, maxItems: 8 }),
+  }),
   reply: Nothing,
   problems: ['replica.missing', 'replica.conflict'],
 })
@@ -125,7 +139,11 @@ export const listReplicas = contract({
   name: 'server.list',
   title: 'What is kept here; placement rebuilds its records from it',
   serves: ['S7'],
-  request: Type.Object({ after: Type.Optional(ReplicaRef), limit: Type.Integer({ minimum: 1, maximum: 32 }), full: Type.Boolean() }),
+  request: Type.Object({
+    after: Type.Optional(ReplicaRef),
+    limit: Type.Integer({ minimum: 1, maximum: 32 }),
+    full: Type.Boolean(),
+  }),
   reply: Type.Object({ replicas: Type.Array(HeldSummary, { maxItems: 32 }) }),
 })
 
@@ -173,10 +191,19 @@ export const challengeLeaves = contract({
   name: 'server.challenge',
   title: 'Chosen segments with proofs, for audits',
   serves: ['S11'],
-  request: Type.Object({ replica: ReplicaRef, indexes: Type.Array(Count, { minItems: 1, maxItems: 8 }), bytes: Type.Boolean() }),
+  request: Type.Object({
+    replica: ReplicaRef,
+    indexes: Type.Array(Count, { minItems: 1, maxItems: 8 }),
+    bytes: Type.Boolean(),
+  }),
   reply: Type.Object({
     leaves: Type.Array(
-      Type.Object({ index: Count, leafHash: Hash, proof: Type.Array(Hash, { maxItems: 32 }), segment: Type.Optional(Bytes(16, 65_552)) }),
+      Type.Object({
+        index: Count,
+        leafHash: Hash,
+        proof: Type.Array(Hash, { maxItems: 32 }),
+        segment: Type.Optional(Bytes(16, 65_552)),
+      }),
       { maxItems: 8 },
     ),
   }),
@@ -205,4 +232,3 @@ export const readJournal = contract({
   request: Type.Object({ stream: Bytes(1, 64), from: Count, count: Type.Integer({ minimum: 1, maximum: 256 }) }),
   reply: Type.Object({ next: Count, entries: Type.Array(Entry, { maxItems: 256 }) }),
 })
-

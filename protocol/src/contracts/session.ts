@@ -46,7 +46,7 @@ export const openSession = contract({
 })
 
 /** Conditions wait at placement until a card has them; `record` is COSE_Encrypt to the card's agreement key. */
-export const PendingConditions = Type.Object({ object: Id, version: Count, record: Bytes(64, 1024) })
+export const PendingConditions = Type.Object({ object: Id, version: Count, record: Bytes(64, 1600) })
 export type PendingConditions = Static<typeof PendingConditions>
 
 export const proveSession = contract({

@@ -230,7 +230,7 @@ t.test('S8: the ring keeps the latest sixteen, one per object, and the counter o
   )
   t.same(Buffer.from((await open(card)).readConditions()[0]!.record), Buffer.from(record(99)))
   t.equal(
-    await code(writer.writeConditions({ object: object(50), version: 1, record: record(1, 1025) }, never)),
+    await code(writer.writeConditions({ object: object(50), version: 1, record: record(1, 1601) }, never)),
     'card.full',
   )
 })

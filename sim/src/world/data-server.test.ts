@@ -3,13 +3,28 @@ import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
 import { signerOf } from '@azukari/protocol/cose'
 import { openIdentification } from '@azukari/protocol/identify'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { type Manifest, openRemovalReceipt, openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
+import {
+  type Manifest,
+  openRemovalReceipt,
+  openReplicaReceipt,
+  signManifest,
+  signRemoval,
+} from '@azukari/protocol/manifest'
 import { verifyProof } from '@azukari/protocol/merkle'
 import type { Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
 import { openScrubReport } from '@azukari/protocol/scrub'
-import { newReplicaKey, Sealer, sealedBytes, sealedFormat, sealStream, segmentCount, Unsealer, unsealStream } from '@azukari/protocol/sealed'
+import {
+  newReplicaKey,
+  Sealer,
+  sealedBytes,
+  sealedFormat,
+  sealStream,
+  segmentCount,
+  Unsealer,
+  unsealStream,
+} from '@azukari/protocol/sealed'
 import t from 'tap'
 import { SeededRandom } from './chance.ts'
 import { SimClock } from './clock.ts'
@@ -64,10 +79,20 @@ function makeWorld(seed: number, disks = 1) {
     }
     const opened = async (source: AsyncIterable<Uint8Array>) => {
       const parts: Uint8Array[] = []
-      for await (const part of unsealStream(new Unsealer(name, key, manifest.segments), manifest.segments, source)) parts.push(part)
+      for await (const part of unsealStream(new Unsealer(name, key, manifest.segments), manifest.segments, source))
+        parts.push(part)
       return Buffer.concat(parts)
     }
-    return { plain, name, key, segments, manifest, signed: signManifest(manifest, signerOf(placement)), notes: random.bytes(60), opened }
+    return {
+      plain,
+      name,
+      key,
+      segments,
+      manifest,
+      signed: signManifest(manifest, signerOf(placement)),
+      notes: random.bytes(60),
+      opened,
+    }
   }
   return { random, identity, placement, card, files, clock, start, replica }
 }
@@ -89,7 +114,8 @@ async function problemOf(work: Promise<unknown>): Promise<Problem> {
 type World = ReturnType<typeof makeWorld>
 type Made = Awaited<ReturnType<World['replica']>>
 const put = (server: DataServer, made: Made) => server.put(made.signed, made.notes, from(made.segments))
-const readAll = (server: DataServer, made: Made) => made.opened(server.readSegments(made.name, 0, made.manifest.segments))
+const readAll = (server: DataServer, made: Made) =>
+  made.opened(server.readSegments(made.name, 0, made.manifest.segments))
 
 t.test('S7: a replica is kept, signed for, read back and signed for again with the same receipt', async (t) => {
   const world = makeWorld(1)
@@ -107,67 +133,82 @@ t.test('S7: a replica is kept, signed for, read back and signed for again with t
   t.equal(world.files.usedBytes, (await server.status()).usedBytes, 'and they are the bytes on the disk')
 })
 
-t.test('S7: what is not placement’s, not for this server, or not what was announced is refused and leaves nothing', async (t) => {
-  const world = makeWorld(2)
-  const server = await world.start()
-  const made = await world.replica(200_000)
-  const forged = signManifest(made.manifest, signerOf(generateKey('ed25519', world.random)))
-  t.equal((await problemOf(server.put(forged, made.notes, from(made.segments)))).code, 'cose.unknown-key')
-  const elsewhere = await world.replica(10, { server: 'ds-2' })
-  t.equal((await problemOf(put(server, elsewhere))).code, 'server.refused')
-  const swapped = [made.segments[1]!, made.segments[0]!, ...made.segments.slice(2)]
-  t.equal((await problemOf(server.put(made.signed, made.notes, from(swapped)))).code, 'transfer.bad-root')
-  t.equal((await problemOf(server.put(made.signed, made.notes, from(made.segments.slice(1))))).code, 'message.invalid')
-  t.equal((await problemOf(server.put(made.signed, made.notes, from(made.segments.slice(0, 2))))).code, 'message.invalid')
-  t.same(world.files.paths(), [], 'nothing is left')
-  await put(server, made)
-  const other = await world.replica(200_000, { object: made.manifest.object })
-  t.equal((await problemOf(put(server, other))).code, 'replica.conflict')
-  const newer = signManifest({ ...made.manifest, epoch: 3 }, signerOf(world.placement))
-  await server.replaceManifest(newer)
-  t.equal((await problemOf(put(server, made))).code, 'replica.superseded')
-  t.same(await (await world.start()).manifest(made.name), newer, 'the newer manifest lasts')
-})
+t.test(
+  'S7: what is not placement’s, not for this server, or not what was announced is refused and leaves nothing',
+  async (t) => {
+    const world = makeWorld(2)
+    const server = await world.start()
+    const made = await world.replica(200_000)
+    const forged = signManifest(made.manifest, signerOf(generateKey('ed25519', world.random)))
+    t.equal((await problemOf(server.put(forged, made.notes, from(made.segments)))).code, 'cose.unknown-key')
+    const elsewhere = await world.replica(10, { server: 'ds-2' })
+    t.equal((await problemOf(put(server, elsewhere))).code, 'server.refused')
+    const swapped = [made.segments[1]!, made.segments[0]!, ...made.segments.slice(2)]
+    t.equal((await problemOf(server.put(made.signed, made.notes, from(swapped)))).code, 'transfer.bad-root')
+    t.equal(
+      (await problemOf(server.put(made.signed, made.notes, from(made.segments.slice(1))))).code,
+      'message.invalid',
+    )
+    t.equal(
+      (await problemOf(server.put(made.signed, made.notes, from(made.segments.slice(0, 2))))).code,
+      'message.invalid',
+    )
+    t.same(world.files.paths(), [], 'nothing is left')
+    await put(server, made)
+    const other = await world.replica(200_000, { object: made.manifest.object })
+    t.equal((await problemOf(put(server, other))).code, 'replica.conflict')
+    const newer = signManifest({ ...made.manifest, epoch: 3 }, signerOf(world.placement))
+    await server.replaceManifest(newer)
+    t.equal((await problemOf(put(server, made))).code, 'replica.superseded')
+    t.same(await (await world.start()).manifest(made.name), newer, 'the newer manifest lasts')
+  },
+)
 
-t.test('S7: whatever the moment of a power cut, a receipt means a readable replica, and no receipt means all or nothing', async (t) => {
-  let cuts = 0
-  for (const seed of [1, 2, 3, 4, 5, 6]) {
-    for (let after = 0; ; after++) {
-      const world = makeWorld(seed)
-      const made = await world.replica(seed % 2 ? 150_000 : 1_300_000)
-      const before = await world.replica(1000)
-      const server = await world.start()
-      await put(server, before)
-      world.files.cutAfterChanges = world.files.changes + after
-      const receipt = await put(server, made).catch((error: unknown) => {
-        if (!isProblem(error)) throw error
-      })
-      const through = !world.files.powerIsOff
-      world.files.powerLoss()
-      const again = await world.start()
-      t.ok((await readAll(again, before)).equals(before.plain), 'what was kept before stands')
-      const shown = await readAll(again, made).catch((error: unknown) => {
-        if (isProblem(error, 'replica.missing')) return undefined
-        throw error
-      })
-      if (receipt) t.ok(shown?.equals(made.plain), `seed ${seed}: the receipt holds after change ${after}`)
-      else if (shown) t.ok(shown.equals(made.plain), `seed ${seed}: whole or nothing after change ${after}`)
-      t.equal(world.files.paths('/disk0/incoming').length, 0, 'leftovers are cleaned')
-      await put(again, made)
-      t.ok((await readAll(again, made)).equals(made.plain), 'sending it again works')
-      cuts++
-      if (through) break
+t.test(
+  'S7: whatever the moment of a power cut, a receipt means a readable replica, and no receipt means all or nothing',
+  async (t) => {
+    let cuts = 0
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      for (let after = 0; ; after++) {
+        const world = makeWorld(seed)
+        const made = await world.replica(seed % 2 ? 150_000 : 1_300_000)
+        const before = await world.replica(1000)
+        const server = await world.start()
+        await put(server, before)
+        world.files.cutAfterChanges = world.files.changes + after
+        const receipt = await put(server, made).catch((error: unknown) => {
+          if (!isProblem(error)) throw error
+        })
+        const through = !world.files.powerIsOff
+        world.files.powerLoss()
+        const again = await world.start()
+        t.ok((await readAll(again, before)).equals(before.plain), 'what was kept before stands')
+        const shown = await readAll(again, made).catch((error: unknown) => {
+          if (isProblem(error, 'replica.missing')) return undefined
+          throw error
+        })
+        if (receipt) t.ok(shown?.equals(made.plain), `seed ${seed}: the receipt holds after change ${after}`)
+        else if (shown) t.ok(shown.equals(made.plain), `seed ${seed}: whole or nothing after change ${after}`)
+        t.equal(world.files.paths('/disk0/incoming').length, 0, 'leftovers are cleaned')
+        await put(again, made)
+        t.ok((await readAll(again, made)).equals(made.plain), 'sending it again works')
+        cuts++
+        if (through) break
+      }
     }
-  }
-  t.ok(cuts > 100, `${cuts} power cuts`)
-})
+    t.ok(cuts > 100, `${cuts} power cuts`)
+  },
+)
 
 t.test('S11: rot is repaired on the fly, rewritten durably, and reported by the scrub', async (t) => {
   const world = makeWorld(3)
   const server = await world.start()
   const made = await world.replica(1_300_000)
   await put(server, made)
-  const folder = world.files.paths().find((path) => path.endsWith('/segments'))!.replace('/segments', '')
+  const folder = world.files
+    .paths()
+    .find((path) => path.endsWith('/segments'))!
+    .replace('/segments', '')
   world.files.rot(`${folder}/segments`, 3, { from: 70_000, to: 80_000 })
   world.files.rot(`${folder}/segments`, 1, { from: 900_000, to: 900_001 })
   world.files.rot(`${folder}/head`, 1, { from: 4096, to: 4700 })
@@ -190,7 +231,10 @@ t.test('S11: rot is repaired on the fly, rewritten durably, and reported by the 
   t.equal(problem.code, 'replica.damaged')
   t.same(problem.data, { segments: [0, 1, 2] })
   const lost = openScrubReport(await again.scrub(1 << 30), publicOf(world.identity))
-  t.same(lost.unrepairable.map((each) => each.segments), [[0, 1, 2]])
+  t.same(
+    lost.unrepairable.map((each) => each.segments),
+    [[0, 1, 2]],
+  )
   t.equal((await problemOf(again.restoreSegments(made.name, 0, [made.segments[1]!]))).code, 'replica.conflict')
   await again.restoreSegments(made.name, 0, made.segments.slice(0, 1))
   t.ok((await readAll(again, made)).equals(made.plain), 'one from the other replica, the rest from parity')
@@ -218,9 +262,13 @@ t.test('S11: the scrub keeps to its budget, goes on where it ended, and tells ch
 
   // Whoever changes bytes, hashes and parity so that they agree leaves a root that is not the manifest's.
   const [, changed] = all
-  const folder = world.files.paths().find((path) => path.includes(Buffer.from(changed!.name.object).toString('hex')))!.replace(/\/[^/]*$/, '')
+  const folder = world.files
+    .paths()
+    .find((path) => path.includes(Buffer.from(changed!.name.object).toString('hex')))!
+    .replace(/\/[^/]*$/, '')
   const writer = await ReplicaWriter.open(world.files, folder, changed!.manifest.sealedBytes)
-  for (const [at, segment] of changed!.segments.entries()) await writer.add(at === 20 ? segment.map((byte) => byte ^ 1) : segment)
+  for (const [at, segment] of changed!.segments.entries())
+    await writer.add(at === 20 ? segment.map((byte) => byte ^ 1) : segment)
   await writer.finish({ manifest: changed!.signed, atMs: 1 }, changed!.notes)
   await writer.close()
   const report = openScrubReport(await server.scrub(1 << 30), publicOf(world.identity))
@@ -244,7 +292,13 @@ t.test('S7: disk full, the last space and a failed disk', async (t) => {
     if (operation === 'write' && path.startsWith('/disk0')) throw new Problem('storage.failed', 'broken')
   }
   const outcomes: string[] = []
-  for (let i = 0; i < 4; i++) outcomes.push(await put(server, await world.replica(100)).then(() => 'kept', (error: Problem) => error.code))
+  for (let i = 0; i < 4; i++)
+    outcomes.push(
+      await put(server, await world.replica(100)).then(
+        () => 'kept',
+        (error: Problem) => error.code,
+      ),
+    )
   t.equal(outcomes.at(-1), 'kept', 'others go on')
   const status = await server.status()
   t.equal(status.disks.filter((disk) => disk.failed).length, outcomes.includes('storage.failed') ? 1 : 0)
@@ -259,7 +313,12 @@ t.test('S10: the card opens its replica without placement; another card, server 
   const target = { object: made.name.object, device: 'printer-1', serverKey: thumbprint(world.identity) }
   const carry = (frame: Uint8Array) => server.frame(frame)
   const card = signerOf(world.card)
-  const reading = await openReading(target, { carry, card, random: world.random, placementKey: publicOf(world.placement) })
+  const reading = await openReading(target, {
+    carry,
+    card,
+    random: world.random,
+    placementKey: publicOf(world.placement),
+  })
   t.ok((await made.opened(reading.segments())).equals(made.plain))
   await reading.close()
 
@@ -271,7 +330,10 @@ t.test('S10: the card opens its replica without placement; another card, server 
   t.ok((await made.opened(repeated.segments())).equals(made.plain), 'a carrier may repeat frames')
 
   const stranger = signerOf(generateKey('ed25519', world.random))
-  t.equal((await problemOf(openReading(target, { carry, card: stranger, random: world.random }))).code, 'replica.foreign')
+  t.equal(
+    (await problemOf(openReading(target, { carry, card: stranger, random: world.random }))).code,
+    'replica.foreign',
+  )
   const liar = { ...stranger, kid: card.kid }
   t.equal((await problemOf(openReading(target, { carry, card: liar, random: world.random }))).code, 'card.rejected')
   const impostor = { ...target, serverKey: thumbprint(generateKey('ed25519', world.random)) }
@@ -283,7 +345,11 @@ t.test('S10: the card opens its replica without placement; another card, server 
     answer[answer.length - 1]! ^= 1
     return answer
   }
-  t.ok(['server.impostor', 'cbor.malformed', 'message.invalid'].includes((await problemOf(openReading(target, { carry: changing, card, random: world.random }))).code))
+  t.ok(
+    ['server.impostor', 'cbor.malformed', 'message.invalid'].includes(
+      (await problemOf(openReading(target, { carry: changing, card, random: world.random }))).code,
+    ),
+  )
 })
 
 t.test('S10: greetings without proof cannot keep members out, and idle sessions end', async (t) => {
@@ -312,7 +378,9 @@ t.test('S12: a server proves its key to who asks; S11: leaves are proven from th
   const said = await server.identify(asked.nonce, asked.verifier)
   t.equal(openIdentification(said, publicOf(world.identity), asked).server, 'ds-1')
   for (const wrong of [{ nonce: world.random.bytes(32) }, { verifier: world.random.bytes(32) }, { server: 'ds-2' }])
-    t.throws(() => openIdentification(said, publicOf(world.identity), { ...asked, ...wrong }), { code: 'server.impostor' })
+    t.throws(() => openIdentification(said, publicOf(world.identity), { ...asked, ...wrong }), {
+      code: 'server.impostor',
+    })
   t.throws(() => openIdentification(said, publicOf(world.placement), asked), { code: 'server.impostor' })
 
   const made = await world.replica(2_000_000)
@@ -360,11 +428,20 @@ t.test('D8: a replica is removed by placement’s signed order only', async (t) 
   await put(server, made)
   const order = { ...made.name, epoch: 1, server: 'ds-1', issuedMs: 0, expiresMs: world.clock.now() + 1000 }
   t.equal((await problemOf(server.remove(signRemoval(order, signerOf(world.card))))).code, 'cose.unknown-key')
-  t.equal((await problemOf(server.remove(signRemoval({ ...order, server: 'ds-2' }, signerOf(world.placement))))).code, 'server.refused')
-  t.equal((await problemOf(server.remove(signRemoval({ ...order, epoch: 0 }, signerOf(world.placement))))).code, 'replica.superseded')
+  t.equal(
+    (await problemOf(server.remove(signRemoval({ ...order, server: 'ds-2' }, signerOf(world.placement))))).code,
+    'server.refused',
+  )
+  t.equal(
+    (await problemOf(server.remove(signRemoval({ ...order, epoch: 0 }, signerOf(world.placement))))).code,
+    'replica.superseded',
+  )
   const listed = await server.list(undefined, 10, true)
   t.same([listed.length, listed[0]!.manifest, listed[0]!.notes], [1, made.signed, made.notes])
-  const receipt = openRemovalReceipt(await server.remove(signRemoval(order, signerOf(world.placement))), publicOf(world.identity))
+  const receipt = openRemovalReceipt(
+    await server.remove(signRemoval(order, signerOf(world.placement))),
+    publicOf(world.identity),
+  )
   t.equal(receipt.held, true)
   world.files.powerLoss()
   const again = await world.start()

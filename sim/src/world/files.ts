@@ -44,7 +44,16 @@ interface NameChange {
   steps: { directory: DirectoryNode; name: string; node: Node | undefined }[]
 }
 
-export type FileOperation = 'open' | 'read' | 'write' | 'truncate' | 'sync' | 'rename' | 'remove' | 'makeDirectory' | 'syncDirectory'
+export type FileOperation =
+  | 'open'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'sync'
+  | 'rename'
+  | 'remove'
+  | 'makeDirectory'
+  | 'syncDirectory'
 
 export interface SimFilesOptions {
   random: Random
@@ -162,7 +171,9 @@ export class SimFiles implements Files {
       const change = this.#names[at]!
       const touches = change.steps.some((step) => step.directory === node)
       const needed = [...wanted].some((later) =>
-        this.#names[later]!.steps.some((b) => change.steps.some((a) => a.directory === b.directory && a.name === b.name)),
+        this.#names[later]!.steps.some((b) =>
+          change.steps.some((a) => a.directory === b.directory && a.name === b.name),
+        ),
       )
       if (touches || needed) wanted.add(at)
     }
@@ -337,7 +348,8 @@ export class SimFiles implements Files {
         node.resize(sizes[at]!)
         continue
       }
-      if (fate < 0.7) bytes = bytes.subarray(0, Math.floor((this.#random.float() * bytes.length) / sectorBytes) * sectorBytes)
+      if (fate < 0.7)
+        bytes = bytes.subarray(0, Math.floor((this.#random.float() * bytes.length) / sectorBytes) * sectorBytes)
       if (bytes.length === 0) continue
       node.resize(Math.max(node.size, write.at + bytes.length))
       node.bytes.set(bytes, write.at)

@@ -41,6 +41,8 @@ export interface PlacementOptions {
   random: Random
   log: Log
   rules?: ChooseRules
+  /** Runs work when what the network has brought so far has been taken in. */
+  soon?: (work: () => void) => void
 }
 
 export interface Placement extends Service {
@@ -66,6 +68,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     random,
     log,
     migrations: placementMigrations,
+    ...(options.soon ? { soon: options.soon } : {}),
     handlers: [
       call(openSession, ({ card, operation }, { caller }) => {
         activeMember(members.byCard(database, card))

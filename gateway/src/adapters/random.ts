@@ -1,8 +1,0 @@
-/** Chance from the operating system. */
-import { randomBytes } from 'node:crypto'
-import type { Random } from '@azukari/protocol/ports'
-
-export const systemRandom: Random = {
-  bytes: (n) => new Uint8Array(randomBytes(n)),
-  float: () => Math.random(),
-}

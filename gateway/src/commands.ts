@@ -1,0 +1,326 @@
+/** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import { Problem } from '@azukari/protocol/problem'
+import { openDatabase } from './adapters/database.ts'
+import { mosquittoAcl } from './broker/acl.ts'
+import { runDataServer } from './data-server/main.ts'
+import { consoleLog } from './log.ts'
+import { runGateway, systemPorts } from './main.ts'
+import { newClaim } from './registry/claims.ts'
+import { Devices } from './registry/devices.ts'
+import { gatewayMigrations } from './registry/tables.ts'
+import { parseRecoverySecret } from './services/placement/keystore.ts'
+import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
+import { rebuildPlacement } from './services/placement/rebuild.ts'
+import { SiteFolder } from './site-folder.ts'
+import { loadSiteKey } from './site-key.ts'
+import { migrate } from './storage/migrate.ts'
+
+type Values = Record<string, string | boolean | string[] | undefined>
+
+export interface Command {
+  what: string
+  positionals?: string
+  options: Record<
+    string,
+    { type: 'string' | 'boolean'; what: string; default?: string; required?: boolean; multiple?: boolean }
+  >
+  run(values: Values, positionals: string[]): Promise<{ json: unknown; text: string } | undefined>
+}
+
+const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
+const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
+const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
+const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
+
+export const commands: Record<string, Command> = {
+  init: {
+    what: 'Makes a site: keys, certificates and placement’s keystore. Prints the recovery key once: keep it away from the site.',
+    options: { folder, site },
+    async run(values) {
+      const path = text(values, 'folder')
+      const place = new SiteFolder(path, text(values, 'site'), systemPorts)
+      await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
+      await place.keyring.authority()
+      const made = await initPlacement(place, systemPorts, process.env['AZUKARI_PASSPHRASE'])
+      if (!made) return { json: { folder: path, made: false }, text: `${path} is a site already; nothing was changed` }
+      return {
+        json: { folder: path, made: true, recoveryKey: made.recoverySecret },
+        text: `A site is in ${path}.\nRecovery key (print it, keep it away from here):\n\n  ${grouped(made.recoverySecret)}\n`,
+      }
+    },
+  },
+
+  run: {
+    what: 'Runs the gateway with the services inside it, until it is told to stop (SIGINT, SIGTERM).',
+    options: {
+      folder,
+      site,
+      host,
+      port: { ...port, default: '1883' },
+      insecure: { type: 'boolean', what: 'allow an open line beyond loopback' },
+      'tls-key': { type: 'string', what: 'PEM file of the MQTT listener’s key' },
+      'tls-cert': { type: 'string', what: 'PEM file of its certificate' },
+    },
+    async run(values) {
+      const log = consoleLog('gateway')
+      const [key, cert] = [values['tls-key'], values['tls-cert']]
+      const running = await runGateway({
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        version: '0.1.0',
+        host: text(values, 'host'),
+        port: integer(values, 'port', 0, 65_535),
+        ...(key && cert
+          ? { tls: { key: readFileSync(String(key), 'utf8'), cert: readFileSync(String(cert), 'utf8') } }
+          : {}),
+        insecure: values['insecure'] === true,
+        passphrase: process.env['AZUKARI_PASSPHRASE'],
+        log,
+      })
+      ready({ ready: 'gateway', port: running.port })
+      await stopAsked()
+      await running.stop()
+      return undefined
+    },
+  },
+
+  'data-server': {
+    what: 'Runs one data server of the site, until it is told to stop.',
+    options: {
+      folder,
+      site,
+      id: { type: 'string', what: 'its id: a–z, digits, hyphens', required: true },
+      host,
+      port: { ...port, default: '0' },
+      disk: { type: 'string', what: 'PATH=BYTES of a disk; may be repeated', multiple: true },
+    },
+    async run(values) {
+      const path = text(values, 'folder')
+      const id = text(values, 'id')
+      const place = new SiteFolder(path, text(values, 'site'), systemPorts)
+      const log = consoleLog('data-server')
+      const disks = (values['disk'] as string[] | undefined)?.map(diskOf) ?? [
+        { path: `${path}/data-servers/${id}/disk`, capacityBytes: 10 * 1024 ** 3 },
+      ]
+      const identity = await loadSiteKey(
+        systemPorts.files,
+        `${path}/data-servers/${id}/identity.key`,
+        systemPorts.random,
+      )
+      const running = await runDataServer({
+        id,
+        host: text(values, 'host'),
+        port: integer(values, 'port', 0, 65_535),
+        disks,
+        identity,
+        trust: [(await place.placementPublic()).key],
+        tls: await place.keyring.identity(id, 'data-server'),
+        log,
+      })
+      ready({ ready: 'data-server', id, url: running.url })
+      await stopAsked()
+      await running.stop()
+      return undefined
+    },
+  },
+
+  'claim new': {
+    what: 'Makes a one-time claim with which a device enrols.',
+    options: {
+      folder,
+      site,
+      region: { type: 'string', what: 'where the device will stand: ISO 3166-2, such as JP-13', required: true },
+      name: { type: 'string', what: 'part of the claim that names it' },
+      hours: { type: 'string', what: 'how long it can be used', default: '24' },
+    },
+    async run(values) {
+      return withRegistry(text(values, 'folder'), async (database) => {
+        const name = values['name']
+        const claim = newClaim(database, systemPorts, {
+          region: text(values, 'region'),
+          lifeMs: integer(values, 'hours', 1, 24 * 365) * 3_600_000,
+          ...(name ? { name: String(name) } : {}),
+        })
+        return { json: { claim }, text: claim }
+      })
+    },
+  },
+
+  'device list': {
+    what: 'Lists the devices of the site.',
+    options: { folder, site },
+    async run(values) {
+      return withRegistry(text(values, 'folder'), async (database) => {
+        const devices = new Devices(database).list()
+        return {
+          json: devices.map(({ key: _, ...device }) => device),
+          text:
+            devices.map((device) => `${device.id}  ${device.region}  ${device.model}  ${device.version}`).join('\n') ||
+            'no devices yet',
+        }
+      })
+    },
+  },
+
+  'device revoke': {
+    what: 'Shuts a device out for good; a running gateway notices within a second.',
+    positionals: 'ID',
+    options: { folder, site },
+    async run(values, [id]) {
+      if (!id) throw new Problem('config.invalid', 'which device?')
+      return withRegistry(text(values, 'folder'), async (database) => {
+        new Devices(database).revoke(id, systemPorts.clock.now())
+        return { json: { revoked: id }, text: `${id} is shut out` }
+      })
+    },
+  },
+
+  'member add': {
+    what: 'Registers a member from the file that `azukari-sim card issue` or an issuing office made.',
+    positionals: 'FILE',
+    options: { folder, site },
+    async run(values, [file]) {
+      if (!file) throw new Problem('config.invalid', 'which registration file?')
+      const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
+      const opened = await openPlacement(place, systemPorts, {
+        buffer: noBuffer,
+        log: consoleLog('placement'),
+        passphrase: process.env['AZUKARI_PASSPHRASE'],
+      })
+      try {
+        const registration = JSON.parse(readFileSync(file, 'utf8'))
+        const bytes = (name: string) => new Uint8Array(Buffer.from(String(registration[name]), 'hex'))
+        for (const name of ['authKey', 'actsKey', 'agreementKey']) parseCoseKey(bytes(name))
+        opened.placement.registry.addMember({
+          memberId: bytes('memberId'),
+          number: String(registration.number),
+          name: String(registration.name),
+          level: Number(registration.level),
+          homeRegion: String(registration.homeRegion),
+          authKey: bytes('authKey'),
+          actsKey: bytes('actsKey'),
+          agreementKey: bytes('agreementKey'),
+        })
+        return { json: { member: registration.memberId }, text: `${registration.name} is a member` }
+      } finally {
+        opened.close()
+      }
+    },
+  },
+
+  'placement rebuild': {
+    what: 'Begins placement again from the journal on the data servers, with the recovery key.',
+    options: {
+      folder,
+      site,
+      'recovery-key': { type: 'string', what: 'file that holds the printed recovery key', required: true },
+    },
+    async run(values) {
+      const path = text(values, 'folder')
+      const place = new SiteFolder(path, text(values, 'site'), systemPorts)
+      const servers = (await place.servers()).map((server) => ({
+        id: server.id,
+        url: server.url,
+        key: Buffer.from(server.key, 'hex'),
+      }))
+      const dataServers = new RemoteDataServers(await place.keyring.identity('placement', 'service'), systemPorts)
+      await systemPorts.files.makeDirectory(`${path}/placement`)
+      const database = openDatabase(`${path}/placement/placement.db`)
+      try {
+        const { keys, ...report } = await rebuildPlacement({
+          database,
+          recoverySecret: parseRecoverySecret(readFileSync(text(values, 'recovery-key'), 'utf8')),
+          servers,
+          dataServers,
+          ...systemPorts,
+          log: consoleLog('rebuild'),
+        })
+        await storeKeys(place, systemPorts, keys, process.env['AZUKARI_PASSPHRASE'])
+        return {
+          json: report,
+          text: `Placement stands again: ${report.members} members, ${report.objects} objects, ${report.servers} servers, from ${report.entries} journal entries.`,
+        }
+      } finally {
+        dataServers.close()
+        database.close()
+      }
+    },
+  },
+
+  acl: {
+    what: 'Prints access rules for a broker that is not ours.',
+    options: {
+      site,
+      broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
+      user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      out: { type: 'string', what: 'file to write' },
+    },
+    async run(values) {
+      if (values['broker'] !== 'mosquitto')
+        throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
+      const rules = mosquittoAcl(text(values, 'site'), text(values, 'user'))
+      if (values['out']) writeFileSync(String(values['out']), rules)
+      return { json: { rules }, text: rules }
+    },
+  },
+}
+
+const noBuffer = {
+  describe: async () => undefined,
+  read: async () => [],
+  release: async () => undefined,
+}
+
+async function withRegistry<T>(
+  path: string,
+  work: (database: ReturnType<typeof openDatabase>) => Promise<T>,
+): Promise<T> {
+  await systemPorts.files.makeDirectory(path)
+  const database = openDatabase(`${path}/gateway.db`)
+  try {
+    migrate(database, [gatewayMigrations], systemPorts.clock.now())
+    return await work(database)
+  } finally {
+    database.close()
+  }
+}
+
+function text(values: Values, name: string): string {
+  const value = values[name]
+  if (typeof value !== 'string' || value === '') throw new Problem('config.invalid', `--${name} is needed`)
+  return value
+}
+
+function integer(values: Values, name: string, low: number, high: number): number {
+  const value = Number(text(values, name))
+  if (!Number.isInteger(value) || value < low || value > high)
+    throw new Problem(
+      'config.invalid',
+      `--${name} is ${values[name]}; it must be a whole number from ${low} to ${high}`,
+    )
+  return value
+}
+
+function diskOf(spec: string): { path: string; capacityBytes: number } {
+  const match = /^(.+)=(\d+)$/.exec(spec)
+  if (!match) throw new Problem('config.invalid', `--disk ${spec}: it must be PATH=BYTES`)
+  return { path: match[1]!, capacityBytes: Number(match[2]) }
+}
+
+function grouped(secret: string): string {
+  return (secret.match(/.{1,8}/g) ?? []).join(' ')
+}
+
+/** Tells whoever started this process that it works now: one JSON line on standard output. */
+function ready(fact: Record<string, unknown>): void {
+  console.log(JSON.stringify(fact))
+}
+
+function stopAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve())
+    process.once('SIGTERM', () => resolve())
+  })
+}

@@ -1,0 +1,107 @@
+/** Placement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+import { base32 } from '@azukari/protocol/base32'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { openDatabase } from '../../adapters/database.ts'
+import { systemSoon } from '../../adapters/soon.ts'
+import { remoteDataServer } from '../../data-server/client.ts'
+import type { DataServerPort } from '../../data-server/port.ts'
+import type { ReceiveBuffer } from '../../service/service.ts'
+import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import { CallClient } from '../../transport/client.ts'
+import type { TlsIdentity } from '../../transport/server.ts'
+import type { DataServers } from './data-servers.ts'
+import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
+import { createPlacement, type Placement } from './service.ts'
+
+/** Data servers over HTTP/2 with mutual TLS, one connection each, made when first needed. */
+export class RemoteDataServers implements DataServers {
+  readonly #tls: TlsIdentity
+  readonly #ports: SitePorts
+  readonly #open = new Map<string, { url: string; client: CallClient; port: DataServerPort }>()
+
+  constructor(tls: TlsIdentity, ports: SitePorts) {
+    this.#tls = tls
+    this.#ports = ports
+  }
+
+  of({ id, url }: { id: string; url: string }): DataServerPort {
+    const known = this.#open.get(id)
+    if (known?.url === url) return known.port
+    void known?.client.close()
+    const client = new CallClient({ url, tls: this.#tls, server: id, clock: this.#ports.clock })
+    const port = remoteDataServer(client)
+    this.#open.set(id, { url, client, port })
+    return port
+  }
+
+  close(): void {
+    for (const { client } of this.#open.values()) void client.close()
+    this.#open.clear()
+  }
+}
+
+/**
+ * Makes placement's keys on first use. The recovery key is returned once, to be printed and kept away from the site.
+ * @param passphrase undefined: one is made and kept beside the keystore, which protects backups of the keystore only
+ */
+export async function initPlacement(
+  folder: SiteFolder,
+  ports: SitePorts,
+  passphrase?: string,
+): Promise<{ recoverySecret: string } | undefined> {
+  if (await folder.read('placement/keystore.cose')) return undefined
+  const { keys, recoverySecret } = createKeys(ports.random)
+  await storeKeys(folder, ports, keys, passphrase)
+  return { recoverySecret }
+}
+
+export async function storeKeys(
+  folder: SiteFolder,
+  ports: SitePorts,
+  keys: PlacementKeys,
+  passphrase?: string,
+): Promise<void> {
+  const secret = passphrase ?? base32(ports.random.bytes(20))
+  if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
+  await folder.writePlacementPublic(keys.signing, keys.agreement)
+  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
+}
+
+/** @throws {Problem} `config.invalid` without a keystore, or with another passphrase */
+export async function openPlacementKeys(folder: SiteFolder, passphrase?: string): Promise<PlacementKeys> {
+  const box = await folder.read('placement/keystore.cose')
+  if (!box) throw new Problem('config.invalid', `${folder.path} has no placement yet: run azukari-gateway init`)
+  const kept = passphrase ? undefined : await folder.read('placement/passphrase')
+  const secret = passphrase ?? (kept && new TextDecoder().decode(kept).trim())
+  if (!secret) throw new Problem('config.invalid', 'the keystore needs its passphrase: set AZUKARI_PASSPHRASE')
+  return openKeystore(box, secret)
+}
+
+export interface OpenPlacement {
+  placement: Placement
+  dataServers: RemoteDataServers
+  /** Closes what `placement.stop` does not know of. */
+  close(): void
+}
+
+/** Opens placement; `placement.start` begins its work. Servers that `servers.json` names are registered or brought up to date. */
+export async function openPlacement(
+  folder: SiteFolder,
+  ports: SitePorts,
+  { buffer, log, passphrase }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined },
+): Promise<OpenPlacement> {
+  const keys = await openPlacementKeys(folder, passphrase)
+  const tls = await folder.keyring.identity('placement', 'service')
+  const dataServers = new RemoteDataServers(tls, ports)
+  const database = openDatabase(`${folder.path}/placement/placement.db`)
+  const placement = createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  placement.registry.journalKeys()
+  for (const { key, ...server } of await folder.servers()) {
+    const bytes = Buffer.from(key, 'hex')
+    parseCoseKey(bytes)
+    placement.registry.putServer({ ...server, key: bytes })
+  }
+  return { placement, dataServers, close: () => dataServers.close() }
+}

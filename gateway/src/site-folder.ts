@@ -1,0 +1,149 @@
+/**
+ * A site's folder: where a gateway and its services keep what they must not lose. Every secret is a file that only the
+ * owner reads; what is made on first use is made once.
+ *
+ *   site.json            name of the site, and what it was made with
+ *   gateway.key          the gateway's identity
+ *   gateway.db, buffer/  registry, inbox and receive buffer
+ *   tls/                 the site's own authority and certificates (mutual TLS between processes)
+ *   servers.json         data servers that placement may use
+ *   placement/           keystore.cose, passphrase (unless given), placement.db, public.cose
+ *   data-servers/{id}/   identity.key, disks
+ */
+import type { KeyObject } from 'node:crypto'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { Bytes, checker, Region, Slug, type Static, Type } from '@azukari/protocol/contract'
+import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import type { Clock, Files, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Keyring } from './pki/keyring.ts'
+
+export interface SitePorts {
+  clock: Clock
+  random: Random
+  files: Files
+}
+
+const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$', maxLength: 4096 })
+const Peril = Type.Union(
+  (['earthquake', 'tsunami', 'flood', 'storm', 'volcano', 'fire', 'outage'] as const).map((peril) =>
+    Type.Literal(peril),
+  ),
+)
+
+/** One data server as the site's `servers.json` names it. */
+export const ServerEntry = Type.Object({
+  id: Slug,
+  name: Type.String({ minLength: 1, maxLength: 100 }),
+  region: Region,
+  latitude: Type.Number({ minimum: -90, maximum: 90 }),
+  longitude: Type.Number({ minimum: -180, maximum: 180 }),
+  domain: Type.String({ minLength: 1, maxLength: 64, description: 'what fails together with it' }),
+  url: Type.String({ pattern: '^https://', maxLength: 200 }),
+  key: Type.Unsafe<string>({ ...Hex, description: 'COSE_Key of its identity, hex' }),
+  capacityBytes: Type.Integer({ minimum: 1 }),
+  rates: Type.Array(
+    Type.Object({
+      peril: Peril,
+      probability: Type.Number({ minimum: 0, maximum: 1 }),
+      vulnerability: Type.Number({ minimum: 0, maximum: 1 }),
+      source: Type.String({ maxLength: 200 }),
+    }),
+    { maxItems: 16 },
+  ),
+})
+export type ServerEntry = Static<typeof ServerEntry>
+
+const checkServers = checker(Type.Array(ServerEntry, { maxItems: 1000 }), 'servers.json')
+const checkPublic = checker(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) }), 'placement/public.cose')
+
+/** Placement's public keys, for devices, cards and data servers. */
+export interface PlacementPublic {
+  key: Uint8Array
+  agreement: Uint8Array
+}
+
+export class SiteFolder {
+  readonly path: string
+  readonly keyring: Keyring
+  readonly #files: Files
+
+  constructor(path: string, site: string, { clock, random, files }: SitePorts) {
+    this.path = path
+    this.#files = files
+    this.keyring = new Keyring({ folder: `${path}/tls`, site, files, clock, random })
+  }
+
+  /** The data servers that placement may use; none when there is no such file. @throws {Problem} `config.invalid` */
+  async servers(): Promise<ServerEntry[]> {
+    const bytes = await this.read('servers.json')
+    if (!bytes) return []
+    try {
+      return checkServers(JSON.parse(new TextDecoder().decode(bytes)))
+    } catch (cause) {
+      throw new Problem(
+        'config.invalid',
+        `${this.path}/servers.json: ${cause instanceof Error ? cause.message : cause}`,
+        { cause },
+      )
+    }
+  }
+
+  async writeServers(servers: readonly ServerEntry[]): Promise<void> {
+    await this.write(
+      'servers.json',
+      new TextEncoder().encode(`${JSON.stringify(checkServers([...servers]), null, 2)}\n`),
+    )
+  }
+
+  /** @throws {Problem} `config.invalid` before placement's first start */
+  async placementPublic(): Promise<PlacementPublic> {
+    const bytes = await this.read('placement/public.cose')
+    if (!bytes) throw new Problem('config.invalid', `${this.path} has no placement yet: run azukari-gateway init`)
+    return checkPublic(decode(bytes))
+  }
+
+  async writePlacementPublic(signing: KeyObject, agreement: KeyObject): Promise<void> {
+    await this.write(
+      'placement/public.cose',
+      encodeDeterministic({ key: coseKey(publicOf(signing)), agreement: coseKey(publicOf(agreement)) }),
+    )
+  }
+
+  async readKey(name: string): Promise<KeyObject | undefined> {
+    const bytes = await this.read(name)
+    return bytes && parseCoseKey(bytes)
+  }
+
+  /** A file's bytes; undefined when there is none. */
+  async read(name: string): Promise<Uint8Array | undefined> {
+    try {
+      const file = await this.#files.open(`${this.path}/${name}`, 'read')
+      try {
+        return await file.read(0, await file.size())
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if (isProblem(error, 'object.unknown')) return undefined
+      throw error
+    }
+  }
+
+  /** Whole or not at all, durable when it resolves. */
+  async write(name: string, bytes: Uint8Array): Promise<void> {
+    const path = `${this.path}/${name}`
+    const directory = path.slice(0, path.lastIndexOf('/'))
+    await this.#files.makeDirectory(directory)
+    const file = await this.#files.open(`${path}.new`, 'create')
+    try {
+      await file.truncate(0)
+      await file.write(0, bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await this.#files.rename(`${path}.new`, path)
+    await this.#files.syncDirectory(directory)
+  }
+}
