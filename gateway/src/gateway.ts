@@ -74,6 +74,8 @@ export interface Gateway {
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
   status(): GatewayStatus
+  /** Removes transfers that have expired; also done by itself every minute. */
+  sweep(): Promise<void>
 }
 
 /** How often changes by other processes (`azukari-gateway device revoke`) are looked for. */
@@ -225,6 +227,10 @@ class Site implements Gateway {
       devicesUp: this.#channels.size,
       buffer: this.#buffer.usage,
     }
+  }
+
+  sweep(): Promise<void> {
+    return this.#buffer.sweep()
   }
 
   /** Says what this site is; a new boot id makes every device greet again. */

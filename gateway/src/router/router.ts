@@ -130,7 +130,10 @@ export class Router {
   #request(topic: Topic & { device: string }, payload: Uint8Array): void {
     const { channels, site, clock } = this.#options
     const peer = channels.get(topic.device)
-    if (!peer) return this.#hint(topic.device)
+    if (!peer) {
+      this.#hint(topic.device)
+      return
+    }
     let request: Request
     try {
       request = decodeRequest(peer.channel.open(payload, deviceTopic(site, topic.device, 'call', topic.name)))
@@ -138,7 +141,10 @@ export class Router {
       this.counts.unopened++
       if (!isProblem(error)) throw error
       // What does not open was sealed for another channel, or by somebody else; what opens and makes no sense is the device's own fault.
-      if (error.code === 'session.unknown' || error.code.startsWith('cose.')) return this.#hint(topic.device)
+      if (error.code === 'session.unknown' || error.code.startsWith('cose.')) {
+        this.#hint(topic.device)
+        return
+      }
       this.#options.log.warn('a request could not be read', {
         device: topic.device,
         code: error.code,
@@ -150,7 +156,8 @@ export class Router {
     const refused = this.#judge(peer, request, topic.name!, clock.now())
     if (refused) {
       this.counts.refused++
-      return this.#reply(peer, request.id, { problem: refused.toWire() })
+      this.#reply(peer, request.id, { problem: refused.toWire() })
+      return
     }
     const service = this.#options.services.get(this.#contracts.get(request.contract)!.service)!
     this.counts.requests++

@@ -174,34 +174,35 @@ export class Incoming {
 
   /** One sync at a time; what is written meanwhile goes with the next. */
   #sync(): Promise<void> {
-    this.#syncing ??= (async () => {
-      try {
-        while (this.#written.length > 0 || this.#bad.length > 0) {
-          const written = this.#written
-          const bad = this.#bad
-          this.#written = []
-          this.#bad = []
-          this.#timer?.cancel()
-          this.#timer = undefined
-          if (written.length > 0) {
-            await this.#leaves?.sync()
-            await this.#blocks.sync()
-          }
-          for (const index of written) {
-            this.#have.add(index)
-            this.#coming.delete(index)
-          }
-          if (!this.#closed) this.#ports.onProgress(this, bad)
-          if (!this.#due) break
-        }
-        if (this.#written.length > 0) this.#tellSoon()
-      } catch (error) {
-        this.#fail(error)
-      } finally {
-        this.#syncing = undefined
-      }
-    })()
+    this.#syncing ??= this.#syncAll().finally(() => {
+      this.#syncing = undefined
+      if (this.#written.length > 0) this.#tellSoon()
+    })
     return this.#syncing
+  }
+
+  async #syncAll(): Promise<void> {
+    try {
+      do {
+        const written = this.#written
+        const bad = this.#bad
+        this.#written = []
+        this.#bad = []
+        this.#timer?.cancel()
+        this.#timer = undefined
+        if (written.length > 0) {
+          await this.#leaves?.sync()
+          await this.#blocks.sync()
+        }
+        for (const index of written) {
+          this.#have.add(index)
+          this.#coming.delete(index)
+        }
+        if (!this.#closed && (written.length > 0 || bad.length > 0)) this.#ports.onProgress(this, bad)
+      } while (this.#due)
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   /** Enough was written to sync at once, or nothing more will come. */

@@ -54,7 +54,10 @@ export const takeEvents = contract({
   request: Type.Object({
     after: Count,
     limit: Type.Integer({ minimum: 1, maximum: 256 }),
+    /** How long to wait for the first; events that are not kept come only to one who waits. */
     waitMs: Type.Integer({ minimum: 0, maximum: 30_000 }),
+    /** Only this device’s. */
+    device: Type.Optional(Slug),
   }),
   reply: Type.Object({
     events: Type.Array(

@@ -1,0 +1,122 @@
+/** A service in a process of its own, as the gateway sees it (D4, ARCHITECTURE §12): the same interface, over HTTP/2. */
+import type { ServiceName } from '@azukari/protocol/contract'
+import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import type { CallClient } from '../transport/client.ts'
+import type { EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
+
+export interface RemoteServiceOptions {
+  name: ServiceName
+  client: CallClient
+  clock: Clock
+  log: Log
+}
+
+const pollMs = 20_000
+const pollLimit = 256
+const retryMs = 1_000
+/** Longer than anything that a handler may take. */
+const handleIdleMs = 60_000
+
+export function remoteService(options: RemoteServiceOptions): Service {
+  return new RemoteService(options)
+}
+
+class RemoteService implements Service {
+  readonly name: ServiceName
+  readonly #options: RemoteServiceOptions
+  readonly #listeners = new Set<EventListener>()
+  readonly #stop = new AbortController()
+  #polling: Promise<void> | undefined
+  #underWay = 0
+  #idle: (() => void)[] = []
+
+  constructor(options: RemoteServiceOptions) {
+    this.name = options.name
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    this.#polling = this.#poll()
+  }
+
+  async stop(): Promise<void> {
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#stop.abort(new Problem('service.unavailable', 'the gateway stops'))
+    await this.#polling
+    await this.#options.client.close()
+  }
+
+  async handle({ act, ...request }: ServiceRequest): Promise<ServiceReply> {
+    this.#underWay++
+    try {
+      const { caller, ...rest } = request
+      return (await this.#options.client.call(
+        handleRequest,
+        { ...rest, caller: { ...caller, roles: [...caller.roles] }, ...(act && { stream: act.stream, seq: act.seq }) },
+        { idleMs: handleIdleMs },
+      )) as ServiceReply
+    } catch (error) {
+      return { problem: this.#unavailable(error) }
+    } finally {
+      if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
+    }
+  }
+
+  async takeEvents(after: number, limit: number, device?: string): Promise<QueuedEvent[]> {
+    const request = { after, limit: Math.min(limit, pollLimit), waitMs: 0, ...(device !== undefined && { device }) }
+    return (await this.#options.client.call(takeEvents, request)).events
+  }
+
+  async eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
+    await this.#options.client.call(eventsDone, { device, ids: [...ids] })
+  }
+
+  onEvents(listener: EventListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Asks again and again what is new; what is old a device gets at its birth. */
+  async #poll(): Promise<void> {
+    const { client, clock, log } = this.#options
+    const { signal } = this.#stop
+    let after = 0
+    let told = false
+    while (!signal.aborted) {
+      try {
+        const { events } = await client.call(
+          takeEvents,
+          { after, limit: pollLimit, waitMs: pollMs },
+          { signal, idleMs: pollMs + 10_000 },
+        )
+        if (told) log.info('the service answers again', { service: this.name })
+        told = false
+        const kept = events.filter((event) => event.keep)
+        after = kept.reduce((most, event) => Math.max(most, event.at), after)
+        const keptFor = [...new Set(kept.map((event) => event.device))]
+        for (const listener of this.#listeners)
+          listener(
+            events.filter((event) => !event.keep),
+            keptFor,
+          )
+      } catch (error) {
+        if (signal.aborted) return
+        if (!told) log.warn('the service does not answer', { service: this.name, error: String(error) })
+        told = true
+        // A service that lost its database counts from the start again.
+        after = 0
+        await clock.sleep(retryMs, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Whatever went wrong on the way, the act or call can be tried again: nobody knows whether it was done. */
+  #unavailable(error: unknown): ProblemWire {
+    const detail = isProblem(error) ? error.code : 'internal'
+    if (!isProblem(error))
+      this.#options.log.error('a service could not be asked', { service: this.name, error: String(error) })
+    return new Problem('service.unavailable', `${this.name}: ${detail}`).toWire()
+  }
+}
