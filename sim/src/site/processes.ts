@@ -1,11 +1,16 @@
 /** Child processes of a simulated site: real gateways and data servers, started, stopped and killed for real. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 
 /** The gateway's command, as source here and as JavaScript in an installed package. */
 const gatewayCli = fileURLToPath(import.meta.resolve('@azukari/gateway/cli'))
+
+/** Ten processes of the same code: compiled once, they start in half the time. */
+const shared = { NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache') }
 
 export interface Running {
   readonly pid: number
@@ -32,7 +37,7 @@ export async function startGatewayCommand(
 ): Promise<Running> {
   const child = spawn(process.execPath, [gatewayCli, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...environment },
+    env: { ...shared, ...process.env, ...environment },
   })
   const log = createWriteStream(logFile, { flags: 'a' })
   child.stderr!.pipe(log)
@@ -93,7 +98,7 @@ function readyLine(
 export async function gatewayCommand<T>(args: readonly string[]): Promise<T> {
   const child = spawn(process.execPath, [gatewayCli, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, AZUKARI_LOG: 'error' },
+    env: { ...shared, ...process.env, AZUKARI_LOG: 'error' },
   })
   let out = ''
   let err = ''
