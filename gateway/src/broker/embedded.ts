@@ -287,7 +287,7 @@ export class EmbeddedBus implements Bus {
     const topic = topics.get(packet)
     const connection = this.#connections.get(client.conn)
     if (!topic || !connection || connection.standing !== 'device') {
-      if (topic?.kind === 'call') this.#handlers?.message(topic, packet.payload as Buffer)
+      if (topic?.kind === 'call') void this.#handlers?.message(topic, packet.payload as Buffer)
       return done()
     }
     const waiting = this.#handlers?.message(topic, packet.payload as Buffer)

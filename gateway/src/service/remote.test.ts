@@ -1,7 +1,7 @@
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemRandom } from '@azukari/protocol/adapters/random'
 import t from 'tap'
-import { systemClock } from '../adapters/clock.ts'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemRandom } from '../adapters/random.ts'
 import { systemSoon } from '../adapters/soon.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import { hum, note, noted, silent } from '../test-site.ts'
@@ -39,8 +39,19 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     ],
   })
   await host.start()
-  const server = await startCallServer({ tls: serviceTls, handlers: serviceHandlers(host, systemClock), clock: systemClock, log: silent, port: 0 })
-  const client = new CallClient({ url: `https://127.0.0.1:${server.port}`, tls: gatewayTls, server: 'placement', clock: systemClock })
+  const server = await startCallServer({
+    tls: serviceTls,
+    handlers: serviceHandlers(host, systemClock),
+    clock: systemClock,
+    log: silent,
+    port: 0,
+  })
+  const client = new CallClient({
+    url: `https://127.0.0.1:${server.port}`,
+    tls: gatewayTls,
+    server: 'placement',
+    clock: systemClock,
+  })
   const remote = remoteService({ name: 'placement', client, clock: systemClock, log: silent })
   await remote.start()
   const heard: { passing: readonly QueuedEvent[]; keptFor: readonly string[] }[] = []
@@ -74,7 +85,11 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
   await remote.eventsDone('camera', [event!.id])
   t.same(await remote.takeEvents(0, 10), [])
   await server.stop(0)
-  t.match(await send(3, 'nobody hears'), { problem: { code: 'service.unavailable', retry: 'later' } }, 'an act waits for it')
+  t.match(
+    await send(3, 'nobody hears'),
+    { problem: { code: 'service.unavailable', retry: 'later' } },
+    'an act waits for it',
+  )
   await remote.stop()
   await host.stop()
 })
@@ -90,13 +105,25 @@ t.test('S4: a service reads its own transfers from afar', async (t) => {
     handlers: bufferHandlers((service) => ({
       describe: async (transfer) =>
         service === 'placement' && transfer[0] === 1
-          ? { device: 'camera', sizeBytes: 1_200_000, blockBytes: 60_000, blocks: 20, root: new Uint8Array(32), complete: true }
+          ? {
+              device: 'camera',
+              sizeBytes: 1_200_000,
+              blockBytes: 60_000,
+              blocks: 20,
+              root: new Uint8Array(32),
+              complete: true,
+            }
           : undefined,
       read: async (_transfer, from, count) => blocks.slice(from, from + count),
       release: async () => void released.push(service),
     })),
   })
-  const client = new CallClient({ url: `https://127.0.0.1:${server.port}`, tls: serviceTls, server: 'gateway', clock: systemClock })
+  const client = new CallClient({
+    url: `https://127.0.0.1:${server.port}`,
+    tls: serviceTls,
+    server: 'gateway',
+    clock: systemClock,
+  })
   const buffer = remoteBuffer(client)
   t.match(await buffer.describe(new Uint8Array(16).fill(1)), { device: 'camera', complete: true })
   t.equal(await buffer.describe(new Uint8Array(16)), undefined)

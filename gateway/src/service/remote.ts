@@ -86,13 +86,21 @@ class RemoteService implements Service {
     let told = false
     while (!signal.aborted) {
       try {
-        const { events } = await client.call(takeEvents, { after, limit: pollLimit, waitMs: pollMs }, { signal, idleMs: pollMs + 10_000 })
+        const { events } = await client.call(
+          takeEvents,
+          { after, limit: pollLimit, waitMs: pollMs },
+          { signal, idleMs: pollMs + 10_000 },
+        )
         if (told) log.info('the service answers again', { service: this.name })
         told = false
         const kept = events.filter((event) => event.keep)
         after = kept.reduce((most, event) => Math.max(most, event.at), after)
         const keptFor = [...new Set(kept.map((event) => event.device))]
-        for (const listener of this.#listeners) listener(events.filter((event) => !event.keep), keptFor)
+        for (const listener of this.#listeners)
+          listener(
+            events.filter((event) => !event.keep),
+            keptFor,
+          )
       } catch (error) {
         if (signal.aborted) return
         if (!told) log.warn('the service does not answer', { service: this.name, error: String(error) })
@@ -107,7 +115,8 @@ class RemoteService implements Service {
   /** Whatever went wrong on the way, the act or call can be tried again: nobody knows whether it was done. */
   #unavailable(error: unknown): ProblemWire {
     const detail = isProblem(error) ? error.code : 'internal'
-    if (!isProblem(error)) this.#options.log.error('a service could not be asked', { service: this.name, error: String(error) })
+    if (!isProblem(error))
+      this.#options.log.error('a service could not be asked', { service: this.name, error: String(error) })
     return new Problem('service.unavailable', `${this.name}: ${detail}`).toWire()
   }
 }

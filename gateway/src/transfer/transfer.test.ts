@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemFiles } from '@azukari/protocol/adapters/files'
 import { encode } from '@azukari/protocol/codec'
 import {
   finishTransfer,
@@ -14,7 +15,6 @@ import type { Files } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { SendWindow } from '@azukari/protocol/transfer'
 import t from 'tap'
-import { systemFiles } from '../adapters/files.ts'
 import { TestDevice } from '../test-client.ts'
 import { site, startTestSite, type TestSite, type TestSiteOptions } from '../test-site.ts'
 

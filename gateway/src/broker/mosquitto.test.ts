@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { acknowledgeEvents, readState } from '@azukari/protocol/contracts/fleet'
+import { finishTransfer, initTransfer, transferProgress } from '@azukari/protocol/contracts/transfer'
+import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
+import t from 'tap'
+import { MqttBus } from '../adapters/mqtt.ts'
+import { TestDevice } from '../test-client.ts'
+import { note, silent, site, startTestSite } from '../test-site.ts'
+import { mosquittoAcl } from './acl.ts'
+
+const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+/** Starts Mosquitto and resolves when it runs. */
+async function startMosquitto(directory: string, port: number): Promise<ChildProcess> {
+  writeFileSync(join(directory, 'acl'), mosquittoAcl(site, 'azukari-gateway'))
+  const passwords = join(directory, 'passwords')
+  spawnSync('mosquitto_passwd', ['-b', '-c', passwords, 'azukari-gateway', 'secret'])
+  // Devices come without a password that Mosquitto could check: what they say is sealed or signed.
+  writeFileSync(
+    join(directory, 'mosquitto.conf'),
+    [
+      `listener ${port} 127.0.0.1`,
+      `acl_file ${directory}/acl`,
+      ...(existsSync(passwords) ? [`password_file ${passwords}`] : []),
+      'allow_anonymous true',
+      'max_queued_messages 0',
+      'message_size_limit 262144',
+      'persistence false',
+      'user root',
+    ].join('\n'),
+  )
+  const broker = spawn(mosquitto!, ['-c', join(directory, 'mosquitto.conf')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  await new Promise<void>((resolve, reject) => {
+    let text = ''
+    broker.stderr!.on('data', (chunk: Buffer) => {
+      text += chunk
+      if (/running/.test(text)) resolve()
+    })
+    broker.once('exit', () => reject(new Error(text)))
+  })
+  return broker
+}
+
+t.test(
+  'D3: the same site runs on Mosquitto, with the access rules that we generate',
+  { skip: mosquitto ? false : 'no mosquitto here' },
+  async (t) => {
+    const directory = t.testdir()
+    const port = await freePort()
+    const broker = await startMosquitto(directory, port)
+    const url = `mqtt://127.0.0.1:${port}`
+    const world = await startTestSite({
+      bus: () =>
+        new MqttBus({
+          site,
+          url,
+          username: 'azukari-gateway',
+          password: 'secret',
+          clientId: 'gateway',
+          clock: systemClock,
+          log: silent,
+        }),
+    })
+    t.teardown(async () => {
+      await world.stop()
+      broker.kill()
+    })
+    const device = new TestDevice(site)
+    const anonymous = { username: undefined, password: undefined } as never
+    await device.connect(url, 'claim', anonymous)
+    await device.claim(world.newClaim())
+    await device.close()
+    await device.connect(url, 'device', anonymous)
+    await device.greet()
+    t.match(await device.call(readState, {}), { device: device.id, epoch: 1 })
+    const act = (seq: number) => ({ act: { stream: new Uint8Array(16), seq }, id: new Uint8Array(16).fill(seq) })
+    const told = new Promise<Uint8Array>((resolve) => {
+      device.onEvent = (event) => resolve(event.id)
+    })
+    t.same(await device.call(note, { text: 'tell me' }, act(1)), { n: 1 })
+    await device.call(acknowledgeEvents, { ids: [await told] })
+
+    const blocks = [new Uint8Array(65_552).fill(1), new Uint8Array(65_552).fill(2), new Uint8Array(77).fill(3)]
+    const leaves = blocks.map(leafHash)
+    const transfer = new Uint8Array(16).fill(9)
+    const whole = new Promise<void>((resolve) => {
+      device.onEvent = (event) => {
+        if (event.contract === transferProgress.id && (event.body as { have: { complete: boolean } }).have.complete)
+          resolve()
+      }
+    })
+    await device.call(initTransfer, {
+      transfer,
+      to: 'placement',
+      sizeBytes: 131_181,
+      blockBytes: 65_552,
+      blocks: 3,
+      root: rootOfLeafHashes(leaves),
+      leaves,
+      expiresMs: Date.now() + 60_000,
+    })
+    for (const [index, block] of blocks.entries())
+      await device.client.publishAsync(device.topic('up', '09'.repeat(16), index), Buffer.from(block), { qos: 1 })
+    await whole
+    t.match(await device.call(finishTransfer, { transfer }), { sizeBytes: 131_181 })
+
+    // A stranger may publish to its own topics only, and hears nothing of others.
+    const stranger = new TestDevice(site)
+    await stranger.connect(url, 'device', anonymous)
+    const [granted] = await stranger.client.subscribeAsync(device.topic('reply')).catch(() => [{ qos: 128 }])
+    stranger.client.publish(device.topic('birth'), 'forged', { qos: 1, retain: true })
+    let heard = 0
+    stranger.client.on('message', (topic) => {
+      if (topic === device.topic('reply')) heard++
+    })
+    t.match(await device.call(readState, {}), { epoch: 1 })
+    t.ok(granted!.qos === 128 || heard === 0)
+    await stranger.close()
+
+    // The retained birth comes again when the gateway does; it makes nothing, and the new boot id is what counts.
+    await world.gateway.stop()
+    await device.close()
+  },
+)

@@ -1,0 +1,150 @@
+/**
+ * The load of B2, in a process of its own: devices that greet, then keep a window of sealed acts under way. The acts are
+ * sealed before the clock starts, so that this process is not what bounds the figure; replies are counted, and one in
+ * 64 is opened and read.
+ */
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { decode } from '@azukari/protocol/codec'
+import { signerOf } from '@azukari/protocol/cose'
+import { signCwt } from '@azukari/protocol/cwt'
+import { birthDomain, Channel, checkWelcome, decodeReply, encodeRequest, openGreeting, signGreeting, welcomeDomain } from '@azukari/protocol/envelope'
+import { coseKey, generateKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
+import { LeanClient } from './lean-client.ts'
+
+export interface LoadOrder {
+  port: number
+  mode: 'acts' | 'bare'
+  site: string
+  /** Private COSE_Keys, hex, and ids. */
+  devices: { id: string; key: string; epoch: number }[]
+  gatewayKey: string
+  contract: string
+  /** Bytes of an act's body. */
+  bodyBytes: number
+  actsPerDevice: number
+  windowActs: number
+  /** Acts per second of all devices together; as fast as they go when absent. */
+  pace?: number
+}
+
+export interface LoadResult {
+  acts: number
+  ms: number
+  p50Ms: number
+  p99Ms: number
+  /** Bytes of one act on the wire. */
+  wireBytes: number
+  cpuMs: number
+}
+
+interface Loader {
+  client: LeanClient
+  topic: Uint8Array
+  messages: Uint8Array[]
+  next: number
+  sentMs: Float64Array
+  done: number
+}
+
+async function run(order: LoadOrder): Promise<LoadResult> {
+  const loaders: Loader[] = []
+  const waits: number[] = []
+  const finished = Promise.withResolvers<void>()
+  let remaining = order.devices.length * order.actsPerDevice
+  let counting = false
+  for (const device of order.devices) {
+    const key = parseCoseKey(Buffer.from(device.key, 'hex'))
+    let onMessage: (topic: string, payload: Uint8Array) => void = () => undefined
+    const iat = Math.floor(systemClock.now() / 1000)
+    const client = await LeanClient.connect({
+      port: order.port,
+      clientId: device.id,
+      username: 'device',
+      password: signCwt({ iss: device.id, aud: order.site, iat, exp: iat + 300 }, signerOf(key)),
+      onMessage: (topic, payload) => onMessage(topic, payload),
+    })
+    const op = order.contract.slice(0, order.contract.indexOf('@'))
+    const call = deviceTopic(order.site, device.id, 'call', op)
+    await client.subscribe(order.mode === 'acts' ? deviceSubscriptions(order.site, device.id) : [call])
+    const greeted = Promise.withResolvers<Channel>()
+    const share = generateKey('x25519', systemRandom)
+    const birth = { site: order.site, device: device.id, epoch: device.epoch, share: coseKey(publicOf(share)), nonce: systemRandom.bytes(16), at: systemClock.now(), model: 'bench', version: '1', roles: ['camera'] }
+    let channel: Channel
+    if (order.mode === 'acts') {
+      onMessage = (topic, payload) => {
+        if (!topic.endsWith('/reply')) return
+        const { s } = decode(payload) as { s: Uint8Array }
+        const gatewayKey = parseCoseKey(Buffer.from(order.gatewayKey, 'hex'))
+        const welcome = openGreeting(s, () => gatewayKey, welcomeDomain, checkWelcome)
+        greeted.resolve(Channel.agree('device', share, welcome.share, birth, welcome.session))
+      }
+      client.publish(Buffer.from(deviceTopic(order.site, device.id, 'birth')), signGreeting(birth, signerOf(key), birthDomain))
+      channel = await greeted.promise
+    } else channel = Channel.agree('device', share, coseKey(publicOf(share)), birth, new Uint8Array(8))
+    const stream = systemRandom.bytes(16)
+    const body = { text: 'x'.repeat(order.bodyBytes) }
+    const messages = Array.from({ length: order.actsPerDevice }, (_, i) =>
+      channel.seal(encodeRequest({ contract: order.contract, id: systemRandom.bytes(16), atMs: systemClock.now(), act: { stream, seq: i + 1 }, body }), call),
+    )
+    const loader: Loader = { client, topic: Buffer.from(call), messages, next: 0, sentMs: new Float64Array(order.actsPerDevice), done: 0 }
+    onMessage = (topic, payload) => {
+      if (!counting) return
+      const at = loader.done++
+      waits.push(systemClock.monotonicMs() - loader.sentMs[at]!)
+      if (order.mode === 'acts' && at % 64 === 0) {
+        const reply = decodeReply(channel.open(payload, topic))
+        if (reply.problem) throw new Error(`refused: ${reply.problem.code} ${reply.problem.detail ?? ''}`)
+      }
+      if (--remaining === 0) finished.resolve()
+      else if (order.pace === undefined) send(loader)
+    }
+    loaders.push(loader)
+  }
+  process.send?.({ ready: true })
+  await new Promise<void>((resolve) => process.once('message', () => resolve()))
+  counting = true
+  const cpu = process.cpuUsage()
+  const started = systemClock.monotonicMs()
+  if (order.pace === undefined) for (const loader of loaders) for (let i = 0; i < order.windowActs; i++) send(loader)
+  else void paced(loaders, order.pace, started)
+  await finished.promise
+  const ms = systemClock.monotonicMs() - started
+  const used = process.cpuUsage(cpu)
+  for (const { client } of loaders) client.close()
+  waits.sort((a, b) => a - b)
+  return {
+    acts: order.devices.length * order.actsPerDevice,
+    ms,
+    p50Ms: waits[Math.floor(waits.length * 0.5)]!,
+    p99Ms: waits[Math.floor(waits.length * 0.99)]!,
+    wireBytes: loaders[0]!.messages[0]!.length,
+    cpuMs: (used.user + used.system) / 1000,
+  }
+}
+
+function send(loader: Loader): void {
+  if (loader.next >= loader.messages.length) return
+  loader.sentMs[loader.next] = systemClock.monotonicMs()
+  loader.client.publish(loader.topic, loader.messages[loader.next++]!)
+}
+
+/** Sends what is due, every millisecond, device after device. */
+async function paced(loaders: Loader[], perSecond: number, startedMs: number): Promise<void> {
+  const total = loaders.length * loaders[0]!.messages.length
+  for (let sent = 0; sent < total; ) {
+    const due = Math.min(total, ((systemClock.monotonicMs() - startedMs) / 1000) * perSecond)
+    for (; sent < due; sent++) send(loaders[sent % loaders.length]!)
+    await systemClock.sleep(1)
+  }
+}
+
+if (process.send) {
+  process.once('message', (order: LoadOrder) => {
+    run(order).then(
+      (result) => process.send?.({ result }, () => process.disconnect()),
+      (error: unknown) => process.send?.({ error: error instanceof Error ? error.stack : String(error) }, () => process.disconnect()),
+    )
+  })
+}
