@@ -2,16 +2,8 @@
  * What `azukari-device` can do. Each command is one row; it imports what it needs when it runs, so that `--help` and
  * `status` cost a small board no more than they must.
  */
+import { type Command, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
-
-type Values = Record<string, string | boolean | undefined>
-
-export interface Command {
-  what: string
-  options: Record<string, { type: 'string' | 'boolean'; what: string; default?: string; required?: boolean }>
-  /** `ok: false` ends the process with 1. */
-  run(values: Values, version: string): Promise<{ json: unknown; text: string; ok?: boolean } | undefined>
-}
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
 const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
@@ -37,10 +29,10 @@ export const commands: Record<string, Command> = {
       language: { type: 'string', what: 'ja or en: what the display speaks' },
       log: { type: 'string', what: 'debug, info, warn, error or silent', default: 'info' },
     },
-    async run(values, version) {
+    async run(values) {
       const role = oneOf(values, 'role', roles)
       const language = oneOf(values, 'language', ['ja', 'en'] as const)
-      const { runDevice } = await import('./main.ts')
+      const { runDevice, pemFile, version } = await import('./main.ts')
       const { consoleLog } = await import('./adapters/console-log.ts')
       const running = await runDevice({
         board: text(values, 'board'),
@@ -49,10 +41,10 @@ export const commands: Record<string, Command> = {
         site: text(values, 'site'),
         claim: optional(values, 'claim'),
         parts: optional(values, 'parts'),
-        ca: values['ca'] ? await readText(text(values, 'ca')) : undefined,
+        ca: values['ca'] ? pemFile(text(values, 'ca')) : undefined,
         role,
         language,
-        version,
+        version: version(),
         log: consoleLog('device', text(values, 'log')),
       })
       process.stdout.write(
@@ -101,17 +93,13 @@ export const commands: Record<string, Command> = {
       const marks = { ok: 'ok      ', absent: 'absent  ', problem: 'PROBLEM ' }
       return {
         json: { ok: findings.every(({ state }) => state !== 'problem'), findings },
-        ok: findings.every(({ state }) => state !== 'problem'),
+        exit: findings.some(({ state }) => state === 'problem') ? 1 : 0,
         text: findings
           .map(({ what, state, fact, todo }) => `${marks[state]}${what}: ${fact}${todo ? `\n        → ${todo}` : ''}`)
           .join('\n'),
       }
     },
   },
-}
-
-function text(values: Values, name: string): string {
-  return String(values[name])
 }
 
 function optional(values: Values, name: string): string | undefined {
@@ -124,16 +112,6 @@ function oneOf<T extends string>(values: Values, name: string, allowed: readonly
   const found = allowed.find((word) => word === value)
   if (!found) throw new Problem('config.invalid', `--${name} is one of ${allowed.join(', ')}`)
   return found
-}
-
-async function readText(path: string): Promise<string> {
-  const { systemFiles } = await import('@azukari/protocol/adapters/files')
-  const file = await systemFiles().open(path, 'read')
-  try {
-    return new TextDecoder().decode(await file.read(0, await file.size()))
-  } finally {
-    await file.close()
-  }
 }
 
 function stopAsked(): Promise<void> {

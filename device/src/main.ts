@@ -95,6 +95,20 @@ export function runningNote(folder: string): RunningNote | undefined {
   }
 }
 
+/** This package's version. */
+export function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}
+
+/** A certificate for `--ca`. @throws {Problem} `config.invalid` */
+export function pemFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Problem('config.invalid', `--ca ${path} cannot be read`, { cause })
+  }
+}
+
 function leaveNote(folder: string, note: RunningNote): void {
   writeFileSync(`${folder}/running.json.new`, JSON.stringify(note))
   renameSync(`${folder}/running.json.new`, `${folder}/running.json`)
