@@ -1,8 +1,9 @@
 /**
  * Makes a package fit for `npm pack`: emits JavaScript and declarations to dist/ and points package.json at them (Node
- * refuses to strip types below node_modules). `--restore` puts package.json back; npm calls it after packing.
+ * refuses to strip types below node_modules). `--restore` puts package.json back; npm calls it after packing. Should npm
+ * end before that, a guard that outlives it puts package.json back.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -23,44 +24,92 @@ const name = basename(folder)
 const manifestPath = join(folder, 'package.json')
 const saved = join(folder, 'package.json.orig')
 
-if (process.argv.includes('--restore')) {
+if (process.argv.includes('--restore')) restore()
+else if (process.argv.includes('--guard')) guard(Number(process.argv.at(-1)))
+else build()
+
+function build(): void {
+  restore()
+  const dist = join(folder, 'dist')
+  rmSync(dist, { recursive: true, force: true })
+  const config = join(folder, 'tsconfig.pack.json')
+  writeFileSync(
+    config,
+    JSON.stringify({
+      extends: '../tsconfig.json',
+      compilerOptions: {
+        ...{ noEmit: false, outDir: 'dist', rootDir: 'src', declaration: true, stripInternal: true },
+        // `npm run check` checks types, of all packages together; here it would cost each its dependencies once more.
+        noCheck: true,
+      },
+      include: ['src'],
+      exclude: ['src/**/*.test.ts', 'src/bench'],
+    }),
+  )
+  // npm's own answer on standard output is for programs; the compiler's goes to standard error.
+  const built = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], { cwd: folder, stdio: ['ignore', 2, 2] })
+  rmSync(config)
+  if (built.status !== 0) process.exit(built.status ?? 1)
+  copyAssets(join(folder, 'src'), dist)
+
+  const manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
+  manifest.exports = { '.': './dist/index.js', './*': './dist/*.js' }
+  delete manifest.scripts
+  for (const [command, path] of Object.entries(manifest.bin ?? {})) {
+    const built = String(path).replace('./src/', './dist/').replace(/\.ts$/, '.js')
+    if (!existsSync(join(folder, built))) {
+      console.error(`prepack: ${name} has no ${path} for its command ${command}`)
+      process.exit(1)
+    }
+    manifest.bin[command] = built
+    chmodSync(join(folder, built), 0o755)
+  }
+  copyFileSync(manifestPath, saved)
+  const npm = callerOf(process.ppid)
+  if (npm)
+    spawn(process.execPath, [import.meta.filename, '--guard', String(npm)], {
+      cwd: folder,
+      detached: true,
+      stdio: 'ignore',
+    }).unref()
+  writeFileSync(manifestPath, `${JSON.stringify(manifest, null, 2)}\n`)
+  console.error(`prepack: ${name} built`)
+}
+
+function restore(): void {
   if (existsSync(saved)) renameSync(saved, manifestPath)
-  process.exit(0)
 }
 
-const dist = join(folder, 'dist')
-rmSync(dist, { recursive: true, force: true })
-const config = join(folder, 'tsconfig.pack.json')
-writeFileSync(
-  config,
-  JSON.stringify({
-    extends: '../tsconfig.json',
-    compilerOptions: { noEmit: false, outDir: 'dist', rootDir: 'src', declaration: true, stripInternal: true },
-    include: ['src'],
-    exclude: ['src/**/*.test.ts', 'src/bench'],
-  }),
-)
-const built = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-p', config], { cwd: folder, stdio: 'inherit' })
-rmSync(config)
-if (built.status !== 0) process.exit(built.status ?? 1)
-copyAssets(join(folder, 'src'), dist)
-
-if (!existsSync(saved)) copyFileSync(manifestPath, saved)
-const manifest = JSON.parse(readFileSync(saved, 'utf8'))
-manifest.exports = { '.': './dist/index.js', './*': './dist/*.js' }
-delete manifest.scripts
-for (const [command, path] of Object.entries(manifest.bin ?? {})) {
-  manifest.bin[command] = String(path).replace('./src/', './dist/').replace(/\.ts$/, '.js')
-  chmodSync(join(folder, manifest.bin[command]), 0o755)
+/** Waits for npm to end, and puts right what it left. */
+function guard(npm: number): void {
+  const timer = setInterval(() => {
+    try {
+      if (existsSync(saved)) return void process.kill(npm, 0)
+    } catch {
+      restore()
+    }
+    clearInterval(timer)
+  }, 50)
 }
-writeFileSync(manifestPath, `${JSON.stringify(manifest, null, 2)}\n`)
-console.error(`prepack: ${name} built`)
+
+/** The first ancestor that is not a shell; undefined where the system does not tell. */
+function callerOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const command = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+    return /^(ba|da|z)?sh$/.test(command) ? callerOf(parent) : pid
+  } catch {
+    return undefined
+  }
+}
 
 /** Pages, pictures and data that the code reads beside itself. */
 function copyAssets(from: string, to: string): void {
   for (const entry of readdirSync(from)) {
     const path = join(from, entry)
-    if (statSync(path).isDirectory()) copyAssets(path, join(to, entry))
-    else if (!entry.endsWith('.ts')) cpSync(path, join(to, entry))
+    if (statSync(path).isDirectory()) {
+      if (entry !== 'bench') copyAssets(path, join(to, entry))
+    } else if (!entry.endsWith('.ts')) cpSync(path, join(to, entry))
   }
 }

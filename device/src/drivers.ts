@@ -3,6 +3,7 @@
  * a `Problem` of the small set below; what waits takes an `AbortSignal`; how a part is configured is not its business.
  * Each contract has a conformance suite, run on the simulated part and on real ones (`conformance/`).
  */
+import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
 
 /** What can be wrong with a part. Each driver maps its own errors to these, so that apps need to know no part. */
@@ -241,6 +242,20 @@ export interface Board {
   /** By name: `scanner`, `pc`. */
   inputs?: Readonly<Record<string, LocalInput>>
   memory?: RemovableMemory
+}
+
+/** What a board module is given to make its parts with. */
+export interface BoardPorts {
+  clock: Clock
+  random: Random
+  files: Files
+  /** Folder for parts that work on folders. */
+  directory: string
+}
+
+/** A module that `azukari-device run --board` can load: the runtime imports no board, it is told which one to load. */
+export interface BoardModule {
+  board(ports: BoardPorts): Board | Promise<Board>
 }
 
 /** Closes all parts of a board; the first problem is thrown after all were tried. */

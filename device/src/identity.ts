@@ -7,6 +7,7 @@ import { base32, parseBase32 } from '@azukari/protocol/base32'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Region, Slug, Type } from '@azukari/protocol/contract'
 import { type EnrolReply, enrolDomain } from '@azukari/protocol/contracts/fleet'
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { coseKey, generateKey, parseCoseKey, privateCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -90,7 +91,7 @@ export async function storeIdentity(files: Files, path: string, identity: Identi
     }),
   })
   const directory = path.slice(0, path.lastIndexOf('/')) || '.'
-  await files.makeDirectory(directory)
+  await makeDurableDirectory(files, directory)
   const file = await files.open(`${path}.new`, 'create')
   await file.truncate(0)
   await file.write(0, bytes)

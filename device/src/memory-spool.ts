@@ -1,4 +1,5 @@
 /** The spool on removable memory, or in a folder of the device where there is none (S17). */
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import type { Files } from '@azukari/protocol/ports'
 import type { MemoryFile, RemovableMemory } from './drivers.ts'
 import type { Spool } from './spool.ts'
@@ -38,7 +39,7 @@ export function memorySpool(memory: RemovableMemory): Spool {
 export function fileSpool(files: Files, folder: string): Spool {
   return {
     write: async (name, pieces) => {
-      await files.makeDirectory(folder)
+      await makeDurableDirectory(files, folder)
       const beside = `${folder}/${name}.new`
       const file = await files.open(beside, 'create')
       try {

@@ -1,5 +1,6 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -16,18 +17,6 @@ import { rebuildPlacement } from './services/placement/rebuild.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import { migrate } from './storage/migrate.ts'
-
-type Values = Record<string, string | boolean | string[] | undefined>
-
-export interface Command {
-  what: string
-  positionals?: string
-  options: Record<
-    string,
-    { type: 'string' | 'boolean'; what: string; default?: string; required?: boolean; multiple?: boolean }
-  >
-  run(values: Values, positionals: string[]): Promise<{ json: unknown; text: string } | undefined>
-}
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
@@ -285,22 +274,6 @@ async function withRegistry<T>(
   } finally {
     database.close()
   }
-}
-
-function text(values: Values, name: string): string {
-  const value = values[name]
-  if (typeof value !== 'string' || value === '') throw new Problem('config.invalid', `--${name} is needed`)
-  return value
-}
-
-function integer(values: Values, name: string, low: number, high: number): number {
-  const value = Number(text(values, name))
-  if (!Number.isInteger(value) || value < low || value > high)
-    throw new Problem(
-      'config.invalid',
-      `--${name} is ${values[name]}; it must be a whole number from ${low} to ${high}`,
-    )
-  return value
 }
 
 function diskOf(spec: string): { path: string; capacityBytes: number } {

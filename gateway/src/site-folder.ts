@@ -13,6 +13,7 @@
 import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Region, Slug, type Static, Type } from '@azukari/protocol/contract'
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -134,7 +135,7 @@ export class SiteFolder {
   async write(name: string, bytes: Uint8Array): Promise<void> {
     const path = `${this.path}/${name}`
     const directory = path.slice(0, path.lastIndexOf('/'))
-    await this.#files.makeDirectory(directory)
+    await makeDurableDirectory(this.#files, directory)
     const file = await this.#files.open(`${path}.new`, 'create')
     try {
       await file.truncate(0)

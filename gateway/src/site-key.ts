@@ -1,5 +1,6 @@
 /** The gateway's own key, made at first start and kept in a file that only its account can read. */
 import type { KeyObject } from 'node:crypto'
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { generateKey, parseCoseKey, privateCoseKey } from '@azukari/protocol/keys'
 import type { Files, Random } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
@@ -23,7 +24,7 @@ export async function loadSiteKey(
   }
   const key = generateKey(kind, random)
   const directory = path.slice(0, path.lastIndexOf('/')) || '.'
-  await files.makeDirectory(directory)
+  await makeDurableDirectory(files, directory)
   const file = await files.open(`${path}.new`, 'create')
   await file.truncate(0)
   await file.write(0, privateCoseKey(key))

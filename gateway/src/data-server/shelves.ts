@@ -87,6 +87,11 @@ export async function readDisk(disk: Disk, files: Files, shelves: Shelves, log: 
     for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`])
       await files.makeDirectory(folder)
     await files.syncDirectory(disk.path)
+    // What a process showed and died before it synced is relied on from here on.
+    for (const folder of [`${disk.path}/replicas`, `${disk.path}/journal`]) {
+      for (const below of await files.list(folder)) await files.syncDirectory(`${folder}/${below}`)
+      await files.syncDirectory(folder)
+    }
     await files.syncDirectory(disk.path.slice(0, disk.path.lastIndexOf('/')) || '/')
     for (const left of await files.list(disk.incoming)) await files.remove(`${disk.incoming}/${left}`)
     disk.usedBytes += await bytesBelow(files, `${disk.path}/journal`)

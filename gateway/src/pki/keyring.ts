@@ -3,6 +3,7 @@
  * the owner's eyes only (the Files adapter makes files with mode 0600). A retired authority's certificate stays in
  * `trusted/` until nobody shows one of its certificates any more.
  */
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { TlsIdentity } from '../transport/server.ts'
@@ -84,7 +85,7 @@ export class Keyring {
     const { files } = this.#options
     const path = `${this.#options.folder}/${name}`
     const directory = path.slice(0, path.lastIndexOf('/'))
-    await files.makeDirectory(directory)
+    await makeDurableDirectory(files, directory)
     const handle = await files.open(`${path}.new`, 'create')
     try {
       await handle.truncate(0)

@@ -4,6 +4,7 @@
  */
 import type { Static } from '@azukari/protocol/contract'
 import type { finishTransfer, Have, initTransfer } from '@azukari/protocol/contracts/transfer'
+import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -93,7 +94,7 @@ export class TransferBuffer {
 
   async start(): Promise<void> {
     const { files, directory, database } = this.#options
-    await files.makeDirectory(directory)
+    await makeDurableDirectory(files, directory)
     this.#countAgain()
     // Files of which no row tells: a crash between the two.
     const known = new Set(transferStore.ids(database).map(hex))

@@ -18,7 +18,7 @@ import { type CardRegistration, issueCard } from './issue.ts'
 import type { VirtualCard } from './virtual-card.ts'
 
 export const utf8 = new TextEncoder()
-export const never = new AbortController().signal
+export const never: AbortSignal = new AbortController().signal
 export const random: Random = { bytes: (n) => new Uint8Array(randomBytes(n)), float: () => 0.5 }
 const timer = { cancel() {}, [Symbol.dispose]() {} }
 export const clock: Clock = { now: () => 0, monotonicMs: () => 0, sleep: async () => {}, timer: () => timer }

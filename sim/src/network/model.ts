@@ -29,6 +29,7 @@ interface Line {
   options: MqttConnectOptions
   subscribed: Set<string>
   open: boolean
+  alive: () => boolean
   close(reason: string): void
   /** When the last message of each direction arrives: the next one comes after it. */
   upAtMs: number
@@ -53,17 +54,18 @@ export class ModelNetwork {
     this.#site = site
   }
 
-  /** The gateway's end. A gateway that crashes is taken off with `lose`. */
-  bus(admit: Admit): Bus {
+  /** The gateway's end. A gateway that crashes is taken off with `lose`; what the dead say is not carried. */
+  bus(admit: Admit, alive: () => boolean = () => true): Bus {
     let mine: BusHandlers | undefined
     return {
       start: async (handlers) => {
+        if (!alive()) return
         mine = handlers
         this.#gateway = { handlers, admit }
         handlers.up()
       },
       publish: (topic, payload, options) => {
-        if (mine && this.#gateway?.handlers === mine) this.#fromGateway(topic, Uint8Array.from(payload), options)
+        if (alive() && mine && this.#gateway?.handlers === mine) this.#fromGateway(topic, Uint8Array.from(payload), options)
       },
       disconnect: (device) => this.#lines.get(device)?.close('disconnected by the gateway'),
       stop: async () => {
@@ -77,6 +79,11 @@ export class ModelNetwork {
     this.#gateway = undefined
     this.#retained.clear()
     for (const line of [...this.#lines.values()]) line.close('the gateway is gone')
+  }
+
+  /** A device's connection ends; it may connect again. */
+  hangUp(device: string, reason: string): void {
+    this.#lines.get(device)?.close(reason)
   }
 
   /** Cuts one device's line, for good until `join`. */
@@ -125,6 +132,7 @@ export class ModelNetwork {
       options,
       subscribed: new Set(),
       open: true,
+      alive,
       upAtMs: now,
       downAtMs: now,
       close: (reason) => {
@@ -190,7 +198,7 @@ export class ModelNetwork {
     for (let i = 0; i < times; i++) {
       this.counts.carried++
       this.#clock.timer(atMs - this.#clock.now() + i * this.#delay(), () => {
-        if (line.open) arrive()
+        if (line.open && (way === 'up' || line.alive())) arrive()
       })
     }
   }

@@ -7,6 +7,8 @@ import type { FileHandle, Files, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 
 const sectorBytes = 512
+/** Changes of names that a power cut can undo, at most. */
+const namesAtRisk = 256
 
 /** A write that a power cut may undo: where, how long, and what was there. */
 interface Unsynced {
@@ -233,6 +235,57 @@ export class SimFiles implements Files {
     }
   }
 
+  /** What would be left of a file if the power went now and nothing unsynced survived; undefined when not even its name. */
+  durable(path: string): Uint8Array | undefined {
+    let node: Node | undefined = this.#root
+    for (const name of partsOf(path)) node = node instanceof DirectoryNode ? node.durable.get(name) : undefined
+    if (!(node instanceof FileNode)) return undefined
+    if (node.unsynced.length === 0) return node.bytes.subarray(0, node.size)
+    const before = new FileNode()
+    before.resize(node.size)
+    before.bytes.set(node.bytes.subarray(0, node.size))
+    for (const write of [...node.unsynced].reverse()) {
+      before.resize(write.sizeBefore)
+      before.bytes.set(write.before, write.at)
+    }
+    return before.bytes.subarray(0, before.size)
+  }
+
+  /** A copy of everything that is durable, as an image of the medium has it. */
+  image(): Map<string, Uint8Array> {
+    const files = new Map<string, Uint8Array>()
+    for (const path of this.paths()) {
+      const bytes = this.durable(path)
+      if (bytes) files.set(path, Uint8Array.from(bytes))
+    }
+    return files
+  }
+
+  /** Puts an image back: nothing else is left. */
+  restore(image: ReadonlyMap<string, Uint8Array>): void {
+    this.crash()
+    this.#root = new DirectoryNode()
+    this.#names = []
+    for (const [path, bytes] of image) {
+      const parts = partsOf(path)
+      const name = parts.pop()!
+      let directory = this.#root
+      for (const part of parts) {
+        const below = directory.live.get(part)
+        const next = below instanceof DirectoryNode ? below : new DirectoryNode()
+        directory.live.set(part, next)
+        directory.durable.set(part, next)
+        directory = next
+      }
+      const node = new FileNode()
+      node.resize(bytes.length)
+      node.bytes.set(bytes)
+      directory.live.set(name, node)
+      directory.durable.set(name, node)
+    }
+    this.#usedBytes = sizeOf(this.#root)
+  }
+
   /** All files below a directory, sorted. */
   paths(directory = '/'): string[] {
     const found: string[] = []
@@ -308,6 +361,8 @@ export class SimFiles implements Files {
 
   #rename(steps: NameChange['steps']): void {
     this.#names.push({ steps })
+    // File systems write their journal every few seconds: names are not at risk for ever.
+    if (this.#names.length > namesAtRisk) for (const change of this.#names.splice(0, namesAtRisk / 2)) persist(change)
     for (const { directory, name, node } of steps) {
       if (node) directory.live.set(name, node)
       else directory.live.delete(name)

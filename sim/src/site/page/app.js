@@ -93,26 +93,60 @@ async function act(action, target, more = {}) {
 }
 
 function button(label, action, target, more, main = false) {
-  return element('button', { type: 'button', class: main ? 'main' : undefined, onclick: () => void act(action, target, more) }, t(label))
+  return element(
+    'button',
+    { type: 'button', class: main ? 'main' : undefined, onclick: () => void act(action, target, more) },
+    t(label),
+  )
 }
 
 function board(device) {
   const shown = device.display
-  const display = element('div', { class: `display ${shown.tone ?? ''}`, role: 'status' }, element('div', {}, ...shown.lines.map((line) => element('p', {}, line))))
+  const display = element(
+    'div',
+    { class: `display ${shown.tone ?? ''}`, role: 'status' },
+    element('div', {}, ...shown.lines.map((line) => element('p', {}, line))),
+  )
   if (shown.picture) display.append(element('img', { src: shown.picture, alt: '' }))
-  const controls = element('div', { class: 'controls' }, button(device.card ? 'remove' : 'insert', device.card ? 'remove' : 'insert', device.id, {}, !device.card))
+  const controls = element(
+    'div',
+    { class: 'controls' },
+    button(device.card ? 'remove' : 'insert', device.card ? 'remove' : 'insert', device.id, {}, !device.card),
+  )
   if (device.kind === 'camera' && device.card) controls.append(button('shutter', 'shutter', device.id, {}, true))
   if (device.kind === 'printer' && device.card) {
     controls.append(button('list', 'list', device.id))
     if (device.shelf?.length) {
-      const choice = element('select', { 'aria-label': t('print') }, ...device.shelf.map((item) => element('option', { value: item.object }, item.name)))
-      controls.append(choice, element('button', { type: 'button', class: 'main', onclick: () => void act('print', device.id, { object: choice.value }) }, t('print')))
+      const choice = element(
+        'select',
+        { 'aria-label': t('print') },
+        ...device.shelf.map((item) => element('option', { value: item.object }, item.name)),
+      )
+      controls.append(
+        choice,
+        element(
+          'button',
+          { type: 'button', class: 'main', onclick: () => void act('print', device.id, { object: choice.value }) },
+          t('print'),
+        ),
+      )
     }
   }
   if (device.kind === 'printer') controls.append(button(device.paper ? 'paper' : 'refill', 'paper', device.id))
   if (device.kind === 'terminal' && device.card) controls.append(button('list', 'list', device.id))
   controls.append(button(device.cut ? 'join' : 'cut', 'network', device.id))
-  return element('div', { class: 'board' }, element('h3', {}, `${device.name} · ${device.place}`, element('span', { class: 'link' }, `${device.link}${device.waiting ? ` · ${device.waiting} ⏳` : ''}`)), display, controls)
+  return element(
+    'div',
+    { class: 'board' },
+    element(
+      'h3',
+      {},
+      `${device.name} · ${device.place}`,
+      element('span', { class: 'link' }, `${device.link}${device.waiting ? ` · ${device.waiting} ⏳` : ''}`),
+    ),
+    display,
+    controls,
+  )
 }
 
 function svg(name, attributes, ...children) {
@@ -122,43 +156,71 @@ function svg(name, attributes, ...children) {
   return node
 }
 
-function map(title, box, textSize) {
+/** One map. Drawn 600 wide whatever it shows, so that text has one size; `label` says which servers are named on it. */
+function map(title, box, label) {
+  const scale = 600 / (box.east - box.west)
   const inside = (p) => p.longitude >= box.west && p.longitude <= box.east && p.latitude >= box.south && p.latitude <= box.north
-  const x = (longitude) => longitude - box.west
-  const y = (latitude) => box.north - latitude
-  const picture = svg('svg', { viewBox: `0 0 ${box.east - box.west} ${box.north - box.south}`, role: 'img', 'aria-label': title, style: `--text: ${textSize}px` })
-  picture.append(svg('g', { transform: `translate(${-box.west} ${box.north}) scale(1 -1)` }, svg('path', { class: 'land', d: land })))
+  const x = (longitude) => (longitude - box.west) * scale
+  const y = (latitude) => (box.north - latitude) * scale
+  const picture = svg('svg', { viewBox: `0 0 600 ${(box.north - box.south) * scale}`, role: 'img', 'aria-label': title })
+  const ground = svg('g', { transform: `scale(${scale} ${-scale}) translate(${-box.west} ${-box.north})` }, svg('path', { class: 'land', d: land }))
+  picture.append(ground)
   const last = state.saves.find((save) => save.replicas?.length)
   for (const replica of last?.replicas ?? []) {
     const server = state.servers.find((candidate) => candidate.id === replica.server)
     const from = state.devices.find((device) => device.id === last.device)
     if (server && from && inside(server)) picture.append(svg('path', { class: 'way', d: `M${x(from.longitude)} ${y(from.latitude)} L${x(server.longitude)} ${y(server.latitude)}` }))
   }
+  for (const device of state.devices.filter(inside)) picture.append(svg('rect', { class: 'device', x: x(device.longitude) - 4, y: y(device.latitude) - 4, width: 8, height: 8 }))
   for (const server of state.servers.filter(inside)) {
-    picture.append(svg('circle', { class: server.up ? 'server' : 'server down', cx: x(server.longitude), cy: y(server.latitude), r: textSize / 3 }))
-    const label = svg('text', { x: x(server.longitude) + textSize / 2, y: y(server.latitude) + textSize / 3 })
-    label.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
-    picture.append(label)
+    picture.append(svg('circle', { class: server.up ? 'server' : 'server down', cx: x(server.longitude), cy: y(server.latitude), r: 6 }))
+    if (!label(server)) continue
+    const text = svg('text', { x: x(server.longitude) + 9, y: y(server.latitude) + 5 })
+    text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
+    picture.append(text)
   }
-  for (const device of state.devices.filter(inside)) picture.append(svg('rect', { class: 'device', x: x(device.longitude) - textSize / 4, y: y(device.latitude) - textSize / 4, width: textSize / 2, height: textSize / 2 }))
   return picture
 }
 
 const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e3).toFixed(0)} kB`)
 
 function servers() {
-  const head = element('tr', {}, ...['server', 'place', 'risk', 'replicas', 'used'].map((key) => element('th', { scope: 'col' }, t(key))), element('th', {}))
+  const head = element(
+    'tr',
+    {},
+    ...['server', 'place', 'risk', 'replicas', 'used'].map((key) => element('th', { scope: 'col' }, t(key))),
+    element('th', {}),
+  )
   const rows = state.servers.map((server) =>
-    element('tr', {}, element('td', {}, server.name), element('td', {}, server.region), element('td', { title: server.why }, `${(server.risk * 100).toFixed(2)} %`), element('td', {}, String(server.replicas)), element('td', {}, bytes(server.usedBytes)), element('td', {}, button(server.up ? 'stop' : 'start', 'server', server.id))),
+    element(
+      'tr',
+      {},
+      element('td', {}, server.name),
+      element('td', {}, server.region),
+      element('td', { title: server.why }, `${(server.risk * 100).toFixed(2)} %`),
+      element('td', {}, String(server.replicas)),
+      element('td', {}, bytes(server.usedBytes)),
+      element('td', {}, button(server.up ? 'stop' : 'start', 'server', server.id)),
+    ),
   )
   byId('servers').replaceChildren(byId('servers').caption ?? '', head, ...rows)
 }
 
 function saves() {
   const rows = state.saves.map((save) => {
-    const where = save.replicas?.map((replica) => `${replica.region} ${replica.distanceKm} km · ${replica.algorithm}`).join('  +  ')
-    const row = element('li', {}, `${save.name} (${bytes(save.sizeBytes)}) `, element('span', { class: `state ${save.state}` }, t(save.state)), element('br'), where ?? save.problem ?? '')
-    if (save.progress && save.state !== 'kept') row.append(element('progress', { max: save.progress.blocks, value: save.progress.sentBlocks }))
+    const where = save.replicas
+      ?.map((replica) => `${replica.region} ${replica.distanceKm} km · ${replica.algorithm}`)
+      .join('  +  ')
+    const row = element(
+      'li',
+      {},
+      `${save.name} (${bytes(save.sizeBytes)}) `,
+      element('span', { class: `state ${save.state}` }, t(save.state)),
+      element('br'),
+      where ?? save.problem ?? '',
+    )
+    if (save.progress && save.state !== 'kept')
+      row.append(element('progress', { max: save.progress.blocks, value: save.progress.sentBlocks }))
     return row
   })
   byId('saves').replaceChildren(...(rows.length ? rows : [element('li', {}, t('nothing'))]))
@@ -170,13 +232,27 @@ function render() {
   for (const node of document.querySelectorAll('[data-t]')) node.textContent = t(node.dataset.t)
   if (!state) return
   byId('summary').textContent = state.summary
-  const focus = document.activeElement?.closest?.('.board') ? [...document.querySelectorAll('.board button, .board select')].indexOf(document.activeElement) : -1
+  const focus = document.activeElement?.closest?.('.board')
+    ? [...document.querySelectorAll('.board button, .board select')].indexOf(document.activeElement)
+    : -1
   byId('boards').replaceChildren(...state.devices.map(board))
   document.querySelectorAll('.board button, .board select')[focus]?.focus()
-  byId('maps').replaceChildren(map('World', { west: -130, east: 180, south: -40, north: 75 }, 7), map('Japan', { west: 127, east: 148, south: 25, north: 47 }, 0.8))
+  byId('maps').replaceChildren(
+    map('World', { west: -130, east: 175, south: -40, north: 75 }, (server) => !server.region.startsWith('JP')),
+    map('Japan', { west: 128, east: 149, south: 30.5, north: 46 }, () => true),
+  )
   servers()
   saves()
-  byId('prints').replaceChildren(...state.prints.map((print) => element('figure', {}, element('img', { src: print.page, alt: print.name }), element('figcaption', {}, print.name))))
+  byId('prints').replaceChildren(
+    ...state.prints.map((print) =>
+      element(
+        'figure',
+        {},
+        element('img', { src: print.page, alt: print.name }),
+        element('figcaption', {}, print.name),
+      ),
+    ),
+  )
   byId('log').replaceChildren(...state.log.map((line) => element('li', {}, element('time', {}, line.at), line.text)))
 }
 

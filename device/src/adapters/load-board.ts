@@ -1,0 +1,43 @@
+/**
+ * Loads the module that makes a board's parts. The runtime depends on no board: what a device has is named in its
+ * configuration and imported when it starts, so a camera board installs its own drivers and no others.
+ */
+import { createRequire } from 'node:module'
+import { isAbsolute, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Problem } from '@azukari/protocol/problem'
+import type { Board, BoardModule, BoardPorts } from '../drivers.ts'
+
+/**
+ * @param name a file (`./board.js`, `/etc/azukari/board.js`), a package's module (`@azukari/boards/pc-kiosk`), or a plain
+ * name (`pc-kiosk`), which is looked for in `@azukari/boards`
+ * @throws {Problem} `config.invalid` when there is no such module or it makes no board
+ */
+export async function loadBoard(name: string, ports: BoardPorts): Promise<Board> {
+  const module = await importBoard(name)
+  if (typeof module.board !== 'function')
+    throw new Problem('config.invalid', `${name} exports no function \`board\`, so it is no board module`)
+  return module.board(ports)
+}
+
+async function importBoard(name: string): Promise<Partial<BoardModule>> {
+  try {
+    return await import(resolveBoard(name))
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+    const missing = ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(code)
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new Problem('config.invalid', missing ? `there is no board module ${name}` : `${name}: ${why}`, { cause })
+  }
+}
+
+function resolveBoard(name: string): string {
+  if (name.startsWith('.') || isAbsolute(name)) return pathToFileURL(resolve(name)).href
+  const specifier = name.includes('/') ? name : `@azukari/boards/${name}`
+  // First as the person's folder sees it, then as this package does: either may be where the drivers were installed.
+  try {
+    return pathToFileURL(createRequire(resolve('board.js')).resolve(specifier)).href
+  } catch {
+    return specifier
+  }
+}

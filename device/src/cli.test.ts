@@ -1,0 +1,92 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { isProblem } from '@azukari/protocol/problem'
+import t from 'tap'
+import { consoleLog } from './adapters/console-log.ts'
+import { loadBoard } from './adapters/load-board.ts'
+import { examine, statusOf } from './doctor.ts'
+import { runDevice } from './main.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'azukari-device-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), directory: folder }
+const board = join(folder, 'board.mjs')
+writeFileSync(
+  board,
+  `export const board = ({ directory }) => ({ model: 'test', camera: { model: 'eye', close: async () => undefined,
+    capture: async () => { throw new Error(directory) } } })`,
+)
+
+t.test('D2: a board is a module named at start', async (t) => {
+  t.match(await loadBoard(board, ports), { model: 'test', camera: { model: 'eye' } }, 'a file')
+  t.match(await loadBoard('pc-kiosk', ports), { model: 'pc-kiosk' }, 'a name in @azukari/boards')
+  t.match(await loadBoard('@azukari/boards/pc-kiosk', ports), { model: 'pc-kiosk' }, 'a package’s module')
+  await t.rejects(loadBoard('no-such-board', ports), { code: 'config.invalid', detail: /no board module/ })
+  writeFileSync(join(folder, 'empty.mjs'), 'export {}')
+  await t.rejects(loadBoard(join(folder, 'empty.mjs'), ports), { code: 'config.invalid', detail: /no function/ })
+  writeFileSync(join(folder, 'broken.mjs'), 'throw new Error("no such pin")')
+  await t.rejects(loadBoard(join(folder, 'broken.mjs'), ports), { code: 'config.invalid', detail: /no such pin/ })
+})
+
+t.test('status and doctor say what a device’s folder holds and what is missing', async (t) => {
+  const path = join(folder, 'device')
+  t.strictSame(await statusOf(path), { outbox: { rows: 0, bytes: 0 }, saves: {}, epoch: 0 }, 'nothing yet')
+  const listener = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await new Promise((resolve) => listener.once('listening', resolve))
+  const { port } = listener.address() as { port: number }
+  const broker = `mqtt://127.0.0.1:${port}`
+  const running = await runDevice({
+    ...{ board, broker, site: 'site', folder: path, version: '0.1.0' },
+    log: consoleLog('test', 'silent'),
+  })
+  const state = async (what: string, from = { folder: path, board, broker }) =>
+    (await examine(from)).find((finding) => finding.what === what)
+  t.equal((await statusOf(path)).device, running.runtime.identity.device)
+  t.match(await state('identity'), { state: 'problem', todo: /claim/ }, 'it must be enrolled')
+  t.match(await state('line'), { state: 'ok' })
+  await running.stop()
+  t.equal(running.runtime.state, 'stopped')
+  t.match(await state('runtime'), { state: 'absent' })
+  t.match(await state('reader'), { state: 'absent' })
+  t.match(await state('camera'), { state: 'ok', fact: 'eye' })
+  await new Promise((resolve) => listener.close(resolve))
+  t.match(await state('line'), { state: 'problem', fact: /ECONNREFUSED/ })
+  t.match(await state('line', { folder: path, board, broker: 'gateway' }), { state: 'problem', fact: /no address/ })
+})
+
+t.test('two runtimes do not work in one folder', async (t) => {
+  const path = join(folder, 'device')
+  // The test's own parent is alive and is not this process.
+  writeFileSync(join(path, 'running.json'), JSON.stringify({ pid: process.ppid, link: 'up', sinceMs: 0 }))
+  const refused = await runDevice({
+    ...{ board, broker: 'mqtt://127.0.0.1:1', site: 'site', folder: path, version: '0.1.0' },
+    log: consoleLog('test', 'silent'),
+  }).catch((error) => error)
+  t.ok(isProblem(refused, 'part.busy'), String(refused))
+})
+
+t.test('the log is lines of JSON without secrets', async (t) => {
+  const lines: string[] = []
+  const log = consoleLog('device', 'info', (line) => lines.push(line) > 0)
+  log.debug('not shown')
+  log.child({ board: 'b' }).warn('shown', { claim: 'abc', nested: { pin: '1234' } })
+  t.equal(lines.length, 1)
+  t.match(JSON.parse(lines[0]!), { level: 'warn', message: 'shown', board: 'b', claim: '***', nested: { pin: '***' } })
+})
+
+t.test('the command line: exit codes', async (t) => {
+  const cli = join(import.meta.dirname, 'cli.ts')
+  const run = (...args: string[]) => spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' })
+  t.equal(run('--version').stdout.trim(), '0.1.0')
+  t.equal(run('fly').status, 2)
+  t.equal(run('run', '--json').status, 1)
+  t.match(JSON.parse(run('run', '--board', board, '--broker', 'x', '--role', 'cook', '--json').stdout), {
+    problem: { code: 'config.invalid', detail: /camera, printer, terminal/ },
+  })
+})

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+/** `azukari-device`: the runtime of a camera, printer or card-reader board. */
+import { runCommandLine } from '@azukari/protocol/adapters/command-line'
+import { commands } from './commands.ts'
+
+const program = {
+  name: 'azukari-device',
+  what: 'the runtime of a camera, printer or card-reader board',
+  manifest: new URL('../package.json', import.meta.url),
+  commands,
+}
+process.exitCode = await runCommandLine(program, process.argv.slice(2), process.env)

@@ -1,0 +1,128 @@
+/**
+ * What `azukari-device` can do. Each command is one row; it imports what it needs when it runs, so that `--help` and
+ * `status` cost a small board no more than they must.
+ */
+import { type Command, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { Problem } from '@azukari/protocol/problem'
+
+const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
+const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
+const board = {
+  type: 'string',
+  what: 'module that makes the board’s parts: a file, a package’s module, or a name in @azukari/boards such as pc-kiosk',
+} as const
+const parts = { type: 'string', what: 'folder of parts that work on folders; else “parts” in the folder' } as const
+const roles = ['camera', 'printer', 'terminal'] as const
+
+export const commands: Record<string, Command> = {
+  run: {
+    what: 'Runs the board until it is told to stop (SIGINT, SIGTERM); what waits is kept and delivered next time.',
+    options: {
+      board: { ...board, required: true },
+      broker: { ...broker, required: true },
+      folder,
+      site: { type: 'string', what: 'the site’s name', default: 'site' },
+      claim: { type: 'string', what: 'one-time claim, until the device is enrolled' },
+      role: { type: 'string', what: `${roles.join(', ')}; else what the board’s parts are for` },
+      parts,
+      ca: { type: 'string', what: 'PEM file of the site’s CA, for mqtts' },
+      language: { type: 'string', what: 'ja or en: what the display speaks' },
+      log: { type: 'string', what: 'debug, info, warn, error or silent', default: 'info' },
+    },
+    async run(values) {
+      const role = oneOf(values, 'role', roles)
+      const language = oneOf(values, 'language', ['ja', 'en'] as const)
+      const { runDevice, pemFile, version } = await import('./main.ts')
+      const { consoleLog } = await import('./adapters/console-log.ts')
+      const running = await runDevice({
+        board: text(values, 'board'),
+        broker: text(values, 'broker'),
+        folder: text(values, 'folder'),
+        site: text(values, 'site'),
+        claim: optional(values, 'claim'),
+        parts: optional(values, 'parts'),
+        ca: values['ca'] ? pemFile(text(values, 'ca')) : undefined,
+        role,
+        language,
+        version: version(),
+        log: consoleLog('device', text(values, 'log')),
+      })
+      process.stdout.write(
+        `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
+      )
+      await stopAsked()
+      await running.stop()
+      return undefined
+    },
+  },
+
+  status: {
+    what: 'Says who the device is and what it still has to deliver; also while it runs.',
+    options: { folder },
+    async run(values) {
+      const { statusOf } = await import('./doctor.ts')
+      const status = await statusOf(text(values, 'folder'))
+      const lines = [
+        status.device ? `device ${status.device}` : 'no device yet: it is made at the first run',
+        status.site ? `enrolled at ${status.site} (${status.region})` : 'not enrolled yet',
+        status.running
+          ? `running as process ${status.running.pid}; line ${status.running.link}${status.running.problem ? ` (${status.running.problem})` : ''}`
+          : 'not running',
+        `${status.outbox.rows} acts wait (${status.outbox.bytes} bytes)`,
+        `saves: ${
+          Object.entries(status.saves)
+            .map(([state, n]) => `${n} ${state}`)
+            .join(', ') || 'none'
+        }`,
+      ]
+      return { json: status, text: lines.join('\n') }
+    },
+  },
+
+  doctor: {
+    what: 'Looks at the folder, the clock, the board’s parts and the line, and says what to do about what is wrong.',
+    options: { folder, board, broker, parts },
+    async run(values) {
+      const { examine } = await import('./doctor.ts')
+      const findings = await examine({
+        folder: text(values, 'folder'),
+        board: optional(values, 'board'),
+        broker: optional(values, 'broker'),
+        parts: optional(values, 'parts'),
+      })
+      const marks = { ok: 'ok      ', absent: 'absent  ', problem: 'PROBLEM ' }
+      return {
+        json: { ok: findings.every(({ state }) => state !== 'problem'), findings },
+        exit: findings.some(({ state }) => state === 'problem') ? 1 : 0,
+        text: findings
+          .map(({ what, state, fact, todo }) => `${marks[state]}${what}: ${fact}${todo ? `\n        → ${todo}` : ''}`)
+          .join('\n'),
+      }
+    },
+  },
+}
+
+function optional(values: Values, name: string): string | undefined {
+  return values[name] === undefined ? undefined : String(values[name])
+}
+
+function oneOf<T extends string>(values: Values, name: string, allowed: readonly T[]): T | undefined {
+  const value = optional(values, name)
+  if (value === undefined) return undefined
+  const found = allowed.find((word) => word === value)
+  if (!found) throw new Problem('config.invalid', `--${name} is one of ${allowed.join(', ')}`)
+  return found
+}
+
+function stopAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    // Nothing else keeps a board without sockets or timers alive while it waits for a line.
+    const alive = setInterval(() => undefined, 1 << 30)
+    const stop = () => {
+      clearInterval(alive)
+      resolve()
+    }
+    process.once('SIGINT', stop)
+    process.once('SIGTERM', stop)
+  })
+}

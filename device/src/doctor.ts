@@ -1,0 +1,200 @@
+/** `azukari-device status` and `doctor`: what a device's folder says, and what a look at its parts and line says. */
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { describe, isProblem } from '@azukari/protocol/problem'
+import { openDeviceDatabase } from './adapters/database.ts'
+import { loadBoard } from './adapters/load-board.ts'
+import { reach } from './adapters/reach.ts'
+import { type Board, closeBoard } from './drivers.ts'
+import { loadIdentity } from './identity.ts'
+import { type RunningNote, runningNote } from './main.ts'
+
+const files = systemFiles()
+/** Less than this and photos will soon not fit. */
+const freeAtLeastBytes = 200 * 1024 ** 2
+/** No device was made before this: a clock behind it was never set. */
+const clockAtLeastMs = Date.UTC(2025, 0, 1)
+const partMs = 3_000
+
+export interface DeviceStatus {
+  device?: string
+  site?: string
+  region?: string
+  running?: RunningNote
+  outbox: { rows: number; bytes: number }
+  /** Saves by their state. */
+  saves: Record<string, number>
+  epoch: number
+}
+
+/** What a device's folder says; changes nothing in it. @throws {Problem} `storage.*` */
+export async function statusOf(folder: string): Promise<DeviceStatus> {
+  const status: DeviceStatus = { outbox: { rows: 0, bytes: 0 }, saves: {}, epoch: 0 }
+  const running = runningNote(folder)
+  if (running) status.running = running
+  if (await files.stat(`${folder}/identity.cose`)) {
+    const { device, trust } = await loadIdentity(files, `${folder}/identity.cose`, systemRandom)
+    status.device = device
+    if (trust) Object.assign(status, { site: trust.site, region: trust.region })
+  }
+  if (!(await files.stat(`${folder}/device.db`))) return status
+  const database = await openDeviceDatabase(`${folder}/device.db`)
+  try {
+    const tables = new Set(
+      (await database.all<{ name: string }>(`SELECT name FROM sqlite_schema WHERE type = 'table'`)).map((t) => t.name),
+    )
+    if (tables.has('acts')) {
+      const row = await database.get<{ rows: number; bytes: number | null }>(
+        'SELECT count(*) AS rows, sum(length(body)) AS bytes FROM acts',
+      )
+      status.outbox = { rows: row?.rows ?? 0, bytes: row?.bytes ?? 0 }
+    }
+    if (tables.has('saves'))
+      for (const { state, n } of await database.all<{ state: string; n: number }>(
+        'SELECT state, count(*) AS n FROM saves GROUP BY state',
+      ))
+        status.saves[state] = n
+    if (tables.has('counters')) {
+      const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
+      status.epoch = row?.value ?? 0
+    }
+  } finally {
+    await database.close()
+  }
+  return status
+}
+
+export interface Finding {
+  what: string
+  state: 'ok' | 'absent' | 'problem'
+  fact: string
+  /** What the person can do. */
+  todo?: string
+}
+
+export interface Examined {
+  folder: string
+  board?: string | undefined
+  broker?: string | undefined
+  parts?: string | undefined
+}
+
+/** Looks at everything that can be looked at without disturbing a running device. */
+export async function examine({ folder, board, broker, parts }: Examined): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const look = async (what: string, work: () => Promise<Omit<Finding, 'what'>>) => {
+    findings.push({ what, ...(await work().catch(findingOf)) })
+  }
+  await look('clock', async () => {
+    const now = systemClock.now()
+    return now >= clockAtLeastMs
+      ? { state: 'ok', fact: new Date(now).toISOString() }
+      : {
+          state: 'problem',
+          fact: new Date(now).toISOString(),
+          todo: 'Set the clock, or let it be set over the network.',
+        }
+  })
+  await look('folder', async () => {
+    if (!(await files.stat(folder)))
+      return { state: 'absent', fact: `${folder} is not there`, todo: 'It is made at the first run.' }
+    const free = await files.freeBytes(folder)
+    const fact = `${folder}, ${Math.floor(free / 1024 ** 2)} MiB free`
+    return free >= freeAtLeastBytes
+      ? { state: 'ok', fact }
+      : { state: 'problem', fact, todo: 'Make room: photos that wait for the network need it.' }
+  })
+  await look('identity', async () => {
+    const { device, site, region } = await statusOf(folder)
+    if (!device) return { state: 'absent', fact: 'no key yet', todo: 'It is made at the first run.' }
+    if (site) return { state: 'ok', fact: `${device}, enrolled at ${site} (${region})` }
+    return {
+      state: 'problem',
+      fact: `${device}, not enrolled`,
+      todo: 'Make a claim at the gateway (azukari-gateway claim new) and run with --claim.',
+    }
+  })
+  await look('outbox', async () => {
+    const { outbox, saves } = await statusOf(folder)
+    const waiting = (saves['here'] ?? 0) + (saves['sent'] ?? 0) + (saves['buffered'] ?? 0)
+    const fact = `${outbox.rows} acts and ${waiting} saves wait`
+    const refused = saves['refused'] ?? 0
+    if (refused > 0)
+      return {
+        state: 'problem',
+        fact: `${fact}, ${refused} saves were refused`,
+        todo: 'Their data is still here: ask the operator.',
+      }
+    return { state: 'ok', fact }
+  })
+  const running = runningNote(folder)
+  await look('runtime', async () => {
+    if (!running) return { state: 'absent', fact: 'not running', todo: 'Start it with azukari-device run.' }
+    const fact = `process ${running.pid}, line ${running.link} since ${new Date(running.sinceMs).toISOString()}`
+    if (!running.problem || running.link === 'up') return { state: 'ok', fact }
+    return { state: 'problem', fact: `${fact}: ${running.problem}`, todo: describe(running.problem, 'en').todo }
+  })
+  if (broker) await look('line', async () => ({ state: 'ok', fact: `${broker} answers in ${await reach(broker)} ms` }))
+  else findings.push({ what: 'line', state: 'absent', fact: 'not looked at', todo: 'Give --broker to try it.' })
+  if (board) {
+    // Parts are taken by one process at a time: while the device runs they are its own.
+    if (running)
+      findings.push({ what: 'board', state: 'ok', fact: 'in use by the running device; its parts were not tried' })
+    else await look('board', async () => examineBoard(board, parts ?? `${folder}/parts`, findings))
+  } else
+    findings.push({ what: 'board', state: 'absent', fact: 'not looked at', todo: 'Give --board to try its parts.' })
+  return findings
+}
+
+async function examineBoard(name: string, directory: string, findings: Finding[]): Promise<Omit<Finding, 'what'>> {
+  const board = await loadBoard(name, { clock: systemClock, random: systemRandom, files, directory })
+  try {
+    for (const kind of ['camera', 'printer', 'reader', 'panel', 'display', 'memory'] as const)
+      findings.push({ what: kind, ...(await examinePart(board, kind).catch(findingOf)) })
+    for (const [input, part] of Object.entries(board.inputs ?? {}))
+      findings.push({ what: `input ${input}`, state: 'ok', fact: part.model })
+  } finally {
+    await closeBoard(board).catch(() => undefined)
+  }
+  const fact = board.model
+  if (board.reader) return { state: 'ok', fact }
+  return {
+    state: 'problem',
+    fact: `${fact} has no card reader`,
+    todo: 'Nobody can be recognised: attach a card reader.',
+  }
+}
+
+async function examinePart(
+  board: Board,
+  kind: Exclude<keyof Board, 'model' | 'inputs'>,
+): Promise<Omit<Finding, 'what'>> {
+  const part = board[kind]
+  if (!part) return { state: 'absent', fact: 'the board has none' }
+  const signal = AbortSignal.timeout(partMs)
+  if (kind === 'printer') {
+    const { ready, reason } = await board.printer!.attributes(signal)
+    if (!ready)
+      return {
+        state: 'problem',
+        fact: `${part.model}: ${reason ?? 'not ready'}`,
+        todo: 'See to the printer: paper, ink, cover.',
+      }
+  }
+  if (kind === 'memory') {
+    const free = await board.memory!.freeBytes()
+    const fact = `${part.model}, ${Math.floor(free / 1024 ** 2)} MiB free`
+    return free >= freeAtLeastBytes
+      ? { state: 'ok', fact }
+      : { state: 'problem', fact, todo: 'Put in an emptier memory.' }
+  }
+  if (kind === 'reader') return { state: 'ok', fact: `${part.model}, ${board.reader!.cards().length} cards in it` }
+  return { state: 'ok', fact: part.model }
+}
+
+function findingOf(error: unknown): Omit<Finding, 'what'> {
+  if (!isProblem(error)) return { state: 'problem', fact: String(error), todo: describe('internal', 'en').todo }
+  const { title, todo } = describe(error.code, 'en')
+  return { state: 'problem', fact: error.detail ? `${title}: ${error.detail}` : title, todo }
+}

@@ -1,0 +1,119 @@
+/** One board on real ports: what `azukari-device run` starts, and what it leaves for `status` and `doctor` to read. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { openDeviceDatabase } from './adapters/database.ts'
+import { loadBoard } from './adapters/load-board.ts'
+import { mqttTransport } from './adapters/mqtt.ts'
+import type { Board } from './drivers.ts'
+import type { LinkState } from './link.ts'
+import { type DeviceRole, Runtime } from './runtime.ts'
+
+export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
+
+export interface DeviceSettings {
+  /** Name of the board module, see `loadBoard`. */
+  board: string
+  /** Taken from the board's parts when absent. */
+  role?: DeviceRole | undefined
+  site: string
+  /** `mqtt://…` or `mqtts://…`. */
+  broker: string
+  /** PEM of the site's CA, for `mqtts`. */
+  ca?: string | undefined
+  claim?: string | undefined
+  folder: string
+  /** Folder of parts that work on folders; `parts` below `folder` when absent. */
+  parts?: string | undefined
+  language?: 'ja' | 'en' | undefined
+  version: string
+  log: Log
+}
+
+export interface RunningDevice {
+  runtime: Runtime
+  board: Board
+  stop(): Promise<void>
+}
+
+/** What a running device says of itself in its folder. */
+export interface RunningNote {
+  pid: number
+  link: LinkState
+  sinceMs: number
+  problem?: string
+}
+
+/** @throws {Problem} `config.invalid`, `part.*`, `storage.*`; `part.busy` when another process works in the folder */
+export async function runDevice(settings: DeviceSettings): Promise<RunningDevice> {
+  const { site, broker, ca, claim, folder, language, version, log } = settings
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const other = runningNote(folder)
+  if (other) throw new Problem('part.busy', `process ${other.pid} works in ${folder} already`)
+  const board = await loadBoard(settings.board, { ...systemPorts, directory: settings.parts ?? `${folder}/parts` })
+  const role = settings.role ?? roleOf(board)
+  const runtime = new Runtime(
+    { site, role, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
+    {
+      ...systemPorts,
+      database: await openDeviceDatabase(`${folder}/device.db`),
+      transport: mqttTransport({ url: broker, ca }),
+      log,
+    },
+    board,
+  )
+  await runtime.start()
+  const note = (link: LinkState, problem?: string) =>
+    leaveNote(folder, { pid: process.pid, link, sinceMs: systemClock.now(), ...(problem ? { problem } : {}) })
+  note(runtime.link.state)
+  runtime.link.onState((state, why) => {
+    // Only what lasts is written down: a board's memory card should not wear out from news.
+    if (state === 'up' || state === 'waiting') note(state, why?.code)
+    log.info('link', { state, ...(why ? { code: why.code, detail: why.detail } : {}) })
+  })
+  return {
+    runtime,
+    board,
+    stop: async () => {
+      await runtime.stop()
+      rmSync(`${folder}/running.json`, { force: true })
+    },
+  }
+}
+
+/** What the process that works in this folder says; undefined when there is none. */
+export function runningNote(folder: string): RunningNote | undefined {
+  try {
+    const note: RunningNote = JSON.parse(readFileSync(`${folder}/running.json`, 'utf8'))
+    process.kill(note.pid, 0)
+    return note.pid === process.pid ? undefined : note
+  } catch {
+    return undefined
+  }
+}
+
+/** This package's version. */
+export function version(): string {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version
+}
+
+/** A certificate for `--ca`. @throws {Problem} `config.invalid` */
+export function pemFile(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Problem('config.invalid', `--ca ${path} cannot be read`, { cause })
+  }
+}
+
+function leaveNote(folder: string, note: RunningNote): void {
+  writeFileSync(`${folder}/running.json.new`, JSON.stringify(note))
+  renameSync(`${folder}/running.json.new`, `${folder}/running.json`)
+}
+
+function roleOf(board: Board): DeviceRole {
+  return board.camera ? 'camera' : board.printer ? 'printer' : 'terminal'
+}

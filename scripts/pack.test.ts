@@ -1,0 +1,256 @@
+/**
+ * What people install: all five packages are packed, installed in an empty folder elsewhere, and every command is run
+ * from there. It works on a copy of the tree, since packing changes each package.json for a moment.
+ */
+import { spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import t from 'tap'
+
+const root = resolve(import.meta.dirname, '..')
+const names = ['protocol', 'device', 'boards', 'gateway', 'sim']
+const temp = mkdtempSync(join(tmpdir(), 'azukari-pack-'))
+t.teardown(() => rmSync(temp, { recursive: true, force: true }))
+
+/** What a camera board may install: packages, and MB on disk. Most of them are MQTT.js and what it needs. */
+const boardPackagesMost = 64
+const boardMegabytesMost = 18
+
+/** npm without the settings that an npm around this test handed down, but with the person's own. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(npm_|TAP|NODE_OPTIONS)/.test(name)),
+)
+const offline = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts']
+
+function run(command: string, args: string[], cwd: string) {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    cwd,
+    env: environment,
+    encoding: 'utf8',
+    timeout: 120_000,
+  })
+  if (error) throw error
+  return { status, stdout, stderr }
+}
+
+/** A copy of what packing needs, with the same third-party packages. */
+function stage(): string {
+  const tree = join(temp, 'tree')
+  mkdirSync(join(tree, 'node_modules/@azukari'), { recursive: true })
+  for (const entry of readdirSync(join(root, 'node_modules')))
+    if (entry !== '@azukari') symlinkSync(join(root, 'node_modules', entry), join(tree, 'node_modules', entry))
+  for (const name of names) {
+    cpSync(join(root, name), join(tree, name), {
+      recursive: true,
+      filter: (path) => !/\/(dist|node_modules)$/.test(path),
+    })
+    symlinkSync(join(tree, name), join(tree, 'node_modules/@azukari', name))
+  }
+  for (const entry of ['scripts', 'tsconfig.json', 'package.json'])
+    cpSync(join(root, entry), join(tree, entry), { recursive: true })
+  return tree
+}
+
+const tree = stage()
+const tarballs = join(temp, 'tarballs')
+mkdirSync(tarballs)
+const tarball = (name: string) => join(tarballs, `azukari-${name}-0.1.0.tgz`)
+
+t.test('npm pack makes all five packages and leaves package.json as it was', async (t) => {
+  for (const name of names) {
+    const before = readFileSync(join(tree, name, 'package.json'), 'utf8')
+    const { status, stderr } = run('npm', ['pack', '--silent', '--pack-destination', tarballs], join(tree, name))
+    t.equal(status, 0, stderr)
+    t.ok(existsSync(tarball(name)), name)
+    t.equal(readFileSync(join(tree, name, 'package.json'), 'utf8'), before, `${name}/package.json is as it was`)
+  }
+})
+
+t.test('package.json is as it was when npm fails between its steps', async (t) => {
+  const folder = join(tree, 'boards')
+  const before = readFileSync(join(folder, 'package.json'), 'utf8')
+  const { status } = run('npm', ['pack', '--silent', '--pack-destination', join(temp, 'not/there')], folder)
+  t.not(status, 0, 'npm had nowhere to write')
+  await gone(join(folder, 'package.json.orig'))
+  t.equal(readFileSync(join(folder, 'package.json'), 'utf8'), before)
+})
+
+t.test('a camera board installs device and boards, and that is small', async (t) => {
+  const folder = join(temp, 'board')
+  install(t, folder, ['protocol', 'device', 'boards'])
+  const packages = installed(folder)
+  const megabytes = sizeOf(join(folder, 'node_modules')) / 1e6
+  t.comment(`${packages.length} packages, ${megabytes.toFixed(1)} MB`)
+  t.ok(packages.length <= boardPackagesMost, `${packages.length} packages, at most ${boardPackagesMost}`)
+  t.ok(megabytes <= boardMegabytesMost, `${megabytes.toFixed(1)} MB, at most ${boardMegabytesMost}`)
+  for (const unwanted of ['fastify', 'aedes', 'kysely', 'pino', '@azukari/gateway', '@azukari/sim'])
+    t.notOk(packages.includes(unwanted), `${unwanted} is not on a board`)
+
+  const doctor = run(bin(folder, 'azukari-device'), ['doctor', '--board', 'pc-kiosk', '--json'], folder)
+  t.equal(doctor.status, 1, doctor.stderr)
+  const { findings } = JSON.parse(doctor.stdout) as { findings: { what: string; state: string; todo?: string }[] }
+  t.match(
+    findings.find(({ what }) => what === 'board'),
+    { state: 'problem', todo: /card reader/ },
+    'says that this board has no card reader',
+  )
+  t.match(
+    findings.find(({ what }) => what === 'camera'),
+    { state: 'ok' },
+    'and that the camera is there',
+  )
+})
+
+t.test('every command of the installed packages runs', async (t) => {
+  const folder = join(temp, 'everything')
+  install(t, folder, names)
+  for (const name of names) {
+    const manifest = JSON.parse(readFileSync(join(root, name, 'package.json'), 'utf8'))
+    for (const command of Object.keys(manifest.bin ?? {})) {
+      const help = run(bin(folder, command), ['--help'], folder)
+      t.equal(help.status, 0, `${command} --help${help.stderr}`)
+      const subcommands = [...help.stdout.matchAll(new RegExp(`^  ${command} ([a-z -]+[a-z])`, 'gm'))].map(
+        (match) => match[1]!,
+      )
+      t.ok(subcommands.length >= 3, `${command} shows its commands`)
+      for (const sub of subcommands) {
+        const { status, stdout } = run(bin(folder, command), [...sub.split(' '), '--help'], folder)
+        t.equal(status, 0, `${command} ${sub} --help`)
+        t.match(stdout, `${command} ${sub}`)
+      }
+      t.equal(run(bin(folder, command), ['--version'], folder).stdout.trim(), manifest.version, `${command} --version`)
+    }
+  }
+  const made = run(bin(folder, 'azukari-gateway'), ['init', '--folder', './site', '--json'], folder)
+  t.equal(made.status, 0, made.stderr)
+  t.match(JSON.parse(made.stdout), { made: true, recoveryKey: String })
+  t.equal(run(bin(folder, 'azukari-device'), ['status', '--json'], folder).status, 0, 'azukari-device status')
+  t.equal(run(bin(folder, 'azukari-device'), ['run'], folder).status, 1, 'azukari-device run says what it needs')
+
+  // Every module of every package loads as JavaScript: nothing was left out that only the sources had.
+  const modules = names.flatMap((name) => modulesOf(join(folder, 'node_modules/@azukari', name, 'dist')))
+  t.ok(modules.length > 150, `${modules.length} modules`)
+  const loading = modules
+    .filter((path) => !/\/(cli|conformance\/.*|bench)\.js$/.test(path))
+    .map((path) => `await import(${JSON.stringify(pathToFileURL(path).href)})`)
+  writeFileSync(join(folder, 'load.mjs'), `${loading.join('\n')}\nprocess.exit(0)\n`)
+  const loaded = run(process.execPath, ['load.mjs'], folder)
+  t.equal(loaded.status, 0, loaded.stderr)
+
+  writeFileSync(join(folder, 'consumer.ts'), consumer)
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      compilerOptions: {
+        module: 'nodenext',
+        target: 'es2024',
+        lib: ['es2024', 'esnext.disposable'],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: true,
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules/@types')],
+      },
+      files: ['consumer.ts'],
+    }),
+  )
+  const compiled = run(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], folder)
+  t.equal(compiled.status, 0, compiled.stdout)
+  writeFileSync(join(folder, 'consumer.ts'), `${consumer}\nconst wrong: string = code(1)\nconsole.log(wrong)\n`)
+  t.not(
+    run(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], folder).status,
+    0,
+    'the declarations say what the types are',
+  )
+})
+
+t.test('nothing of this machine is in the packages', async (t) => {
+  const folder = join(temp, 'everything/node_modules/@azukari')
+  const traces = [root, temp, process.env['HOME'] ?? '/nonexistent', registryHost()].filter((trace) => trace.length > 5)
+  for (const path of names.flatMap((name) => filesOf(join(folder, name))))
+    for (const trace of traces) if (readFileSync(path, 'latin1').includes(trace)) t.fail(`${path} holds ${trace}`)
+  t.pass('looked through')
+})
+
+const consumer = `
+import { decode, encode } from '@azukari/protocol/codec'
+import { contracts } from '@azukari/protocol/contracts/all'
+import type { Board, BoardModule } from '@azukari/device/drivers'
+import { Runtime, type DeviceConfig } from '@azukari/device/runtime'
+import { buildBoard } from '@azukari/boards/definitions'
+import type { GatewaySettings } from '@azukari/gateway/main'
+import { simulatedBoard } from '@azukari/sim/boards/index'
+
+export const code = (value: number): Uint8Array => encode({ value })
+export const ids: string[] = contracts.map((contract) => contract.id)
+export const board: BoardModule['board'] = ({ files, clock, directory }): Board =>
+  buildBoard({ model: 'mine', what: 'mine', parts: {} }, { files, clock, directory })
+export type Config = [DeviceConfig, GatewaySettings]
+export { decode, Runtime, simulatedBoard }
+`
+
+function install(t: Tap, folder: string, wanted: string[]): void {
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'somebody', private: true, type: 'module' }))
+  const { status, stderr } = run('npm', ['install', ...offline, ...wanted.map(tarball)], folder)
+  t.equal(status, 0, stderr)
+}
+
+type Tap = Pick<typeof t, 'equal'>
+
+function bin(folder: string, command: string): string {
+  return join(folder, 'node_modules/.bin', command)
+}
+
+/** Names of all packages that were installed, at any depth. */
+function installed(folder: string): string[] {
+  const lock = JSON.parse(readFileSync(join(folder, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, unknown>
+  }
+  return Object.keys(lock.packages)
+    .filter(Boolean)
+    .map((path) => path.slice(path.lastIndexOf('node_modules/') + 13))
+}
+
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+}
+
+function modulesOf(folder: string): string[] {
+  return filesOf(folder).filter((path) => path.endsWith('.js') && existsSync(path.replace(/\.js$/, '.d.ts')))
+}
+
+function sizeOf(folder: string): number {
+  return filesOf(folder).reduce((sum, path) => sum + statSync(path).size, 0)
+}
+
+function registryHost(): string {
+  const { stdout } = run('npm', ['config', 'get', 'registry'], temp)
+  const url = stdout.trim()
+  return URL.canParse(url) && !url.includes('registry.npmjs.org') ? new URL(url).host : ''
+}
+
+/** Resolves when the file is not there any more. */
+async function gone(path: string): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const watcher = watch(dirname(path), () => !existsSync(path) && resolve())
+  if (!existsSync(path)) resolve()
+  await promise
+  watcher.close()
+}

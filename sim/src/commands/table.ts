@@ -1,0 +1,123 @@
+/** What `azukari-sim` can do. Heavy parts are loaded by the command that needs them. */
+
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { Problem } from '@azukari/protocol/problem'
+import { quietLog } from '../site/log.ts'
+
+const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
+
+export const commands: Record<string, Command> = {
+  site: {
+    what: 'Runs a simulated site with a page on loopback: press the shutter, move the card, print, watch where the data goes.',
+    options: {
+      folder: {
+        type: 'string',
+        what: 'where the site is kept; it goes on where it stopped',
+        default: './azukari-data',
+      },
+      port: { type: 'string', what: 'port of the page', default: '8470' },
+      photos: { type: 'string', what: 'folder of photos for the camera in place of drawn scenes' },
+    },
+    async run(values) {
+      const { runSite } = await import('../site/start.ts')
+      const photos = values['photos']
+      await runSite({
+        folder: text(values, 'folder'),
+        port: integer(values, 'port', 0, 65_535),
+        ...(photos ? { photos: String(photos) } : {}),
+      })
+      return undefined
+    },
+  },
+
+  demo: {
+    what: 'Does the first whole way once, without a page, and checks it: photos are kept in two places and printed.',
+    options: {
+      photos: { type: 'string', what: 'folder of photos (JPEG); drawn scenes without it' },
+      scenes: { type: 'string', what: 'scenes to draw when there are no photos', default: '3' },
+      folder: { type: 'string', what: 'where the site and the pages go; a new folder by default' },
+    },
+    async run(values) {
+      const { runDemo } = await import('../site/demo.ts')
+      const { photos, folder } = values
+      const report = await runDemo({
+        ...(photos ? { photos: String(photos) } : {}),
+        ...(folder ? { folder: String(folder) } : {}),
+        scenes: integer(values, 'scenes', 1, 100),
+        log: quietLog,
+        tell: (line) => console.error(line),
+      })
+      const failed = report.checks.filter((check) => !check.ok)
+      const lines = report.checks.map(
+        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+      )
+      lines.push(
+        '',
+        failed.length === 0
+          ? `All ${report.checks.length} checks are ok. Pages and logs: ${report.folder}`
+          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
+      )
+      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+    },
+  },
+
+  'card issue': {
+    what: 'Personalises a virtual card and writes it to a file, with the record that registers its member (FILE.json).',
+    options: {
+      kind: { type: 'string', what: 'ed25519, p256 or rsa', default: 'ed25519' },
+      name: { type: 'string', what: 'the member’s name', required: true },
+      level: { type: 'string', what: '0 to 3', default: '1' },
+      home: { type: 'string', what: 'home region: ISO 3166-2, such as JP-13', required: true },
+      pin: { type: 'string', what: '4 to 12 digits', required: true },
+      'provider-key': { type: 'string', what: 'placement’s public COSE_Key in hex; or give --folder' },
+      folder: { type: 'string', what: 'folder of the site whose placement may write the card' },
+      out: { type: 'string', what: 'file of the card', required: true },
+    },
+    async run(values) {
+      const { cardIssue } = await import('./card-issue.ts')
+      const { writeFile } = await import('node:fs/promises')
+      const providerKey = values['provider-key']
+        ? String(values['provider-key'])
+        : await providerKeyOf(text(values, 'folder'))
+      const out = text(values, 'out')
+      const { puk, record } = await cardIssue(
+        {
+          kind: text(values, 'kind'),
+          name: text(values, 'name'),
+          level: text(values, 'level'),
+          home: text(values, 'home'),
+          pin: text(values, 'pin'),
+          providerKey,
+          out,
+        },
+        ports(),
+      )
+      await writeFile(`${out}.json`, `${JSON.stringify(record, null, 2)}\n`)
+      return {
+        json: { file: out, registration: `${out}.json`, puk, record },
+        text: `The card is ${out}.\nRegister its member: azukari-gateway member add ${out}.json\nPUK, told only now: ${puk}`,
+      }
+    },
+  },
+
+  'card show': {
+    what: 'Shows what is on a virtual card, as a reader sees it.',
+    positionals: 'FILE',
+    options: {},
+    async run(_values, [file]) {
+      if (!file) throw new Problem('config.invalid', 'which card file?')
+      const { cardShow } = await import('./card-issue.ts')
+      const shown = await cardShow(file, ports())
+      return { json: shown, text: JSON.stringify(shown, null, 2) }
+    },
+  },
+}
+
+async function providerKeyOf(folder: string): Promise<string> {
+  const { SiteFolder } = await import('@azukari/gateway/site-folder')
+  const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
+  return Buffer.from(key).toString('hex')
+}

@@ -1,0 +1,219 @@
+/** What goes wrong, when, and for how long: drawn from the seed, each by its kind, and all of it undone when calm comes. */
+import { filesIn, parseReplicaName } from '@azukari/gateway/data-server/layout'
+import { calmLine } from '../network/model.ts'
+import type { SeededRandom } from '../world/chance.ts'
+import type { Step } from '../world/life.ts'
+import type { DeviceMachine } from './device-machine.ts'
+import type { Death, Machine } from './machine.ts'
+import { goodLine, type ServerMachine, serverDisks } from './server-machine.ts'
+import type { Site } from './site.ts'
+import type { World } from './world.ts'
+
+const minuteMs = 60_000
+
+export class Chaos {
+  readonly #site: Site
+  readonly #world: World
+  readonly #chance: SeededRandom
+  /** Replicas that rotted already: a second time might be more than parity bears. */
+  readonly #rotten = new Set<string>()
+  readonly #undo = new Set<() => void>()
+
+  constructor(site: Site) {
+    this.#site = site
+    this.#world = site.world
+    this.#chance = site.world.chance('chaos')
+  }
+
+  /** @param everyMs mean time between faults */
+  async run(everyMs: number): Promise<void> {
+    const { clock } = this.#world
+    while (!this.#world.calm) {
+      await clock.sleep(-Math.log(1 - this.#chance.float()) * everyMs)
+      if (!this.#world.calm) this.#strike()
+    }
+  }
+
+  /** All faults end, and what is down comes up. */
+  end(): void {
+    for (const undo of [...this.#undo]) undo()
+    this.#world.network.joinAll()
+    this.#world.network.faults = calmLine
+    this.#site.carrier.line = goodLine
+    for (const machine of this.#machines) {
+      if (machine.life) machine.life.onStep = undefined
+      machine.start()
+    }
+  }
+
+  get #machines(): Machine[] {
+    return [this.#site.gateway, ...this.#site.servers.values(), ...this.#site.devices]
+  }
+
+  #strike(): void {
+    const chance = this.#chance
+    const kinds: [weight: number, strike: () => void][] = [
+      [14, () => this.#die(chance.pick(this.#site.devices), 'device')],
+      [7, () => this.#die(this.#site.gateway, 'gateway')],
+      [8, () => this.#die(chance.pick(this.#servers), 'server')],
+      [6, () => this.#stop(chance.pick([this.#site.gateway, ...this.#site.devices, ...this.#servers]))],
+      [10, () => this.#badLine()],
+      [10, () => this.#cut(chance.pick(this.#site.devices))],
+      [6, () => this.#badServerLine()],
+      [6, () => this.#unreachable(chance.pick(this.#servers))],
+      [5, () => this.#rot(chance.pick(this.#servers))],
+      [3, () => this.#fullDisk(chance.pick([this.#site.gateway, ...this.#servers]))],
+      [2, () => this.#fullMemory(chance.pick(this.#site.devices))],
+      [3, () => this.#impostor(chance.pick(this.#servers))],
+      [2, () => this.#wrongClock(chance.pick(this.#site.devices))],
+      [3, () => this.#image(chance.pick(this.#site.devices))],
+    ]
+    let at = chance.float() * kinds.reduce((sum, [weight]) => sum + weight, 0)
+    for (const [weight, strike] of kinds) {
+      at -= weight
+      if (at < 0) return strike()
+    }
+  }
+
+  get #servers(): ServerMachine[] {
+    return [...this.#site.servers.values()]
+  }
+
+  /** At once, or in the middle of a commit or of writing files. */
+  #die(machine: Machine, who: string): void {
+    const how: Death = this.#chance.chance(0.5) ? 'kill' : 'power'
+    const when = this.#chance.pick<Step['kind'] | 'now'>(['now', 'before-commit', 'after-commit', 'file'])
+    this.#world.count(`${who}.${how}${when === 'now' ? '' : `.${when}`}`)
+    if (when === 'now') machine.die(how)
+    else machine.planDeath(how, when, this.#chance.between(0, when === 'file' ? 12 : 4))
+  }
+
+  #stop(machine: Machine): void {
+    if (!machine.up) return
+    this.#world.count('stop')
+    this.#world.story.say('operator', `stops ${machine.name}`)
+    void machine.stop()
+  }
+
+  #badLine(): void {
+    const chance = this.#chance
+    const faults = {
+      drop: chance.chance(0.5) ? chance.float() * 0.2 : 0,
+      duplicate: chance.chance(0.5) ? chance.float() * 0.2 : 0,
+      reorder: chance.chance(0.5) ? chance.float() * 0.2 : 0,
+      delayMs: [2, chance.pick([20, 400, 5_000])] as const,
+    }
+    this.#world.count('network.bad')
+    this.#world.network.faults = faults
+    this.#for('network', 'carries badly', [1, 10], () => {
+      this.#world.network.faults = calmLine
+    })
+  }
+
+  #cut(device: DeviceMachine): void {
+    const { id } = device
+    if (id === undefined) return
+    this.#world.count('network.cut')
+    this.#world.network.cut(id)
+    this.#for(device.name, 'is cut off', [0.05, 15], () => this.#world.network.join(id))
+  }
+
+  #badServerLine(): void {
+    const chance = this.#chance
+    this.#world.count('servers.bad-line')
+    this.#site.carrier.line = {
+      delayMs: [1, chance.pick([50, 2_000])],
+      lostReply: chance.float() * 0.3,
+      breaks: chance.float() * 0.1,
+    }
+    this.#for('servers', 'are reached badly', [1, 10], () => {
+      this.#site.carrier.line = goodLine
+    })
+  }
+
+  #unreachable(server: ServerMachine): void {
+    this.#world.count('server.unreachable')
+    server.unreachable = true
+    this.#for(server.name, 'is unreachable', [0.2, 20], () => {
+      server.unreachable = false
+    })
+  }
+
+  /** One bit of a replica turns over: within what parity restores. */
+  #rot(server: ServerMachine): void {
+    const { files } = server
+    const folders = new Set<string>()
+    for (const disk of serverDisks)
+      for (const path of files.paths(`${disk}/replicas`)) {
+        const folder = path.slice(0, path.lastIndexOf('/'))
+        if (parseReplicaName(folder.slice(folder.lastIndexOf('/') + 1)) && !this.#rotten.has(server.name + folder))
+          folders.add(folder)
+      }
+    if (folders.size === 0) return
+    const folder = this.#chance.pick([...folders])
+    this.#rotten.add(server.name + folder)
+    const { segments, head, parity } = filesIn(folder)
+    const path = this.#chance.pick([segments, segments, head, parity].filter((candidate) => files.durable(candidate)))
+    if (path === undefined) return
+    this.#world.count('server.rot')
+    this.#world.story.say(server.name, `a bit of ${path} turns over`)
+    files.rot(path)
+  }
+
+  #fullDisk(machine: Machine): void {
+    const { files } = machine
+    const before = files.capacityBytes
+    this.#world.count(machine === this.#site.gateway ? 'gateway.full' : 'server.full')
+    files.capacityBytes = files.usedBytes + this.#chance.between(0, 3_000)
+    this.#for(machine.name, 'has a full disk', [1, 15], () => {
+      files.capacityBytes = before
+    })
+  }
+
+  #fullMemory(device: DeviceMachine): void {
+    const files = device.memoryFiles
+    const before = files.capacityBytes
+    this.#world.count('device.memory-full')
+    files.capacityBytes = files.usedBytes + this.#chance.between(0, 3_000)
+    this.#for(device.name, 'has full memory', [1, 15], () => {
+      files.capacityBytes = before
+    })
+  }
+
+  #impostor(server: ServerMachine): void {
+    this.#world.count('server.impostor')
+    void server.impersonate(true)
+    this.#for(server.name, 'is an impostor', [1, 15], () => void server.impersonate(false))
+  }
+
+  /** A board without a clock battery starts in the past, until the network tells it the time. */
+  #wrongClock(device: DeviceMachine): void {
+    this.#world.count('device.clock')
+    device.die('power', 3_000)
+    device.skewMs = -this.#chance.pick([3_600_000, 40 * 86_400_000, 26 * 365 * 86_400_000])
+    this.#for(device.name, 'has a wrong clock', [1, 20], () => {
+      device.skewMs = 0
+    })
+  }
+
+  #image(device: DeviceMachine): void {
+    if (this.#chance.chance(0.5)) return device.takeImage()
+    const imageAtMs = device.restoreImage()
+    if (imageAtMs === undefined) return
+    this.#world.count('device.old-image')
+    this.#site.lostWithImage(device, imageAtMs)
+  }
+
+  /** A fault that lasts some minutes, or until calm. */
+  #for(who: string, what: string, minutes: readonly [number, number], undo: () => void): void {
+    const ms = Math.round((minutes[0] + this.#chance.float() * (minutes[1] - minutes[0])) * minuteMs)
+    this.#world.story.say(who, `${what} for ${Math.round(ms / 1000)} s`)
+    const end = () => {
+      if (!this.#undo.delete(end)) return
+      undo()
+      this.#world.story.say(who, `no longer ${what}`)
+    }
+    this.#undo.add(end)
+    this.#world.clock.timer(ms, end)
+  }
+}

@@ -1,0 +1,243 @@
+/** A board of the site with the real runtime on it: camera, printer or terminal, with a card reader. */
+import { DirectoryMemory } from '@azukari/boards/directory-memory'
+import type { Shown } from '@azukari/device/drivers'
+import { type DeviceRole, Runtime } from '@azukari/device/runtime'
+import type { Save } from '@azukari/device/saves'
+import type { MqttTransport } from '@azukari/device/transport'
+import { offerSave } from '@azukari/protocol/contracts/save'
+import type { VirtualCard } from '../card/virtual-card.ts'
+import { type SimulatedBoard, simulatedBoard } from '../boards/index.ts'
+import type { SeededRandom } from '../world/chance.ts'
+import { DeviceMedium } from '../world/database.ts'
+import { SimFiles } from '../world/files.ts'
+import { type Life, never } from '../world/life.ts'
+import { siteName } from './gateway-machine.ts'
+import { type Death, Machine } from './machine.ts'
+import { CheapCamera } from './photos.ts'
+import type { World } from './world.ts'
+
+const mebibyte = 1024 * 1024
+const memoryFolder = '/memory'
+
+/** Who hears what a device does. */
+export interface DeviceWitness {
+  shot(device: DeviceMachine, bytes: Uint8Array): void
+  saveChanged(device: DeviceMachine, save: Save): void
+  shown(device: DeviceMachine, shown: Shown): void
+  askedPin(device: DeviceMachine): string | undefined
+}
+
+interface Image {
+  files: ReadonlyMap<string, Uint8Array>
+  database: Uint8Array
+  atMs: number
+}
+
+export class DeviceMachine extends Machine {
+  readonly role: DeviceRole
+  readonly region: string
+  readonly database = new DeviceMedium()
+  /** The removable memory, which outlasts the system's card. */
+  readonly memoryFiles: SimFiles
+  readonly #witness: DeviceWitness
+  readonly #claim: () => string | undefined
+  runtime: Runtime | undefined
+  board: SimulatedBoard | undefined
+  /** The card in its reader. */
+  card: VirtualCard | undefined
+  /** How far its wall clock is off. */
+  skewMs = 0
+  /** Its id, once it has one. */
+  id: string | undefined
+  #image: Image | undefined
+
+  constructor(
+    world: World,
+    name: string,
+    role: DeviceRole,
+    region: string,
+    claim: () => string | undefined,
+    witness: DeviceWitness,
+  ) {
+    super(world, name, 64 * mebibyte)
+    this.role = role
+    this.region = region
+    this.#claim = claim
+    this.#witness = witness
+    this.memoryFiles = new SimFiles({ random: world.chance(`${name}/memory`), capacityBytes: 64 * mebibyte })
+    this.memoryFiles.restore(new Map([[`${memoryFolder}/here`, new Uint8Array(0)]]))
+  }
+
+  insert(card: VirtualCard): void {
+    this.card = card
+    if (this.up) this.board?.reader.insert(card)
+  }
+
+  remove(): void {
+    if (!this.card) return
+    this.card.powerOff()
+    this.card = undefined
+    if (this.up) this.board?.reader.remove()
+  }
+
+  /** Whether the spool holds an object's data so that a power cut leaves it. */
+  holds(object: Uint8Array): boolean {
+    return this.memoryFiles.durable(`${memoryFolder}/${Buffer.from(object).toString('hex')}.azx`) !== undefined
+  }
+
+  /** An image of the system's card is made; the removable memory is another. */
+  takeImage(): void {
+    if (this.id === undefined || !this.database.has('saves')) return
+    this.#image = { files: this.files.image(), database: this.database.image(), atMs: this.world.story.atMs }
+  }
+
+  /** The power goes and an older image of the system's card is put in. @returns when that image was made; undefined without one */
+  restoreImage(): number | undefined {
+    const image = this.#image
+    if (!image) return undefined
+    this.die('power')
+    this.files.restore(image.files)
+    this.database.restore(image.database)
+    this.world.story.say(this.name, 'an old image of its system is put in')
+    return image.atMs
+  }
+
+  protected async boot(life: Life, random: SeededRandom): Promise<void> {
+    const { world } = this
+    const clock = life.clock(world.clock, () => this.skewMs)
+    const log = world.story.log(
+      this.name,
+      () => life.alive,
+      (what) => world.violate('bug', `${this.name}: ${what}`),
+    )
+    const board = simulatedBoard({
+      clock,
+      random,
+      reader: { delayMs: 3 },
+      panel: { person: () => this.#witness.askedPin(this) },
+      ...(this.role === 'printer' ? { printer: { delayMs: 1_500 } } : {}),
+    })
+    const parts = {
+      ...board,
+      memory: new DirectoryMemory({ files: life.files(this.memoryFiles), directory: memoryFolder }),
+      inputs: {},
+      ...(this.role === 'camera'
+        ? { camera: new CheapCamera(clock, random.fork(1), (bytes) => this.#witness.shot(this, bytes)) }
+        : {}),
+    }
+    board.display.onShown = (shown) => {
+      if (life.alive) this.#witness.shown(this, shown)
+    }
+    this.board = board
+    if (this.card) board.reader.insert(this.card)
+    const runtime = new Runtime(
+      {
+        site: siteName,
+        role: this.role,
+        claim: this.#claim(),
+        model: 'sim',
+        version: 'sim',
+        folder: '/azukari',
+        language: 'en',
+      },
+      {
+        clock,
+        random,
+        files: life.files(this.files),
+        database: this.database.open(life),
+        transport: guarded(
+          world.network.transport(() => life.alive),
+          life,
+        ),
+        log,
+      },
+      parts,
+    )
+    this.runtime = runtime
+    await life.run(() => runtime.start())
+    this.id = runtime.identity.device
+    runtime.saves.onChange((save) => {
+      if (life.alive) this.#witness.saveChanged(this, save)
+    })
+    this.#plant(runtime)
+  }
+
+  protected async halt(): Promise<void> {
+    await this.runtime?.stop()
+  }
+
+  protected died(how: Death): void {
+    if (how === 'power') this.memoryFiles.powerLoss()
+    else this.memoryFiles.crash()
+    this.card?.powerOff()
+    this.runtime = undefined
+    this.board = undefined
+    const { id } = this
+    if (id === undefined) return
+    if (how === 'kill') this.world.network.hangUp(id, 'the process is gone')
+    else {
+      // Nobody says goodbye: the broker notices when the keepalive runs out.
+      const next = this.life
+      this.world.clock.timer(45_000, () => {
+        if (this.life === next) this.world.network.hangUp(id, 'silent for too long')
+      })
+    }
+  }
+
+  /** Mistakes on purpose. */
+  #plant(runtime: Runtime): void {
+    const { bug } = this.world
+    if (bug === 'puback-is-reply') {
+      const send = runtime.link.sendAct.bind(runtime.link)
+      runtime.link.sendAct = async (contract, id, ...rest) => {
+        if (!runtime.link.up) throw new Error('offline')
+        void send(contract, id, ...rest).catch(() => undefined)
+        await this.world.clock.sleep(20)
+        return { id, body: {} }
+      }
+    }
+    if (bug === 'forget-retry') {
+      const send = runtime.link.sendAct.bind(runtime.link)
+      const tried = new Set<string>()
+      runtime.link.sendAct = (contract, id, ...rest) => {
+        const name = Buffer.from(id).toString('hex')
+        if (tried.has(name)) return never()
+        tried.add(name)
+        return send(contract, id, ...rest)
+      }
+    }
+    if (bug === 'delete-before-receipt')
+      runtime.outbox.onOutcome(offerSave, async ({ id }, outcome) => {
+        const [row] = this.database.all<{ object: Uint8Array }>('SELECT object FROM saves WHERE act = ?', id)
+        if (!row || outcome.problem) return
+        await this.board!.memory.remove(`${Buffer.from(row.object).toString('hex')}.azx`).catch(() => undefined)
+        await this.memoryFiles.remove(`${memoryFolder}/${Buffer.from(row.object).toString('hex')}.azx`)
+        await this.memoryFiles.syncDirectory(memoryFolder)
+        await this.database.open(this.life!).run(`UPDATE saves SET state = 'buffered' WHERE act = ?`, id)
+      })
+  }
+}
+
+/** The dead neither send nor hear. */
+function guarded(transport: MqttTransport, life: Life): MqttTransport {
+  return {
+    connect: (options, signal) =>
+      life.run(async () => {
+        const session = await transport.connect(
+          {
+            ...options,
+            onMessage: (message) => {
+              if (life.alive) options.onMessage(message)
+            },
+          },
+          signal,
+        )
+        return {
+          closed: life.run(() => session.closed),
+          subscribe: (filters) => life.run(() => session.subscribe(filters)),
+          publish: (topic, payload, how) => life.run(() => session.publish(topic, payload, how)),
+          close: () => life.run(() => session.close()),
+        }
+      }),
+  }
+}

@@ -1,0 +1,133 @@
+/** The gateway of the site, with placement in the same process, on one machine. */
+import type { KeyObject } from 'node:crypto'
+import { createGateway, type Gateway } from '@azukari/gateway/gateway'
+import { createKeys, type PlacementKeys } from '@azukari/gateway/services/placement/keystore'
+import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
+import type { Random } from '@azukari/protocol/ports'
+import type { CardRegistration } from '../card/issue.ts'
+import type { SeededRandom } from '../world/chance.ts'
+import { DatabaseMedium } from '../world/database.ts'
+import type { Life } from '../world/life.ts'
+import { type Death, Machine } from './machine.ts'
+import { type Carrier, type ServerMachine, serverDiskBytes, serverDisks } from './server-machine.ts'
+import type { World } from './world.ts'
+
+export const siteName = 'sim'
+const mebibyte = 1024 * 1024
+
+export class GatewayMachine extends Machine {
+  readonly key: KeyObject
+  readonly keys: PlacementKeys
+  readonly recoverySecret: string
+  readonly database = new DatabaseMedium()
+  readonly placementDatabase = new DatabaseMedium()
+  readonly #carrier: Carrier
+  readonly #servers: readonly ServerMachine[]
+  readonly #members: () => readonly CardRegistration[]
+  gateway: Gateway | undefined
+  placement: Placement | undefined
+
+  constructor(
+    world: World,
+    carrier: Carrier,
+    servers: readonly ServerMachine[],
+    members: () => readonly CardRegistration[],
+  ) {
+    super(world, 'gateway', 512 * mebibyte)
+    this.key = generateKey('ed25519', world.chance('gateway/key'))
+    const { keys, recoverySecret } = createKeys(world.chance('placement/keys'))
+    this.keys = keys
+    this.recoverySecret = recoverySecret
+    this.#carrier = carrier
+    this.#servers = servers
+    this.#members = members
+    if (world.bug === 'ack-before-commit') this.placementDatabase.lazyMs = 3_000
+  }
+
+  protected async boot(life: Life, random: SeededRandom): Promise<void> {
+    const { story, network } = this.world
+    const clock = life.clock(this.world.clock)
+    const log = story.log(
+      'gateway',
+      () => life.alive,
+      (what) => this.world.violate('bug', what),
+    )
+    const later = (ms: number, work: () => void) => void clock.timer(ms, work)
+    const { signing, agreement } = this.keys
+    this.gateway = createGateway({
+      site: siteName,
+      version: 'sim',
+      key: this.key,
+      placement: { key: coseKey(publicOf(signing)), agreement: coseKey(publicOf(agreement)) },
+      database: this.database.open(life, later),
+      files: life.files(this.files),
+      bufferDirectory: '/buffer',
+      bus: (admit) => network.bus(admit, () => life.alive),
+      services: (bufferFor) => {
+        this.placement = createPlacement({
+          database: this.placementDatabase.open(life, later),
+          keys: this.keys,
+          buffer: bufferFor('placement'),
+          dataServers: { of: ({ id }) => this.#carrier.port(life, id) },
+          clock,
+          random: this.world.bug === 'reuse-data-key' ? forgetful(random) : random,
+          log,
+        })
+        return [this.placement]
+      },
+      carryFrame: (server, frame) => this.#carrier.port(life, server).frame(frame),
+      clock,
+      random,
+      log,
+      limits: { buffer: { spareBytes: mebibyte } },
+    })
+    this.#register(this.placement!)
+    await this.gateway.start()
+  }
+
+  protected async halt(): Promise<void> {
+    await this.gateway?.stop()
+  }
+
+  protected died(_how: Death): void {
+    this.world.network.lose()
+    this.database.crash()
+    this.placementDatabase.crash()
+    this.gateway = undefined
+    this.placement = undefined
+  }
+
+  #register({ registry }: Placement): void {
+    const known = new Set(registry.members().map(({ number }) => number))
+    for (const member of this.#members()) if (!known.has(member.number)) registry.addMember(member)
+    for (const { place, identity } of this.#servers)
+      registry.putServer({
+        id: place.id,
+        name: place.id,
+        region: place.region,
+        latitude: place.latitude,
+        longitude: place.longitude,
+        domain: place.id,
+        url: `sim:${place.id}`,
+        key: coseKey(publicOf(identity)),
+        capacityBytes: serverDiskBytes * serverDisks.length,
+        rates: [{ peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' }],
+      })
+  }
+}
+
+/** A planted bug: now and then what should be a new key is the last one again. */
+function forgetful(random: SeededRandom): Random {
+  let last: Uint8Array | undefined
+  return {
+    float: () => random.float(),
+    bytes: (n) => {
+      const bytes = random.bytes(n)
+      if (n !== 32) return bytes
+      if (last && random.chance(0.3)) return Uint8Array.from(last)
+      last = Uint8Array.from(bytes)
+      return bytes
+    },
+  }
+}

@@ -1,0 +1,298 @@
+/**
+ * The seeded whole-system simulation (ARCHITECTURE §11): hours of a whole site with people and faults, then calm, and at
+ * every receipt and at the end what must hold. One seed, one run: it replays exactly.
+ */
+import { cardFiles } from '@azukari/protocol/card/layout'
+import { decodeFile } from '@azukari/protocol/card/slots'
+import { signerOf } from '@azukari/protocol/cose'
+import { openReading } from '@azukari/protocol/read-client'
+import { type SealAlgorithm, type Slot, segmentCount, Unsealer, unsealStream } from '@azukari/protocol/sealed'
+import { conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
+import { ModelNetwork } from '../network/model.ts'
+import { SeededRandom } from '../world/chance.ts'
+import { SimClock } from '../world/clock.ts'
+import { Died } from '../world/life.ts'
+import { checkReplicas } from './audit.ts'
+import { Chaos } from './chaos.ts'
+import { siteName } from './gateway-machine.ts'
+import { Site, bytesOf, hex, shaOf } from './site.ts'
+import { Story, Violation } from './story.ts'
+import { serverDisks } from './server-machine.ts'
+import { type PlantedBug, World } from './world.ts'
+
+export interface WholeOptions {
+  seed: number
+  /** Hours with people and faults; calm comes after them. */
+  hours?: number
+  devices?: number
+  /** Mean minutes between faults; Infinity for none. */
+  faultMinutes?: number
+  /** Mean minutes between one person's visits. */
+  visitMinutes?: number
+  bug?: PlantedBug
+  onLine?: (line: string) => void
+}
+
+export interface WholeResult {
+  seed: number
+  /** Simulated, calm included. */
+  hours: number
+  faults: Record<string, number>
+  /** Pictures that are kept in the end, pages that came out. */
+  kept: number
+  printed: number
+  /** Replicas that nobody knows, of writings that ended without an answer. */
+  leftovers: number
+  /** SHA-256 over all that happened. */
+  digest: string
+}
+
+const hourMs = 3_600_000
+/** Calm must settle everything within this time. */
+const calmLimitMs = 6 * hourMs
+
+/** Runs one seed. @throws {Violation} when something happened that must not */
+export async function runWhole(options: WholeOptions): Promise<WholeResult> {
+  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, onLine } = options
+  const clock = new SimClock()
+  const story = new Story(clock, onLine)
+  const network = new ModelNetwork(clock, new SeededRandom(seed, 1), siteName)
+  const world = new World(seed, clock, network, story, bug)
+  const startMs = clock.now()
+  const onRejection = (error: unknown) => {
+    if (!(error instanceof Died))
+      world.violate('bug', `nobody caught ${error instanceof Error ? error.stack : String(error)}`)
+  }
+  process.on('unhandledRejection', onRejection)
+  try {
+    const site = new Site(world, devices)
+    const chaos = new Chaos(site)
+    const stop = () => world.violation !== undefined
+    site.start()
+    for (const person of site.people) void person.live(site, visitMinutes * 60_000)
+    if (Number.isFinite(faultMinutes)) void chaos.run(faultMinutes * 60_000)
+    await clock.runUntil(startMs + hours * hourMs, stop)
+    story.say('world', 'calm')
+    world.calm = true
+    chaos.end()
+    await calmDown(site, clock, stop)
+    if (!world.violation) await finalChecks(site)
+    world.over = true
+    if (world.violation) throw world.violation
+    const faults: Record<string, number> = Object.fromEntries([...world.faults].sort(([a], [b]) => (a < b ? -1 : 1)))
+    const { drop, duplicate, reorder } = network.counts
+    Object.assign(faults, { 'message.drop': drop, 'message.duplicate': duplicate, 'message.reorder': reorder })
+    return {
+      seed,
+      hours: story.atMs / hourMs,
+      faults,
+      kept: [...site.saves.values()].filter(({ believed }) => believed).length,
+      printed: site.printed,
+      leftovers: leftoversOf(site),
+      digest: story.digest(),
+    }
+  } finally {
+    world.over = true
+    process.off('unhandledRejection', onRejection)
+  }
+}
+
+/** Lets time pass until nothing is left to do; people whose cards lack something bring them. */
+async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promise<void> {
+  const { world } = site
+  const endMs = clock.now() + calmLimitMs
+  for (;;) {
+    await clock.runUntil(clock.now() + 60_000, stop)
+    if (world.violation) return
+    const restless = whatIsLeft(site)
+    if (restless.length === 0) return
+    if (clock.now() >= endMs) {
+      world.violate('I3', `not quiet after ${calmLimitMs / hourMs} calm hours: ${restless.slice(0, 8).join('; ')}`)
+      return
+    }
+    for (const person of site.people) {
+      if (person.at !== undefined || pendingOf(site, person.memberId) === 0) continue
+      const device = site.devices.find((candidate) => candidate.up && candidate.card === undefined)
+      if (device) void person.wait(device, 50_000)
+    }
+  }
+}
+
+function pendingOf(site: Site, member: Uint8Array): number {
+  return (
+    site.gateway.placementDatabase.sql.get<{ n: number }>(
+      'SELECT count(*) AS n FROM conditions WHERE member = ? AND written IS NULL',
+      member,
+    )?.n ?? 0
+  )
+}
+
+/** Everything that is not yet as it must be in the end. */
+function whatIsLeft(site: Site): string[] {
+  const left: string[] = []
+  for (const machine of [site.gateway, ...site.servers.values(), ...site.devices])
+    if (!machine.up) left.push(`${machine.name} is down`)
+  for (const device of site.devices) {
+    if (!device.database.has('saves') || !device.database.has('acts')) {
+      left.push(`${device.name} never began`)
+      continue
+    }
+    if (device.runtime?.link?.up !== true) left.push(`${device.name} is offline`)
+    for (const { contract } of device.database.all<{ contract: string }>('SELECT contract FROM acts LIMIT 3'))
+      left.push(`${device.name}: ${contract} waits in the outbox`)
+    for (const { object, state, problem } of device.database.all<{ object: Uint8Array; state: string; problem: string }>(
+      `SELECT object, state, problem FROM saves WHERE state NOT IN ('kept', 'refused')`,
+    ))
+      left.push(`${device.name}: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
+  }
+  const { sql } = site.gateway.placementDatabase
+  for (const { object, state, problem } of sql.all<{ object: Uint8Array; state: string; problem: string }>(
+    `SELECT object, state, problem FROM saves WHERE state IN ('buffered', 'sealed')`,
+  ))
+    left.push(`placement: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
+  const pending = sql.get<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')?.n ?? 0
+  if (pending > 0) left.push(`${pending} conditions are on no card`)
+  const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
+  if (events > 0) left.push(`${events} events are not acknowledged`)
+  for (const person of site.people) if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
+  return left
+}
+
+/** What must hold when all is quiet. */
+async function finalChecks(site: Site): Promise<void> {
+  const { world } = site
+  const { sql } = site.gateway.placementDatabase
+  const rows = sql.all<{ object: Uint8Array; sha256: Uint8Array; state: string; problem: string | null; member: Uint8Array }>(
+    'SELECT object, sha256, state, problem, member FROM saves ORDER BY at, object',
+  )
+  const bySha = new Map<string, string>()
+  for (const row of rows) {
+    const object = hex(row.object)
+    const sha = hex(row.sha256)
+    if (row.state !== 'kept') world.violate('I3', `placement: ${object.slice(0, 8)} is ${row.state} (${row.problem})`)
+    if (bySha.has(sha)) world.violate('I2', `${bySha.get(sha)} and ${object} are one picture`)
+    bySha.set(sha, object)
+    const original = site.shots.get(sha)
+    if (!original) {
+      world.violate('I2', `${object} is no picture that was taken`)
+      continue
+    }
+    if (row.state !== 'kept') continue
+    const replicas = sql.all('SELECT slot FROM replicas WHERE object = ?', row.object)
+    if (replicas.length !== 2) world.violate('I2', `${object} has ${replicas.length} replicas`)
+    try {
+      await checkReplicas(site.conditionsOf(row.object).conditions, original, site.servers)
+    } catch (error) {
+      world.violate('I1', `in the end, ${object.slice(0, 8)}: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+  checkSaves(site)
+  checkCards(site)
+  await readBack(site, rows.map(({ object }) => object))
+  const leftovers = leftoversOf(site)
+  if (leftovers > site.carrier.failedPuts)
+    world.violate('I2', `${leftovers} replicas that nobody knows, after ${site.carrier.failedPuts} unanswered writings`)
+}
+
+/** I3, I5: whatever a device said it had is kept, and the device knows. */
+function checkSaves(site: Site): void {
+  const { world } = site
+  for (const [object, kept] of site.saves) {
+    if (kept.lost) continue
+    const [row] = kept.device.database.all<{ state: string; problem: string | null; offer: Uint8Array }>(
+      'SELECT state, problem FROM saves WHERE object = ?',
+      bytesOf(object),
+    )
+    const state = site.placementState(bytesOf(object))
+    if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
+    if (state !== 'kept')
+      world.violate('I3', `${kept.device.name} took ${object.slice(0, 8)}; placement: ${state}, device: ${row?.state} (${row?.problem})`)
+    else if (row && row.state !== 'kept')
+      world.violate('I3', `${object.slice(0, 8)} is kept and ${kept.device.name} says ${row.state} (${row.problem})`)
+  }
+}
+
+/** How placement refuses the offer of a card that it never registered. */
+const strangerProblems: ReadonlySet<string> = new Set(['card.unknown', 'cose.unknown-key', 'cose.bad-signature'])
+
+/** I6: what is on a card is what placement meant for it, and of the latest nothing is missing. */
+function checkCards(site: Site): void {
+  const { world } = site
+  const { sql } = site.gateway.placementDatabase
+  for (const person of site.people) {
+    const slots = decodeFile(cardFiles.conditions, person.memory().file('conditions'))
+    const rows = sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
+      'SELECT object, version, record FROM conditions WHERE member = ?',
+      person.memberId,
+    )
+    const meant = new Map(rows.map((row) => [hex(conditionsTag(row.object)), row]))
+    const found = new Set<string>()
+    for (const slot of slots) {
+      if (slot.state !== 'whole') continue
+      const row = meant.get(hex(slot.tag))
+      if (!row) world.violate('I6', `${person.name}’s card has conditions of something unknown`)
+      else if (slot.version === row.version && hex(slot.payload) !== hex(row.record))
+        world.violate('I6', `${person.name}’s card has other conditions of ${hex(row.object).slice(0, 8)}`)
+      else found.add(hex(slot.tag))
+    }
+    const least = Math.min(conditionsOnCard, rows.length)
+    if (found.size < least) world.violate('I6', `${person.name}’s card has ${found.size} conditions of ${rows.length}`)
+  }
+}
+
+/** Most objects that are read back over the real read exchange per run. */
+const readBackMost = 12
+
+/** S10: the read exchange gives the picture, from either server, with the card's keys alone. */
+async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<void> {
+  const { world } = site
+  const chance = world.chance('read-back')
+  for (const object of objects.slice(0, readBackMost)) {
+    const { person, conditions } = site.conditionsOf(object)
+    const replica = chance.pick(conditions.replicas)
+    const server = site.servers.get(replica.server)?.server
+    try {
+      if (!server) throw new Error('the server is down')
+      const slot = replica.slot as Slot
+      const reading = await openReading(
+        { object, version: conditions.version, slot, device: 'sim', serverKey: replica.serverKey },
+        { carry: (frame) => server.frame(frame), card: signerOf(person.keys.authentication), random: chance },
+      )
+      const count = segmentCount(conditions.sizeBytes)
+      const { algorithm, keyId, dataKey, prefix } = replica
+      const unsealer = new Unsealer(
+        { object, version: conditions.version, slot },
+        { algorithm: algorithm as SealAlgorithm, keyId, dataKey, prefix },
+        count,
+      )
+      const parts: Uint8Array[] = []
+      for await (const part of unsealStream(unsealer, count, reading.segments(0, count))) parts.push(part)
+      await reading.close()
+      if (shaOf(Buffer.concat(parts)) !== hex(conditions.sha256)) throw new Error('other bytes')
+    } catch (error) {
+      world.violate('I1', `${hex(object).slice(0, 8)} cannot be read from ${replica.server}: ${error instanceof Error ? error.message : error}`)
+    }
+  }
+}
+
+/** Replicas on disks of which no object tells. */
+function leftoversOf(site: Site): number {
+  const { sql } = site.gateway.placementDatabase
+  const known = new Set(
+    sql
+      .all<{ object: Uint8Array; version: number; slot: number; server: string }>(
+        'SELECT object, version, slot, server FROM replicas',
+      )
+      .map((row) => `${row.server}/${hex(row.object)}-${row.version}-${row.slot}`),
+  )
+  let leftovers = 0
+  for (const server of site.servers.values()) {
+    const folders = new Set<string>()
+    for (const disk of serverDisks)
+      for (const path of server.files.paths(`${disk}/replicas`)) folders.add(path.split('/').at(-2)!)
+    for (const folder of folders) if (!known.has(`${server.name}/${folder}`)) leftovers++
+  }
+  return leftovers
+}
+
+export { Violation }

@@ -1,0 +1,162 @@
+/** Serves the page on loopback: static files, a stream of states, and actions behind Host, Origin and token checks. */
+
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import { feature } from 'topojson-client'
+import { type Action, type Bulletin, pageFile } from './bulletin.ts'
+
+export interface PageOptions {
+  port: number
+  csrf: string
+}
+
+const bodyMaxBytes = 4096
+const streamsMax = 32
+/** States are sent at most so often. */
+const everyMs = 150
+
+const files: Record<string, { file: string; type: string }> = {
+  '/': { file: 'index.html', type: 'text/html; charset=utf-8' },
+  '/app.js': { file: 'app.js', type: 'text/javascript; charset=utf-8' },
+  '/style.css': { file: 'style.css', type: 'text/css; charset=utf-8' },
+}
+
+export async function servePage(
+  bulletin: Bulletin,
+  { port, csrf }: PageOptions,
+): Promise<{ url: string; close(): Promise<void> }> {
+  const streams = new Set<ServerResponse>()
+  let hosts: string[] = []
+  const server = createServer((request, response) => {
+    answer(request, response).catch((error) => {
+      const problem = isProblem(error) ? error : new Problem('internal', String(error))
+      if (response.headersSent) return response.destroy()
+      send(
+        response,
+        isProblem(error) ? 400 : 500,
+        'application/json',
+        JSON.stringify({ code: problem.code, title: describe(problem.code, 'en').title }),
+      )
+    })
+  })
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname
+    // Against pages of other sites that the browser has open: neither a foreign name nor a foreign origin is answered.
+    if (!hosts.includes(request.headers.host ?? '')) throw new Problem('message.unauthorised', 'host')
+    const { origin } = request.headers
+    if (origin !== undefined && !hosts.some((host) => origin === `http://${host}`))
+      throw new Problem('message.unauthorised', 'origin')
+    if (request.method === 'POST' && path === '/act') {
+      if (request.headers['x-csrf'] !== csrf) throw new Problem('message.unauthorised', 'token')
+      await bulletin.act(actionOf(await body(request)))
+      return send(response, 200, 'application/json', '{}')
+    }
+    if (request.method !== 'GET') return send(response, 405, 'text/plain', 'method not allowed')
+    if (path === '/state') return stream(response)
+    if (path === '/land') return send(response, 200, 'text/plain', landPath())
+    if (path.startsWith('/picture/')) {
+      const picture = bulletin.picture(path.slice('/picture/'.length))
+      return picture
+        ? send(response, 200, picture[0] === 0x89 ? 'image/png' : 'image/jpeg', picture)
+        : send(response, 404, 'text/plain', 'no such picture')
+    }
+    const known = files[path]
+    if (!known) return send(response, 404, 'text/plain', 'no such page')
+    const text = new TextDecoder().decode(await pageFile(known.file))
+    return send(response, 200, known.type, known.file === 'index.html' ? text.replace('{{csrf}}', csrf) : text)
+  }
+
+  function stream(response: ServerResponse): void {
+    if (streams.size >= streamsMax) return send(response, 503, 'text/plain', 'too many pages are open')
+    response.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    response.write(`data: ${JSON.stringify(bulletin.state())}\n\n`)
+    streams.add(response)
+    response.on('close', () => streams.delete(response))
+  }
+
+  let planned: NodeJS.Timeout | undefined
+  const stopWatching = bulletin.onChange(() => {
+    planned ??= setTimeout(() => {
+      planned = undefined
+      const text = `data: ${JSON.stringify(bulletin.state())}\n\n`
+      // A page that does not read gets the next state instead.
+      for (const response of streams) if (!response.writableNeedDrain) response.write(text)
+    }, everyMs)
+  })
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) =>
+      reject(new Problem('config.invalid', `the page's port ${port}: ${error.message}; give another one with --port`)),
+    )
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  const bound = typeof address === 'object' && address ? address.port : port
+  hosts = [`127.0.0.1:${bound}`, `localhost:${bound}`]
+  return {
+    url: `http://127.0.0.1:${bound}/`,
+    close: async () => {
+      stopWatching()
+      clearTimeout(planned)
+      for (const response of streams) response.end()
+      server.closeAllConnections()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+const headers = {
+  'content-security-policy': "default-src 'self'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+}
+
+function send(response: ServerResponse, status: number, type: string, content: string | Uint8Array): void {
+  response.writeHead(status, { ...headers, 'content-type': type, 'cache-control': 'no-store' })
+  response.end(content)
+}
+
+async function body(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request.setEncoding('utf8')) {
+    text += chunk
+    if (text.length > bodyMaxBytes) throw new Problem('message.too-large')
+  }
+  return text
+}
+
+function actionOf(text: string): Action {
+  try {
+    const { action, target, object } = JSON.parse(text)
+    if (typeof action === 'string' && typeof target === 'string')
+      return { action, target, ...(typeof object === 'string' ? { object } : {}) }
+  } catch (cause) {
+    throw new Problem('message.invalid', 'not JSON', { cause })
+  }
+  throw new Problem('message.invalid', 'an action has action and target')
+}
+
+let land: string | undefined
+
+/** Outlines of the land (Natural Earth, public domain) as one SVG path in degrees. */
+function landPath(): string {
+  if (land) return land
+  const file = createRequire(import.meta.url).resolve('world-atlas/land-50m.json')
+  const topology = JSON.parse(readFileSync(file, 'utf8'))
+  const shape = feature(topology, topology.objects.land)
+  const parts: string[] = []
+  const polygons =
+    shape.type === 'FeatureCollection' ? shape.features.flatMap((one) => rings(one.geometry)) : rings(shape.geometry)
+  for (const ring of polygons) parts.push(`M${ring.map(([x, y]) => `${x!.toFixed(2)} ${y!.toFixed(2)}`).join('L')}Z`)
+  land = parts.join('')
+  return land
+}
+
+function rings(geometry: { type: string; coordinates?: unknown }): number[][][] {
+  if (geometry.type === 'Polygon') return geometry.coordinates as number[][][]
+  if (geometry.type === 'MultiPolygon') return (geometry.coordinates as number[][][][]).flat()
+  return []
+}

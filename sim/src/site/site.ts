@@ -1,0 +1,242 @@
+/**
+ * A whole site on this machine with everything physical simulated: real processes for gateway and data servers, real
+ * MQTT between boards and gateway, simulated boards and cards. `npm start`, `npm run demo` and process tests share it.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { openDeviceDatabase } from '@azukari/device/adapters/database'
+import { mqttTransport } from '@azukari/device/adapters/mqtt'
+import { Runtime } from '@azukari/device/runtime'
+import { riskOf } from '@azukari/gateway/services/placement/risk'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { decode } from '@azukari/protocol/codec'
+import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import type { Log } from '@azukari/protocol/ports'
+import { type SimulatedBoard, simulatedBoard } from '../boards/index.ts'
+import type { VirtualCard } from '../card/virtual-card.ts'
+import { cardIssue, loadCard } from '../commands/card-issue.ts'
+import { type BoardPlace, boardPlaces, type Place, places } from './places.ts'
+import { gatewayCommand, type Running, startGatewayCommand } from './processes.ts'
+import { WireTap } from './wire-tap.ts'
+
+export const pin = '2468'
+const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
+
+export interface SiteOptions {
+  folder: string
+  /** Which data servers; all of the simulated world by default. */
+  servers?: readonly Place[]
+  boards?: readonly BoardPlace[]
+  /** Photos that the camera hands out in place of scenes. */
+  photos?: string
+  /** Extra arguments of `azukari-gateway run`. */
+  gatewayArgs?: readonly string[]
+  log: Log
+  /** Told what is going on, in plain words. */
+  tell?: (line: string) => void
+}
+
+export interface SiteServer {
+  place: Place
+  url: string
+  process: Running | undefined
+}
+
+export interface SiteBoard {
+  place: BoardPlace
+  runtime: Runtime
+  board: SimulatedBoard
+  tap: WireTap
+}
+
+export class SimulatedSite {
+  readonly #options: SiteOptions
+  readonly servers = new Map<string, SiteServer>()
+  readonly boards = new Map<string, SiteBoard>()
+  /** The gateway's process. */
+  gateway: Running | undefined
+  recoveryKey = ''
+  #port = 0
+  #cards = 0
+
+  constructor(options: SiteOptions) {
+    this.#options = options
+  }
+
+  get folder(): string {
+    return this.#options.folder
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  #tell(line: string): void {
+    this.#options.tell?.(line)
+  }
+
+  /** Makes the site when it is new, and starts everything. */
+  async start(): Promise<void> {
+    await mkdir(this.folder, { recursive: true })
+    this.#tell('Making the site: keys, certificates, placement’s keystore')
+    const made = await gatewayCommand<{ made: boolean; recoveryKey?: string }>([
+      'init',
+      '--folder',
+      this.folder,
+      '--site',
+      'site',
+    ])
+    this.recoveryKey = made.recoveryKey ?? ''
+    const wanted = this.#options.servers ?? places
+    this.#tell(`Starting ${wanted.length} data servers`)
+    await Promise.all(wanted.map((place) => this.startServer(place)))
+    await this.#writeServers()
+    this.#tell('Starting the gateway')
+    await this.startGateway()
+    for (const place of this.#options.boards ?? boardPlaces) await this.startBoard(place)
+  }
+
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.boards.values()].map(({ runtime }) => runtime.stop()))
+    await this.gateway?.stop()
+    await Promise.allSettled([...this.servers.values()].map((server) => server.process?.stop()))
+  }
+
+  /** Starts a data server, on the port that it had before. */
+  async startServer(place: Place): Promise<void> {
+    const port = new URL(this.servers.get(place.id)?.url ?? 'https://localhost:0').port || '0'
+    const process = await startGatewayCommand(
+      [
+        'data-server',
+        '--folder',
+        this.folder,
+        '--site',
+        'site',
+        '--id',
+        place.id,
+        '--port',
+        port,
+        '--disk',
+        `${this.folder}/data-servers/${place.id}/disk=${place.capacityBytes}`,
+      ],
+      { logFile: `${this.folder}/${place.id}.log` },
+    )
+    this.servers.set(place.id, { place, url: String(process.fact['url']), process })
+  }
+
+  async startGateway(): Promise<void> {
+    this.gateway = await startGatewayCommand(
+      [
+        'run',
+        '--folder',
+        this.folder,
+        '--site',
+        'site',
+        '--port',
+        String(this.#port),
+        ...(this.#options.gatewayArgs ?? []),
+      ],
+      {
+        logFile: `${this.folder}/gateway.log`,
+      },
+    )
+    this.#port = Number(this.gateway.fact['port'])
+  }
+
+  /** Starts a board; a new one enrols with a claim of its own. */
+  async startBoard(place: BoardPlace): Promise<SiteBoard> {
+    const folder = `${this.folder}/devices/${place.id}`
+    await mkdir(folder, { recursive: true })
+    const { claim } = await gatewayCommand<{ claim: string }>([
+      'claim',
+      'new',
+      '--folder',
+      this.folder,
+      '--region',
+      place.region,
+    ])
+    const board = simulatedBoard({
+      clock: ports.clock,
+      random: ports.random,
+      model: `azukari-simulated-${place.role}`,
+      panel: { person: () => pin },
+      ...(place.role === 'camera'
+        ? {
+            camera: this.#options.photos
+              ? { photos: { files: ports.files, directory: this.#options.photos } }
+              : { width: 1280, height: 960 },
+          }
+        : {}),
+      ...(place.role === 'printer'
+        ? { printer: { delayMs: 300, out: async (name: string, png: Uint8Array) => this.#keepPage(name, png) } }
+        : {}),
+    })
+    const tap = new WireTap(mqttTransport({ url: `mqtt://127.0.0.1:${this.#port}` }))
+    const runtime = new Runtime(
+      { site: 'site', role: place.role, claim, model: board.model, version: '0.1.0', folder },
+      {
+        ...ports,
+        database: await openDeviceDatabase(`${folder}/device.db`),
+        transport: tap,
+        log: this.#options.log.child({ board: place.id }),
+      },
+      board,
+    )
+    await runtime.start()
+    const running = { place, runtime, board, tap }
+    this.boards.set(place.id, running)
+    return running
+  }
+
+  /** Issues a card and registers its member. @param registeredLevel what placement is told, when it is to differ */
+  async issueCard(
+    name: string,
+    options: { level?: number; home?: string; kind?: string; register?: boolean; registeredLevel?: number } = {},
+  ): Promise<VirtualCard> {
+    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level } = options
+    const { key } = decode(await readFile(`${this.folder}/placement/public.cose`)) as { key: Uint8Array }
+    const file = `${this.folder}/card-${++this.#cards}-${Date.now()}.azcard`
+    const { record } = await cardIssue(
+      {
+        kind,
+        name,
+        level,
+        home,
+        pin,
+        providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(key)))).toString('hex'),
+        out: file,
+      },
+      ports,
+    )
+    if (register) {
+      await writeFile(`${file}.json`, JSON.stringify({ ...record, level: registeredLevel }))
+      await gatewayCommand(['member', 'add', '--folder', this.folder, `${file}.json`])
+    }
+    return loadCard(ports.files, file, ports.random)
+  }
+
+  /** The yearly risk of a server, with its terms in words. */
+  riskOf(id: string): { value: number; why: string } {
+    const { rates } = this.servers.get(id)!.place
+    const risk = riskOf(rates)
+    const why = rates
+      .map((term) => `${term.peril}: ${(term.probability * term.vulnerability * 100).toFixed(3)} % (${term.source})`)
+      .join('\n')
+    return { value: risk.value, why }
+  }
+
+  async #writeServers(): Promise<void> {
+    const entries = []
+    for (const { place, url } of this.servers.values()) {
+      const identity = parseCoseKey(await readFile(`${this.folder}/data-servers/${place.id}/identity.key`))
+      entries.push({ ...place, url, key: Buffer.from(coseKey(publicOf(identity))).toString('hex') })
+    }
+    await writeFile(`${this.folder}/servers.json`, JSON.stringify(entries, null, 2))
+  }
+
+  async #keepPage(name: string, png: Uint8Array): Promise<void> {
+    await mkdir(`${this.folder}/pages`, { recursive: true })
+    await writeFile(`${this.folder}/pages/${name}`, png)
+  }
+}
