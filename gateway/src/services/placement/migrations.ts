@@ -42,4 +42,12 @@ CREATE TABLE journal (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, acks TEXT NO
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `,
   },
+  {
+    number: 2,
+    name: 'an index that the search for open saves can use',
+    up: `
+DROP INDEX saves_open;
+CREATE INDEX saves_open ON saves (tries, at) WHERE state IN ('buffered', 'sealed');
+`,
+  },
 ]
