@@ -71,6 +71,8 @@ export class SaveWorker {
   readonly #stop = new AbortController()
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
+  /** Up to where each server is known to have the journal, so that only the rest is looked at. */
+  readonly #journalled = new Map<string, number>()
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
 
@@ -342,11 +344,13 @@ export class SaveWorker {
     await Promise.all(
       ranked.map(async (server) => {
         try {
-          for (
-            let missing = journal.missingAt(store.sql, server.id, 64);
-            missing.length > 0;
-            missing = journal.missingAt(store.sql, server.id, 64)
-          ) {
+          for (;;) {
+            const last = journal.last(store.sql)
+            const missing = journal.missingAt(store.sql, server.id, this.#journalled.get(server.id) ?? 0, 64)
+            if (missing.length === 0) {
+              this.#journalled.set(server.id, last)
+              break
+            }
             this.#stop.signal.throwIfAborted()
             const stream = journalStream(this.#o.keys.recovery)
             await dataServers.of(server).journalAppend(

@@ -258,13 +258,18 @@ export const journal = {
   },
   get: (sql: Sql, seq: number) =>
     sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
-  /** Entries that a server does not have yet. */
-  missingAt: (sql: Sql, server: string, limit: number) =>
-    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
-      `SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+  last: (sql: Sql): number => sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0,
+  /** Entries behind `after` that a server does not have yet, without a gap between them. */
+  missingAt: (sql: Sql, server: string, after: number, limit: number) => {
+    const rows = sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
+      `SELECT * FROM journal WHERE seq > ? AND instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+      after,
       `,${server},`,
       limit,
-    ),
+    )
+    const gap = rows.findIndex(({ seq }, i) => seq !== rows[0]!.seq + i)
+    return gap < 0 ? rows : rows.slice(0, gap)
+  },
   ack: (sql: Sql, seq: number, server: string) =>
     sql.run(
       `UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`,
