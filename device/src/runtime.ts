@@ -176,7 +176,8 @@ export class Runtime {
     if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
     if (role === 'printer')
       this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
-    if (role === 'terminal') this.terminal = new TerminalApp(presence)
+    if (role === 'terminal')
+      this.terminal = new TerminalApp(presence, { link: this.link, clock, random, log, device: this.identity.device })
   }
 
   #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {

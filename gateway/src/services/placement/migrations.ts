@@ -42,4 +42,14 @@ CREATE TABLE journal (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, acks TEXT NO
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `,
   },
+  {
+    number: 2,
+    name: 'catalogues',
+    up: `
+CREATE TABLE catalogues (
+  member BLOB PRIMARY KEY, version INTEGER NOT NULL, dirty INTEGER NOT NULL, content BLOB NOT NULL, record BLOB
+) STRICT;
+CREATE INDEX catalogues_due ON catalogues (member) WHERE dirty = 1;
+`,
+  },
 ]

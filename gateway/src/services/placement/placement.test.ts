@@ -372,6 +372,43 @@ t.test('S8: conditions are told until the card has them, and not again', async (
   await s.placement.stop()
 })
 
+t.test('S8: more than a card holds is in its catalogue, kept in two places like any object', async (t) => {
+  const s = await site()
+  const objects = new Set<string>()
+  for (let i = 0; i < 18; i++) {
+    const { offer, request } = s.transferred(new Uint8Array(10 + i))
+    await s.ask(offerSave, request)
+    await s.waitFor(offer.object, 'kept')
+    objects.add(Buffer.from(offer.object).toString('hex'))
+  }
+  const itemsOf = (record: Uint8Array) => {
+    const place = openConditions(decode(decryptFrom(record, s.card.agreement, conditionsDomain)))
+    const bytes = place.replicas.map((replica) => {
+      const held = s.servers
+        .find((server) => server.id === replica.server)!
+        .replicas.get(`${Buffer.from(place.object).toString('hex')}.${replica.slot}`)!
+      const name = { object: place.object, version: place.version, slot: replica.slot as 1 | 2 }
+      const unsealer = new Unsealer(
+        name,
+        { ...replica, algorithm: replica.algorithm as 'A256GCM' },
+        held.segments.length,
+      )
+      return Buffer.concat(held.segments.map((segment, at) => unsealer.open(at, segment)))
+    })
+    t.ok(bytes[0]!.equals(bytes[1]!), 'both replicas say the same')
+    return (decode(bytes[0]!, { maxItems: 1e6 }) as { items: Conditions[] }).items
+  }
+  let items: Conditions[] = []
+  for (let i = 0; i < 200 && items.length < 18; i++) {
+    s.placement.worker.kick()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    const { catalogue } = await (await s.prove()).answer()
+    if (catalogue) items = itemsOf(catalogue)
+  }
+  t.same(new Set(items.map((item) => Buffer.from(item.object).toString('hex'))), objects)
+  await s.placement.stop()
+})
+
 t.test('S4: an offer that is not what it says is refused, each with its code', async (t) => {
   const s = await site()
   const content = new Uint8Array(100)

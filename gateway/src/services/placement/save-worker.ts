@@ -12,6 +12,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
+import { beginCatalogue, catalogueBytes, catalogueFrom } from './catalogue.ts'
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
@@ -20,8 +21,19 @@ import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
-import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
 import {
+  type Content,
+  keptEntry,
+  manifestOf,
+  newReplica,
+  OwnContent,
+  rootsOf,
+  sealedSegments,
+  TransferredContent,
+} from './sealing.ts'
+import {
+  catalogueMedia,
+  catalogues,
   conditions,
   journal,
   journalAcks,
@@ -99,13 +111,26 @@ export class SaveWorker {
           })
           this.#busy.set(key, work)
         }
-        if (this.#busy.size === 0) await this.#pushJournal()
+        if (this.#busy.size === 0) {
+          this.#beginCatalogues()
+          await this.#pushJournal()
+        }
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
       using _tick = clock.timer(idleMs, () => this.kick())
       await wake
     }
+  }
+
+  #beginCatalogues(): void {
+    const { store } = this.#o
+    const due = catalogues.due(store.sql, catalogueFrom)
+    if (due.length === 0) return
+    store.transaction(({ sql }) => {
+      for (const known of due) beginCatalogue(sql, known, this.#o)
+    })
+    this.kick()
   }
 
   async #work(row: SaveRow, key: string): Promise<void> {
@@ -133,7 +158,8 @@ export class SaveWorker {
             : undefined
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
-        emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
+        if (row.device)
+          emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
       })
     }
   }
@@ -141,14 +167,9 @@ export class SaveWorker {
   /** Both replicas, each at a server that has signed for it. */
   async #seal(row: SaveRow): Promise<void> {
     const { store } = this.#o
-    const about = await this.#o.buffer.describe(row.transfer)
-    if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
-    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
-      throw new Problem('transfer.bad-root')
     const member = members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
-    const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
-    const content = new Content(row, transferKey, this.#o.buffer, this.#stop.signal)
+    const content = await this.#contentOf(row)
     // A server that fails is left out of the next choice, a few times; then the save waits.
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
@@ -174,6 +195,21 @@ export class SaveWorker {
       )
       saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
     })
+  }
+
+  async #contentOf(row: SaveRow): Promise<Content> {
+    const { store, keys, buffer } = this.#o
+    if (row.media === catalogueMedia) {
+      const bytes = catalogueBytes(store.sql, row, keys)
+      if (!bytes) throw new Problem('transfer.unknown', 'a newer catalogue has taken its place')
+      return new OwnContent(row, bytes)
+    }
+    const about = await buffer.describe(row.transfer)
+    if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
+    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
+      throw new Problem('transfer.bad-root')
+    const transferKey = decryptFrom(row.transfer_key, keys.agreement, transferKeyDomain)
+    return new TransferredContent(row, transferKey, buffer, this.#stop.signal)
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
@@ -263,7 +299,7 @@ export class SaveWorker {
         servers.praise(sql, server.id)
       })
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error) || error.code.startsWith('transfer.')) throw error
+      if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
       const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
@@ -287,10 +323,16 @@ export class SaveWorker {
       const receipt = receiptFor(sql, row, standing, keptMs, signer)
       saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
       const record = conditionsFor({ sql, keys, random }, row, standing, member)
+      if (row.media === catalogueMedia) {
+        const known = catalogues.get(sql, row.member)!
+        catalogues.put(sql, { ...known, content: new Uint8Array(), record })
+        return
+      }
       conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
+      catalogues.touch(sql, row.member)
       emit(saveKept, row.device, { object: row.object, receipt })
     })
-    await buffer.release(row.transfer)
+    if (row.media !== catalogueMedia) await buffer.release(row.transfer)
   }
 
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */

@@ -89,6 +89,9 @@ export interface ConditionsRow {
   written: number | null
 }
 
+/** The media type by which a member's catalogue is told from what members keep. */
+export const catalogueMedia = 'application/x-azukari'
+
 /** Inserts a row whose keys are the columns' names. */
 function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
   const entries = Object.entries(row)
@@ -147,7 +150,11 @@ export const saves = {
   open: (sql: Sql, limit: number) =>
     sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
   ofMember: (sql: Sql, member: Uint8Array) =>
-    sql.all<SaveRow>(`SELECT * FROM saves WHERE member = ? AND state = 'kept' ORDER BY taken DESC`, member),
+    sql.all<SaveRow>(
+      `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? ORDER BY taken DESC`,
+      member,
+      catalogueMedia,
+    ),
   set: (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
     const entries = Object.entries(change)
     sql.run(
@@ -203,6 +210,43 @@ export const conditions = {
       member,
       object,
       version,
+    ),
+}
+
+export interface CatalogueRow {
+  member: Uint8Array
+  /** Of the newest that was begun. */
+  version: number
+  /** Something was kept since. */
+  dirty: 0 | 1
+  /** What is being kept as that version, under the member's key; empty when it stands. */
+  content: Uint8Array
+  /** Where the newest standing one is, sealed to the card. */
+  record: Uint8Array | null
+}
+
+export const catalogues = {
+  get: (sql: Sql, member: Uint8Array) => sql.get<CatalogueRow>('SELECT * FROM catalogues WHERE member = ?', member),
+  put: (sql: Sql, row: CatalogueRow) =>
+    insert(
+      sql,
+      'catalogues',
+      row,
+      `ON CONFLICT (member) DO UPDATE SET version = excluded.version, dirty = excluded.dirty, content = excluded.content, record = excluded.record`,
+    ),
+  touch: (sql: Sql, member: Uint8Array) =>
+    sql.run(
+      `INSERT INTO catalogues (member, version, dirty, content) VALUES (?, 0, 1, x'') ON CONFLICT (member) DO UPDATE SET dirty = 1`,
+      member,
+    ),
+  /** Of members who keep at least so many, with nothing under way for them. */
+  due: (sql: Sql, atLeast: number) =>
+    sql.all<CatalogueRow>(
+      `SELECT * FROM catalogues AS c WHERE dirty = 1 AND length(content) = 0
+       AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed'))
+       AND (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ? LIMIT 16`,
+      catalogueMedia,
+      atLeast,
     ),
 }
 
