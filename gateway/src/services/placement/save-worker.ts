@@ -6,7 +6,7 @@
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { decryptFrom, type Signer } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -63,6 +63,10 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
+/** Versions of a catalogue that stay: a card may point to an older one until its next session. */
+const catalogueVersionsKept = 8
+/** How long an order to destroy something is good. */
+const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
 
@@ -334,7 +338,26 @@ export class SaveWorker {
       catalogues.touch(sql, row.member)
       emit(saveKept, row.device, { object: row.object, receipt })
     })
-    if (row.media !== catalogueMedia) await buffer.release(row.transfer)
+    if (row.media === catalogueMedia) await this.#retire(row)
+    else await buffer.release(row.transfer)
+  }
+
+  /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
+  async #retire(row: SaveRow): Promise<void> {
+    const { store, dataServers, signer, clock, log } = this.#o
+    for (const old of replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
+      const server = servers.byId(store.sql, old.server)
+      try {
+        const { object, version, slot, epoch } = old
+        const issuedMs = clock.now()
+        const order = { object, version, slot, epoch, server: old.server, issuedMs, expiresMs: issuedMs + removalMs }
+        if (server) await dataServers.of(server).remove(signRemoval(order, signer), this.#stop.signal)
+        store.transaction(({ sql }) => replicas.remove(sql, old))
+      } catch (error) {
+        if (this.#stop.signal.aborted || !isProblem(error)) throw error
+        log.info('an old catalogue stays for now', { server: old.server, code: error.code })
+      }
+    }
   }
 
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
