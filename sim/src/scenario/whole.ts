@@ -232,7 +232,7 @@ function checkCards(site: Site): void {
   const { world } = site
   const { sql } = site.gateway.placementDatabase
   for (const person of site.people) {
-    const slots = decodeFile(cardFiles.conditions, person.memory().file('conditions'))
+    const slots = decodeFile(cardFiles.conditions, person.memory.file('conditions'))
     const rows = sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
       'SELECT object, version, record FROM conditions WHERE member = ?',
       person.memberId,

@@ -69,6 +69,8 @@ const catalogueVersionsKept = 8
 const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
+/** How often the ranking of the journal's servers is looked at when nothing was added. */
+const lookAgainMs = 60_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
@@ -77,6 +79,8 @@ export class SaveWorker {
   readonly #notBefore = new Map<string, number>()
   /** Up to where each server is known to have the journal, so that only the rest is looked at. */
   readonly #journalled = new Map<string, number>()
+  /** When all servers last had all of the journal, and how much that was. */
+  #settled = { last: -1, atMs: 0 }
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
 
@@ -117,10 +121,8 @@ export class SaveWorker {
           })
           this.#busy.set(key, work)
         }
-        if (this.#busy.size === 0) {
-          this.#beginCatalogues()
-          await this.#pushJournal()
-        }
+        if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
+        if (this.#busy.size === 0 && this.#journalIsDue(now)) await this.#pushJournal()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -360,10 +362,17 @@ export class SaveWorker {
     }
   }
 
+  /** Something was added since all had everything, or it is time to see whether the ranking has changed. */
+  #journalIsDue(nowMs: number): boolean {
+    return journal.last(this.#o.store.sql) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
+  }
+
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
   async #pushJournal(): Promise<void> {
     const { store, dataServers, log } = this.#o
     const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
+    const before = journal.last(store.sql)
+    let whole = true
     await Promise.all(
       ranked.map(async (server) => {
         try {
@@ -387,6 +396,7 @@ export class SaveWorker {
             })
           }
         } catch (error) {
+          whole = false
           if (!this.#stop.signal.aborted)
             log.info('the journal waits for a server', {
               server: server.id,
@@ -395,6 +405,7 @@ export class SaveWorker {
         }
       }),
     )
+    if (whole) this.#settled = { last: before, atMs: this.#o.clock.monotonicMs() }
   }
 }
 
