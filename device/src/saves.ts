@@ -23,7 +23,7 @@ import {
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
-import { leafHash, TreeHash } from '@azukari/protocol/merkle'
+import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
@@ -448,8 +448,7 @@ class Sealing {
 
   #block(plain: Uint8Array): Uint8Array {
     const block = encryptBlock(this.#key, this.#transfer, this.#leaves.length, plain)
-    this.#leaves.push(leafHash(block))
-    this.#tree.add(block)
+    this.#leaves.push(this.#tree.add(block))
     return block
   }
 }

@@ -60,6 +60,8 @@ export class SaveWorker {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
   #wake = Promise.withResolvers<void>()
+  #pushing: Promise<void> | undefined
+  #pushNext: Promise<void> | undefined
   #running: Promise<void> | undefined
 
   constructor(options: SaveWorkerOptions) {
@@ -103,7 +105,12 @@ export class SaveWorker {
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
-      using _tick = clock.timer(idleMs, () => this.kick())
+      // The next save that waits for its time, or a look around.
+      const soonestMs = Math.min(
+        idleMs,
+        ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now),
+      )
+      using _tick = clock.timer(Math.ceil(soonestMs), () => this.kick())
       await wake
     }
   }
@@ -131,6 +138,7 @@ export class SaveWorker {
           : code === 'transfer.bad-root' || code === 'transfer.bad-block'
             ? 'refused'
             : undefined
+      if (state) this.#notBefore.delete(key)
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
         emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
@@ -293,8 +301,26 @@ export class SaveWorker {
     await buffer.release(row.transfer)
   }
 
-  /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
-  async #pushJournal(): Promise<void> {
+  /**
+   * Brings every journal server up to date with at least what is in the journal now. One push at a time: two would send
+   * the same entries, and the later one would be refused. Whoever comes while one is under way shares the next.
+   */
+  #pushJournal(): Promise<void> {
+    if (!this.#pushing) {
+      this.#pushing = this.#pushJournalOnce().finally(() => {
+        this.#pushing = undefined
+      })
+      return this.#pushing
+    }
+    this.#pushNext ??= this.#pushing.then(() => {
+      this.#pushNext = undefined
+      return this.#pushJournal()
+    })
+    return this.#pushNext
+  }
+
+  /** A batch for each server; one that does not answer is left for the next time. */
+  async #pushJournalOnce(): Promise<void> {
     const { store, dataServers, log } = this.#o
     const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
     await Promise.all(
