@@ -12,6 +12,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
@@ -49,6 +50,8 @@ export interface SaveWorkerOptions {
 
 /** Saves under way at once: memory is a few segments for each. */
 const savesAtOnce = 4
+/** Journal entries sent to a server at once. */
+const journalBatch = 64
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
@@ -163,25 +166,33 @@ export class SaveWorker {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
       await this.#findRoots(content, member, planned)
-      const results = await Promise.allSettled(
-        planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)),
-      )
+      const missing = planned.filter((replica) => !replica.receipt)
+      const results = await Promise.allSettled(missing.map((replica) => this.#send(content, member, replica)))
       const failed = results.filter((result) => result.status === 'rejected')
-      if (failed.length === 0) break
+      const keepReceipts = (sql: Sql) => {
+        for (const replica of missing.filter(({ receipt }) => receipt)) {
+          replicas.put(sql, replica)
+          servers.praise(sql, replica.server)
+        }
+      }
+      if (failed.length === 0) {
+        // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
+        // the servers answer with the same receipts.
+        store.transaction(({ sql }) => {
+          keepReceipts(sql)
+          const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
+          const seq = journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
+          saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
+        })
+        return
+      }
+      store.transaction(({ sql }) => keepReceipts(sql))
       for (const { reason } of failed) {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
       }
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
-    store.transaction(({ sql }) => {
-      const standing = replicas.of(sql, row.object, row.version)
-      const seq = journal.append(
-        sql,
-        sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random),
-      )
-      saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
-    })
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
@@ -265,11 +276,7 @@ export class SaveWorker {
         this.#stop.signal,
       )
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
-      store.transaction(({ sql }) => {
-        Object.assign(replica, { manifest: signed, receipt })
-        replicas.put(sql, replica)
-        servers.praise(sql, server.id)
-      })
+      Object.assign(replica, { manifest: signed, receipt })
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || error.code.startsWith('transfer.')) throw error
       const impostor = error.code === 'server.impostor'
@@ -323,35 +330,33 @@ export class SaveWorker {
   async #pushJournalOnce(): Promise<void> {
     const { store, dataServers, log } = this.#o
     const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
-    await Promise.all(
-      ranked.map(async (server) => {
-        try {
-          for (
-            let missing = journal.missingAt(store.sql, server.id, 64);
-            missing.length > 0;
-            missing = journal.missingAt(store.sql, server.id, 64)
-          ) {
+    const stream = journalStream(this.#o.keys.recovery)
+    for (let waiting = ranked; waiting.length > 0; ) {
+      const told = await Promise.all(
+        waiting.map(async (server) => {
+          const missing = journal.missingAt(store.sql, server.id, journalBatch)
+          if (missing.length === 0) return { server, seqs: [] }
+          try {
             this.#stop.signal.throwIfAborted()
-            const stream = journalStream(this.#o.keys.recovery)
-            await dataServers.of(server).journalAppend(
-              stream,
-              missing[0]!.seq,
-              missing.map(({ entry }) => entry),
-              this.#stop.signal,
-            )
-            store.transaction(({ sql }) => {
-              for (const { seq } of missing) journal.ack(sql, seq, server.id)
-            })
+            const entries = missing.map(({ entry }) => entry)
+            await dataServers.of(server).journalAppend(stream, missing[0]!.seq, entries, this.#stop.signal)
+            return { server, seqs: missing.map(({ seq }) => seq) }
+          } catch (error) {
+            if (!this.#stop.signal.aborted)
+              log.info('the journal waits for a server', {
+                server: server.id,
+                error: isProblem(error) ? error.code : String(error),
+              })
+            return { server, seqs: [] }
           }
-        } catch (error) {
-          if (!this.#stop.signal.aborted)
-            log.info('the journal waits for a server', {
-              server: server.id,
-              error: isProblem(error) ? error.code : String(error),
-            })
-        }
-      }),
-    )
+        }),
+      )
+      if (told.some(({ seqs }) => seqs.length > 0))
+        store.transaction(({ sql }) => {
+          for (const { server, seqs } of told) for (const seq of seqs) journal.ack(sql, seq, server.id)
+        })
+      waiting = told.filter(({ seqs }) => seqs.length === journalBatch).map(({ server }) => server)
+    }
   }
 }
 

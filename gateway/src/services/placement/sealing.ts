@@ -41,11 +41,20 @@ export class Content {
   async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
     const { transfer, size } = this.row
     const blocks = blockCount(size)
-    for (let at = 0; at < blocks; at += batchBlocks) {
-      this.#signal.throwIfAborted()
-      const batch = await this.#buffer.read(transfer, at, Math.min(batchBlocks, blocks - at))
-      for (const [i, block] of batch.entries())
-        yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
+    const batchAt = (at: number) => this.#buffer.read(transfer, at, Math.min(batchBlocks, blocks - at))
+    let next: Promise<Uint8Array[]> | undefined
+    try {
+      for (let at = 0; at < blocks; at += batchBlocks) {
+        this.#signal.throwIfAborted()
+        const batch = await (next ?? batchAt(at))
+        // The disk reads ahead while this batch is sealed and sent.
+        next = at + batchBlocks < blocks ? batchAt(at + batchBlocks) : undefined
+        for (const [i, block] of batch.entries())
+          yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
+      }
+    } finally {
+      // Whoever takes no more segments does not hear of it, and its failure is nobody's.
+      next?.catch(() => undefined)
     }
   }
 }
