@@ -41,7 +41,9 @@ function chance(start: number): () => number {
   }
 }
 
-t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, { timeout: 240_000 }, async (t) => {
+t.setTimeout(240_000)
+
+t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-crash-'))
   const servers = places.filter(({ id }) => ['ishikari', 'osaka', 'fukuoka', 'singapore', 'frankfurt'].includes(id))
   const site = new SimulatedSite({
@@ -51,7 +53,11 @@ t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, { timeout: 240_00
     log: quietLog,
   })
   let device: DeviceChild | undefined
+  let dying = 0
+  let chaos = Promise.resolve()
   t.teardown(async () => {
+    dying = 0
+    await chaos.catch(() => undefined)
     await device?.kill()
     await site.stop()
     await rm(folder, { recursive: true, force: true })
@@ -118,8 +124,8 @@ t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, { timeout: 240_00
     const pictures = Array.from({ length: Math.min(perCard, saves - first) }, (_, i) => first + i)
     cards.push({ card, pictures })
     camera.insert(card)
-    let dying = killsPerCard
-    const chaos = (async () => {
+    dying = killsPerCard
+    chaos = (async () => {
       for (; dying > 0; dying--) {
         await pause(random() * 500)
         await murder[victims[Math.floor(random() * victims.length)]!]()
