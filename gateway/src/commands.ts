@@ -305,12 +305,13 @@ export const commands: Record<string, Command> = {
       site,
       broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
       user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      devices: { type: 'boolean', what: 'only the devices’ rules, for a listener of their own' },
       out: { type: 'string', what: 'file to write' },
     },
     async run(values) {
       if (values['broker'] !== 'mosquitto')
         throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
-      const rules = mosquittoAcl(text(values, 'site'), text(values, 'user'))
+      const rules = mosquittoAcl(text(values, 'site'), values['devices'] === true ? undefined : text(values, 'user'))
       if (values['out']) writeFileSync(String(values['out']), rules)
       return { json: { rules }, text: rules }
     },
