@@ -257,8 +257,12 @@ export class Saves {
           else log.info('a save waits', { code: error.code, detail: error.detail })
         }
       }
-      const waitMs = failures > 0 ? backoffMs(failures, random) : askMs
-      using timer = clock.timer(waitMs, () => this.kick())
+      // Nothing to deliver and nothing to ask after: a board with nothing to do does nothing.
+      if (failures === 0 && (await this.unfinished()) === 0) {
+        await wake
+        continue
+      }
+      using timer = clock.timer(failures > 0 ? backoffMs(failures, random) : askMs, () => this.kick())
       await wake
       timer.cancel()
     }

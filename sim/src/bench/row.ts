@@ -2,15 +2,31 @@
 export interface Row {
   row: string
   what: string
-  value: number
+  /** Null when it could not be measured. */
+  value: number | null
   unit: string
   /** The figure measured beside it in the same run. */
-  peer: number
+  peer: number | null
   /** value ÷ peer */
-  ratio: number
+  ratio: number | null
   target: string
-  met: boolean
+  /** Null where there is no target. */
+  met: boolean | null
   note: string
+}
+
+/** What a row is given; it may take options of its own beside. */
+export interface BenchContext {
+  /** Fewer rounds and smaller amounts: to see that it works, not to believe the figures. */
+  quick: boolean
+  /** An empty folder of this row's own. */
+  folder: string
+  tell(line: string): void
+}
+
+/** What `bN-*.ts` exports. */
+export interface RowModule {
+  run(context: BenchContext): Promise<Row[]>
 }
 
 export function median(values: readonly number[]): number {
@@ -22,4 +38,8 @@ export function median(values: readonly number[]): number {
 /** Smallest to largest, for the note of a row. */
 export function spread(values: readonly number[], digits = 0): string {
   return `${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)}`
+}
+
+export function rounded(value: number, digits = 2): number {
+  return Number(value.toFixed(digits))
 }

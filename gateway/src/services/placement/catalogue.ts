@@ -36,7 +36,7 @@ export function beginCatalogue(
     asking: member.home,
     transfer: random.bytes(16),
     transfer_key: new Uint8Array(),
-    root: new Uint8Array(),
+    root: new Uint8Array(32),
     size: bytes.length,
     sha256: new Uint8Array(createHash('sha256').update(bytes).digest()),
     name: 'catalogue',

@@ -52,4 +52,12 @@ CREATE TABLE catalogues (
 CREATE INDEX catalogues_due ON catalogues (member) WHERE dirty = 1;
 `,
   },
+  {
+    number: 3,
+    name: 'an index that the search for open saves can use',
+    up: `
+DROP INDEX saves_open;
+CREATE INDEX saves_open ON saves (tries, at) WHERE state IN ('buffered', 'sealed');
+`,
+  },
 ]

@@ -6,7 +6,7 @@
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { decryptFrom, type Signer } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -63,14 +63,24 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
+/** Versions of a catalogue that stay: a card may point to an older one until its next session. */
+const catalogueVersionsKept = 8
+/** How long an order to destroy something is good. */
+const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
+/** How often the ranking of the journal's servers is looked at when nothing was added. */
+const lookAgainMs = 60_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
   readonly #stop = new AbortController()
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
+  /** Up to where each server is known to have the journal, so that only the rest is looked at. */
+  readonly #journalled = new Map<string, number>()
+  /** When all servers last had all of the journal, and how much that was. */
+  #settled = { last: -1, atMs: 0 }
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
 
@@ -111,10 +121,8 @@ export class SaveWorker {
           })
           this.#busy.set(key, work)
         }
-        if (this.#busy.size === 0) {
-          this.#beginCatalogues()
-          await this.#pushJournal()
-        }
+        if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
+        if (this.#busy.size === 0 && this.#journalIsDue(now)) await this.#pushJournal()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -332,21 +340,49 @@ export class SaveWorker {
       catalogues.touch(sql, row.member)
       emit(saveKept, row.device, { object: row.object, receipt })
     })
-    if (row.media !== catalogueMedia) await buffer.release(row.transfer)
+    if (row.media === catalogueMedia) await this.#retire(row)
+    else await buffer.release(row.transfer)
+  }
+
+  /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
+  async #retire(row: SaveRow): Promise<void> {
+    const { store, dataServers, signer, clock, log } = this.#o
+    for (const old of replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
+      const server = servers.byId(store.sql, old.server)
+      try {
+        const { object, version, slot, epoch } = old
+        const issuedMs = clock.now()
+        const order = { object, version, slot, epoch, server: old.server, issuedMs, expiresMs: issuedMs + removalMs }
+        if (server) await dataServers.of(server).remove(signRemoval(order, signer), this.#stop.signal)
+        store.transaction(({ sql }) => replicas.remove(sql, old))
+      } catch (error) {
+        if (this.#stop.signal.aborted || !isProblem(error)) throw error
+        log.info('an old catalogue stays for now', { server: old.server, code: error.code })
+      }
+    }
+  }
+
+  /** Something was added since all had everything, or it is time to see whether the ranking has changed. */
+  #journalIsDue(nowMs: number): boolean {
+    return journal.last(this.#o.store.sql) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
   }
 
   /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
   async #pushJournal(): Promise<void> {
     const { store, dataServers, log } = this.#o
     const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
+    const before = journal.last(store.sql)
+    let whole = true
     await Promise.all(
       ranked.map(async (server) => {
         try {
-          for (
-            let missing = journal.missingAt(store.sql, server.id, 64);
-            missing.length > 0;
-            missing = journal.missingAt(store.sql, server.id, 64)
-          ) {
+          for (;;) {
+            const last = journal.last(store.sql)
+            const missing = journal.missingAt(store.sql, server.id, this.#journalled.get(server.id) ?? 0, 64)
+            if (missing.length === 0) {
+              this.#journalled.set(server.id, last)
+              break
+            }
             this.#stop.signal.throwIfAborted()
             const stream = journalStream(this.#o.keys.recovery)
             await dataServers.of(server).journalAppend(
@@ -360,6 +396,7 @@ export class SaveWorker {
             })
           }
         } catch (error) {
+          whole = false
           if (!this.#stop.signal.aborted)
             log.info('the journal waits for a server', {
               server: server.id,
@@ -368,6 +405,7 @@ export class SaveWorker {
         }
       }),
     )
+    if (whole) this.#settled = { last: before, atMs: this.#o.clock.monotonicMs() }
   }
 }
 

@@ -182,6 +182,14 @@ export const replicas = {
        algorithm = excluded.algorithm, key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, prefix = excluded.prefix,
        root = excluded.root, sealed = excluded.sealed, manifest = excluded.manifest, receipt = excluded.receipt, reason = excluded.reason`,
     ),
+  /** Of versions up to and including the given one, oldest first. */
+  before: (sql: Sql, object: Uint8Array, version: number) =>
+    sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version <= ? ORDER BY version', object, version),
+  /** The row, and the room that it took. */
+  remove: (sql: Sql, row: ReplicaRow) => {
+    sql.run('DELETE FROM replicas WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
+    servers.reserve(sql, row.server, -row.sealed)
+  },
   onServer: (sql: Sql, server: string) =>
     sql.get<{ count: number; bytes: number }>(
       'SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?',
@@ -258,13 +266,18 @@ export const journal = {
   },
   get: (sql: Sql, seq: number) =>
     sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
-  /** Entries that a server does not have yet. */
-  missingAt: (sql: Sql, server: string, limit: number) =>
-    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
-      `SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+  last: (sql: Sql): number => sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0,
+  /** Entries behind `after` that a server does not have yet, without a gap between them. */
+  missingAt: (sql: Sql, server: string, after: number, limit: number) => {
+    const rows = sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
+      `SELECT * FROM journal WHERE seq > ? AND instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+      after,
       `,${server},`,
       limit,
-    ),
+    )
+    const gap = rows.findIndex(({ seq }, i) => seq !== rows[0]!.seq + i)
+    return gap < 0 ? rows : rows.slice(0, gap)
+  },
   ack: (sql: Sql, seq: number, server: string) =>
     sql.run(
       `UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`,
