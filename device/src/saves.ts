@@ -143,7 +143,8 @@ export class Saves {
       ),
     )
     for (const name of await options.spool.list().catch(() => []))
-      if (name.endsWith('.azx') && !known.has(name.slice(0, -4))) await options.spool.remove(name)
+      if (name.endsWith('.azx.new') || (name.endsWith('.azx') && !known.has(name.slice(0, -4))))
+        await options.spool.remove(name)
     return saves
   }
 

@@ -7,7 +7,7 @@ import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
 import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
-import { runGateway, systemPorts } from './main.ts'
+import { runGateway, runPlacement, systemPorts } from './main.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -42,7 +42,7 @@ export const commands: Record<string, Command> = {
   },
 
   run: {
-    what: 'Runs the gateway with the services inside it, until it is told to stop (SIGINT, SIGTERM).',
+    what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM).',
     options: {
       folder,
       site,
@@ -51,10 +51,19 @@ export const commands: Record<string, Command> = {
       insecure: { type: 'boolean', what: 'allow an open line beyond loopback' },
       'tls-key': { type: 'string', what: 'PEM file of the MQTT listener’s key' },
       'tls-cert': { type: 'string', what: 'PEM file of its certificate' },
+      broker: {
+        type: 'string',
+        what: 'mqtt://… or mqtts://… of a broker in place of the embedded one; password in AZUKARI_BROKER_PASSWORD',
+      },
+      'broker-user': { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      'broker-ca': { type: 'string', what: 'PEM file of that broker’s CA' },
+      placement: { type: 'string', what: 'https://… of placement in a process of its own' },
+      'buffer-port': { type: 'string', what: 'port where that placement reads the receive buffer', default: '0' },
     },
     async run(values) {
       const log = consoleLog('gateway')
       const [key, cert] = [values['tls-key'], values['tls-cert']]
+      const { broker, placement } = values
       const running = await runGateway({
         site: text(values, 'site'),
         folder: text(values, 'folder'),
@@ -65,10 +74,62 @@ export const commands: Record<string, Command> = {
           ? { tls: { key: readFileSync(String(key), 'utf8'), cert: readFileSync(String(cert), 'utf8') } }
           : {}),
         insecure: values['insecure'] === true,
+        ...(broker
+          ? {
+              broker: {
+                url: address(broker, /^mqtts?:$/, '--broker'),
+                username: text(values, 'broker-user'),
+                password: process.env['AZUKARI_BROKER_PASSWORD'],
+                ca: values['broker-ca'] ? readFileSync(String(values['broker-ca']), 'utf8') : undefined,
+              },
+            }
+          : {}),
+        ...(placement
+          ? {
+              placementApart: {
+                url: address(placement, /^https:$/, '--placement'),
+                bufferPort: integer(values, 'buffer-port', 0, 65_535),
+              },
+            }
+          : {}),
         passphrase: process.env['AZUKARI_PASSPHRASE'],
         log,
       })
-      ready({ ready: 'gateway', port: running.port })
+      ready({
+        ready: 'gateway',
+        port: running.port,
+        ...(running.bufferPort !== undefined ? { bufferPort: running.bufferPort } : {}),
+      })
+      await stopAsked()
+      await running.stop()
+      return undefined
+    },
+  },
+
+  placement: {
+    what: 'Runs placement as a process of its own, beside a gateway that was started with --placement.',
+    options: {
+      folder,
+      site,
+      host,
+      port: { ...port, default: '8471' },
+      gateway: {
+        type: 'string',
+        what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
+        required: true,
+      },
+    },
+    async run(values) {
+      const running = await runPlacement({
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        host: text(values, 'host'),
+        port: integer(values, 'port', 0, 65_535),
+        gatewayUrl: address(values['gateway'], /^https:$/, '--gateway'),
+        passphrase: process.env['AZUKARI_PASSPHRASE'],
+        log: consoleLog('placement'),
+      })
+      ready({ ready: 'placement', url: running.url })
       await stopAsked()
       await running.stop()
       return undefined
@@ -244,12 +305,13 @@ export const commands: Record<string, Command> = {
       site,
       broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
       user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      devices: { type: 'boolean', what: 'only the devices’ rules, for a listener of their own' },
       out: { type: 'string', what: 'file to write' },
     },
     async run(values) {
       if (values['broker'] !== 'mosquitto')
         throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
-      const rules = mosquittoAcl(text(values, 'site'), text(values, 'user'))
+      const rules = mosquittoAcl(text(values, 'site'), values['devices'] === true ? undefined : text(values, 'user'))
       if (values['out']) writeFileSync(String(values['out']), rules)
       return { json: { rules }, text: rules }
     },
@@ -274,6 +336,13 @@ async function withRegistry<T>(
   } finally {
     database.close()
   }
+}
+
+/** A URL of the right kind. @throws {Problem} `config.invalid` */
+function address(value: unknown, protocol: RegExp, option: string): string {
+  const url = URL.parse(String(value))
+  if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
+  return String(value)
 }
 
 function diskOf(spec: string): { path: string; capacityBytes: number } {
