@@ -105,6 +105,8 @@ export class Link implements ActSender {
   #boot: string | undefined
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
+  /** How far the site's clock is ahead of this device's, as the last welcome said. */
+  #aheadMs = 0
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -117,6 +119,11 @@ export class Link implements ActSender {
 
   get up(): boolean {
     return this.#state === 'up'
+  }
+
+  /** The site's wall clock, ms since the epoch: this device's own, corrected by what the gateway last said. */
+  siteNow(): number {
+    return this.#options.clock.now() + this.#aheadMs
   }
 
   /** Hears every change of state, with the problem that caused it. Returns a function that stops it. */
@@ -137,9 +144,10 @@ export class Link implements ActSender {
     body: RequestOf<C>,
     options: { signal?: AbortSignal | undefined; limitMs?: number } = {},
   ): Promise<ReplyOf<C>> {
-    const { clock, random } = this.#options
+    const { random } = this.#options
     const limitMs = options.limitMs ?? this.#limits.callMs
-    const at = clock.now()
+    // Judged by the gateway's clock, from which a board's may well be a minute off.
+    const at = this.siteNow()
     const reply = await this.#ask(
       {
         contract: contract.id,
@@ -346,6 +354,7 @@ export class Link implements ActSender {
     )
     if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
       throw new Problem('cose.wrong-audience', 'a welcome for another birth')
+    this.#aheadMs = welcome.at - clock.now()
     this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
   }
 

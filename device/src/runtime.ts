@@ -17,6 +17,7 @@ import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
+import { KnownTime } from './known-time.ts'
 import { Link, type LinkLimits } from './link.ts'
 import { fileSpool, memorySpool } from './memory-spool.ts'
 import { Outbox } from './outbox.ts'
@@ -58,6 +59,7 @@ export class Runtime {
   readonly #listeners = new Set<(state: RuntimeState) => void>()
   #running: Promise<unknown> = Promise.resolve()
   #state: RuntimeState = 'starting'
+  #time!: KnownTime
   identity!: Identity
   link!: Link
   outbox!: Outbox
@@ -90,6 +92,7 @@ export class Runtime {
       const identityPath = `${folder}/identity.cose`
       this.identity = await loadIdentity(files, identityPath, random)
       await database.exec('CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')
+      this.#time = await KnownTime.open(database, clock)
       this.link = new Link({
         site,
         identity: this.identity,
@@ -113,6 +116,7 @@ export class Runtime {
         link: this.link,
         outbox: this.outbox,
         clock,
+        now: () => this.#time.now(),
         random,
         log,
         trust: () => this.identity.trust,
@@ -120,6 +124,9 @@ export class Runtime {
       this.#makeApps()
       this.link.onState((state) => {
         if (state !== 'up') return
+        this.#time
+          .learn(this.link.siteNow())
+          .catch((error) => log.warn('the time could not be kept', { error: String(error) }))
         this.outbox.kick()
         this.saves.kick()
       })
@@ -169,7 +176,8 @@ export class Runtime {
     if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
     if (role === 'printer')
       this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
-    if (role === 'terminal') this.terminal = new TerminalApp(presence)
+    if (role === 'terminal')
+      this.terminal = new TerminalApp(presence, { link: this.link, clock, random, log, device: this.identity.device })
   }
 
   #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {
@@ -216,6 +224,7 @@ export class Runtime {
   async #report(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       if (this.link.up) {
+        await this.#time.learn(this.link.siteNow())
         const { rows, bytes } = await this.outbox.waiting()
         const parts = Object.entries(this.#board)
           .filter(([, part]) => typeof part === 'object')

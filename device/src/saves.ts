@@ -109,6 +109,8 @@ export interface SavesOptions {
   link: Link
   outbox: Outbox
   clock: Clock
+  /** The time as the device knows it, for what is signed; ms since the epoch. */
+  now: () => number
   random: Random
   log: Log
   trust: () => SiteTrust | undefined
@@ -157,7 +159,7 @@ export class Saves {
    * @throws {Problem} `device.unknown` before the first enrolment, `memory.*`, `card.*`, `transfer.too-large`
    */
   async keep(keepsake: Keepsake, author: Author): Promise<Save> {
-    const { clock, random, spool, database } = this.#options
+    const { random, spool, database } = this.#options
     const trust = this.#options.trust()
     if (!trust) throw new Problem('device.unknown', 'this device must be enrolled before it can keep anything')
     const object = random.bytes(16)
@@ -169,7 +171,7 @@ export class Saves {
     try {
       await spool.write(file, sealing.blocks(keepsake.pieces))
       const { sizeBytes, sha256, root, leaves } = sealing.result()
-      const issuedMs = clock.now()
+      const issuedMs = this.#options.now()
       const offer: SaveOffer = {
         contract: 'save.offer@1',
         audience: thumbprint(trust.placementKey),

@@ -254,6 +254,7 @@ export class Presence {
     }
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })
+    await this.#keepCatalogue(card, proved.catalogue)
     await this.#write(card, proved.pending)
     if (proved.morePending) await this.#fetchPending(card)
   }
@@ -261,9 +262,18 @@ export class Presence {
   async #fetchPending(card: Present): Promise<void> {
     for (let more = true; more && card.session; ) {
       const answer = await this.#o.link.call(pendingConditions, { session: card.session.id }, { signal: card.signal })
+      await this.#keepCatalogue(card, answer.catalogue)
       await this.#write(card, answer.pending)
       more = answer.morePending && answer.pending.length > 0
     }
+  }
+
+  /** The catalogue's place and key, when the card has an older one. */
+  async #keepCatalogue(card: Present, catalogue: Uint8Array | undefined): Promise<void> {
+    if (!catalogue) return
+    const known = card.facts.root.catalogue
+    if (known && sameBytes(known, catalogue)) return
+    await card.use((client) => client.updateRoot({ ...client.facts.root, catalogue }, card.signal))
   }
 
   /** S8: onto the card, read back, and only then told to placement. */

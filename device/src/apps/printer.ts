@@ -7,7 +7,7 @@ import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.t
 import { decodeUpright } from '../picture.ts'
 import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
 import type { Presence } from './presence.ts'
-import { readShelf } from './shelf.ts'
+import { readShelf, readWholeShelf } from './shelf.ts'
 
 export interface PrinterAppOptions extends FetchPorts {
   presence: Presence
@@ -63,7 +63,7 @@ export class PrinterApp {
   async list(pin?: string): Promise<Conditions[]> {
     const card = this.#o.presence.require()
     await card.requirePin(pin)
-    this.#shelf = await readShelf(card)
+    this.#shelf = await readWholeShelf(this.#o, card)
     return this.#shelf
   }
 
@@ -79,7 +79,8 @@ export class PrinterApp {
     const { presence, printer } = this.#o
     const card = presence.require()
     await card.requirePin(options.pin)
-    const conditions = (await readShelf(card)).find((candidate) => Buffer.from(candidate.object).equals(object))
+    const isIt = (candidate: Conditions) => Buffer.from(candidate.object).equals(object)
+    const conditions = (await readShelf(card)).find(isIt) ?? (await readWholeShelf(this.#o, card)).find(isIt)
     if (!conditions) throw new Problem('object.unknown')
     if (!conditions.mediaType.startsWith('image/')) throw new Problem('object.not-printable', conditions.mediaType)
     if (!printer) throw new Problem('printer.offline', 'this board has no printer')

@@ -2,8 +2,9 @@
 
 import type { CardKind } from '@azukari/protocol/card/layout'
 import type { Conditions } from '@azukari/protocol/contracts/save'
+import type { FetchPorts } from './fetch.ts'
 import type { Presence, SessionFacts } from './presence.ts'
-import { readShelf } from './shelf.ts'
+import { readWholeShelf } from './shelf.ts'
 
 export interface WhoAmI {
   name: string
@@ -17,9 +18,11 @@ export interface WhoAmI {
 
 export class TerminalApp {
   readonly #presence: Presence
+  readonly #ports: FetchPorts
 
-  constructor(presence: Presence) {
+  constructor(presence: Presence, ports: FetchPorts) {
     this.#presence = presence
+    this.#ports = ports
   }
 
   /** Needs no PIN: it is what the card shows to anybody who holds it. @throws {Problem} `card.*` */
@@ -39,6 +42,6 @@ export class TerminalApp {
   async whatDoIHave(pin?: string): Promise<Conditions[]> {
     const card = this.#presence.require()
     await card.requirePin(pin)
-    return readShelf(card)
+    return readWholeShelf(this.#ports, card)
   }
 }

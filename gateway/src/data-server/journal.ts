@@ -57,16 +57,14 @@ export class Journals {
         throw new Problem('message.invalid', 'entries are 1 to 256')
       const stream = await this.#stream(name)
       if (seq > stream.next) throw new Problem('act.gap', `number ${seq}`, { data: { want: stream.next } })
-      if (seq < stream.next) {
-        const held = await this.#read(stream, seq, entries.length)
-        if (held.length !== entries.length || held.some((entry, at) => !sameBytes(entry, entries[at]!)))
-          throw new Problem('act.conflict', `other entries stand at ${seq}`)
-        return stream.next
-      }
-      const record = encodeRecord(seq, entries)
+      // What is held already may come again, also with more behind it: the answer was lost and the batch grew meanwhile.
+      const again = Math.min(entries.length, stream.next - seq)
+      await this.#checkHeld(stream, seq, entries.slice(0, again))
+      if (again === entries.length) return stream.next
+      const record = encodeRecord(stream.next, entries.slice(again))
       let chunk = stream.chunks.at(-1)
       if (!chunk || chunk.bytes + record.length > chunkMaxBytes) {
-        chunk = { first: seq, bytes: 0 }
+        chunk = { first: stream.next, bytes: 0 }
         stream.chunks.push(chunk)
       }
       const { first, bytes: at } = chunk
@@ -112,6 +110,17 @@ export class Journals {
       })
     }
     return readBytes
+  }
+
+  /** @throws {Problem} `act.conflict` when other entries stand there */
+  async #checkHeld(stream: Stream, seq: number, entries: readonly Uint8Array[]): Promise<void> {
+    for (let at = 0; at < entries.length; ) {
+      // As many as fit in one answer, so perhaps in several goes.
+      const held = await this.#read(stream, seq + at, entries.length - at)
+      if (held.length === 0 || held.some((entry, i) => !sameBytes(entry, entries[at + i]!)))
+        throw new Problem('act.conflict', `other entries stand at ${seq + at}`)
+      at += held.length
+    }
   }
 
   async #read(stream: Stream, from: number, count: number): Promise<Uint8Array[]> {

@@ -273,6 +273,7 @@ export class TransferBuffer {
     const incoming = await Incoming.open(row, `${directory}/${name}`, {
       files,
       clock,
+      syncBlocks: () => Math.max(1, this.#window(row) >> 1),
       onProgress: (of, bad) => {
         if (bad.length > 0)
           log.info('blocks that do not match were asked for again', {

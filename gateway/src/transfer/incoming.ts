@@ -14,8 +14,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { BlockSet } from '@azukari/protocol/transfer'
 import type { TransferRow } from './store.ts'
 
-/** Blocks after which, or time after which, what was written is synced. */
-const syncBlocks = 8
+/** Time after which what was written is synced, however little it is. */
 const syncMs = 20
 /** Blocks that any sender may have under way. */
 export const windowMostBlocks = 32
@@ -26,6 +25,8 @@ const provedLimits = { maxBytes: 160_000 }
 export interface IncomingPorts {
   files: Files
   clock: Clock
+  /** Blocks after which what was written is synced: half a window, so that the sender can go on meanwhile. */
+  syncBlocks: () => number
   /** Blocks are on disk, or were bad; the sender should know. */
   onProgress: (incoming: Incoming, bad: readonly number[]) => void
   onProblem: (incoming: Incoming, problem: Problem) => void
@@ -208,7 +209,7 @@ export class Incoming {
   /** Enough was written to sync at once, or nothing more will come. */
   get #due(): boolean {
     return (
-      this.#written.length >= syncBlocks ||
+      this.#written.length >= this.#ports.syncBlocks() ||
       (this.#written.length > 0 && this.#have.count + this.#written.length === this.row.blocks)
     )
   }

@@ -174,7 +174,7 @@ export const CardPublicKeys = Type.Object({ authentication: CoseKey, acts: CoseK
 export const ProviderKey = Type.Object({ key: CoseKey })
 export const CardLevel = Type.Object({ level: Type.Integer({ minimum: 0, maximum: 9 }), home: Region })
 /** `catalogue`: COSE_Encrypt to the card's agreement key of the catalogue's place and key; `head`: hash of its newest version. */
-export const CardRoot = Type.Object({ catalogue: Type.Optional(Bytes(64, 1024)), head: Type.Optional(Hash) })
+export const CardRoot = Type.Object({ catalogue: Type.Optional(Bytes(64, 1100)), head: Type.Optional(Hash) })
 
 const contents = {
   directory: Directory,

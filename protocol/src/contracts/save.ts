@@ -123,6 +123,22 @@ export const Conditions = Type.Object({
 })
 export type Conditions = Static<typeof Conditions>
 
+/** A member's catalogue: the conditions of all that they keep; a sealed object of its own. */
+export const Catalogue = Type.Object({
+  member: Id,
+  version: Type.Integer({ minimum: 1 }),
+  items: Type.Array(Conditions, { maxItems: 100_000 }),
+})
+export type Catalogue = Static<typeof Catalogue>
+
+/** external_aad of a catalogue while placement keeps it in the making. */
+export const catalogueDomain = new TextEncoder().encode('azukari/catalogue/1')
+
+/** The object id of a member's catalogue: the member's id, marked, so that a card needs no other word for it. */
+export function catalogueObject(member: Uint8Array): Uint8Array {
+  return member.map((byte) => byte ^ 0xca)
+}
+
 /** Kept: the device may delete its own copy. */
 export const saveKept = contract({
   name: 'save.kept',

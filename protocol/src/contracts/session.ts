@@ -72,7 +72,7 @@ export const proveSession = contract({
     pending: Type.Array(PendingConditions, { maxItems: 16 }),
     morePending: Type.Boolean(),
     /** The catalogue's place and key, COSE_Encrypt to the card; absent before the first save. */
-    catalogue: Type.Optional(Bytes(64, 1024)),
+    catalogue: Type.Optional(Bytes(64, 1600)),
   }),
   problems: ['session.unknown', 'session.expired', 'card.rejected', 'level.mismatch', 'act.replayed'],
 })
@@ -85,7 +85,11 @@ export const pendingConditions = contract({
   title: 'Conditions that the card does not have yet',
   serves: ['S8'],
   request: Type.Object({ session: Id }),
-  reply: Type.Object({ pending: Type.Array(PendingConditions, { maxItems: 16 }), morePending: Type.Boolean() }),
+  reply: Type.Object({
+    pending: Type.Array(PendingConditions, { maxItems: 16 }),
+    morePending: Type.Boolean(),
+    catalogue: Type.Optional(Bytes(64, 1600)),
+  }),
   problems: ['session.unknown', 'session.expired'],
 })
 

@@ -64,6 +64,43 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  run: {
+    what: 'The whole-system simulation: sites with people and faults, from seeds; each must keep what was promised.',
+    options: {
+      seeds: { type: 'string', what: 'how many; 100 when no --seed is given' },
+      seed: { type: 'string', what: 'the first; alone, without --seeds, this one is replayed with its story' },
+      hours: { type: 'string', what: 'simulated hours with faults, per seed', default: '2' },
+      devices: { type: 'string', what: 'boards of a site', default: '5' },
+      log: { type: 'boolean', what: 'with --seed: the whole story' },
+    },
+    async run(values) {
+      const { replay, run, summary } = await import('./run.ts')
+      const hours = integer(values, 'hours', 1, 10_000)
+      const devices = integer(values, 'devices', 1, 200)
+      const first = values['seed'] === undefined ? 1 : integer(values, 'seed', 0, 0xffffffff)
+      if (values['log'] || (values['seed'] !== undefined && values['seeds'] === undefined)) {
+        const { report, message } = await replay({ seed: first, hours, devices }, (line) => {
+          if (values['log'] || !values['json']) console.error(line)
+        })
+        return { json: report, text: message, exit: report.failed.length === 0 ? 0 : 1 }
+      }
+      const seeds = values['seeds'] === undefined ? 100 : integer(values, 'seeds', 1, 10_000_000)
+      const report = await run({
+        seeds,
+        first,
+        hours,
+        devices,
+        onSeed: ({ seed, failure }, done) => {
+          if (failure) console.error(`\r${failure.message}`)
+          else if (!values['json'] && process.stderr.isTTY)
+            process.stderr.write(`\r${done} of ${seeds} seeds, ${seed} holds `)
+        },
+      })
+      const { failures: _, ...json } = report
+      return { json, text: summary(report), exit: report.failed.length === 0 ? 0 : 1 }
+    },
+  },
+
   'card issue': {
     what: 'Personalises a virtual card and writes it to a file, with the record that registers its member (FILE.json).',
     options: {

@@ -65,7 +65,8 @@ export class ModelNetwork {
         handlers.up()
       },
       publish: (topic, payload, options) => {
-        if (alive() && mine && this.#gateway?.handlers === mine) this.#fromGateway(topic, Uint8Array.from(payload), options)
+        if (alive() && mine && this.#gateway?.handlers === mine)
+          this.#fromGateway(topic, Uint8Array.from(payload), options)
       },
       disconnect: (device) => this.#lines.get(device)?.close('disconnected by the gateway'),
       stop: async () => {

@@ -163,6 +163,7 @@ export class Chaos {
   #fullDisk(machine: Machine): void {
     const { files } = machine
     const before = files.capacityBytes
+    if (before <= files.usedBytes + 3_000) return
     this.#world.count(machine === this.#site.gateway ? 'gateway.full' : 'server.full')
     files.capacityBytes = files.usedBytes + this.#chance.between(0, 3_000)
     this.#for(machine.name, 'has a full disk', [1, 15], () => {
@@ -173,6 +174,7 @@ export class Chaos {
   #fullMemory(device: DeviceMachine): void {
     const files = device.memoryFiles
     const before = files.capacityBytes
+    if (before <= files.usedBytes + 3_000) return
     this.#world.count('device.memory-full')
     files.capacityBytes = files.usedBytes + this.#chance.between(0, 3_000)
     this.#for(device.name, 'has full memory', [1, 15], () => {
@@ -189,8 +191,9 @@ export class Chaos {
   /** A board without a clock battery starts in the past, until the network tells it the time. */
   #wrongClock(device: DeviceMachine): void {
     this.#world.count('device.clock')
-    device.die('power', 3_000)
-    device.skewMs = -this.#chance.pick([3_600_000, 40 * 86_400_000, 26 * 365 * 86_400_000])
+    // A minute off is nothing unusual; hours and years are a board without a battery after a power cut.
+    device.skewMs = this.#chance.pick([-60_000, 60_000, -3_600_000, -40 * 86_400_000, -26 * 365 * 86_400_000])
+    if (Math.abs(device.skewMs) > 60_000) device.die('power', 3_000)
     this.#for(device.name, 'has a wrong clock', [1, 20], () => {
       device.skewMs = 0
     })

@@ -1,5 +1,5 @@
 /** A machine of the site: it is started, killed, loses power, and each time begins with what its media kept. */
-import { SeededRandom } from '../world/chance.ts'
+import type { SeededRandom } from '../world/chance.ts'
 import { SimFiles } from '../world/files.ts'
 import { Life, type Step } from '../world/life.ts'
 import { nameOf } from './story.ts'

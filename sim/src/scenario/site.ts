@@ -1,7 +1,7 @@
 /** A whole site in one process: boards with the real runtime, the gateway with placement, data servers, people's cards. */
 import { createHash } from 'node:crypto'
-import { decodeUpright } from '@azukari/device/picture'
 import type { Shown } from '@azukari/device/drivers'
+import { decodeUpright } from '@azukari/device/picture'
 import type { DeviceRole } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
@@ -9,8 +9,8 @@ import { type CardRegistration, issueCard } from '../card/issue.ts'
 import { checkReplicas, openConditions } from './audit.ts'
 import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
 import { GatewayMachine } from './gateway-machine.ts'
-import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
 import { Person } from './people.ts'
+import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
 import type { World } from './world.ts'
 
 const homes = ['JP-13', 'JP-27', 'JP-01', 'JP-40', 'JP-14'] as const
@@ -56,9 +56,7 @@ export class Site implements DeviceWitness {
     for (let i = 0; i < devices; i++) {
       const role: DeviceRole = i % 4 === 1 ? 'printer' : i % 4 === 3 ? 'terminal' : 'camera'
       const name = `${role}-${i + 1}`
-      this.devices.push(
-        new DeviceMachine(world, name, role, random.pick(homes), () => this.#claims.get(name), this),
-      )
+      this.devices.push(new DeviceMachine(world, name, role, random.pick(homes), () => this.#claims.get(name), this))
     }
     const people = Math.max(2, Math.round(devices * 0.7))
     for (let i = 0; i < people; i++) {
@@ -113,10 +111,7 @@ export class Site implements DeviceWitness {
       this.saves.set(object, kept)
       if (!this.shots.has(sha)) world.violate('I2', `${object} is no picture that was taken`)
     }
-    world.story.say(
-      device.name,
-      `${object.slice(0, 8)}: ${save.state}${save.problem ? ` (${save.problem})` : ''}`,
-    )
+    world.story.say(device.name, `${object.slice(0, 8)}: ${save.state}${save.problem ? ` (${save.problem})` : ''}`)
     kept.state = save.state
     if (save.state === 'kept') {
       kept.believed = true
@@ -198,7 +193,10 @@ export class Site implements DeviceWitness {
 
   #checkShown(device: DeviceMachine, line: string, suffix: string, where: string): void {
     const name = line.slice(0, -suffix.length)
-    const rows = device.database.all<{ object: Uint8Array }>(`SELECT object FROM saves WHERE name = ? AND ${where}`, name)
+    const rows = device.database.all<{ object: Uint8Array }>(
+      `SELECT object FROM saves WHERE name = ? AND ${where}`,
+      name,
+    )
     if (rows.length === 0) this.world.violate('I4', `${device.name} shows “${line}”, and it is not so`)
   }
 

@@ -2,12 +2,12 @@
  * The seeded whole-system simulation (ARCHITECTURE §11): hours of a whole site with people and faults, then calm, and at
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
-import { cardFiles } from '@azukari/protocol/card/layout'
+import { catalogueMedia } from '@azukari/gateway/services/placement/store'
+import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
 import { decodeFile } from '@azukari/protocol/card/slots'
 import { signerOf } from '@azukari/protocol/cose'
 import { openReading } from '@azukari/protocol/read-client'
 import { type SealAlgorithm, type Slot, segmentCount, Unsealer, unsealStream } from '@azukari/protocol/sealed'
-import { conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
 import { ModelNetwork } from '../network/model.ts'
 import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
@@ -15,9 +15,9 @@ import { Died } from '../world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
 import { siteName } from './gateway-machine.ts'
-import { Site, bytesOf, hex, shaOf } from './site.ts'
-import { Story, Violation } from './story.ts'
 import { serverDisks } from './server-machine.ts'
+import { bytesOf, hex, Site, shaOf } from './site.ts'
+import { Story, Violation } from './story.ts'
 import { type PlantedBug, World } from './world.ts'
 
 export interface WholeOptions {
@@ -140,9 +140,11 @@ function whatIsLeft(site: Site): string[] {
     if (device.runtime?.link?.up !== true) left.push(`${device.name} is offline`)
     for (const { contract } of device.database.all<{ contract: string }>('SELECT contract FROM acts LIMIT 3'))
       left.push(`${device.name}: ${contract} waits in the outbox`)
-    for (const { object, state, problem } of device.database.all<{ object: Uint8Array; state: string; problem: string }>(
-      `SELECT object, state, problem FROM saves WHERE state NOT IN ('kept', 'refused')`,
-    ))
+    for (const { object, state, problem } of device.database.all<{
+      object: Uint8Array
+      state: string
+      problem: string
+    }>(`SELECT object, state, problem FROM saves WHERE state NOT IN ('kept', 'refused')`))
       left.push(`${device.name}: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
   }
   const { sql } = site.gateway.placementDatabase
@@ -162,9 +164,13 @@ function whatIsLeft(site: Site): string[] {
 async function finalChecks(site: Site): Promise<void> {
   const { world } = site
   const { sql } = site.gateway.placementDatabase
-  const rows = sql.all<{ object: Uint8Array; sha256: Uint8Array; state: string; problem: string | null; member: Uint8Array }>(
-    'SELECT object, sha256, state, problem, member FROM saves ORDER BY at, object',
-  )
+  const rows = sql.all<{
+    object: Uint8Array
+    sha256: Uint8Array
+    state: string
+    problem: string | null
+    member: Uint8Array
+  }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)
@@ -188,7 +194,10 @@ async function finalChecks(site: Site): Promise<void> {
   }
   checkSaves(site)
   checkCards(site)
-  await readBack(site, rows.map(({ object }) => object))
+  await readBack(
+    site,
+    rows.map(({ object }) => object),
+  )
   const leftovers = leftoversOf(site)
   if (leftovers > site.carrier.failedPuts)
     world.violate('I2', `${leftovers} replicas that nobody knows, after ${site.carrier.failedPuts} unanswered writings`)
@@ -206,7 +215,10 @@ function checkSaves(site: Site): void {
     const state = site.placementState(bytesOf(object))
     if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
     if (state !== 'kept')
-      world.violate('I3', `${kept.device.name} took ${object.slice(0, 8)}; placement: ${state}, device: ${row?.state} (${row?.problem})`)
+      world.violate(
+        'I3',
+        `${kept.device.name} took ${object.slice(0, 8)}; placement: ${state}, device: ${row?.state} (${row?.problem})`,
+      )
     else if (row && row.state !== 'kept')
       world.violate('I3', `${object.slice(0, 8)} is kept and ${kept.device.name} says ${row.state} (${row.problem})`)
   }
@@ -270,7 +282,10 @@ async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<voi
       await reading.close()
       if (shaOf(Buffer.concat(parts)) !== hex(conditions.sha256)) throw new Error('other bytes')
     } catch (error) {
-      world.violate('I1', `${hex(object).slice(0, 8)} cannot be read from ${replica.server}: ${error instanceof Error ? error.message : error}`)
+      world.violate(
+        'I1',
+        `${hex(object).slice(0, 8)} cannot be read from ${replica.server}: ${error instanceof Error ? error.message : error}`,
+      )
     }
   }
 }

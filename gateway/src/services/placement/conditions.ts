@@ -12,15 +12,14 @@ import { type ReplicaRow, type SaveRow, servers } from './store.ts'
 /** Longest name in conditions, in UTF-8 bytes: they must fit a record of the card, so a long name is cut, never a key. */
 const nameMaxBytes = 90
 
-/** S8: what the card must know to fetch and open the object without placement, sealed to the card. */
-export function conditionsFor(
-  { sql, keys, random }: { sql: Sql; keys: PlacementKeys; random: Random },
+/** S8: what is needed to fetch and open the object without placement. */
+export function conditionsOf(
+  sql: Sql,
+  memberKey: Uint8Array,
   row: SaveRow,
   standing: readonly ReplicaRow[],
-  member: { agreement_key: Uint8Array; wrapped_key: Uint8Array },
-): Uint8Array {
-  const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-  const body: Conditions = {
+): Conditions {
+  return {
     object: row.object,
     version: row.version,
     name: cut(row.name),
@@ -44,6 +43,16 @@ export function conditionsFor(
       }
     }),
   }
+}
+
+/** The same, sealed to the member's card. */
+export function conditionsFor(
+  { sql, keys, random }: { sql: Sql; keys: PlacementKeys; random: Random },
+  row: SaveRow,
+  standing: readonly ReplicaRow[],
+  member: { agreement_key: Uint8Array; wrapped_key: Uint8Array },
+): Uint8Array {
+  const body = conditionsOf(sql, unwrapMemberKey(keys, member.wrapped_key), row, standing)
   const recipient = parseCoseKey(member.agreement_key)
   const seal = kindOf(recipient) === 'rsa' ? encryptToRsa : encryptTo
   return seal(recipient, encodeDeterministic(body), conditionsDomain, random)

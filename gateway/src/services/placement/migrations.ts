@@ -42,4 +42,22 @@ CREATE TABLE journal (seq INTEGER PRIMARY KEY, entry BLOB NOT NULL, acks TEXT NO
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 `,
   },
+  {
+    number: 2,
+    name: 'catalogues',
+    up: `
+CREATE TABLE catalogues (
+  member BLOB PRIMARY KEY, version INTEGER NOT NULL, dirty INTEGER NOT NULL, content BLOB NOT NULL, record BLOB
+) STRICT;
+CREATE INDEX catalogues_due ON catalogues (member) WHERE dirty = 1;
+`,
+  },
+  {
+    number: 3,
+    name: 'an index that the search for open saves can use',
+    up: `
+DROP INDEX saves_open;
+CREATE INDEX saves_open ON saves (tries, at) WHERE state IN ('buffered', 'sealed');
+`,
+  },
 ]

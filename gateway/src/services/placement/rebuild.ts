@@ -15,7 +15,17 @@ import type { DataServers } from './data-servers.ts'
 import { type JournalEntry, journalStream, openEntry } from './journal.ts'
 import { keysFromBytes, type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
-import { conditions, facts, members, replicas, type SaveRow, saves, servers } from './store.ts'
+import {
+  catalogueMedia,
+  catalogues,
+  conditions,
+  facts,
+  members,
+  replicas,
+  type SaveRow,
+  saves,
+  servers,
+} from './store.ts'
 
 export interface RebuildOptions {
   /** Empty: nothing is overwritten. */
@@ -152,6 +162,9 @@ function restore(sql: Sql, entry: JournalEntry & { kind: 'kept' }, keys: Placeme
   saves.set(sql, row, { receipt: receiptFor(sql, row, standing, kept, placementSigner(keys)) })
   const member = members.byId(sql, row.member)
   if (!member) throw new Problem('member.unknown', 'an object of a member that the journal does not know')
+  // A catalogue is no object of the member's: the next one is made from what they keep.
+  if (row.media === catalogueMedia) return
+  catalogues.touch(sql, row.member)
   conditions.put(sql, {
     member: row.member,
     object: row.object,

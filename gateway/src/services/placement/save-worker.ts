@@ -6,13 +6,14 @@
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { decryptFrom, type Signer } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { beginCatalogue, catalogueBytes, catalogueFrom } from './catalogue.ts'
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
@@ -21,8 +22,19 @@ import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
 import { riskOf } from './risk.ts'
-import { Content, keptEntry, manifestOf, newReplica, rootsOf, sealedSegments } from './sealing.ts'
 import {
+  type Content,
+  keptEntry,
+  manifestOf,
+  newReplica,
+  OwnContent,
+  rootsOf,
+  sealedSegments,
+  TransferredContent,
+} from './sealing.ts'
+import {
+  catalogueMedia,
+  catalogues,
   conditions,
   journal,
   journalAcks,
@@ -54,6 +66,10 @@ const savesAtOnce = 4
 const journalBatch = 64
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
+/** Versions of a catalogue that stay: a card may point to an older one until its next session. */
+const catalogueVersionsKept = 8
+/** How long an order to destroy something is good. */
+const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
 
@@ -62,6 +78,8 @@ export class SaveWorker {
   readonly #stop = new AbortController()
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
+  /** Up to where each server is known to have the journal, so that only the rest is looked at. */
+  readonly #journalled = new Map<string, number>()
   #wake = Promise.withResolvers<void>()
   #pushing: Promise<void> | undefined
   #pushNext: Promise<void> | undefined
@@ -104,7 +122,10 @@ export class SaveWorker {
           })
           this.#busy.set(key, work)
         }
-        if (this.#busy.size === 0) await this.#pushJournal()
+        if (this.#busy.size === 0) {
+          this.#beginCatalogues()
+          await this.#pushJournal()
+        }
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -116,6 +137,16 @@ export class SaveWorker {
       using _tick = clock.timer(Math.ceil(soonestMs), () => this.kick())
       await wake
     }
+  }
+
+  #beginCatalogues(): void {
+    const { store } = this.#o
+    const due = catalogues.due(store.sql, catalogueFrom)
+    if (due.length === 0) return
+    store.transaction(({ sql }) => {
+      for (const known of due) beginCatalogue(sql, known, this.#o)
+    })
+    this.kick()
   }
 
   async #work(row: SaveRow, key: string): Promise<void> {
@@ -144,7 +175,8 @@ export class SaveWorker {
       if (state) this.#notBefore.delete(key)
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
-        emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
+        if (row.device)
+          emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
       })
     }
   }
@@ -152,14 +184,9 @@ export class SaveWorker {
   /** Both replicas, each at a server that has signed for it. */
   async #seal(row: SaveRow): Promise<void> {
     const { store } = this.#o
-    const about = await this.#o.buffer.describe(row.transfer)
-    if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
-    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
-      throw new Problem('transfer.bad-root')
     const member = members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
-    const transferKey = decryptFrom(row.transfer_key, this.#o.keys.agreement, transferKeyDomain)
-    const content = new Content(row, transferKey, this.#o.buffer, this.#stop.signal)
+    const content = await this.#contentOf(row)
     // A server that fails is left out of the next choice, a few times; then the save waits.
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
@@ -193,6 +220,21 @@ export class SaveWorker {
       }
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
+  }
+
+  async #contentOf(row: SaveRow): Promise<Content> {
+    const { store, keys, buffer } = this.#o
+    if (row.media === catalogueMedia) {
+      const bytes = catalogueBytes(store.sql, row, keys)
+      if (!bytes) throw new Problem('transfer.unknown', 'a newer catalogue has taken its place')
+      return new OwnContent(row, bytes)
+    }
+    const about = await buffer.describe(row.transfer)
+    if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
+    if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
+      throw new Problem('transfer.bad-root')
+    const transferKey = decryptFrom(row.transfer_key, keys.agreement, transferKeyDomain)
+    return new TransferredContent(row, transferKey, buffer, this.#stop.signal)
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
@@ -278,7 +320,7 @@ export class SaveWorker {
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       Object.assign(replica, { manifest: signed, receipt })
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error) || error.code.startsWith('transfer.')) throw error
+      if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
       const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
@@ -302,10 +344,35 @@ export class SaveWorker {
       const receipt = receiptFor(sql, row, standing, keptMs, signer)
       saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
       const record = conditionsFor({ sql, keys, random }, row, standing, member)
+      if (row.media === catalogueMedia) {
+        const known = catalogues.get(sql, row.member)!
+        catalogues.put(sql, { ...known, content: new Uint8Array(), record })
+        return
+      }
       conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
+      catalogues.touch(sql, row.member)
       emit(saveKept, row.device, { object: row.object, receipt })
     })
-    await buffer.release(row.transfer)
+    if (row.media === catalogueMedia) await this.#retire(row)
+    else await buffer.release(row.transfer)
+  }
+
+  /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
+  async #retire(row: SaveRow): Promise<void> {
+    const { store, dataServers, signer, clock, log } = this.#o
+    for (const old of replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
+      const server = servers.byId(store.sql, old.server)
+      try {
+        const { object, version, slot, epoch } = old
+        const issuedMs = clock.now()
+        const order = { object, version, slot, epoch, server: old.server, issuedMs, expiresMs: issuedMs + removalMs }
+        if (server) await dataServers.of(server).remove(signRemoval(order, signer), this.#stop.signal)
+        store.transaction(({ sql }) => replicas.remove(sql, old))
+      } catch (error) {
+        if (this.#stop.signal.aborted || !isProblem(error)) throw error
+        log.info('an old catalogue stays for now', { server: old.server, code: error.code })
+      }
+    }
   }
 
   /**
@@ -334,8 +401,12 @@ export class SaveWorker {
     for (let waiting = ranked; waiting.length > 0; ) {
       const told = await Promise.all(
         waiting.map(async (server) => {
-          const missing = journal.missingAt(store.sql, server.id, journalBatch)
-          if (missing.length === 0) return { server, seqs: [] }
+          const last = journal.last(store.sql)
+          const missing = journal.missingAt(store.sql, server.id, this.#journalled.get(server.id) ?? 0, journalBatch)
+          if (missing.length === 0) {
+            this.#journalled.set(server.id, last)
+            return { server, seqs: [] }
+          }
           try {
             this.#stop.signal.throwIfAborted()
             const entries = missing.map(({ entry }) => entry)

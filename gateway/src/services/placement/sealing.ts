@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Manifest } from '@azukari/protocol/manifest'
 import type { Random } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import {
   algorithmOfSlot,
   newReplicaKey,
@@ -23,9 +23,19 @@ import type { ReplicaRow, SaveRow, ServerRow } from './store.ts'
 /** Blocks read from the buffer at once: with the sealed copies, what one save holds in memory. */
 const batchBlocks = 8
 
-/** What was transferred, as often as it is needed, always from the start. */
-export class Content {
+/** What is to be kept, as often as it is needed, always from the start. */
+export interface Content {
   readonly row: SaveRow
+  /** Plaintext in pieces of a segment each, the last marked. @throws {Problem} `transfer.*` */
+  segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }>
+  /** Why it could not be read: what went wrong here is not a data server's fault, whatever a server says. */
+  readonly failure: Problem | undefined
+}
+
+/** What a device transferred, read from the receive buffer and decrypted; blocks and segments are of one size. */
+export class TransferredContent implements Content {
+  readonly row: SaveRow
+  failure: Problem | undefined
   readonly #key: Uint8Array
   readonly #buffer: ReceiveBuffer
   readonly #signal: AbortSignal
@@ -37,25 +47,56 @@ export class Content {
     this.#signal = signal
   }
 
-  /** Plaintext in pieces of a segment each; blocks and segments are of one size. @throws {Problem} `transfer.*` */
   async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
-    const { transfer, size } = this.row
-    const blocks = blockCount(size)
-    const batchAt = (at: number) => this.#buffer.read(transfer, at, Math.min(batchBlocks, blocks - at))
-    let next: Promise<Uint8Array[]> | undefined
-    try {
-      for (let at = 0; at < blocks; at += batchBlocks) {
-        this.#signal.throwIfAborted()
-        const batch = await (next ?? batchAt(at))
-        // The disk reads ahead while this batch is sealed and sent.
-        next = at + batchBlocks < blocks ? batchAt(at + batchBlocks) : undefined
-        for (const [i, block] of batch.entries())
-          yield { segment: decryptBlock(this.#key, transfer, at + i, block), last: at + i === blocks - 1 }
+    const blocks = blockCount(this.row.size)
+    const batchAt = (at: number) => this.#read(at, Math.min(batchBlocks, blocks - at))
+    for (let at = 0, batch = batchAt(0); at < blocks; at += batchBlocks) {
+      this.#signal.throwIfAborted()
+      const opened = await batch
+      // The disk reads ahead while this batch is sealed and sent; nobody may come for it, so its failure is looked after.
+      if (at + batchBlocks < blocks) {
+        batch = batchAt(at + batchBlocks)
+        batch.catch(() => undefined)
       }
-    } finally {
-      // Whoever takes no more segments does not hear of it, and its failure is nobody's.
-      next?.catch(() => undefined)
+      for (const [i, block] of opened.entries())
+        yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
     }
+  }
+
+  async #read(from: number, count: number): Promise<Uint8Array[]> {
+    try {
+      return await this.#buffer.read(this.row.transfer, from, count)
+    } catch (error) {
+      if (isProblem(error)) this.failure = error
+      throw error
+    }
+  }
+
+  #open(index: number, block: Uint8Array): Uint8Array {
+    try {
+      return decryptBlock(this.#key, this.row.transfer, index, block)
+    } catch (error) {
+      if (isProblem(error)) this.failure = error
+      throw error
+    }
+  }
+}
+
+/** Something that placement made itself, in memory. */
+export class OwnContent implements Content {
+  readonly row: SaveRow
+  readonly failure = undefined
+  readonly #bytes: Uint8Array
+
+  constructor(row: SaveRow, bytes: Uint8Array) {
+    this.row = row
+    this.#bytes = bytes
+  }
+
+  async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
+    const count = segmentCount(this.#bytes.length)
+    for (let i = 0; i < count; i++)
+      yield { segment: this.#bytes.subarray(i * segmentPlainBytes, (i + 1) * segmentPlainBytes), last: i === count - 1 }
   }
 }
 

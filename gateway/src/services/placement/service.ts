@@ -30,7 +30,7 @@ import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
-import { conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
+import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -181,7 +181,9 @@ export function createPlacement(options: PlacementOptions): Placement {
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
+    const catalogue = catalogues.get(database, member)?.record
     return {
+      ...(catalogue ? { catalogue } : {}),
       pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })),
       morePending: rows.length > 8,
     }

@@ -89,6 +89,9 @@ export interface ConditionsRow {
   written: number | null
 }
 
+/** The media type by which a member's catalogue is told from what members keep. */
+export const catalogueMedia = 'application/x-azukari'
+
 /** Inserts a row whose keys are the columns' names. */
 function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
   const entries = Object.entries(row)
@@ -147,7 +150,11 @@ export const saves = {
   open: (sql: Sql, limit: number) =>
     sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
   ofMember: (sql: Sql, member: Uint8Array) =>
-    sql.all<SaveRow>(`SELECT * FROM saves WHERE member = ? AND state = 'kept' ORDER BY taken DESC`, member),
+    sql.all<SaveRow>(
+      `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? ORDER BY taken DESC`,
+      member,
+      catalogueMedia,
+    ),
   set: (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
     const entries = Object.entries(change)
     sql.run(
@@ -175,6 +182,14 @@ export const replicas = {
        algorithm = excluded.algorithm, key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, prefix = excluded.prefix,
        root = excluded.root, sealed = excluded.sealed, manifest = excluded.manifest, receipt = excluded.receipt, reason = excluded.reason`,
     ),
+  /** Of versions up to and including the given one, oldest first. */
+  before: (sql: Sql, object: Uint8Array, version: number) =>
+    sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version <= ? ORDER BY version', object, version),
+  /** The row, and the room that it took. */
+  remove: (sql: Sql, row: ReplicaRow) => {
+    sql.run('DELETE FROM replicas WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
+    servers.reserve(sql, row.server, -row.sealed)
+  },
   onServer: (sql: Sql, server: string) =>
     sql.get<{ count: number; bytes: number }>(
       'SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?',
@@ -206,6 +221,43 @@ export const conditions = {
     ),
 }
 
+export interface CatalogueRow {
+  member: Uint8Array
+  /** Of the newest that was begun. */
+  version: number
+  /** Something was kept since. */
+  dirty: 0 | 1
+  /** What is being kept as that version, under the member's key; empty when it stands. */
+  content: Uint8Array
+  /** Where the newest standing one is, sealed to the card. */
+  record: Uint8Array | null
+}
+
+export const catalogues = {
+  get: (sql: Sql, member: Uint8Array) => sql.get<CatalogueRow>('SELECT * FROM catalogues WHERE member = ?', member),
+  put: (sql: Sql, row: CatalogueRow) =>
+    insert(
+      sql,
+      'catalogues',
+      row,
+      `ON CONFLICT (member) DO UPDATE SET version = excluded.version, dirty = excluded.dirty, content = excluded.content, record = excluded.record`,
+    ),
+  touch: (sql: Sql, member: Uint8Array) =>
+    sql.run(
+      `INSERT INTO catalogues (member, version, dirty, content) VALUES (?, 0, 1, x'') ON CONFLICT (member) DO UPDATE SET dirty = 1`,
+      member,
+    ),
+  /** Of members who keep at least so many, with nothing under way for them. */
+  due: (sql: Sql, atLeast: number) =>
+    sql.all<CatalogueRow>(
+      `SELECT * FROM catalogues AS c WHERE dirty = 1 AND length(content) = 0
+       AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed'))
+       AND (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ? LIMIT 16`,
+      catalogueMedia,
+      atLeast,
+    ),
+}
+
 export const journal = {
   append: (sql: Sql, entry: Uint8Array): number => {
     const last = sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0
@@ -214,13 +266,18 @@ export const journal = {
   },
   get: (sql: Sql, seq: number) =>
     sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
-  /** Entries that a server does not have yet. */
-  missingAt: (sql: Sql, server: string, limit: number) =>
-    sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
-      `SELECT * FROM journal WHERE instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+  last: (sql: Sql): number => sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0,
+  /** Entries behind `after` that a server does not have yet, without a gap between them. */
+  missingAt: (sql: Sql, server: string, after: number, limit: number) => {
+    const rows = sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
+      `SELECT * FROM journal WHERE seq > ? AND instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
+      after,
       `,${server},`,
       limit,
-    ),
+    )
+    const gap = rows.findIndex(({ seq }, i) => seq !== rows[0]!.seq + i)
+    return gap < 0 ? rows : rows.slice(0, gap)
+  },
   ack: (sql: Sql, seq: number, server: string) =>
     sql.run(
       `UPDATE journal SET acks = acks || ? WHERE seq = ? AND instr(acks, ?) = 0`,

@@ -156,59 +156,29 @@ function svg(name, attributes, ...children) {
   return node
 }
 
-function map(title, box, textSize) {
-  const inside = (p) =>
-    p.longitude >= box.west && p.longitude <= box.east && p.latitude >= box.south && p.latitude <= box.north
-  const x = (longitude) => longitude - box.west
-  const y = (latitude) => box.north - latitude
-  const picture = svg('svg', {
-    viewBox: `0 0 ${box.east - box.west} ${box.north - box.south}`,
-    role: 'img',
-    'aria-label': title,
-    style: `--text: ${textSize}px`,
-  })
-  picture.append(
-    svg(
-      'g',
-      { transform: `translate(${-box.west} ${box.north}) scale(1 -1)` },
-      svg('path', { class: 'land', d: land }),
-    ),
-  )
+/** One map. Drawn 600 wide whatever it shows, so that text has one size; `label` says which servers are named on it. */
+function map(title, box, label) {
+  const scale = 600 / (box.east - box.west)
+  const inside = (p) => p.longitude >= box.west && p.longitude <= box.east && p.latitude >= box.south && p.latitude <= box.north
+  const x = (longitude) => (longitude - box.west) * scale
+  const y = (latitude) => (box.north - latitude) * scale
+  const picture = svg('svg', { viewBox: `0 0 600 ${(box.north - box.south) * scale}`, role: 'img', 'aria-label': title })
+  const ground = svg('g', { transform: `scale(${scale} ${-scale}) translate(${-box.west} ${-box.north})` }, svg('path', { class: 'land', d: land }))
+  picture.append(ground)
   const last = state.saves.find((save) => save.replicas?.length)
   for (const replica of last?.replicas ?? []) {
     const server = state.servers.find((candidate) => candidate.id === replica.server)
     const from = state.devices.find((device) => device.id === last.device)
-    if (server && from && inside(server))
-      picture.append(
-        svg('path', {
-          class: 'way',
-          d: `M${x(from.longitude)} ${y(from.latitude)} L${x(server.longitude)} ${y(server.latitude)}`,
-        }),
-      )
+    if (server && from && inside(server)) picture.append(svg('path', { class: 'way', d: `M${x(from.longitude)} ${y(from.latitude)} L${x(server.longitude)} ${y(server.latitude)}` }))
   }
+  for (const device of state.devices.filter(inside)) picture.append(svg('rect', { class: 'device', x: x(device.longitude) - 4, y: y(device.latitude) - 4, width: 8, height: 8 }))
   for (const server of state.servers.filter(inside)) {
-    picture.append(
-      svg('circle', {
-        class: server.up ? 'server' : 'server down',
-        cx: x(server.longitude),
-        cy: y(server.latitude),
-        r: textSize / 3,
-      }),
-    )
-    const label = svg('text', { x: x(server.longitude) + textSize / 2, y: y(server.latitude) + textSize / 3 })
-    label.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
-    picture.append(label)
+    picture.append(svg('circle', { class: server.up ? 'server' : 'server down', cx: x(server.longitude), cy: y(server.latitude), r: 6 }))
+    if (!label(server)) continue
+    const text = svg('text', { x: x(server.longitude) + 9, y: y(server.latitude) + 5 })
+    text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
+    picture.append(text)
   }
-  for (const device of state.devices.filter(inside))
-    picture.append(
-      svg('rect', {
-        class: 'device',
-        x: x(device.longitude) - textSize / 4,
-        y: y(device.latitude) - textSize / 4,
-        width: textSize / 2,
-        height: textSize / 2,
-      }),
-    )
   return picture
 }
 
@@ -268,8 +238,8 @@ function render() {
   byId('boards').replaceChildren(...state.devices.map(board))
   document.querySelectorAll('.board button, .board select')[focus]?.focus()
   byId('maps').replaceChildren(
-    map('World', { west: -130, east: 180, south: -40, north: 75 }, 7),
-    map('Japan', { west: 127, east: 148, south: 25, north: 47 }, 0.8),
+    map('World', { west: -130, east: 175, south: -40, north: 75 }, (server) => !server.region.startsWith('JP')),
+    map('Japan', { west: 128, east: 149, south: 30.5, north: 46 }, () => true),
   )
   servers()
   saves()

@@ -1,0 +1,527 @@
+import { createHash } from 'node:crypto'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import type { Contract, RequestOf } from '@azukari/protocol/contract'
+import { checker } from '@azukari/protocol/contract'
+import {
+  Conditions,
+  conditionsDomain,
+  offerDomain,
+  offerSave,
+  receiptDomain,
+  type SaveOffer,
+  SaveReceipt,
+  saveStatus,
+  transferKeyDomain,
+} from '@azukari/protocol/contracts/save'
+import {
+  conditionsWritten,
+  openSession,
+  pendingConditions,
+  proveSession,
+  sessionDomain,
+} from '@azukari/protocol/contracts/session'
+import { decryptFrom, encryptTo, sign1, signerOf, verify1 } from '@azukari/protocol/cose'
+import { signIdentification } from '@azukari/protocol/identify'
+import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
+import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
+import type { Log } from '@azukari/protocol/ports'
+import { Problem, type ProblemCode } from '@azukari/protocol/problem'
+import { Unsealer } from '@azukari/protocol/sealed'
+import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
+import t from 'tap'
+import { memoryDatabase } from '../../adapters/database.ts'
+import { systemSoon } from '../../adapters/soon.ts'
+import type { DataServerPort } from '../../data-server/port.ts'
+import { regions } from './geography.ts'
+import {
+  createKeys,
+  openKeystore,
+  parseRecoverySecret,
+  sealKeystore,
+  unwrapMemberKey,
+  wrapMemberKey,
+} from './keystore.ts'
+import { rebuildPlacement } from './rebuild.ts'
+import { createPlacement } from './service.ts'
+
+const log: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (message, fields) => t.comment(message, fields),
+  child: () => log,
+}
+const ports = { clock: systemClock, random: systemRandom }
+const caller = { device: 'cam', region: 'JP-13', roles: ['camera'] }
+
+/** A data server's honest answers, kept in memory, with faults to order. */
+class Server {
+  readonly identity = generateKey('ed25519', systemRandom)
+  readonly id: string
+  readonly region: string
+  readonly replicas = new Map<string, { manifest: Uint8Array; segments: Uint8Array[] }>()
+  readonly journal: Uint8Array[] = []
+  fault: ProblemCode | 'impostor' | undefined
+  puts = 0
+  bytesSent = 0
+
+  constructor(id: string, region: string) {
+    this.id = id
+    this.region = region
+  }
+
+  port(): DataServerPort {
+    const check = () => {
+      if (this.fault && this.fault !== 'impostor') throw new Problem(this.fault)
+    }
+    const port: Partial<DataServerPort> = {
+      identify: async (nonce, verifier) => {
+        check()
+        const key = this.fault === 'impostor' ? generateKey('ed25519', systemRandom) : this.identity
+        return signIdentification({ nonce, verifier, server: this.id, atMs: Date.now() }, signerOf(key))
+      },
+      put: async (signed, _notes, segments) => {
+        check()
+        this.puts++
+        const kept: Uint8Array[] = []
+        for await (const segment of segments) {
+          kept.push(segment)
+          this.bytesSent += segment.length
+        }
+        const manifest = openManifest(signed, () => placementKey)
+        t.same(rootOfLeafHashes(kept.map(leafHash)), manifest.root, 'the bytes are those of the signed root')
+        this.replicas.set(`${Buffer.from(manifest.object).toString('hex')}.${manifest.slot}`, {
+          manifest: signed,
+          segments: kept,
+        })
+        const { object, version, slot, epoch, root, sealedBytes } = manifest
+        return signReplicaReceipt(
+          { object, version, slot, epoch, root, sealedBytes, server: this.id, atMs: Date.now() },
+          signerOf(this.identity),
+        )
+      },
+      journalAppend: async (_stream, seq, entries) => {
+        check()
+        const list = entries instanceof Uint8Array ? [entries] : [...entries]
+        for (const [i, entry] of list.entries()) this.journal[seq - 1 + i] = entry
+        return this.journal.length + 1
+      },
+      journalRead: async (_stream, from, count) => {
+        check()
+        return { next: this.journal.length + 1, entries: this.journal.slice(from - 1, from - 1 + count) }
+      },
+    }
+    return port as DataServerPort
+  }
+}
+
+let placementKey: ReturnType<typeof publicOf>
+
+/** A placement with data servers, one member with a card's three keys, and a receive buffer that holds what is put in. */
+async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
+  const { keys, recoverySecret } = createKeys(systemRandom)
+  placementKey = publicOf(keys.signing)
+  const servers = regionCodes.map((region, i) => new Server(`s${i + 1}`, region))
+  const transfers = new Map<string, { device: string; blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
+  const name = (id: Uint8Array) => Buffer.from(id).toString('hex')
+  const dataServers = { of: ({ id }: { id: string }) => servers.find((server) => server.id === id)!.port() }
+  const buffer = {
+    describe: async (id: Uint8Array) => {
+      const held = transfers.get(name(id))
+      return (
+        held && {
+          device: held.device,
+          sizeBytes: held.sizeBytes,
+          blockBytes: 65_552,
+          blocks: held.blocks.length,
+          root: held.root,
+          complete: true,
+        }
+      )
+    },
+    read: async (id: Uint8Array, from: number, count: number) =>
+      transfers.get(name(id))!.blocks.slice(from, from + count),
+    release: async (id: Uint8Array) => void transfers.delete(name(id)),
+  }
+  const database = memoryDatabase()
+  const placement = createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  for (const server of servers) {
+    const { latitude, longitude } = regions.get(server.region)!
+    placement.registry.putServer({
+      id: server.id,
+      name: server.id,
+      region: server.region,
+      latitude,
+      longitude,
+      domain: server.id,
+      url: 'https://x',
+      key: coseKey(publicOf(server.identity)),
+      capacityBytes: 1e9,
+      rates: [{ peril: 'earthquake', probability: 0.01, vulnerability: 0.1, source: 'test' }],
+    })
+  }
+  const card = {
+    auth: generateKey('ed25519', systemRandom),
+    acts: generateKey('ed25519', systemRandom),
+    agreement: generateKey('x25519', systemRandom),
+  }
+  const member = systemRandom.bytes(16)
+  placement.registry.addMember({
+    memberId: member,
+    number: '1',
+    name: 'Hanako',
+    level: 2,
+    homeRegion: 'JP-13',
+    authKey: coseKey(publicOf(card.auth)),
+    actsKey: coseKey(publicOf(card.acts)),
+    agreementKey: coseKey(publicOf(card.agreement)),
+  })
+  await placement.start()
+  let seq = 0
+  const stream = systemRandom.bytes(16)
+  const ask = async <C extends Contract>(contract: C, body: RequestOf<C>, from = caller) => {
+    const act = contract.kind === 'act' ? { act: { stream, seq: ++seq } } : {}
+    const reply = await placement.handle({
+      caller: from,
+      contract: contract.id,
+      id: systemRandom.bytes(16),
+      atMs: Date.now(),
+      ...act,
+      body,
+    })
+    if (reply.problem) throw Problem.fromWire(reply.problem)
+    // biome-ignore lint/suspicious/noExplicitAny: bodies are of the contract's reply type
+    return reply.body as any
+  }
+  /** Puts content into the buffer and makes the offer that the card signs. */
+  const transferred = (content: Uint8Array, change: Partial<SaveOffer> = {}, signWith = card.acts) => {
+    const transfer = systemRandom.bytes(16)
+    const key = systemRandom.bytes(32)
+    const blocks = Array.from({ length: blockCount(content.length) }, (_, i) =>
+      encryptBlock(key, transfer, i, content.subarray(i * blockPlainBytes, (i + 1) * blockPlainBytes)),
+    )
+    const root = rootOfLeafHashes(blocks.map(leafHash))
+    transfers.set(name(transfer), { device: caller.device, blocks, root, sizeBytes: encryptedBytes(content.length) })
+    const offer: SaveOffer = {
+      contract: 'save.offer@1',
+      audience: thumbprint(keys.signing),
+      act: systemRandom.bytes(16),
+      issuedMs: Date.now(),
+      expiresMs: Date.now() + 1e6,
+      member,
+      object: systemRandom.bytes(16),
+      version: 1,
+      transfer,
+      root,
+      sizeBytes: content.length,
+      sha256: new Uint8Array(createHash('sha256').update(content).digest()),
+      name: 'a.jpg',
+      mediaType: 'image/jpeg',
+      takenMs: 1,
+      ...change,
+    }
+    const request = {
+      offer: sign1(encodeDeterministic(offer), signerOf(signWith), offerDomain),
+      transferKey: encryptTo(publicOf(keys.agreement), key, transferKeyDomain, systemRandom),
+    }
+    return { offer, request, transfer }
+  }
+  const stageOf = async (object: Uint8Array) => ask(saveStatus, { object, version: 1 })
+  const waitFor = async (object: Uint8Array, stage: string) => {
+    for (let i = 0; i < 400; i++) {
+      const status = await stageOf(object)
+      if (status.stage === stage) return status
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      placement.worker.kick()
+    }
+    throw new Error(`never ${stage}: ${JSON.stringify(await stageOf(object))}`)
+  }
+  const prove = async (change: Record<string, unknown> = {}, signWith = card.auth) => {
+    const opened = await ask(openSession, { card: thumbprint(publicOf(card.auth)), operation: 'save' })
+    const proof = {
+      session: opened.session,
+      challenge: opened.challenge,
+      verifier: opened.verifier,
+      device: caller.device,
+      operation: 'save',
+      level: 2,
+      counter: 0,
+      ...change,
+    }
+    return {
+      opened,
+      answer: () =>
+        ask(proveSession, {
+          session: opened.session,
+          proof: sign1(encodeDeterministic(proof), signerOf(signWith, thumbprint(publicOf(card.auth))), sessionDomain),
+        }),
+    }
+  }
+  return {
+    placement,
+    servers,
+    keys,
+    recoverySecret,
+    card,
+    member,
+    ask,
+    transferred,
+    waitFor,
+    stageOf,
+    prove,
+    transfers,
+    database,
+    dataServers,
+  }
+}
+
+const openConditions = checker(Conditions, 'conditions')
+
+t.test('S1, S2: a card proves itself once, to this placement, on this device', async (t) => {
+  const s = await site()
+  const { answer } = await s.prove()
+  t.match(await answer(), { name: 'Hanako', level: 2, home: 'JP-13', pending: [] })
+  await t.rejects(answer(), { code: 'act.replayed' }, 'a challenge is answered once')
+  for (const [what, change] of Object.entries({
+    challenge: { challenge: new Uint8Array(32) },
+    verifier: { verifier: new Uint8Array(32) },
+    device: { device: 'other' },
+    operation: { operation: 'print' },
+  })) {
+    const wrong = await s.prove(change)
+    await t.rejects(wrong.answer(), { code: 'card.rejected' }, `another ${what}`)
+    await t.rejects(wrong.answer(), { code: 'session.unknown' }, 'the line is closed')
+  }
+  const forged = await s.prove({}, generateKey('ed25519', systemRandom))
+  await t.rejects(forged.answer(), { code: 'card.rejected' }, 'another key')
+  await t.rejects(s.ask(openSession, { card: new Uint8Array(32), operation: 'save' }), { code: 'card.unknown' })
+  const { opened } = await s.prove()
+  await t.rejects(
+    s.ask(pendingConditions, { session: opened.session }),
+    { code: 'session.unknown' },
+    'not before the card has answered',
+  )
+  await t.rejects(
+    s.ask(pendingConditions, { session: opened.session }, { ...caller, device: 'thief' }),
+    { code: 'session.unknown' },
+    'not on another device',
+  )
+  await s.placement.stop()
+})
+
+t.test('S3: another level than the register is refused with its own cause', async (t) => {
+  const s = await site()
+  await t.rejects((await s.prove({ level: 3 })).answer(), { code: 'level.mismatch' })
+  await s.placement.stop()
+})
+
+t.test('S4–S8: an offer becomes two replicas that open with the card’s keys alone', async (t) => {
+  const s = await site()
+  for (const size of [0, 1, blockPlainBytes, 3 * blockPlainBytes + 5]) {
+    const content = new Uint8Array(size).map((_, i) => i * 7)
+    const { offer, request } = s.transferred(content)
+    await s.ask(offerSave, request)
+    const { receipt } = await s.waitFor(offer.object, 'kept')
+    const said = checker(SaveReceipt, 'receipt')(decode(verify1(receipt, () => placementKey, receiptDomain).payload))
+    t.equal(new Set(said.replicas.map((replica) => replica.server)).size, 2)
+    const { answer } = await s.prove()
+    const session = await answer()
+    const record = session.pending.at(-1)!.record
+    const known = openConditions(decode(decryptFrom(record, s.card.agreement, conditionsDomain)))
+    t.not(
+      Buffer.from(known.replicas[0]!.dataKey).toString('hex'),
+      Buffer.from(known.replicas[1]!.dataKey).toString('hex'),
+      'S6: own keys',
+    )
+    for (const replica of known.replicas) {
+      const held = s.servers
+        .find((server) => server.id === replica.server)!
+        .replicas.get(`${Buffer.from(offer.object).toString('hex')}.${replica.slot}`)!
+      const unsealer = new Unsealer(
+        { object: offer.object, version: 1, slot: replica.slot as 1 | 2 },
+        { ...replica, algorithm: replica.algorithm as 'A256GCM' },
+        held.segments.length,
+      )
+      t.ok(
+        Buffer.concat(held.segments.map((segment, i) => unsealer.open(i, segment))).equals(content),
+        `slot ${replica.slot} of ${size} bytes`,
+      )
+    }
+  }
+  t.equal(s.transfers.size, 0, 'the receive buffer is given back')
+  await s.placement.stop()
+})
+
+t.test('S8: conditions are told until the card has them, and not again', async (t) => {
+  const s = await site()
+  const { offer, request } = s.transferred(new Uint8Array(10))
+  await s.ask(offerSave, request)
+  await s.waitFor(offer.object, 'kept')
+  const { opened, answer } = await s.prove()
+  t.equal((await answer()).pending.length, 1)
+  t.equal((await s.ask(pendingConditions, { session: opened.session })).pending.length, 1, 'still not written')
+  await s.ask(conditionsWritten, {
+    session: opened.session,
+    written: [{ object: offer.object, version: 1 }],
+    counter: 5,
+  })
+  t.equal((await s.ask(pendingConditions, { session: opened.session })).pending.length, 0)
+  await s.placement.stop()
+})
+
+t.test('S8: more than a card holds is in its catalogue, kept in two places like any object', async (t) => {
+  const s = await site()
+  const objects = new Set<string>()
+  for (let i = 0; i < 18; i++) {
+    const { offer, request } = s.transferred(new Uint8Array(10 + i))
+    await s.ask(offerSave, request)
+    await s.waitFor(offer.object, 'kept')
+    objects.add(Buffer.from(offer.object).toString('hex'))
+  }
+  const itemsOf = (record: Uint8Array) => {
+    const place = openConditions(decode(decryptFrom(record, s.card.agreement, conditionsDomain)))
+    const bytes = place.replicas.map((replica) => {
+      const held = s.servers
+        .find((server) => server.id === replica.server)!
+        .replicas.get(`${Buffer.from(place.object).toString('hex')}.${replica.slot}`)!
+      const name = { object: place.object, version: place.version, slot: replica.slot as 1 | 2 }
+      const unsealer = new Unsealer(
+        name,
+        { ...replica, algorithm: replica.algorithm as 'A256GCM' },
+        held.segments.length,
+      )
+      return Buffer.concat(held.segments.map((segment, at) => unsealer.open(at, segment)))
+    })
+    t.ok(bytes[0]!.equals(bytes[1]!), 'both replicas say the same')
+    return (decode(bytes[0]!, { maxItems: 1e6 }) as { items: Conditions[] }).items
+  }
+  let items: Conditions[] = []
+  for (let i = 0; i < 200 && items.length < 18; i++) {
+    s.placement.worker.kick()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    const { catalogue } = await (await s.prove()).answer()
+    if (catalogue) items = itemsOf(catalogue)
+  }
+  t.same(new Set(items.map((item) => Buffer.from(item.object).toString('hex'))), objects)
+  await s.placement.stop()
+})
+
+t.test('S4: an offer that is not what it says is refused, each with its code', async (t) => {
+  const s = await site()
+  const content = new Uint8Array(100)
+  const stranger = generateKey('ed25519', systemRandom)
+  await t.rejects(
+    s.ask(offerSave, s.transferred(content, {}, stranger).request),
+    { code: 'cose.unknown-key' },
+    'an unknown signer',
+  )
+  await t.rejects(s.ask(offerSave, s.transferred(content, { audience: new Uint8Array(32) }).request), {
+    code: 'cose.wrong-audience',
+  })
+  await t.rejects(s.ask(offerSave, s.transferred(content, { expiresMs: 1 }).request), { code: 'message.expired' })
+  await t.rejects(s.ask(offerSave, s.transferred(content, { member: new Uint8Array(16) }).request), {
+    code: 'cose.bad-signature',
+  })
+  const first = s.transferred(content)
+  await s.ask(offerSave, first.request)
+  await s.ask(offerSave, first.request)
+  await s.waitFor(first.offer.object, 'kept')
+  t.equal(
+    s.servers.reduce((sum, server) => sum + server.puts, 0),
+    2,
+    'the same offer twice is one save',
+  )
+  await t.rejects(s.ask(offerSave, s.transferred(new Uint8Array(5), { object: first.offer.object }).request), {
+    code: 'act.conflict',
+  })
+  const lying = s.transferred(content, { sha256: new Uint8Array(32) })
+  await s.ask(offerSave, lying.request)
+  t.equal(
+    (await s.waitFor(lying.offer.object, 'waiting')).problem,
+    'transfer.bad-root',
+    'content that the card did not sign is never kept',
+  )
+  const gone = s.transferred(content)
+  s.transfers.clear()
+  await s.ask(offerSave, gone.request)
+  await s.waitFor(gone.offer.object, 'unknown')
+  await s.placement.stop()
+})
+
+t.test('S7, S12: an impostor gets no byte, and another server is chosen', async (t) => {
+  const s = await site(['JP-01', 'JP-40', 'SG', 'DE-HE'])
+  s.servers[2]!.fault = 'impostor'
+  for (let i = 0; i < 6; i++) {
+    const { offer, request } = s.transferred(new Uint8Array(1000).fill(i))
+    await s.ask(offerSave, request)
+    await s.waitFor(offer.object, 'kept')
+  }
+  t.equal(s.servers[2]!.bytesSent, 0)
+  t.ok(s.placement.registry.servers().find((row) => row.id === 's3')!.impostors >= 1, 'it is counted')
+  await s.placement.stop()
+})
+
+t.test('S7: with too few servers the save waits with its reason and goes on by itself', async (t) => {
+  const s = await site(['JP-01', 'SG'])
+  s.servers[1]!.fault = 'server.unreachable'
+  const { offer, request } = s.transferred(new Uint8Array(1000))
+  await s.ask(offerSave, request)
+  const waiting = await s.waitFor(offer.object, 'waiting')
+  t.ok(['server.unreachable', 'placement.no-server'].includes(waiting.problem!), waiting.problem)
+  s.servers[1]!.fault = undefined
+  for (let i = 0; i < 200 && (await s.stageOf(offer.object)).stage !== 'kept'; i++) {
+    s.placement.worker.kick()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  t.equal((await s.stageOf(offer.object)).stage, 'kept')
+  await s.placement.stop()
+})
+
+t.test('S10: placement begins again from the journal with the recovery key', async (t) => {
+  const s = await site()
+  const offers = []
+  for (let i = 0; i < 3; i++) {
+    const { offer, request } = s.transferred(new Uint8Array(1000 * i))
+    await s.ask(offerSave, request)
+    await s.waitFor(offer.object, 'kept')
+    offers.push(offer)
+  }
+  await s.placement.stop()
+  const rebuild = (secret: string) =>
+    rebuildPlacement({
+      database: memoryDatabase(),
+      recoverySecret: parseRecoverySecret(secret),
+      servers: s.servers.map((server) => ({ id: server.id, url: 'https://x', key: new Uint8Array() })),
+      dataServers: s.dataServers,
+      ...ports,
+      log,
+    })
+  s.servers[0]!.fault = 'server.unreachable'
+  const rebuilt = await rebuild(s.recoverySecret)
+  t.match(rebuilt, { members: 1, objects: 3, servers: 3 })
+  t.same(coseKey(publicOf(rebuilt.keys.signing)), coseKey(placementKey), 'the same placement: receipts still verify')
+  const { recoverySecret: other } = createKeys(systemRandom)
+  await t.rejects(rebuild(other), { code: 'cose.decrypt-failed' }, 'another recovery key opens nothing')
+  for (const server of s.servers) server.fault = 'server.unreachable'
+  await t.rejects(rebuild(s.recoverySecret), { code: 'server.unreachable' })
+  t.equal(offers.length, 3)
+})
+
+t.test('S6: the keystore opens with its passphrase only; root keys can be rotated', (t) => {
+  const { keys } = createKeys(systemRandom)
+  const cheap = (passphrase: string, salt: Uint8Array) =>
+    new Uint8Array(createHash('sha256').update(salt).update(passphrase).digest())
+  const box = sealKeystore(keys, 'right', systemRandom, cheap)
+  t.equal(openKeystore(box, 'right', cheap).roots.length, 1)
+  t.throws(() => openKeystore(box, 'wrong', cheap), { code: 'config.invalid' })
+  const memberKey = systemRandom.bytes(32)
+  const wrapped = wrapMemberKey(keys, memberKey, systemRandom)
+  keys.roots.push({ version: 2, key: systemRandom.bytes(32) })
+  t.same(unwrapMemberKey(keys, wrapped), memberKey, 'wrapped before the rotation')
+  t.same(unwrapMemberKey(keys, wrapMemberKey(keys, memberKey, systemRandom)), memberKey)
+  t.throws(() => unwrapMemberKey({ ...keys, roots: keys.roots.slice(1) }, wrapped), { code: 'cose.unknown-key' })
+  t.end()
+})

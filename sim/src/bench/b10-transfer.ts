@@ -1,0 +1,219 @@
+/**
+ * B10: transfer of blocks of 64 KiB into the receive buffer (each checked, written and fsynced before it counts), beside
+ * the bare broker that forwards the same blocks; what ten cuts of the line cost; memory at two sizes.
+ */
+import { fork } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openDatabase } from '@azukari/gateway/adapters/database'
+import { listenOn } from '@azukari/gateway/adapters/listen'
+import { systemSoon } from '@azukari/gateway/adapters/soon'
+import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
+import { createGateway } from '@azukari/gateway/gateway'
+import { Devices } from '@azukari/gateway/registry/devices'
+import { transferStore } from '@azukari/gateway/transfer/store'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { base32 } from '@azukari/protocol/base32'
+import { coseKey, generateKey, privateCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import type { Log } from '@azukari/protocol/ports'
+import { blockBytes } from '@azukari/protocol/transfer'
+import { Aedes } from 'aedes'
+import { median, type Row, spread } from './row.ts'
+import type { TransferOrder, TransferResult } from './transfer-load.ts'
+
+const silent: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (message, fields) => console.error(message, fields),
+  child: () => silent,
+}
+const site = 'bench'
+const photoBytes = 12 * 1024 * 1024
+
+export interface B10Options {
+  quick?: boolean
+  rounds?: number
+  objects?: number
+}
+
+export async function run({
+  quick = false,
+  rounds = quick ? 1 : 3,
+  objects = quick ? 2 : 8,
+}: B10Options = {}): Promise<Row[]> {
+  const through: TransferResult[] = []
+  const bare: TransferResult[] = []
+  for (let round = 0; round < rounds; round++) {
+    through.push(
+      await withGateway(2, (order, check) =>
+        load({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }).then(check),
+      ),
+    )
+    bare.push(
+      await withGateway(2, (order) =>
+        runBare({ ...order, mode: 'bare', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }),
+      ),
+    )
+  }
+  const rate = (result: TransferResult) => result.bytes / 1e6 / (result.ms / 1000)
+  const value = median(through.map(rate))
+  const peer = median(bare.map(rate))
+  const cut = await withGateway(1, (order, check) =>
+    load({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects: 1, windowBlocks: 32, cuts: 10 }).then(check),
+  )
+  const mostAgain = 10 * cut.windowBlocks
+  const small = await peakGrowth(photoBytes, quick)
+  const large = await peakGrowth(photoBytes * (quick ? 4 : 20), quick)
+  return [
+    {
+      row: 'B10',
+      what: 'transfer of 12 MB objects, every block checked and fsynced, against the bare broker forwarding the same blocks',
+      value,
+      unit: 'MB/s',
+      peer,
+      ratio: value / peer,
+      target: '≥ 0.7',
+      met: value / peer >= 0.7,
+      note: `gateway ${spread(through.map(rate))}, broker ${spread(bare.map(rate))}`,
+    },
+    {
+      row: 'B10',
+      what: 'bytes sent again over ten cuts of a 12 MB object, against ten windows',
+      value: cut.blocksAgain * blockBytes,
+      unit: 'bytes',
+      peer: mostAgain * blockBytes,
+      ratio: cut.blocksAgain / mostAgain,
+      target: '≤ one window per cut',
+      met: cut.blocksAgain <= mostAgain,
+      note: `${cut.blocksAgain} blocks; window ${cut.windowBlocks} blocks`,
+    },
+    {
+      row: 'B10',
+      what: `gateway memory during an upload of ${Math.round(large.sizeBytes / 2 ** 20)} MiB, against one of 12 MiB`,
+      value: large.peakMb,
+      unit: 'MB',
+      peer: small.peakMb,
+      ratio: large.peakMb / small.peakMb,
+      target: 'constant (≤ 1.25)',
+      met: large.peakMb / small.peakMb <= 1.25,
+      note: 'resident set of this process, broker and harness included',
+    },
+  ]
+}
+
+type Order = Pick<TransferOrder, 'port' | 'site' | 'devices' | 'gatewayKey'>
+
+/** A gateway on the real disk while `work` runs; `check` looks whether the blocks are really there. */
+async function withGateway(
+  count: number,
+  work: (order: Order, check: (result: TransferResult) => TransferResult) => Promise<TransferResult>,
+): Promise<TransferResult> {
+  const directory = mkdtempSync(join(tmpdir(), 'azukari-b10-'))
+  const database = openDatabase(join(directory, 'gateway.db'))
+  const key = generateKey('ed25519', systemRandom)
+  const listener = listenOn({ host: '127.0.0.1', port: 0 })
+  const gateway = createGateway({
+    site,
+    version: '1',
+    key,
+    placement: { key: coseKey(publicOf(key)), agreement: coseKey(publicOf(generateKey('x25519', systemRandom))) },
+    database,
+    files: systemFiles(),
+    bufferDirectory: join(directory, 'buffer'),
+    bus: (admit) => new EmbeddedBus({ site, listeners: [listener], admit, clock: systemClock, log: silent }),
+    services: () => [],
+    carryFrame: async (_server, frame) => frame,
+    clock: systemClock,
+    random: systemRandom,
+    log: silent,
+    soon: systemSoon,
+  })
+  const registry = new Devices(database)
+  const devices = Array.from({ length: count }, () => {
+    const deviceKey = generateKey('ed25519', systemRandom)
+    const id = base32(thumbprint(deviceKey).subarray(0, 15))
+    registry.enrol(database, {
+      id,
+      key: coseKey(publicOf(deviceKey)),
+      model: 'bench',
+      version: '1',
+      roles: 'camera',
+      region: 'JP-13',
+      latitude: null,
+      longitude: null,
+      enrolled_ms: 1,
+      claim: 'bench',
+    })
+    return { id, key: Buffer.from(privateCoseKey(deviceKey)).toString('hex'), epoch: 1 }
+  })
+  await gateway.start()
+  try {
+    return await work(
+      { port: listener.port, site, devices, gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex') },
+      (result) => {
+        const whole = transferStore.ids(database).map((id) => transferStore.find(database, id)!)
+        const bytes = whole.reduce((sum, row) => sum + (row.complete ? row.size_bytes : 0), 0)
+        if (bytes !== result.bytes) throw new Error(`${bytes} of ${result.bytes} bytes are in the buffer`)
+        return result
+      },
+    )
+  } finally {
+    await gateway.stop()
+    database.close()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function peakGrowth(sizeBytes: number, quick: boolean): Promise<{ sizeBytes: number; peakMb: number }> {
+  const peaks: number[] = []
+  for (let round = 0; round < (quick ? 1 : 3); round++) {
+    let peak = 0
+    let watching = true
+    const watch = (async () => {
+      while (watching) {
+        peak = Math.max(peak, process.memoryUsage.rss())
+        await systemClock.sleep(20)
+      }
+    })()
+    await withGateway(1, (order, check) =>
+      load({ ...order, mode: 'transfer', sizeBytes, objects: 1, windowBlocks: 32, cuts: 0 }).then(check),
+    )
+    watching = false
+    await watch
+    peaks.push(peak / 1e6)
+  }
+  return { sizeBytes, peakMb: median(peaks) }
+}
+
+async function runBare(order: TransferOrder): Promise<TransferResult> {
+  const broker = await Aedes.createBroker({ concurrency: 1_000 })
+  const server = createServer({ noDelay: true }, (socket) => void broker.handle(socket))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    return await load({ ...order, port: (server.address() as { port: number }).port })
+  } finally {
+    await new Promise<void>((resolve) => broker.close(() => resolve()))
+    server.close()
+  }
+}
+
+async function load(order: TransferOrder): Promise<TransferResult> {
+  const child = fork(new URL('./transfer-load.ts', import.meta.url), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+  })
+  return new Promise((resolve, reject) => {
+    child.on('message', (message: { ready?: boolean; result?: TransferResult; error?: string }) => {
+      if (message.ready) child.send({ go: true })
+      else if (message.result) resolve(message.result)
+      else reject(new Error(message.error))
+    })
+    child.once('exit', (code) => reject(new Error(`the clients ended with ${code}`)))
+    child.send(order)
+  })
+}
