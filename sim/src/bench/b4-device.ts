@@ -23,7 +23,7 @@ const lean = ['--max-semi-space-size=1']
 
 export async function run(context: BenchContext): Promise<Row[]> {
   const { folder, quick, tell } = context
-  const rounds = quick ? 2 : 7
+  const rounds = quick ? 2 : 5
   const site = new SimulatedSite({ folder: `${folder}/site`, servers: places.slice(0, 3), boards: [], log: quietLog })
   const bare = await bareBroker()
   try {
