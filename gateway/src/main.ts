@@ -9,12 +9,14 @@ import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { systemSoon } from './adapters/soon.ts'
 import type { Bus } from './broker/bus.ts'
-import { EmbeddedBus } from './broker/embedded.ts'
+import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { healthServer } from './operator/health.ts'
 import type { Service } from './service/service.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
+import type { BufferLimits } from './transfer/buffer.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -31,6 +33,9 @@ export interface GatewaySettings {
   /** Any MQTT broker in place of the embedded one. */
   brokerBus?: (log: Log) => Bus
   passphrase?: string | undefined
+  limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
+  /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
+  healthPort?: number
   /** Placement in a process of its own: made by whoever knows how to reach it. */
   remotePlacement?: (
     folder: SiteFolder,
@@ -44,6 +49,8 @@ export interface RunningGateway {
   folder: SiteFolder
   /** The MQTT port in use; 0 with another broker. */
   port: number
+  /** Of `/healthz` and `/metrics`; 0 when there are none. */
+  healthPort: number
   /** Absent when placement runs apart. */
   placement?: OpenPlacement
   /** Stops so that nothing is lost; what waits goes on at the next start. */
@@ -91,7 +98,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         tls: settings.tls,
         insecure: settings.insecure ?? false,
       })
-      return new EmbeddedBus({ site, listeners: [listener], admit, clock: ports.clock, log })
+      return new EmbeddedBus({
+        site,
+        listeners: [listener],
+        admit,
+        clock: ports.clock,
+        log,
+        ...(settings.limits?.bus && { limits: settings.limits.bus }),
+      })
     },
     services: () => [remote?.service ?? placement!.placement],
     carryFrame: (server, frame) => {
@@ -102,14 +116,27 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ...ports,
     log,
     soon: systemSoon,
+    ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
   })
   await gateway.start()
+  const health =
+    settings.healthPort === undefined
+      ? undefined
+      : healthServer({
+          version: settings.version,
+          status: () => gateway.status(),
+          services: () => (placement ? { placement: placement.placement.counts } : {}),
+        })
+  await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
+  const healthAddress = health?.server.address()
   return {
     gateway,
     folder,
     port: listener?.port ?? 0,
+    healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
     ...(placement ? { placement } : {}),
     stop: async () => {
+      await health?.close()
       await gateway.stop()
       placement?.close()
       await remote?.close()
