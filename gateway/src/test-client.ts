@@ -3,6 +3,7 @@
  * depend on our own runtime (interoperability of D3).
  */
 import { createHmac, type KeyObject } from 'node:crypto'
+import { systemRandom } from '@azukari/protocol/adapters/random'
 import { base32, parseBase32 } from '@azukari/protocol/base32'
 import { decode, encode, encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
@@ -26,7 +27,6 @@ import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from '@azuka
 import { Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import { systemRandom } from '@azukari/protocol/adapters/random'
 
 const text = new TextEncoder()
 

@@ -1,10 +1,10 @@
 /** The data server as a process of its own: real disks, HTTP/2 with mutual TLS, graceful stop. */
 import type { KeyObject } from 'node:crypto'
-import { parseCoseKey } from '@azukari/protocol/keys'
-import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
 import { dataServerAnswers } from './answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
