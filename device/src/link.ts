@@ -246,7 +246,9 @@ export class Link implements ActSender {
         this.#enter('up')
         const ended = await Promise.race([session.closed, stopped, again])
         if (ended === 'again') {
-          // The gateway restarted or lost the channel: everybody would greet at once, so wait a little, at random.
+          // The gateway restarted or lost the channel: everybody would greet at once, so wait a little, at random. What
+          // would be asked meanwhile under the old channel nobody could open, so the link is not up from now on.
+          this.#enter('greeting')
           this.#rejectAll(new Problem('session.unknown'))
           await clock.sleep(random.float() * 1_000, signal)
           continue

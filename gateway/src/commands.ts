@@ -4,12 +4,11 @@ import { type Command, integer, text, type Values } from '@azukari/protocol/adap
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
-import { MqttBus } from './adapters/mqtt.ts'
 import { mosquittoAcl } from './broker/acl.ts'
 import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
-import { runGateway, systemPorts } from './main.ts'
+import { runGateway, runPlacement, systemPorts } from './main.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
@@ -45,12 +44,12 @@ export const commands: Record<string, Command> = {
   },
 
   run: {
-    what: 'Runs the gateway with the services inside it, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
+    what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
     options: { folder, ...configOptions() },
     async run(values) {
       const config = configOf(values)
       const log = consoleLog('gateway', config.log)
-      const { tlsKey, tlsCert, broker, brokerUser, brokerCa } = config
+      const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement } = config
       const running = await runGateway({
         site: config.site,
         folder: text(values, 'folder'),
@@ -60,17 +59,15 @@ export const commands: Record<string, Command> = {
         ...(tlsKey && tlsCert ? { tls: { key: pem(tlsKey), cert: pem(tlsCert) } } : {}),
         insecure: config.insecure,
         ...(broker && {
-          brokerBus: (busLog) =>
-            new MqttBus({
-              site: config.site,
-              url: broker,
-              username: brokerUser,
-              password: process.env['AZUKARI_BROKER_PASSWORD'],
-              ca: brokerCa && pem(brokerCa),
-              clientId: `azukari-gateway-${config.site}`,
-              clock: systemPorts.clock,
-              log: busLog,
-            }),
+          broker: {
+            url: address(broker, /^mqtts?:$/, '--broker'),
+            username: brokerUser,
+            password: process.env['AZUKARI_BROKER_PASSWORD'],
+            ca: brokerCa && pem(brokerCa),
+          },
+        }),
+        ...(placement && {
+          placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
         }),
         passphrase: process.env['AZUKARI_PASSPHRASE'],
         limits: {
@@ -80,7 +77,12 @@ export const commands: Record<string, Command> = {
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
         log,
       })
-      ready({ ready: 'gateway', port: running.port, ...(running.healthPort > 0 && { healthPort: running.healthPort }) })
+      ready({
+        ready: 'gateway',
+        port: running.port,
+        ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
+        ...(running.healthPort > 0 && { healthPort: running.healthPort }),
+      })
       await stopAsked()
       await running.stop()
       return undefined
@@ -115,11 +117,38 @@ export const commands: Record<string, Command> = {
         ({ what, ok, detail, todo }) =>
           `${ok ? ' ok ' : 'BAD '} ${what.padEnd(24)} ${detail}${todo ? `\n     → ${todo}` : ''}`,
       )
-      return {
-        json: { ok: findings.every(({ ok }) => ok), findings },
-        text: lines.join('\n'),
-        exit: findings.every(({ ok }) => ok) ? 0 : 1,
-      }
+      const ok = findings.every((finding) => finding.ok)
+      return { json: { ok, findings }, text: lines.join('\n'), exit: ok ? 0 : 1 }
+    },
+  },
+
+  placement: {
+    what: 'Runs placement as a process of its own, beside a gateway that was started with --placement.',
+    options: {
+      folder,
+      site,
+      host,
+      port: { ...port, default: '8471' },
+      gateway: {
+        type: 'string',
+        what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
+        required: true,
+      },
+    },
+    async run(values) {
+      const running = await runPlacement({
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        host: text(values, 'host'),
+        port: integer(values, 'port', 0, 65_535),
+        gatewayUrl: address(values['gateway'], /^https:$/, '--gateway'),
+        passphrase: process.env['AZUKARI_PASSPHRASE'],
+        log: consoleLog('placement'),
+      })
+      ready({ ready: 'placement', url: running.url })
+      await stopAsked()
+      await running.stop()
+      return undefined
     },
   },
 
@@ -292,12 +321,13 @@ export const commands: Record<string, Command> = {
       site,
       broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
       user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      devices: { type: 'boolean', what: 'only the devices’ rules, for a listener of their own' },
       out: { type: 'string', what: 'file to write' },
     },
     async run(values) {
       if (values['broker'] !== 'mosquitto')
         throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
-      const rules = mosquittoAcl(text(values, 'site'), text(values, 'user'))
+      const rules = mosquittoAcl(text(values, 'site'), values['devices'] === true ? undefined : text(values, 'user'))
       if (values['out']) writeFileSync(String(values['out']), rules)
       return { json: { rules }, text: rules }
     },
@@ -346,6 +376,13 @@ async function withRegistry<T>(
   } finally {
     database.close()
   }
+}
+
+/** A URL of the right kind. @throws {Problem} `config.invalid` */
+function address(value: unknown, protocol: RegExp, option: string): string {
+  const url = URL.parse(String(value))
+  if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
+  return String(value)
 }
 
 function diskOf(spec: string): { path: string; capacityBytes: number } {

@@ -29,10 +29,15 @@ export const GatewayConfig = Type.Object(
     broker: Type.Optional(
       Type.String({ pattern: '^mqtts?://', description: 'URL of an MQTT broker in place of the embedded one' }),
     ),
-    brokerUser: Type.Optional(
-      Type.String({ description: 'the gateway’s user there; the password is AZUKARI_BROKER_PASSWORD' }),
-    ),
+    brokerUser: Type.String({
+      default: 'azukari-gateway',
+      description: 'the gateway’s user there; the password is AZUKARI_BROKER_PASSWORD',
+    }),
     brokerCa: Type.Optional(Type.String({ description: 'PEM file of that broker’s CA' })),
+    placement: Type.Optional(
+      Type.String({ pattern: '^https://', description: 'https://… of placement in a process of its own' }),
+    ),
+    bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
     healthPort: whole(-1, 65_535, -1, 'loopback port of /healthz and /metrics; 0 = any free one, -1 = none'),
     log: Type.Union(
       ['debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),

@@ -7,16 +7,20 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
+import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
-import type { Bus } from './broker/bus.ts'
 import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
-import type { Service } from './service/service.ts'
+import { remoteService } from './service/remote.ts'
+import { serviceHandlers } from './service/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
+import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
+import { CallClient } from './transport/client.ts'
+import { startCallServer } from './transport/server.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -31,17 +35,28 @@ export interface GatewaySettings {
   tls?: { key: string; cert: string }
   insecure?: boolean
   /** Any MQTT broker in place of the embedded one. */
-  brokerBus?: (log: Log) => Bus
+  broker?: BrokerSettings
   passphrase?: string | undefined
   limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
-  /** Placement in a process of its own: made by whoever knows how to reach it. */
-  remotePlacement?: (
-    folder: SiteFolder,
-    gateway: () => Gateway,
-  ) => Promise<{ service: Service; close(): Promise<void> }>
+  /** Placement in a process of its own. */
+  placementApart?: {
+    /** `https://host:port` of `azukari-gateway placement`. */
+    url: string
+    /** Where placement reads the receive buffer; 0 = any free one. */
+    bufferPort: number
+  }
   log: Log
+}
+
+export interface BrokerSettings {
+  /** `mqtt://host:1883` or `mqtts://…`. */
+  url: string
+  username?: string | undefined
+  password?: string | undefined
+  /** PEM of the broker's CA, for `mqtts`. */
+  ca?: string | undefined
 }
 
 export interface RunningGateway {
@@ -51,20 +66,23 @@ export interface RunningGateway {
   port: number
   /** Of `/healthz` and `/metrics`; 0 when there are none. */
   healthPort: number
+  /** Where placement reads the receive buffer, when it runs apart. */
+  bufferPort?: number
   /** Absent when placement runs apart. */
   placement?: OpenPlacement
   /** Stops so that nothing is lost; what waits goes on at the next start. */
   stop(): Promise<void>
 }
 
-/** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
+/** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
 export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
   const { site, log } = settings
   const ports = systemPorts
   const folder = new SiteFolder(settings.folder, site, ports)
   const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
   const database = openDatabase(`${folder.path}/gateway.db`)
-  const carriers = new RemoteDataServers(await folder.keyring.identity('gateway', 'gateway'), ports)
+  const tls = await folder.keyring.identity('gateway', 'gateway')
+  const carriers = new RemoteDataServers(tls, ports)
   const served = await folder.servers()
   const urls = new Map(served.map((server) => [server.id, server]))
   let listener: SocketListener | undefined
@@ -75,7 +93,15 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       gateway.bufferFor('placement').read(transfer, from, count),
     release: (transfer: Uint8Array) => gateway.bufferFor('placement').release(transfer),
   }
-  const remote = settings.remotePlacement ? await settings.remotePlacement(folder, () => gateway) : undefined
+  const apart = settings.placementApart
+  const remote = apart
+    ? remoteService({
+        name: 'placement',
+        client: new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock }),
+        clock: ports.clock,
+        log: log.child({ service: 'placement' }),
+      })
+    : undefined
   const placement = remote
     ? undefined
     : await openPlacement(folder, ports, {
@@ -91,7 +117,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     database,
     bufferDirectory: `${folder.path}/buffer`,
     bus: (admit) => {
-      if (settings.brokerBus) return settings.brokerBus(log)
+      if (settings.broker)
+        return new MqttBus({ ...settings.broker, site, clientId: 'gateway', clock: ports.clock, log })
       listener = listenOn({
         host: settings.host,
         port: settings.port,
@@ -107,7 +134,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(settings.limits?.bus && { limits: settings.limits.bus }),
       })
     },
-    services: () => [remote?.service ?? placement!.placement],
+    services: () => [remote ?? placement!.placement],
     carryFrame: (server, frame) => {
       const known = urls.get(server)
       if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
@@ -118,6 +145,16 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     soon: systemSoon,
     ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
   })
+  const bufferServer = apart
+    ? await startCallServer({
+        tls,
+        handlers: bufferHandlers((service) => gateway.bufferFor(service)),
+        clock: ports.clock,
+        log: log.child({ server: 'buffer' }),
+        host: settings.host,
+        port: apart.bufferPort,
+      })
+    : undefined
   await gateway.start()
   const health =
     settings.healthPort === undefined
@@ -134,14 +171,66 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     folder,
     port: listener?.port ?? 0,
     healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
+    ...(bufferServer ? { bufferPort: bufferServer.port } : {}),
     ...(placement ? { placement } : {}),
     stop: async () => {
       await health?.close()
       await gateway.stop()
       placement?.close()
-      await remote?.close()
+      await bufferServer?.stop()
       carriers.close()
       database.close()
+    },
+  }
+}
+
+export interface RunningPlacement {
+  url: string
+  /** Finishes the step that is under way; what waits goes on at the next start. */
+  stop(): Promise<void>
+}
+
+/**
+ * Placement as a process of its own (D4): it answers the gateway's requests and reads the gateway's receive buffer.
+ * @param settings.gatewayUrl `https://host:port` where the gateway serves its buffer
+ * @throws {Problem} `config.invalid`, `storage.*`, `database.newer`
+ */
+export async function runPlacement(settings: {
+  site: string
+  folder: string
+  host: string
+  /** 0 = any free one. */
+  port: number
+  gatewayUrl: string
+  passphrase?: string | undefined
+  log: Log
+}): Promise<RunningPlacement> {
+  const ports = systemPorts
+  const { clock } = ports
+  const folder = new SiteFolder(settings.folder, settings.site, ports)
+  const tls = await folder.keyring.identity('placement', 'service')
+  const client = new CallClient({ url: settings.gatewayUrl, tls, server: 'gateway', clock })
+  const opened = await openPlacement(folder, ports, {
+    buffer: remoteBuffer(client),
+    log: settings.log,
+    passphrase: settings.passphrase,
+  })
+  await opened.placement.start()
+  const calls = await startCallServer({
+    tls,
+    handlers: serviceHandlers(opened.placement, clock),
+    clock,
+    log: settings.log,
+    host: settings.host,
+    port: settings.port,
+  })
+  return {
+    url: `https://${calls.host}:${calls.port}`,
+    stop: async () => {
+      await calls.stop()
+      await opened.placement.stop()
+      opened.close()
+      await client.close()
     },
   }
 }

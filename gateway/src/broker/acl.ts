@@ -4,15 +4,14 @@ import { topicTable } from '@azukari/protocol/topics'
 /**
  * An ACL file for Mosquitto: each client id its own topics, the gateway's user all of the site's. What a device says is
  * sealed or signed, so these rules keep order, not secrets.
+ * @param gatewayUser left out for a listener that is only for devices, where nobody checks user names
  */
-export function mosquittoAcl(site: string, gatewayUser: string): string {
+export function mosquittoAcl(site: string, gatewayUser?: string): string {
   const lines = [
     `# Azukari: site ${site}. Made by \`azukari-gateway acl --broker mosquitto\`; give it as acl_file.`,
     '# Set max_queued_messages 0 (Mosquitto drops QoS 1 silently at its default) and message_size_limit 262144.',
     '',
-    `user ${gatewayUser}`,
-    `topic readwrite v1/${site}/#`,
-    '',
+    ...(gatewayUser === undefined ? [] : [`user ${gatewayUser}`, `topic readwrite v1/${site}/#`, '']),
     '# Every device: %c is the client id, which must be the device id.',
   ]
   for (const row of topicTable) {

@@ -1,7 +1,7 @@
 /** Clumsy people: they put cards in, take pictures, print, mistype, pull the card out in the middle, and come back. */
 import type { KeyObject } from 'node:crypto'
 import type { CardKeyName } from '@azukari/protocol/card/layout'
-import { CardMemory } from '../card/memory.ts'
+import type { CardMemory } from '../card/memory.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import type { DeviceMachine } from './device-machine.ts'
@@ -16,6 +16,8 @@ export class Person {
   readonly name: string
   readonly memberId: Uint8Array
   readonly card: VirtualCard
+  /** What is on the card, for the checks of the simulation only. */
+  readonly memory: CardMemory
   readonly keys: Record<CardKeyName, KeyObject>
   readonly stranger: boolean
   /** Where the card is in. */
@@ -31,6 +33,7 @@ export class Person {
     name: string,
     memberId: Uint8Array,
     card: VirtualCard,
+    memory: CardMemory,
     keys: Record<CardKeyName, KeyObject>,
     pin: string,
     stranger: boolean,
@@ -39,6 +42,7 @@ export class Person {
     this.name = name
     this.memberId = memberId
     this.card = card
+    this.memory = memory
     this.keys = keys
     this.stranger = stranger
     this.#pin = pin
@@ -55,12 +59,7 @@ export class Person {
   }
 
   get triesLeft(): number {
-    return this.memory().triesLeft('pin')
-  }
-
-  /** What is on the card, whatever its state. */
-  memory(): CardMemory {
-    return CardMemory.load(this.card.save())
+    return this.memory.triesLeft('pin')
   }
 
   /** Goes about until things are calm. @param pauseMs mean time between visits */

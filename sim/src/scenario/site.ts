@@ -6,6 +6,8 @@ import type { DeviceRole } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { type CardRegistration, issueCard } from '../card/issue.ts'
+import { CardMemory } from '../card/memory.ts'
+import { VirtualCard } from '../card/virtual-card.ts'
 import { checkReplicas, openConditions } from './audit.ts'
 import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
 import { GatewayMachine } from './gateway-machine.ts'
@@ -224,7 +226,7 @@ function makePerson(world: World, gateway: GatewayMachine, index: number, home: 
   }
   const pin = String(random.between(1000, 999_999)).padStart(4, '0')
   const memberId = random.bytes(16)
-  const { card, registration } = issueCard({
+  const issued = issueCard({
     kind: 'ed25519',
     member: { id: memberId, number: `M${index + 1}`, name: stranger ? 'Stranger' : `Member ${index + 1}` },
     level: random.between(1, 3),
@@ -235,7 +237,10 @@ function makePerson(world: World, gateway: GatewayMachine, index: number, home: 
     random,
     keys,
   })
-  return { person: new Person(world, registration.number, memberId, card, keys, pin, stranger), registration }
+  const memory = CardMemory.load(issued.card.save())
+  const card = new VirtualCard(memory, random)
+  const { registration } = issued
+  return { person: new Person(world, registration.number, memberId, card, memory, keys, pin, stranger), registration }
 }
 
 export function shaOf(bytes: Uint8Array): string {

@@ -2,6 +2,7 @@
  * The seeded whole-system simulation (ARCHITECTURE §11): hours of a whole site with people and faults, then calm, and at
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
+import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
 import { decodeFile } from '@azukari/protocol/card/slots'
 import { signerOf } from '@azukari/protocol/cose'
@@ -169,7 +170,7 @@ async function finalChecks(site: Site): Promise<void> {
     state: string
     problem: string | null
     member: Uint8Array
-  }>('SELECT object, sha256, state, problem, member FROM saves ORDER BY at, object')
+  }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)
@@ -231,7 +232,7 @@ function checkCards(site: Site): void {
   const { world } = site
   const { sql } = site.gateway.placementDatabase
   for (const person of site.people) {
-    const slots = decodeFile(cardFiles.conditions, person.memory().file('conditions'))
+    const slots = decodeFile(cardFiles.conditions, person.memory.file('conditions'))
     const rows = sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
       'SELECT object, version, record FROM conditions WHERE member = ?',
       person.memberId,

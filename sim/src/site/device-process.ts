@@ -174,7 +174,7 @@ async function main(folder: string, url: string, claim: string): Promise<void> {
     else if (message.do === 'remove') reader.set(false)
     else if (message.do === 'answer') reader.answer(message.id, message.bytes)
     else if (message.do === 'press') void press(message.id, message.seed, message.picture, message.pin)
-    else void report(message.id)
+    else if (message.do === 'report') void report(message.id)
   })
   process.once('disconnect', () => process.exit(0))
   say({ say: 'ready', device: runtime.identity.device })

@@ -1,6 +1,7 @@
 /** Child processes of a simulated site: real gateways and data servers, started, stopped and killed for real. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -92,6 +93,16 @@ function readyLine(
       }
     })
   })
+}
+
+/** A port of loopback that nobody listens on, for processes that must know each other's before either runs. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  if (typeof address !== 'object' || address === null) throw new InternalError('no port')
+  return address.port
 }
 
 /** Runs a command of the gateway to its end and gives what it answered as JSON. @throws {Problem} what it said was wrong */

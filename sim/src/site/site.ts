@@ -17,7 +17,7 @@ import { type SimulatedBoard, simulatedBoard } from '../boards/index.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { cardIssue, loadCard } from '../commands/card-issue.ts'
 import { type BoardPlace, boardPlaces, type Place, places } from './places.ts'
-import { gatewayCommand, type Running, startGatewayCommand } from './processes.ts'
+import { freePort, gatewayCommand, type Running, startGatewayCommand } from './processes.ts'
 import { WireTap } from './wire-tap.ts'
 
 export const pin = '2468'
@@ -32,6 +32,11 @@ export interface SiteOptions {
   photos?: string
   /** Extra arguments of `azukari-gateway run`. */
   gatewayArgs?: readonly string[]
+  gatewayEnvironment?: Record<string, string>
+  /** Placement in a process of its own. */
+  placementApart?: boolean
+  /** A broker in place of the gateway's own: `mqtt://…` that boards connect to. */
+  broker?: string
   log: Log
   /** Told what is going on, in plain words. */
   tell?: (line: string) => void
@@ -56,8 +61,12 @@ export class SimulatedSite {
   readonly boards = new Map<string, SiteBoard>()
   /** The gateway's process. */
   gateway: Running | undefined
+  /** Placement's process, when it runs apart. */
+  placement: Running | undefined
   recoveryKey = ''
   #port = 0
+  #bufferPort = 0
+  #placementPort = 0
   #cards = 0
 
   constructor(options: SiteOptions) {
@@ -93,6 +102,10 @@ export class SimulatedSite {
     await Promise.all(wanted.map((place) => this.startServer(place)))
     await this.#writeServers()
     this.#tell('Starting the gateway')
+    if (this.#options.placementApart) {
+      this.#bufferPort = await freePort()
+      await this.startPlacement()
+    }
     await this.startGateway()
     for (const place of this.#options.boards ?? boardPlaces) await this.startBoard(place)
   }
@@ -100,6 +113,7 @@ export class SimulatedSite {
   async stop(): Promise<void> {
     await Promise.allSettled([...this.boards.values()].map(({ runtime }) => runtime.stop()))
     await this.gateway?.stop()
+    await this.placement?.stop()
     await Promise.allSettled([...this.servers.values()].map((server) => server.process?.stop()))
   }
 
@@ -135,13 +149,38 @@ export class SimulatedSite {
         'site',
         '--port',
         String(this.#port),
+        ...(this.placement
+          ? ['--placement', `https://127.0.0.1:${this.#placementPort}`, '--buffer-port', String(this.#bufferPort)]
+          : []),
         ...(this.#options.gatewayArgs ?? []),
       ],
-      {
-        logFile: `${this.folder}/gateway.log`,
-      },
+      { logFile: `${this.folder}/gateway.log`, environment: this.#options.gatewayEnvironment ?? {} },
     )
     this.#port = Number(this.gateway.fact['port'])
+  }
+
+  /** Starts placement as a process of its own, on the port that it had before. */
+  async startPlacement(): Promise<void> {
+    this.placement = await startGatewayCommand(
+      [
+        'placement',
+        '--folder',
+        this.folder,
+        '--site',
+        'site',
+        '--port',
+        String(this.#placementPort),
+        '--gateway',
+        `https://127.0.0.1:${this.#bufferPort}`,
+      ],
+      { logFile: `${this.folder}/placement.log` },
+    )
+    this.#placementPort = Number(new URL(String(this.placement.fact['url'])).port)
+  }
+
+  /** Where boards connect to. */
+  get broker(): string {
+    return this.#options.broker ?? `mqtt://127.0.0.1:${this.#port}`
   }
 
   /** Starts a board; a new one enrols with a claim of its own. */
@@ -172,7 +211,7 @@ export class SimulatedSite {
         ? { printer: { delayMs: 300, out: async (name: string, png: Uint8Array) => this.#keepPage(name, png) } }
         : {}),
     })
-    const tap = new WireTap(mqttTransport({ url: `mqtt://127.0.0.1:${this.#port}` }))
+    const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
       { site: 'site', role: place.role, claim, model: board.model, version: '0.1.0', folder },
       {

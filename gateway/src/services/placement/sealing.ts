@@ -49,10 +49,20 @@ export class TransferredContent implements Content {
 
   async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
     const blocks = blockCount(this.row.size)
-    for (let at = 0; at < blocks; at += batchBlocks) {
-      this.#signal.throwIfAborted()
-      for (const [i, block] of (await this.#read(at, Math.min(batchBlocks, blocks - at))).entries())
-        yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
+    const batchAt = (at: number) => this.#read(at, Math.min(batchBlocks, blocks - at))
+    let next: Promise<Uint8Array[]> | undefined
+    try {
+      for (let at = 0; at < blocks; at += batchBlocks) {
+        this.#signal.throwIfAborted()
+        const batch = await (next ?? batchAt(at))
+        // The disk reads ahead while this batch is sealed and sent.
+        next = at + batchBlocks < blocks ? batchAt(at + batchBlocks) : undefined
+        for (const [i, block] of batch.entries())
+          yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
+      }
+    } finally {
+      // Whoever takes no more segments does not hear of it, and its failure is nobody's.
+      next?.catch(() => undefined)
     }
   }
 

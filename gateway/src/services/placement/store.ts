@@ -182,6 +182,14 @@ export const replicas = {
        algorithm = excluded.algorithm, key_id = excluded.key_id, wrapped_key = excluded.wrapped_key, prefix = excluded.prefix,
        root = excluded.root, sealed = excluded.sealed, manifest = excluded.manifest, receipt = excluded.receipt, reason = excluded.reason`,
     ),
+  /** Of versions up to and including the given one, oldest first. */
+  before: (sql: Sql, object: Uint8Array, version: number) =>
+    sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version <= ? ORDER BY version', object, version),
+  /** The row, and the room that it took. */
+  remove: (sql: Sql, row: ReplicaRow) => {
+    sql.run('DELETE FROM replicas WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
+    servers.reserve(sql, row.server, -row.sealed)
+  },
   onServer: (sql: Sql, server: string) =>
     sql.get<{ count: number; bytes: number }>(
       'SELECT count(*) AS count, coalesce(sum(sealed), 0) AS bytes FROM replicas WHERE server = ?',

@@ -1,0 +1,69 @@
+/** Debian's Mosquitto as a site's broker, set up as docs/operators.md says: a listener for the gateway, one for devices. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { InternalError } from '@azukari/protocol/problem'
+import { freePort, gatewayCommand } from './processes.ts'
+
+export const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))
+
+const startMs = 10_000
+
+export interface RunningMosquitto {
+  gatewayUrl: string
+  devicesUrl: string
+  /** The gateway's password there. */
+  password: string
+  stop(): Promise<void>
+}
+
+/** @throws {InternalError} when it does not start */
+export async function startMosquitto(folder: string, site: string): Promise<RunningMosquitto> {
+  await mkdir(folder, { recursive: true })
+  const password = 'for-the-gateway'
+  const [gatewayPort, devicesPort] = [await freePort(), await freePort()]
+  await gatewayCommand(['acl', '--site', site, '--out', `${folder}/gateway.acl`])
+  await gatewayCommand(['acl', '--site', site, '--devices', '--out', `${folder}/devices.acl`])
+  const made = spawnSync('mosquitto_passwd', ['-b', '-c', `${folder}/passwords`, 'azukari-gateway', password])
+  if (made.status !== 0) throw new InternalError(`mosquitto_passwd: ${made.stderr}`)
+  const lines = [
+    'per_listener_settings true',
+    'max_queued_messages 0',
+    'message_size_limit 262144',
+    ...(process.getuid?.() === 0 ? ['user root'] : []),
+    `listener ${gatewayPort} 127.0.0.1`,
+    `password_file ${folder}/passwords`,
+    `acl_file ${folder}/gateway.acl`,
+    `listener ${devicesPort} 127.0.0.1`,
+    'allow_anonymous true',
+    `acl_file ${folder}/devices.acl`,
+  ]
+  await writeFile(`${folder}/mosquitto.conf`, `${lines.join('\n')}\n`)
+  const child = spawn(mosquitto!, ['-c', `${folder}/mosquitto.conf`], { stdio: ['ignore', 'ignore', 'pipe'] })
+  await running(child)
+  return {
+    gatewayUrl: `mqtt://127.0.0.1:${gatewayPort}`,
+    devicesUrl: `mqtt://127.0.0.1:${devicesPort}`,
+    password,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      child.kill()
+      await gone
+    },
+  }
+}
+
+function running(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const limit = setTimeout(() => child.kill('SIGKILL'), startMs)
+    child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      if (!/running/.test(text)) return
+      clearTimeout(limit)
+      resolve()
+    })
+    child.once('exit', () => reject(new InternalError(`mosquitto: ${text}`)))
+  })
+}
