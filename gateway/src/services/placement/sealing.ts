@@ -50,19 +50,16 @@ export class TransferredContent implements Content {
   async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
     const blocks = blockCount(this.row.size)
     const batchAt = (at: number) => this.#read(at, Math.min(batchBlocks, blocks - at))
-    let next: Promise<Uint8Array[]> | undefined
-    try {
-      for (let at = 0; at < blocks; at += batchBlocks) {
-        this.#signal.throwIfAborted()
-        const batch = await (next ?? batchAt(at))
-        // The disk reads ahead while this batch is sealed and sent.
-        next = at + batchBlocks < blocks ? batchAt(at + batchBlocks) : undefined
-        for (const [i, block] of batch.entries())
-          yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
+    for (let at = 0, batch = batchAt(0); at < blocks; at += batchBlocks) {
+      this.#signal.throwIfAborted()
+      const opened = await batch
+      // The disk reads ahead while this batch is sealed and sent. Nobody may come for it, so its failure is looked after.
+      if (at + batchBlocks < blocks) {
+        batch = batchAt(at + batchBlocks)
+        batch.catch(() => undefined)
       }
-    } finally {
-      // Whoever takes no more segments does not hear of it, and its failure is nobody's.
-      next?.catch(() => undefined)
+      for (const [i, block] of opened.entries())
+        yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
     }
   }
 
