@@ -34,7 +34,13 @@ export class LeanClient {
       socket.once('error', reject)
     })
     const client = new LeanClient(socket, options)
-    const body = Buffer.concat([field('MQTT'), Buffer.of(4, 0xc2, 0, 60), field(options.clientId), field(options.username), field(options.password)])
+    const body = Buffer.concat([
+      field('MQTT'),
+      Buffer.of(4, 0xc2, 0, 60),
+      field(options.clientId),
+      field(options.username),
+      field(options.password),
+    ])
     await client.#ask(0x10, body)
     return client
   }
@@ -46,7 +52,15 @@ export class LeanClient {
 
   /** QoS 1; the acknowledgement is not waited for. */
   publish(topic: Uint8Array, payload: Uint8Array): void {
-    this.#send(Buffer.concat([head(0x32, topic.length + 4 + payload.length), length16(topic.length), topic, this.#id(), payload]))
+    this.#send(
+      Buffer.concat([
+        head(0x32, topic.length + 4 + payload.length),
+        length16(topic.length),
+        topic,
+        this.#id(),
+        payload,
+      ]),
+    )
   }
 
   close(): void {

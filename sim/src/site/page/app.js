@@ -159,21 +159,46 @@ function svg(name, attributes, ...children) {
 /** One map. Drawn 600 wide whatever it shows, so that text has one size; `label` says which servers are named on it. */
 function map(title, box, label) {
   const scale = 600 / (box.east - box.west)
-  const inside = (p) => p.longitude >= box.west && p.longitude <= box.east && p.latitude >= box.south && p.latitude <= box.north
+  const inside = (p) =>
+    p.longitude >= box.west && p.longitude <= box.east && p.latitude >= box.south && p.latitude <= box.north
   const x = (longitude) => (longitude - box.west) * scale
   const y = (latitude) => (box.north - latitude) * scale
-  const picture = svg('svg', { viewBox: `0 0 600 ${(box.north - box.south) * scale}`, role: 'img', 'aria-label': title })
-  const ground = svg('g', { transform: `scale(${scale} ${-scale}) translate(${-box.west} ${-box.north})` }, svg('path', { class: 'land', d: land }))
+  const picture = svg('svg', {
+    viewBox: `0 0 600 ${(box.north - box.south) * scale}`,
+    role: 'img',
+    'aria-label': title,
+  })
+  const ground = svg(
+    'g',
+    { transform: `scale(${scale} ${-scale}) translate(${-box.west} ${-box.north})` },
+    svg('path', { class: 'land', d: land }),
+  )
   picture.append(ground)
   const last = state.saves.find((save) => save.replicas?.length)
   for (const replica of last?.replicas ?? []) {
     const server = state.servers.find((candidate) => candidate.id === replica.server)
     const from = state.devices.find((device) => device.id === last.device)
-    if (server && from && inside(server)) picture.append(svg('path', { class: 'way', d: `M${x(from.longitude)} ${y(from.latitude)} L${x(server.longitude)} ${y(server.latitude)}` }))
+    if (server && from && inside(server))
+      picture.append(
+        svg('path', {
+          class: 'way',
+          d: `M${x(from.longitude)} ${y(from.latitude)} L${x(server.longitude)} ${y(server.latitude)}`,
+        }),
+      )
   }
-  for (const device of state.devices.filter(inside)) picture.append(svg('rect', { class: 'device', x: x(device.longitude) - 4, y: y(device.latitude) - 4, width: 8, height: 8 }))
+  for (const device of state.devices.filter(inside))
+    picture.append(
+      svg('rect', { class: 'device', x: x(device.longitude) - 4, y: y(device.latitude) - 4, width: 8, height: 8 }),
+    )
   for (const server of state.servers.filter(inside)) {
-    picture.append(svg('circle', { class: server.up ? 'server' : 'server down', cx: x(server.longitude), cy: y(server.latitude), r: 6 }))
+    picture.append(
+      svg('circle', {
+        class: server.up ? 'server' : 'server down',
+        cx: x(server.longitude),
+        cy: y(server.latitude),
+        r: 6,
+      }),
+    )
     if (!label(server)) continue
     const text = svg('text', { x: x(server.longitude) + 9, y: y(server.latitude) + 5 })
     text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
