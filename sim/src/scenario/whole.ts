@@ -205,8 +205,11 @@ async function finalChecks(site: Site): Promise<void> {
   )
   await checkRebuild(site)
   const leftovers = leftoversOf(site)
-  if (leftovers > site.carrier.failedPuts)
-    world.violate('I2', `${leftovers} replicas that nobody knows, after ${site.carrier.failedPuts} unanswered writings`)
+  if (leftovers > site.carrier.unansweredPuts)
+    world.violate(
+      'I2',
+      `${leftovers} replicas that nobody knows, after ${site.carrier.unansweredPuts} unanswered writings`,
+    )
 }
 
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
