@@ -81,7 +81,14 @@ export class SaveWorker {
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
-    this.#journal = new JournalPush({ store, dataServers, recovery: keys.recovery, clock, log, signal: this.#stop.signal })
+    this.#journal = new JournalPush({
+      store,
+      dataServers,
+      recovery: keys.recovery,
+      clock,
+      log,
+      signal: this.#stop.signal,
+    })
   }
 
   start(): void {
@@ -326,7 +333,8 @@ export class SaveWorker {
   async #keep(row: SaveRow): Promise<void> {
     const { store, buffer, clock, keys, random, signer } = this.#o
     await this.#journal.push()
-    if (!this.#journal.isSafe(row.journal!)) throw new Problem('server.unreachable', 'the journal is not in two regions yet')
+    if (!this.#journal.isSafe(row.journal!))
+      throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
