@@ -161,6 +161,8 @@ export class Link implements ActSender {
       limitMs,
       options.signal,
     )
+    // This board's clock was set since the last greeting: the next one tells the site's time anew.
+    if (reply.problem?.code === 'message.expired') this.#tellAgain?.()
     if (reply.problem) throw Problem.fromWire(reply.problem)
     return contract.checkReply(reply.body) as ReplyOf<C>
   }

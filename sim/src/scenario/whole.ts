@@ -354,8 +354,9 @@ async function checkRebuild(site: Site): Promise<void> {
 const rebuiltAlike = [
   'SELECT number, name, level, home, auth_key, acts_key, agreement_key FROM members ORDER BY number',
   'SELECT id, region, key FROM servers ORDER BY id',
-  `SELECT object, version, member, sha256, name, taken FROM saves WHERE state = 'kept' ORDER BY object`,
-  'SELECT object, slot, server, epoch, algorithm, key_id, root FROM replicas ORDER BY object, slot',
+  `SELECT object, version, member, sha256, name, taken FROM saves WHERE state = 'kept' AND media <> '${catalogueMedia}' ORDER BY object`,
+  `SELECT object, slot, server, epoch, algorithm, key_id, root FROM replicas
+   WHERE object IN (SELECT object FROM saves WHERE media <> '${catalogueMedia}') ORDER BY object, slot`,
 ]
 
 /** Replicas on disks of which no object tells. */

@@ -15,6 +15,9 @@ import { type CatalogueRow, catalogueMedia, catalogues, members, replicas, type 
 /** Objects from which on a member has a catalogue: below the size of the card's ring, so that none is ever out of reach. */
 export const catalogueFrom = 12
 
+/** Versions of a catalogue that stay: a card may point to an older one until its next session. */
+export const catalogueVersionsKept = 8
+
 /** Writes down the next version of a member's catalogue, as a save that the worker takes up like any other. */
 export function beginCatalogue(
   sql: Sql,

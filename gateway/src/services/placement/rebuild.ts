@@ -10,6 +10,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Database, Sql } from '../../storage/database.ts'
 import { migrate } from '../../storage/migrate.ts'
+import { catalogueVersionsKept } from './catalogue.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
 import { type JournalEntry, journalStream, openEntry } from './journal.ts'
@@ -50,6 +51,18 @@ export interface Rebuilt {
 }
 
 const entriesPerCall = 64
+/** Versions of a catalogue that may have been begun and are not in the journal. */
+const versionsLost = 16
+
+/** Without the catalogues that were destroyed since, as newer ones took their place. */
+function stillStanding(kept: readonly (JournalEntry & { kind: 'kept' })[]): (JournalEntry & { kind: 'kept' })[] {
+  const newest = new Map<string, number>()
+  const name = (entry: { object: Uint8Array }) => Buffer.from(entry.object).toString('hex')
+  for (const entry of kept) newest.set(name(entry), Math.max(newest.get(name(entry)) ?? 0, entry.version))
+  return kept.filter(
+    (entry) => entry.media !== catalogueMedia || entry.version > newest.get(name(entry))! - catalogueVersionsKept,
+  )
+}
 
 /** @throws {Problem} `config.invalid` when the database holds members or the key opens nothing, `server.unreachable` when no journal was found */
 export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt> {
@@ -80,7 +93,7 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
     // Registering the same keys again would be a second first entry.
     facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
-    for (const entry of kept) restore(sql, entry, keys, random)
+    for (const entry of stillStanding(kept)) restore(sql, entry, keys, random)
   })
   return {
     keys: keys!,
@@ -162,8 +175,19 @@ function restore(sql: Sql, entry: JournalEntry & { kind: 'kept' }, keys: Placeme
   saves.set(sql, row, { receipt: receiptFor(sql, row, standing, kept, placementSigner(keys)) })
   const member = members.byId(sql, row.member)
   if (!member) throw new Problem('member.unknown', 'an object of a member that the journal does not know')
-  // A catalogue is no object of the member's: the next one is made from what they keep.
-  if (row.media === catalogueMedia) return
+  if (row.media === catalogueMedia) {
+    // The next one is made from what the member keeps, past any number that was under way when placement was lost.
+    const version = row.version + versionsLost
+    const known = catalogues.get(sql, row.member)
+    catalogues.put(sql, {
+      member: row.member,
+      version,
+      dirty: 1,
+      content: new Uint8Array(),
+      record: known?.record ?? null,
+    })
+    return
+  }
   catalogues.touch(sql, row.member)
   conditions.put(sql, {
     member: row.member,

@@ -13,7 +13,7 @@ import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
-import { beginCatalogue, catalogueBytes, catalogueFrom } from './catalogue.ts'
+import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } from './catalogue.ts'
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
@@ -62,8 +62,6 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
-/** Versions of a catalogue that stay: a card may point to an older one until its next session. */
-const catalogueVersionsKept = 8
 /** How long an order to destroy something is good. */
 const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
@@ -311,12 +309,14 @@ export class SaveWorker {
       const manifest = manifestOf(row, replica, server, member)
       const signed = signManifest(manifest, signer)
       const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const receipt = await port.put(
-        signed,
-        replica.wrapped_key,
-        sealedSegments(content, replica, dataKey),
-        this.#stop.signal,
-      )
+      const put = () =>
+        port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
+      const receipt = await put().catch(async (error) => {
+        if (!isProblem(error, 'replica.conflict')) throw error
+        // Left by a try whose answer was lost, under a key that is gone: nobody relies on it.
+        await this.#remove(replica, server.id)
+        return put()
+      })
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
       Object.assign(replica, { manifest: signed, receipt })
     } catch (error) {
@@ -355,16 +355,23 @@ export class SaveWorker {
     else await buffer.release(row.transfer)
   }
 
+  /** Has a data server destroy what it holds of a slot up to the replica's epoch. */
+  async #remove({ object, version, slot, epoch }: ReplicaRow, server: string): Promise<void> {
+    const { store, dataServers, signer, clock } = this.#o
+    const row = servers.byId(store.sql, server)
+    if (!row) throw new Problem('server.unreachable', 'not in the register')
+    const issuedMs = clock.now()
+    const order = { object, version, slot, epoch, server, issuedMs, expiresMs: issuedMs + removalMs }
+    await dataServers.of(row).remove(signRemoval(order, signer), this.#stop.signal)
+  }
+
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
   async #retire(row: SaveRow): Promise<void> {
-    const { store, dataServers, signer, clock, log } = this.#o
+    const { store, log } = this.#o
     for (const old of replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
       const server = servers.byId(store.sql, old.server)
       try {
-        const { object, version, slot, epoch } = old
-        const issuedMs = clock.now()
-        const order = { object, version, slot, epoch, server: old.server, issuedMs, expiresMs: issuedMs + removalMs }
-        if (server) await dataServers.of(server).remove(signRemoval(order, signer), this.#stop.signal)
+        if (server) await this.#remove(old, server.id)
         store.transaction(({ sql }) => replicas.remove(sql, old))
       } catch (error) {
         if (this.#stop.signal.aborted || !isProblem(error)) throw error
