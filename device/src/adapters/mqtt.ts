@@ -1,4 +1,5 @@
 /** The transport over MQTT.js. Its own reconnecting and queueing are off: the link and the outbox decide (ARCHITECTURE §5). */
+import type { Duplex } from 'node:stream'
 import { Problem } from '@azukari/protocol/problem'
 import mqtt from 'mqtt'
 import type { MqttSession, MqttTransport } from '../transport.ts'
@@ -8,14 +9,16 @@ export interface MqttTransportOptions {
   url: string
   /** PEM of the site's CA, for `mqtts`. */
   ca?: string | undefined
+  /** Dials in place of the URL: a tunnel, or a stream in memory. */
+  stream?: () => Duplex
 }
 
-export function mqttTransport({ url, ca }: MqttTransportOptions): MqttTransport {
+export function mqttTransport({ url, ca, stream }: MqttTransportOptions): MqttTransport {
   return {
     connect: (options, signal) =>
       new Promise<MqttSession>((resolve, reject) => {
         signal.throwIfAborted()
-        const client = mqtt.connect(url, {
+        const how: mqtt.IClientOptions = {
           ...(ca ? { ca } : {}),
           clientId: options.clientId,
           username: options.username,
@@ -34,7 +37,8 @@ export function mqttTransport({ url, ca }: MqttTransportOptions): MqttTransport 
           writeCache: false,
           clean: true,
           protocolVersion: 4,
-        })
+        }
+        const client = stream ? new mqtt.MqttClient(() => stream(), how) : mqtt.connect(url, how)
         let reason = 'closed'
         let settled = false
         const { promise: closed, resolve: close } = Promise.withResolvers<string>()

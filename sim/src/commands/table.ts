@@ -71,15 +71,17 @@ export const commands: Record<string, Command> = {
       seed: { type: 'string', what: 'the first; alone, without --seeds, this one is replayed with its story' },
       hours: { type: 'string', what: 'simulated hours with faults, per seed', default: '2' },
       devices: { type: 'string', what: 'boards of a site', default: '5' },
+      wire: { type: 'boolean', what: 'over the real MQTT client and broker, on streams in memory' },
       log: { type: 'boolean', what: 'with --seed: the whole story' },
     },
     async run(values) {
       const { replay, run, summary } = await import('./run.ts')
       const hours = integer(values, 'hours', 1, 10_000)
       const devices = integer(values, 'devices', 1, 200)
+      const wire = values['wire'] === true
       const first = values['seed'] === undefined ? 1 : integer(values, 'seed', 0, 0xffffffff)
       if (values['log'] || (values['seed'] !== undefined && values['seeds'] === undefined)) {
-        const { report, message } = await replay({ seed: first, hours, devices }, (line) => {
+        const { report, message } = await replay({ seed: first, hours, devices, wire }, (line) => {
           if (values['log'] || !values['json']) console.error(line)
         })
         return { json: report, text: message, exit: report.failed.length === 0 ? 0 : 1 }
@@ -90,6 +92,7 @@ export const commands: Record<string, Command> = {
         first,
         hours,
         devices,
+        wire,
         onSeed: ({ seed, failure }, done) => {
           if (failure) console.error(`\r${failure.message}`)
           else if (!values['json'] && process.stderr.isTTY)

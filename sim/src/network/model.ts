@@ -9,6 +9,7 @@ import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { deviceSubscriptions, mayPublish, parseTopic } from '@azukari/protocol/topics'
 import type { SeededRandom } from '../world/chance.ts'
+import type { SimNetwork } from './network.ts'
 
 export interface LineFaults {
   /** Probability that a message vanishes, comes twice, or is overtaken. */
@@ -36,7 +37,7 @@ interface Line {
   downAtMs: number
 }
 
-export class ModelNetwork {
+export class ModelNetwork implements SimNetwork {
   readonly #clock: Clock
   readonly #random: SeededRandom
   readonly #site: string

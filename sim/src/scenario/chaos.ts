@@ -82,7 +82,9 @@ export class Chaos {
   /** At once, or in the middle of a commit or of writing files. */
   #die(machine: Machine, who: string): void {
     const how: Death = this.#chance.chance(0.5) ? 'kill' : 'power'
-    const when = this.#chance.pick<Step['kind'] | 'now'>(['now', 'before-commit', 'after-commit', 'file'])
+    // Data servers have files alone.
+    const moments = ['now', 'file', ...(who === 'server' ? [] : ['before-commit', 'after-commit'])] as const
+    const when = this.#chance.pick<Step['kind'] | 'now'>(moments as readonly (Step['kind'] | 'now')[])
     this.#world.count(`${who}.${how}${when === 'now' ? '' : `.${when}`}`)
     if (when === 'now') machine.die(how)
     else machine.planDeath(how, when, this.#chance.between(0, 14))

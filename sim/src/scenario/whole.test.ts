@@ -24,7 +24,7 @@ t.test('S2–S8 S10 D5: 24 seeds of a whole site with people and faults keep all
     'gateway.kill',
     'server.rot',
     'network.cut',
-    'message.drop',
+    'line.drop',
     'pin.wrong',
   ])
     t.ok(

@@ -18,6 +18,7 @@ import { ModelNetwork } from '../network/model.ts'
 import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
 import { DatabaseMedium } from '../world/database.ts'
+import { fakeTimers, quietThread } from '../world/fake-timers.ts'
 import { Died, Life } from '../world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
@@ -25,6 +26,7 @@ import { siteName } from './gateway-machine.ts'
 import { serverDisks } from './server-machine.ts'
 import { bytesOf, hex, Site, shaOf } from './site.ts'
 import { Story, Violation } from './story.ts'
+import { WireNetwork } from './wire.ts'
 import { type PlantedBug, World } from './world.ts'
 
 export interface WholeOptions {
@@ -37,6 +39,8 @@ export interface WholeOptions {
   /** Mean minutes between one person's visits. */
   visitMinutes?: number
   bug?: PlantedBug
+  /** On the second level: the real MQTT client and broker. */
+  wire?: boolean
   onLine?: (line: string) => void
 }
 
@@ -60,10 +64,13 @@ const calmLimitMs = 6 * hourMs
 
 /** Runs one seed. @throws {Violation} when something happened that must not */
 export async function runWhole(options: WholeOptions): Promise<WholeResult> {
-  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, onLine } = options
+  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, wire, onLine } = options
   const clock = new SimClock()
   const story = new Story(clock, onLine)
-  const network = new ModelNetwork(clock, new SeededRandom(seed, 1), siteName)
+  const chance = new SeededRandom(seed, 1)
+  const network = wire ? new WireNetwork(clock, chance, siteName) : new ModelNetwork(clock, chance, siteName)
+  using _timers = wire ? fakeTimers(clock) : undefined
+  if (wire) clock.settle = quietThread
   const world = new World(seed, clock, network, story, bug)
   const startMs = clock.now()
   const onRejection = (error: unknown) => {
@@ -87,8 +94,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     world.over = true
     if (world.violation) throw world.violation
     const faults: Record<string, number> = Object.fromEntries([...world.faults].sort(([a], [b]) => (a < b ? -1 : 1)))
-    const { drop, duplicate, reorder } = network.counts
-    Object.assign(faults, { 'message.drop': drop, 'message.duplicate': duplicate, 'message.reorder': reorder })
+    for (const [kind, count] of Object.entries(network.counts)) if (lineFaults.has(kind)) faults[`line.${kind}`] = count
     return {
       seed,
       hours: story.atMs / hourMs,
@@ -103,6 +109,9 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     process.off('unhandledRejection', onRejection)
   }
 }
+
+/** What a line does of its own accord, of all that it counts. */
+const lineFaults: ReadonlySet<string> = new Set(['drop', 'duplicate', 'reorder', 'break'])
 
 /** Lets time pass until nothing is left to do; people whose cards lack something bring them. */
 async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promise<void> {

@@ -1,5 +1,5 @@
 /** What everything in one simulated run shares: time, chance, the line, the story, and what must never happen. */
-import type { ModelNetwork } from '../network/model.ts'
+import type { SimNetwork } from '../network/network.ts'
 import { SeededRandom } from '../world/chance.ts'
 import type { SimClock } from '../world/clock.ts'
 import { type Story, Violation } from './story.ts'
@@ -17,7 +17,7 @@ export type PlantedBug = (typeof plantedBugs)[number]
 export class World {
   readonly seed: number
   readonly clock: SimClock
-  readonly network: ModelNetwork
+  readonly network: SimNetwork
   readonly story: Story
   readonly bug: PlantedBug | undefined
   /** What went wrong on purpose, by kind. */
@@ -31,7 +31,7 @@ export class World {
   readonly #checks: (() => Promise<void>)[] = []
   #checking = false
 
-  constructor(seed: number, clock: SimClock, network: ModelNetwork, story: Story, bug?: PlantedBug) {
+  constructor(seed: number, clock: SimClock, network: SimNetwork, story: Story, bug?: PlantedBug) {
     this.seed = seed
     this.clock = clock
     this.network = network
