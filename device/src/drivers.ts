@@ -212,7 +212,8 @@ export interface MemoryEntry {
 
 export interface MemoryFile {
   sizeBytes: number
-  read(at: number, length: number): Promise<Uint8Array>
+  /** @param into memory that may be used for what is returned */
+  read(at: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
 }
 

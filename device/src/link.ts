@@ -57,8 +57,8 @@ export interface LinkOptions {
   clock: Clock
   random: Random
   log: Log
-  /** Durable: returns a greater number at every call. */
-  nextEpoch: () => Promise<number>
+  /** Durable: returns a greater number at every call, and never less than asked. */
+  nextEpoch: (atLeast: number) => Promise<number>
   /** Keeps what enrolment taught, durably. */
   keepTrust: (trust: SiteTrust) => Promise<void>
   limits?: Partial<LinkLimits>
@@ -103,6 +103,8 @@ export class Link implements ActSender {
   #session: MqttSession | undefined
   #channel: Channel | undefined
   #boot: string | undefined
+  /** The gateway knows a birth of this device up to here. */
+  #epochFloor = 0
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
   /** How far the site's clock is ahead of this device's, as the last welcome said. */
@@ -211,7 +213,7 @@ export class Link implements ActSender {
     const { identity, site, transport, clock, random } = this.#options
     this.#enter('connecting')
     if (!identity.trust) await this.#enrol(signal)
-    const epoch = await this.#options.nextEpoch()
+    const epoch = await this.#options.nextEpoch(this.#epochFloor)
     const farewell = encode({ epoch })
     const deathTopic = deviceTopic(site, identity.device, 'death')
     const session = await transport.connect(
@@ -237,7 +239,7 @@ export class Link implements ActSender {
           this.#tellAgain = () => resolve('again')
         })
         this.#enter('greeting')
-        const epochNow = first ? epoch : await this.#options.nextEpoch()
+        const epochNow = first ? epoch : await this.#options.nextEpoch(this.#epochFloor)
         await Promise.race([
           this.#greet(session, epochNow, signal),
           session.closed.then((reason) => Promise.reject(new Problem('link.offline', reason))),
@@ -313,7 +315,8 @@ export class Link implements ActSender {
         i: id,
         s: sign1(encodeDeterministic(body), signerOf(identity.key), new TextEncoder().encode(enrolDomain)),
       })
-      const reply = await this.#openExchange(id, () => session.publish(topic, message, { qos: 1 }), signal)
+      const send = () => session.publish(topic, message, { qos: 1 })
+      const reply = await this.#openExchange(id, send, signal, (answer) => answer)
       if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
       const trust = trustOf(enrol.checkReply(reply.b), secret)
       await this.#options.keepTrust(trust)
@@ -342,29 +345,42 @@ export class Link implements ActSender {
     }
     const message = signGreeting(birth, signerOf(identity.key), birthDomain)
     const topic = deviceTopic(site, identity.device, 'birth')
-    const reply = await this.#openExchange(
-      nonce,
-      () => session.publish(topic, message, { qos: 1, retain: true }),
-      signal,
-    )
-    if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-    const welcome = openGreeting(
-      reply.s ?? new Uint8Array(),
-      gatewayKeyFor(trust.gatewayKey),
-      welcomeDomain,
-      checkWelcome,
-    )
-    if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
-      throw new Problem('cose.wrong-audience', 'a welcome for another birth')
-    this.#aheadMs = welcome.at - clock.now()
-    this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
+    const agreeOn = (reply: OpenReply) => {
+      if (reply.p) throw this.#refusedBirth(Problem.fromWire(reply.p as ProblemWire))
+      const key = gatewayKeyFor(trust.gatewayKey)
+      const welcome = openGreeting(reply.s ?? new Uint8Array(), key, welcomeDomain, checkWelcome)
+      if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
+        throw new Problem('cose.wrong-audience', 'a welcome for another birth')
+      this.#aheadMs = welcome.at - clock.now()
+      this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
+    }
+    const publish = () => session.publish(topic, message, { qos: 1, retain: true })
+    await this.#openExchange(nonce, publish, signal, agreeOn)
+  }
+
+  /** A device whose disk was put back greets with an epoch that has been: the next one is past what the gateway knows. */
+  #refusedBirth(problem: Problem): Problem {
+    const known = problem.data?.['epoch']
+    if (problem.code === 'birth.stale' && typeof known === 'number') this.#epochFloor = known + 1
+    return problem
   }
 
   /** Publishes and waits for the open reply with this id. */
-  async #openExchange(id: Uint8Array, publish: () => Promise<void>, signal: AbortSignal): Promise<OpenReply> {
-    const { promise, resolve, reject } = Promise.withResolvers<OpenReply>()
+  async #openExchange<T>(
+    id: Uint8Array,
+    publish: () => Promise<void>,
+    signal: AbortSignal,
+    take: (reply: OpenReply) => T,
+  ): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#openReply = (reply) => {
-      if (reply.i && sameBytes(reply.i, id)) resolve(reply)
+      if (!reply.i || !sameBytes(reply.i, id)) return
+      try {
+        // At once: what arrives behind it is sealed under what it agrees on.
+        resolve(take(reply))
+      } catch (error) {
+        reject(error)
+      }
     }
     const abort = () => reject(new Problem('link.offline', 'stopped'))
     signal.addEventListener('abort', abort, { once: true })
@@ -372,8 +388,8 @@ export class Link implements ActSender {
       reject(new Problem('link.timeout', 'no answer to the greeting')),
     )
     try {
-      const [reply] = await Promise.all([promise, publish()])
-      return reply
+      const [taken] = await Promise.all([promise, publish()])
+      return taken
     } finally {
       signal.removeEventListener('abort', abort)
       this.#openReply = undefined

@@ -1,6 +1,6 @@
 /** The spool on removable memory, or in a folder of the device where there is none (S17). */
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
-import type { Files } from '@azukari/protocol/ports'
+import type { FileHandle, Files } from '@azukari/protocol/ports'
 import type { MemoryFile, RemovableMemory } from './drivers.ts'
 import type { Spool } from './spool.ts'
 
@@ -14,13 +14,13 @@ export function memorySpool(memory: RemovableMemory): Spool {
   }
   return {
     write: (name, pieces) => memory.put(name, pieces, new AbortController().signal),
-    read: async (name, at, length) => {
+    read: async (name, at, length, into) => {
       if (open?.name !== name) {
         await release()
         open = { name, file: memory.open(name) }
       }
       try {
-        return await (await open.file).read(at, length)
+        return await (await open.file).read(at, length, into)
       } catch (error) {
         // The memory may have been taken out and put back: the next read opens it anew.
         open = undefined
@@ -35,8 +35,14 @@ export function memorySpool(memory: RemovableMemory): Spool {
   }
 }
 
-/** Files are written beside and renamed, so that a name means the whole. */
+/** Files are written beside and renamed, so that a name means the whole; the one that is read is kept open. */
 export function fileSpool(files: Files, folder: string): Spool {
+  let open: { name: string; file: Promise<FileHandle> } | undefined
+  const release = async () => {
+    const last = open
+    open = undefined
+    await last?.file.then((file) => file.close()).catch(() => undefined)
+  }
   return {
     write: async (name, pieces) => {
       await makeDurableDirectory(files, folder)
@@ -56,15 +62,22 @@ export function fileSpool(files: Files, folder: string): Spool {
       await files.rename(beside, `${folder}/${name}`)
       await files.syncDirectory(folder)
     },
-    read: async (name, at, length) => {
-      const file = await files.open(`${folder}/${name}`, 'read')
+    read: async (name, at, length, into) => {
+      if (open?.name !== name) {
+        await release()
+        open = { name, file: files.open(`${folder}/${name}`, 'read') }
+      }
       try {
-        return await file.read(at, length)
-      } finally {
-        await file.close()
+        return await (await open.file).read(at, length, into)
+      } catch (error) {
+        await release()
+        throw error
       }
     },
-    remove: (name) => files.remove(`${folder}/${name}`),
+    remove: async (name) => {
+      if (open?.name === name) await release()
+      await files.remove(`${folder}/${name}`)
+    },
     list: () => files.list(folder),
   }
 }

@@ -104,7 +104,7 @@ export class Runtime {
         clock,
         random,
         log,
-        nextEpoch: () => nextEpoch(database),
+        nextEpoch: (atLeast) => nextEpoch(database, atLeast),
         keepTrust: (trust) => storeIdentity(files, identityPath, { ...this.identity, trust }),
         limits: this.#config.limits ?? {},
       })
@@ -243,10 +243,12 @@ export class Runtime {
   }
 }
 
-/** One more than ever before, also across power cuts. */
-async function nextEpoch(database: DeviceDatabase): Promise<number> {
+/** One more than ever before, also across power cuts, and at least what the gateway asks for. */
+async function nextEpoch(database: DeviceDatabase, atLeast: number): Promise<number> {
   await database.run(
-    `INSERT INTO counters (name, value) VALUES ('epoch', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1`,
+    `INSERT INTO counters (name, value) VALUES ('epoch', max(1, ?)) ON CONFLICT (name) DO UPDATE SET value = max(value + 1, ?)`,
+    atLeast,
+    atLeast,
   )
   const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
   return row!.value

@@ -23,7 +23,7 @@ import {
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
-import { leafHash, TreeHash } from '@azukari/protocol/merkle'
+import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
@@ -94,6 +94,8 @@ CREATE INDEX IF NOT EXISTS saves_state ON saves (state) WHERE state <> 'kept';
 
 /** An offer is worth this long, so that a device may be without a network for weeks. */
 const offerMs = 30 * 86_400_000
+/** Uploads under way at once: a window of blocks each. */
+const uploadsAtOnce = 3
 /** How often placement is asked about a save whose receipt did not come. */
 const askMs = 30_000
 /** The largest object: 2 MiB of leaf hashes. */
@@ -268,19 +270,32 @@ export class Saves {
     }
   }
 
+  /** Oldest first, a few at once: while one waits for the gateway's disk, others use the line. */
   async #uploadAll(signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const row = await this.#options.database.get<Row>(
-        `SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT 1`,
+    const underWay = new Map<string, Promise<void>>()
+    let failure: unknown
+    while (!failure && !signal.aborted) {
+      const rows = await this.#options.database.all<Row>(
+        `SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT ?`,
+        uploadsAtOnce,
       )
-      if (!row || signal.aborted) return
-      try {
-        await this.#upload(row, signal)
-      } catch (error) {
-        await this.#note(row.object, isProblem(error) ? error.code : 'internal')
-        throw error
+      for (const row of rows) {
+        const key = hex(row.object)
+        if (underWay.has(key) || underWay.size >= uploadsAtOnce) continue
+        const work = this.#upload(row, signal).catch(async (error) => {
+          failure ??= error
+          await this.#note(row.object, isProblem(error) ? error.code : 'internal')
+        })
+        underWay.set(
+          key,
+          work.finally(() => underWay.delete(key)),
+        )
       }
+      if (underWay.size === 0) return
+      await Promise.race(underWay.values())
     }
+    await Promise.all(underWay.values())
+    if (failure) throw failure
   }
 
   async #upload(row: Row, signal: AbortSignal): Promise<void> {
@@ -455,8 +470,7 @@ class Sealing {
 
   #block(plain: Uint8Array): Uint8Array {
     const block = encryptBlock(this.#key, this.#transfer, this.#leaves.length, plain)
-    this.#leaves.push(leafHash(block))
-    this.#tree.add(block)
+    this.#leaves.push(this.#tree.add(block))
     return block
   }
 }

@@ -4,7 +4,7 @@
  */
 import { encode } from '@azukari/protocol/codec'
 import { finishTransfer, type Have, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
-import { prove } from '@azukari/protocol/merkle'
+import { MerkleTree } from '@azukari/protocol/merkle'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { blockBytes, blockCount, encryptedBytes, inlineLeavesMaxBytes, SendWindow } from '@azukari/protocol/transfer'
@@ -44,12 +44,17 @@ export class Upload {
   readonly #ports: Ports
   readonly #object: Uploadable
   readonly #window: SendWindow
+  readonly #tree: MerkleTree | undefined
+  /** Memory that blocks are read into, again and again: one window of it, whatever the object's size. */
+  readonly #places: Uint8Array[] = []
   #news = Promise.withResolvers<void>()
+  #failure: Problem | undefined
 
   constructor(ports: Ports, object: Uploadable) {
     this.#ports = ports
     this.#object = object
     this.#window = new SendWindow(blockCount(object.sizeBytes))
+    if (object.sizeBytes > inlineLeavesMaxBytes) this.#tree = new MerkleTree(hashesOf(object.leaves))
   }
 
   /** The gateway's word on what is on its disk, and which blocks were bad. */
@@ -72,7 +77,7 @@ export class Upload {
         blockBytes,
         blocks,
         root,
-        ...(this.#inline ? { leaves: hashesOf(leaves) } : {}),
+        ...(this.#tree ? {} : { leaves: hashesOf(leaves) }),
         expiresMs: clock.now() + keepMs,
       },
       { signal },
@@ -83,8 +88,11 @@ export class Upload {
       signal.throwIfAborted()
       onProgress({ sentBlocks: this.#window.sentOrHeld, blocks })
       const before = this.#window.sentOrHeld
-      await this.#sendWindow()
-      if (!(await this.#newsWithin(stallMs, signal))) {
+      this.#news = Promise.withResolvers()
+      await this.#fillWindow()
+      const news = await this.#newsWithin(stallMs, signal)
+      if (this.#failure) throw this.#failure
+      if (!news) {
         if (++stalls > stallsAtMost) throw new Problem('link.timeout', 'the gateway takes no blocks')
         const again = await link.call(haveTransfer, { transfer }, { signal })
         this.#window.broken()
@@ -97,27 +105,32 @@ export class Upload {
     if (!Buffer.from(finished.root).equals(root)) throw new Problem('transfer.bad-root')
   }
 
-  get #inline(): boolean {
-    return this.#object.sizeBytes <= inlineLeavesMaxBytes
+  /** Sends as much as the window allows, without waiting for the broker: the gateway's word moves the window. */
+  async #fillWindow(): Promise<void> {
+    const { spool } = this.#ports
+    const { file } = this.#object
+    for (let index = this.#window.next(); index !== undefined; index = this.#window.next()) {
+      if (this.#failure) return
+      const place = this.#places.pop() ?? new Uint8Array(blockBytes)
+      const block = await spool.read(file, index * blockBytes, blockBytes, place)
+      void this.#send(index, block, place)
+    }
   }
 
-  async #sendWindow(): Promise<void> {
-    const { link, spool } = this.#ports
-    const { transfer, file, leaves } = this.#object
-    const name = Buffer.from(transfer).toString('hex')
-    this.#news = Promise.withResolvers()
-    const sent: Promise<void>[] = []
-    for (let index = this.#window.next(); index !== undefined; index = this.#window.next()) {
-      const block = await spool.read(file, index * blockBytes, blockBytes)
-      const payload = this.#inline ? block : encode({ p: prove(hashesOf(leaves), index), d: block })
-      const sending = link.sendBlock(name, index, payload)
-      // Looked at below; a line that breaks while the next block is read must not end the process.
-      sending.catch(() => undefined)
-      sent.push(sending)
+  async #send(index: number, block: Uint8Array, place: Uint8Array): Promise<void> {
+    const name = Buffer.from(this.#object.transfer).toString('hex')
+    try {
+      await this.#ports.link.sendBlock(
+        name,
+        index,
+        this.#tree ? encode({ p: this.#tree.prove(index), d: block }) : block,
+      )
+      // The broker has it, so nobody reads these bytes any more; after a failure somebody might.
+      this.#places.push(place)
+    } catch (error) {
+      this.#failure ??= isProblem(error) ? error : new Problem('link.offline', String(error))
+      this.#news.resolve()
     }
-    const results = await Promise.allSettled(sent)
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed) throw isProblem(failed.reason) ? failed.reason : new Problem('link.offline', String(failed.reason))
   }
 
   async #newsWithin(ms: number, signal: AbortSignal): Promise<boolean> {

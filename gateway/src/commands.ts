@@ -1,13 +1,15 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
+import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, systemPorts } from './main.ts'
+import { examine, siteChecks } from './operator/doctor.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -42,67 +44,81 @@ export const commands: Record<string, Command> = {
   },
 
   run: {
-    what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM).',
-    options: {
-      folder,
-      site,
-      host,
-      port: { ...port, default: '1883' },
-      insecure: { type: 'boolean', what: 'allow an open line beyond loopback' },
-      'tls-key': { type: 'string', what: 'PEM file of the MQTT listener’s key' },
-      'tls-cert': { type: 'string', what: 'PEM file of its certificate' },
-      broker: {
-        type: 'string',
-        what: 'mqtt://… or mqtts://… of a broker in place of the embedded one; password in AZUKARI_BROKER_PASSWORD',
-      },
-      'broker-user': { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
-      'broker-ca': { type: 'string', what: 'PEM file of that broker’s CA' },
-      placement: { type: 'string', what: 'https://… of placement in a process of its own' },
-      'buffer-port': { type: 'string', what: 'port where that placement reads the receive buffer', default: '0' },
-    },
+    what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
+    options: { folder, ...configOptions() },
     async run(values) {
-      const log = consoleLog('gateway')
-      const [key, cert] = [values['tls-key'], values['tls-cert']]
-      const { broker, placement } = values
+      const config = configOf(values)
+      const log = consoleLog('gateway', config.log)
+      const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement } = config
       const running = await runGateway({
-        site: text(values, 'site'),
+        site: config.site,
         folder: text(values, 'folder'),
-        version: '0.1.0',
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        ...(key && cert
-          ? { tls: { key: readFileSync(String(key), 'utf8'), cert: readFileSync(String(cert), 'utf8') } }
-          : {}),
-        insecure: values['insecure'] === true,
-        ...(broker
-          ? {
-              broker: {
-                url: address(broker, /^mqtts?:$/, '--broker'),
-                username: text(values, 'broker-user'),
-                password: process.env['AZUKARI_BROKER_PASSWORD'],
-                ca: values['broker-ca'] ? readFileSync(String(values['broker-ca']), 'utf8') : undefined,
-              },
-            }
-          : {}),
-        ...(placement
-          ? {
-              placementApart: {
-                url: address(placement, /^https:$/, '--placement'),
-                bufferPort: integer(values, 'buffer-port', 0, 65_535),
-              },
-            }
-          : {}),
+        version: packageVersion(),
+        host: config.host,
+        port: config.port,
+        ...(tlsKey && tlsCert ? { tls: { key: pem(tlsKey), cert: pem(tlsCert) } } : {}),
+        insecure: config.insecure,
+        ...(broker && {
+          broker: {
+            url: address(broker, /^mqtts?:$/, '--broker'),
+            username: brokerUser,
+            password: process.env['AZUKARI_BROKER_PASSWORD'],
+            ca: brokerCa && pem(brokerCa),
+          },
+        }),
+        ...(placement && {
+          placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
+        }),
         passphrase: process.env['AZUKARI_PASSPHRASE'],
+        limits: {
+          bus: { connections: config.connections, messagesPerSecond: config.messagesPerSecond },
+          buffer: { totalBytes: config.bufferMb * 1e6, deviceBytes: config.deviceMb * 1e6 },
+        },
+        ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
         log,
       })
       ready({
         ready: 'gateway',
         port: running.port,
-        ...(running.bufferPort !== undefined ? { bufferPort: running.bufferPort } : {}),
+        ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
+        ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       })
       await stopAsked()
       await running.stop()
       return undefined
+    },
+  },
+
+  'config check': {
+    what: 'Checks the settings and shows them as they would be used.',
+    options: { folder, ...configOptions() },
+    async run(values) {
+      const config = configOf(values)
+      const lines = Object.entries(config).map(([name, value]) => `${name.padEnd(20)} ${value}`)
+      return { json: config, text: lines.join('\n') }
+    },
+  },
+
+  doctor: {
+    what: 'Looks at a site and says what is wrong and what to do. Exit 1 when something is.',
+    options: { folder },
+    async run(values) {
+      const checks = siteChecks(text(values, 'folder'), systemPorts, (path) => {
+        const database = openDatabase(path)
+        const integrity = () => String(Object.values(database.get('PRAGMA quick_check') ?? {})[0])
+        return { integrity, close: () => database.close() }
+      })
+      const settings = {
+        what: 'settings',
+        look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
+      }
+      const findings = await examine([settings, ...checks], process.env['LANG']?.startsWith('ja') ? 'ja' : 'en')
+      const lines = findings.map(
+        ({ what, ok, detail, todo }) =>
+          `${ok ? ' ok ' : 'BAD '} ${what.padEnd(24)} ${detail}${todo ? `\n     → ${todo}` : ''}`,
+      )
+      const ok = findings.every((finding) => finding.ok)
+      return { json: { ok, findings }, text: lines.join('\n'), exit: ok ? 0 : 1 }
     },
   },
 
@@ -322,6 +338,30 @@ const noBuffer = {
   describe: async () => undefined,
   read: async () => [],
   release: async () => undefined,
+}
+
+/** The settings of a call: flags, environment, then the folder's gateway.json. @throws {Problem} `config.invalid` */
+function configOf(values: Values): GatewayConfig {
+  const path = `${text(values, 'folder')}/gateway.json`
+  let file: unknown
+  try {
+    file = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+  } catch (cause) {
+    throw new Problem('config.invalid', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+  return loadConfig(file, values)
+}
+
+function pem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new Problem('config.invalid', `${path} cannot be read`, { cause })
+  }
+}
+
+function packageVersion(): string {
+  return String(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
 }
 
 async function withRegistry<T>(

@@ -9,13 +9,15 @@ import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
-import { EmbeddedBus } from './broker/embedded.ts'
+import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
+import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
 import { CallClient } from './transport/client.ts'
 import { startCallServer } from './transport/server.ts'
@@ -35,6 +37,9 @@ export interface GatewaySettings {
   /** Any MQTT broker in place of the embedded one. */
   broker?: BrokerSettings
   passphrase?: string | undefined
+  limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
+  /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
+  healthPort?: number
   /** Placement in a process of its own. */
   placementApart?: {
     /** `https://host:port` of `azukari-gateway placement`. */
@@ -59,6 +64,8 @@ export interface RunningGateway {
   folder: SiteFolder
   /** The MQTT port in use; 0 with another broker. */
   port: number
+  /** Of `/healthz` and `/metrics`; 0 when there are none. */
+  healthPort: number
   /** Where placement reads the receive buffer, when it runs apart. */
   bufferPort?: number
   /** Absent when placement runs apart. */
@@ -118,7 +125,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         tls: settings.tls,
         insecure: settings.insecure ?? false,
       })
-      return new EmbeddedBus({ site, listeners: [listener], admit, clock: ports.clock, log })
+      return new EmbeddedBus({
+        site,
+        listeners: [listener],
+        admit,
+        clock: ports.clock,
+        log,
+        ...(settings.limits?.bus && { limits: settings.limits.bus }),
+      })
     },
     services: () => [remote ?? placement!.placement],
     carryFrame: (server, frame) => {
@@ -129,6 +143,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ...ports,
     log,
     soon: systemSoon,
+    ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
   })
   const bufferServer = apart
     ? await startCallServer({
@@ -141,13 +156,25 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       })
     : undefined
   await gateway.start()
+  const health =
+    settings.healthPort === undefined
+      ? undefined
+      : healthServer({
+          version: settings.version,
+          status: () => gateway.status(),
+          services: () => (placement ? { placement: placement.placement.counts } : {}),
+        })
+  await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
+  const healthAddress = health?.server.address()
   return {
     gateway,
     folder,
     port: listener?.port ?? 0,
+    healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
     ...(bufferServer ? { bufferPort: bufferServer.port } : {}),
     ...(placement ? { placement } : {}),
     stop: async () => {
+      await health?.close()
       await gateway.stop()
       placement?.close()
       await bufferServer?.stop()

@@ -236,8 +236,7 @@ export class Channel {
     return decrypt0(
       message,
       (kid) => {
-        if (!kid || kid.length !== 8 || !kid.every((byte, i) => byte === this.session[i]))
-          throw new Problem('session.unknown')
+        if (kid?.length !== 8 || !kid.every((byte, i) => byte === this.session[i])) throw new Problem('session.unknown')
         return this.#receiveKey
       },
       utf8.encode(topic),

@@ -26,8 +26,12 @@ export interface Random {
 }
 
 export interface FileHandle {
-  /** Up to `length` bytes from `at`; shorter only at the end of the file. */
-  read(at: number, length: number): Promise<Uint8Array>
+  /**
+   * Up to `length` bytes from `at`; shorter only at the end of the file.
+   * @param into memory of at least `length` bytes that may be used for what is returned; who gives it knows that nobody
+   * reads its old content any more
+   */
+  read(at: number, length: number, into?: Uint8Array): Promise<Uint8Array>
   write(at: number, bytes: Uint8Array): Promise<void>
   truncate(size: number): Promise<void>
   size(): Promise<number>

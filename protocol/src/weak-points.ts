@@ -26,20 +26,7 @@ export function isX25519Point(bytes: Uint8Array): boolean {
   return u < p && !smallOrderU.has(u)
 }
 
-/** Points that were good: the same few keys are met again and again, and the check takes a tenth of a millisecond. */
-const goodPoints = new Set<string>()
-const goodPointsMost = 8_192
-
 export function isEd25519Point(bytes: Uint8Array): boolean {
-  const name = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  if (goodPoints.has(name)) return true
-  if (!isGoodEdwardsPoint(bytes)) return false
-  if (goodPoints.size >= goodPointsMost) goodPoints.delete(goodPoints.values().next().value!)
-  goodPoints.add(name)
-  return true
-}
-
-function isGoodEdwardsPoint(bytes: Uint8Array): boolean {
   const y = littleEndian(bytes) & (2n ** 255n - 1n)
   if (y >= p || smallOrderY.has(y)) return false
   // x² = (y² − 1) / (d·y² + 1) must be a square: Euler's criterion on the product is enough.

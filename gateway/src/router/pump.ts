@@ -110,6 +110,8 @@ export class Pump {
         if (!this.#isCurrent(device, flow)) return
         for (const event of events) {
           flow.sentTo = Math.max(flow.sentTo, event.at)
+          // A service that does not heed whose events were asked for must not fill this device's window.
+          if (event.device !== device) continue
           flow.unacknowledged.set(hex(event.id), { event, sentMs: this.#options.clock.monotonicMs() })
           this.#options.send(event)
         }

@@ -117,7 +117,7 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
       path,
     })
     underWay.add(work)
-    work.finally(() => underWay.delete(work))
+    void work.finally(() => underWay.delete(work))
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

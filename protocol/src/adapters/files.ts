@@ -20,8 +20,8 @@ class SystemHandle implements FileHandle {
     this.#path = path
   }
 
-  async read(at: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length)
+  async read(at: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const bytes = into ? into.subarray(0, length) : new Uint8Array(length)
     let done = 0
     while (done < length) {
       const { bytesRead } = await told(this.#path, this.#handle.read(bytes, done, length - done, at + done))

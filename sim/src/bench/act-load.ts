@@ -8,7 +8,16 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode } from '@azukari/protocol/codec'
 import { signerOf } from '@azukari/protocol/cose'
 import { signCwt } from '@azukari/protocol/cwt'
-import { birthDomain, Channel, checkWelcome, decodeReply, encodeRequest, openGreeting, signGreeting, welcomeDomain } from '@azukari/protocol/envelope'
+import {
+  birthDomain,
+  Channel,
+  checkWelcome,
+  decodeReply,
+  encodeRequest,
+  openGreeting,
+  signGreeting,
+  welcomeDomain,
+} from '@azukari/protocol/envelope'
 import { coseKey, generateKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import { LeanClient } from './lean-client.ts'
@@ -70,7 +79,17 @@ async function run(order: LoadOrder): Promise<LoadResult> {
     await client.subscribe(order.mode === 'acts' ? deviceSubscriptions(order.site, device.id) : [call])
     const greeted = Promise.withResolvers<Channel>()
     const share = generateKey('x25519', systemRandom)
-    const birth = { site: order.site, device: device.id, epoch: device.epoch, share: coseKey(publicOf(share)), nonce: systemRandom.bytes(16), at: systemClock.now(), model: 'bench', version: '1', roles: ['camera'] }
+    const birth = {
+      site: order.site,
+      device: device.id,
+      epoch: device.epoch,
+      share: coseKey(publicOf(share)),
+      nonce: systemRandom.bytes(16),
+      at: systemClock.now(),
+      model: 'bench',
+      version: '1',
+      roles: ['camera'],
+    }
     let channel: Channel
     if (order.mode === 'acts') {
       onMessage = (topic, payload) => {
@@ -80,15 +99,34 @@ async function run(order: LoadOrder): Promise<LoadResult> {
         const welcome = openGreeting(s, () => gatewayKey, welcomeDomain, checkWelcome)
         greeted.resolve(Channel.agree('device', share, welcome.share, birth, welcome.session))
       }
-      client.publish(Buffer.from(deviceTopic(order.site, device.id, 'birth')), signGreeting(birth, signerOf(key), birthDomain))
+      client.publish(
+        Buffer.from(deviceTopic(order.site, device.id, 'birth')),
+        signGreeting(birth, signerOf(key), birthDomain),
+      )
       channel = await greeted.promise
     } else channel = Channel.agree('device', share, coseKey(publicOf(share)), birth, new Uint8Array(8))
     const stream = systemRandom.bytes(16)
     const body = { text: 'x'.repeat(order.bodyBytes) }
     const messages = Array.from({ length: order.actsPerDevice }, (_, i) =>
-      channel.seal(encodeRequest({ contract: order.contract, id: systemRandom.bytes(16), atMs: systemClock.now(), act: { stream, seq: i + 1 }, body }), call),
+      channel.seal(
+        encodeRequest({
+          contract: order.contract,
+          id: systemRandom.bytes(16),
+          atMs: systemClock.now(),
+          act: { stream, seq: i + 1 },
+          body,
+        }),
+        call,
+      ),
     )
-    const loader: Loader = { client, topic: Buffer.from(call), messages, next: 0, sentMs: new Float64Array(order.actsPerDevice), done: 0 }
+    const loader: Loader = {
+      client,
+      topic: Buffer.from(call),
+      messages,
+      next: 0,
+      sentMs: new Float64Array(order.actsPerDevice),
+      done: 0,
+    }
     onMessage = (topic, payload) => {
       if (!counting) return
       const at = loader.done++
@@ -144,7 +182,8 @@ if (process.send) {
   process.once('message', (order: LoadOrder) => {
     run(order).then(
       (result) => process.send?.({ result }, () => process.disconnect()),
-      (error: unknown) => process.send?.({ error: error instanceof Error ? error.stack : String(error) }, () => process.disconnect()),
+      (error: unknown) =>
+        process.send?.({ error: error instanceof Error ? error.stack : String(error) }, () => process.disconnect()),
     )
   })
 }

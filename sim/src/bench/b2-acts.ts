@@ -27,7 +27,13 @@ import { Aedes } from 'aedes'
 import type { LoadOrder, LoadResult } from './act-load.ts'
 import { median, type Row, spread } from './row.ts'
 
-const silent: Log = { debug() {}, info() {}, warn() {}, error: (message, fields) => console.error(message, fields), child: () => silent }
+const silent: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error: (message, fields) => console.error(message, fields),
+  child: () => silent,
+}
 const site = 'bench'
 const record = contract({
   name: 'bench.record',
@@ -48,7 +54,13 @@ export interface B2Options {
   bodies?: readonly number[]
 }
 
-export async function run({ devices = 32, actsPerDevice = 1_500, rounds = 3, windowActs = 16, bodies = [150, 2_850] }: B2Options = {}): Promise<Row[]> {
+export async function run({
+  devices = 32,
+  actsPerDevice = 1_500,
+  rounds = 3,
+  windowActs = 16,
+  bodies = [150, 2_850],
+}: B2Options = {}): Promise<Row[]> {
   const rows: Row[] = []
   for (const bodyBytes of bodies) {
     const acts: LoadResult[] = []
@@ -70,16 +82,60 @@ export async function run({ devices = 32, actsPerDevice = 1_500, rounds = 3, win
     const peer = median(bare.map(perSecond))
     const size = `${(acts[0]!.wireBytes / 1000).toFixed(1)} KB`
     rows.push({
-      row: 'B2', what: `durable acts of ${size} through the gateway, against the bare broker`, value, unit: 'acts/s', peer, ratio: value / peer, target: '≥ 0.3',
-      met: value / peer >= 0.3, note: `gateway ${spread(acts.map(perSecond))}, broker ${spread(bare.map(perSecond))}; clients used ${median(acts.map((result) => result.cpuMs / result.ms)).toFixed(2)} of a core`,
+      row: 'B2',
+      what: `durable acts of ${size} through the gateway, against the bare broker`,
+      value,
+      unit: 'acts/s',
+      peer,
+      ratio: value / peer,
+      target: '≥ 0.3',
+      met: value / peer >= 0.3,
+      note: `gateway ${spread(acts.map(perSecond))}, broker ${spread(bare.map(perSecond))}; clients used ${median(acts.map((result) => result.cpuMs / result.ms)).toFixed(2)} of a core`,
     })
-    rows.push({ row: 'B2', what: `durable acts of ${size}`, value, unit: 'acts/s', peer: 10_000, ratio: value / 10_000, target: '≥ 10,000', met: value >= 10_000, note: 'two cores, one of them for the clients' })
+    rows.push({
+      row: 'B2',
+      what: `durable acts of ${size}`,
+      value,
+      unit: 'acts/s',
+      peer: 10_000,
+      ratio: value / 10_000,
+      target: '≥ 10,000',
+      met: value >= 10_000,
+      note: 'two cores, one of them for the clients',
+    })
     const inserts = median(raw)
-    rows.push({ row: 'B2', what: `durable acts of ${size}, against SQLite inserting batches of 512 with full sync`, value, unit: 'acts/s', peer: inserts, ratio: value / inserts, target: '—', met: true, note: `SQLite ${spread(raw)}` })
+    rows.push({
+      row: 'B2',
+      what: `durable acts of ${size}, against SQLite inserting batches of 512 with full sync`,
+      value,
+      unit: 'acts/s',
+      peer: inserts,
+      ratio: value / inserts,
+      target: '—',
+      met: true,
+      note: `SQLite ${spread(raw)}`,
+    })
     const world = await startGateway(devices)
     try {
-      const half = await load({ ...world.order, mode: 'acts', bodyBytes, actsPerDevice: Math.ceil(actsPerDevice / 2), windowActs, pace: value / 2 })
-      rows.push({ row: 'B2', what: `acts of ${size} at half load: p99`, value: half.p99Ms, unit: 'ms', peer: half.p50Ms, ratio: half.p99Ms / half.p50Ms, target: '< 50 ms', met: half.p99Ms < 50, note: `p50 ${half.p50Ms.toFixed(1)} ms at ${Math.round(value / 2)} acts/s` })
+      const half = await load({
+        ...world.order,
+        mode: 'acts',
+        bodyBytes,
+        actsPerDevice: Math.ceil(actsPerDevice / 2),
+        windowActs,
+        pace: value / 2,
+      })
+      rows.push({
+        row: 'B2',
+        what: `acts of ${size} at half load: p99`,
+        value: half.p99Ms,
+        unit: 'ms',
+        peer: half.p50Ms,
+        ratio: half.p99Ms / half.p50Ms,
+        target: '< 50 ms',
+        met: half.p99Ms < 50,
+        note: `p50 ${half.p50Ms.toFixed(1)} ms at ${Math.round(value / 2)} acts/s`,
+      })
     } finally {
       await world.stop()
     }
@@ -89,7 +145,9 @@ export async function run({ devices = 32, actsPerDevice = 1_500, rounds = 3, win
 
 type Order = Pick<LoadOrder, 'port' | 'site' | 'devices' | 'gatewayKey' | 'contract'>
 
-async function startGateway(count: number): Promise<{ order: Order; check: (acts: number) => void; stop: () => Promise<void> }> {
+async function startGateway(
+  count: number,
+): Promise<{ order: Order; check: (acts: number) => void; stop: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b2-'))
   const database = openDatabase(join(directory, 'gateway.db'))
   const serviceDatabase = openDatabase(join(directory, 'placement.db'))
@@ -98,7 +156,13 @@ async function startGateway(count: number): Promise<{ order: Order; check: (acts
     name: 'placement',
     database: serviceDatabase,
     ...ports,
-    migrations: [{ number: 1, name: 'records', up: 'CREATE TABLE records (n INTEGER PRIMARY KEY, device TEXT NOT NULL, text TEXT NOT NULL)' }],
+    migrations: [
+      {
+        number: 1,
+        name: 'records',
+        up: 'CREATE TABLE records (n INTEGER PRIMARY KEY, device TEXT NOT NULL, text TEXT NOT NULL)',
+      },
+    ],
     handlers: [
       act(record, ({ text }, { sql, caller }) => {
         sql.run('INSERT INTO records (device, text) VALUES (?, ?)', caller.device, text)
@@ -116,7 +180,15 @@ async function startGateway(count: number): Promise<{ order: Order; check: (acts
     database,
     files: systemFiles(),
     bufferDirectory: join(directory, 'buffer'),
-    bus: (admit) => new EmbeddedBus({ site, listeners: [listener], admit, clock: systemClock, log: silent, limits: { messagesPerSecond: 100_000 } }),
+    bus: (admit) =>
+      new EmbeddedBus({
+        site,
+        listeners: [listener],
+        admit,
+        clock: systemClock,
+        log: silent,
+        limits: { messagesPerSecond: 100_000 },
+      }),
     services: () => [service],
     carryFrame: async (_server, frame) => frame,
     ...ports,
@@ -126,17 +198,35 @@ async function startGateway(count: number): Promise<{ order: Order; check: (acts
   const devices = Array.from({ length: count }, () => {
     const deviceKey = generateKey('ed25519', systemRandom)
     const id = base32(thumbprint(deviceKey).subarray(0, 15))
-    registry.enrol(database, { id, key: coseKey(publicOf(deviceKey)), model: 'bench', version: '1', roles: 'camera', region: 'JP-13', latitude: null, longitude: null, enrolled_ms: 1, claim: 'bench' })
+    registry.enrol(database, {
+      id,
+      key: coseKey(publicOf(deviceKey)),
+      model: 'bench',
+      version: '1',
+      roles: 'camera',
+      region: 'JP-13',
+      latitude: null,
+      longitude: null,
+      enrolled_ms: 1,
+      claim: 'bench',
+    })
     return { id, key: Buffer.from(privateCoseKey(deviceKey)).toString('hex'), epoch: 1 }
   })
   await gateway.start()
   return {
-    order: { port: listener.port, site, devices, gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex'), contract: record.id },
+    order: {
+      port: listener.port,
+      site,
+      devices,
+      gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex'),
+      contract: record.id,
+    },
     check: (acts) => {
       const { n } = serviceDatabase.get<{ n: number }>('SELECT count(*) AS n FROM records')!
       const { synchronous } = serviceDatabase.get<{ synchronous: number }>('PRAGMA synchronous')!
       if (n !== acts || synchronous !== 2) throw new Error(`${n} of ${acts} acts were done, synchronous ${synchronous}`)
-      if (process.env['AZUKARI_BENCH_DETAIL']) console.error({ commits: service.counts.commits, actsPerCommit: acts / service.counts.commits })
+      if (process.env['AZUKARI_BENCH_DETAIL'])
+        console.error({ commits: service.counts.commits, actsPerCommit: acts / service.counts.commits })
     },
     stop: async () => {
       await gateway.stop()
@@ -180,7 +270,10 @@ function rawInserts(bytes: number, count: number): number {
 
 /** Runs the load in a process of its own. */
 async function load(order: LoadOrder): Promise<LoadResult> {
-  const child: ChildProcess = fork(new URL('./act-load.ts', import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
+  const child: ChildProcess = fork(new URL('./act-load.ts', import.meta.url), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+  })
   return new Promise((resolve, reject) => {
     child.on('message', (message: { ready?: boolean; result?: LoadResult; error?: string }) => {
       if (message.ready) child.send({ go: true })

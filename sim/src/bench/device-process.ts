@@ -2,7 +2,7 @@
  * A device under measurement: the runtime on real ports with the smallest of boards, told over standard input what to
  * keep. `node device-process.ts '{"broker":…,"folder":…,"claim":…}'`
  */
-import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { createInterface } from 'node:readline'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
@@ -46,6 +46,7 @@ runtime.link.onState((state) => {
 })
 runtime.saves.onChange((save) => {
   if (save.state === 'kept') say({ kept: save.name })
+  if (save.state === 'sent' || save.state === 'buffered') say({ [save.state]: save.name })
   if (save.state === 'refused') say({ kept: save.name, problem: save.problem })
 })
 const stop = () => void runtime.stop().finally(() => process.exit(0))
@@ -56,8 +57,23 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     member: Buffer.from(member, 'hex'),
     signer: signerOf(parseCoseKey(Buffer.from(acts, 'hex'))),
   }
-  const pieces = createReadStream(keep)
+  const pieces = piecesOf(keep)
   void runtime.saves
     .keep({ pieces, name: basename(keep), mediaType: 'image/jpeg', takenMs: Date.now() }, author)
     .then(() => say({ here: basename(keep) }))
 })
+
+/** A file in pieces that share one place in memory, as a camera's driver would hand them over. */
+async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path)
+  const place = new Uint8Array(65_536)
+  try {
+    for (;;) {
+      const { bytesRead } = await file.read(place)
+      if (bytesRead === 0) return
+      yield place.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}

@@ -34,7 +34,13 @@ export class LeanClient {
       socket.once('error', reject)
     })
     const client = new LeanClient(socket, options)
-    const body = Buffer.concat([field('MQTT'), Buffer.of(4, 0xc2, 0, 60), field(options.clientId), field(options.username), field(options.password)])
+    const body = Buffer.concat([
+      field('MQTT'),
+      Buffer.of(4, 0xc2, 0, 60),
+      field(options.clientId),
+      field(options.username),
+      field(options.password),
+    ])
     await client.#ask(0x10, body)
     return client
   }
@@ -46,7 +52,15 @@ export class LeanClient {
 
   /** QoS 1; the acknowledgement is not waited for. */
   publish(topic: Uint8Array, payload: Uint8Array): void {
-    this.#send(Buffer.concat([head(0x32, topic.length + 4 + payload.length), length16(topic.length), topic, this.#id(), payload]))
+    this.#send(
+      Buffer.concat([
+        head(0x32, topic.length + 4 + payload.length),
+        length16(topic.length),
+        topic,
+        this.#id(),
+        payload,
+      ]),
+    )
   }
 
   close(): void {
@@ -77,13 +91,19 @@ export class LeanClient {
       let shift = 0
       let body = at + 1
       for (;;) {
-        if (body >= bytes.length) return void (this.#rest = bytes.subarray(at))
+        if (body >= bytes.length) {
+          this.#rest = bytes.subarray(at)
+          return
+        }
         const byte = bytes[body++]!
         length |= (byte & 127) << shift
         shift += 7
         if (byte < 128) break
       }
-      if (body + length > bytes.length) return void (this.#rest = bytes.subarray(at))
+      if (body + length > bytes.length) {
+        this.#rest = bytes.subarray(at)
+        return
+      }
       this.#packet(bytes[at]!, bytes.subarray(body, body + length))
       at = body + length
     }

@@ -85,7 +85,7 @@ export class Chaos {
     const when = this.#chance.pick<Step['kind'] | 'now'>(['now', 'before-commit', 'after-commit', 'file'])
     this.#world.count(`${who}.${how}${when === 'now' ? '' : `.${when}`}`)
     if (when === 'now') machine.die(how)
-    else machine.planDeath(how, when, this.#chance.between(0, when === 'file' ? 12 : 4))
+    else machine.planDeath(how, when, this.#chance.between(0, 14))
   }
 
   #stop(machine: Machine): void {

@@ -42,7 +42,7 @@ export class GatewayMachine extends Machine {
     this.#carrier = carrier
     this.#servers = servers
     this.#members = members
-    if (world.bug === 'ack-before-commit') this.placementDatabase.lazyMs = 3_000
+    if (world.bug === 'ack-before-commit') this.placementDatabase.lazyMs = 15_000
   }
 
   protected async boot(life: Life, random: SeededRandom): Promise<void> {

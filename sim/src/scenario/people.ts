@@ -5,8 +5,8 @@ import type { CardMemory } from '../card/memory.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import type { DeviceMachine } from './device-machine.ts'
-import { hex, type Site } from './site.ts'
-import { nameOf } from './story.ts'
+import type { Site } from './site.ts'
+import { hex, nameOf } from './story.ts'
 import type { World } from './world.ts'
 
 /** A person gives up waiting for the machine after this. */

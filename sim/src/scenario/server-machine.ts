@@ -137,8 +137,8 @@ export class Carrier {
   readonly #servers: ReadonlyMap<string, ServerMachine>
   readonly #random: SeededRandom
   line: LineToServers = goodLine
-  /** Writings of replicas that ended without an answer: each may leave a replica that nobody knows. */
-  failedPuts = 0
+  /** Writings of replicas whose receipt has not come back: each may leave a replica that nobody knows. */
+  unansweredPuts = 0
 
   constructor(world: World, servers: ReadonlyMap<string, ServerMachine>) {
     this.#world = world
@@ -151,11 +151,13 @@ export class Carrier {
     const call = <T>(work: (port: DataServer) => Promise<T>): Promise<T> => this.#call(life, id, work)
     return {
       identify: (nonce, verifier) => call((port) => port.identify(nonce, verifier)),
-      put: (manifest, notes, segments, signal) =>
-        call((port) => port.put(manifest, notes, this.#carried(segments, life, id), signal)).catch((error) => {
-          this.failedPuts++
-          throw error
-        }),
+      put: (manifest, notes, segments, signal) => {
+        this.unansweredPuts++
+        return call((port) => port.put(manifest, notes, this.#carried(segments, life, id), signal)).then((receipt) => {
+          this.unansweredPuts--
+          return receipt
+        })
+      },
       readSegments: (ref, from, count) => this.#read(life, id, (port) => port.readSegments(ref, from, count)),
       frame: (frame) => call((port) => port.frame(Uint8Array.from(frame))),
       manifest: (ref) => call((port) => port.manifest(ref)),

@@ -13,6 +13,7 @@ import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
 import { GatewayMachine } from './gateway-machine.ts'
 import { Person } from './people.ts'
 import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
+import { hex } from './story.ts'
 import type { World } from './world.ts'
 
 const homes = ['JP-13', 'JP-27', 'JP-01', 'JP-40', 'JP-14'] as const
@@ -247,10 +248,8 @@ export function shaOf(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
-}
-
 export function bytesOf(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'hex'))
 }
+
+export { hex }

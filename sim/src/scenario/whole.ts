@@ -2,16 +2,23 @@
  * The seeded whole-system simulation (ARCHITECTURE §11): hours of a whole site with people and faults, then calm, and at
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
+
+import { parseRecoverySecret } from '@azukari/gateway/services/placement/keystore'
+import { rebuildPlacement } from '@azukari/gateway/services/placement/rebuild'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
+
 import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
 import { decodeFile } from '@azukari/protocol/card/slots'
 import { signerOf } from '@azukari/protocol/cose'
+import { coseKey, publicOf } from '@azukari/protocol/keys'
+import { Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
 import { type SealAlgorithm, type Slot, segmentCount, Unsealer, unsealStream } from '@azukari/protocol/sealed'
 import { ModelNetwork } from '../network/model.ts'
 import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
-import { Died } from '../world/life.ts'
+import { DatabaseMedium } from '../world/database.ts'
+import { Died, Life } from '../world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
 import { siteName } from './gateway-machine.ts'
@@ -198,9 +205,13 @@ async function finalChecks(site: Site): Promise<void> {
     site,
     rows.map(({ object }) => object),
   )
+  await checkRebuild(site)
   const leftovers = leftoversOf(site)
-  if (leftovers > site.carrier.failedPuts)
-    world.violate('I2', `${leftovers} replicas that nobody knows, after ${site.carrier.failedPuts} unanswered writings`)
+  if (leftovers > site.carrier.unansweredPuts)
+    world.violate(
+      'I2',
+      `${leftovers} replicas that nobody knows, after ${site.carrier.unansweredPuts} unanswered writings`,
+    )
 }
 
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
@@ -289,6 +300,63 @@ async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<voi
     }
   }
 }
+
+/** I7: with the recovery key alone, placement stands again from what data servers keep. */
+async function checkRebuild(site: Site): Promise<void> {
+  const { world, gateway, servers } = site
+  const life = new Life('rebuild')
+  const medium = new DatabaseMedium()
+  try {
+    await rebuildPlacement({
+      database: medium.open(life, () => {}),
+      recoverySecret: parseRecoverySecret(gateway.recoverySecret),
+      servers: [...servers.values()].map(({ name, identity }) => ({
+        id: name,
+        url: `sim:${name}`,
+        key: coseKey(publicOf(identity)),
+      })),
+      dataServers: {
+        of: ({ id }) => {
+          const server = servers.get(id)?.server
+          if (!server) throw new Problem('server.unreachable', id)
+          return server
+        },
+      },
+      clock: life.clock(world.clock),
+      random: world.chance('rebuild'),
+      log: world.story.log(
+        'rebuild',
+        () => true,
+        (what) => world.violate('bug', what),
+      ),
+    })
+  } catch (error) {
+    world.violate('I7', `placement cannot be rebuilt: ${error instanceof Error ? error.stack : error}`)
+    return
+  }
+  for (const query of rebuiltAlike) {
+    const [before, after] = [gateway.placementDatabase, medium].map(({ sql }) =>
+      sql.all(query).map((row) =>
+        Object.values(row)
+          .map((value) => (value instanceof Uint8Array ? hex(value) : value))
+          .join(' '),
+      ),
+    )
+    if (before!.join('/') !== after!.join('/'))
+      world.violate(
+        'I7',
+        `a rebuild changed ${query.split(' FROM ')[1]}: ${before!.length} rows, then ${after!.length}`,
+      )
+  }
+}
+
+/** What must be the same after a rebuild. */
+const rebuiltAlike = [
+  'SELECT number, name, level, home, auth_key, acts_key, agreement_key FROM members ORDER BY number',
+  'SELECT id, region, key FROM servers ORDER BY id',
+  `SELECT object, version, member, sha256, name, taken FROM saves WHERE state = 'kept' ORDER BY object`,
+  'SELECT object, slot, server, epoch, algorithm, key_id, root FROM replicas ORDER BY object, slot',
+]
 
 /** Replicas on disks of which no object tells. */
 function leftoversOf(site: Site): number {

@@ -6,7 +6,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { DeviceDatabase, DeviceValue } from '@azukari/device/database'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { Database, Row, Sql, SqlValue } from '@azukari/gateway/storage/database'
-import type { Life } from './life.ts'
+import { Died, type Life } from './life.ts'
 
 /** What a gateway's or a service's database lies on. */
 export class DatabaseMedium {
@@ -103,11 +103,15 @@ export class DatabaseMedium {
     this.#sqlite.run('SAVEPOINT lazy')
     try {
       const result = work()
+      if (!this.#lazyOpen) throw new Died()
       this.#sqlite.run('RELEASE lazy')
       return result
     } catch (error) {
-      this.#sqlite.run('ROLLBACK TO lazy')
-      this.#sqlite.run('RELEASE lazy')
+      // Gone already when the process died in the middle.
+      if (this.#lazyOpen) {
+        this.#sqlite.run('ROLLBACK TO lazy')
+        this.#sqlite.run('RELEASE lazy')
+      }
       throw error
     }
   }

@@ -12,15 +12,16 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
 import { beginCatalogue, catalogueBytes, catalogueFrom } from './catalogue.ts'
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
 import { identify } from './identify.ts'
-import { isSafe, journalServers, journalStream, sealEntry } from './journal.ts'
+import { sealEntry } from './journal.ts'
+import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import type { Registry } from './registry.ts'
-import { riskOf } from './risk.ts'
 import {
   type Content,
   keptEntry,
@@ -36,10 +37,8 @@ import {
   catalogues,
   conditions,
   journal,
-  journalAcks,
   members,
   type ReplicaRow,
-  ratesOf,
   replicas,
   type SaveRow,
   saves,
@@ -69,23 +68,27 @@ const catalogueVersionsKept = 8
 const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
-/** How often the ranking of the journal's servers is looked at when nothing was added. */
-const lookAgainMs = 60_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
   readonly #stop = new AbortController()
+  readonly #journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
-  /** Up to where each server is known to have the journal, so that only the rest is looked at. */
-  readonly #journalled = new Map<string, number>()
-  /** When all servers last had all of the journal, and how much that was. */
-  #settled = { last: -1, atMs: 0 }
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
 
   constructor(options: SaveWorkerOptions) {
     this.#o = options
+    const { store, dataServers, keys, clock, log } = options
+    this.#journal = new JournalPush({
+      store,
+      dataServers,
+      recovery: keys.recovery,
+      clock,
+      log,
+      signal: this.#stop.signal,
+    })
   }
 
   start(): void {
@@ -122,11 +125,16 @@ export class SaveWorker {
           this.#busy.set(key, work)
         }
         if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
-        if (this.#busy.size === 0 && this.#journalIsDue(now)) await this.#pushJournal()
+        if (this.#busy.size === 0 && this.#journal.isDue(now)) await this.#journal.push()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
-      using _tick = clock.timer(idleMs, () => this.kick())
+      // The next save that waits for its time, or a look around.
+      const soonestMs = Math.min(
+        idleMs,
+        ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now),
+      )
+      using _tick = clock.timer(Math.ceil(soonestMs), () => this.kick())
       await wake
     }
   }
@@ -164,6 +172,7 @@ export class SaveWorker {
           : code === 'transfer.bad-root' || code === 'transfer.bad-block'
             ? 'refused'
             : undefined
+      if (state) this.#notBefore.delete(key)
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
         if (row.device)
@@ -184,25 +193,33 @@ export class SaveWorker {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
       await this.#findRoots(content, member, planned)
-      const results = await Promise.allSettled(
-        planned.filter((replica) => !replica.receipt).map((replica) => this.#send(content, member, replica)),
-      )
+      const missing = planned.filter((replica) => !replica.receipt)
+      const results = await Promise.allSettled(missing.map((replica) => this.#send(content, member, replica)))
       const failed = results.filter((result) => result.status === 'rejected')
-      if (failed.length === 0) break
+      const keepReceipts = (sql: Sql) => {
+        for (const replica of missing.filter(({ receipt }) => receipt)) {
+          replicas.put(sql, replica)
+          servers.praise(sql, replica.server)
+        }
+      }
+      if (failed.length === 0) {
+        // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
+        // the servers answer with the same receipts.
+        store.transaction(({ sql }) => {
+          keepReceipts(sql)
+          const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
+          const seq = journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
+          saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
+        })
+        return
+      }
+      store.transaction(({ sql }) => keepReceipts(sql))
       for (const { reason } of failed) {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
       }
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
-    store.transaction(({ sql }) => {
-      const standing = replicas.of(sql, row.object, row.version)
-      const seq = journal.append(
-        sql,
-        sealEntry(keptEntry(row, standing, this.#o.clock.now()), this.#o.keys.recovery, this.#o.random),
-      )
-      saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
-    })
   }
 
   async #contentOf(row: SaveRow): Promise<Content> {
@@ -301,11 +318,7 @@ export class SaveWorker {
         this.#stop.signal,
       )
       openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
-      store.transaction(({ sql }) => {
-        Object.assign(replica, { manifest: signed, receipt })
-        replicas.put(sql, replica)
-        servers.praise(sql, server.id)
-      })
+      Object.assign(replica, { manifest: signed, receipt })
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
       const impostor = error.code === 'server.impostor'
@@ -319,10 +332,8 @@ export class SaveWorker {
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
   async #keep(row: SaveRow): Promise<void> {
     const { store, buffer, clock, keys, random, signer } = this.#o
-    await this.#pushJournal()
-    const entry = journal.get(store.sql, row.journal!)
-    const regionOf = (server: string) => servers.byId(store.sql, server)?.region
-    if (!entry || !isSafe(journalAcks(entry.acks), regionOf))
+    await this.#journal.push()
+    if (!this.#journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
@@ -360,52 +371,6 @@ export class SaveWorker {
         log.info('an old catalogue stays for now', { server: old.server, code: error.code })
       }
     }
-  }
-
-  /** Something was added since all had everything, or it is time to see whether the ranking has changed. */
-  #journalIsDue(nowMs: number): boolean {
-    return journal.last(this.#o.store.sql) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
-  }
-
-  /** Brings every journal server up to date, a batch each; a server that does not answer is left for the next time. */
-  async #pushJournal(): Promise<void> {
-    const { store, dataServers, log } = this.#o
-    const ranked = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
-    const before = journal.last(store.sql)
-    let whole = true
-    await Promise.all(
-      ranked.map(async (server) => {
-        try {
-          for (;;) {
-            const last = journal.last(store.sql)
-            const missing = journal.missingAt(store.sql, server.id, this.#journalled.get(server.id) ?? 0, 64)
-            if (missing.length === 0) {
-              this.#journalled.set(server.id, last)
-              break
-            }
-            this.#stop.signal.throwIfAborted()
-            const stream = journalStream(this.#o.keys.recovery)
-            await dataServers.of(server).journalAppend(
-              stream,
-              missing[0]!.seq,
-              missing.map(({ entry }) => entry),
-              this.#stop.signal,
-            )
-            store.transaction(({ sql }) => {
-              for (const { seq } of missing) journal.ack(sql, seq, server.id)
-            })
-          }
-        } catch (error) {
-          whole = false
-          if (!this.#stop.signal.aborted)
-            log.info('the journal waits for a server', {
-              server: server.id,
-              error: isProblem(error) ? error.code : String(error),
-            })
-        }
-      }),
-    )
-    if (whole) this.#settled = { last: before, atMs: this.#o.clock.monotonicMs() }
   }
 }
 

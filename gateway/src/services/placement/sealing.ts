@@ -49,9 +49,16 @@ export class TransferredContent implements Content {
 
   async *segments(): AsyncGenerator<{ segment: Uint8Array; last: boolean }> {
     const blocks = blockCount(this.row.size)
-    for (let at = 0; at < blocks; at += batchBlocks) {
+    const batchAt = (at: number) => this.#read(at, Math.min(batchBlocks, blocks - at))
+    for (let at = 0, batch = batchAt(0); at < blocks; at += batchBlocks) {
       this.#signal.throwIfAborted()
-      for (const [i, block] of (await this.#read(at, Math.min(batchBlocks, blocks - at))).entries())
+      const opened = await batch
+      // The disk reads ahead while this batch is sealed and sent. Nobody may come for it, so its failure is looked after.
+      if (at + batchBlocks < blocks) {
+        batch = batchAt(at + batchBlocks)
+        batch.catch(() => undefined)
+      }
+      for (const [i, block] of opened.entries())
         yield { segment: this.#open(at + i, block), last: at + i === blocks - 1 }
     }
   }

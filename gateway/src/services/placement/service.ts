@@ -20,7 +20,7 @@ import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { createServiceHost } from '../../service/host.ts'
+import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
 import { type ChooseRules, defaultRules } from './choose.ts'
@@ -48,6 +48,8 @@ export interface PlacementOptions {
 export interface Placement extends Service {
   readonly registry: Registry
   readonly store: ServiceStore
+  /** Acts, refusals and commits since the start, for metrics. */
+  readonly counts: Readonly<HostCounts>
   readonly worker: SaveWorker
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
@@ -192,11 +194,12 @@ export function createPlacement(options: PlacementOptions): Placement {
   return {
     name: 'placement',
     handle: (request) => hosted.handle(request),
-    takeEvents: (after, limit) => hosted.takeEvents(after, limit),
+    takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
     store: hosted.store,
+    counts: hosted.counts,
     worker,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {

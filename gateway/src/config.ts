@@ -1,0 +1,138 @@
+/**
+ * The gateway's settings: flags before environment (`AZUKARI_…`) before the file `gateway.json` of the site's folder
+ * before what stands here. One schema checks and documents them all (D6).
+ */
+import { type Static, Type } from '@azukari/protocol/contract'
+import { Problem } from '@azukari/protocol/problem'
+import { Value } from 'typebox/value'
+
+const whole = (minimum: number, maximum: number, standard: number, description: string) =>
+  Type.Integer({ minimum, maximum, default: standard, description })
+
+export const GatewayConfig = Type.Object(
+  {
+    site: Type.String({
+      pattern: '^[a-z0-9-]{1,32}$',
+      default: 'site',
+      description: 'the site’s name: a–z, digits, hyphens',
+    }),
+    host: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      default: '127.0.0.1',
+      description: 'address on which devices connect',
+    }),
+    port: whole(0, 65_535, 1883, 'MQTT port; 0 = any free one'),
+    insecure: Type.Boolean({ default: false, description: 'allow an open line beyond loopback, behind a TLS proxy' }),
+    tlsKey: Type.Optional(Type.String({ description: 'PEM file of the MQTT listener’s key' })),
+    tlsCert: Type.Optional(Type.String({ description: 'PEM file of its certificate' })),
+    broker: Type.Optional(
+      Type.String({ pattern: '^mqtts?://', description: 'URL of an MQTT broker in place of the embedded one' }),
+    ),
+    brokerUser: Type.String({
+      default: 'azukari-gateway',
+      description: 'the gateway’s user there; the password is AZUKARI_BROKER_PASSWORD',
+    }),
+    brokerCa: Type.Optional(Type.String({ description: 'PEM file of that broker’s CA' })),
+    placement: Type.Optional(
+      Type.String({ pattern: '^https://', description: 'https://… of placement in a process of its own' }),
+    ),
+    bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
+    healthPort: whole(-1, 65_535, -1, 'loopback port of /healthz and /metrics; 0 = any free one, -1 = none'),
+    log: Type.Union(
+      ['debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),
+      { default: 'info', description: 'what is logged: debug, info, warn, error or silent' },
+    ),
+    connections: whole(1, 1_000_000, 20_000, 'devices connected at once'),
+    messagesPerSecond: whole(1, 1_000_000, 2_000, 'messages per second of one device'),
+    bufferMb: whole(1, 100_000_000, 65_536, 'receive buffer, MB, over all devices'),
+    deviceMb: whole(1, 100_000_000, 16_384, 'receive buffer, MB, of one device'),
+  },
+  { additionalProperties: false },
+)
+export type GatewayConfig = Static<typeof GatewayConfig>
+
+type Name = keyof GatewayConfig
+interface Setting {
+  type?: string
+  default?: unknown
+  description?: string
+  minimum?: number
+  maximum?: number
+  pattern?: string
+  anyOf?: { const: string }[]
+}
+const settings = GatewayConfig.properties as unknown as Record<Name, Setting>
+
+export const configNames = Object.keys(settings) as Name[]
+
+/** `tlsKey` as a flag: `tls-key`. */
+export function flagOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** The options of a command that takes settings; without defaults, which are the file's to give. */
+export function configOptions(): Record<string, { type: 'string' | 'boolean'; what: string }> {
+  return Object.fromEntries(
+    configNames.map((name) => {
+      const { type, description = '', default: standard } = settings[name]
+      const what = standard === undefined || type === 'boolean' ? description : `${description} (${standard})`
+      return [flagOf(name), { type: type === 'boolean' ? ('boolean' as const) : ('string' as const), what }]
+    }),
+  )
+}
+
+/**
+ * Puts settings together.
+ * @param file what `gateway.json` holds, parsed; @param given flags and environment, by flag name, as text
+ * @throws {Problem} `config.invalid` that names the setting, where it comes from, its value and what is allowed
+ */
+export function loadConfig(file: unknown, given: Readonly<Record<string, unknown>>): GatewayConfig {
+  if (file !== undefined && (typeof file !== 'object' || file === null || Array.isArray(file)))
+    throw new Problem('config.invalid', 'gateway.json must hold one object')
+  const fromFile = (file ?? {}) as Record<string, unknown>
+  for (const key of Object.keys(fromFile)) if (!(key in settings)) throw new Problem('config.invalid', unknownKey(key))
+  const config: Record<string, unknown> = {}
+  for (const name of configNames) {
+    const flag = flagOf(name)
+    const asGiven = given[flag]
+    const [value, from] =
+      asGiven !== undefined
+        ? [parsed(name, asGiven), `--${flag}`]
+        : fromFile[name] !== undefined
+          ? [fromFile[name], `${name} of gateway.json`]
+          : [settings[name].default, 'default']
+    if (value === undefined) continue
+    if (!Value.Check(GatewayConfig.properties[name], value))
+      throw new Problem(
+        'config.invalid',
+        `${from} is ${JSON.stringify(asGiven ?? value)}; it must be ${allowed(settings[name])} (${settings[name].description})`,
+      )
+    config[name] = value
+  }
+  if ((config['tlsKey'] === undefined) !== (config['tlsCert'] === undefined))
+    throw new Problem('config.invalid', 'tlsKey and tlsCert go together: give both or neither')
+  return config as GatewayConfig
+}
+
+/** Flags and environment are text; what does not parse is left as it is, for the check to refuse. */
+function parsed(name: Name, value: unknown): unknown {
+  const { type } = settings[name]
+  if (typeof value !== 'string') return value
+  if (type === 'integer') return /^-?\d+$/.test(value) ? Number(value) : value
+  if (type === 'boolean')
+    return value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value
+  return value
+}
+
+function allowed({ type, minimum, maximum, pattern, anyOf }: Setting): string {
+  if (anyOf) return `one of ${anyOf.map((one) => one.const).join(', ')}`
+  if (type === 'integer') return `a whole number from ${minimum} to ${maximum}`
+  if (type === 'boolean') return 'true or false'
+  return pattern ? `text like ${pattern}` : 'text'
+}
+
+function unknownKey(key: string): string {
+  const near = configNames.find((name) => name.toLowerCase() === key.toLowerCase().replaceAll(/[-_]/g, ''))
+  return `gateway.json has ${JSON.stringify(key)}, which is no setting${near ? `; ${near} is` : `. Settings: ${configNames.join(', ')}`}`
+}

@@ -1,0 +1,96 @@
+/**
+ * `/healthz` and `/metrics` on loopback (D6). The Host header is checked, so that a page in an operator's browser cannot
+ * read them under another name (DNS rebinding).
+ */
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import fastify, { type FastifyInstance } from 'fastify'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { GatewayStatus } from '../gateway.ts'
+import type { HostCounts } from '../service/host.ts'
+
+export interface HealthSources {
+  version: string
+  status: () => GatewayStatus
+  /** Counts of the services that run in this process, by name. */
+  services: () => Record<string, HostCounts>
+}
+
+/** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
+export function healthServer(sources: HealthSources): FastifyInstance {
+  const registry = metricsOf(sources)
+  const server = fastify({
+    logger: false,
+    bodyLimit: 1_024,
+    requestTimeout: 10_000,
+    routerOptions: { maxParamLength: 32 },
+  })
+  server.addHook('onRequest', async (request, reply) => {
+    if (!isLocalName(request.headers.host))
+      return reply
+        .code(403)
+        .send({ problem: new Problem('message.unauthorised', 'ask under a loopback name').toWire() })
+    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
+  })
+  server.setErrorHandler((error, _request, reply) => {
+    const problem = isProblem(error) ? error : new Problem('internal')
+    return reply.code(500).send({ problem: problem.toWire() })
+  })
+  server.get('/healthz', async (_request, reply) => {
+    const { site, boot, devicesUp, underWay, buffer } = sources.status()
+    const ok = !buffer.full
+    return reply.code(ok ? 200 : 503).send({
+      ok,
+      site,
+      boot,
+      version: sources.version,
+      devicesUp,
+      underWay,
+      buffer,
+      ...(ok ? {} : { problem: 'storage.full' }),
+    })
+  })
+  server.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+  return server
+}
+
+function isLocalName(host: string | undefined): boolean {
+  return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
+}
+
+function metricsOf({ status, services }: HealthSources): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
+  const registers = [registry]
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name: `azukari_${name}`,
+      help,
+      registers,
+      collect: function () {
+        this.set(value())
+      },
+    })
+  gauge('devices_up', 'Devices that have greeted', () => status().devicesUp)
+  gauge('requests_under_way', 'Requests that wait for a service', () => status().underWay)
+  gauge('buffer_bytes', 'Bytes announced to the receive buffer', () => status().buffer.bytes)
+  gauge('buffer_transfers', 'Transfers in the receive buffer', () => status().buffer.transfers)
+  gauge('buffer_full', '1 while the disk takes no blocks', () => (status().buffer.full ? 1 : 0))
+  // Counted where it happens; Prometheus sees the difference since the last scrape added.
+  const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>
+    new Counter({
+      name: `azukari_${name}_total`,
+      help,
+      labelNames: [label],
+      registers,
+      collect: function () {
+        this.reset()
+        for (const [of, value] of Object.entries(values())) this.inc({ [label]: of }, value)
+      },
+    })
+  totals('router', 'What the router did since the start', 'what', () => ({ ...status().counts }))
+  for (const what of ['acts', 'refused', 'duplicates', 'commits', 'failedCommits', 'calls'] as const)
+    totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', () =>
+      Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
+    )
+  return registry
+}

@@ -1,0 +1,107 @@
+/** Brings the journal to the data servers that keep it: at once when something depends on it, and again when one was away. */
+import type { KeyObject } from 'node:crypto'
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { isProblem } from '@azukari/protocol/problem'
+import type { ServiceStore } from '../../service/service.ts'
+import type { DataServers } from './data-servers.ts'
+import { isSafe, journalServers, journalStream } from './journal.ts'
+import { riskOf } from './risk.ts'
+import { journal, journalAcks, ratesOf, type ServerRow, servers } from './store.ts'
+
+export interface JournalPushOptions {
+  store: ServiceStore
+  dataServers: DataServers
+  /** Public: names the stream. */
+  recovery: KeyObject
+  clock: Clock
+  log: Log
+  signal: AbortSignal
+}
+
+/** Entries sent to a server at once. */
+const batchEntries = 64
+/** How often the ranking of the journal's servers is looked at when nothing was added. */
+const lookAgainMs = 60_000
+
+export class JournalPush {
+  readonly #o: JournalPushOptions
+  /** Up to where each server is known to have the journal, so that only the rest is looked at. */
+  readonly #known = new Map<string, number>()
+  /** When all servers last had all of the journal, and how much that was. */
+  #settled = { last: -1, atMs: 0 }
+  #pushing: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor(options: JournalPushOptions) {
+    this.#o = options
+  }
+
+  /** Something was added since all had everything, or it is time to see whether the ranking has changed. */
+  isDue(nowMs: number): boolean {
+    return journal.last(this.#o.store.sql) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
+  }
+
+  /** Whether an entry lies in two regions, so that it may be relied on. */
+  isSafe(seq: number): boolean {
+    const { sql } = this.#o.store
+    const entry = journal.get(sql, seq)
+    return entry !== undefined && isSafe(journalAcks(entry.acks), (server) => servers.byId(sql, server)?.region)
+  }
+
+  /**
+   * Brings every server up to date with at least what is in the journal now. One push at a time: two would send the same
+   * entries. Whoever comes while one is under way shares the next. Servers that do not answer are left for later.
+   */
+  push(): Promise<void> {
+    if (!this.#pushing) {
+      this.#pushing = this.#pushOnce().finally(() => {
+        this.#pushing = undefined
+      })
+      return this.#pushing
+    }
+    this.#next ??= this.#pushing.then(() => {
+      this.#next = undefined
+      return this.push()
+    })
+    return this.#next
+  }
+
+  async #pushOnce(): Promise<void> {
+    const { store, clock } = this.#o
+    const last = journal.last(store.sql)
+    let whole = true
+    let waiting = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
+    while (waiting.length > 0) {
+      const sent = await Promise.all(waiting.map((server) => this.#send(server)))
+      // The acknowledgements of all servers in one commit.
+      if (sent.some((one) => one && one.seqs.length > 0))
+        store.transaction(({ sql }) => {
+          for (const one of sent) for (const seq of one?.seqs ?? []) journal.ack(sql, seq, one!.server.id)
+        })
+      whole &&= sent.every((one) => one !== undefined)
+      waiting = sent.flatMap((one) => (one && one.seqs.length > 0 ? [one.server] : []))
+    }
+    if (whole) this.#settled = { last, atMs: clock.monotonicMs() }
+  }
+
+  /** The next batch that a server lacks; undefined when it did not take it. */
+  async #send<S extends ServerRow>(server: S): Promise<{ server: S; seqs: number[] } | undefined> {
+    const { store, dataServers, recovery, signal, log } = this.#o
+    const last = journal.last(store.sql)
+    const missing = journal.missingAt(store.sql, server.id, this.#known.get(server.id) ?? 0, batchEntries)
+    if (missing.length === 0) {
+      this.#known.set(server.id, last)
+      return { server, seqs: [] }
+    }
+    try {
+      signal.throwIfAborted()
+      const entries = missing.map(({ entry }) => entry)
+      await dataServers.of(server).journalAppend(journalStream(recovery), missing[0]!.seq, entries, signal)
+      return { server, seqs: missing.map(({ seq }) => seq) }
+    } catch (error) {
+      const code = isProblem(error) ? error.code : String(error)
+      if (!signal.aborted) log.info('the journal waits for a server', { server: server.id, code })
+      return undefined
+    }
+  }
+}
