@@ -200,7 +200,17 @@ function map(title, box, label) {
       }),
     )
     if (!label(server)) continue
-    const text = svg('text', { x: x(server.longitude) + 9, y: y(server.latitude) + 5 })
+    // Where another server stands close to the east, the name goes below.
+    const crowded = state.servers.some((other) => {
+      const [dx, dy] = [x(other.longitude) - x(server.longitude), y(other.latitude) - y(server.latitude)]
+      return other !== server && label(other) && dx > 0 && dx < 170 && Math.abs(dy) < 22
+    })
+    const text = svg(
+      'text',
+      crowded
+        ? { x: x(server.longitude) - 9, y: y(server.latitude) + 32 }
+        : { x: x(server.longitude) + 12, y: y(server.latitude) + 5 },
+    )
     text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
     picture.append(text)
   }

@@ -1,0 +1,114 @@
+/** The site's page in Chromium (issue 2): a person saves, moves the card, prints; pages of strangers are refused. */
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+import t from 'tap'
+import { Bulletin } from './bulletin.ts'
+import { quietLog } from './log.ts'
+import { servePage } from './page-server.ts'
+import { places } from './places.ts'
+import { SimulatedSite } from './site.ts'
+
+t.setTimeout(120_000)
+
+const browserPath = '/usr/bin/chromium'
+const skip = existsSync(browserPath) ? false : 'no chromium here; .ci/run installs it'
+const csrf = 'a-token-of-the-test'
+
+/** The status that a request with these headers gets. */
+function ask(url: string, headers: Record<string, string>, method = 'GET', path = '/'): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const asked = request(new URL(path, url), { method, headers, timeout: 5_000 }, (answer) => {
+      answer.resume()
+      resolve(answer.statusCode)
+    })
+    asked.once('error', reject)
+    asked.end(method === 'POST' ? JSON.stringify({ action: 'shutter', target: 'camera' }) : undefined)
+  })
+}
+
+t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'azukari-page-'))
+  const site = new SimulatedSite({
+    folder,
+    servers: process.env['AZUKARI_SCREENSHOT'] ? places : places.filter(({ region }) => region !== 'US-OR'),
+    log: quietLog,
+  })
+  let page: Awaited<ReturnType<typeof servePage>> | undefined
+  let browser: Awaited<ReturnType<typeof chromium.launch>> | undefined
+  t.teardown(async () => {
+    await browser?.close()
+    await page?.close()
+    await site.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await site.start()
+  const bulletin = new Bulletin(site, () => undefined)
+  await bulletin.begin()
+  page = await servePage(bulletin, { port: 0, csrf })
+  const { url } = page
+  const host = new URL(url).host
+
+  t.equal(await ask(url, { host }), 200)
+  t.equal(await ask(url, { host: 'evil.example' }), 400, 'another name for this address (DNS rebinding)')
+  t.equal(await ask(url, { host, origin: 'http://evil.example' }, 'GET', '/state'), 400, 'a page of another origin')
+  t.equal(await ask(url, { host, origin: `http://${host}` }, 'POST', '/act'), 400, 'without the token')
+  t.equal(await ask(url, { host, 'x-csrf': 'guessed' }, 'POST', '/act'), 400, 'with a wrong one')
+
+  browser = await chromium.launch({
+    executablePath: browserPath,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+  })
+  const tab = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-US' })
+  const errors: string[] = []
+  tab.on('pageerror', (error) => errors.push(String(error)))
+  await tab.goto(url)
+  tab.setDefaultTimeout(30_000)
+  const board = (name: string) => tab.locator('.board', { hasText: name })
+
+  // By keyboard alone: Tab to the first button of the camera, Enter.
+  const insert = board('Camera').getByRole('button', { name: 'Put the card in' })
+  await insert.waitFor()
+  for (let i = 0; i < 20; i++) {
+    await tab.keyboard.press('Tab')
+    if (await insert.evaluate((node) => node.matches(':focus'))) break
+  }
+  await tab.keyboard.press('Enter')
+  await board('Camera').getByRole('button', { name: 'Press the shutter' }).click()
+  await tab.locator('#saves .state.kept').first().waitFor()
+  await board('Camera').getByText('kept in two places').waitFor()
+  t.pass('S7: kept twice, and shown')
+
+  await board('Printer').getByRole('button', { name: 'Put the card in' }).click()
+  await board('Printer').getByRole('button', { name: 'What do I have?' }).click()
+  await board('Printer').getByRole('combobox').waitFor()
+  await board('Printer').getByRole('button', { name: 'Print', exact: true }).click()
+  const printed = tab.locator('#prints img').first()
+  await printed.waitFor()
+  await tab.waitForFunction("document.querySelector('#prints img').naturalWidth > 0")
+  t.pass('S10: the printed page is seen')
+  if (process.env['AZUKARI_SCREENSHOT'])
+    await tab.screenshot({ path: process.env['AZUKARI_SCREENSHOT'], fullPage: process.env['AZUKARI_FULL'] === '1' })
+
+  await tab.getByRole('button', { name: '日本語' }).click()
+  await tab.getByRole('heading', { name: '保存したもの' }).waitFor()
+  t.equal(await tab.locator('html').getAttribute('lang'), 'ja')
+  t.ok(await board('Printer').getByRole('button', { name: '印刷する' }).isVisible(), 'in Japanese as well')
+  const labels = await tab.locator('#maps text').evaluateAll((nodes) =>
+    nodes.map((node) => {
+      const { x, y, width, height } = node.getBoundingClientRect()
+      return { text: node.textContent, x, y, width, height }
+    }),
+  )
+  const overlapping = labels.flatMap((a, i) =>
+    labels
+      .slice(i + 1)
+      .filter((b) => a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height)
+      .map((b) => `${a.text} / ${b.text}`),
+  )
+  t.same(overlapping, [], 'no label of the map hides another')
+  t.same(errors, [], 'no script failed')
+})
