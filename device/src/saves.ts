@@ -273,17 +273,22 @@ export class Saves {
   /** Oldest first, a few at once: while one waits for the gateway's disk, others use the line. */
   async #uploadAll(signal: AbortSignal): Promise<void> {
     const underWay = new Map<string, Promise<void>>()
+    // A save that cannot go for a reason of its own does not hold up those behind it; without a line, none can go.
+    const passedBy = new Set<string>()
     let failure: unknown
-    while (!failure && !signal.aborted) {
+    let lineFailed = false
+    while (!lineFailed && !signal.aborted) {
       const rows = await this.#options.database.all<Row>(
         `SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT ?`,
-        uploadsAtOnce,
+        uploadsAtOnce + passedBy.size,
       )
       for (const row of rows) {
         const key = hex(row.object)
-        if (underWay.has(key) || underWay.size >= uploadsAtOnce) continue
+        if (passedBy.has(key) || underWay.has(key) || underWay.size >= uploadsAtOnce) continue
         const work = this.#upload(row, signal).catch(async (error) => {
           failure ??= error
+          passedBy.add(key)
+          if (!isProblem(error) || !isOfTheSave(error)) lineFailed = true
           await this.#note(row.object, isProblem(error) ? error.code : 'internal')
         })
         underWay.set(
@@ -291,7 +296,7 @@ export class Saves {
           work.finally(() => underWay.delete(key)),
         )
       }
-      if (underWay.size === 0) return
+      if (underWay.size === 0) break
       await Promise.race(underWay.values())
     }
     await Promise.all(underWay.values())
@@ -314,6 +319,11 @@ export class Saves {
         this.#progress.set(hex(row.object), progress)
         this.#announce({ ...this.#saveOf(row), progress })
       })
+    } catch (error) {
+      if (!isProblem(error, 'object.unknown')) throw error
+      // Its data is not here. An old image of this device's system may have been put back: then the site has it already.
+      if (!(await this.#ask(row.object, signal))) throw error
+      return
     } finally {
       this.#uploads.delete(key)
       this.#progress.delete(hex(row.object))
@@ -327,12 +337,17 @@ export class Saves {
     const rows = await this.#options.database.all<Row>(
       `SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`,
     )
-    for (const row of rows) {
-      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
-      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
-      else if (status.stage === 'unknown') await this.#enter(row.object, 'here', null, `state = 'buffered'`)
-      else if (status.problem) await this.#note(row.object, status.problem)
-    }
+    for (const { object } of rows)
+      if (!(await this.#ask(object, signal))) await this.#enter(object, 'here', null, `state = 'buffered'`)
+  }
+
+  /** Asks how far a save is and writes it down. @returns false when placement knows nothing of it */
+  async #ask(object: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const status = await this.#options.link.call(saveStatus, { object, version: 1 }, { signal })
+    if (status.stage === 'unknown') return false
+    if (status.receipt) await this.#onReceipt(object, status.receipt)
+    else await this.#enter(object, 'buffered', status.problem ?? null, `state IN ('here', 'buffered')`)
+    return true
   }
 
   async #onOutcome(act: Uint8Array, outcome: Outcome): Promise<void> {
@@ -473,6 +488,16 @@ class Sealing {
     this.#leaves.push(this.#tree.add(block))
     return block
   }
+}
+
+/** What keeps one save from going and not the others. */
+function isOfTheSave({ code }: Problem): boolean {
+  return (
+    code === 'object.unknown' ||
+    code === 'transfer.too-large' ||
+    code === 'transfer.bad-root' ||
+    code === 'act.conflict'
+  )
 }
 
 function fileOf(object: Uint8Array): string {
