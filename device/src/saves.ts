@@ -6,7 +6,6 @@
  *
  *   here → sent → buffered → kept        (or refused, with the problem; then the copy stays for the member)
  */
-import { createHash } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -23,15 +22,14 @@ import {
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
-import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import type { SiteTrust } from './identity.ts'
 import type { Link } from './link.ts'
 import type { Outbox, Outcome } from './outbox.ts'
+import { Sealing } from './sealing.ts'
 import type { Spool } from './spool.ts'
 import { Upload, type UploadProgress } from './upload.ts'
 
@@ -98,8 +96,6 @@ const offerMs = 30 * 86_400_000
 const uploadsAtOnce = 3
 /** How often placement is asked about a save whose receipt did not come. */
 const askMs = 30_000
-/** The largest object: 2 MiB of leaf hashes. */
-export const objectMaxBytes = 4 * 1024 ** 3
 
 const checkReceipt = checker(SaveReceipt, 'receipt')
 
@@ -346,6 +342,8 @@ export class Saves {
     const status = await this.#options.link.call(saveStatus, { object, version: 1 }, { signal })
     if (status.stage === 'unknown') return false
     if (status.receipt) await this.#onReceipt(object, status.receipt)
+    else if (status.stage === 'refused')
+      await this.#enter(object, 'refused', status.problem ?? 'internal', `state <> 'kept'`)
     else await this.#enter(object, 'buffered', status.problem ?? null, `state IN ('here', 'buffered')`)
     return true
   }
@@ -436,57 +434,6 @@ export class Saves {
     const progress = this.#progress.get(hex(row.object))
     if (progress) save.progress = progress
     return save
-  }
-}
-
-/** Plaintext pieces of any length → encrypted blocks, with hashes of both sides made on the way. */
-class Sealing {
-  readonly #key: Uint8Array
-  readonly #transfer: Uint8Array
-  readonly #plainHash = createHash('sha256')
-  readonly #tree = new TreeHash()
-  readonly #leaves: Uint8Array[] = []
-  #sizeBytes = 0
-
-  constructor(key: Uint8Array, transfer: Uint8Array) {
-    this.#key = key
-    this.#transfer = transfer
-  }
-
-  async *blocks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(blockPlainBytes)
-    let filled = 0
-    for await (const piece of pieces) {
-      this.#sizeBytes += piece.length
-      if (this.#sizeBytes > objectMaxBytes) throw new Problem('transfer.too-large', `more than ${objectMaxBytes} bytes`)
-      this.#plainHash.update(piece)
-      for (let at = 0; at < piece.length; ) {
-        const take = Math.min(piece.length - at, blockPlainBytes - filled)
-        buffer.set(piece.subarray(at, at + take), filled)
-        at += take
-        filled += take
-        if (filled === blockPlainBytes) {
-          yield this.#block(buffer)
-          filled = 0
-        }
-      }
-    }
-    if (filled > 0 || this.#leaves.length === 0) yield this.#block(buffer.subarray(0, filled))
-  }
-
-  result(): { sizeBytes: number; sha256: Uint8Array; root: Uint8Array; leaves: Uint8Array } {
-    return {
-      sizeBytes: this.#sizeBytes,
-      sha256: this.#plainHash.digest(),
-      root: this.#tree.root(),
-      leaves: Buffer.concat(this.#leaves),
-    }
-  }
-
-  #block(plain: Uint8Array): Uint8Array {
-    const block = encryptBlock(this.#key, this.#transfer, this.#leaves.length, plain)
-    this.#leaves.push(this.#tree.add(block))
-    return block
   }
 }
 
