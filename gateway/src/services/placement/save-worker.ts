@@ -123,7 +123,8 @@ export class SaveWorker {
           this.#busy.set(key, work)
         }
         if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
-        if (this.#busy.size === 0 && this.#journal.isDue(now)) await this.#journal.push()
+        // Not waited for: a server that hangs must not keep new saves from beginning.
+        if (this.#busy.size === 0 && this.#journal.isDue(now)) void this.#journal.push()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
