@@ -282,6 +282,7 @@ export class Saves {
         const key = hex(row.object)
         if (passedBy.has(key) || underWay.has(key) || underWay.size >= uploadsAtOnce) continue
         const work = this.#upload(row, signal).catch(async (error) => {
+          if (isProblem(error, 'object.unknown') && (await this.#withoutCopy(row, signal))) return
           failure ??= error
           passedBy.add(key)
           if (!isProblem(error) || !isOfTheSave(error)) lineFailed = true
@@ -329,12 +330,29 @@ export class Saves {
     await this.#enter(row.object, 'sent', null, `state = 'here'`)
   }
 
+  /**
+   * The copy is not here, though the database says so: an old image of it was put back, from before the receipt. Placement
+   * knows what became of it. Gives false while it cannot be asked.
+   */
+  async #withoutCopy(row: Row, signal: AbortSignal): Promise<boolean> {
+    try {
+      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
+      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
+      else if (status.stage === 'unknown') await this.#enter(row.object, 'refused', 'object.unknown', `state = 'here'`)
+      else await this.#enter(row.object, 'buffered', null, `state = 'here'`)
+      return true
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      return false
+    }
+  }
+
   async #askAfterBuffered(signal: AbortSignal): Promise<void> {
     const rows = await this.#options.database.all<Row>(
       `SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`,
     )
     for (const { object } of rows)
-      if (!(await this.#ask(object, signal))) await this.#enter(object, 'here', null, `state = 'buffered'`)
+      if (!(await this.#ask(object, signal))) await this.#beginAgain(object, null, `state = 'buffered'`)
   }
 
   /** Asks how far a save is and writes it down. @returns false when placement knows nothing of it */
@@ -355,7 +373,7 @@ export class Saves {
     const { code } = outcome.problem
     // The site lost the transfer (or it expired) before it took the offer: the data is still here, so it begins again.
     if (code === 'transfer.unknown' || code === 'transfer.incomplete' || code === 'transfer.expired') {
-      await this.#enter(row.object, 'here', code, `state IN ('here', 'sent')`)
+      await this.#beginAgain(row.object, code, `state IN ('here', 'sent')`)
       return this.kick()
     }
     await this.#enter(row.object, 'refused', code, `state <> 'kept'`)
@@ -390,8 +408,19 @@ export class Saves {
 
   async #note(object: Uint8Array, problem: string | null): Promise<void> {
     await this.#options.database.run(
-      `UPDATE saves SET problem = ? WHERE object = ? AND state <> 'kept'`,
+      `UPDATE saves SET problem = ? WHERE object = ? AND state NOT IN ('kept', 'refused')`,
       problem,
+      object,
+    )
+    await this.#tell(object)
+  }
+
+  /** The site lost it: it is sent and offered once more. The offer is a new act, since the one before was answered. */
+  async #beginAgain(object: Uint8Array, problem: string | null, where: string): Promise<void> {
+    await this.#options.database.run(
+      `UPDATE saves SET state = 'here', problem = ?, act = ? WHERE object = ? AND ${where}`,
+      problem,
+      this.#options.random.bytes(16),
       object,
     )
     await this.#tell(object)

@@ -25,7 +25,7 @@ export interface Uploadable {
 export type UploadProgress = { sentBlocks: number; blocks: number }
 
 interface Ports {
-  link: Pick<Link, 'call' | 'sendBlock'>
+  link: Pick<Link, 'call' | 'sendBlock' | 'siteNow'>
   spool: Spool
   clock: Clock
 }
@@ -65,7 +65,7 @@ export class Upload {
 
   /** Resolves when the gateway has checked the whole. @throws {Problem} `link.*`, `transfer.*`, `memory.*` */
   async run(signal: AbortSignal, onProgress: (progress: UploadProgress) => void): Promise<void> {
-    const { link, clock } = this.#ports
+    const { link } = this.#ports
     const { transfer, sizeBytes, root, leaves, to } = this.#object
     const blocks = this.#window.blocks
     const have = await link.call(
@@ -78,7 +78,7 @@ export class Upload {
         blocks,
         root,
         ...(this.#tree ? {} : { leaves: hashesOf(leaves) }),
-        expiresMs: clock.now() + keepMs,
+        expiresMs: link.siteNow() + keepMs,
       },
       { signal },
     )

@@ -67,7 +67,7 @@ export class Chaos {
       [2, () => this.#fullMemory(chance.pick(this.#site.devices))],
       [3, () => this.#impostor(chance.pick(this.#servers))],
       [2, () => this.#wrongClock(chance.pick(this.#site.devices))],
-      [3, () => this.#image(chance.pick(this.#site.devices))],
+      [4, () => this.#image()],
     ]
     let at = chance.float() * kinds.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, strike] of kinds) {
@@ -164,11 +164,19 @@ export class Chaos {
   }
 
   /** What waits in the receive buffer rots: only the device can send it again. */
-  #rotBuffer(): void {
+  #rotBuffer(looks = 600): void {
     const { files } = this.#site.gateway
-    const path = files.paths('/buffer').find((name) => name.endsWith('.blocks') && files.durable(name)?.length)
-    if (path === undefined) return
+    const path = files
+      .paths('/buffer')
+      .find((name) => name.endsWith('.blocks') && !this.#rotten.has(name) && files.durable(name)?.length)
+    if (path === undefined) {
+      // Mostly nothing lies there for long: wait until something does.
+      if (looks > 0 && !this.#world.calm) this.#world.clock.timer(250, () => this.#rotBuffer(looks - 1))
+      return
+    }
     this.#world.count('gateway.rot')
+    // A second time would look like a device that encrypts wrongly.
+    this.#rotten.add(path)
     this.#world.story.say('gateway', `a bit of ${path} turns over`)
     files.rot(path)
   }
@@ -212,10 +220,11 @@ export class Chaos {
     })
   }
 
-  #image(device: DeviceMachine): void {
-    if (this.#chance.chance(0.5)) return device.takeImage()
-    const imageAtMs = device.restoreImage()
-    if (imageAtMs === undefined) return
+  #image(): void {
+    const withImage = this.#site.devices.filter((device) => device.hasImage)
+    if (withImage.length === 0 || this.#chance.chance(0.3)) return this.#chance.pick(this.#site.devices).takeImage()
+    const device = this.#chance.pick(withImage)
+    const imageAtMs = device.restoreImage()!
     this.#world.count('device.old-image')
     this.#site.lostWithImage(device, imageAtMs)
   }

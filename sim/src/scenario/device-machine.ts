@@ -85,6 +85,10 @@ export class DeviceMachine extends Machine {
     return this.memoryFiles.durable(`${memoryFolder}/${Buffer.from(object).toString('hex')}.azx`) !== undefined
   }
 
+  get hasImage(): boolean {
+    return this.#image !== undefined
+  }
+
   /** An image of the system's card is made; the removable memory is another. */
   takeImage(): void {
     if (this.id === undefined || !this.database.has('saves')) return

@@ -123,7 +123,8 @@ export class Site implements DeviceWitness {
     }
     if (save.state === 'buffered' && this.placementState(save.object) === undefined)
       world.violate('I4', `${device.name} says that ${object.slice(0, 8)} was received, and placement knows nothing`)
-    if (!kept.believed && !device.holds(save.object))
+    // The device may have died while it took in the receipt.
+    if (!kept.believed && this.placementState(save.object) !== 'kept' && !device.holds(save.object))
       world.violate('I5', `${device.name} has no copy of ${object.slice(0, 8)} and no receipt`)
   }
 

@@ -128,7 +128,9 @@ t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, async (t) => {
     chaos = (async () => {
       for (; dying > 0; dying--) {
         await pause(random() * 500)
-        await murder[victims[Math.floor(random() * victims.length)]!]()
+        // Each kind once, then whoever it hits.
+        const killed = kills.gateway + kills.device + kills.server
+        await murder[victims[killed < victims.length ? killed : Math.floor(random() * victims.length)]!]()
       }
     })()
     for (const n of pictures) await press(n)

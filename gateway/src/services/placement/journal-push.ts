@@ -54,9 +54,11 @@ export class JournalPush {
    */
   push(): Promise<void> {
     if (!this.#pushing) {
-      this.#pushing = this.#pushOnce().finally(() => {
-        this.#pushing = undefined
-      })
+      this.#pushing = this.#pushOnce()
+        .catch((error) => this.#o.log.error('the journal could not be pushed', { error: String(error) }))
+        .finally(() => {
+          this.#pushing = undefined
+        })
       return this.#pushing
     }
     this.#next ??= this.#pushing.then(() => {

@@ -60,4 +60,14 @@ DROP INDEX saves_open;
 CREATE INDEX saves_open ON saves (tries, at) WHERE state IN ('buffered', 'sealed');
 `,
   },
+  {
+    number: 4,
+    name: 'replicas that were given up',
+    up: `
+CREATE TABLE abandoned (
+  server TEXT NOT NULL, object BLOB NOT NULL, version INTEGER NOT NULL, slot INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  PRIMARY KEY (server, object, version, slot)
+) STRICT;
+`,
+  },
 ]

@@ -33,6 +33,8 @@ import {
   TransferredContent,
 } from './sealing.ts'
 import {
+  type AbandonedRow,
+  abandoned,
   catalogueMedia,
   catalogues,
   conditions,
@@ -73,6 +75,8 @@ export class SaveWorker {
   readonly #journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
+  readonly #cleanNotBefore = new Map<string, number>()
+  #cleaning: Promise<void> | undefined
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
 
@@ -98,7 +102,7 @@ export class SaveWorker {
     this.#stop.abort()
     this.kick()
     await this.#running
-    await Promise.allSettled(this.#busy.values())
+    await Promise.allSettled([...this.#busy.values(), this.#cleaning])
   }
 
   /** There may be something to do. */
@@ -123,7 +127,9 @@ export class SaveWorker {
           this.#busy.set(key, work)
         }
         if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
-        if (this.#busy.size === 0 && this.#journal.isDue(now)) await this.#journal.push()
+        if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
+        // Not waited for: a server that hangs must not keep new saves from beginning.
+        if (this.#busy.size === 0 && this.#journal.isDue(now)) void this.#journal.push()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -134,6 +140,32 @@ export class SaveWorker {
       )
       using _tick = clock.timer(Math.ceil(soonestMs), () => this.kick())
       await wake
+    }
+  }
+
+  /** Has what was given up destroyed where it may lie; what cannot be reached is tried again later. */
+  async #clean(): Promise<void> {
+    const { store, clock, log } = this.#o
+    try {
+      for (const row of abandoned.some(store.sql, 32)) {
+        if (this.#stop.signal.aborted) return
+        const now = clock.monotonicMs()
+        if ((this.#cleanNotBefore.get(row.server) ?? 0) > now) continue
+        try {
+          await this.#remove(row, row.server).catch((error) => {
+            // A newer one lies there by now, and that one is wanted.
+            if (!isProblem(error, 'replica.superseded')) throw error
+          })
+          store.transaction(({ sql }) => abandoned.done(sql, row))
+        } catch (error) {
+          if (!isProblem(error)) throw error
+          this.#cleanNotBefore.set(row.server, now + waitAtMostMs)
+        }
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
+    } finally {
+      this.#cleaning = undefined
     }
   }
 
@@ -263,7 +295,7 @@ export class SaveWorker {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
         const before = replicas.of(sql, row.object, row.version).find((replica) => replica.slot === choice.slot)
-        if (before) servers.reserve(sql, before.server, -before.sealed)
+        if (before) giveUp(sql, before)
         const replica = newReplica(row, choice, sealedBytes, memberKey, (before?.epoch ?? 0) + 1, random)
         replicas.put(sql, replica)
         servers.reserve(sql, replica.server, sealedBytes)
@@ -353,7 +385,7 @@ export class SaveWorker {
   }
 
   /** Has a data server destroy what it holds of a slot up to the replica's epoch. */
-  async #remove({ object, version, slot, epoch }: ReplicaRow, server: string): Promise<void> {
+  async #remove({ object, version, slot, epoch }: AbandonedRow, server: string): Promise<void> {
     const { store, dataServers, signer, clock } = this.#o
     const row = servers.byId(store.sql, server)
     if (!row) throw new Problem('server.unreachable', 'not in the register')
@@ -376,6 +408,12 @@ export class SaveWorker {
       }
     }
   }
+}
+
+/** The row goes or is replaced; the server may hold what was written without an answer. */
+function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): void {
+  servers.reserve(sql, server, -sealed)
+  abandoned.add(sql, { server, object, version, slot, epoch })
 }
 
 /** Whether a save ends here for now: its device begins again, or is told that it will not be kept. */

@@ -197,6 +197,30 @@ export const replicas = {
     ),
 }
 
+/** Where a replica may lie that nobody relies on: its writing ended without an answer and another place was chosen. */
+export interface AbandonedRow {
+  server: string
+  object: Uint8Array
+  version: number
+  slot: 1 | 2
+  epoch: number
+}
+
+export const abandoned = {
+  add: (sql: Sql, row: AbandonedRow) =>
+    insert(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
+  some: (sql: Sql, limit: number) => sql.all<AbandonedRow>('SELECT * FROM abandoned ORDER BY rowid LIMIT ?', limit),
+  done: (sql: Sql, row: AbandonedRow) =>
+    sql.run(
+      'DELETE FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ? AND epoch = ?',
+      row.server,
+      row.object,
+      row.version,
+      row.slot,
+      row.epoch,
+    ),
+}
+
 export const conditions = {
   put: (sql: Sql, row: ConditionsRow) =>
     insert(

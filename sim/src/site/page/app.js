@@ -200,15 +200,16 @@ function map(title, box, label) {
       }),
     )
     if (!label(server)) continue
-    // Where another server stands close to the east, the name goes below.
-    const crowded = state.servers.some((other) => {
+    // Where another server stands close to the east, the name goes out of its way: above, or below when it is level.
+    const crowding = state.servers.find((other) => {
       const [dx, dy] = [x(other.longitude) - x(server.longitude), y(other.latitude) - y(server.latitude)]
-      return other !== server && label(other) && dx > 0 && dx < 170 && Math.abs(dy) < 22
+      return other !== server && label(other) && dx > 0 && dx < 170 && Math.abs(dy) < 30
     })
+    const above = crowding && y(crowding.latitude) - y(server.latitude) > 8
     const text = svg(
       'text',
-      crowded
-        ? { x: x(server.longitude) - 9, y: y(server.latitude) + 32 }
+      crowding
+        ? { x: x(server.longitude) - 9, y: y(server.latitude) + (above ? -14 : 32) }
         : { x: x(server.longitude) + 12, y: y(server.latitude) + 5 },
     )
     text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
