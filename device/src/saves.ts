@@ -6,7 +6,6 @@
  *
  *   here → sent → buffered → kept        (or refused, with the problem; then the copy stays for the member)
  */
-import { createHash } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -23,15 +22,14 @@ import {
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
-import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import type { SiteTrust } from './identity.ts'
 import type { Link } from './link.ts'
 import type { Outbox, Outcome } from './outbox.ts'
+import { Sealing } from './sealing.ts'
 import type { Spool } from './spool.ts'
 import { Upload, type UploadProgress } from './upload.ts'
 
@@ -98,8 +96,6 @@ const offerMs = 30 * 86_400_000
 const uploadsAtOnce = 3
 /** How often placement is asked about a save whose receipt did not come. */
 const askMs = 30_000
-/** The largest object: 2 MiB of leaf hashes. */
-export const objectMaxBytes = 4 * 1024 ** 3
 
 const checkReceipt = checker(SaveReceipt, 'receipt')
 
@@ -273,18 +269,22 @@ export class Saves {
   /** Oldest first, a few at once: while one waits for the gateway's disk, others use the line. */
   async #uploadAll(signal: AbortSignal): Promise<void> {
     const underWay = new Map<string, Promise<void>>()
+    // A save that cannot go for a reason of its own does not hold up those behind it; without a line, none can go.
+    const passedBy = new Set<string>()
     let failure: unknown
-    while (!failure && !signal.aborted) {
+    let lineFailed = false
+    while (!lineFailed && !signal.aborted) {
       const rows = await this.#options.database.all<Row>(
         `SELECT * FROM saves WHERE state = 'here' ORDER BY rowid LIMIT ?`,
-        uploadsAtOnce,
+        uploadsAtOnce + passedBy.size,
       )
       for (const row of rows) {
         const key = hex(row.object)
-        if (underWay.has(key) || underWay.size >= uploadsAtOnce) continue
+        if (passedBy.has(key) || underWay.has(key) || underWay.size >= uploadsAtOnce) continue
         const work = this.#upload(row, signal).catch(async (error) => {
-          if (isProblem(error, 'object.unknown') && (await this.#withoutCopy(row, signal))) return
           failure ??= error
+          passedBy.add(key)
+          if (!isProblem(error) || !isOfTheSave(error)) lineFailed = true
           await this.#note(row.object, isProblem(error) ? error.code : 'internal')
         })
         underWay.set(
@@ -292,7 +292,7 @@ export class Saves {
           work.finally(() => underWay.delete(key)),
         )
       }
-      if (underWay.size === 0) return
+      if (underWay.size === 0) break
       await Promise.race(underWay.values())
     }
     await Promise.all(underWay.values())
@@ -315,6 +315,11 @@ export class Saves {
         this.#progress.set(hex(row.object), progress)
         this.#announce({ ...this.#saveOf(row), progress })
       })
+    } catch (error) {
+      if (!isProblem(error, 'object.unknown')) throw error
+      // Its data is not here. An old image of this device's system may have been put back: then the site has it already.
+      if (!(await this.#ask(row.object, signal))) throw error
+      return
     } finally {
       this.#uploads.delete(key)
       this.#progress.delete(hex(row.object))
@@ -324,33 +329,23 @@ export class Saves {
     await this.#enter(row.object, 'sent', null, `state = 'here'`)
   }
 
-  /**
-   * The copy is not here, though the database says so: an old image of it was put back, from before the receipt. Placement
-   * knows what became of it. Gives false while it cannot be asked.
-   */
-  async #withoutCopy(row: Row, signal: AbortSignal): Promise<boolean> {
-    try {
-      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
-      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
-      else if (status.stage === 'unknown') await this.#enter(row.object, 'refused', 'object.unknown', `state = 'here'`)
-      else await this.#enter(row.object, 'buffered', null, `state = 'here'`)
-      return true
-    } catch (error) {
-      if (!isProblem(error)) throw error
-      return false
-    }
-  }
-
   async #askAfterBuffered(signal: AbortSignal): Promise<void> {
     const rows = await this.#options.database.all<Row>(
       `SELECT * FROM saves WHERE state = 'buffered' ORDER BY rowid LIMIT 64`,
     )
-    for (const row of rows) {
-      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
-      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
-      else if (status.stage === 'unknown') await this.#enter(row.object, 'here', null, `state = 'buffered'`)
-      else if (status.problem) await this.#note(row.object, status.problem)
-    }
+    for (const { object } of rows)
+      if (!(await this.#ask(object, signal))) await this.#enter(object, 'here', null, `state = 'buffered'`)
+  }
+
+  /** Asks how far a save is and writes it down. @returns false when placement knows nothing of it */
+  async #ask(object: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const status = await this.#options.link.call(saveStatus, { object, version: 1 }, { signal })
+    if (status.stage === 'unknown') return false
+    if (status.receipt) await this.#onReceipt(object, status.receipt)
+    else if (status.stage === 'refused')
+      await this.#enter(object, 'refused', status.problem ?? 'internal', `state <> 'kept'`)
+    else await this.#enter(object, 'buffered', status.problem ?? null, `state IN ('here', 'buffered')`)
+    return true
   }
 
   async #onOutcome(act: Uint8Array, outcome: Outcome): Promise<void> {
@@ -442,55 +437,14 @@ export class Saves {
   }
 }
 
-/** Plaintext pieces of any length → encrypted blocks, with hashes of both sides made on the way. */
-class Sealing {
-  readonly #key: Uint8Array
-  readonly #transfer: Uint8Array
-  readonly #plainHash = createHash('sha256')
-  readonly #tree = new TreeHash()
-  readonly #leaves: Uint8Array[] = []
-  #sizeBytes = 0
-
-  constructor(key: Uint8Array, transfer: Uint8Array) {
-    this.#key = key
-    this.#transfer = transfer
-  }
-
-  async *blocks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const buffer = new Uint8Array(blockPlainBytes)
-    let filled = 0
-    for await (const piece of pieces) {
-      this.#sizeBytes += piece.length
-      if (this.#sizeBytes > objectMaxBytes) throw new Problem('transfer.too-large', `more than ${objectMaxBytes} bytes`)
-      this.#plainHash.update(piece)
-      for (let at = 0; at < piece.length; ) {
-        const take = Math.min(piece.length - at, blockPlainBytes - filled)
-        buffer.set(piece.subarray(at, at + take), filled)
-        at += take
-        filled += take
-        if (filled === blockPlainBytes) {
-          yield this.#block(buffer)
-          filled = 0
-        }
-      }
-    }
-    if (filled > 0 || this.#leaves.length === 0) yield this.#block(buffer.subarray(0, filled))
-  }
-
-  result(): { sizeBytes: number; sha256: Uint8Array; root: Uint8Array; leaves: Uint8Array } {
-    return {
-      sizeBytes: this.#sizeBytes,
-      sha256: this.#plainHash.digest(),
-      root: this.#tree.root(),
-      leaves: Buffer.concat(this.#leaves),
-    }
-  }
-
-  #block(plain: Uint8Array): Uint8Array {
-    const block = encryptBlock(this.#key, this.#transfer, this.#leaves.length, plain)
-    this.#leaves.push(this.#tree.add(block))
-    return block
-  }
+/** What keeps one save from going and not the others. */
+function isOfTheSave({ code }: Problem): boolean {
+  return (
+    code === 'object.unknown' ||
+    code === 'transfer.too-large' ||
+    code === 'transfer.bad-root' ||
+    code === 'act.conflict'
+  )
 }
 
 function fileOf(object: Uint8Array): string {

@@ -184,6 +184,7 @@ export const saveStatus = contract({
       Type.Literal('buffered'),
       Type.Literal('waiting'),
       Type.Literal('kept'),
+      Type.Literal('refused'),
     ]),
     receipt: Type.Optional(Bytes(64, 4096)),
     problem: Type.Optional(Text(64)),

@@ -62,6 +62,7 @@ export class Chaos {
       [6, () => this.#badServerLine()],
       [6, () => this.#unreachable(chance.pick(this.#servers))],
       [5, () => this.#rot(chance.pick(this.#servers))],
+      [2, () => this.#rotBuffer()],
       [3, () => this.#fullDisk(chance.pick([this.#site.gateway, ...this.#servers]))],
       [2, () => this.#fullMemory(chance.pick(this.#site.devices))],
       [3, () => this.#impostor(chance.pick(this.#servers))],
@@ -159,6 +160,16 @@ export class Chaos {
     if (path === undefined) return
     this.#world.count('server.rot')
     this.#world.story.say(server.name, `a bit of ${path} turns over`)
+    files.rot(path)
+  }
+
+  /** What waits in the receive buffer rots: only the device can send it again. */
+  #rotBuffer(): void {
+    const { files } = this.#site.gateway
+    const path = files.paths('/buffer').find((name) => name.endsWith('.blocks') && files.durable(name)?.length)
+    if (path === undefined) return
+    this.#world.count('gateway.rot')
+    this.#world.story.say('gateway', `a bit of ${path} turns over`)
     files.rot(path)
   }
 

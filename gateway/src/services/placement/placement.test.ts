@@ -440,7 +440,7 @@ t.test('S4: an offer that is not what it says is refused, each with its code', a
   const lying = s.transferred(content, { sha256: new Uint8Array(32) })
   await s.ask(offerSave, lying.request)
   t.equal(
-    (await s.waitFor(lying.offer.object, 'waiting')).problem,
+    (await s.waitFor(lying.offer.object, 'refused')).problem,
     'transfer.bad-root',
     'content that the card did not sign is never kept',
   )

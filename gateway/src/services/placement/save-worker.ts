@@ -196,13 +196,10 @@ export class SaveWorker {
         })
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
-      const state =
-        code === 'transfer.unknown' || code === 'transfer.incomplete'
-          ? 'lost'
-          : code === 'transfer.bad-root' || code === 'transfer.bad-block'
-            ? 'refused'
-            : undefined
+      const state = endOf(code, row)
       if (state) this.#notBefore.delete(key)
+      // What lies in the buffer is good for nothing: the device sends it again, or the person was told.
+      if (state) await this.#o.buffer.release(row.transfer).catch(() => undefined)
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
         if (row.device)
@@ -417,6 +414,14 @@ export class SaveWorker {
 function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): void {
   servers.reserve(sql, server, -sealed)
   abandoned.add(sql, { server, object, version, slot, epoch })
+}
+
+/** Whether a save ends here for now: its device begins again, or is told that it will not be kept. */
+function endOf(code: string, row: SaveRow): 'lost' | 'refused' | undefined {
+  if (code === 'transfer.unknown' || code === 'transfer.incomplete') return 'lost'
+  // A block that arrived whole and does not open: the buffer's disk rotted, or, when it is so again, the key is wrong.
+  if (code === 'transfer.bad-block') return row.problem === code ? 'refused' : 'lost'
+  return code === 'transfer.bad-root' ? 'refused' : undefined
 }
 
 /** A server failed; another one may do. */

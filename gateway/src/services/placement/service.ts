@@ -158,7 +158,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         )
           throw new Problem('act.conflict', 'another object has this id')
         if (!known) saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
-        else if (known.state === 'lost') saves.set(sql, known, { state: 'buffered', problem: null, tries: 0 })
+        else if (known.state === 'lost') saves.set(sql, known, { state: 'buffered', tries: 0 })
         afterCommit(() => worker.kick())
         return { object: offer.object, bufferedMs: known?.at ?? nowMs }
       }),
@@ -167,6 +167,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         const row = saves.get(database, object, version)
         if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
         if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
+        if (row.state === 'refused') return { stage: 'refused' as const, problem: row.problem ?? 'internal' }
         return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
       }),
     ],
