@@ -282,7 +282,6 @@ export class Saves {
         const key = hex(row.object)
         if (passedBy.has(key) || underWay.has(key) || underWay.size >= uploadsAtOnce) continue
         const work = this.#upload(row, signal).catch(async (error) => {
-          if (isProblem(error, 'object.unknown') && (await this.#withoutCopy(row, signal))) return
           failure ??= error
           passedBy.add(key)
           if (!isProblem(error) || !isOfTheSave(error)) lineFailed = true
@@ -328,23 +327,6 @@ export class Saves {
     // The act first: should the power go between the two, the upload finishes at once and the same act id is no second act.
     await this.#options.outbox.append(offerSave, { offer: row.offer, transferKey: row.transfer_key }, row.act)
     await this.#enter(row.object, 'sent', null, `state = 'here'`)
-  }
-
-  /**
-   * The copy is not here, though the database says so: an old image of it was put back, from before the receipt. Placement
-   * knows what became of it. Gives false while it cannot be asked.
-   */
-  async #withoutCopy(row: Row, signal: AbortSignal): Promise<boolean> {
-    try {
-      const status = await this.#options.link.call(saveStatus, { object: row.object, version: 1 }, { signal })
-      if (status.receipt) await this.#onReceipt(row.object, status.receipt)
-      else if (status.stage === 'unknown') await this.#enter(row.object, 'refused', 'object.unknown', `state = 'here'`)
-      else await this.#enter(row.object, 'buffered', null, `state = 'here'`)
-      return true
-    } catch (error) {
-      if (!isProblem(error)) throw error
-      return false
-    }
   }
 
   async #askAfterBuffered(signal: AbortSignal): Promise<void> {

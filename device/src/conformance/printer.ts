@@ -1,5 +1,5 @@
 import type { Printer, PrintProgress, PrintRequest, Raster } from '../drivers.ts'
-import { aborted, type Checks, caught, fails, limit, needs } from './suite.ts'
+import { aborted, type Checks, caught, fails, limit } from './suite.ts'
 
 export interface PrinterBench {
   make(): Promise<Printer>
@@ -74,19 +74,17 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
     ['run out of paper', 'printer.out-of-paper', bench.takePaper],
     ['jam', 'printer.jam', bench.jam],
   ] as const) {
-    await t.test(
-      `S17: when made to ${what} it says so, and goes on when mended`,
-      needs(stimulus && bench.mend, what),
-      async (t) => {
-        const printer = await bench.make()
-        await stimulus!(printer)
-        t.equal((await printer.attributes(limit())).ready, false)
-        await fails(t, 'printer', printer.print(request(), limit()), code)
-        await bench.mend!(printer)
-        await printer.print(request(), limit())
-        await printer.close()
-      },
-    )
+    // A part that cannot be made to do it has nothing to show here.
+    if (!stimulus || !bench.mend) continue
+    await t.test(`S17: when made to ${what} it says so, and goes on when mended`, {}, async (t) => {
+      const printer = await bench.make()
+      await stimulus!(printer)
+      t.equal((await printer.attributes(limit())).ready, false)
+      await fails(t, 'printer', printer.print(request(), limit()), code)
+      await bench.mend!(printer)
+      await printer.print(request(), limit())
+      await printer.close()
+    })
   }
   await t.test('S17: closing twice is harmless, and then there is no printer', {}, async (t) => {
     const printer = await bench.make()
