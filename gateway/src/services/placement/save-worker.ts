@@ -6,7 +6,7 @@
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { decryptFrom, type Signer } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
+import { openReplicaReceipt, rootToFollow, signManifest, signRemoval } from '@azukari/protocol/manifest'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -21,6 +21,7 @@ import { identify } from './identify.ts'
 import { sealEntry } from './journal.ts'
 import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
+import { OnePass } from './one-pass.ts'
 import type { Registry } from './registry.ts'
 import {
   type Content,
@@ -30,6 +31,7 @@ import {
   OwnContent,
   rootsOf,
   sealedSegments,
+  sealerOf,
   TransferredContent,
 } from './sealing.ts'
 import {
@@ -238,9 +240,15 @@ export class SaveWorker {
     for (let attempt = 0; ; attempt++) {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
-      await this.#findRoots(content, member, planned)
       const missing = planned.filter((replica) => !replica.receipt)
-      const results = await Promise.allSettled(missing.map((replica) => this.#send(content, member, replica)))
+      const pass = new OnePass(
+        content,
+        missing.map((replica) => sealerOf(replica, this.#dataKeyOf(replica, member))),
+      )
+      const results = await Promise.allSettled(
+        missing.map((replica, at) => this.#send(content, member, replica, pass, at).finally(() => pass.leave(at))),
+      )
+      if (pass.failure) throw pass.failure
       const failed = results.filter((result) => result.status === 'rejected')
       const keepReceipts = (sql: Sql) => {
         for (const replica of missing.filter(({ receipt }) => receipt)) {
@@ -323,58 +331,69 @@ export class SaveWorker {
     )
   }
 
-  /** One pass over the content: checks it against the offer and finds the roots that are not known yet. */
-  async #findRoots(
-    content: Content,
-    member: { wrapped_key: Uint8Array },
-    planned: readonly ReplicaRow[],
-  ): Promise<void> {
-    const { store, keys } = this.#o
-    const unknown = planned.filter((replica) => !replica.root)
-    if (unknown.length === 0) return
-    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
-    store.transaction(({ sql }) => {
-      for (const [i, replica] of unknown.entries()) {
-        replica.root = roots[i]!
-        replicas.put(sql, replica)
-      }
-    })
+  #dataKeyOf(replica: ReplicaRow, member: { wrapped_key: Uint8Array }): Uint8Array {
+    return unwrapDataKey(unwrapMemberKey(this.#o.keys, member.wrapped_key), replica.wrapped_key)
   }
 
-  /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
-  async #send(
-    content: Content,
-    member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array },
-    replica: ReplicaRow,
-  ): Promise<void> {
-    const { store, dataServers, keys, random, signer, log } = this.#o
+  /** S7: authenticates the server, then sends the replica while it is sealed, and checks the signed receipt. */
+  async #send(content: Content, member: ReplicaOwner, replica: ReplicaRow, pass: OnePass, lane: number): Promise<void> {
+    const { store, dataServers, random, signer, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
+    const describe = (root: Uint8Array) => manifestOf(row, { ...replica, root }, server, member)
+    const sign = (root: Uint8Array) => signManifest(describe(root), signer)
+    let root: Uint8Array | undefined
+    async function* announced() {
+      yield* pass.segments(lane)
+      root = pass.root(lane)
+      yield sign(root)
+    }
     try {
       const port = dataServers.of(server)
       await identify(port, server, signer.kid, random, this.#stop.signal)
-      const manifest = manifestOf(row, replica, server, member)
-      const signed = signManifest(manifest, signer)
-      const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const put = () =>
-        port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
-      const receipt = await put().catch(async (error) => {
-        if (!isProblem(error, 'replica.conflict')) throw error
-        // Left by a try whose answer was lost, under a key that is gone: nobody relies on it.
-        await this.#remove(replica, server.id)
-        return put()
-      })
-      openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
-      Object.assign(replica, { manifest: signed, receipt })
+      const receipt = await port
+        .put(sign(rootToFollow), replica.wrapped_key, announced(), this.#stop.signal)
+        .catch(async (error) => {
+          // Left by a try whose answer was lost: the same, or under a key that is gone. The root tells.
+          if (!isProblem(error, 'replica.conflict')) throw error
+          pass.leave(lane)
+          root = await this.#rootOf(content, replica, member)
+          return this.#sendAgain(content, replica, member, sign(root))
+        })
+      openReplicaReceipt(receipt, parseCoseKey(server.key), describe(root!))
+      Object.assign(replica, { manifest: sign(root!), receipt, root })
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
+      if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
+        throw content.failure ?? pass.failure ?? error
       const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
       store.transaction(({ sql }) => servers.blame(sql, server.id, impostor ? 100 : 1, impostor ? 1 : 0))
       throw new SendFailure(server.id, error)
     }
+  }
+
+  async #rootOf(content: Content, replica: ReplicaRow, member: ReplicaOwner): Promise<Uint8Array> {
+    const [root] = await rootsOf(content, [replica], unwrapMemberKey(this.#o.keys, member.wrapped_key))
+    return root!
+  }
+
+  /** With the root, after an announcement met something that is held already: the same gives its receipt, another gives way. */
+  async #sendAgain(
+    content: Content,
+    replica: ReplicaRow,
+    member: ReplicaOwner,
+    signed: Uint8Array,
+  ): Promise<Uint8Array> {
+    const port = this.#o.dataServers.of(servers.byId(this.#o.store.sql, replica.server)!)
+    const segments = () => sealedSegments(content, replica, this.#dataKeyOf(replica, member))
+    const put = () => port.put(signed, replica.wrapped_key, segments(), this.#stop.signal)
+    return put().catch(async (error) => {
+      if (!isProblem(error, 'replica.conflict')) throw error
+      await this.#remove(replica, replica.server)
+      return put()
+    })
   }
 
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
@@ -427,6 +446,13 @@ export class SaveWorker {
       }
     }
   }
+}
+
+/** What of a member the manifest and the keys need. */
+interface ReplicaOwner {
+  id: Uint8Array
+  auth_key: Uint8Array
+  wrapped_key: Uint8Array
 }
 
 /** The row goes or is replaced; the server may hold what was written without an answer. */
