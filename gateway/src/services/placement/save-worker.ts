@@ -4,9 +4,7 @@
  * one stopped; sending a replica again is answered with the same receipt.
  */
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
-import { decryptFrom, type Signer } from '@azukari/protocol/cose'
-import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, signManifest, signRemoval } from '@azukari/protocol/manifest'
+import { type DirectSigner, decryptFrom } from '@azukari/protocol/cose'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -17,7 +15,7 @@ import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } 
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { identify } from './identify.ts'
+import { deliver, destroy } from './deliver.ts'
 import { sealEntry } from './journal.ts'
 import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
@@ -51,7 +49,7 @@ export interface SaveWorkerOptions {
   store: ServiceStore
   registry: Registry
   keys: PlacementKeys
-  signer: Signer & { sign(toBeSigned: Uint8Array): Uint8Array }
+  signer: DirectSigner
   buffer: ReceiveBuffer
   dataServers: DataServers
   rules: ChooseRules
@@ -64,15 +62,14 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
-/** How long an order to destroy something is good. */
-const removalMs = 3_600_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
   readonly #stop = new AbortController()
-  readonly #journal: JournalPush
+  /** Shared by all that depends on the journal. */
+  readonly journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
   readonly #cleanNotBefore = new Map<string, number>()
@@ -83,7 +80,7 @@ export class SaveWorker {
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
-    this.#journal = new JournalPush({
+    this.journal = new JournalPush({
       store,
       dataServers,
       recovery: keys.recovery,
@@ -129,7 +126,7 @@ export class SaveWorker {
         if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
         if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
         // Not waited for: a server that hangs must not keep new saves from beginning.
-        if (this.#busy.size === 0 && this.#journal.isDue(now)) void this.#journal.push()
+        if (this.#busy.size === 0 && this.journal.isDue(now)) void this.journal.push()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -328,26 +325,21 @@ export class SaveWorker {
     member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array },
     replica: ReplicaRow,
   ): Promise<void> {
-    const { store, dataServers, keys, random, signer, log } = this.#o
+    const { store, keys, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
     try {
-      const port = dataServers.of(server)
-      await identify(port, server, signer.kid, random, this.#stop.signal)
-      const manifest = manifestOf(row, replica, server, member)
-      const signed = signManifest(manifest, signer)
       const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const put = () =>
-        port.put(signed, replica.wrapped_key, sealedSegments(content, replica, dataKey), this.#stop.signal)
-      const receipt = await put().catch(async (error) => {
-        if (!isProblem(error, 'replica.conflict')) throw error
-        // Left by a try whose answer was lost, under a key that is gone: nobody relies on it.
-        await this.#remove(replica, server.id)
-        return put()
-      })
-      openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
-      Object.assign(replica, { manifest: signed, receipt })
+      const delivered = await deliver(
+        this.#o,
+        server,
+        manifestOf(row, replica, server, member),
+        replica.wrapped_key,
+        () => sealedSegments(content, replica, dataKey),
+        this.#stop.signal,
+      )
+      Object.assign(replica, delivered)
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
       const impostor = error.code === 'server.impostor'
@@ -361,8 +353,8 @@ export class SaveWorker {
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
   async #keep(row: SaveRow): Promise<void> {
     const { store, buffer, clock, keys, random, signer } = this.#o
-    await this.#journal.push()
-    if (!this.#journal.isSafe(row.journal!))
+    await this.journal.push()
+    if (!this.journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
@@ -384,14 +376,9 @@ export class SaveWorker {
     else await buffer.release(row.transfer)
   }
 
-  /** Has a data server destroy what it holds of a slot up to the replica's epoch. */
-  async #remove({ object, version, slot, epoch }: AbandonedRow, server: string): Promise<void> {
-    const { store, dataServers, signer, clock } = this.#o
-    const row = servers.byId(store.sql, server)
-    if (!row) throw new Problem('server.unreachable', 'not in the register')
-    const issuedMs = clock.now()
-    const order = { object, version, slot, epoch, server, issuedMs, expiresMs: issuedMs + removalMs }
-    await dataServers.of(row).remove(signRemoval(order, signer), this.#stop.signal)
+  /** Has a data server destroy what it holds of a slot up to the replica’s epoch. */
+  #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
+    return destroy(this.#o, servers.byId(this.#o.store.sql, server), row, row.epoch, this.#stop.signal)
   }
 
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
