@@ -8,7 +8,7 @@
  */
 import { reportState } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { describe, Problem } from '@azukari/protocol/problem'
 import { CameraApp } from './apps/camera.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
@@ -48,6 +48,17 @@ export interface DevicePorts {
   log: Log
 }
 
+/** Why a site turns a device away: it stays so until somebody does something. */
+const refusals: ReadonlySet<string> = new Set([
+  'device.unknown',
+  'device.revoked',
+  'claim.unknown',
+  'claim.wrong',
+  'claim.used',
+  'claim.expired',
+  'cose.wrong-audience',
+])
+
 /** How often the device tells the gateway how it is. */
 const reportMs = 15 * 60_000
 
@@ -59,6 +70,7 @@ export class Runtime {
   readonly #listeners = new Set<(state: RuntimeState) => void>()
   #running: Promise<unknown> = Promise.resolve()
   #state: RuntimeState = 'starting'
+  #shownRefusal = ''
   #time!: KnownTime
   identity!: Identity
   link!: Link
@@ -122,7 +134,8 @@ export class Runtime {
         trust: () => this.identity.trust,
       })
       this.#makeApps()
-      this.link.onState((state) => {
+      this.link.onState((state, why) => {
+        if (why) this.#showLinkProblem(why)
         if (state !== 'up') return
         this.#time
           .learn(this.link.siteNow())
@@ -148,6 +161,16 @@ export class Runtime {
     await closeBoard(this.#board)
     await this.#ports.database.close()
     this.#enter('stopped')
+  }
+
+  /** A line that is down is nothing to worry the person with; a device that the site does not want is. */
+  #showLinkProblem({ code }: Problem): void {
+    if (!refusals.has(code) || code === this.#shownRefusal) return
+    this.#shownRefusal = code
+    const { title, todo } = describe(code, this.#config.language ?? 'en')
+    this.#board.display
+      ?.show({ lines: [title, todo], tone: 'problem' })
+      .catch((error) => this.#ports.log.warn('the display failed', { error: String(error) }))
   }
 
   #makeApps(): void {
@@ -177,7 +200,7 @@ export class Runtime {
     if (role === 'printer')
       this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
     if (role === 'terminal')
-      this.terminal = new TerminalApp(presence, { link: this.link, clock, random, log, device: this.identity.device })
+      this.terminal = new TerminalApp({ ...shared, link: this.link, random, device: this.identity.device })
   }
 
   #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {

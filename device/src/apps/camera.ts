@@ -108,8 +108,16 @@ export class CameraApp {
       const { title, todo } = describe(save.problem, this.#o.language ?? 'en')
       await this.show({ lines: [`${save.name}: ${title}`, todo], tone: 'problem' })
     } else if (save.state === 'buffered') {
-      await this.show({ lines: [`${save.name}: received`, 'Being kept in two safe places'], tone: 'busy' })
+      const why = save.problem ? this.#waitsFor(save.problem) : 'Being kept in two safe places'
+      await this.show({ lines: [`${save.name}: received`, why], tone: 'busy' })
+    } else if (save.state === 'here' && save.problem) {
+      await this.show({ lines: [`${save.name}: on this device`, this.#waitsFor(save.problem)], tone: 'busy' })
     }
+  }
+
+  /** Nothing is lost and nothing need be done, but the person may know why it takes long. */
+  #waitsFor(code: string): string {
+    return `Waits: ${describe(code, this.#o.language ?? 'en').title}`
   }
 }
 

@@ -30,6 +30,8 @@ export interface Kept {
   believed: boolean
   /** It was lost with a system whose old image somebody put back. */
   lost: boolean
+  /** Such a system took the device's own copy: what the site's receive buffer loses from then on cannot be sent again. */
+  noCopy: boolean
 }
 
 export class Site implements DeviceWitness {
@@ -110,7 +112,7 @@ export class Site implements DeviceWitness {
     if (kept && kept.state === save.state) return
     const sha = hex(save.sha256)
     if (!kept) {
-      kept = { device, sha, state: save.state, sinceMs: world.story.atMs, believed: false, lost: false }
+      kept = { device, sha, state: save.state, sinceMs: world.story.atMs, believed: false, lost: false, noCopy: false }
       this.saves.set(object, kept)
       if (!this.shots.has(sha)) world.violate('I2', `${object} is no picture that was taken`)
     }
@@ -150,13 +152,10 @@ export class Site implements DeviceWitness {
   /** What a device lost when an old image was put back is nobody's fault. */
   lostWithImage(device: DeviceMachine, imageAtMs: number): void {
     for (const [object, kept] of this.saves)
-      if (
-        kept.device === device &&
-        !kept.believed &&
-        kept.sinceMs > imageAtMs &&
-        this.placementState(bytesOf(object)) === undefined
-      )
-        kept.lost = true
+      if (kept.device === device && !kept.believed && kept.sinceMs > imageAtMs) {
+        kept.noCopy = true
+        if (this.placementState(bytesOf(object)) === undefined) kept.lost = true
+      }
   }
 
   /** The conditions of an object as its member's card opens them. */

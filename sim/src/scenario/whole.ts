@@ -191,6 +191,7 @@ async function finalChecks(site: Site): Promise<void> {
   for (const row of rows) {
     const object = hex(row.object)
     const sha = hex(row.sha256)
+    if (row.state === 'lost' && site.saves.get(object)?.noCopy) continue
     if (row.state !== 'kept') world.violate('I3', `placement: ${object.slice(0, 8)} is ${row.state} (${row.problem})`)
     if (bySha.has(sha)) world.violate('I2', `${bySha.get(sha)} and ${object} are one picture`)
     bySha.set(sha, object)
@@ -212,7 +213,7 @@ async function finalChecks(site: Site): Promise<void> {
   checkCards(site)
   await readBack(
     site,
-    rows.map(({ object }) => object),
+    rows.filter(({ state }) => state === 'kept').map(({ object }) => object),
   )
   await checkRebuild(site)
   const leftovers = leftoversOf(site)
@@ -228,11 +229,12 @@ function checkSaves(site: Site): void {
   const { world } = site
   for (const [object, kept] of site.saves) {
     if (kept.lost) continue
+    const state = site.placementState(bytesOf(object))
+    if (state === 'lost' && kept.noCopy) continue
     const [row] = kept.device.database.all<{ state: string; problem: string | null; offer: Uint8Array }>(
       'SELECT state, problem FROM saves WHERE object = ?',
       bytesOf(object),
     )
-    const state = site.placementState(bytesOf(object))
     if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
     if (state !== 'kept')
       world.violate(
@@ -365,7 +367,7 @@ const rebuiltAlike = [
   'SELECT id, region, key FROM servers ORDER BY id',
   `SELECT object, version, member, sha256, name, taken FROM saves WHERE state = 'kept' AND media <> '${catalogueMedia}' ORDER BY object`,
   `SELECT object, slot, server, epoch, algorithm, key_id, root FROM replicas
-   WHERE object IN (SELECT object FROM saves WHERE media <> '${catalogueMedia}') ORDER BY object, slot`,
+   WHERE object IN (SELECT object FROM saves WHERE state = 'kept' AND media <> '${catalogueMedia}') ORDER BY object, slot`,
 ]
 
 /** Replicas on disks of which no object tells. */

@@ -20,6 +20,9 @@ export class DeviceChild {
   readonly #options: DeviceChildOptions
   readonly #waiting = new Map<number, { resolve(answer: FromDevice): void; reject(problem: Problem): void }>()
   #child: ChildProcess | undefined
+  #killing: ChildProcess | undefined
+  /** Times that the process ended without being killed from here: it must never. */
+  crashes = 0
   #card: VirtualCard | undefined
   #asked = 0
 
@@ -53,6 +56,7 @@ export class DeviceChild {
       })
       child.once('exit', () => {
         clearTimeout(limit)
+        if (this.#killing !== child) this.crashes++
         // The reader has no power any more: whatever the card was doing ends here.
         this.#card?.powerOff()
         if (this.#child === child) this.#child = undefined
@@ -93,6 +97,7 @@ export class DeviceChild {
     const child = this.#child
     if (!child) return
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    this.#killing = child
     child.kill('SIGKILL')
     await gone
   }

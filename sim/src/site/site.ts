@@ -139,7 +139,8 @@ export class SimulatedSite {
     this.servers.set(place.id, { place, url: String(process.fact['url']), process })
   }
 
-  async startGateway(): Promise<void> {
+  /** @param more arguments for this life of it only */
+  async startGateway(more: readonly string[] = []): Promise<void> {
     this.gateway = await startGatewayCommand(
       [
         'run',
@@ -153,6 +154,7 @@ export class SimulatedSite {
           ? ['--placement', `https://127.0.0.1:${this.#placementPort}`, '--buffer-port', String(this.#bufferPort)]
           : []),
         ...(this.#options.gatewayArgs ?? []),
+        ...more,
       ],
       { logFile: `${this.folder}/gateway.log`, environment: this.#options.gatewayEnvironment ?? {} },
     )
@@ -183,18 +185,16 @@ export class SimulatedSite {
     return this.#options.broker ?? `mqtt://127.0.0.1:${this.#port}`
   }
 
-  /** Starts a board; a new one enrols with a claim of its own. */
-  async startBoard(place: BoardPlace): Promise<SiteBoard> {
+  async newClaim(region: string): Promise<string> {
+    return (await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', this.folder, '--region', region]))
+      .claim
+  }
+
+  /** Starts a board; a new one enrols with a claim of its own, unless another is given. */
+  async startBoard(place: BoardPlace, given?: { claim: string }): Promise<SiteBoard> {
     const folder = `${this.folder}/devices/${place.id}`
     await mkdir(folder, { recursive: true })
-    const { claim } = await gatewayCommand<{ claim: string }>([
-      'claim',
-      'new',
-      '--folder',
-      this.folder,
-      '--region',
-      place.region,
-    ])
+    const claim = given?.claim ?? (await this.newClaim(place.region))
     const board = simulatedBoard({
       clock: ports.clock,
       random: ports.random,
@@ -231,9 +231,16 @@ export class SimulatedSite {
   /** Issues a card and registers its member. @param registeredLevel what placement is told, when it is to differ */
   async issueCard(
     name: string,
-    options: { level?: number; home?: string; kind?: string; register?: boolean; registeredLevel?: number } = {},
+    options: {
+      level?: number
+      home?: string
+      kind?: string
+      register?: boolean
+      registeredLevel?: number
+      puk?: string
+    } = {},
   ): Promise<VirtualCard> {
-    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level } = options
+    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level, puk } = options
     const { key } = decode(await readFile(`${this.folder}/placement/public.cose`)) as { key: Uint8Array }
     const file = `${this.folder}/card-${++this.#cards}-${Date.now()}.azcard`
     const { record } = await cardIssue(
@@ -243,6 +250,7 @@ export class SimulatedSite {
         level,
         home,
         pin,
+        ...(puk ? { puk } : {}),
         providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(key)))).toString('hex'),
         out: file,
       },

@@ -62,6 +62,10 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
+/** The life of a device's offer: a save that the buffer lost may begin again for so long. */
+const lostMs = 30 * 86_400_000
+/** How often they are looked for; it reads the whole table. */
+const lostLookMs = 86_400_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
 
@@ -73,6 +77,7 @@ export class SaveWorker {
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
   readonly #cleanNotBefore = new Map<string, number>()
+  #lostNotBefore = 0
   #cleaning: Promise<void> | undefined
   #wake = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
@@ -144,6 +149,7 @@ export class SaveWorker {
   async #clean(): Promise<void> {
     const { store, clock, log } = this.#o
     try {
+      this.#giveUpLost()
       for (const row of abandoned.some(store.sql, 32)) {
         if (this.#stop.signal.aborted) return
         const now = clock.monotonicMs()
@@ -164,6 +170,18 @@ export class SaveWorker {
     } finally {
       this.#cleaning = undefined
     }
+  }
+
+  /** What the buffer lost and no device brought again within the life of its offer will not come: its room is given back. */
+  #giveUpLost(): void {
+    const { store, clock } = this.#o
+    if (clock.monotonicMs() < this.#lostNotBefore) return
+    this.#lostNotBefore = clock.monotonicMs() + lostLookMs
+    for (const row of saves.lostBefore(store.sql, clock.now() - lostMs, 1024))
+      store.transaction(({ sql }) => {
+        saves.set(sql, row, { state: 'refused', problem: row.problem ?? 'transfer.expired' })
+        giveUpAll(sql, row)
+      })
   }
 
   #beginCatalogues(): void {
@@ -199,6 +217,7 @@ export class SaveWorker {
       if (state) await this.#o.buffer.release(row.transfer).catch(() => undefined)
       store.transaction(({ sql, emit }) => {
         saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
+        if (state === 'refused') giveUpAll(sql, row)
         if (row.device)
           emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
       })
@@ -401,6 +420,15 @@ export class SaveWorker {
 function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): void {
   servers.reserve(sql, server, -sealed)
   abandoned.add(sql, { server, object, version, slot, epoch })
+}
+
+/** What was chosen, and perhaps written, for a save that will not be kept. */
+function giveUpAll(sql: Sql, { object, version }: SaveRow): void {
+  for (const replica of replicas.of(sql, object, version)) {
+    const { server, slot, epoch } = replica
+    abandoned.add(sql, { server, object, version, slot, epoch })
+    replicas.remove(sql, replica)
+  }
 }
 
 /** Whether a save ends here for now: its device begins again, or is told that it will not be kept. */

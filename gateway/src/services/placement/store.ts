@@ -166,6 +166,8 @@ export const saves = {
     sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
   open: (sql: Sql, limit: number) =>
     sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
+  lostBefore: (sql: Sql, atMs: number, limit: number) =>
+    sql.all<SaveRow>(`SELECT * FROM saves WHERE state = 'lost' AND at < ? LIMIT ?`, atMs, limit),
   ofMember: (sql: Sql, member: Uint8Array) =>
     sql.all<SaveRow>(
       `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? ORDER BY taken DESC`,
