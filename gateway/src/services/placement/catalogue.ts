@@ -52,6 +52,8 @@ export function beginCatalogue(
     kept: null,
     receipt: null,
     journal: null,
+    class: 0,
+    place: 0,
   }
   saves.add(sql, row)
   catalogues.put(sql, {

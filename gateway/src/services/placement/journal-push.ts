@@ -72,7 +72,17 @@ export class JournalPush {
     const { store, clock } = this.#o
     const last = journal.last(store.sql)
     let whole = true
-    let waiting = journalServers(servers.all(store.sql).map((row) => ({ ...row, risk: riskOf(ratesOf(row)).value })))
+    // What is lost or does not answer gives its turn to the next.
+    let waiting = journalServers(
+      servers
+        .all(store.sql)
+        .filter((row) => row.state !== 'lost')
+        .map((row) => ({
+          ...row,
+          risk: riskOf(ratesOf(row)).value,
+          demerits: row.away === null ? row.demerits : 1000,
+        })),
+    )
     while (waiting.length > 0) {
       const sent = await Promise.all(waiting.map((server) => this.#send(server)))
       // The acknowledgements of all servers in one commit.

@@ -23,6 +23,8 @@ const MemberEntry = Type.Object({
   acts_key: Bytes(32, 1024),
   agreement_key: Bytes(32, 1024),
   wrapped_key: Bytes(32, 1024),
+  plan: Type.Optional(Text(32)),
+  card_level: Type.Optional(Type.Union([Count, Type.Null()])),
 })
 
 const ServerEntry = Type.Object({
@@ -37,6 +39,7 @@ const ServerEntry = Type.Object({
   key: Bytes(32, 600),
   capacity: Count,
   rates: Text(8192),
+  state: Type.Optional(Text(16)),
 })
 
 const ReplicaEntry = Type.Object({
@@ -72,11 +75,15 @@ const KeptEntry = Type.Object({
   replicas: Type.Array(ReplicaEntry, { minItems: 2, maxItems: 2 }),
 })
 
+/** A replica took the place of the one that stood in its slot. */
+const MovedEntry = Type.Object({ kind: Type.Literal('moved'), object: Id, version: Count, replica: ReplicaEntry })
+
 const KeysEntry = Type.Object({ kind: Type.Literal('keys'), keys: Bytes(32, 65_536) })
 
-export const JournalEntry = Type.Union([MemberEntry, ServerEntry, KeptEntry, KeysEntry])
+export const JournalEntry = Type.Union([MemberEntry, ServerEntry, KeptEntry, MovedEntry, KeysEntry])
 export type JournalEntry = Static<typeof JournalEntry>
 export type KeptEntry = Static<typeof KeptEntry>
+export type MovedEntry = Static<typeof MovedEntry>
 const checkEntry = checker(JournalEntry, 'journal entry')
 
 /** Seals an entry so that only the holder of the recovery secret reads it. */

@@ -13,9 +13,10 @@ import { migrate } from '../../storage/migrate.ts'
 import { catalogueVersionsKept } from './catalogue.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { type JournalEntry, journalStream, openEntry } from './journal.ts'
+import { type JournalEntry, journalStream, type KeptEntry, type MovedEntry, openEntry } from './journal.ts'
 import { keysFromBytes, type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
+import { retired } from './replace/store.ts'
 import {
   catalogueMedia,
   catalogues,
@@ -55,7 +56,7 @@ const entriesPerCall = 64
 const versionsLost = 16
 
 /** Without the catalogues that were destroyed since, as newer ones took their place. */
-function stillStanding(kept: readonly (JournalEntry & { kind: 'kept' })[]): (JournalEntry & { kind: 'kept' })[] {
+function stillStanding(kept: readonly KeptEntry[]): KeptEntry[] {
   const newest = new Map<string, number>()
   const name = (entry: { object: Uint8Array }) => Buffer.from(entry.object).toString('hex')
   for (const entry of kept) newest.set(name(entry), Math.max(newest.get(name(entry)) ?? 0, entry.version))
@@ -75,13 +76,15 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
   if (entries.size === 0) throw new Problem('server.unreachable', 'no data server gave a journal for this recovery key')
 
   let keys: PlacementKeys | undefined
-  const kept: (JournalEntry & { kind: 'kept' })[] = []
+  const kept: KeptEntry[] = []
+  const moved = new Map<string, { seq: number; entry: MovedEntry }[]>()
   database.transaction((sql) => {
     for (const seq of [...entries.keys()].sort((a, b) => a - b)) {
       const sealed = entries.get(seq)!
       const entry = openEntry(sealed, recoverySecret)
       if (entry.kind === 'keys') keys = keysFromBytes(entry.keys)
       else if (entry.kind === 'kept') kept.push(entry)
+      else if (entry.kind === 'moved') moved.set(nameOf(entry), [...(moved.get(nameOf(entry)) ?? []), { seq, entry }])
       else apply(sql, entry)
       sql.run(
         'INSERT INTO journal (seq, entry, acks) VALUES (?, ?, ?)',
@@ -93,7 +96,12 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
     // Registering the same keys again would be a second first entry.
     facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
-    for (const entry of stillStanding(kept)) restore(sql, entry, keys, random)
+    for (const entry of stillStanding(kept)) {
+      const moves = moved.get(nameOf(entry)) ?? []
+      const replicas = entry.replicas.map((first) => standingReplica(first, moves))
+      restore(sql, { ...entry, replicas }, keys, random)
+      retireOld(sql, entry, replicas, moves, clock.now())
+    }
   })
   return {
     keys: keys!,
@@ -102,6 +110,41 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     servers: servers.all(database).length,
     objects: kept.length,
     from,
+  }
+}
+
+function nameOf({ object, version }: { object: Uint8Array; version: number }): string {
+  return `${Buffer.from(object).toString('hex')}.${version}`
+}
+
+type Place = KeptEntry['replicas'][number]
+type Moves = readonly { seq: number; entry: MovedEntry }[]
+
+/** The newest replica of a slot: epochs only rise. */
+function standingReplica(first: Place, moves: Moves): Place {
+  let newest = first
+  for (const { entry } of moves)
+    if (entry.replica.slot === first.slot && entry.replica.epoch > newest.epoch) newest = entry.replica
+  return newest
+}
+
+/** What stood in a slot before may still lie there: it is destroyed when the cards, which are all told again, know. */
+function retireOld(sql: Sql, entry: KeptEntry, standing: readonly Place[], moves: Moves, nowMs: number): void {
+  for (const old of [...entry.replicas, ...moves.map((move) => move.entry.replica)]) {
+    const now = standing.find(({ slot }) => slot === old.slot)!
+    if (old.epoch >= now.epoch || old.server === now.server) continue
+    const copied = Buffer.from(old.root).equals(now.root)
+    retired.put(sql, {
+      ...{ server: old.server, object: entry.object, version: entry.version, slot: old.slot as 1 | 2 },
+      epoch: now.epoch - 1,
+      member: entry.member,
+      // What was destroyed since is not known: its room is not counted, so that it cannot be given back twice.
+      sealed: 0,
+      due: nowMs,
+      journal: moves.find((move) => move.entry.replica === now)?.seq ?? 0,
+      forward: copied ? now.manifest : null,
+      forwarded: 0,
+    })
   }
 }
 
@@ -130,10 +173,11 @@ async function collect({ servers: known, dataServers, log }: RebuildOptions, str
   return { entries, acks, from }
 }
 
-function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' } | { kind: 'keys' }>): void {
+function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 'moved' }>): void {
   if (entry.kind === 'server') {
-    const { kind: _, ...row } = entry
+    const { kind: _, state, ...row } = entry
     servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
+    if (state === 'draining' || state === 'lost' || state === 'open') servers.setState(sql, row.id, state)
     return
   }
   const { kind: _, ...row } = entry
@@ -144,10 +188,12 @@ function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' } | { kind:
     auth_kid: thumbprint(parseCoseKey(row.auth_key)),
     acts_kid: thumbprint(parseCoseKey(row.acts_key)),
     counter: 0,
+    plan: row.plan ?? '',
+    card_level: row.card_level ?? null,
   })
 }
 
-function restore(sql: Sql, entry: JournalEntry & { kind: 'kept' }, keys: PlacementKeys, random: Random): void {
+function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: Random): void {
   const { kind: _, kept, replicas: places, ...rest } = entry
   if (saves.get(sql, rest.object, rest.version)) return
   const row: SaveRow = {
@@ -160,6 +206,8 @@ function restore(sql: Sql, entry: JournalEntry & { kind: 'kept' }, keys: Placeme
     kept,
     receipt: null,
     journal: null,
+    class: 0,
+    place: 0,
   }
   const standing = places.map((place) => ({
     ...place,

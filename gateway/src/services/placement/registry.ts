@@ -83,6 +83,8 @@ export class Registry {
       agreement_key: agreementKey,
       wrapped_key: wrapMemberKey(this.#keys, this.#random.bytes(32), this.#random),
       counter: 0,
+      plan: '',
+      card_level: null,
     }
     this.#store.transaction(({ sql }) => {
       if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid))

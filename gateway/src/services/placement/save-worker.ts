@@ -4,9 +4,7 @@
  * one stopped; sending a replica again is answered with the same receipt.
  */
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
-import { decryptFrom, type Signer } from '@azukari/protocol/cose'
-import { parseCoseKey } from '@azukari/protocol/keys'
-import { openReplicaReceipt, rootToFollow, signManifest, signRemoval } from '@azukari/protocol/manifest'
+import { type DirectSigner, decryptFrom } from '@azukari/protocol/cose'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -17,7 +15,7 @@ import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } 
 import { type ChooseRules, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { identify } from './identify.ts'
+import { deliverSealing, destroy } from './deliver.ts'
 import { sealEntry } from './journal.ts'
 import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
@@ -53,7 +51,7 @@ export interface SaveWorkerOptions {
   store: ServiceStore
   registry: Registry
   keys: PlacementKeys
-  signer: Signer & { sign(toBeSigned: Uint8Array): Uint8Array }
+  signer: DirectSigner
   buffer: ReceiveBuffer
   dataServers: DataServers
   rules: ChooseRules
@@ -66,8 +64,6 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
-/** How long an order to destroy something is good. */
-const removalMs = 3_600_000
 /** The life of a device's offer: a save that the buffer lost may begin again for so long. */
 const lostMs = 30 * 86_400_000
 /** How often they are looked for; it reads the whole table. */
@@ -78,7 +74,8 @@ const idleMs = 10_000
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
   readonly #stop = new AbortController()
-  readonly #journal: JournalPush
+  /** Shared by all that depends on the journal. */
+  readonly journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
   readonly #cleanNotBefore = new Map<string, number>()
@@ -90,7 +87,7 @@ export class SaveWorker {
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
-    this.#journal = new JournalPush({
+    this.journal = new JournalPush({
       store,
       dataServers,
       recovery: keys.recovery,
@@ -136,7 +133,7 @@ export class SaveWorker {
         if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
         if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
         // Not waited for: a server that hangs must not keep new saves from beginning.
-        if (this.#busy.size === 0 && this.#journal.isDue(now)) void this.#journal.push()
+        if (this.#busy.size === 0 && this.journal.isDue(now)) void this.journal.push()
       } catch (error) {
         log.error('placement worker', { error: String(error) })
       }
@@ -337,32 +334,29 @@ export class SaveWorker {
 
   /** S7: authenticates the server, then sends the replica while it is sealed, and checks the signed receipt. */
   async #send(content: Content, member: ReplicaOwner, replica: ReplicaRow, pass: OnePass, lane: number): Promise<void> {
-    const { store, dataServers, random, signer, log } = this.#o
+    const { store, keys, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
-    const describe = (root: Uint8Array) => manifestOf(row, { ...replica, root }, server, member)
-    const sign = (root: Uint8Array) => signManifest(describe(root), signer)
-    let root: Uint8Array | undefined
-    async function* announced() {
-      yield* pass.segments(lane)
-      root = pass.root(lane)
-      yield sign(root)
-    }
+    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     try {
-      const port = dataServers.of(server)
-      await identify(port, server, signer.kid, random, this.#stop.signal)
-      const receipt = await port
-        .put(sign(rootToFollow), replica.wrapped_key, announced(), this.#stop.signal)
-        .catch(async (error) => {
-          // Left by a try whose answer was lost: the same, or under a key that is gone. The root tells.
-          if (!isProblem(error, 'replica.conflict')) throw error
-          pass.leave(lane)
-          root = await this.#rootOf(content, replica, member)
-          return this.#sendAgain(content, replica, member, sign(root))
-        })
-      openReplicaReceipt(receipt, parseCoseKey(server.key), describe(root!))
-      Object.assign(replica, { manifest: sign(root!), receipt, root })
+      const delivered = await deliverSealing(
+        this.#o,
+        server,
+        (root) => manifestOf(row, { ...replica, root }, server, member),
+        replica.wrapped_key,
+        {
+          segments: () => pass.segments(lane),
+          root: () => pass.root(lane),
+          leave: () => pass.leave(lane),
+          again: {
+            root: async () => (await rootsOf(content, [replica], memberKey))[0]!,
+            segments: () => sealedSegments(content, replica, this.#dataKeyOf(replica, member)),
+          },
+        },
+        this.#stop.signal,
+      )
+      Object.assign(replica, delivered)
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
         throw content.failure ?? pass.failure ?? error
@@ -374,33 +368,11 @@ export class SaveWorker {
     }
   }
 
-  async #rootOf(content: Content, replica: ReplicaRow, member: ReplicaOwner): Promise<Uint8Array> {
-    const [root] = await rootsOf(content, [replica], unwrapMemberKey(this.#o.keys, member.wrapped_key))
-    return root!
-  }
-
-  /** With the root, after an announcement met something that is held already: the same gives its receipt, another gives way. */
-  async #sendAgain(
-    content: Content,
-    replica: ReplicaRow,
-    member: ReplicaOwner,
-    signed: Uint8Array,
-  ): Promise<Uint8Array> {
-    const port = this.#o.dataServers.of(servers.byId(this.#o.store.sql, replica.server)!)
-    const segments = () => sealedSegments(content, replica, this.#dataKeyOf(replica, member))
-    const put = () => port.put(signed, replica.wrapped_key, segments(), this.#stop.signal)
-    return put().catch(async (error) => {
-      if (!isProblem(error, 'replica.conflict')) throw error
-      await this.#remove(replica, replica.server)
-      return put()
-    })
-  }
-
   /** The journal first, then the receipt, the conditions and the news, in one transaction; then the buffer is given back. */
   async #keep(row: SaveRow): Promise<void> {
     const { store, buffer, clock, keys, random, signer } = this.#o
-    await this.#journal.push()
-    if (!this.#journal.isSafe(row.journal!))
+    await this.journal.push()
+    if (!this.journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
       const member = members.byId(sql, row.member)!
@@ -422,14 +394,9 @@ export class SaveWorker {
     else await buffer.release(row.transfer)
   }
 
-  /** Has a data server destroy what it holds of a slot up to the replica's epoch. */
-  async #remove({ object, version, slot, epoch }: AbandonedRow, server: string): Promise<void> {
-    const { store, dataServers, signer, clock } = this.#o
-    const row = servers.byId(store.sql, server)
-    if (!row) throw new Problem('server.unreachable', 'not in the register')
-    const issuedMs = clock.now()
-    const order = { object, version, slot, epoch, server, issuedMs, expiresMs: issuedMs + removalMs }
-    await dataServers.of(row).remove(signRemoval(order, signer), this.#stop.signal)
+  /** Has a data server destroy what it holds of a slot up to the replica’s epoch. */
+  #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
+    return destroy(this.#o, servers.byId(this.#o.store.sql, server), row, row.epoch, this.#stop.signal)
   }
 
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */

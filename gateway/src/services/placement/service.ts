@@ -28,6 +28,7 @@ import type { DataServers } from './data-servers.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
+import type { ReplacePorts } from './replace/making.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -41,6 +42,8 @@ export interface PlacementOptions {
   random: Random
   log: Log
   rules?: ChooseRules
+  /** How long the old replica stays after a move, at least, ms. */
+  graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -51,9 +54,14 @@ export interface Placement extends Service {
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
   readonly worker: SaveWorker
+  /** With what replicas are made anew or moved (`replace/reseal.ts`, `replace/copy.ts`). */
+  readonly replace: ReplacePorts
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
+
+/** A week: members' cards come by. Longer only costs room, shorter only a detour over the forwarding record. */
+const defaultGraceMs = 7 * 86_400_000
 
 const checkProof = checker(SessionProof, 'session proof')
 const checkOffer = checker(SaveOffer, 'save offer')
@@ -181,6 +189,11 @@ export function createPlacement(options: PlacementOptions): Placement {
     rules: options.rules ?? defaultRules,
     signer,
   })
+  const replace: ReplacePorts = {
+    ...{ store: hosted.store, keys, signer, dataServers: options.dataServers, journal: worker.journal },
+    ...{ clock, random, log },
+    graceMs: options.graceMs ?? defaultGraceMs,
+  }
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -202,6 +215,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     store: hosted.store,
     counts: hosted.counts,
     worker,
+    replace,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
@@ -249,6 +263,8 @@ function rowOf(
     kept: null,
     receipt: null,
     journal: null,
+    class: 0,
+    place: 0,
   }
 }
 

@@ -18,7 +18,14 @@ export interface MemberRow {
   agreement_key: Uint8Array
   wrapped_key: Uint8Array
   counter: number
+  /** What is paid for; empty: the level stands as it was registered. See `level.ts`. */
+  plan: string
+  /** The level that the card still shows when it is another (S3); the next session writes the new one. */
+  card_level: number | null
 }
+
+/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere. */
+export type ServerState = 'open' | 'draining' | 'lost'
 
 export interface ServerRow {
   id: string
@@ -36,6 +43,9 @@ export interface ServerRow {
   rates: string
   demerits: number
   impostors: number
+  state: ServerState
+  /** Since when it does not answer, ms since the epoch. */
+  away: number | null
 }
 
 /** buffered → sealed → kept; lost: the buffer no longer has it, so the device begins again; refused: told why. */
@@ -62,6 +72,9 @@ export interface SaveRow {
   kept: number | null
   receipt: Uint8Array | null
   journal: number | null
+  /** Its class and its place in it, 0 … 65,535; class 0: not counted in a bucket yet. */
+  class: number
+  place: number
 }
 
 export interface ReplicaRow {
@@ -114,7 +127,7 @@ export const members = {
 }
 
 export const servers = {
-  put: (sql: Sql, row: Omit<ServerRow, 'used' | 'demerits' | 'impostors'>) =>
+  put: (sql: Sql, row: Omit<ServerRow, 'used' | 'demerits' | 'impostors' | 'state' | 'away'>) =>
     insert(
       sql,
       'servers',
@@ -125,6 +138,10 @@ export const servers = {
     ),
   byId: (sql: Sql, id: string) => sql.get<ServerRow>('SELECT * FROM servers WHERE id = ?', id),
   all: (sql: Sql) => sql.all<ServerRow>('SELECT * FROM servers ORDER BY id'),
+  setState: (sql: Sql, id: string, state: ServerState) =>
+    sql.run('UPDATE servers SET state = ? WHERE id = ?', state, id),
+  setAway: (sql: Sql, id: string, sinceMs: number | null) =>
+    sql.run('UPDATE servers SET away = ? WHERE id = ?', sinceMs, id),
   reserve: (sql: Sql, id: string, bytes: number) =>
     sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
   blame: (sql: Sql, id: string, demerits: number, impostors: number) =>
@@ -211,6 +228,14 @@ export interface AbandonedRow {
 export const abandoned = {
   add: (sql: Sql, row: AbandonedRow) =>
     insert(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
+  of: (sql: Sql, row: Omit<AbandonedRow, 'epoch'>) =>
+    sql.get<AbandonedRow>(
+      'SELECT * FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ?',
+      row.server,
+      row.object,
+      row.version,
+      row.slot,
+    ),
   some: (sql: Sql, limit: number) => sql.all<AbandonedRow>('SELECT * FROM abandoned ORDER BY rowid LIMIT ?', limit),
   done: (sql: Sql, row: AbandonedRow) =>
     sql.run(

@@ -1,0 +1,163 @@
+/** Tables of re-placement (S9, S16): migration 6 of placement. */
+import type { Migration } from '../../../storage/migrate.ts'
+
+/** Why data moves; texts for people are in `reasons.ts`. */
+export type MoveCause =
+  | 'risk'
+  | 'level'
+  | 'home'
+  | 'capacity'
+  | 'rank'
+  | 'draining'
+  | 'lost'
+  | 'damaged'
+  | 'tampering'
+  | 'back'
+
+/** A replica on its way to the place of the one that stands in its slot. Written before anything is sent. */
+export interface MakingTable {
+  object: Uint8Array
+  version: number
+  slot: 1 | 2
+  kind: 'copy' | 'reseal'
+  cause: MoveCause
+  server: string
+  epoch: number
+  algorithm: string
+  key_id: Uint8Array
+  wrapped_key: Uint8Array
+  prefix: Uint8Array
+  root: Uint8Array | null
+  sealed: number
+  manifest: Uint8Array | null
+  receipt: Uint8Array | null
+  reason: string
+  /** Its entry in the journal: from then on it takes the slot, whatever happens. */
+  journal: number | null
+}
+
+/** A replica whose place was taken: it stays until its member's card can do without it. */
+export interface RetiredTable {
+  server: string
+  object: Uint8Array
+  version: number
+  slot: 1 | 2
+  epoch: number
+  member: Uint8Array
+  sealed: number
+  /** Not destroyed before this, ms since the epoch. */
+  due: number
+  /** The journal's entry of its successor: it must be safe first. */
+  journal: number
+  /** The successor's manifest, when the card's keys open it too: what the old place answers with. */
+  forward: Uint8Array | null
+  /** 1 when the bytes are gone and the forwarding record stands. */
+  forwarded: 0 | 1
+}
+
+/** One object's replica that is to leave its server. */
+export interface MovesTable {
+  object: Uint8Array
+  version: number
+  slot: 1 | 2
+  member: Uint8Array
+  source: string
+  /** Where to; empty: chosen when its turn comes. */
+  target: string
+  cause: MoveCause
+  /** Exposure ÷ lead time: probability of loss per hour; higher goes first. */
+  urgency: number
+  sealed: number
+  at: number
+  tries: number
+  /** 1 while it waits for `not_before`. */
+  waits: 0 | 1
+  not_before: number
+  problem: string | null
+  reason: string
+}
+
+/** Members of one level and home region who asked from one region. */
+export interface ClassesTable {
+  id: number
+  level: number
+  home: string
+  asking: string
+}
+
+/** A 256th of a class, or a part of one. */
+export interface BucketsTable {
+  class: number
+  /** First of the 65,536 places that it covers. */
+  place: number
+  /** How many places it covers: 256, or fewer after splits. */
+  span: number
+  one: string
+  two: string
+  bytes: number
+  objects: number
+  /** Since when it has its assignment. */
+  since: number
+  /** JSON of `BucketReason`. */
+  reason: string
+  /** 1 while objects may lie elsewhere than assigned. */
+  pending: 0 | 1
+  cause: MoveCause
+  urgency: number
+}
+
+export interface ReplaceTables {
+  making: MakingTable
+  retired: RetiredTable
+  moves: MovesTable
+  classes: ClassesTable
+  buckets: BucketsTable
+}
+
+export const replaceMigration: Migration = {
+  number: 6,
+  name: 'plans, classes, moves',
+  up: `
+ALTER TABLE members ADD COLUMN plan TEXT NOT NULL DEFAULT '';
+ALTER TABLE members ADD COLUMN card_level INTEGER;
+ALTER TABLE servers ADD COLUMN state TEXT NOT NULL DEFAULT 'open';
+ALTER TABLE servers ADD COLUMN away INTEGER;
+ALTER TABLE saves ADD COLUMN class INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE saves ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX saves_class ON saves (class, place) WHERE state IN ('sealed', 'kept');
+CREATE TABLE classes (
+  id INTEGER PRIMARY KEY, level INTEGER NOT NULL, home TEXT NOT NULL, asking TEXT NOT NULL, UNIQUE (level, home, asking)
+) STRICT;
+CREATE TABLE buckets (
+  class INTEGER NOT NULL REFERENCES classes (id), place INTEGER NOT NULL, span INTEGER NOT NULL,
+  one TEXT NOT NULL, two TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, objects INTEGER NOT NULL DEFAULT 0,
+  since INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', pending INTEGER NOT NULL DEFAULT 0,
+  cause TEXT NOT NULL DEFAULT 'risk', urgency REAL NOT NULL DEFAULT 0,
+  PRIMARY KEY (class, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX buckets_pending ON buckets (urgency DESC) WHERE pending = 1;
+CREATE TABLE moves (
+  object BLOB NOT NULL, version INTEGER NOT NULL, slot INTEGER NOT NULL, member BLOB NOT NULL, source TEXT NOT NULL,
+  target TEXT NOT NULL, cause TEXT NOT NULL, urgency REAL NOT NULL, sealed INTEGER NOT NULL, at INTEGER NOT NULL,
+  tries INTEGER NOT NULL DEFAULT 0, waits INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0,
+  problem TEXT, reason TEXT NOT NULL,
+  PRIMARY KEY (object, version, slot)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX moves_next ON moves (waits, urgency DESC);
+CREATE INDEX moves_member ON moves (member) WHERE problem IS NULL;
+CREATE TABLE making (
+  object BLOB NOT NULL, version INTEGER NOT NULL, slot INTEGER NOT NULL, kind TEXT NOT NULL, cause TEXT NOT NULL,
+  server TEXT NOT NULL, epoch INTEGER NOT NULL, algorithm TEXT NOT NULL, key_id BLOB NOT NULL, wrapped_key BLOB NOT NULL,
+  prefix BLOB NOT NULL, root BLOB, sealed INTEGER NOT NULL, manifest BLOB, receipt BLOB, reason TEXT NOT NULL,
+  journal INTEGER,
+  PRIMARY KEY (object, version, slot)
+) STRICT;
+CREATE TABLE retired (
+  server TEXT NOT NULL, object BLOB NOT NULL, version INTEGER NOT NULL, slot INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  member BLOB NOT NULL, sealed INTEGER NOT NULL, due INTEGER NOT NULL, journal INTEGER NOT NULL, forward BLOB,
+  forwarded INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (server, object, version, slot)
+) STRICT;
+CREATE INDEX retired_due ON retired (forwarded, due);
+`,
+}
