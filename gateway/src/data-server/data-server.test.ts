@@ -148,7 +148,11 @@ t.test('S7: a replica that is sealed while it is sent: announced first, its root
     const receipt = await put(announced, ...segments, signed)
     openReplicaReceipt(receipt, publicOf(site.identity), manifest)
     t.same(await port.manifest(name), signed)
-    t.equal(await code(...segments, signed), 'replica.conflict', 'whether it is the same cannot be told from an announcement')
+    t.equal(
+      await code(...segments, signed),
+      'replica.conflict',
+      'whether it is the same cannot be told from an announcement',
+    )
     t.same(await port.put(signed, random.bytes(60), from(segments)), receipt, 'and can be with the root')
   }
 })

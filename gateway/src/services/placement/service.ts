@@ -29,6 +29,7 @@ import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
 import type { ReplacePorts } from './replace/making.ts'
+import { type RiskBoard, StandingRiskBoard } from './risk-board.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -50,6 +51,8 @@ export interface PlacementOptions {
 
 export interface Placement extends Service {
   readonly registry: Registry
+  /** What every data server risks now, and who is told when that changes (S9). */
+  readonly risks: RiskBoard
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
@@ -181,7 +184,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const registry = new Registry(hosted.store, keys, random, clock)
+  const risks = new StandingRiskBoard(hosted.store.sql)
+  const registry = new Registry(hosted.store, keys, random, clock, risks)
   const worker = new SaveWorker({
     ...options,
     store: hosted.store,
@@ -212,6 +216,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
+    risks,
     store: hosted.store,
     counts: hosted.counts,
     worker,
