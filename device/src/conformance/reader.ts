@@ -1,7 +1,7 @@
 import { decodeResponse } from '@azukari/protocol/card/apdu'
 import { isProblem } from '@azukari/protocol/problem'
 import type { CardEvent, CardPresence, CardReader } from '../drivers.ts'
-import { aborted, type Checks, caught, fails, limit, needs } from './suite.ts'
+import { aborted, type Checks, caught, fails, limit } from './suite.ts'
 
 export interface ReaderBench {
   /** A reader without a card. */
@@ -78,13 +78,14 @@ export async function readerConforms(t: Checks, bench: ReaderBench): Promise<voi
     await reader.close()
   })
   const [one, other] = bench.kinds.filter((way) => way !== 'built-in')
-  await t.test('S17: two cards at once are refused', needs(one && other, 'hold two cards'), async (t) => {
-    const reader = await bench.make()
-    await bench.insert(reader, one!)
-    await bench.insert(reader, other!)
-    await fails(t, 'reader', reader.connect(limit()), 'card.two', ['card.two'])
-    await bench.remove(reader, other!)
-    await (await reader.connect(limit())).disconnect()
-    await reader.close()
-  })
+  if (one && other)
+    await t.test('S17: two cards at once are refused', {}, async (t) => {
+      const reader = await bench.make()
+      await bench.insert(reader, one!)
+      await bench.insert(reader, other!)
+      await fails(t, 'reader', reader.connect(limit()), 'card.two', ['card.two'])
+      await bench.remove(reader, other!)
+      await (await reader.connect(limit())).disconnect()
+      await reader.close()
+    })
 }

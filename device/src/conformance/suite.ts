@@ -1,6 +1,6 @@
 /**
  * Conformance suites: what every driver of a contract must do, run on the simulated part and on real ones alike. A suite
- * gets a factory and, as far as the part can be worked from outside, stimuli; what cannot be provoked is skipped by name.
+ * gets a factory and, as far as the part can be worked from outside, stimuli; what cannot be provoked is left out.
  */
 import { isProblem, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import type { Test } from 'tap'
@@ -48,9 +48,4 @@ export async function caught(work: Promise<unknown>): Promise<unknown> {
   } catch (error) {
     return error ?? new Error('thrown without a reason')
   }
-}
-
-/** Skips a test when the part cannot be worked from outside in this way. */
-export function needs(stimulus: unknown, what: string): { skip: string | false } {
-  return { skip: stimulus ? false : `this part cannot be made to ${what}` }
 }
