@@ -25,11 +25,12 @@ import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '
 import type { Database } from '../../storage/database.ts'
 import { type ChooseRules, defaultRules } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
+import type { HazardRules } from './hazards/rules.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
 import type { ReplacePorts } from './replace/making.ts'
-import { type RiskBoard, StandingRiskBoard } from './risk-board.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -43,6 +44,7 @@ export interface PlacementOptions {
   random: Random
   log: Log
   rules?: ChooseRules
+  hazardRules?: HazardRules
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
@@ -52,7 +54,7 @@ export interface PlacementOptions {
 export interface Placement extends Service {
   readonly registry: Registry
   /** What every data server risks now, and who is told when that changes (S9). */
-  readonly risks: RiskBoard
+  readonly risks: LiveRiskBoard
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
@@ -184,7 +186,12 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const risks = new StandingRiskBoard(hosted.store.sql)
+  const risks = new LiveRiskBoard({
+    store: hosted.store,
+    clock,
+    log,
+    ...(options.hazardRules ? { rules: options.hazardRules } : {}),
+  })
   const registry = new Registry(hosted.store, keys, random, clock, risks)
   const worker = new SaveWorker({
     ...options,
@@ -225,9 +232,11 @@ export function createPlacement(options: PlacementOptions): Placement {
     start: async () => {
       await hosted.start()
       registry.journalKeys()
+      risks.start()
       worker.start()
     },
     stop: async () => {
+      risks.stop()
       await worker.stop()
       await hosted.stop()
     },
