@@ -73,7 +73,7 @@ function shapeOf(item: XmlNode, type: string, id: string, toMs: number): Shape {
   }
 }
 
-/** The alert's point, which must lie in its own box: a feed that swaps coordinates contradicts itself there. */
+/** The alert's point. A cyclone's box is that of its forecast, beside the point; a swapped point betrays itself by the box. */
 function pointOf(item: XmlNode, id: string): Position {
   const [latitude, longitude] = (textOf(item, 'point') ?? '').split(/\s+/).map(Number)
   if (latitude === undefined || longitude === undefined || !Number.isFinite(latitude) || !Number.isFinite(longitude))
@@ -82,10 +82,10 @@ function pointOf(item: XmlNode, id: string): Position {
   if (box.length === 4 && box.every(Number.isFinite)) {
     const [west, east, south, north] = box as [number, number, number, number]
     const within = (y: number, x: number) => y >= south - 1 && y <= north + 1 && x >= west - 1 && x <= east + 1
-    if (!within(latitude, longitude))
+    if (!within(latitude, longitude) && within(longitude, latitude))
       throw new Problem(
         'hazard.invalid',
-        `${id}: ${latitude}, ${longitude} lies outside its own box${within(longitude, latitude) ? ': latitude and longitude are swapped' : ''}`,
+        `${id}: ${latitude}, ${longitude} lies outside its own box: latitude and longitude are swapped`,
       )
   }
   return { latitude, longitude }

@@ -342,6 +342,26 @@ t.test('S9: a track with a cone as GeoJSON', (t) => {
   t.end()
 })
 
+t.test('S14: GDACS, with a point that its own box contradicts', (t) => {
+  const item = (
+    point: string,
+    more = '',
+  ) => `<rss xmlns:gdacs="http://www.gdacs.org" xmlns:georss="http://www.georss.org/georss"><channel><item>
+<title>Orange flood alert</title><pubDate>Mon, 01 Jan 2024 00:00:00 GMT</pubDate><gdacs:fromdate>Sun, 31 Dec 2023 00:00:00 GMT</gdacs:fromdate><gdacs:todate>Mon, 01 Jan 2024 00:00:00 GMT</gdacs:todate>
+<gdacs:bbox>135 141 33 37</gdacs:bbox><georss:point>${point}</georss:point><gdacs:eventtype>FL</gdacs:eventtype><gdacs:alertlevel>Orange</gdacs:alertlevel><gdacs:eventid>7</gdacs:eventid>${more}</item></channel></rss>`
+  const at = '2024-01-01T01:00Z'
+  t.match(read(item('35 139'), at).hazards, [
+    { id: 'gdacs:FL7', peril: 'flood', shape: { severity: 'severe', circles: [{ latitude: 35 }] } },
+  ])
+  const polygon = '<georss:polygon>34 138 36 138 36 140 34 140 34 138</georss:polygon>'
+  t.match(read(item('35 139', polygon), at).hazards[0]!.shape, {
+    rings: [[{ latitude: 34, longitude: 138 }, {}, {}, {}, {}]],
+  })
+  t.match(read(item('139 35'), at).problems, [{ code: 'hazard.invalid', detail: /swapped/ }])
+  t.match(read(item('over there'), at).problems, [{ code: 'hazard.invalid' }])
+  t.end()
+})
+
 t.test('S14: hostile and broken documents are refused with a problem, quickly', (t) => {
   const bomb = `<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "lol">${Array.from({ length: 9 }, (_, i) => `<!ENTITY ${'bcdefghij'[i]} "${`&${'abcdefghi'[i]};`.repeat(10)}">`).join('')}]><rss gdacs="">&j;</rss>`
   t.equal(refusal(bomb), 'feed.hostile', 'entity bomb')
