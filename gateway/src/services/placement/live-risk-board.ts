@@ -10,7 +10,7 @@ import type { Ground, Place } from './hazards/place.ts'
 import { type HazardRules, standardRules } from './hazards/rules.ts'
 import { events, worstTelling } from './hazards/same-event.ts'
 import { supersede } from './hazards/supersede.ts'
-import { groundRows, hazardOf, hazardRows, historyRows, type RiskRecord } from './hazards/tables.ts'
+import { feedRows, groundRows, hazardOf, hazardRows, historyRows, type RiskRecord } from './hazards/tables.ts'
 import { loss, type Risk, type RiskTerm, riskOf } from './risk.ts'
 import type { RiskBoard, RiskChange } from './risk-board.ts'
 import { ratesOf, type ServerRow, servers } from './store.ts'
@@ -233,6 +233,9 @@ export class LiveRiskBoard implements RiskBoard {
         untilMs: row.until,
       })
     this.#grounds = groundRows.all(sql)
+    // A feed that was silent when this process stopped is taken to be silent until it is heard of.
+    for (const { name, trust, problem } of feedRows.all(sql))
+      this.#feeds.set(name, { trust, silent: problem?.startsWith('feed.') ?? false })
   }
 
   #later(): void {

@@ -26,11 +26,13 @@ import type { Database } from '../../storage/database.ts'
 import { type ChooseRules, defaultRules } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
+import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
 import type { ReplacePorts } from './replace/making.ts'
+import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -45,6 +47,8 @@ export interface PlacementOptions {
   log: Log
   rules?: ChooseRules
   hazardRules?: HazardRules
+  /** Feeds, files and folders; without them hazards are only pushed. */
+  hazardSources?: HazardSources
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
@@ -55,6 +59,9 @@ export interface Placement extends Service {
   readonly registry: Registry
   /** What every data server risks now, and who is told when that changes (S9). */
   readonly risks: LiveRiskBoard
+  /** Feeds of hazards, and the way to push one. */
+  readonly hazards: FeedWatch
+  riskReport(): RiskReport
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
@@ -192,6 +199,13 @@ export function createPlacement(options: PlacementOptions): Placement {
     log,
     ...(options.hazardRules ? { rules: options.hazardRules } : {}),
   })
+  const hazards = new FeedWatch({
+    ...(options.hazardSources ? { sources: options.hazardSources } : {}),
+    board: risks,
+    store: hosted.store,
+    clock,
+    log,
+  })
   const registry = new Registry(hosted.store, keys, random, clock, risks)
   const worker = new SaveWorker({
     ...options,
@@ -224,6 +238,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
     risks,
+    hazards,
+    riskReport: () => riskReport(risks, registry.servers(), hazards.status(), clock.now()),
     store: hosted.store,
     counts: hosted.counts,
     worker,
@@ -233,9 +249,11 @@ export function createPlacement(options: PlacementOptions): Placement {
       await hosted.start()
       registry.journalKeys()
       risks.start()
+      hazards.start()
       worker.start()
     },
     stop: async () => {
+      await hazards.stop()
       risks.stop()
       await worker.stop()
       await hosted.stop()
