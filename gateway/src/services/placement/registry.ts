@@ -7,8 +7,9 @@ import type { Candidate } from './choose.ts'
 import { regions } from './geography.ts'
 import { sealEntry } from './journal.ts'
 import { keysToBytes, type PlacementKeys, wrapMemberKey } from './keystore.ts'
-import { type RiskTerm, riskOf } from './risk.ts'
-import { facts, journal, type MemberRow, members, ratesOf, type ServerRow, servers } from './store.ts'
+import type { RiskTerm } from './risk.ts'
+import type { RiskBoard } from './risk-board.ts'
+import { facts, journal, type MemberRow, members, type ServerRow, servers } from './store.ts'
 
 /** What personalising a card yields, and placement must know before the card's first session. */
 export interface MemberRegistration {
@@ -42,12 +43,14 @@ export class Registry {
   readonly #keys: PlacementKeys
   readonly #random: RandomSource
   readonly #clock: Clock
+  readonly #board: RiskBoard
 
-  constructor(store: ServiceStore, keys: PlacementKeys, random: RandomSource, clock: Clock) {
+  constructor(store: ServiceStore, keys: PlacementKeys, random: RandomSource, clock: Clock, board: RiskBoard) {
     this.#store = store
     this.#keys = keys
     this.#random = random
     this.#clock = clock
+    this.#board = board
   }
 
   /** The first entry of the journal: without it nothing else could be opened after a loss. */
@@ -139,7 +142,7 @@ export class Registry {
       latitude: row.latitude,
       longitude: row.longitude,
       domain: row.domain,
-      risk: riskOf(ratesOf(row)),
+      risk: this.#board.of(row.id),
       capacityBytes: row.capacity,
       usedBytes: row.used,
       demerits: row.demerits,

@@ -1,6 +1,6 @@
 /**
  * The risk of a place: the probability that a data server there is lost within a year, told term by term
- * (ARCHITECTURE §7). Static rates stand here; live hazards add terms of the same form.
+ * (ARCHITECTURE §7). Standing rates and live hazards give terms of the same form; `docs/risk.md` has the formulas.
  *
  *   risk = 1 − Π (1 − p · vulnerability)
  */
@@ -14,6 +14,14 @@ export interface RiskTerm {
   /** Probability that the event, when it comes, destroys the data there, 0 … 1. */
   vulnerability: number
   source: string
+  /** The live hazard that it comes from; absent for a standing rate. */
+  hazard?: string
+  /** When the hazard is expected to reach the place, ms since the epoch; absent when it is there or cannot be said. */
+  arrivesMs?: number
+  /** From when on the term no longer counts. */
+  untilMs?: number
+  /** Quantities behind the two probabilities (magnitude, distance, wind …), for the explanation. */
+  facts?: Readonly<Record<string, number | string>>
 }
 
 export interface Risk {

@@ -55,6 +55,8 @@ export interface SaveWorkerOptions {
   buffer: ReceiveBuffer
   dataServers: DataServers
   rules: ChooseRules
+  /** A save went elsewhere than where its bucket belongs. */
+  onElsewhere?: () => void
   clock: Clock
   random: Random
   log: Log
@@ -300,6 +302,7 @@ export class SaveWorker {
     const bucket = store.transaction(({ sql }) => enterBucket(sql, row, member, sealedBytes))
     // Where its bucket belongs; elsewhere only when that cannot be now.
     const assigned = standing.length === 0 && avoid.size === 0 && assignedPlaces(bucket, candidates, sealedBytes)
+    if (!assigned && bucket.one !== '') this.#o.onElsewhere?.()
     const choices = assigned
       ? choiceOf(...assigned)
       : choose(

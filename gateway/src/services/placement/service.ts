@@ -23,12 +23,14 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
-import { type ChooseRules, defaultRules } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
+import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
 import type { ReplacePorts } from './replace/making.ts'
+import { Mover, type MoverLimits } from './replace/mover.ts'
+import { type RiskBoard, StandingRiskBoard } from './risk-board.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -41,7 +43,11 @@ export interface PlacementOptions {
   clock: Clock
   random: Random
   log: Log
-  rules?: ChooseRules
+  rules?: Partial<DecideRules>
+  /** How fast and how much data is moved. */
+  mover?: Partial<MoverLimits>
+  /** Risks from elsewhere than the servers’ standing rates. */
+  risks?: RiskBoard
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
@@ -50,12 +56,16 @@ export interface PlacementOptions {
 
 export interface Placement extends Service {
   readonly registry: Registry
+  /** What every data server risks now, and who is told when that changes (S9). */
+  readonly risks: RiskBoard
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
   readonly worker: SaveWorker
   /** With what replicas are made anew or moved (`replace/reseal.ts`, `replace/copy.ts`). */
   readonly replace: ReplacePorts
+  /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
+  readonly mover: Mover
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -181,12 +191,15 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const registry = new Registry(hosted.store, keys, random, clock)
+  const risks = options.risks ?? new StandingRiskBoard(hosted.store.sql)
+  const registry = new Registry(hosted.store, keys, random, clock, risks)
+  const rules = { ...defaultDecideRules, ...options.rules }
   const worker = new SaveWorker({
     ...options,
     store: hosted.store,
     registry,
-    rules: options.rules ?? defaultRules,
+    rules,
+    onElsewhere: () => mover.changed('room'),
     signer,
   })
   const replace: ReplacePorts = {
@@ -194,6 +207,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ clock, random, log },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
+  const mover = new Mover({ ...replace, registry, rules, limits: options.mover ?? {} })
+  risks.onChange(({ reason }) => mover.changed(reason))
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -212,17 +227,21 @@ export function createPlacement(options: PlacementOptions): Placement {
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
+    risks,
     store: hosted.store,
     counts: hosted.counts,
     worker,
     replace,
+    mover,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
       registry.journalKeys()
       worker.start()
+      mover.start()
     },
     stop: async () => {
+      await mover.stop()
       await worker.stop()
       await hosted.stop()
     },

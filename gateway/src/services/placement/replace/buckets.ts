@@ -22,7 +22,20 @@ const classById = query<{ id: number }>()((db, p) => db.selectFrom('classes').se
 const allBuckets = query<Record<never, never>>()((db) =>
   db
     .selectFrom('buckets')
-    .select(['class', 'place', 'span', 'one', 'two', 'bytes', 'since', 'strays', 'leaves', 'before', 'urgency'])
+    .select([
+      'class',
+      'place',
+      'span',
+      'one',
+      'two',
+      'bytes',
+      'since',
+      'strays',
+      'leaves',
+      'before',
+      'cause',
+      'urgency',
+    ])
     .orderBy('class')
     .orderBy('place'),
 )

@@ -7,7 +7,7 @@
  * What stands stays as long as it is good enough: not much worse than the best (`keepRatio`), changed no sooner than
  * after `dwellMs`. Only a hazard that is on its way, a server that is gone and room that a higher level needs do not wait.
  */
-import { type Candidate, type ChooseRules, isAllowed, isApart, isSecond } from '../choose.ts'
+import { type Candidate, type ChooseRules, defaultRules, isAllowed, isApart, isSecond } from '../choose.ts'
 import { distanceKm } from '../geography.ts'
 import { jointLoss, type RiskTerm } from '../risk.ts'
 import type { MoveCause } from './tables.ts'
@@ -42,6 +42,7 @@ export interface Bucket {
   /** Where it belonged before a hazard, while the move from there is under way. */
   before: { one: string; two: string } | undefined
   /** Of the last change. */
+  cause: MoveCause
   urgency: number
 }
 
@@ -54,6 +55,14 @@ export interface DecideRules extends ChooseRules {
   growth: number
   /** Unanswered calls from which on a server takes no bucket. */
   demeritsMax: number
+}
+
+export const defaultDecideRules: DecideRules = {
+  ...defaultRules,
+  keepRatio: 1.6,
+  dwellMs: 86_400_000,
+  growth: 1.25,
+  demeritsMax: 3,
 }
 
 /** What the member may read: `reasons.ts`. */
@@ -88,14 +97,11 @@ export interface Decided {
   assigned: Map<string, number[]>
 }
 
-/** Terms that a hazard source adds carry times (`arrivesMs`, `untilMs`). */
-type TimedTerm = RiskTerm & { hazard?: string; arrivesMs?: number; untilMs?: number }
-
 interface Place extends Candidate {
   /** By index into the lists of this decision. */
   at: number
   seed: number
-  live: TimedTerm | undefined
+  live: RiskTerm | undefined
 }
 
 interface Leave {
@@ -128,7 +134,7 @@ export function decide(
 /** Exposure ÷ lead time (§7): how probable a loss is per hour until it comes. */
 export function urgencyOf(candidate: Pick<Candidate, 'risk'>, nowMs: number): number {
   let most = candidate.risk.value / (365 * 24)
-  for (const term of candidate.risk.terms as readonly TimedTerm[]) {
+  for (const term of candidate.risk.terms) {
     if (!isLive(term, nowMs)) continue
     const leadMs = Math.max(leadLeastMs, (term.arrivesMs ?? nowMs) - nowMs)
     most = Math.max(most, (term.probability * term.vulnerability * hourMs) / leadMs)
@@ -137,7 +143,7 @@ export function urgencyOf(candidate: Pick<Candidate, 'risk'>, nowMs: number): nu
 }
 
 /** A hazard's term, not a rate that always holds. */
-function isLive(term: TimedTerm, nowMs: number): boolean {
+function isLive(term: RiskTerm, nowMs: number): boolean {
   return (
     (term.hazard !== undefined || term.arrivesMs !== undefined || term.untilMs !== undefined) &&
     (term.untilMs === undefined || term.untilMs > nowMs)
@@ -245,7 +251,9 @@ class Decision {
     if (!place || place.closed === 'lost') return { cause: 'lost', urgency: urgencyOfLoss }
     if (place.closed === 'draining') return { cause: 'draining', urgency: urgencyOf(place, this.#nowMs) }
     if (!isAllowed(place, of)) return { cause: 'home', urgency: urgencyOf(place, this.#nowMs) }
-    if (!place.live && this.#nowMs - bucket.since < this.#rules.dwellMs) return undefined
+    // What found no room where its bucket belongs follows as soon as there is some.
+    const dwells = place.server === bucket.one || place.server === bucket.two || bucket.cause === 'back'
+    if (dwells && !place.live && this.#nowMs - bucket.since < this.#rules.dwellMs) return undefined
     const best = (place.server !== bucket.one && this.#bestSecond(bucket, of)) || this.#bestFirst(of)
     if (best && place.risk.value > best.risk.value * this.#rules.keepRatio)
       return { cause: 'risk', urgency: urgencyOf(place, this.#nowMs) }
@@ -317,7 +325,10 @@ class Decision {
       two: two.server,
       leaves,
       strays: [...strays],
-      before: cause === 'risk' && changed ? { one: bucket.one, two: bucket.two } : undefined,
+      before:
+        changed && cause === 'risk' && leaves.some((server) => this.#byId.get(server)?.live)
+          ? { one: bucket.one, two: bucket.two }
+          : undefined,
       since: changed ? this.#nowMs : bucket.since,
       cause,
       urgency: urgent?.urgency ?? 0,
@@ -455,8 +466,8 @@ function worst(leave: Map<string, Leave>): Leave | undefined {
 }
 
 /** The live term that weighs most. */
-function worstLive(terms: readonly TimedTerm[], nowMs: number): TimedTerm | undefined {
-  let most: TimedTerm | undefined
+function worstLive(terms: readonly RiskTerm[], nowMs: number): RiskTerm | undefined {
+  let most: RiskTerm | undefined
   for (const term of terms)
     if (
       isLive(term, nowMs) &&

@@ -216,6 +216,8 @@ export async function finish(
 export function blame({ store, log }: ReplacePorts, server: string, problem: Problem): void {
   const impostor = problem.code === 'server.impostor'
   log.warn('a data server failed', { server, code: problem.code, detail: problem.detail })
+  // One that is full is no worse for it.
+  if (problem.code === 'storage.full') return
   store.transaction(({ sql }) => servers.blame(sql, server, impostor ? 100 : 1, impostor ? 1 : 0))
 }
 

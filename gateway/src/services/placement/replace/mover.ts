@@ -75,6 +75,7 @@ const classifyAtOnce = 256
 const pageObjects = 2_000
 const idleMs = 10_000
 const asideMs = 1_000
+const nowhereApartMs = 600_000
 /** Decisions follow each other no faster: what changes many times at once is decided on once. */
 const decideApartMs = 1_000
 const pausedFact = 'moves.paused'
@@ -92,6 +93,7 @@ export class Mover {
   #decideDue: string | undefined = 'start'
   #decidedMs = Number.NEGATIVE_INFINITY
   #watchedMs = Number.NEGATIVE_INFINITY
+  #nowhereMs = Number.NEGATIVE_INFINITY
   #asideMs = Number.NEGATIVE_INFINITY
   #side: Promise<void> | undefined
   #watching: Promise<void> | undefined
@@ -414,11 +416,18 @@ export class Mover {
       }
       if (!isProblem(problem))
         log.error('a move failed', { move: name, error: String((problem as Error)?.stack ?? problem) })
-      else if (isProblem(problem, 'placement.no-server') && move.problem !== problem.code)
-        log.error('data has nowhere to go', { code: problem.code, server: move.source, cause: move.cause })
+      else if (isProblem(problem, 'placement.no-server')) this.#sayNowhere(move)
       const code = isProblem(problem) ? problem.code : 'internal'
       this.#postpone(move, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, move.tries)), code)
     }
+  }
+
+  /** Once for many. */
+  #sayNowhere({ source, cause }: MovesTable): void {
+    const nowMs = this.#o.clock.monotonicMs()
+    if (nowMs - this.#nowhereMs < nowhereApartMs) return
+    this.#nowhereMs = nowMs
+    this.#o.log.error('data has nowhere to go', { code: 'placement.no-server', server: source, cause })
   }
 
   #postpone(move: MovesTable, ms: number, problem: string | null): void {

@@ -10,6 +10,8 @@ import type { RetiredTable } from './tables.ts'
 /** How long a server that did not answer is left alone, ms. */
 const againMs = 300_000
 const atOnce = 16
+/** Share of a server’s capacity from which on its room is short. */
+const fullShare = 0.9
 
 /** Retires what is due. @returns how many rows were dealt with */
 export async function retireDue(ports: ReplacePorts, signal: AbortSignal): Promise<number> {
@@ -60,6 +62,14 @@ function due(sql: Sql, nowMs: number): RetiredTable[] {
   return [
     ...sql.all<RetiredTable>(
       'SELECT * FROM retired WHERE forwarded = 0 AND due <= ? ORDER BY due LIMIT ?',
+      nowMs,
+      atOnce,
+    ),
+    // Where room is short, nothing waits for its grace to end.
+    ...sql.all<RetiredTable>(
+      `SELECT r.* FROM servers AS s JOIN retired AS r ON r.server = s.id
+       WHERE s.used > s.capacity * ? AND s.state <> 'lost' AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
+      fullShare,
       nowMs,
       atOnce,
     ),

@@ -63,13 +63,13 @@ function targetOf(facts: TurnFacts, bad: boolean): string | 'wait' | undefined {
   if (making && takes(making.server) && (bad || making.server === assigned(facts)) && making.server !== other.server)
     return making.server
   if (move.cause === 'damaged' && takes(own.server) && !leaves.includes(own.server)) return own.server
-  const place = takes(assigned(facts))
-  if (place && place.server !== own.server) {
-    // The other slot leaves that server, too, or one near it, and goes first.
-    const otherLeaves = leaves.includes(other.server)
+  // Where it is assigned; when the other slot lies there, in the other slot's place.
+  for (const server of [assigned(facts), facts.one, facts.two]) {
+    const place = takes(server)
+    if (!place || server === own.server) continue
     if (!stands || stands.closed === 'lost' || fitsBeside(place, stands, facts)) {
-      if (place.server !== other.server) return place.server
-    } else if (otherLeaves && stands.closed === undefined) return 'wait'
+      if (server !== other.server) return server
+    } else if (leaves.includes(other.server) && stands.closed === undefined) return 'wait'
   }
   return elsewhere(facts, byId, stands)
 }
