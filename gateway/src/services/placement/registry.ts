@@ -147,6 +147,12 @@ export class Registry {
       capacityBytes: row.capacity,
       usedBytes: row.used,
       demerits: row.demerits,
+      ...closedBy(row),
     }))
   }
+}
+
+function closedBy({ state, away }: ServerRow): Pick<Candidate, 'closed'> {
+  if (state !== 'open') return { closed: state }
+  return away === null ? {} : { closed: 'away' }
 }
