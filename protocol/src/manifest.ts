@@ -75,6 +75,8 @@ export const Removal = Type.Object({
   server: Slug,
   issuedMs: TimeMs,
   expiresMs: TimeMs,
+  /** The successor's signed manifest: its owner's card is told where the replica is now, until an order without it. */
+  forward: Type.Optional(Bytes(64, manifestMaxBytes)),
 })
 export type Removal = Static<typeof Removal>
 

@@ -7,12 +7,15 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
+import type { RiskReport } from '../services/placement/risk-report.ts'
 
 export interface HealthSources {
   version: string
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** Risks and feeds, when placement runs in this process. */
+  risks?: () => RiskReport
 }
 
 /** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
@@ -46,18 +49,27 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       devicesUp,
       underWay,
       buffer,
+      // A sick feed is told and does not make the gateway unhealthy: what it said is held.
+      ...(sources.risks ? { feeds: feedsOf(sources.risks()) } : {}),
       ...(ok ? {} : { problem: 'storage.full' }),
     })
   })
+  server.get('/risks', async (_request, reply) =>
+    sources.risks ? sources.risks() : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
+  )
   server.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   return server
+}
+
+function feedsOf({ feeds }: RiskReport) {
+  return feeds.map(({ name, ageMs, hazards, problem }) => ({ name, ageMs, hazards, ...(problem ? { problem } : {}) }))
 }
 
 function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services }: HealthSources): Registry {
+function metricsOf({ status, services, risks }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -75,6 +87,29 @@ function metricsOf({ status, services }: HealthSources): Registry {
   gauge('buffer_bytes', 'Bytes announced to the receive buffer', () => status().buffer.bytes)
   gauge('buffer_transfers', 'Transfers in the receive buffer', () => status().buffer.transfers)
   gauge('buffer_full', '1 while the disk takes no blocks', () => (status().buffer.full ? 1 : 0))
+  const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
+    new Gauge({
+      name: `azukari_${name}`,
+      help,
+      labelNames: [label],
+      registers,
+      collect: function () {
+        this.reset()
+        for (const [of, value] of values()) this.set({ [label]: of }, value)
+      },
+    })
+  if (risks) {
+    gauge('hazards', 'Hazards that count now', () => risks().hazards.length)
+    labelled('risk', 'Probability per year that a data server is lost', 'server', () =>
+      risks().servers.map(({ server, risk }) => [server, risk]),
+    )
+    labelled('feed_age_seconds', 'Since the last good answer of a hazard feed; -1 = never', 'feed', () =>
+      risks().feeds.map(({ name, ageMs }) => [name, ageMs === null ? -1 : ageMs / 1000]),
+    )
+    labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', () =>
+      risks().feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
+    )
+  }
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>
     new Counter({

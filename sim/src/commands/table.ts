@@ -64,6 +64,31 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  'demo placement': {
+    what: 'Disasters on a running site, checked: risks follow hazards, data leaves before they arrive, cards are told.',
+    options: { folder: { type: 'string', what: 'where the site goes; a new folder by default' } },
+    async run(values) {
+      const { runPlacementDemo } = await import('../site/placement-demo/demo.ts')
+      const { folder } = values
+      const report = await runPlacementDemo({
+        ...(folder ? { folder: String(folder) } : {}),
+        log: quietLog,
+        tell: (line) => console.error(line),
+      })
+      const failed = report.checks.filter((check) => !check.ok)
+      const lines = report.checks.map(
+        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+      )
+      lines.push(
+        '',
+        failed.length === 0
+          ? `All ${report.checks.length} checks are ok. Logs: ${report.folder}`
+          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
+      )
+      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+    },
+  },
+
   run: {
     what: 'The whole-system simulation: sites with people and faults, from seeds; each must keep what was promised.',
     options: {

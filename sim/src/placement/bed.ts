@@ -6,6 +6,8 @@ import { createHash, type KeyObject } from 'node:crypto'
 import type { DataServerPort } from '@azukari/gateway/data-server/port'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
+import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk'
+import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/risk-board'
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
@@ -48,6 +50,49 @@ export class BedServer {
   }
 }
 
+/** Standing rates, and hazards as they are announced here. */
+export class BedRisks implements RiskBoard {
+  readonly #places: readonly BedPlace[]
+  readonly #hazards = new Map<string, RiskTerm[]>()
+  readonly #listeners = new Set<(change: RiskChange) => void>()
+  readonly #clock: SimClock
+
+  constructor(places: readonly BedPlace[], clock: SimClock) {
+    this.#places = places
+    this.#clock = clock
+  }
+
+  of(server: string): Risk {
+    const place = this.#places.find(({ id }) => id === server)
+    if (!place) return { value: 1, terms: [] }
+    const standing: RiskTerm = {
+      peril: 'earthquake',
+      probability: place.quake,
+      vulnerability: 0.5,
+      source: 'made up',
+    }
+    return riskOf([standing, ...(this.#hazards.get(server) ?? [])])
+  }
+
+  onChange(listener: (change: RiskChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** A hazard is on its way to these servers; probability 0 takes it back. */
+  announce(hazard: string, servers: readonly string[], probability: number, arrivesMs: number): void {
+    for (const server of servers) {
+      const others = (this.#hazards.get(server) ?? []).filter((term) => term.hazard !== hazard)
+      const term: RiskTerm = {
+        ...{ peril: 'storm', probability, vulnerability: 0.5, source: 'made up', hazard, arrivesMs },
+        untilMs: arrivesMs + 86_400_000,
+      }
+      this.#hazards.set(server, probability > 0 ? [...others, term] : others)
+    }
+    for (const listener of this.#listeners) listener({ servers, atMs: this.#clock.now(), reason: hazard })
+  }
+}
+
 export interface BedMember {
   id: Uint8Array
   number: string
@@ -69,6 +114,7 @@ export class PlacementBed {
   readonly random: SeededRandom
   readonly servers = new Map<string, BedServer>()
   readonly members: BedMember[] = []
+  readonly risks: BedRisks
   readonly medium = new DatabaseMedium()
   readonly keys
   readonly recoverySecret: string
@@ -85,6 +131,7 @@ export class PlacementBed {
 
   private constructor(options: BedOptions) {
     this.#options = options
+    this.risks = new BedRisks(options.places, this.clock)
     this.random = new SeededRandom(options.seed, 7)
     const { keys, recoverySecret } = createKeys(this.random)
     this.keys = keys
@@ -108,7 +155,8 @@ export class PlacementBed {
       clock: this.clock,
       random: this.random,
       files: machine.files,
-      disks: [{ path: '/disk', capacityBytes: 2 * (machine.place.capacityBytes ?? 1e9) }],
+      // A replica takes more on disk than its bytes, small ones several times as much.
+      disks: [{ path: '/disk', capacityBytes: 8 * (machine.place.capacityBytes ?? 1e9) }],
       trust: [publicOf(this.keys.signing)],
       log: this.log,
     })
@@ -143,7 +191,9 @@ export class PlacementBed {
       clock,
       random: this.random,
       log: this.log,
+      risks: this.risks,
       ...this.#options.placement,
+      mover: { watchMs: 600_000, ...this.#options.placement?.mover },
     })
     const known = new Set(this.placement.registry.servers().map(({ id }) => id))
     for (const { place, identity } of this.servers.values()) {
@@ -259,6 +309,19 @@ export class PlacementBed {
     await this.run(600_000, () => this.stateOf(object) === 'kept')
     if (this.stateOf(object) !== 'kept') throw new Error(`${hex(object)} is ${this.stateOf(object)}`)
     return object
+  }
+
+  /** Lets time pass until no move is queued, under way or to be decided on. */
+  async rest(limitMs = 6 * 3_600_000): Promise<void> {
+    const { sql } = this.medium
+    await this.run(3_000)
+    await this.run(
+      limitMs,
+      () =>
+        this.placement.mover.running === 0 &&
+        !sql.get('SELECT 1 FROM moves WHERE problem IS NULL LIMIT 1') &&
+        !sql.get(`SELECT 1 FROM buckets WHERE leaves <> '[]' AND stuck = 0 LIMIT 1`),
+    )
   }
 
   stateOf(object: Uint8Array): string | undefined {

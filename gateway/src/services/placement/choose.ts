@@ -21,6 +21,8 @@ export interface Candidate extends Position {
   usedBytes: number
   /** Impostors met there and unanswered calls lower a server's rank (S12). */
   demerits: number
+  /** Takes nothing new: it is being emptied, does not answer, or is lost. What is there stays until it is moved. */
+  closed?: 'away' | 'draining' | 'lost'
 }
 
 export interface Wish {
@@ -31,6 +33,8 @@ export interface Wish {
   /** Region of the device that asked. */
   asking: string
   sealedBytes: number
+  /** False: neither place may lie outside the home region's country. */
+  abroad?: boolean
 }
 
 export interface ChooseRules {
@@ -48,7 +52,20 @@ export interface Choice {
   slot: 1 | 2
   candidate: Candidate
   /** Why here, for the member: band, risk, and for slot 2 the joint loss. */
-  reason: { band: number; risk: number; jointLoss?: number; apartKm?: number }
+  reason: { band?: number; risk: number; jointLoss?: number; apartKm?: number }
+}
+
+/** Two places that were chosen already, as a choice. */
+export function choiceOf(one: Candidate, two: Candidate): [Choice, Choice] {
+  const apartKm = distanceKm(one, two)
+  return [
+    { slot: 1, candidate: one, reason: { risk: one.risk.value } },
+    {
+      slot: 2,
+      candidate: two,
+      reason: { risk: two.risk.value, jointLoss: jointLoss(one.risk, two.risk, apartKm), apartKm },
+    },
+  ]
 }
 
 /**
@@ -61,7 +78,9 @@ export function choose(
   rules: ChooseRules = defaultRules,
   taken: { 1?: Candidate; 2?: Candidate } = {},
 ): [Choice, Choice] {
-  const usable = candidates.filter((candidate) => hasRoom(candidate, wish, rules))
+  const usable = candidates.filter(
+    (candidate) => !candidate.closed && isAllowed(candidate, wish) && hasRoom(candidate, wish, rules),
+  )
   const first = taken[1] ?? pickFirst(usable, wish, rules, taken[2])
   const second = taken[2] ?? pickSecond(usable, wish, rules, first)
   const apartKm = distanceKm(first, second)
@@ -123,11 +142,22 @@ function pickSecond(usable: readonly Candidate[], wish: Wish, rules: ChooseRules
   return best
 }
 
-function isSecond(candidate: Candidate, first: Candidate, wish: Wish, rules: ChooseRules): boolean {
+/** Outside the home region and the asking region, and far from the first (S5). */
+export function isSecond(
+  candidate: Candidate,
+  first: Candidate,
+  wish: Pick<Wish, 'home' | 'asking'>,
+  rules: ChooseRules,
+): boolean {
   return candidate.region !== wish.home && candidate.region !== wish.asking && isApart(candidate, first, rules)
 }
 
-function isApart(a: Candidate, b: Candidate, rules: ChooseRules): boolean {
+/** Within the country, when the member wants it so. */
+export function isAllowed(candidate: Candidate, { abroad, home }: Pick<Wish, 'abroad' | 'home'>): boolean {
+  return abroad !== false || candidate.region.slice(0, 2) === home.slice(0, 2)
+}
+
+export function isApart(a: Candidate, b: Candidate, rules: ChooseRules): boolean {
   return a.server !== b.server && a.domain !== b.domain && a.region !== b.region && distanceKm(a, b) >= rules.apartKm
 }
 

@@ -108,6 +108,7 @@ export async function deliverSealing(
 
 /**
  * Has a server destroy what it holds of a slot up to an epoch.
+ * @param forward the successor's signed manifest: the server answers readers with it from then on
  * @returns the server's signed receipt
  * @throws {Problem} `replica.superseded` when a newer one lies there, `server.unreachable`, …
  */
@@ -117,10 +118,14 @@ export async function destroy(
   { object, version, slot }: ReplicaRef,
   epoch: number,
   signal: AbortSignal,
+  forward?: Uint8Array,
 ): Promise<Uint8Array> {
   if (!server) throw new Problem('server.unreachable', 'not in the register')
   const issuedMs = clock.now()
-  const order = { object, version, slot, epoch, server: server.id, issuedMs, expiresMs: issuedMs + removalMs }
+  const order = {
+    ...{ object, version, slot, epoch, server: server.id, issuedMs, expiresMs: issuedMs + removalMs },
+    ...(forward && { forward }),
+  }
   const receipt = await dataServers.of(server).remove(signRemoval(order, signer), signal)
   openRemovalReceipt(receipt, parseCoseKey(server.key))
   return receipt

@@ -124,6 +124,7 @@ export class Registry {
       const { kid: _, ...entry } = row
       journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))
     })
+    this.#board.reload?.()
   }
 
   members(): MemberRow[] {
@@ -146,6 +147,12 @@ export class Registry {
       capacityBytes: row.capacity,
       usedBytes: row.used,
       demerits: row.demerits,
+      ...closedBy(row),
     }))
   }
+}
+
+function closedBy({ state, away }: ServerRow): Pick<Candidate, 'closed'> {
+  if (state !== 'open') return { closed: state }
+  return away === null ? {} : { closed: 'away' }
 }

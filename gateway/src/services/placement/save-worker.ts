@@ -12,7 +12,7 @@ import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } from './catalogue.ts'
-import { type ChooseRules, choose } from './choose.ts'
+import { type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
 import { deliverSealing, destroy } from './deliver.ts'
@@ -21,6 +21,7 @@ import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import { OnePass } from './one-pass.ts'
 import type { Registry } from './registry.ts'
+import { assignedPlaces, buckets, enterBucket, isAbroad, leaveBucket, noteStrays } from './replace/buckets.ts'
 import {
   type Content,
   keptEntry,
@@ -39,6 +40,7 @@ import {
   catalogues,
   conditions,
   journal,
+  type MemberRow,
   members,
   type ReplicaRow,
   replicas,
@@ -55,6 +57,8 @@ export interface SaveWorkerOptions {
   buffer: ReceiveBuffer
   dataServers: DataServers
   rules: ChooseRules
+  /** A save went elsewhere than where its bucket belongs. */
+  onElsewhere?: () => void
   clock: Clock
   random: Random
   log: Log
@@ -289,11 +293,7 @@ export class SaveWorker {
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
-  #plan(
-    row: SaveRow,
-    member: { level: number; home: string; wrapped_key: Uint8Array },
-    avoid: ReadonlyMap<string, number>,
-  ): ReplicaRow[] {
+  #plan(row: SaveRow, member: MemberRow, avoid: ReadonlyMap<string, number>): ReplicaRow[] {
     const { store, registry, random, keys, rules } = this.#o
     const standing = replicas
       .of(store.sql, row.object, row.version)
@@ -307,15 +307,24 @@ export class SaveWorker {
     const one = find(1)
     const two = find(2)
     const sealedBytes = sealedSize(row.size)
-    const choices = choose(
-      candidates.filter((candidate) => !avoid.has(candidate.server)),
-      { object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
-      rules,
-      { ...(one ? { 1: one } : {}), ...(two ? { 2: two } : {}) },
-    )
+    const bucket = store.transaction(({ sql }) => enterBucket(sql, row, member, sealedBytes))
+    // Where its bucket belongs; elsewhere only when that cannot be now.
+    const assigned = standing.length === 0 && avoid.size === 0 && assignedPlaces(bucket, candidates, sealedBytes)
+    if (!assigned && bucket.one !== '') this.#o.onElsewhere?.()
+    const choices = assigned
+      ? choiceOf(...assigned)
+      : choose(
+          candidates.filter((candidate) => !avoid.has(candidate.server)),
+          {
+            ...{ object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
+            abroad: isAbroad(member),
+          },
+          rules,
+          { ...(one ? { 1: one } : {}), ...(two ? { 2: two } : {}) },
+        )
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-    return store.transaction(({ sql }) =>
-      choices.map((choice) => {
+    return store.transaction(({ sql }) => {
+      const planned = choices.map((choice) => {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
         const before = replicas.of(sql, row.object, row.version).find((replica) => replica.slot === choice.slot)
@@ -324,8 +333,10 @@ export class SaveWorker {
         replicas.put(sql, replica)
         servers.reserve(sql, replica.server, sealedBytes)
         return replica
-      }),
-    )
+      })
+      noteStrays(sql, bucket, planned)
+      return planned
+    })
   }
 
   #dataKeyOf(replica: ReplicaRow, member: { wrapped_key: Uint8Array }): Uint8Array {
@@ -379,6 +390,9 @@ export class SaveWorker {
       const standing = replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
       const receipt = receiptFor(sql, row, standing, keptMs, signer)
+      // Its bucket may have been given other places meanwhile.
+      const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
+      if (bucket) noteStrays(sql, bucket, standing)
       saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
       const record = conditionsFor({ sql, keys, random }, row, standing, member)
       if (row.media === catalogueMedia) {
@@ -406,7 +420,11 @@ export class SaveWorker {
       const server = servers.byId(store.sql, old.server)
       try {
         if (server) await this.#remove(old, server.id)
-        store.transaction(({ sql }) => replicas.remove(sql, old))
+        store.transaction(({ sql }) => {
+          replicas.remove(sql, old)
+          const save = old.slot === 1 && saves.get(sql, old.object, old.version)
+          if (save) leaveBucket(sql, save, old.sealed)
+        })
       } catch (error) {
         if (this.#stop.signal.aborted || !isProblem(error)) throw error
         log.info('an old catalogue stays for now', { server: old.server, code: error.code })
@@ -429,7 +447,9 @@ function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: Repl
 }
 
 /** What was chosen, and perhaps written, for a save that will not be kept. */
-function giveUpAll(sql: Sql, { object, version }: SaveRow): void {
+function giveUpAll(sql: Sql, row: SaveRow): void {
+  const { object, version } = row
+  leaveBucket(sql, row, sealedSize(row.size))
   for (const replica of replicas.of(sql, object, version)) {
     const { server, slot, epoch } = replica
     abandoned.add(sql, { server, object, version, slot, epoch })

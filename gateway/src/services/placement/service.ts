@@ -23,13 +23,18 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
-import { type ChooseRules, defaultRules } from './choose.ts'
 import type { DataServers } from './data-servers.ts'
+import type { HazardRules } from './hazards/rules.ts'
+import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
+import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
 import type { ReplacePorts } from './replace/making.ts'
-import { type RiskBoard, StandingRiskBoard } from './risk-board.ts'
+import { Mover, type MoverLimits } from './replace/mover.ts'
+import type { RiskBoard } from './risk-board.ts'
+import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
@@ -42,7 +47,14 @@ export interface PlacementOptions {
   clock: Clock
   random: Random
   log: Log
-  rules?: ChooseRules
+  rules?: Partial<DecideRules>
+  /** How fast and how much data is moved. */
+  mover?: Partial<MoverLimits>
+  hazardRules?: HazardRules
+  /** Feeds, files and folders; without them hazards are only pushed. */
+  hazardSources?: HazardSources
+  /** Risks from elsewhere than rates and hazards, for tests. */
+  risks?: RiskBoard
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
@@ -52,13 +64,18 @@ export interface PlacementOptions {
 export interface Placement extends Service {
   readonly registry: Registry
   /** What every data server risks now, and who is told when that changes (S9). */
-  readonly risks: RiskBoard
+  readonly risks: LiveRiskBoard
+  /** Feeds of hazards, and the way to push one. */
+  readonly hazards: FeedWatch
+  riskReport(): RiskReport
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
   readonly worker: SaveWorker
   /** With what replicas are made anew or moved (`replace/reseal.ts`, `replace/copy.ts`). */
   readonly replace: ReplacePorts
+  /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
+  readonly mover: Mover
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -184,13 +201,28 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const risks = new StandingRiskBoard(hosted.store.sql)
+  const live = new LiveRiskBoard({
+    store: hosted.store,
+    clock,
+    log,
+    ...(options.hazardRules ? { rules: options.hazardRules } : {}),
+  })
+  const hazards = new FeedWatch({
+    ...(options.hazardSources ? { sources: options.hazardSources } : {}),
+    board: live,
+    store: hosted.store,
+    clock,
+    log,
+  })
+  const risks = options.risks ?? live
   const registry = new Registry(hosted.store, keys, random, clock, risks)
+  const rules = { ...defaultDecideRules, ...options.rules }
   const worker = new SaveWorker({
     ...options,
     store: hosted.store,
     registry,
-    rules: options.rules ?? defaultRules,
+    rules,
+    onElsewhere: () => mover.changed('room'),
     signer,
   })
   const replace: ReplacePorts = {
@@ -198,6 +230,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ clock, random, log },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
+  const mover = new Mover({ ...replace, registry, rules, limits: options.mover ?? {} })
+  risks.onChange(({ reason }) => mover.changed(reason))
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -216,18 +250,27 @@ export function createPlacement(options: PlacementOptions): Placement {
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
-    risks,
+    risks: live,
+    hazards,
+    riskReport: () => riskReport(live, registry.servers(), hazards.status(), clock.now()),
     store: hosted.store,
     counts: hosted.counts,
     worker,
     replace,
+    mover,
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
       registry.journalKeys()
+      live.start()
+      hazards.start()
       worker.start()
+      mover.start()
     },
     stop: async () => {
+      await hazards.stop()
+      live.stop()
+      await mover.stop()
       await worker.stop()
       await hosted.stop()
     },

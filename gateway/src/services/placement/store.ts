@@ -303,6 +303,7 @@ export const catalogues = {
     sql.all<CatalogueRow>(
       `SELECT * FROM catalogues AS c WHERE dirty = 1 AND length(content) = 0
        AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed'))
+       AND NOT EXISTS (SELECT 1 FROM moves WHERE member = c.member AND problem IS NULL)
        AND (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ? LIMIT 16`,
       catalogueMedia,
       atLeast,

@@ -32,6 +32,9 @@ import {
 import { making, retired } from './store.ts'
 import type { MakingTable, MoveCause } from './tables.ts'
 
+/** Causes that want the old place empty: nothing is gained by waiting. */
+const roomCauses: ReadonlySet<MoveCause> = new Set(['rank', 'capacity', 'draining'])
+
 export interface ReplacePorts {
   store: ServiceStore
   keys: PlacementKeys
@@ -213,6 +216,8 @@ export async function finish(
 export function blame({ store, log }: ReplacePorts, server: string, problem: Problem): void {
   const impostor = problem.code === 'server.impostor'
   log.warn('a data server failed', { server, code: problem.code, detail: problem.detail })
+  // One that is full is no worse for it.
+  if (problem.code === 'storage.full') return
   store.transaction(({ sql }) => servers.blame(sql, server, impostor ? 100 : 1, impostor ? 1 : 0))
 }
 
@@ -252,7 +257,7 @@ function takeSlot(ports: ReplacePorts, row: MakingTable): ReplicaRow {
         epoch: row.epoch - 1,
         member: save.member,
         sealed: old.sealed,
-        due: clock.now() + graceMs,
+        due: clock.now() + (roomCauses.has(row.cause) ? 0 : graceMs),
         journal: row.journal!,
         // A card that knows the old place can open a byte copy with the keys it has; a new sealing it cannot.
         forward: row.kind === 'copy' ? row.manifest : null,

@@ -20,7 +20,6 @@ const ofSlot = query<Named>()((db, p) =>
     .where('version', '=', p.version)
     .where('slot', '=', p.slot as 1 | 2),
 )
-const allMaking = query<{ limit: number }>()((db, p) => db.selectFrom('making').selectAll().limit(p.limit))
 const dropMaking = query<Named>()((db, p) =>
   db
     .deleteFrom('making')
@@ -31,8 +30,12 @@ const dropMaking = query<Named>()((db, p) =>
 
 export const making = {
   of: (sql: Sql, { object, version, slot }: SlotKey) => ofSlot.get(sql, { object, version, slot }),
-  /** What a crash may have left half done. */
-  some: (sql: Sql, limit: number) => allMaking.all(sql, { limit }),
+  /** What is being made and is in no queue. */
+  orphans: (sql: Sql) =>
+    sql.all<MakingTable>(
+      `SELECT * FROM making AS m WHERE NOT EXISTS
+       (SELECT 1 FROM moves WHERE object = m.object AND version = m.version AND slot = m.slot) LIMIT 1000`,
+    ),
   add: (sql: Sql, row: MakingTable) => insert(sql, 'making', row),
   set: (sql: Sql, row: MakingTable, change: Partial<MakingTable>) => {
     const entries = Object.entries(change)

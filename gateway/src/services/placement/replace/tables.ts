@@ -61,9 +61,8 @@ export interface MovesTable {
   version: number
   slot: 1 | 2
   member: Uint8Array
+  /** Where it lay when it was queued; where it goes is decided when its turn comes. */
   source: string
-  /** Where to; empty: chosen when its turn comes. */
-  target: string
   cause: MoveCause
   /** Exposure ÷ lead time: probability of loss per hour; higher goes first. */
   urgency: number
@@ -83,6 +82,7 @@ export interface ClassesTable {
   level: number
   home: string
   asking: string
+  abroad: 0 | 1
 }
 
 /** A 256th of a class, or a part of one. */
@@ -100,10 +100,19 @@ export interface BucketsTable {
   since: number
   /** JSON of `BucketReason`. */
   reason: string
-  /** 1 while objects may lie elsewhere than assigned. */
-  pending: 0 | 1
+  /** JSON: other servers on which some of its objects lie. */
+  strays: string
+  /** JSON: servers that its objects are to leave; `[]` when all is done. */
+  leaves: string
+  /** JSON: where it belonged before a hazard, while the move from there is under way. */
+  before: string | null
   cause: MoveCause
+  /** Probability of loss per hour. */
   urgency: number
+  /** 1 when all objects that are to leave are in the queue, or were. */
+  fed: 0 | 1
+  /** 1 when it must leave a place and has nowhere to go. */
+  stuck: 0 | 1
 }
 
 export interface ReplaceTables {
@@ -124,21 +133,22 @@ ALTER TABLE servers ADD COLUMN state TEXT NOT NULL DEFAULT 'open';
 ALTER TABLE servers ADD COLUMN away INTEGER;
 ALTER TABLE saves ADD COLUMN class INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE saves ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
-CREATE INDEX saves_class ON saves (class, place) WHERE state IN ('sealed', 'kept');
+CREATE INDEX saves_class ON saves (class, place, object) WHERE state IN ('sealed', 'kept');
 CREATE TABLE classes (
-  id INTEGER PRIMARY KEY, level INTEGER NOT NULL, home TEXT NOT NULL, asking TEXT NOT NULL, UNIQUE (level, home, asking)
+  id INTEGER PRIMARY KEY, level INTEGER NOT NULL, home TEXT NOT NULL, asking TEXT NOT NULL, abroad INTEGER NOT NULL,
+  UNIQUE (level, home, asking, abroad)
 ) STRICT;
 CREATE TABLE buckets (
   class INTEGER NOT NULL REFERENCES classes (id), place INTEGER NOT NULL, span INTEGER NOT NULL,
-  one TEXT NOT NULL, two TEXT NOT NULL, bytes INTEGER NOT NULL DEFAULT 0, objects INTEGER NOT NULL DEFAULT 0,
-  since INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '', pending INTEGER NOT NULL DEFAULT 0,
-  cause TEXT NOT NULL DEFAULT 'risk', urgency REAL NOT NULL DEFAULT 0,
+  one TEXT NOT NULL, two TEXT NOT NULL, bytes INTEGER NOT NULL, objects INTEGER NOT NULL, since INTEGER NOT NULL,
+  reason TEXT NOT NULL, strays TEXT NOT NULL, leaves TEXT NOT NULL, before TEXT, cause TEXT NOT NULL,
+  urgency REAL NOT NULL, fed INTEGER NOT NULL, stuck INTEGER NOT NULL,
   PRIMARY KEY (class, place)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX buckets_pending ON buckets (urgency DESC) WHERE pending = 1;
+CREATE INDEX buckets_pending ON buckets (fed, urgency DESC) WHERE leaves <> '[]';
 CREATE TABLE moves (
   object BLOB NOT NULL, version INTEGER NOT NULL, slot INTEGER NOT NULL, member BLOB NOT NULL, source TEXT NOT NULL,
-  target TEXT NOT NULL, cause TEXT NOT NULL, urgency REAL NOT NULL, sealed INTEGER NOT NULL, at INTEGER NOT NULL,
+  cause TEXT NOT NULL, urgency REAL NOT NULL, sealed INTEGER NOT NULL, at INTEGER NOT NULL,
   tries INTEGER NOT NULL DEFAULT 0, waits INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0,
   problem TEXT, reason TEXT NOT NULL,
   PRIMARY KEY (object, version, slot)

@@ -1,0 +1,541 @@
+/**
+ * The mover (S9, S16): decides where buckets belong when something has changed, queues just the moves that follow, and
+ * carries them out at a bounded rate, most exposed first. All it knows is in the database, so a crash at any step costs
+ * nothing but time.
+ */
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Candidate } from '../choose.ts'
+import type { Registry } from '../registry.ts'
+import { facts, members, type SaveRow, saves } from '../store.ts'
+import { buckets, enterBucket, leaveBucket, noteStrays } from './buckets.ts'
+import { copy } from './copy.ts'
+import { type Bucket, type BucketReason, type DecideRules, decide } from './decide.ts'
+import { cancelMaking, ReplaceFailure, type ReplaceOrder, type ReplacePorts, standingOf } from './making.ts'
+import { type Cursor, feed, moves } from './queue.ts'
+import { reseal } from './reseal.ts'
+import { retireDue } from './retire.ts'
+import { making } from './store.ts'
+import type { MoveCause, MovesTable } from './tables.ts'
+import { type Turn, turnOf } from './turn.ts'
+import { watchServers } from './watch.ts'
+
+export interface MoverLimits {
+  /** Moves under way at once; memory is a few segments for each. */
+  atOnce: number
+  /** Sealed bytes per second over all moves. */
+  bytesPerSecond: number
+  /** Moves in the queue; what is beyond waits in its bucket. */
+  queueMax: number
+  /** How often everything is decided anew when nothing has happened, ms. */
+  decideMs: number
+  /** How often servers are asked whether they are there, ms. */
+  watchMs: number
+  /** How long a server may be away before it counts as lost, ms. */
+  lostAfterMs: number
+  /** A bucket of more sealed bytes is cut in two. */
+  splitBytes: number
+}
+
+export const defaultMoverLimits: MoverLimits = {
+  atOnce: 4,
+  bytesPerSecond: 32 * 1024 * 1024,
+  queueMax: 50_000,
+  decideMs: 600_000,
+  watchMs: 60_000,
+  lostAfterMs: 7_200_000,
+  splitBytes: 64 * 1024 ** 3,
+}
+
+export interface MoverOptions extends ReplacePorts {
+  registry: Pick<Registry, 'candidates'>
+  rules: DecideRules
+  limits?: Partial<MoverLimits>
+}
+
+/** What the operator sees of it; all since the start unless said otherwise. */
+export interface MoverCounts {
+  moved: number
+  movedBytes: number
+  resealed: number
+  cancelled: number
+  retired: number
+  failures: number
+  decisions: number
+  /** Of the last decision. */
+  decideMs: number
+  /** Buckets that must leave a place and have nowhere to go, now. */
+  stuck: number
+}
+
+/** Longest wait of a move that could not be made, ms. */
+const waitAtMostMs = 300_000
+/** How often a target is tried before another one is looked for. */
+const triesOfTarget = 3
+const classifyAtOnce = 256
+const pageObjects = 2_000
+const idleMs = 10_000
+const asideMs = 1_000
+const nowhereApartMs = 600_000
+/** Decisions follow each other no faster: what changes many times at once is decided on once. */
+const decideApartMs = 1_000
+const pausedFact = 'moves.paused'
+const splitsAtOnce = 8
+
+export class Mover {
+  readonly #o: MoverOptions
+  readonly #limits: MoverLimits
+  readonly #stop = new AbortController()
+  readonly #busy = new Map<string, Promise<unknown>>()
+  readonly #cursors = new Map<string, Cursor>()
+  /** Targets that failed, by move: how often. */
+  readonly #failed = new Map<string, Map<string, number>>()
+  #budget: { bytes: number; atMs: number } | undefined
+  #decideDue: string | undefined = 'start'
+  #decidedMs = Number.NEGATIVE_INFINITY
+  #watchedMs = Number.NEGATIVE_INFINITY
+  #nowhereMs = Number.NEGATIVE_INFINITY
+  #asideMs = Number.NEGATIVE_INFINITY
+  #side: Promise<void> | undefined
+  #watching: Promise<void> | undefined
+  #running: Promise<void> | undefined
+  #wake = Promise.withResolvers<void>()
+  readonly counts: MoverCounts = {
+    ...{ moved: 0, movedBytes: 0, resealed: 0, cancelled: 0, retired: 0, failures: 0 },
+    ...{ decisions: 0, decideMs: 0, stuck: 0 },
+  }
+
+  constructor(options: MoverOptions) {
+    this.#o = options
+    this.#limits = { ...defaultMoverLimits, ...options.limits }
+  }
+
+  start(): void {
+    this.#adopt()
+    this.#running ??= this.#run()
+  }
+
+  /** Finishes what cannot be left; the rest goes on at the next start. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Problem('service.unavailable', 'stopping'))
+    this.kick()
+    await this.#running
+    await Promise.allSettled([...this.#busy.values(), this.#side, this.#watching])
+  }
+
+  /** There may be something to do. */
+  kick(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  /** Something has changed that decides where data belongs: risks, levels, regions, servers, room. */
+  changed(reason: string): void {
+    this.#decideDue ??= reason
+    this.kick()
+  }
+
+  /** No move begins from now on; what is being made is finished. Kept over restarts. */
+  pause(paused: boolean): void {
+    this.#o.store.transaction(({ sql }) => facts.set(sql, pausedFact, Uint8Array.of(paused ? 1 : 0)))
+    this.kick()
+  }
+
+  get paused(): boolean {
+    return facts.get(this.#o.store.sql, pausedFact)?.[0] === 1
+  }
+
+  get running(): number {
+    return this.#busy.size
+  }
+
+  /** What waits, by cause and problem. */
+  queue(): ReturnType<typeof moves.summary> {
+    return moves.summary(this.#o.store.sql)
+  }
+
+  /** Runs work on an object while no move touches it. */
+  async exclusive<T>(object: Uint8Array, work: () => Promise<T>): Promise<T> {
+    const key = keyOf(object)
+    for (let under = this.#busy.get(key); under; under = this.#busy.get(key)) await under.catch(() => undefined)
+    const running = work()
+    this.#hold(key, running)
+    return running
+  }
+
+  /** S11: a slot whose replica is no good is made anew: where it is when the medium was to blame, elsewhere otherwise. */
+  remake(
+    slot: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>,
+    cause: 'damaged' | 'tampering',
+    reason: object,
+  ): void {
+    const { store, clock } = this.#o
+    store.transaction(({ sql }) => {
+      const { old, row } = standingOf(sql, slot)
+      moves.add(sql, {
+        ...{ object: slot.object, version: slot.version, slot: slot.slot, member: row.member, source: old.server },
+        ...{
+          cause,
+          urgency: urgencyOfRemaking,
+          sealed: old.sealed,
+          at: clock.now(),
+          tries: 0,
+          waits: 0,
+          not_before: 0,
+        },
+        ...{ problem: null, reason: JSON.stringify({ cause, ...reason }) },
+      })
+    })
+    this.kick()
+  }
+
+  /** What was being made when the process ended, and is in no queue, goes back into it. */
+  #adopt(): void {
+    const { store, clock } = this.#o
+    store.transaction(({ sql }) => {
+      for (const row of making.orphans(sql)) {
+        const save = saves.get(sql, row.object, row.version)
+        if (!save) continue
+        moves.add(sql, {
+          ...{ object: row.object, version: row.version, slot: row.slot, member: save.member, source: '' },
+          ...{ cause: row.cause, urgency: urgencyOfRemaking, sealed: row.sealed, at: clock.now(), tries: 0, waits: 0 },
+          ...{ not_before: 0, problem: null, reason: row.reason },
+        })
+      }
+    })
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#o
+    while (!this.#stop.signal.aborted) {
+      const wake = this.#wake.promise
+      let waitMs = idleMs
+      try {
+        waitMs = this.#step()
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        log.error('the mover', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      }
+      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.kick())
+      await wake
+    }
+  }
+
+  /** One look around. @returns when to look again at the latest, ms */
+  #step(): number {
+    const { store, clock } = this.#o
+    const nowMs = clock.monotonicMs()
+    if (nowMs - this.#watchedMs >= this.#limits.watchMs) this.#watch(nowMs)
+    const classified = this.#classify()
+    if (classified > 0) this.#decideDue ??= 'classes'
+    if (classified < classifyAtOnce && (this.#decideDue || nowMs - this.#decidedMs >= this.#limits.decideMs))
+      this.#decide()
+    if (moves.wake(store.sql, clock.now()) > 0) this.kick()
+    const fed = this.#feed()
+    if (nowMs - this.#asideMs >= asideMs) {
+      this.#asideMs = nowMs
+      this.#side ??= this.#aside()
+    }
+    const laterMs = this.#decideDue ? decideApartMs : idleMs
+    if (this.paused) return fed ? 1 : laterMs
+    const beginMs = Math.min(laterMs, this.#begin(nowMs))
+    return classified === classifyAtOnce || fed ? 1 : beginMs
+  }
+
+  #watch(nowMs: number): void {
+    this.#watchedMs = nowMs
+    this.#watching ??= watchServers(this.#o, this.#limits.lostAfterMs, this.#stop.signal)
+      .then((changed) => {
+        if (changed.length > 0) this.changed(`servers ${changed.join(', ')}`)
+      })
+      .catch((error) => this.#o.log.error('data servers could not be watched', { error: String(error) }))
+      .finally(() => {
+        this.#watching = undefined
+      })
+  }
+
+  /** Objects that are in no class yet: of a rebuilt placement, or of members whose level or home has changed. */
+  #classify(): number {
+    const { store } = this.#o
+    const rows = store.sql.all<SaveRow>(
+      `SELECT * FROM saves WHERE class = 0 AND state IN ('sealed', 'kept') LIMIT ?`,
+      classifyAtOnce,
+    )
+    if (rows.length === 0) return 0
+    store.transaction(({ sql }) => {
+      for (const row of rows) {
+        const standing = sql.all<{ slot: 1 | 2; server: string; sealed: number }>(
+          'SELECT slot, server, sealed FROM replicas WHERE object = ? AND version = ? ORDER BY slot',
+          row.object,
+          row.version,
+        )
+        const member = members.byId(sql, row.member)!
+        const { class: of, place } = enterBucket(sql, row, member, standing[0]?.sealed ?? 0)
+        noteStrays(sql, buckets.at(sql, of, place)!, standing)
+      }
+    })
+    return rows.length
+  }
+
+  #decide(): void {
+    const { store, registry, rules, clock, log } = this.#o
+    const reason = this.#decideDue
+    this.#decideDue = undefined
+    this.#decidedMs = clock.monotonicMs()
+    const split = this.#split()
+    const decided = decide(
+      registry.candidates(),
+      buckets.classes(store.sql),
+      buckets.all(store.sql),
+      rules,
+      clock.now(),
+    )
+    store.transaction(({ sql }) => {
+      for (const change of decided.changes) {
+        buckets.change(sql, change)
+        this.#cursors.delete(nameOf(change.bucket))
+      }
+      if (decided.stuck.length > 0 || this.counts.stuck > 0)
+        buckets.stick(
+          sql,
+          decided.stuck.map(({ bucket }) => bucket),
+        )
+    })
+    if (decided.stuck.length > 0 && this.counts.stuck !== decided.stuck.length)
+      log.error('data has nowhere better to go', {
+        code: 'placement.no-server',
+        buckets: decided.stuck.length,
+        servers: [...new Set(decided.stuck.map(({ server }) => server))].slice(0, 16),
+      })
+    this.counts.decisions++
+    this.counts.stuck = decided.stuck.length
+    this.counts.decideMs = clock.monotonicMs() - this.#decidedMs
+    if (decided.changes.length > 0)
+      log.info('buckets have other places', { buckets: decided.changes.length, reason, ms: this.counts.decideMs })
+    if (split) this.#decideDue ??= 'split'
+  }
+
+  #split(): boolean {
+    const { store } = this.#o
+    const big = store.sql.all<Bucket>(
+      'SELECT * FROM buckets WHERE bytes > ? AND span > 1 ORDER BY bytes DESC LIMIT ?',
+      this.#limits.splitBytes,
+      splitsAtOnce,
+    )
+    if (big.length === 0) return false
+    return store.transaction(({ sql }) => big.map((bucket) => buckets.split(sql, bucket)).some(Boolean))
+  }
+
+  /** Fills the queue from the most urgent bucket. @returns whether there may be more */
+  #feed(): boolean {
+    const { store, clock } = this.#o
+    const [bucket] = buckets.pending(store.sql, 1)
+    if (!bucket) return false
+    const room = this.#limits.queueMax - moves.size(store.sql).n
+    if (room <= 0) return false
+    const name = nameOf(bucket)
+    store.transaction(({ sql }) => {
+      const { cursor } = feed(sql, bucket, this.#cursors.get(name), Math.min(pageObjects, room), clock.now())
+      if (cursor) this.#cursors.set(name, cursor)
+      else {
+        this.#cursors.delete(name)
+        buckets.fed(sql, bucket)
+      }
+    })
+    return true
+  }
+
+  /** Begins what may begin now. @returns when to look again */
+  #begin(nowMs: number): number {
+    const { store, clock } = this.#o
+    if (this.#busy.size >= this.#limits.atOnce) return idleMs
+    const waiting = moves.next(store.sql, this.#limits.atOnce * 8)
+    if (waiting.length === 0) {
+      const at = moves.soonest(store.sql)
+      return at === undefined ? idleMs : Math.min(idleMs, Math.max(1, at - clock.now()))
+    }
+    const candidates = this.#o.registry.candidates()
+    for (const move of waiting) {
+      if (this.#busy.size >= this.#limits.atOnce) break
+      const key = keyOf(move.object)
+      if (this.#busy.has(key)) continue
+      const lateMs = this.#afford(move.sealed, nowMs)
+      if (lateMs > 0) return Math.min(idleMs, lateMs)
+      this.#hold(key, this.#take(move, candidates))
+    }
+    return idleMs
+  }
+
+  #hold(key: string, work: Promise<unknown>): void {
+    const held = work
+      .catch(() => undefined)
+      .finally(() => {
+        if (this.#busy.get(key) === held) this.#busy.delete(key)
+        this.kick()
+      })
+    this.#busy.set(key, held)
+  }
+
+  /** The rate: what was moved is paid back over time. @returns how long to wait, ms; 0: it is paid */
+  #afford(bytes: number, nowMs: number): number {
+    const perMs = this.#limits.bytesPerSecond / 1000
+    const most = this.#limits.bytesPerSecond
+    const had = this.#budget ?? { bytes: most, atMs: nowMs }
+    const has = Math.min(most, had.bytes + (nowMs - had.atMs) * perMs)
+    this.#budget = { bytes: has, atMs: nowMs }
+    // An object larger than a second's worth goes when there is a full second, and the debt is paid after it.
+    if (has < Math.min(bytes, most)) return (Math.min(bytes, most) - has) / perMs
+    this.#budget.bytes = has - bytes
+    return 0
+  }
+
+  async #take(move: MovesTable, candidates: readonly Candidate[]): Promise<void> {
+    const { store, log } = this.#o
+    const name = `${keyOf(move.object)}.${move.version}.${move.slot}`
+    try {
+      const turn = this.#turn(move, candidates, name)
+      if (turn.do === 'nothing') {
+        if (!cancelMaking(store, move)) return
+        this.counts.cancelled++
+        this.#failed.delete(name)
+        store.transaction(({ sql }) => moves.drop(sql, move))
+        return
+      }
+      if (turn.do === 'wait') return this.#postpone(move, 5_000, null)
+      if (turn.do === 'stay') throw new Problem('placement.no-server', `slot ${move.slot} stays on ${move.source}`)
+      await this.#carryOut(move, turn)
+      this.#failed.delete(name)
+    } catch (error) {
+      if (this.#stop.signal.aborted) return
+      this.counts.failures++
+      const problem = error instanceof ReplaceFailure ? error.problem : error
+      if (error instanceof ReplaceFailure && error.at === 'target') this.#blame(name, error.server)
+      if (isProblem(problem, 'object.unknown')) {
+        cancelMaking(store, move)
+        store.transaction(({ sql }) => moves.drop(sql, move))
+        return
+      }
+      if (!isProblem(problem))
+        log.error('a move failed', { move: name, error: String((problem as Error)?.stack ?? problem) })
+      else if (isProblem(problem, 'placement.no-server')) this.#sayNowhere(move)
+      const code = isProblem(problem) ? problem.code : 'internal'
+      this.#postpone(move, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, move.tries)), code)
+    }
+  }
+
+  /** Once for many. */
+  #sayNowhere({ source, cause }: MovesTable): void {
+    const nowMs = this.#o.clock.monotonicMs()
+    if (nowMs - this.#nowhereMs < nowhereApartMs) return
+    this.#nowhereMs = nowMs
+    this.#o.log.error('data has nowhere to go', { code: 'placement.no-server', server: source, cause })
+  }
+
+  #postpone(move: MovesTable, ms: number, problem: string | null): void {
+    const { store, clock } = this.#o
+    store.transaction(({ sql }) => moves.postpone(sql, move, clock.now() + ms, move.tries + (problem ? 1 : 0), problem))
+  }
+
+  /** A target that failed a few times is left out for this move. */
+  #blame(name: string, server: string): void {
+    const failed = this.#failed.get(name) ?? new Map<string, number>()
+    failed.set(server, (failed.get(server) ?? 0) + 1)
+    this.#failed.set(name, failed)
+    // Bounded: what is forgotten is only tried a little more often.
+    if (this.#failed.size > 1_000) this.#failed.delete(this.#failed.keys().next().value!)
+  }
+
+  #turn(move: MovesTable, candidates: readonly Candidate[], name: string): Turn {
+    const { store, rules } = this.#o
+    const { sql } = store
+    const { row, old, other } = standingOf(sql, move)
+    const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
+    const of = bucket && buckets.classOf(sql, bucket.class)
+    const under = making.of(sql, move)
+    if (!bucket || !of) return { do: 'wait' }
+    const failed = this.#failed.get(name) ?? new Map<string, number>()
+    const avoid = new Set([...failed].filter(([, times]) => times >= triesOfTarget).map(([server]) => server))
+    const { one, two } = bucket
+    const leaves = JSON.parse(bucket.leaves) as string[]
+    return turnOf({ move, own: old, other, class: of, one, two, leaves, making: under, candidates, avoid, rules })
+  }
+
+  async #carryOut(move: MovesTable, turn: Turn & { do: 'copy' | 'reseal' }): Promise<void> {
+    const ports = this.#o
+    const order: ReplaceOrder = {
+      ...{ object: move.object, version: move.version, slot: move.slot, to: turn.to, cause: move.cause },
+      reason: this.#reasonOf(move, turn.to),
+    }
+    let resealed = turn.do === 'reseal'
+    try {
+      await (resealed ? reseal : copy)(ports, order, this.#stop.signal)
+    } catch (error) {
+      // What cannot be copied is made anew from the other slot.
+      if (!(error instanceof ReplaceFailure && error.at === 'source' && turn.otherwise)) throw error
+      resealed = true
+      await reseal(ports, order, this.#stop.signal)
+    }
+    this.counts.moved++
+    this.counts.movedBytes += move.sealed
+    if (resealed) this.counts.resealed++
+    this.#noteElsewhere(move, turn.to)
+  }
+
+  /** What ended elsewhere than assigned is watched there. */
+  #noteElsewhere(move: MovesTable, to: string): void {
+    const { store } = this.#o
+    store.transaction(({ sql }) => {
+      const { row, old, other } = standingOf(sql, move)
+      const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
+      if (bucket && to !== (move.slot === 1 ? bucket.one : bucket.two)) noteStrays(sql, bucket, [old, other])
+    })
+  }
+
+  /** For the member: why it was moved, and what is better now. */
+  #reasonOf(move: MovesTable, to: string): string {
+    const candidate = this.#o.registry.candidates().find(({ server }) => server === to)
+    const { from, ...rest } = JSON.parse(move.reason || '{}') as Partial<BucketReason>
+    return JSON.stringify({
+      cause: move.cause satisfies MoveCause,
+      risk: candidate?.risk.value,
+      ...(rest.jointLoss !== undefined && { jointLoss: rest.jointLoss, apartKm: rest.apartKm }),
+      from: from?.find(({ server }) => server === move.source) ?? { server: move.source },
+      atMs: this.#o.clock.now(),
+    })
+  }
+
+  /** What nobody waits for: old replicas, and buckets that have been emptied. */
+  async #aside(): Promise<void> {
+    const { store, log } = this.#o
+    try {
+      for (const bucket of buckets.leaving(store.sql, 64))
+        if (!buckets.isQueued(store.sql, bucket)) store.transaction(({ sql }) => buckets.settled(sql, bucket))
+      this.counts.retired += await retireDue(this.#o, this.#stop.signal)
+    } catch (error) {
+      if (!this.#stop.signal.aborted) log.error('old replicas', { error: String(error) })
+    } finally {
+      this.#side = undefined
+    }
+  }
+}
+
+/** A replica that is no good leaves one: about as urgent as a lost server. */
+const urgencyOfRemaking = 5
+
+/** A member's objects belong to other classes from now on: the mover finds them. */
+export function reclassify(sql: ReplacePorts['store']['sql'], member: Uint8Array): void {
+  const rows = sql.all<Pick<SaveRow, 'object' | 'version' | 'class' | 'place'> & { sealed: number }>(
+    `SELECT s.object, s.version, s.class, s.place, r.sealed FROM saves AS s
+     JOIN replicas AS r ON r.object = s.object AND r.version = s.version AND r.slot = 1
+     WHERE s.member = ? AND s.class <> 0`,
+    member,
+  )
+  for (const row of rows) leaveBucket(sql, row, row.sealed)
+}
+
+function keyOf(object: Uint8Array): string {
+  return Buffer.from(object.buffer, object.byteOffset, object.byteLength).toString('hex')
+}
+
+function nameOf({ class: of, place }: { class: number; place: number }): string {
+  return `${of}.${place}`
+}

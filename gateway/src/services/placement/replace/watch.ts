@@ -1,0 +1,75 @@
+/** Whether data servers answer (S9): one that does not is away, and after a while what it held is made anew elsewhere. */
+import { isProblem } from '@azukari/protocol/problem'
+import { identify } from '../identify.ts'
+import { type ServerRow, servers } from '../store.ts'
+import type { ReplacePorts } from './making.ts'
+
+/** How long a server may take to prove itself, ms. */
+const answerMs = 10_000
+
+/** Away by an operator's word: it does not come back by itself. */
+export const awayForGood = 0
+
+/**
+ * Asks every server to prove itself.
+ * @param lostAfterMs how long one may be away before it counts as lost
+ * @returns servers whose state has changed
+ */
+export async function watchServers(ports: ReplacePorts, lostAfterMs: number, signal: AbortSignal): Promise<string[]> {
+  const { store } = ports
+  const changed = await Promise.all(
+    servers.all(store.sql).map(async (server) => {
+      const answers = server.away === awayForGood ? false : await doesAnswer(ports, server, signal)
+      if (signal.aborted) return undefined
+      return note(ports, server, answers, lostAfterMs) ? server.id : undefined
+    }),
+  )
+  return changed.filter((id) => id !== undefined)
+}
+
+async function doesAnswer(
+  { dataServers, signer, random, clock }: ReplacePorts,
+  server: ServerRow,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const limit = new AbortController()
+  using _timer = clock.timer(answerMs, () => limit.abort(new Error('no answer')))
+  const late = new Promise<boolean>((resolve) => {
+    limit.signal.addEventListener('abort', () => resolve(false), { once: true })
+    signal.addEventListener('abort', () => resolve(false), { once: true })
+  })
+  const asked = identify(dataServers.of(server), server, signer.kid, random, limit.signal).then(
+    () => true,
+    (error) => {
+      if (!isProblem(error) && !limit.signal.aborted) throw error
+      return false
+    },
+  )
+  asked.catch(() => undefined)
+  return Promise.race([asked, late])
+}
+
+/** @returns whether something about it is different now */
+function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answers: boolean, lostAfterMs: number): boolean {
+  return store.transaction(({ sql }) => {
+    const server = servers.byId(sql, asked.id)
+    if (!server || server.away === awayForGood) return false
+    const nowMs = clock.now()
+    if (answers) {
+      if (server.away === null) return false
+      servers.setAway(sql, server.id, null)
+      if (server.state === 'lost') servers.setState(sql, server.id, 'open')
+      log.info('a data server is back', { server: server.id, awayMs: nowMs - server.away })
+      return true
+    }
+    if (server.away === null) {
+      servers.setAway(sql, server.id, nowMs)
+      log.warn('a data server does not answer', { server: server.id })
+      return true
+    }
+    if (server.state === 'lost' || nowMs - server.away < lostAfterMs) return false
+    servers.setState(sql, server.id, 'lost')
+    log.error('a data server is lost: what it held is made anew elsewhere', { server: server.id })
+    return true
+  })
+}
