@@ -7,12 +7,15 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
+import type { MoverStatus } from '../services/placement/replace/mover.ts'
 
 export interface HealthSources {
   version: string
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** Re-placement, when placement runs in this process. */
+  moves?: () => MoverStatus
 }
 
 /** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
@@ -38,6 +41,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/healthz', async (_request, reply) => {
     const { site, boot, devicesUp, underWay, buffer } = sources.status()
     const ok = !buffer.full
+    const moves = sources.moves?.()
     return reply.code(ok ? 200 : 503).send({
       ok,
       site,
@@ -46,6 +50,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       devicesUp,
       underWay,
       buffer,
+      ...(moves && { moves, ...(moves.stuck > 0 && { warning: 'placement.no-server' }) }),
       ...(ok ? {} : { problem: 'storage.full' }),
     })
   })
@@ -57,7 +62,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services }: HealthSources): Registry {
+function metricsOf({ status, services, moves }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -75,6 +80,14 @@ function metricsOf({ status, services }: HealthSources): Registry {
   gauge('buffer_bytes', 'Bytes announced to the receive buffer', () => status().buffer.bytes)
   gauge('buffer_transfers', 'Transfers in the receive buffer', () => status().buffer.transfers)
   gauge('buffer_full', '1 while the disk takes no blocks', () => (status().buffer.full ? 1 : 0))
+  if (moves) {
+    gauge('moves_queued', 'Moves of replicas that wait', () => moves().queued)
+    gauge('moves_queued_bytes', 'Sealed bytes of the moves that wait', () => moves().queuedBytes)
+    gauge('moves_running', 'Moves under way', () => moves().running)
+    gauge('moves_stuck_buckets', 'Buckets at risk with nowhere to go (placement.no-server)', () => moves().stuck)
+    gauge('moves_paused', '1 while an operator has paused moves', () => (moves().paused ? 1 : 0))
+    gauge('moves_decide_ms', 'How long the last decision over all buckets took', () => moves().decideMs)
+  }
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>
     new Counter({
@@ -92,5 +105,10 @@ function metricsOf({ status, services }: HealthSources): Registry {
     totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', () =>
       Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
     )
+  if (moves)
+    totals('moves', 'Re-placement since the start', 'what', () => {
+      const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = moves()
+      return { moved, movedBytes, resealed, cancelled, retired, failures, decisions }
+    })
   return registry
 }
