@@ -225,3 +225,28 @@ t.test('D5: what a reply means', (t) => {
   t.equal(judge(reply({ problem: new Problem('member.suspended').toWire() }), 6, 5), 'done')
   t.end()
 })
+
+t.test('D5: an act written down just as the outbox comes to rest goes at once, without another occasion', async (t) => {
+  const inner = await openDeviceDatabase(':memory:')
+  let late: Promise<void> | undefined
+  const inbox = new Inbox()
+  const database: DeviceDatabase = {
+    run: (sql, ...values) => inner.run(sql, ...values),
+    get: (sql, ...values) => inner.get(sql, ...values),
+    all: (sql, ...values) => inner.all(sql, ...values),
+    close: () => inner.close(),
+    exec: async (sql) => {
+      // The last thing it does, after it has seen that nothing waits.
+      if (sql.includes('incremental_vacuum')) late ??= outbox.append(conditionsWritten, body(2), id(2))
+      await late
+      await inner.exec(sql)
+    },
+  }
+  const outbox = await Outbox.open({ database, clock, random, log, sender: inbox })
+  const running = outbox.run()
+  await outbox.append(conditionsWritten, body(1), id(1))
+  for (let i = 0; i < 1000 && inbox.done.length < 2; i++) await new Promise((resolve) => setImmediate(resolve))
+  t.same(inbox.done, [1, 2])
+  outbox.stop()
+  await running
+})

@@ -136,7 +136,11 @@ export class Outbox {
       for (const { service } of services) {
         if (this.#options.sender.up && !this.#draining.has(service)) {
           this.#draining.add(service)
-          void this.#drain(service).finally(() => this.#draining.delete(service))
+          void this.#drain(service).finally(() => {
+            this.#draining.delete(service)
+            // What was written down after the last look found this service busy.
+            this.#wakeUp()
+          })
         }
       }
       await wake

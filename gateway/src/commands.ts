@@ -11,6 +11,7 @@ import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, systemPorts } from './main.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { moveCommands } from './operator/move-commands.ts'
+import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -113,7 +114,10 @@ export const commands: Record<string, Command> = {
         what: 'settings',
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
-      const findings = await examine([settings, ...checks], process.env['LANG']?.startsWith('ja') ? 'ja' : 'en')
+      const findings = await examine(
+        [settings, ...checks, ...hazardChecks(text(values, 'folder'))],
+        process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
+      )
       const lines = findings.map(
         ({ what, ok, detail, todo }) =>
           `${ok ? ' ok ' : 'BAD '} ${what.padEnd(24)} ${detail}${todo ? `\n     → ${todo}` : ''}`,
@@ -243,6 +247,8 @@ export const commands: Record<string, Command> = {
       })
     },
   },
+
+  ...riskCommands,
 
   'member add': {
     what: 'Registers a member from the file that `azukari-sim card issue` or an issuing office made.',

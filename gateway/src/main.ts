@@ -14,6 +14,7 @@ import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
+import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
@@ -164,6 +165,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           status: () => gateway.status(),
           services: () => (placement ? { placement: placement.placement.counts } : {}),
           ...(placement && { moves: () => placement.placement.mover.status() }),
+          ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
   const healthAddress = health?.server.address()
@@ -219,7 +221,7 @@ export async function runPlacement(settings: {
   await opened.placement.start()
   const calls = await startCallServer({
     tls,
-    handlers: serviceHandlers(opened.placement, clock),
+    handlers: [...serviceHandlers(opened.placement, clock), ...hazardHandlers(opened.placement)],
     clock,
     log: settings.log,
     host: settings.host,

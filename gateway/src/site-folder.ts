@@ -7,6 +7,8 @@
  *   gateway.db, buffer/  registry, inbox and receive buffer
  *   tls/                 the site's own authority and certificates (mutual TLS between processes)
  *   servers.json         data servers that placement may use
+ *   hazards.json         feeds of hazards and parameters of the risk formulas (may be absent)
+ *   hazards/             hazard documents laid in by operators, taken at once
  *   placement/           keystore.cose, passphrase (unless given), placement.db, public.cose
  *   data-servers/{id}/   identity.key, disks
  */
@@ -52,6 +54,21 @@ export const ServerEntry = Type.Object({
     }),
     { maxItems: 16 },
   ),
+  ground: Type.Optional(
+    Type.Object(
+      {
+        amplification: Type.Optional(
+          Type.Number({ minimum: 0.3, maximum: 5, description: 'of peak velocity, against Vs 400 m/s (J-SHIS)' }),
+        ),
+        elevationM: Type.Optional(Type.Number({ minimum: -500, maximum: 9_000, description: 'above the sea' })),
+        coastKm: Type.Optional(Type.Number({ minimum: 0, maximum: 5_000, description: 'distance to the sea' })),
+        structure: Type.Optional(
+          Type.Union([Type.Literal('i'), Type.Literal('ro')], { description: 'class of earthquake insurance' }),
+        ),
+      },
+      { additionalProperties: false },
+    ),
+  ),
 })
 export type ServerEntry = Static<typeof ServerEntry>
 
@@ -86,6 +103,23 @@ export class SiteFolder {
         'config.invalid',
         `${this.path}/servers.json: ${cause instanceof Error ? cause.message : cause}`,
         { cause },
+      )
+    }
+  }
+
+  /** What `hazards.json` holds, unchecked; undefined when there is none. @throws {Problem} `config.invalid` */
+  async hazards(): Promise<unknown> {
+    const bytes = await this.read('hazards.json')
+    if (!bytes) return undefined
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes))
+    } catch (cause) {
+      throw new Problem(
+        'config.invalid',
+        `${this.path}/hazards.json: ${cause instanceof Error ? cause.message : cause}`,
+        {
+          cause,
+        },
       )
     }
   }

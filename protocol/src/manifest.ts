@@ -107,6 +107,22 @@ export function signManifest(manifest: Manifest, signer: DirectSigner): Uint8Arr
   return signed
 }
 
+/** The root of a replica that is being sealed while it is sent: the manifest with the real one follows the last segment. */
+export const rootToFollow: Uint8Array = new Uint8Array(32)
+
+/** Whether a manifest only announces a replica. No replica has that root: it is no SHA-256 that anybody knows an input of. */
+export function isAnnouncement({ root }: Pick<Manifest, 'root'>): boolean {
+  return sameBytes(root, rootToFollow)
+}
+
+/** Whether a manifest is what was announced, with its root. */
+export function fulfils(final: Manifest, announced: Manifest): boolean {
+  return (
+    !isAnnouncement(final) &&
+    sameBytes(encodeDeterministic({ ...final, root: rootToFollow }), encodeDeterministic(announced))
+  )
+}
+
 /** @throws {Problem} `cose.*`, `cbor.*`, `message.invalid` */
 export function openManifest(signed: Uint8Array, keyFor: KeyFinder): Manifest {
   return checkFigures(checkManifest(decode(verify1(signed, keyFor, manifestDomain).payload)))

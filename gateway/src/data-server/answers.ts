@@ -1,6 +1,6 @@
 /** The data server's dispatch table: contracts on one side, the server on the other. */
 import * as contracts from '@azukari/protocol/contracts/server'
-import { peekManifest } from '@azukari/protocol/manifest'
+import { isAnnouncement, type Manifest, manifestMaxBytes, peekManifest } from '@azukari/protocol/manifest'
 import { Problem } from '@azukari/protocol/problem'
 import { cutEvenly, segmentSealedBytes } from '@azukari/protocol/sealed'
 import { answers, type CallHandler } from '../transport/server.ts'
@@ -16,7 +16,7 @@ export function dataServerAnswers(server: DataServerPort): CallHandler[] {
       reply: { proof: await server.identify(nonce, verifier) },
     })),
     answers(contracts.putReplica, services, async ({ manifest, notes }, { body, signal }) => {
-      const segments = cutEvenly(upTo(body, peekManifest(manifest).sealedBytes), segmentSealedBytes)
+      const segments = sentSegments(body, peekManifest(manifest))
       return { reply: { receipt: await server.put(manifest, notes, segments, signal) } }
     }),
     answers(contracts.readReplica, services, async ({ replica, from, count }, { signal }) => {
@@ -64,6 +64,24 @@ export function dataServerAnswers(server: DataServerPort): CallHandler[] {
       reply: await server.journalRead(stream, from, count),
     })),
   ]
+}
+
+/** The segments, and after an announcement the manifest that follows them. */
+async function* sentSegments(body: AsyncIterable<Uint8Array>, manifest: Manifest): AsyncGenerator<Uint8Array> {
+  const { sealedBytes } = manifest
+  const trailer = isAnnouncement(manifest) ? manifestMaxBytes : 0
+  const rest: Uint8Array[] = []
+  const split = async function* () {
+    let left = sealedBytes
+    for await (const chunk of upTo(body, sealedBytes + trailer)) {
+      if (left > 0) yield chunk.subarray(0, left)
+      // Kept longer than the packet that it may lie in.
+      if (chunk.length > left) rest.push(chunk.slice(left))
+      left = Math.max(0, left - chunk.length)
+    }
+  }
+  yield* cutEvenly(split(), segmentSealedBytes)
+  if (rest.length > 0) yield Buffer.concat(rest)
 }
 
 /** No more than was announced. */

@@ -7,7 +7,7 @@ import { systemRandom as random } from '@azukari/protocol/adapters/random'
 import { signerOf } from '@azukari/protocol/cose'
 import { openIdentification } from '@azukari/protocol/identify'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { type Manifest, openReplicaReceipt, signManifest } from '@azukari/protocol/manifest'
+import { type Manifest, openReplicaReceipt, rootToFollow, signManifest } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
@@ -127,6 +127,34 @@ t.test('S7: a service keeps and reads replicas over HTTP/2 with mutual TLS', asy
   t.equal((await port.list(undefined, 32, true)).length, 4)
   t.equal(await port.journalAppend(random.bytes(16), 1, random.bytes(10)), 2)
   t.equal(openScrubReport(await port.scrub(1 << 30), publicOf(site.identity)).replicas, 4)
+})
+
+t.test('S7: a replica that is sealed while it is sent: announced first, its root comes last', async (t) => {
+  const site = await makeSite(t)
+  const port = site.clientAs(await site.keyring.identity('placement', 'service'))
+  const sign = (manifest: Manifest) => signManifest(manifest, signerOf(site.placement))
+  const put = (announced: Manifest, ...parts: Uint8Array[]) => port.put(sign(announced), random.bytes(60), from(parts))
+  for (const bytes of [0, 65_536, 200_000, 3_000_000]) {
+    const { manifest, segments, signed, name } = await site.replica(bytes)
+    const announced = { ...manifest, root: rootToFollow }
+    const code = async (...parts: Uint8Array[]) => (await problemOf(put(announced, ...parts))).code
+    t.equal(await code(...segments), 'transfer.bad-root', 'no root, no receipt')
+    t.equal(await code(...segments, sign({ ...manifest, epoch: 2 })), 'transfer.bad-root', 'another manifest')
+    t.equal(await code(...segments, sign({ ...manifest, root: random.bytes(32) })), 'transfer.bad-root', 'another root')
+    t.equal(await code(...segments, sign(announced)), 'transfer.bad-root')
+    t.match(await code(...segments, random.bytes(500)), /^(cose|cbor)\./)
+    t.equal(await code(...segments, signed, random.bytes(5_000)), 'message.too-large')
+    t.equal((await problemOf(port.manifest(name))).code, 'replica.missing', 'nothing of it stands')
+    const receipt = await put(announced, ...segments, signed)
+    openReplicaReceipt(receipt, publicOf(site.identity), manifest)
+    t.same(await port.manifest(name), signed)
+    t.equal(
+      await code(...segments, signed),
+      'replica.conflict',
+      'whether it is the same cannot be told from an announcement',
+    )
+    t.same(await port.put(signed, random.bytes(60), from(segments)), receipt, 'and can be with the root')
+  }
 })
 
 t.test('S10: the gateway carries a card’s frames, and may do nothing else', async (t) => {

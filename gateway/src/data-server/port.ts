@@ -47,7 +47,9 @@ export interface DataServerPort {
    * The signed receipt: all of it is durable. The same replica again gives the same receipt, without being sent again.
    * @param manifest COSE_Sign1; space is reserved for all of what it announces
    * @param notes wrapped keys, kept beside the replica; opaque
-   * @param segments sealed segments: each 65,552 bytes, the last shorter
+   * @param segments sealed segments: each 65,552 bytes, the last shorter; after an announcement (`rootToFollow`) the
+   * manifest with the root comes last, so that a replica can be sealed while it is sent. What is announced and already
+   * held is refused with `replica.conflict`, since nobody can tell yet whether it is the same
    * @throws {Problem} `replica.conflict`, `replica.superseded`, `storage.full`, `transfer.bad-root`, `server.refused`, `cose.*`
    */
   put(

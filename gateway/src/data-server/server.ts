@@ -7,6 +7,8 @@ import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
 import { thumbprint } from '@azukari/protocol/keys'
 import {
+  fulfils,
+  isAnnouncement,
   type Manifest,
   openManifest,
   openRemoval,
@@ -148,6 +150,7 @@ class Server implements DataServer {
     put.signal?.throwIfAborted()
     const held = this.#shelves.get(manifest)
     if (held?.known && held.disk.works) {
+      if (isAnnouncement(manifest)) throw new Problem('replica.conflict', held.name)
       if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
       return this.#replaceInTurn(held, signed, manifest)
     }
@@ -159,33 +162,44 @@ class Server implements DataServer {
     using _reserved = reservation
     const staging = `${disk.incoming}/${hex(this.#options.random.bytes(16))}`
     try {
-      const atMs = await this.#stage(put, disk, staging)
+      const staged = await this.#stage(put, disk, staging)
       await disk.writing(() => this.#show(manifest, disk, staging))
-      this.#shelves.add(heldOf(manifest, disk, needed, atMs))
-      return this.#receipt(manifest, atMs)
+      this.#shelves.add(heldOf(staged.manifest, disk, needed, staged.atMs))
+      return this.#receipt(staged.manifest, staged.atMs)
     } catch (error) {
       await this.#options.files.remove(staging).catch(() => {})
       throw error
     }
   }
 
-  /** Writes everything into the staging folder, durably. @returns when that was */
-  async #stage({ signed, manifest, notes, segments, signal }: Put, disk: Disk, staging: string): Promise<number> {
+  /** Writes everything into the staging folder, durably. @returns when that was, and the manifest that stands there */
+  async #stage(put: Put, disk: Disk, staging: string): Promise<{ manifest: Manifest; atMs: number }> {
     const { files, clock } = this.#options
-    const writer = await disk.writing(() => ReplicaWriter.open(files, staging, manifest.sealedBytes))
+    const announced = isAnnouncement(put.manifest)
+    let final = announced ? undefined : { signed: put.signed, manifest: put.manifest }
+    const writer = await disk.writing(() => ReplicaWriter.open(files, staging, put.manifest.sealedBytes))
     try {
-      for await (const segment of segments) {
-        signal?.throwIfAborted()
-        await disk.writing(() => writer.add(segment))
+      for await (const segment of put.segments) {
+        put.signal?.throwIfAborted()
+        if (announced && writer.count === put.manifest.segments) final = this.#fulfilment(segment, put.manifest)
+        else await disk.writing(() => writer.add(segment))
       }
-      if (!sameBytes(writer.root(), manifest.root))
+      if (!final || !sameBytes(writer.root(), final.manifest.root))
         throw new Problem('transfer.bad-root', 'the segments are not those of the manifest')
+      const { signed, manifest } = final
       const atMs = clock.now()
-      await disk.writing(() => writer.finish({ manifest: signed, atMs }, notes))
-      return atMs
+      await disk.writing(() => writer.finish({ manifest: signed, atMs }, put.notes))
+      return { manifest, atMs }
     } finally {
       await writer.close()
     }
+  }
+
+  /** What follows an announced replica's segments. */
+  #fulfilment(signed: Uint8Array, announced: Manifest): { signed: Uint8Array; manifest: Manifest } {
+    const manifest = this.#openOwn(signed)
+    if (!fulfils(manifest, announced)) throw new Problem('transfer.bad-root', 'another manifest than was announced')
+    return { signed, manifest }
   }
 
   /** Makes a staged replica visible, whole, durably. */

@@ -8,6 +8,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
 import type { MoverStatus } from '../services/placement/replace/mover.ts'
+import type { RiskReport } from '../services/placement/risk-report.ts'
 
 export interface HealthSources {
   version: string
@@ -16,6 +17,8 @@ export interface HealthSources {
   services: () => Record<string, HostCounts>
   /** Re-placement, when placement runs in this process. */
   moves?: () => MoverStatus
+  /** Risks and feeds, when placement runs in this process. */
+  risks?: () => RiskReport
 }
 
 /** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
@@ -51,18 +54,27 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       underWay,
       buffer,
       ...(moves && { moves, ...(moves.stuck > 0 && { warning: 'placement.no-server' }) }),
+      // A sick feed is told and does not make the gateway unhealthy: what it said is held.
+      ...(sources.risks ? { feeds: feedsOf(sources.risks()) } : {}),
       ...(ok ? {} : { problem: 'storage.full' }),
     })
   })
+  server.get('/risks', async (_request, reply) =>
+    sources.risks ? sources.risks() : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
+  )
   server.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   return server
+}
+
+function feedsOf({ feeds }: RiskReport) {
+  return feeds.map(({ name, ageMs, hazards, problem }) => ({ name, ageMs, hazards, ...(problem ? { problem } : {}) }))
 }
 
 function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves }: HealthSources): Registry {
+function metricsOf({ status, services, moves, risks }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -87,6 +99,29 @@ function metricsOf({ status, services, moves }: HealthSources): Registry {
     gauge('moves_stuck_buckets', 'Buckets at risk with nowhere to go (placement.no-server)', () => moves().stuck)
     gauge('moves_paused', '1 while an operator has paused moves', () => (moves().paused ? 1 : 0))
     gauge('moves_decide_ms', 'How long the last decision over all buckets took', () => moves().decideMs)
+  }
+  const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
+    new Gauge({
+      name: `azukari_${name}`,
+      help,
+      labelNames: [label],
+      registers,
+      collect: function () {
+        this.reset()
+        for (const [of, value] of values()) this.set({ [label]: of }, value)
+      },
+    })
+  if (risks) {
+    gauge('hazards', 'Hazards that count now', () => risks().hazards.length)
+    labelled('risk', 'Probability per year that a data server is lost', 'server', () =>
+      risks().servers.map(({ server, risk }) => [server, risk]),
+    )
+    labelled('feed_age_seconds', 'Since the last good answer of a hazard feed; -1 = never', 'feed', () =>
+      risks().feeds.map(({ name, ageMs }) => [name, ageMs === null ? -1 : ageMs / 1000]),
+    )
+    labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', () =>
+      risks().feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
+    )
   }
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>

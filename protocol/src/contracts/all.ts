@@ -1,6 +1,7 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
 import * as fleet from './fleet.ts'
+import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
@@ -12,7 +13,7 @@ function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server].flatMap(
+export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard].flatMap(
   (module) => Object.values<unknown>(module).filter(isContract),
 )
 

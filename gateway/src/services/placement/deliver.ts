@@ -9,6 +9,7 @@ import {
   openRemovalReceipt,
   openReplicaReceipt,
   type ReplicaRef,
+  rootToFollow,
   signManifest,
   signRemoval,
 } from '@azukari/protocol/manifest'
@@ -58,6 +59,51 @@ export async function deliver(
   })
   openReplicaReceipt(receipt, parseCoseKey(server.key), manifest)
   return { manifest: signed, receipt }
+}
+
+/** Where the segments of a replica come from that is sealed while it is sent. */
+export interface Sealing {
+  /** Sealed segments, once. */
+  segments(): AsyncIterable<Uint8Array>
+  /** When they have ended. */
+  root(): Uint8Array
+  /** They are not wanted any more. */
+  leave(): void
+  /** The same once more, for a server that holds something of that name already. */
+  again: { root(): Promise<Uint8Array>; segments(): AsyncIterable<Uint8Array> }
+}
+
+/**
+ * Brings a replica to a server while it is sealed: announced first, the manifest with its root follows the segments.
+ * @throws {Problem} as `deliver`
+ */
+export async function deliverSealing(
+  ports: DeliveryPorts,
+  server: ServerRow,
+  describe: (root: Uint8Array) => Manifest,
+  notes: Uint8Array,
+  sealing: Sealing,
+  signal: AbortSignal,
+): Promise<Delivered & { root: Uint8Array }> {
+  const { dataServers, signer, random } = ports
+  const port = dataServers.of(server)
+  await identify(port, server, signer.kid, random, signal)
+  async function* segments() {
+    yield* sealing.segments()
+    yield signManifest(describe(sealing.root()), signer)
+  }
+  try {
+    const receipt = await port.put(signManifest(describe(rootToFollow), signer), notes, segments(), signal)
+    const root = sealing.root()
+    openReplicaReceipt(receipt, parseCoseKey(server.key), describe(root))
+    return { manifest: signManifest(describe(root), signer), receipt, root }
+  } catch (error) {
+    // Left by a try whose answer was lost: the same, or under a key that is gone. Only the root tells.
+    if (!isProblem(error, 'replica.conflict')) throw error
+    sealing.leave()
+    const root = await sealing.again.root()
+    return { ...(await deliver(ports, server, describe(root), notes, sealing.again.segments, signal)), root }
+  }
 }
 
 /**

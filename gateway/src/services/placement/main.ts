@@ -4,6 +4,7 @@ import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
+import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import { remoteDataServer } from '../../data-server/client.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
@@ -12,6 +13,7 @@ import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { CallClient } from '../../transport/client.ts'
 import type { TlsIdentity } from '../../transport/server.ts'
 import type { DataServers } from './data-servers.ts'
+import { hazardSettings } from './hazards/settings.ts'
 import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
 
@@ -96,11 +98,23 @@ export async function openPlacement(
   const tls = await folder.keyring.identity('placement', 'service')
   const dataServers = new RemoteDataServers(tls, ports)
   const database = openDatabase(`${folder.path}/placement/placement.db`)
-  const placement = createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  const { feeds, rules } = hazardSettings(await folder.hazards())
+  const placement = createPlacement({
+    database,
+    keys,
+    buffer,
+    dataServers,
+    ...ports,
+    log,
+    soon: systemSoon,
+    hazardRules: rules,
+    hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
+  })
   placement.registry.journalKeys()
-  for (const { key, ...server } of await folder.servers()) {
+  for (const { key, ground = {}, ...server } of await folder.servers()) {
     const bytes = Buffer.from(key, 'hex')
     parseCoseKey(bytes)
+    placement.risks.setGround(server.id, ground)
     placement.registry.putServer({ ...server, key: bytes })
   }
   return { placement, dataServers, close: () => dataServers.close() }

@@ -1,5 +1,6 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
+import { riskTables } from './hazards/tables.ts'
 import { replaceMigration } from './replace/tables.ts'
 
 export const placementMigrations: readonly Migration[] = [
@@ -71,6 +72,6 @@ CREATE TABLE abandoned (
 ) STRICT;
 `,
   },
-  { number: 5, name: 'the history of risks', up: 'SELECT 1' },
+  { number: 5, name: 'hazards, feeds, and the history of risks', up: riskTables },
   replaceMigration,
 ]

@@ -25,7 +25,7 @@ import {
 import { decryptFrom, encryptTo, sign1, signerOf, verify1 } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
+import { fulfils, openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode } from '@azukari/protocol/problem'
@@ -83,11 +83,24 @@ class Server {
         const key = this.fault === 'impostor' ? generateKey('ed25519', systemRandom) : this.identity
         return signIdentification({ nonce, verifier, server: this.id, atMs: Date.now() }, signerOf(key))
       },
-      put: async (signed, _notes, segments) => {
+      put: async (given, _notes, segments) => {
         check()
         this.puts++
         const kept: Uint8Array[] = []
+        const announced = openManifest(given, () => placementKey)
+        let signed = given
         for await (const segment of segments) {
+          if (kept.length === announced.segments) {
+            signed = segment
+            t.ok(
+              fulfils(
+                openManifest(signed, () => placementKey),
+                announced,
+              ),
+              'the manifest follows the announcement',
+            )
+            continue
+          }
           kept.push(segment)
           this.bytesSent += segment.length
         }

@@ -124,6 +124,7 @@ export class Registry {
       const { kid: _, ...entry } = row
       journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))
     })
+    this.#board.reload?.()
   }
 
   members(): MemberRow[] {

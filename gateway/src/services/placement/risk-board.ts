@@ -2,9 +2,7 @@
  * The risk of every data server as it is now, and who is told when it changes (S9). Choosing and moving know only this;
  * where a risk comes from is the business of what stands behind it.
  */
-import type { Sql } from '../../storage/database.ts'
-import { type Risk, riskOf } from './risk.ts'
-import { ratesOf, servers } from './store.ts'
+import type { Risk } from './risk.ts'
 
 export interface RiskChange {
   /** Servers whose risk is another now. */
@@ -19,22 +17,6 @@ export interface RiskBoard {
   of(server: string): Risk
   /** Hears of every change; returns a function that stops it. */
   onChange(listener: (change: RiskChange) => void): () => void
-}
-
-/** Standing rates alone, for a site without hazard feeds. */
-export class StandingRiskBoard implements RiskBoard {
-  readonly #sql: Sql
-
-  constructor(sql: Sql) {
-    this.#sql = sql
-  }
-
-  of(server: string): Risk {
-    const row = servers.byId(this.#sql, server)
-    return row ? riskOf(ratesOf(row)) : { value: 1, terms: [] }
-  }
-
-  onChange(): () => void {
-    return () => undefined
-  }
+  /** Servers were added or their rates changed. */
+  reload?(): void
 }

@@ -63,7 +63,8 @@ export function jointLoss(a: Risk, b: Risk, apartKm: number): number {
   return 1 - neither
 }
 
-function loss(term: RiskTerm): number {
+/** What one term takes: the probability that the event comes and destroys the data. */
+export function loss(term: RiskTerm): number {
   return clamp(term.probability) * clamp(term.vulnerability)
 }
 

@@ -15,10 +15,11 @@ import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } 
 import { type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { deliver, destroy } from './deliver.ts'
+import { deliverSealing, destroy } from './deliver.ts'
 import { sealEntry } from './journal.ts'
 import { JournalPush } from './journal-push.ts'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
+import { OnePass } from './one-pass.ts'
 import type { Registry } from './registry.ts'
 import { assignedPlaces, buckets, enterBucket, isAbroad, leaveBucket, noteStrays } from './replace/buckets.ts'
 import {
@@ -29,6 +30,7 @@ import {
   OwnContent,
   rootsOf,
   sealedSegments,
+  sealerOf,
   TransferredContent,
 } from './sealing.ts'
 import {
@@ -239,9 +241,15 @@ export class SaveWorker {
     for (let attempt = 0; ; attempt++) {
       this.#stop.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
-      await this.#findRoots(content, member, planned)
       const missing = planned.filter((replica) => !replica.receipt)
-      const results = await Promise.allSettled(missing.map((replica) => this.#send(content, member, replica)))
+      const pass = new OnePass(
+        content,
+        missing.map((replica) => sealerOf(replica, this.#dataKeyOf(replica, member))),
+      )
+      const results = await Promise.allSettled(
+        missing.map((replica, at) => this.#send(content, member, replica, pass, at).finally(() => pass.leave(at))),
+      )
+      if (pass.failure) throw pass.failure
       const failed = results.filter((result) => result.status === 'rejected')
       const keepReceipts = (sql: Sql) => {
         for (const replica of missing.filter(({ receipt }) => receipt)) {
@@ -331,47 +339,38 @@ export class SaveWorker {
     })
   }
 
-  /** One pass over the content: checks it against the offer and finds the roots that are not known yet. */
-  async #findRoots(
-    content: Content,
-    member: { wrapped_key: Uint8Array },
-    planned: readonly ReplicaRow[],
-  ): Promise<void> {
-    const { store, keys } = this.#o
-    const unknown = planned.filter((replica) => !replica.root)
-    if (unknown.length === 0) return
-    const roots = await rootsOf(content, unknown, unwrapMemberKey(keys, member.wrapped_key))
-    store.transaction(({ sql }) => {
-      for (const [i, replica] of unknown.entries()) {
-        replica.root = roots[i]!
-        replicas.put(sql, replica)
-      }
-    })
+  #dataKeyOf(replica: ReplicaRow, member: { wrapped_key: Uint8Array }): Uint8Array {
+    return unwrapDataKey(unwrapMemberKey(this.#o.keys, member.wrapped_key), replica.wrapped_key)
   }
 
-  /** S7: authenticates the server, then sends the replica and checks the signed receipt. */
-  async #send(
-    content: Content,
-    member: { id: Uint8Array; auth_key: Uint8Array; wrapped_key: Uint8Array },
-    replica: ReplicaRow,
-  ): Promise<void> {
+  /** S7: authenticates the server, then sends the replica while it is sealed, and checks the signed receipt. */
+  async #send(content: Content, member: ReplicaOwner, replica: ReplicaRow, pass: OnePass, lane: number): Promise<void> {
     const { store, keys, log } = this.#o
     const { row } = content
     const server = servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
+    const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     try {
-      const dataKey = unwrapDataKey(unwrapMemberKey(keys, member.wrapped_key), replica.wrapped_key)
-      const delivered = await deliver(
+      const delivered = await deliverSealing(
         this.#o,
         server,
-        manifestOf(row, replica, server, member),
+        (root) => manifestOf(row, { ...replica, root }, server, member),
         replica.wrapped_key,
-        () => sealedSegments(content, replica, dataKey),
+        {
+          segments: () => pass.segments(lane),
+          root: () => pass.root(lane),
+          leave: () => pass.leave(lane),
+          again: {
+            root: async () => (await rootsOf(content, [replica], memberKey))[0]!,
+            segments: () => sealedSegments(content, replica, this.#dataKeyOf(replica, member)),
+          },
+        },
         this.#stop.signal,
       )
       Object.assign(replica, delivered)
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error) || content.failure) throw content.failure ?? error
+      if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
+        throw content.failure ?? pass.failure ?? error
       const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
@@ -432,6 +431,13 @@ export class SaveWorker {
       }
     }
   }
+}
+
+/** What of a member the manifest and the keys need. */
+interface ReplicaOwner {
+  id: Uint8Array
+  auth_key: Uint8Array
+  wrapped_key: Uint8Array
 }
 
 /** The row goes or is replaced; the server may hold what was written without an answer. */

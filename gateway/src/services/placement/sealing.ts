@@ -200,7 +200,8 @@ export function keptEntry(row: SaveRow, standing: readonly ReplicaRow[], keptMs:
   }
 }
 
-function sealerOf(replica: ReplicaRow, dataKey: Uint8Array): Sealer {
+/** @param dataKey unwrapped */
+export function sealerOf(replica: ReplicaRow, dataKey: Uint8Array): Sealer {
   const key: ReplicaKey = {
     algorithm: replica.algorithm as SealAlgorithm,
     keyId: replica.key_id,

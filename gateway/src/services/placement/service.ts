@@ -25,14 +25,18 @@ import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
 import type { DataServers } from './data-servers.ts'
+import type { HazardRules } from './hazards/rules.ts'
+import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './replace/changes.ts'
 import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
 import type { ReplacePorts } from './replace/making.ts'
 import { Mover, type MoverLimits } from './replace/mover.ts'
-import { type RiskBoard, StandingRiskBoard } from './risk-board.ts'
+import type { RiskBoard } from './risk-board.ts'
+import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
@@ -48,7 +52,10 @@ export interface PlacementOptions {
   rules?: Partial<DecideRules>
   /** How fast and how much data is moved. */
   mover?: Partial<MoverLimits>
-  /** Risks from elsewhere than the servers’ standing rates. */
+  hazardRules?: HazardRules
+  /** Feeds, files and folders; without them hazards are only pushed. */
+  hazardSources?: HazardSources
+  /** Risks from elsewhere than rates and hazards, for tests. */
   risks?: RiskBoard
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
@@ -59,7 +66,10 @@ export interface PlacementOptions {
 export interface Placement extends Service {
   readonly registry: Registry
   /** What every data server risks now, and who is told when that changes (S9). */
-  readonly risks: RiskBoard
+  readonly risks: LiveRiskBoard
+  /** Feeds of hazards, and the way to push one. */
+  readonly hazards: FeedWatch
+  riskReport(): RiskReport
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
@@ -206,7 +216,20 @@ export function createPlacement(options: PlacementOptions): Placement {
     ],
   })
 
-  const risks = options.risks ?? new StandingRiskBoard(hosted.store.sql)
+  const live = new LiveRiskBoard({
+    store: hosted.store,
+    clock,
+    log,
+    ...(options.hazardRules ? { rules: options.hazardRules } : {}),
+  })
+  const hazards = new FeedWatch({
+    ...(options.hazardSources ? { sources: options.hazardSources } : {}),
+    board: live,
+    store: hosted.store,
+    clock,
+    log,
+  })
+  const risks = options.risks ?? live
   const registry = new Registry(hosted.store, keys, random, clock, risks)
   const rules = { ...defaultDecideRules, ...options.rules }
   const worker = new SaveWorker({
@@ -246,7 +269,9 @@ export function createPlacement(options: PlacementOptions): Placement {
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     registry,
-    risks,
+    risks: live,
+    hazards,
+    riskReport: () => riskReport(live, registry.servers(), hazards.status(), clock.now()),
     store: hosted.store,
     counts: hosted.counts,
     worker,
@@ -265,10 +290,14 @@ export function createPlacement(options: PlacementOptions): Placement {
     start: async () => {
       await hosted.start()
       registry.journalKeys()
+      live.start()
+      hazards.start()
       worker.start()
       mover.start()
     },
     stop: async () => {
+      await hazards.stop()
+      live.stop()
       await mover.stop()
       await worker.stop()
       await hosted.stop()

@@ -1,0 +1,176 @@
+/** What is remembered of hazards over a restart: feeds, their hazards, the ground under servers, and how risks went. */
+import type { Sql } from '../../../storage/database.ts'
+import { queries } from '../../../storage/query.ts'
+import type { RiskTerm } from '../risk.ts'
+import type { Hazard } from './hazard.ts'
+import type { Ground } from './place.ts'
+
+export const riskTables = `
+CREATE TABLE hazards (
+  feed TEXT NOT NULL, id TEXT NOT NULL, issued INTEGER NOT NULL, until INTEGER NOT NULL, learned INTEGER NOT NULL,
+  body TEXT, PRIMARY KEY (feed, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE feeds (
+  name TEXT PRIMARY KEY, trust REAL NOT NULL, checked INTEGER NOT NULL, good INTEGER, hazards INTEGER NOT NULL,
+  problem TEXT, detail TEXT, etag TEXT, modified TEXT
+) STRICT, WITHOUT ROWID;
+CREATE TABLE grounds (server TEXT PRIMARY KEY, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE risk_history (
+  server TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL, terms TEXT NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (server, at)
+) STRICT, WITHOUT ROWID;
+`
+
+/** `body` null: taken back, and an older telling does not bring it to life again. */
+export interface HazardRow {
+  feed: string
+  id: string
+  issued: number
+  until: number
+  learned: number
+  body: string | null
+}
+
+export interface FeedRow {
+  name: string
+  trust: number
+  /** Last looked at; last read whole without a fault of the document. */
+  checked: number
+  good: number | null
+  hazards: number
+  problem: string | null
+  detail: string | null
+  etag: string | null
+  modified: string | null
+}
+
+interface HistoryRow {
+  server: string
+  at: number
+  value: number
+  terms: string
+  reason: string
+}
+
+interface Tables {
+  hazards: HazardRow
+  feeds: FeedRow
+  grounds: { server: string; body: string }
+  risk_history: HistoryRow
+}
+
+const query = queries<Tables>()
+
+const putHazard = query<{
+  feed: string
+  id: string
+  issued: number
+  until: number
+  learned: number
+  body: string | null
+}>()((db, p) =>
+  db
+    .replaceInto('hazards')
+    .values({ feed: p.feed, id: p.id, issued: p.issued, until: p.until, learned: p.learned, body: p.body }),
+)
+const allHazards = query<Record<string, never>>()((db) =>
+  db.selectFrom('hazards').selectAll().orderBy('feed').orderBy('id'),
+)
+const dropHazards = query<{ before: number }>()((db, p) => db.deleteFrom('hazards').where('until', '<', p.before))
+const putFeed = query<{
+  name: string
+  trust: number
+  checked: number
+  good: number | null
+  hazards: number
+  problem: string | null
+  detail: string | null
+  etag: string | null
+  modified: string | null
+}>()((db, p) =>
+  db.replaceInto('feeds').values({
+    name: p.name,
+    trust: p.trust,
+    checked: p.checked,
+    good: p.good,
+    hazards: p.hazards,
+    problem: p.problem,
+    detail: p.detail,
+    etag: p.etag,
+    modified: p.modified,
+  }),
+)
+const allFeeds = query<Record<string, never>>()((db) => db.selectFrom('feeds').selectAll().orderBy('name'))
+const putGround = query<{ server: string; body: string }>()((db, p) =>
+  db.replaceInto('grounds').values({ server: p.server, body: p.body }),
+)
+const allGrounds = query<Record<string, never>>()((db) => db.selectFrom('grounds').selectAll())
+const putHistory = query<{ server: string; at: number; value: number; terms: string; reason: string }>()((db, p) =>
+  db
+    .replaceInto('risk_history')
+    .values({ server: p.server, at: p.at, value: p.value, terms: p.terms, reason: p.reason }),
+)
+const historyOf = query<{ server: string; limit: number }>()((db, p) =>
+  db.selectFrom('risk_history').selectAll().where('server', '=', p.server).orderBy('at', 'desc').limit(p.limit),
+)
+const trimHistory = query<{ server: string; keep: number }>()((db, p) =>
+  db
+    .deleteFrom('risk_history')
+    .where('server', '=', p.server)
+    .where('at', '<', (inner) =>
+      inner
+        .selectFrom('risk_history')
+        .select('at')
+        .where('server', '=', p.server)
+        .orderBy('at', 'desc')
+        .offset(p.keep)
+        .limit(1),
+    ),
+)
+
+export const hazardRows = {
+  put: (sql: Sql, row: HazardRow) => putHazard.run(sql, { ...row }),
+  all: (sql: Sql) => allHazards.all(sql, {}),
+  /** Forgets what ended before that. */
+  forget: (sql: Sql, before: number) => dropHazards.run(sql, { before }).changes,
+}
+
+export const feedRows = {
+  put: (sql: Sql, row: FeedRow) => putFeed.run(sql, { ...row }),
+  all: (sql: Sql) => allFeeds.all(sql, {}),
+}
+
+export const groundRows = {
+  put: (sql: Sql, server: string, ground: Ground) => putGround.run(sql, { server, body: JSON.stringify(ground) }),
+  all: (sql: Sql) => new Map(allGrounds.all(sql, {}).map(({ server, body }) => [server, JSON.parse(body) as Ground])),
+}
+
+/** One change of a server's risk. */
+export interface RiskRecord {
+  server: string
+  atMs: number
+  value: number
+  terms: RiskTerm[]
+  reason: string
+}
+
+export const historyRows = {
+  put(sql: Sql, record: RiskRecord, keep: number): void {
+    const { server, atMs, value, terms, reason } = record
+    putHistory.run(sql, { server, at: atMs, value, terms: JSON.stringify(terms), reason })
+    trimHistory.run(sql, { server, keep })
+  },
+  /** Newest first. */
+  of: (sql: Sql, server: string, limit: number): RiskRecord[] =>
+    historyOf.all(sql, { server, limit }).map((row) => ({
+      server: row.server,
+      atMs: row.at,
+      value: row.value,
+      terms: JSON.parse(row.terms),
+      reason: row.reason,
+    })),
+}
+
+export function hazardOf(row: HazardRow): Hazard | undefined {
+  return row.body === null ? undefined : (JSON.parse(row.body) as Hazard)
+}
