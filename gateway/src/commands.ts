@@ -10,6 +10,7 @@ import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, systemPorts } from './main.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
+import { moveCommands } from './operator/move-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
@@ -281,6 +282,8 @@ export const commands: Record<string, Command> = {
       }
     },
   },
+
+  ...moveCommands,
 
   'placement rebuild': {
     what: 'Begins placement again from the journal on the data servers, with the recovery key.',

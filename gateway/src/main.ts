@@ -164,6 +164,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           version: settings.version,
           status: () => gateway.status(),
           services: () => (placement ? { placement: placement.placement.counts } : {}),
+          ...(placement && { moves: () => placement.placement.mover.status() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })

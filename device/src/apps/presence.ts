@@ -7,6 +7,7 @@ import { encodeDeterministic } from '@azukari/protocol/codec'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
+  conditionsDigest,
   conditionsWritten,
   openSession,
   type PendingConditions,
@@ -254,6 +255,10 @@ export class Presence {
     }
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })
+    // S9, S16: a level or home region that has changed since the card was last written.
+    const { level, home } = proved
+    if (proved.cardProof && (level !== card.facts.level.level || home !== card.facts.level.home))
+      await card.use((client) => client.updateLevel({ level, home }, signal))
     await this.#keepCatalogue(card, proved.catalogue)
     await this.#write(card, proved.pending)
     if (proved.morePending) await this.#fetchPending(card)
@@ -281,7 +286,11 @@ export class Presence {
     const session = card.session
     if (pending.length === 0 || !session) return
     for (const item of pending) await card.use((client) => client.writeConditions(item, card.signal))
-    const written = pending.map(({ object, version }) => ({ object, version }))
+    const written = pending.map(({ object, version, record }) => ({
+      object,
+      version,
+      digest: conditionsDigest(record),
+    }))
     await this.#o.outbox.append(
       conditionsWritten,
       { session: session.id, written, counter: card.client.counter },

@@ -7,6 +7,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
+import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
 
 export interface HealthSources {
@@ -14,6 +15,8 @@ export interface HealthSources {
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** Re-placement, when placement runs in this process. */
+  moves?: () => MoverStatus
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
 }
@@ -41,6 +44,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/healthz', async (_request, reply) => {
     const { site, boot, devicesUp, underWay, buffer } = sources.status()
     const ok = !buffer.full
+    const moves = sources.moves?.()
     return reply.code(ok ? 200 : 503).send({
       ok,
       site,
@@ -49,6 +53,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       devicesUp,
       underWay,
       buffer,
+      ...(moves && { moves, ...(moves.stuck > 0 && { warning: 'placement.no-server' }) }),
       // A sick feed is told and does not make the gateway unhealthy: what it said is held.
       ...(sources.risks ? { feeds: feedsOf(sources.risks()) } : {}),
       ...(ok ? {} : { problem: 'storage.full' }),
@@ -69,7 +74,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, risks }: HealthSources): Registry {
+function metricsOf({ status, services, moves, risks }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -87,6 +92,14 @@ function metricsOf({ status, services, risks }: HealthSources): Registry {
   gauge('buffer_bytes', 'Bytes announced to the receive buffer', () => status().buffer.bytes)
   gauge('buffer_transfers', 'Transfers in the receive buffer', () => status().buffer.transfers)
   gauge('buffer_full', '1 while the disk takes no blocks', () => (status().buffer.full ? 1 : 0))
+  if (moves) {
+    gauge('moves_queued', 'Moves of replicas that wait', () => moves().queued)
+    gauge('moves_queued_bytes', 'Sealed bytes of the moves that wait', () => moves().queuedBytes)
+    gauge('moves_running', 'Moves under way', () => moves().running)
+    gauge('moves_stuck_buckets', 'Buckets at risk with nowhere to go (placement.no-server)', () => moves().stuck)
+    gauge('moves_paused', '1 while an operator has paused moves', () => (moves().paused ? 1 : 0))
+    gauge('moves_decide_ms', 'How long the last decision over all buckets took', () => moves().decideMs)
+  }
   const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
     new Gauge({
       name: `azukari_${name}`,
@@ -127,5 +140,10 @@ function metricsOf({ status, services, risks }: HealthSources): Registry {
     totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', () =>
       Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
     )
+  if (moves)
+    totals('moves', 'Re-placement since the start', 'what', () => {
+      const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = moves()
+      return { moved, movedBytes, resealed, cancelled, retired, failures, decisions }
+    })
   return registry
 }

@@ -1,4 +1,5 @@
 /** A member's session: the card and placement authenticate each other through the device (S1–S3, S8). */
+import { createHash } from 'node:crypto'
 import {
   Bytes,
   Count,
@@ -93,6 +94,11 @@ export const pendingConditions = contract({
   problems: ['session.unknown', 'session.expired'],
 })
 
+/** What names a record of conditions: the first 16 bytes of its SHA-256. */
+export function conditionsDigest(record: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(record).digest().subarray(0, 16))
+}
+
 export const conditionsWritten = contract({
   name: 'session.written',
   kind: 'act',
@@ -102,7 +108,15 @@ export const conditionsWritten = contract({
   serves: ['S8'],
   request: Type.Object({
     session: Id,
-    written: Type.Array(Type.Object({ object: Id, version: Count }), { minItems: 1, maxItems: 16 }),
+    written: Type.Array(
+      Type.Object({
+        object: Id,
+        version: Count,
+        /** Of the record that was written (`conditionsDigest`): data may have moved again since it was handed out. */
+        digest: Type.Optional(Bytes(16)),
+      }),
+      { minItems: 1, maxItems: 16 },
+    ),
     counter: Count,
   }),
   reply: Nothing,

@@ -9,6 +9,7 @@ import { checker } from '@azukari/protocol/contract'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
+  conditionsDigest,
   conditionsWritten,
   openSession,
   pendingConditions,
@@ -30,6 +31,7 @@ import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Registry } from './registry.ts'
+import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './replace/changes.ts'
 import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
 import type { ReplacePorts } from './replace/making.ts'
 import { Mover, type MoverLimits } from './replace/mover.ts'
@@ -37,7 +39,7 @@ import type { RiskBoard } from './risk-board.ts'
 import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
-import { catalogues, conditions, type MemberRow, members, type SaveRow, saves } from './store.ts'
+import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -76,6 +78,10 @@ export interface Placement extends Service {
   readonly replace: ReplacePorts
   /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
   readonly mover: Mover
+  /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
+  changeMember(number: string, change: MemberChange): MemberRow
+  /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
+  changeServer(id: string, state: ServerState): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -109,8 +115,9 @@ export function createPlacement(options: PlacementOptions): Placement {
       call(proveSession, ({ session: id, proof, cardChallenge }, { caller }) => {
         const session = sessions.of(id, caller.device)
         const member = activeMember(members.byCard(database, session.card))
+        let said: SessionProof
         try {
-          const said = checkProof(
+          said = checkProof(
             decode(verify1(proof, keyOf(member.auth_kid, member.auth_key, 'card.rejected'), sessionDomain).payload),
           )
           if (
@@ -121,7 +128,8 @@ export function createPlacement(options: PlacementOptions): Placement {
             said.operation !== session.operation
           )
             throw new Problem('card.rejected', 'the card signed something else')
-          if (said.level !== member.level)
+          // A level that was changed reaches the card in the session that begins here; until then it may show the old one.
+          if (said.level !== member.level && said.level !== member.card_level)
             throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
           if (said.counter < member.counter)
             log.warn('a card shows an older counter', {
@@ -136,6 +144,8 @@ export function createPlacement(options: PlacementOptions): Placement {
             ? new Problem('card.rejected', error.code)
             : error
         }
+        if (member.card_level !== null && said.level === member.level)
+          hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
         return {
           member: member.id,
@@ -154,7 +164,12 @@ export function createPlacement(options: PlacementOptions): Placement {
       act(conditionsWritten, ({ session, written, counter }, { sql, caller, nowMs }) => {
         const member = sessions.findMember(session, caller.device)
         if (!member) throw new Problem('session.expired', 'the next session tells the card again')
-        for (const { object, version } of written) conditions.written(sql, member, object, version, nowMs)
+        for (const { object, version, digest } of written) {
+          // What was written may have been replaced since: then the card is told again.
+          const row = digest && conditions.get(sql, member, object, version)
+          if (!row || same(conditionsDigest(row.record), digest))
+            conditions.written(sql, member, object, version, nowMs)
+        }
         members.sawCounter(sql, member, counter)
         return {}
       }),
@@ -230,7 +245,11 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ clock, random, log },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
-  const mover = new Mover({ ...replace, registry, rules, limits: options.mover ?? {} })
+  const changes: ChangePorts = { store: hosted.store, keys, clock, random }
+  const mover = new Mover({
+    ...{ ...replace, registry, rules, limits: options.mover ?? {} },
+    age: (after, limit) => ageMembers(changes, after, limit),
+  })
   risks.onChange(({ reason }) => mover.changed(reason))
 
   function pendingFor(member: Uint8Array) {
@@ -258,6 +277,15 @@ export function createPlacement(options: PlacementOptions): Placement {
     worker,
     replace,
     mover,
+    changeMember: (number, change) => {
+      const now = changeMember(changes, number, change)
+      mover.changed('member')
+      return now
+    },
+    changeServer: (id, state) => {
+      changeServer(changes, id, state)
+      mover.changed('server')
+    },
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()

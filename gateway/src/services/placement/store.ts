@@ -119,9 +119,12 @@ function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
 export const members = {
   add: (sql: Sql, row: MemberRow) => insert(sql, 'members', row),
   byId: (sql: Sql, id: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', id),
+  byNumber: (sql: Sql, number: string) => sql.get<MemberRow>('SELECT * FROM members WHERE number = ?', number),
   byCard: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE auth_kid = ?', kid),
   byActsKey: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE acts_kid = ?', kid),
   all: (sql: Sql) => sql.all<MemberRow>('SELECT * FROM members ORDER BY number'),
+  /** The card shows the level of the register again. */
+  sawLevel: (sql: Sql, id: Uint8Array) => sql.run('UPDATE members SET card_level = NULL WHERE id = ?', id),
   sawCounter: (sql: Sql, id: Uint8Array, counter: number) =>
     sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
 }
@@ -261,6 +264,13 @@ export const conditions = {
       'SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?',
       member,
       limit,
+    ),
+  get: (sql: Sql, member: Uint8Array, object: Uint8Array, version: number) =>
+    sql.get<ConditionsRow>(
+      'SELECT * FROM conditions WHERE member = ? AND object = ? AND version = ?',
+      member,
+      object,
+      version,
     ),
   written: (sql: Sql, member: Uint8Array, object: Uint8Array, version: number, atMs: number) =>
     sql.run(

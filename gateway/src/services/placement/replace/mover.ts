@@ -49,6 +49,8 @@ export const defaultMoverLimits: MoverLimits = {
 export interface MoverOptions extends ReplacePorts {
   registry: Pick<Registry, 'candidates'>
   rules: DecideRules
+  /** Brings a page of members' levels up to date (`ageMembers`). */
+  age?: (after: string, limit: number) => string | undefined
   limits?: Partial<MoverLimits>
 }
 
@@ -67,6 +69,14 @@ export interface MoverCounts {
   stuck: number
 }
 
+/** As it is now, with the counts. */
+export interface MoverStatus extends MoverCounts {
+  paused: boolean
+  running: number
+  queued: number
+  queuedBytes: number
+}
+
 /** Longest wait of a move that could not be made, ms. */
 const waitAtMostMs = 300_000
 /** How often a target is tried before another one is looked for. */
@@ -75,6 +85,8 @@ const classifyAtOnce = 256
 const pageObjects = 2_000
 const idleMs = 10_000
 const asideMs = 1_000
+const dayMs = 86_400_000
+const membersAtOnce = 200
 const nowhereApartMs = 600_000
 /** Decisions follow each other no faster: what changes many times at once is decided on once. */
 const decideApartMs = 1_000
@@ -93,6 +105,9 @@ export class Mover {
   #decideDue: string | undefined = 'start'
   #decidedMs = Number.NEGATIVE_INFINITY
   #watchedMs = Number.NEGATIVE_INFINITY
+  #dataVersion: number | undefined
+  #agedMs = Number.NEGATIVE_INFINITY
+  #ageAfter: string | undefined
   #nowhereMs = Number.NEGATIVE_INFINITY
   #asideMs = Number.NEGATIVE_INFINITY
   #side: Promise<void> | undefined
@@ -146,6 +161,11 @@ export class Mover {
 
   get running(): number {
     return this.#busy.size
+  }
+
+  status(): MoverStatus {
+    const { n: queued, bytes: queuedBytes } = moves.size(this.#o.store.sql)
+    return { ...this.counts, paused: this.paused, running: this.running, queued, queuedBytes }
   }
 
   /** What waits, by cause and problem. */
@@ -224,6 +244,11 @@ export class Mover {
   #step(): number {
     const { store, clock } = this.#o
     const nowMs = clock.monotonicMs()
+    // An operator's command is another process: what it commits shows here.
+    const version = Number(Object.values(store.sql.get('PRAGMA data_version') ?? {})[0] ?? 0)
+    if (this.#dataVersion !== undefined && version !== this.#dataVersion) this.#decideDue ??= 'told'
+    this.#dataVersion = version
+    this.#age(nowMs)
     if (nowMs - this.#watchedMs >= this.#limits.watchMs) this.#watch(nowMs)
     const classified = this.#classify()
     if (classified > 0) this.#decideDue ??= 'classes'
@@ -239,6 +264,14 @@ export class Mover {
     if (this.paused) return fed ? 1 : laterMs
     const beginMs = Math.min(laterMs, this.#begin(nowMs))
     return classified === classifyAtOnce || fed ? 1 : beginMs
+  }
+
+  /** Once a day: years of membership. */
+  #age(nowMs: number): void {
+    if (this.#ageAfter === undefined && nowMs - this.#agedMs < dayMs) return
+    this.#agedMs = nowMs
+    this.#ageAfter = this.#o.age?.(this.#ageAfter ?? '', membersAtOnce)
+    if (this.#ageAfter !== undefined) this.kick()
   }
 
   #watch(nowMs: number): void {

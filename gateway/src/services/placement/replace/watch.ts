@@ -19,7 +19,7 @@ export async function watchServers(ports: ReplacePorts, lostAfterMs: number, sig
   const { store } = ports
   const changed = await Promise.all(
     servers.all(store.sql).map(async (server) => {
-      const answers = server.away === awayForGood ? false : await doesAnswer(ports, server, signal)
+      const answers = server.away === awayForGood ? 'no' : await answerOf(ports, server, signal)
       if (signal.aborted) return undefined
       return note(ports, server, answers, lostAfterMs) ? server.id : undefined
     }),
@@ -27,35 +27,36 @@ export async function watchServers(ports: ReplacePorts, lostAfterMs: number, sig
   return changed.filter((id) => id !== undefined)
 }
 
-async function doesAnswer(
-  { dataServers, signer, random, clock }: ReplacePorts,
+type Answer = 'yes' | 'no' | 'impostor'
+
+async function answerOf(
+  { dataServers, signer, random, clock, log }: ReplacePorts,
   server: ServerRow,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Answer> {
   const limit = new AbortController()
   using _timer = clock.timer(answerMs, () => limit.abort(new Error('no answer')))
-  const late = new Promise<boolean>((resolve) => {
-    limit.signal.addEventListener('abort', () => resolve(false), { once: true })
-    signal.addEventListener('abort', () => resolve(false), { once: true })
+  const late = new Promise<Answer>((resolve) => {
+    limit.signal.addEventListener('abort', () => resolve('no'), { once: true })
+    signal.addEventListener('abort', () => resolve('no'), { once: true })
   })
   const asked = identify(dataServers.of(server), server, signer.kid, random, limit.signal).then(
-    () => true,
-    (error) => {
-      if (!isProblem(error) && !limit.signal.aborted) throw error
-      return false
+    (): Answer => 'yes',
+    (error): Answer => {
+      if (!isProblem(error) && !limit.signal.aborted) log.error('a data server', { error: String(error) })
+      return isProblem(error, 'server.impostor') ? 'impostor' : 'no'
     },
   )
-  asked.catch(() => undefined)
   return Promise.race([asked, late])
 }
 
 /** @returns whether something about it is different now */
-function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answers: boolean, lostAfterMs: number): boolean {
+function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answer: Answer, lostAfterMs: number): boolean {
   return store.transaction(({ sql }) => {
     const server = servers.byId(sql, asked.id)
     if (!server || server.away === awayForGood) return false
     const nowMs = clock.now()
-    if (answers) {
+    if (answer === 'yes') {
       if (server.away === null) return false
       servers.setAway(sql, server.id, null)
       if (server.state === 'lost') servers.setState(sql, server.id, 'open')
@@ -64,7 +65,9 @@ function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answers: bo
     }
     if (server.away === null) {
       servers.setAway(sql, server.id, nowMs)
-      log.warn('a data server does not answer', { server: server.id })
+      // S12: counted when it is met, not as often as it is asked.
+      if (answer === 'impostor') servers.blame(sql, server.id, 100, 1)
+      log.warn('a data server does not answer', { server: server.id, impostor: answer === 'impostor' })
       return true
     }
     if (server.state === 'lost' || nowMs - server.away < lostAfterMs) return false
