@@ -1,0 +1,237 @@
+/**
+ * IPP Everywhere printers (S17; RFC 8011, PWG 5100.14): attributes, one job per copy, its progress, and what keeps it from
+ * printing. A job is believed to be printed when the printer says so and has put out sheets, not when it took the data.
+ */
+import {
+  type PartErrorKind,
+  type Printer,
+  type PrinterAttributes,
+  type PrintProgress,
+  type PrintRequest,
+  partProblem,
+} from '@azukari/device/drivers'
+import { encodeJpeg } from '@azukari/device/picture'
+import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import ipp, { type IppMessage } from '@sealsystems/ipp'
+import { httpPost } from './adapters/http-post.ts'
+
+export interface IppPrinterOptions {
+  /** `ipp://host:631/ipp/print` or `ipps://…`. */
+  url: string
+  clock: Clock
+  /** Who the jobs are from. */
+  user?: string
+  /** How long one page may take. */
+  pageMs?: number
+  pollMs?: number
+}
+
+const callMs = 10_000
+const replyMaxBytes = 1 << 20
+const copiesMax = 99
+
+/** printer-state-reasons (RFC 8011 §5.4.12) as kinds, the gravest first. */
+const reasons: readonly [RegExp, PartErrorKind][] = [
+  [/^media-(empty|needed)/, 'out-of-media'],
+  [/^(media-jam|cover-open|door-open|interlock-open)/, 'jam'],
+  [/^(marker-supply-empty|toner-empty|output-area-full)/, 'failed'],
+  [/^(shutdown|stopped-partly|paused|offline|connecting-to-device|timed-out)/, 'absent'],
+]
+
+export class IppPrinter implements Printer {
+  readonly model: string
+  readonly #o: IppPrinterOptions
+  #requests = 0
+  #busy = false
+  #closed = false
+
+  constructor(options: IppPrinterOptions) {
+    this.#o = options
+    this.model = `IPP ${new URL(options.url).host}`
+  }
+
+  async attributes(signal: AbortSignal): Promise<PrinterAttributes> {
+    const found = (
+      await this.#ask('Get-Printer-Attributes', { 'requested-attributes': ['all', 'media-col-database'] }, signal)
+    )['printer-attributes-tag']!
+    const reason = reasonOf(found)
+    const size = sizeOf(found)
+    return {
+      ready: reason === undefined && found['printer-is-accepting-jobs'] !== false,
+      ...(reason ? { reason } : {}),
+      media: mediaOf(found),
+      maxWidth: size.width,
+      maxHeight: size.height,
+    }
+  }
+
+  async print(
+    { page, title, copies, media }: PrintRequest,
+    signal: AbortSignal,
+    progress: (progress: PrintProgress) => void = () => {},
+  ): Promise<void> {
+    signal.throwIfAborted()
+    if (this.#closed) throw partProblem('printer', 'absent', 'closed')
+    if (this.#busy) throw partProblem('printer', 'busy')
+    this.#busy = true
+    let out = 0
+    try {
+      if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax)
+        throw partProblem('printer', 'unsupported', `${copies} copies`)
+      if (page.rgba.length !== page.width * page.height * 4)
+        throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
+      const attributes = await this.attributes(signal)
+      if (media !== undefined && !attributes.media.includes(media))
+        throw partProblem('printer', 'unsupported', `no ${media}`)
+      if (attributes.reason) throw partProblem('printer', attributes.reason)
+      const jpeg = encodeJpeg(page, 95)
+      for (; out < copies; out++) {
+        signal.throwIfAborted()
+        await this.#one(jpeg, title, media, signal, (stage) => progress({ stage, copies: out }))
+        progress({ stage: 'printed', copies: out + 1 })
+      }
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      throw new Problem(error.code, error.detail, { cause: error, data: { ...error.data, copies: out } })
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  async #one(
+    jpeg: Uint8Array,
+    title: string,
+    media: string | undefined,
+    signal: AbortSignal,
+    tell: (stage: 'sent' | 'printing') => void,
+  ): Promise<void> {
+    const { clock, pageMs = 180_000, pollMs = 500 } = this.#o
+    const sent = await this.#ask(
+      'Print-Job',
+      { 'job-name': title.slice(0, 200), 'document-format': 'image/jpeg' },
+      signal,
+      {
+        'job-attributes-tag': {
+          'print-scaling': 'fit',
+          'print-quality': 'high',
+          ...(media ? { media } : {}),
+        },
+        data: Buffer.from(jpeg),
+      },
+    )
+    const job = sent['job-attributes-tag']?.['job-id']
+    if (typeof job !== 'number') throw partProblem('printer', 'failed', 'it took the page and gave no job')
+    tell('sent')
+    const endMs = clock.monotonicMs() + pageMs
+    try {
+      for (;;) {
+        const state = await this.#jobState(job, signal)
+        if (state.state === 'completed') {
+          // A printer that calls a page printed and put out no sheet has not printed it.
+          if (state.sheets === 0) throw partProblem('printer', 'failed', 'completed without a sheet')
+          return
+        }
+        if (state.state === 'aborted' || state.state === 'canceled')
+          throw partProblem('printer', state.why ?? 'failed', `the job was ${state.state}`)
+        if (state.state === 'processing') tell('printing')
+        if (state.why) throw partProblem('printer', state.why)
+        if (clock.monotonicMs() > endMs) throw partProblem('printer', 'timeout', `not printed within ${pageMs} ms`)
+        await clock.sleep(pollMs, signal)
+      }
+    } catch (error) {
+      // What does not come out now must not come out later, when nobody stands there.
+      await this.#ask('Cancel-Job', { 'job-id': job }, new AbortController().signal).catch(() => undefined)
+      throw error
+    }
+  }
+
+  async #jobState(
+    job: number,
+    signal: AbortSignal,
+  ): Promise<{ state: string; sheets: number | undefined; why: PartErrorKind | undefined }> {
+    const answer = await this.#ask('Get-Job-Attributes', { 'job-id': job }, signal)
+    const found = answer['job-attributes-tag'] ?? {}
+    const state = String(found['job-state'] ?? 'unknown')
+    const sheets = found['job-media-sheets-completed'] ?? found['job-impressions-completed']
+    const stuck = state !== 'completed' && listOf(found['job-state-reasons']).includes('printer-stopped')
+    let why = state === 'processing-stopped' || stuck ? ('failed' as PartErrorKind) : undefined
+    if (why || state === 'aborted')
+      why = reasonOf((await this.#ask('Get-Printer-Attributes', {}, signal))['printer-attributes-tag'] ?? {}) ?? why
+    return { state, sheets: typeof sheets === 'number' ? sheets : undefined, why }
+  }
+
+  async #ask(
+    operation: string,
+    attributes: Record<string, unknown>,
+    signal: AbortSignal,
+    more: Partial<IppMessage> = {},
+  ): Promise<IppMessage> {
+    signal.throwIfAborted()
+    if (this.#closed) throw partProblem('printer', 'absent', 'closed')
+    const { url, user = 'azukari' } = this.#o
+    const body = ipp.serialize({
+      version: '2.0',
+      operation,
+      id: ++this.#requests,
+      'operation-attributes-tag': { 'printer-uri': url, 'requesting-user-name': user, ...attributes },
+      ...more,
+    })
+    let answer: IppMessage
+    try {
+      answer = ipp.parse(
+        Buffer.from(
+          await httpPost({
+            url: url.replace(/^ipp/, 'http'),
+            contentType: 'application/ipp',
+            body,
+            signal,
+            limitMs: callMs + (more.data?.length ?? 0) / 20_000,
+            replyMaxBytes,
+          }),
+        ),
+      )
+    } catch (error) {
+      signal.throwIfAborted()
+      throw partProblem('printer', 'absent', String(error), { cause: error })
+    }
+    const status = String(answer.statusCode)
+    if (!status.startsWith('successful')) throw partProblem('printer', kindOfStatus(status), `${operation}: ${status}`)
+    return answer
+  }
+}
+
+function kindOfStatus(status: string): PartErrorKind {
+  if (/document-format|attributes-or-values|compression|media/.test(status)) return 'unsupported'
+  if (/busy|not-accepting|too-many/.test(status)) return 'busy'
+  return /canceled/.test(status) ? 'cancelled' : 'failed'
+}
+
+function reasonOf(found: Record<string, unknown>): PartErrorKind | undefined {
+  const said = listOf(found['printer-state-reasons']).filter((reason) => !/-(report|warning)$/.test(reason))
+  for (const [pattern, kind] of reasons) if (said.some((reason) => pattern.test(reason))) return kind
+  return found['printer-state'] === 'stopped' ? 'failed' : undefined
+}
+
+function mediaOf(found: Record<string, unknown>): string[] {
+  const usual = listOf(found['media-default'])
+  const ready = listOf(found['media-ready'])
+  return [...new Set([...usual, ...(ready.length > 0 ? ready : listOf(found['media-supported']))])]
+}
+
+/** Pixels of the usual medium at the best resolution; A4 at 300 dpi when it does not say. */
+function sizeOf(found: Record<string, unknown>): { width: number; height: number } {
+  const match = /_(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)(mm|in)$/.exec(mediaOf(found)[0] ?? '') ?? ['', '210', '297', 'mm']
+  const resolution = found['printer-resolution-default']
+  const dpi = Array.isArray(resolution) && typeof resolution[0] === 'number' ? resolution[0] : 300
+  const perUnit = match[3] === 'mm' ? dpi / 25.4 : dpi
+  return { width: Math.round(Number(match[1]) * perUnit), height: Math.round(Number(match[2]) * perUnit) }
+}
+
+function listOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String).filter((one) => one !== 'none')
+}
