@@ -46,6 +46,7 @@ export function readHistory(path: string): History {
       history.unread.push({ file, problem: error.message })
     }
   }
+  if (history.told.length === 0 && history.unread[0]) throw new Problem('feed.malformed', history.unread[0].problem)
   if (history.told.length === 0)
     throw new Problem('config.invalid', `${path} tells of no hazard (${history.documents} documents)`)
   history.told.sort((a, b) => a.atMs - b.atMs || (a.hazard?.id ?? '').localeCompare(b.hazard?.id ?? ''))

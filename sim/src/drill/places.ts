@@ -48,4 +48,4 @@ export const drillPlaces: readonly DrillPlace[] = [
 ].map((place) => ({ ...place, quake: 0, rates, ...(grounds[place.id] ? { ground: grounds[place.id]! } : {}) }))
 
 /** Where members live, in turn. */
-export const drillHomes = ['JP-13', 'JP-27', 'JP-04', 'JP-40', 'JP-39', 'JP-47', 'JP-23', 'TW-TPE', 'US-CA', 'DE-HE']
+export const drillHomes = ['JP-13', 'JP-27', 'JP-04', 'JP-40', 'TW-TPE']

@@ -74,6 +74,7 @@ export async function replay(options: ReplayOptions): Promise<Replayed> {
     seed,
     places,
     liveRisks: true,
+    placement: { mover: { decideMs: 6 * hourMs } },
     startMs: history.told[0]!.atMs - beforeMs,
   })
   for (const { id, ground } of places) if (ground) bed.placement.risks.setGround(id, ground)
@@ -196,7 +197,11 @@ class Replay {
   /** Whether something moves or arrives right now, is on its way, or nothing is. */
   #stir(): 'now' | 'soon' | 'none' {
     const { mover, risks } = this.#bed.placement
-    if (mover.running > 0 || this.#bed.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1')) return 'now'
+    if (
+      mover.running > 0 ||
+      this.#bed.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1')
+    )
+      return 'now'
     const nowMs = this.#bed.clock.now()
     const live = new Set(risks.hazards().map(({ hazard }) => hazard.id))
     let stir: 'soon' | 'none' = 'none'
@@ -210,7 +215,12 @@ class Replay {
 
   #take({ feed, hazard, cancelled }: Told): void {
     const nowMs = this.#bed.clock.now()
-    const bulletin = { hazards: [] as Hazard[], cancelled: [] as { id: string; atMs: number }[], problems: [], passed: 0 }
+    const bulletin = {
+      hazards: [] as Hazard[],
+      cancelled: [] as { id: string; atMs: number }[],
+      problems: [],
+      passed: 0,
+    }
     if (cancelled) bulletin.cancelled.push({ id: cancelled, atMs: nowMs })
     try {
       if (hazard) bulletin.hazards.push(checkHazard({ ...hazard }, nowMs))
@@ -220,7 +230,7 @@ class Replay {
     }
     this.#bed.placement.risks.take(feed, bulletin)
     for (const one of bulletin.hazards) {
-      this.#hazards.set(one.id, one)
+      this.#hazards.set(one.id, withPast(one, this.#hazards.get(one.id)))
       if (!this.#events.some((event) => sameEvent(event, one))) this.#events.push(one)
     }
     this.#look()
@@ -310,6 +320,14 @@ function causeIn(reason: string): { cause: string; hazard?: string; arrivesMs?: 
     ...(from?.hazard === undefined ? {} : { hazard: from.hazard }),
     ...(from?.arrivesMs === undefined ? {} : { arrivesMs: from.arrivesMs }),
   }
+}
+
+/** A cyclone's last telling, behind the way that it came by those before. */
+function withPast(hazard: Hazard, before: Hazard | undefined): Hazard {
+  if (hazard.shape.kind !== 'track' || before?.shape.kind !== 'track') return hazard
+  const [first] = hazard.shape.points
+  const past = before.shape.points.filter(({ atMs }) => atMs < first!.atMs)
+  return { ...hazard, fromMs: before.fromMs, shape: { ...hazard.shape, points: [...past, ...hazard.shape.points] } }
 }
 
 function placeOf({ id, region, latitude, longitude, ground = {} }: DrillPlace) {
