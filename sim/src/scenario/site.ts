@@ -135,7 +135,8 @@ export class Site implements DeviceWitness {
     if (line.endsWith(': on this device')) {
       // What was taken before the card was refused may wait.
       const waits = shown.lines[1]?.startsWith('Waits') === true
-      if (!waits && device.runtime?.presence?.card?.refused) this.world.violate('I4', `${device.name} saves for a refused card`)
+      if (!waits && device.runtime?.presence?.card?.refused)
+        this.world.violate('I4', `${device.name} saves for a refused card`)
       this.#checkShown(device, line, `: on this device`, `state <> 'refused'`)
     } else if (line.endsWith(': kept in two places'))
       this.#checkShown(device, line, ': kept in two places', `state = 'kept' AND receipt IS NOT NULL`)
