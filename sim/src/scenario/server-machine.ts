@@ -213,10 +213,16 @@ export class Carrier {
     id: string,
     open: (port: DataServer) => AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array> {
-    const pieces = await this.#call(life, id, async (port) => open(port))
-    for await (const piece of pieces) {
+    const pieces = (await this.#call(life, id, async (port) => open(port)))[Symbol.asyncIterator]()
+    const machine = this.#servers.get(id)!
+    const broken = machine.impostor || !machine.life ? undefined : brokenWith(machine.life, id)
+    broken?.catch(() => undefined)
+    for (;;) {
+      const next = pieces.next()
+      const piece = await (broken ? Promise.race([next, broken]) : next)
+      if (piece.done) return
       await this.#delay()
-      yield Uint8Array.from(piece)
+      yield Uint8Array.from(piece.value)
     }
   }
 

@@ -172,8 +172,10 @@ function whatIsLeft(site: Site): string[] {
   if (pending > 0) left.push(`${pending} conditions are on no card`)
   const homeless = site.lyingAt([...site.servers.values()].filter(({ gone }) => gone)).left
   if (homeless > 0) left.push(`${homeless} replicas were destroyed and are not made anew`)
-  const moves = sql.get<{ n: number }>('SELECT count(*) AS n FROM moves WHERE problem IS NULL')?.n ?? 0
-  if (moves > 0) left.push(`${moves} moves are not made`)
+  for (const { object, source, cause } of sql.all<{ object: Uint8Array; source: string; cause: string }>(
+    'SELECT object, source, cause FROM moves WHERE problem IS NULL LIMIT 3',
+  ))
+    left.push(`${hex(object).slice(0, 8)} is to leave ${source} (${cause})`)
   const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
   if (events > 0) left.push(`${events} events are not acknowledged`)
   for (const person of site.people) if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
