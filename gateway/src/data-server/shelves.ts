@@ -120,7 +120,9 @@ async function readHeld(disk: Disk, name: string, ref: ReplicaRef, files: Files)
   try {
     const preamble = await reader.preamble()
     if (!preamble) return { name, ref, disk, folder, known: undefined, diskBytes: await bytesBelow(files, folder) }
-    const { epoch, root, sealedBytes } = peekManifest(preamble.manifest)
+    const said = peekOrNothing(preamble.manifest)
+    if (!said) return { name, ref, disk, folder, known: undefined, diskBytes: await bytesBelow(files, folder) }
+    const { epoch, root, sealedBytes } = said
     const notes = (await files.stat(filesIn(folder).notes))?.sizeBytes ?? 0
     return {
       name,
@@ -132,6 +134,16 @@ async function readHeld(disk: Disk, name: string, ref: ReplicaRef, files: Files)
     }
   } finally {
     await reader.close()
+  }
+}
+
+/** One replica's manifest that is none says nothing about the rest of the disk. */
+function peekOrNothing(signed: Uint8Array): Manifest | undefined {
+  try {
+    return peekManifest(signed)
+  } catch (error) {
+    if (isProblem(error)) return undefined
+    throw error
   }
 }
 

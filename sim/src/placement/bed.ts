@@ -378,6 +378,8 @@ export class PlacementBed {
       status: () => call('status', (server) => server.status()),
       scrub: (maxBytes) => call('scrub', (server) => server.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call('challenge', (server) => server.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call('proofs', (server) => server.proofs(ref, indexes)),
+      examine: (ref, nonce) => call('examine', (server) => server.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) =>
         call('journalAppend', (server) => server.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call('journalRead', (server) => server.journalRead(stream, from, count)),
