@@ -401,7 +401,6 @@ class Server implements DataServer {
     return this.#take(ref, async () => {
       const held = this.#shelves.get(ref)
       const found = await examine(files, held)
-      if (held && found.repairedParts > 0) this.#scrubber.noteRepair(held.ref, found.repairedParts)
       return signExamination({ server: id, replica: ref, nonce, atMs: clock.now(), ...found }, this.#signer)
     })
   }

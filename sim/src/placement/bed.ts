@@ -128,6 +128,9 @@ export class PlacementBed {
   placement!: Placement
   /** Called before each call to a server; may throw, as a line would. */
   onCall: (server: string, call: string) => void = () => {}
+  /** What a reading brings may be another than what was sent, as on a bad line. */
+  onSegment: (server: string, object: Uint8Array, segment: Uint8Array) => Uint8Array = (_server, _object, segment) =>
+    segment
 
   private constructor(options: BedOptions) {
     this.#options = options
@@ -147,11 +150,12 @@ export class PlacementBed {
     return bed
   }
 
-  async bootServer(id: string): Promise<void> {
+  /** Starts a server, again over the same disks; with another identity it is an impostor. */
+  async bootServer(id: string, identity = this.servers.get(id)!.identity): Promise<void> {
     const machine = this.servers.get(id)!
     machine.server = await createDataServer({
       id,
-      identity: machine.identity,
+      identity,
       clock: this.clock,
       random: this.random,
       files: machine.files,
@@ -354,10 +358,14 @@ export class PlacementBed {
         if (!machine?.server || machine.unreachable) throw new Problem('server.unreachable', `${id} does not answer`)
         return work(machine.server)
       })
-    const read = async function* (open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+    const onSegment = (object: Uint8Array, segment: Uint8Array) => this.onSegment(id, object, segment)
+    const read = async function* (
+      object: Uint8Array,
+      open: () => Promise<AsyncIterable<Uint8Array>>,
+    ): AsyncGenerator<Uint8Array> {
       for await (const segment of await open()) {
         life.check()
-        yield segment
+        yield onSegment(object, segment)
       }
     }
     return {
@@ -365,7 +373,7 @@ export class PlacementBed {
       put: (manifest, notes, segments, signal) =>
         call('put', (server) => server.put(manifest, notes, carried(segments, life), signal)),
       readSegments: (ref, from, count) =>
-        read(() => call('readSegments', async (server) => server.readSegments(ref, from, count))),
+        read(ref.object, () => call('readSegments', async (server) => server.readSegments(ref, from, count))),
       frame: (frame) => call('frame', (server) => server.frame(frame)),
       manifest: (ref) => call('manifest', (server) => server.manifest(ref)),
       replaceManifest: (manifest) => call('replaceManifest', (server) => server.replaceManifest(manifest)),

@@ -24,6 +24,9 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
+import { Care } from './care/care.ts'
+import { contain, release } from './care/contain.ts'
+import type { CareLimits } from './care/schedule.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
@@ -52,6 +55,8 @@ export interface PlacementOptions {
   rules?: Partial<DecideRules>
   /** How fast and how much data is moved. */
   mover?: Partial<MoverLimits>
+  /** How often and how much is audited. */
+  care?: Partial<CareLimits>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -78,10 +83,16 @@ export interface Placement extends Service {
   readonly replace: ReplacePorts
   /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
   readonly mover: Mover
+  /** Audits, verdicts and repairs (S11, S12). */
+  readonly care: Care
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
   changeServer(id: string, state: ServerState): void
+  /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
+  containServer(id: string, reason: string): void
+  /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
+  releaseServer(id: string, reason: string): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -238,11 +249,12 @@ export function createPlacement(options: PlacementOptions): Placement {
     registry,
     rules,
     onElsewhere: () => mover.changed('room'),
+    onContained,
     signer,
   })
   const replace: ReplacePorts = {
     ...{ store: hosted.store, keys, signer, dataServers: options.dataServers, journal: worker.journal },
-    ...{ clock, random, log },
+    ...{ clock, random, log, onContained },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
   const changes: ChangePorts = { store: hosted.store, keys, clock, random }
@@ -250,7 +262,13 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
     age: (after, limit) => ageMembers(changes, after, limit),
   })
+  const care = new Care({ ...replace, mover, limits: options.care ?? {} })
   risks.onChange(({ reason }) => mover.changed(reason))
+
+  function onContained(server: string): void {
+    mover.changed(`server ${server}`)
+    care.kick()
+  }
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -277,6 +295,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     worker,
     replace,
     mover,
+    care,
     changeMember: (number, change) => {
       const now = changeMember(changes, number, change)
       mover.changed('member')
@@ -286,6 +305,8 @@ export function createPlacement(options: PlacementOptions): Placement {
       changeServer(changes, id, state)
       mover.changed('server')
     },
+    containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
+    releaseServer: (id, reason) => release(replace, id, reason),
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
@@ -294,10 +315,12 @@ export function createPlacement(options: PlacementOptions): Placement {
       hazards.start()
       worker.start()
       mover.start()
+      care.start()
     },
     stop: async () => {
       await hazards.stop()
       live.stop()
+      await care.stop()
       await mover.stop()
       await worker.stop()
       await hosted.stop()

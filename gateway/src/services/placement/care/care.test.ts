@@ -131,7 +131,12 @@ t.test('S11: no evidence short of all of it is called tampering', async (t) => {
 t.test('S11, B5: 459 leaves find one bad in a hundred with 99 %', async (t) => {
   t.equal(sampleSize(0.01, 0.99), 459)
   let state = 1
-  const random = { float: () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647 }
+  const random = {
+    float: () => {
+      state = (state * 48_271) % 2_147_483_647
+      return state / 2_147_483_647
+    },
+  }
   let foundIn = 0
   for (let round = 0; round < 2_000; round++) {
     const picked = pickLeaves(50_000, 459, random)
