@@ -1,13 +1,13 @@
 /** Reads one replica from end to end because placement asks (S11): what stands there, what parity restored, what is lost. */
 import { type Examination, lostNamedMax } from '@azukari/protocol/examination'
-import { type Manifest, manifestMaxBytes, peekManifest } from '@azukari/protocol/manifest'
+import { manifestMaxBytes } from '@azukari/protocol/manifest'
 import { TreeHash } from '@azukari/protocol/merkle'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import { shapeOf } from './layout.ts'
 import { ReplicaReader } from './reader.ts'
 import { scanNotes } from './scrubber.ts'
-import type { Held } from './shelves.ts'
+import { type Held, manifestOrNothing } from './shelves.ts'
 
 type Finding = Omit<Examination, 'server' | 'replica' | 'nonce' | 'atMs'>
 
@@ -29,7 +29,8 @@ export async function examine(files: Files, held: Held | undefined): Promise<Fin
     else {
       if (preamble.manifest.length >= 64 && preamble.manifest.length <= manifestMaxBytes)
         finding.manifest = preamble.manifest
-      const { root, sealedBytes } = saidBy(preamble.manifest) ?? {
+      // Whoever wrote what is no manifest gave it a sound checksum: placement has to judge it.
+      const { root, sealedBytes } = manifestOrNothing(preamble.manifest) ?? {
         root: held.known?.root ?? new Uint8Array(32),
         sealedBytes: reader.shape.sealedBytes,
       }
@@ -74,14 +75,4 @@ function add(finding: Finding, reader: ReplicaReader): void {
   finding.badParts += reader.repaired
   finding.repairedParts += reader.repaired
   finding.readBytes += reader.readBytes
-}
-
-/** Undefined when it is no manifest: whoever wrote it gave it a sound checksum, so that placement has to judge it. */
-function saidBy(signed: Uint8Array): Manifest | undefined {
-  try {
-    return peekManifest(signed)
-  } catch (error) {
-    if (isProblem(error)) return undefined
-    throw error
-  }
 }

@@ -30,7 +30,7 @@ import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
-import { type Held, heldOf, readDisk, Shelves } from './shelves.ts'
+import { type Held, heldOf, knownOf, manifestOrNothing, readDisk, Shelves } from './shelves.ts'
 import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
@@ -401,6 +401,9 @@ class Server implements DataServer {
     return this.#take(ref, async () => {
       const held = this.#shelves.get(ref)
       const found = await examine(files, held)
+      // What stands there is what is served, whoever put it there: it is placement that judges it.
+      const said = found.manifest && held && manifestOrNothing(found.manifest)
+      if (said) held.known = { ...knownOf(said), atMs: held.known?.atMs ?? clock.now() }
       return signExamination({ server: id, replica: ref, nonce, atMs: clock.now(), ...found }, this.#signer)
     })
   }

@@ -75,7 +75,7 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
       }
     if (report.unrepaired > 0) break
     if (bed.random.chance(0.2)) last = await impostor(bed, kept, last, report)
-    tell?.(`${report.faults} faults, ${report.wrong.length} judged wrongly`)
+    tell?.(`${report.faults} faults, ${report.wrong.length} judged wrongly: ${report.wrong.join("; ")}`)
   }
   report.simulatedHours = Math.round((bed.clock.now() - startedMs) / hourMs)
   await bed.stop()
@@ -136,10 +136,10 @@ async function auditAll(bed: PlacementBed): Promise<void> {
   const quiet = () =>
     !sql.get('SELECT 1 FROM suspects LIMIT 1') &&
     !sql.get('SELECT 1 FROM verdicts WHERE object IS NOT NULL AND done IS NULL LIMIT 1') &&
-    !sql.get(`SELECT 1 FROM saves WHERE state = 'kept' AND opened < ? LIMIT 1`, fromMs) &&
+    !sql.get(`SELECT 1 FROM saves WHERE state = 'kept' AND max(opened, kept) < ? LIMIT 1`, fromMs) &&
     !sql.get('SELECT 1 FROM audits WHERE listed < ? OR leaves < ? OR scanned < ? LIMIT 1', fromMs, fromMs, fromMs)
   await bed.run(72 * hourMs, quiet)
-  if (!quiet()) throw new InternalError('the audits do not come to an end')
+  if (!quiet()) throw new InternalError(`the audits do not come to an end: ${JSON.stringify([sql.all('SELECT server, met, tries FROM suspects LIMIT 5'), sql.all('SELECT kind, server, because, outcome FROM verdicts WHERE done IS NULL LIMIT 5'), sql.all('SELECT server, listed, leaves, scanned, refusals, not_before, list_after IS NULL AS la, plan IS NULL AS p FROM audits'), sql.all('SELECT cause, problem, tries, count(*) AS n FROM moves GROUP BY 1, 2, 3'), sql.all('SELECT id, state, away, demerits FROM servers'), bed.placement.care.status(), fromMs, bed.clock.now()])}`)
   await bed.rest()
 }
 
@@ -152,9 +152,10 @@ async function compare(
 ): Promise<number> {
   const said = bed.medium.sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
   for (const { kind, replica } of done) {
-    const of = (report.kinds[kind] ??= { done: 0, said: {} })
+    report.kinds[kind] ??= { done: 0, said: {} }
+    const of = report.kinds[kind]
     of.done++
-    const mine = said.filter((verdict) => verdict.object && nameOf(verdict as ReplicaRow) === nameOf(replica))
+    const mine = said.filter((verdict) => saidOf(verdict) === nameOf(replica))
     for (const verdict of mine) {
       of.said[verdict.kind] = (of.said[verdict.kind] ?? 0) + 1
       if (truth[kind].includes(verdict.kind)) continue
@@ -165,7 +166,7 @@ async function compare(
   }
   const touched = new Set(done.map(({ replica }) => nameOf(replica)))
   for (const verdict of said)
-    if (verdict.object && !touched.has(nameOf(verdict as ReplicaRow))) {
+    if (verdict.object && !touched.has(saidOf(verdict)!)) {
       report.aboutNothing++
       report.wrong.push(`nothing was done: ${verdict.kind} (${verdict.because})`)
       if (verdict.kind === 'tampering') report.falseAccusations++
@@ -201,6 +202,11 @@ async function impostor(
   bed.placement.releaseServer(id, 'the real one is there again')
   await bed.rest()
   return said.at(-1)?.id ?? last
+}
+
+/** Which replica a verdict is about; undefined: a server as a whole. */
+function saidOf({ object, version, slot }: VerdictTable): string | undefined {
+  return object && version && slot ? nameOf({ object, version, slot }) : undefined
 }
 
 function nameOf({ object, version, slot }: Pick<ReplicaRow, 'object' | 'version' | 'slot'>): string {

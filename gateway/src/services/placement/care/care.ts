@@ -50,6 +50,8 @@ const idleMs = 30_000
 /** What could not be looked at is left alone for this long at first, and at most, ms. */
 const againMs = 30_000
 const againMostMs = 3_600_000
+/** Refusals count when so far apart: an upgrade is no refusal, ms. */
+const refusedApartMs = 600_000
 const oldestAtOnce = 16
 /** From when on every object counts as not opened: an operator wants everything looked at now. */
 const openFromFact = 'care.open-from'
@@ -234,16 +236,18 @@ export class Care {
 
   async #examine(suspect: SuspectTable): Promise<void> {
     const { store, clock, mover } = this.#o
+    let refused = false
     try {
       const treated = await mover.exclusive(suspect.object, () => treat(this.#o, suspect, this.#stop.signal))
       this.counts.examined++
       if (treated.done) return
+      refused = treated.refused
     } catch (error) {
       if (this.#stop.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
     }
-    const waitMs = Math.min(againMostMs, againMs * 2 ** Math.min(8, suspect.tries))
+    const waitMs = refused ? refusedApartMs : Math.min(againMostMs, againMs * 2 ** Math.min(8, suspect.tries))
     store.transaction(({ sql }) =>
       suspects.postpone(sql, { ...suspect, tries: suspect.tries + 1 }, clock.now() + waitMs),
     )
@@ -266,6 +270,8 @@ export class Care {
       })
       .catch((error) => {
         signal.throwIfAborted()
+        // An old catalogue whose replicas are gone: there is nothing to open.
+        if (isProblem(error, 'object.unknown')) return { bytes: 0, faults: [], silent: false }
         if (isProblem(error)) return undefined
         throw error
       })
@@ -309,7 +315,8 @@ export class Care {
       if (!isProblem(error)) throw error
       this.counts.failures++
       const refusals = metBy(error) === 'refused' ? audit.refusals + 1 : audit.refusals
-      store.transaction(({ sql }) => audits.set(sql, id, { refusals, not_before: clock.now() + againMs * 2 }))
+      const waitMs = refusals > audit.refusals ? refusedApartMs : againMs * 2
+      store.transaction(({ sql }) => audits.set(sql, id, { refusals, not_before: clock.now() + waitMs }))
       if (refusals >= refusalsMax)
         contain(this.#o, id, 'contained', `it proves its key and refuses to be audited: ${error.code}`)
     }
@@ -360,8 +367,9 @@ export class Care {
         met = looked.met
       } catch (error) {
         signal.throwIfAborted()
+        // What is refused of one replica is that replica's matter: another may stand there, of another size.
         met = isProblem(error) ? metBy(error) : undefined
-        if (!met || met === 'refused') throw error
+        if (!met) throw error
       }
       if (met) this.#suspect([{ ref: next, met }])
     }

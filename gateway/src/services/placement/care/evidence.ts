@@ -1,7 +1,7 @@
 /** Gathers what is needed to judge one replica (S11): its server proves its key, reads it from end to end, signs, and sends it. */
 import { type Examination, openExamination } from '@azukari/protocol/examination'
 import { parseCoseKey, publicOf } from '@azukari/protocol/keys'
-import { type Manifest, openManifest, openReplicaReceipt, sameBytes } from '@azukari/protocol/manifest'
+import { type Manifest, openManifest, openReplicaReceipt, peekManifest, sameBytes } from '@azukari/protocol/manifest'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { identify } from '../identify.ts'
 import type { PlacementKeys } from '../keystore.ts'
@@ -59,7 +59,7 @@ export async function gather(
   evidence.onMedium = onMediumOf(keys, old, examination.manifest)
   if (examination.held && examination.lostSegments === 0 && examination.root) {
     try {
-      evidence.readRoot = await readRoot(ports, standing, old, signal)
+      evidence.readRoot = await readRoot(ports, standing, old, signal, segmentsOf(examination.manifest))
     } catch (error) {
       signal.throwIfAborted()
       if (!isProblem(error)) throw error
@@ -77,6 +77,16 @@ function signedRootOf(keys: PlacementKeys, server: ServerRow, replica: ReplicaRo
     openReplicaReceipt(replica.receipt!, parseCoseKey(server.key), manifest)
     const own = sameBytes(manifest.root, replica.root!) && manifest.slot === replica.slot
     return own && sameBytes(manifest.object, replica.object) ? manifest.root : undefined
+  } catch (error) {
+    if (error instanceof Problem) return undefined
+    throw error
+  }
+}
+
+/** How many segments the manifest on the medium names; undefined when it is no manifest. */
+function segmentsOf(signed: Uint8Array | undefined): number | undefined {
+  try {
+    return signed && peekManifest(signed).segments
   } catch (error) {
     if (error instanceof Problem) return undefined
     throw error

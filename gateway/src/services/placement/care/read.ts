@@ -30,21 +30,23 @@ export function sealedOf(
   { row }: Standing,
   replica: ReplicaRow,
   signal: AbortSignal,
+  count = segmentCount(row.size),
 ): AsyncGenerator<Uint8Array> {
   const server = servers.byId(ports.store.sql, replica.server)
   if (!server) throw new Problem('server.unreachable', 'not in the register')
-  return readSealed(ports.dataServers.of(server), replica, segmentCount(row.size), signal)
+  return readSealed(ports.dataServers.of(server), replica, count, signal)
 }
 
-/** The root over what a server sends. @throws {Problem} `replica.damaged`, `server.unreachable`, … */
+/** The root over what a server sends, of as many segments as it says that it has. @throws {Problem} `replica.damaged`, `server.unreachable`, … */
 export async function readRoot(
   ports: ReplacePorts,
   standing: Standing,
   replica: ReplicaRow,
   signal: AbortSignal,
+  count: number | undefined,
 ): Promise<Uint8Array> {
   const tree = new TreeHash()
-  for await (const segment of sealedOf(ports, standing, replica, signal)) tree.add(segment)
+  for await (const segment of sealedOf(ports, standing, replica, signal, count)) tree.add(segment)
   return tree.root()
 }
 

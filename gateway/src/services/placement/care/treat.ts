@@ -27,7 +27,7 @@ export interface TreatPorts extends ReplacePorts {
 export const piecesDomain = new TextEncoder().encode('azukari/pieces/1')
 
 /** What came of looking at a suspect. */
-export type Treated = { done: true; kind?: Judgement['kind'] } | { done: false }
+export type Treated = { done: true; kind?: Judgement['kind'] } | { done: false; refused: boolean }
 
 /** To be called while no move touches the object (`Mover.exclusive`). */
 export async function treat(ports: TreatPorts, suspect: SuspectTable, signal: AbortSignal): Promise<Treated> {
@@ -38,7 +38,7 @@ export async function treat(ports: TreatPorts, suspect: SuspectTable, signal: Ab
   if (standing?.old.server !== suspect.server || !server || server.state === 'lost' || server.state === 'contained')
     return drop(ports, suspect)
   // Half made in its place: the mover finishes that first.
-  if (making.of(store.sql, suspect)) return { done: false }
+  if (making.of(store.sql, suspect)) return { done: false, refused: false }
   const refusals = audits.of(store.sql, server.id)?.refusals ?? 0
   const gathered = await gather(ports, standing, server, suspect.met, refusals, signal)
   const judged = judge(gathered.evidence)
@@ -47,7 +47,7 @@ export async function treat(ports: TreatPorts, suspect: SuspectTable, signal: Ab
     return { ...drop(ports, suspect), kind: judged.kind }
   }
   store.transaction(({ sql }) => audits.set(sql, server.id, { refusals: gathered.evidence.refusals }))
-  if (judged.next === 'again') return { done: false }
+  if (judged.next === 'again') return { done: false, refused: gathered.evidence.refusals > refusals }
   // Before anything is repaired: afterwards nobody can tell.
   const difference =
     judged.next === 'remake' && gathered.evidence.examination?.held

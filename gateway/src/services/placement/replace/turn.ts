@@ -73,7 +73,10 @@ function targetOf(facts: TurnFacts, bad: boolean): string | 'wait' | undefined {
       if (server !== other.server) return server
     } else if (leaves.includes(other.server) && stands.closed === undefined) return 'wait'
   }
-  return elsewhere(facts, byId, stands)
+  const place = elsewhere(facts, byId, stands, bad)
+  if (place || !bad || !takes(own.server) || leaves.includes(own.server)) return place
+  // A good replica in a doubtful place is better than a bad one.
+  return own.server
 }
 
 /** Another place than the one assigned, which cannot be had now. */
@@ -81,6 +84,7 @@ function elsewhere(
   { own, other, class: of, candidates, avoid, rules }: TurnFacts,
   byId: ReadonlyMap<string, Candidate>,
   stands: Candidate | undefined,
+  bad: boolean,
 ): string | undefined {
   const left = candidates.filter((candidate) => candidate.server !== own.server && !avoid.has(candidate.server))
   const wish = { object: own.object, ...of, sealedBytes: own.sealed }
@@ -89,7 +93,7 @@ function elsewhere(
     const to = own.slot === 1 ? one.candidate : two.candidate
     const from = byId.get(own.server)
     // Never to a worse place: only what must leave goes to one of a higher risk.
-    if (from && !from.closed && to.risk.value >= from.risk.value) return undefined
+    if (!bad && from && !from.closed && to.risk.value >= from.risk.value) return undefined
     return to.server === other.server ? undefined : to.server
   } catch {
     return undefined
