@@ -60,6 +60,8 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
   let last = 0
   while (report.faults < faults) {
     bed.tellCards()
+    // What a scan reports within an hour of a verdict is taken for the same thing.
+    await bed.run(1.1 * hourMs)
     const done = await faultsOf(bed, kept, Math.min(Math.ceil(objects / 2), faults - report.faults), report)
     if (bed.random.chance(0.3)) for (const id of bed.servers.keys()) await bed.bootServer(id)
     await auditAll(bed)
@@ -75,7 +77,7 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
       }
     if (report.unrepaired > 0) break
     if (bed.random.chance(0.2)) last = await impostor(bed, kept, last, report)
-    tell?.(`${report.faults} faults, ${report.wrong.length} judged wrongly: ${report.wrong.join("; ")}`)
+    tell?.(`${report.faults} faults, ${report.wrong.length} judged wrongly`)
   }
   report.simulatedHours = Math.round((bed.clock.now() - startedMs) / hourMs)
   await bed.stop()
@@ -139,7 +141,7 @@ async function auditAll(bed: PlacementBed): Promise<void> {
     !sql.get(`SELECT 1 FROM saves WHERE state = 'kept' AND max(opened, kept) < ? LIMIT 1`, fromMs) &&
     !sql.get('SELECT 1 FROM audits WHERE listed < ? OR leaves < ? OR scanned < ? LIMIT 1', fromMs, fromMs, fromMs)
   await bed.run(72 * hourMs, quiet)
-  if (!quiet()) throw new InternalError(`the audits do not come to an end: ${JSON.stringify([sql.all('SELECT server, met, tries FROM suspects LIMIT 5'), sql.all('SELECT kind, server, because, outcome FROM verdicts WHERE done IS NULL LIMIT 5'), sql.all('SELECT server, listed, leaves, scanned, refusals, not_before, list_after IS NULL AS la, plan IS NULL AS p FROM audits'), sql.all('SELECT cause, problem, tries, count(*) AS n FROM moves GROUP BY 1, 2, 3'), sql.all('SELECT id, state, away, demerits FROM servers'), bed.placement.care.status(), fromMs, bed.clock.now()])}`)
+  if (!quiet()) throw new InternalError('the audits do not come to an end')
   await bed.rest()
 }
 

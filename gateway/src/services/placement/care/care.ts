@@ -337,7 +337,7 @@ export class Care {
     const { store, clock } = this.#o
     const page = await listPageOf(this.#o, server, audit.list_after, this.#stop.signal)
     this.counts.extra += Math.max(0, page.extra)
-    this.#suspect(page.found)
+    this.#suspect(page.found, server.id)
     const ended = page.after === null
     store.transaction(({ sql }) => {
       audits.set(sql, server.id, { list_after: page.after, ...(ended && { listed: clock.now() }) })
@@ -371,7 +371,7 @@ export class Care {
         met = isProblem(error) ? metBy(error) : undefined
         if (!met) throw error
       }
-      if (met) this.#suspect([{ ref: next, met }])
+      if (met) this.#suspect([{ ref: next, met }], server.id)
     }
     const done = !taken || leavesLeft(taken.rest) === 0
     store.transaction(({ sql }) => {
@@ -385,9 +385,12 @@ export class Care {
     const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#stop.signal)
     this.counts.scans++
     this.counts.scannedBytes += report.readBytes
-    // What was repaired while an audit looked has been judged already.
-    const dayAgoMs = clock.now() - 86_400_000
-    this.#suspect(found.filter(({ ref, met }) => met !== 'repaired' || !verdicts.mediaSince(store.sql, ref, dayAgoMs)))
+    // What was judged a moment ago may have been read before that: the next round says whether there is more to it.
+    const sinceMs = clock.now() - judgedForMs
+    this.#suspect(
+      found.filter(({ ref }) => !verdicts.judgedSince(store.sql, ref, sinceMs)),
+      server.id,
+    )
     const { complete } = report
     store.transaction(({ sql }) => {
       audits.set(sql, server.id, {
@@ -397,7 +400,8 @@ export class Care {
     })
   }
 
-  #suspect(found: readonly Found[]): void {
+  /** @param server where it was found: what stands elsewhere by now is not meant */
+  #suspect(found: readonly Found[], server?: string): void {
     if (found.length === 0) return
     const { store, clock } = this.#o
     store.transaction(({ sql }) => {
@@ -408,7 +412,7 @@ export class Care {
           ref.version,
           ref.slot,
         )
-        if (!row) continue
+        if (!row || (server !== undefined && row.server !== server)) continue
         const { object, version, slot } = ref
         suspects.add(sql, { object, version, slot, server: row.server, met, since: clock.now(), bytes: row.sealed })
       }
@@ -418,6 +422,8 @@ export class Care {
 
 /** Between two calls to scan on, so that a server has time for its members, ms. */
 const scanApartMs = 4_000
+/** How long a scan is not believed about what was judged meanwhile, ms. */
+const judgedForMs = 3_600_000
 
 interface Oldest {
   object: Uint8Array

@@ -71,12 +71,11 @@ export const verdicts = {
     sql.all<{ kind: VerdictTable['kind']; count: number; open: number }>(
       'SELECT kind, count(*) AS count, sum(done IS NULL) AS open FROM verdicts GROUP BY kind ORDER BY kind',
     ),
-  /** Since when a replica has had a media error that was dealt with; undefined when it had none since. */
-  mediaSince: (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number) =>
-    sql.get<{ id: number }>(
-      `SELECT id FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND kind = 'media' AND at >= ?`,
+  judgedSince: (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number): boolean =>
+    sql.get(
+      'SELECT 1 FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND at >= ?',
       ...[object, version, slot, sinceMs],
-    ),
+    ) !== undefined,
   /** Whether any is not dealt with yet. */
   open: (sql: Sql): boolean => sql.get('SELECT 1 FROM verdicts WHERE done IS NULL LIMIT 1') !== undefined,
   /** Replicas that were to be made anew and have been. */
