@@ -133,7 +133,7 @@ async function faultsOf(
 async function auditAll(bed: PlacementBed): Promise<void> {
   const { sql } = bed.medium
   const fromMs = bed.clock.now()
-  auditNow(bed.placement.replace.store, fromMs, true)
+  bed.placement.replace.store.transaction((context) => auditNow(context.sql, fromMs, true))
   bed.placement.care.kick()
   const quiet = () =>
     !sql.get('SELECT 1 FROM suspects LIMIT 1') &&
@@ -186,7 +186,7 @@ async function impostor(
   const { sql } = bed.medium
   const id = standing(bed, kept[bed.random.between(0, kept.length - 1)]!)[0]!.server
   await bed.bootServer(id, generateKey('ed25519', bed.random))
-  auditNow(bed.placement.replace.store, bed.clock.now(), true)
+  bed.placement.replace.store.transaction((context) => auditNow(context.sql, bed.clock.now(), true))
   bed.placement.care.kick()
   const found = () => sql.get(`SELECT 1 FROM servers WHERE id = ? AND state = 'contained'`, id) !== undefined
   await bed.run(2 * hourMs, found)

@@ -4,6 +4,7 @@
  */
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { VerdictKind } from '@azukari/protocol/verdict'
+import type { Sql } from '../../../storage/database.ts'
 import { identify } from '../identify.ts'
 import { standingOf } from '../replace/making.ts'
 import type { Mover } from '../replace/mover.ts'
@@ -434,15 +435,12 @@ interface Oldest {
 }
 
 /** Everything is to be opened and compared anew, and every round begins now: an operator's word. */
-export function auditNow(store: CareOptions['store'], nowMs: number, whole: boolean, server?: string): void {
-  store.transaction(({ sql }) => {
-    const where = server === undefined ? '' : ' WHERE server = ?'
-    sql.run(
-      `UPDATE audits SET listed = 0, leaves = 0, scanned = 0, not_before = 0${where}`,
-      ...(server === undefined ? [] : [server]),
-    )
-    if (whole) facts.set(sql, openFromFact, new TextEncoder().encode(String(nowMs)))
-  })
+export function auditNow(sql: Sql, nowMs: number, whole: boolean, server?: string): void {
+  sql.run(
+    `UPDATE audits SET listed = 0, leaves = 0, scanned = 0, not_before = 0${server === undefined ? '' : ' WHERE server = ?'}`,
+    ...(server === undefined ? [] : [server]),
+  )
+  if (whole) facts.set(sql, openFromFact, new TextEncoder().encode(String(nowMs)))
 }
 
 function nameOf({ object, version, slot }: { object: Uint8Array; version: number; slot: number }): string {

@@ -63,6 +63,7 @@ export const verdicts = {
   },
   set: (sql: Sql, id: number, outcome: VerdictTable['outcome'], doneMs: number | null) =>
     sql.run('UPDATE verdicts SET outcome = ?, done = ? WHERE id = ?', outcome, doneMs, id),
+  byId: (sql: Sql, id: number) => sql.get<VerdictTable>('SELECT * FROM verdicts WHERE id = ?', id),
   /** Newest first. */
   list: (sql: Sql, limit: number) => sql.all<VerdictTable>('SELECT * FROM verdicts ORDER BY id DESC LIMIT ?', limit),
   ofObject: (sql: Sql, object: Uint8Array) =>
