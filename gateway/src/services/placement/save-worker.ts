@@ -60,6 +60,8 @@ export interface SaveWorkerOptions {
   rules: ChooseRules
   /** A save went elsewhere than where its bucket belongs. */
   onElsewhere?: () => void
+  /** Has the member's card prove itself again where it still is (S12). @returns false when it did not */
+  recall?: (member: Uint8Array, device: string, signal: AbortSignal) => Promise<boolean>
   /** Hears that a server was shut off (S12). */
   onContained?: ((server: string) => void) | undefined
   clock: Clock
@@ -276,6 +278,10 @@ export class SaveWorker {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
       }
+      // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
+      const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
+      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#stop.signal)))
+        throw new Problem('card.rejected', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
   }

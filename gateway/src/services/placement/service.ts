@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
+import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -27,12 +28,14 @@ import type { Database } from '../../storage/database.ts'
 import { Care } from './care/care.ts'
 import { contain, release } from './care/contain.ts'
 import type { CareLimits } from './care/schedule.ts'
+import { findingsFor, noteTold } from './care/tell.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
+import { Recalls } from './recalls.ts'
 import { Registry } from './registry.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './replace/changes.ts'
 import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
@@ -106,6 +109,7 @@ const checkOffer = checker(SaveOffer, 'save offer')
 export function createPlacement(options: PlacementOptions): Placement {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
+  const recalls = new Recalls(clock)
   const self = thumbprint(keys.signing)
   const signer = placementSigner(keys)
   const hosted = createServiceHost({
@@ -151,6 +155,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         } catch (error) {
           // S2: told and closed; the challenge is spent.
           sessions.close(id)
+          recalls.answered(member.id, caller.device, false)
           throw error instanceof Problem && error.code.startsWith('cose.')
             ? new Problem('card.rejected', error.code)
             : error
@@ -158,6 +163,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (member.card_level !== null && said.level === member.level)
           hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
+        recalls.answered(member.id, caller.device, true)
         return {
           member: member.id,
           name: member.name,
@@ -182,6 +188,15 @@ export function createPlacement(options: PlacementOptions): Placement {
             conditions.written(sql, member, object, version, nowMs)
         }
         members.sawCounter(sql, member, counter)
+        return {}
+      }),
+
+      call(findings, ({ session }, { caller }) => findingsFor(database, sessions.memberOf(session, caller.device))),
+
+      act(findingsTold, ({ session, findings: ids }, { sql, caller, nowMs }) => {
+        const member = sessions.findMember(session, caller.device)
+        if (!member) throw new Problem('session.expired', 'the next session tells the member again')
+        noteTold(sql, member, ids, nowMs)
         return {}
       }),
 
@@ -250,6 +265,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     rules,
     onElsewhere: () => mover.changed('room'),
     onContained,
+    recall,
     signer,
   })
   const replace: ReplacePorts = {
@@ -264,6 +280,17 @@ export function createPlacement(options: PlacementOptions): Placement {
   })
   const care = new Care({ ...replace, mover, limits: options.care ?? {} })
   risks.onChange(({ reason }) => mover.changed(reason))
+
+  /** S12: the member's session is called up where the card still is. */
+  function recall(member: Uint8Array, device: string, signal: AbortSignal): Promise<boolean> {
+    const session = sessions.recall(member, device)
+    if (!session) return Promise.resolve(true)
+    const answer = recalls.wait(member, device, signal)
+    hosted.store.transaction(({ emit }) =>
+      emit(recallSession, device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
+    )
+    return answer
+  }
 
   function onContained(server: string): void {
     mover.changed(`server ${server}`)
