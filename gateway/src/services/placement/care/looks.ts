@@ -113,7 +113,7 @@ export async function planLeaves(
   const { sql } = ports.store
   const leavesOf = (sealed: number) => Math.max(1, Math.ceil(sealed / segmentSealedBytes))
   const total = sql.get<{ n: number }>(
-    'SELECT coalesce(sum(max(1, (sealed + ?) / ?)), 0) AS n FROM replicas WHERE server = ?',
+    'SELECT coalesce(sum(max(1, CAST((sealed + ?) / ? AS INTEGER))), 0) AS n FROM replicas WHERE server = ?',
     segmentSealedBytes - 1,
     segmentSealedBytes,
     server,
