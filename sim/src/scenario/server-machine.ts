@@ -183,6 +183,8 @@ export class Carrier {
       status: () => call((port) => port.status()),
       scrub: (maxBytes) => call((port) => port.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call((port) => port.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call((port) => port.proofs(ref, indexes)),
+      examine: (ref, nonce) => call((port) => port.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) => call((port) => port.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call((port) => port.journalRead(stream, from, count)),
     }

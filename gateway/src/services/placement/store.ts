@@ -24,8 +24,8 @@ export interface MemberRow {
   card_level: number | null
 }
 
-/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere. */
-export type ServerState = 'open' | 'draining' | 'lost'
+/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere; `contained`: the same, and nothing is read there (S12). */
+export type ServerState = 'open' | 'draining' | 'lost' | 'contained'
 
 export interface ServerRow {
   id: string
