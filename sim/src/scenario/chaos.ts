@@ -34,6 +34,7 @@ export class Chaos {
     const { clock } = this.#world
     while (!this.#world.calm) {
       await clock.sleep(-Math.log(1 - this.#chance.float()) * everyMs)
+      letBackIn(this.#site)
       if (!this.#world.calm) this.#strike()
     }
   }
