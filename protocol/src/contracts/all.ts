@@ -8,12 +8,13 @@ import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
 import * as transfer from './transfer.ts'
+import * as wish from './wish.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard].flatMap(
+export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard, wish].flatMap(
   (module) => Object.values<unknown>(module).filter(isContract),
 )
 

@@ -2,6 +2,7 @@
 import type { Migration } from '../../storage/migrate.ts'
 import { riskTables } from './hazards/tables.ts'
 import { replaceMigration } from './replace/tables.ts'
+import { wishMigration } from './wishes/tables.ts'
 
 export const placementMigrations: readonly Migration[] = [
   {
@@ -74,4 +75,5 @@ CREATE TABLE abandoned (
   },
   { number: 5, name: 'hazards, feeds, and the history of risks', up: riskTables },
   replaceMigration,
+  wishMigration,
 ]

@@ -40,6 +40,9 @@ import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import { Eraser } from './wishes/eraser.ts'
+import { erasures } from './wishes/erasures.ts'
+import { wishHandlers } from './wishes/handlers.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -194,6 +197,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
+        if (erasures.of(sql, offer.object)) throw new Problem('object.erased')
         const known = saves.get(sql, offer.object, offer.version)
         if (
           known &&
@@ -207,11 +211,22 @@ export function createPlacement(options: PlacementOptions): Placement {
       }),
 
       call(saveStatus, ({ object, version }, { caller }) => {
+        if (erasures.of(database, object)?.device === caller.device)
+          return { stage: 'refused' as const, problem: 'object.erased' }
         const row = saves.get(database, object, version)
         if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
+        if (row.state === 'erasing') return { stage: 'refused' as const, problem: 'object.erased' }
         if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
         if (row.state === 'refused') return { stage: 'refused' as const, problem: row.problem ?? 'internal' }
         return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
+      }),
+
+      ...wishHandlers({
+        ...{ sql: database, keys, random, self },
+        memberOf: (session, device) => sessions.memberOf(session, device),
+        active: activeMember,
+        changed: () => mover.changed('member'),
+        erase: () => eraser.kick(),
       }),
     ],
   })
@@ -249,6 +264,10 @@ export function createPlacement(options: PlacementOptions): Placement {
   const mover = new Mover({
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
     age: (after, limit) => ageMembers(changes, after, limit),
+  })
+  const eraser = new Eraser({
+    ...{ ...replace, worker, mover },
+    release: (transfer) => options.buffer.release(transfer),
   })
   risks.onChange(({ reason }) => mover.changed(reason))
 
@@ -294,10 +313,12 @@ export function createPlacement(options: PlacementOptions): Placement {
       hazards.start()
       worker.start()
       mover.start()
+      eraser.start()
     },
     stop: async () => {
       await hazards.stop()
       live.stop()
+      await eraser.stop()
       await mover.stop()
       await worker.stop()
       await hosted.stop()
@@ -323,7 +344,8 @@ function rowOf(
     version: offer.version,
     member: member.id,
     device: caller.device,
-    asking: caller.region,
+    // Without consent to location the device's own place decides nothing (D8).
+    asking: member.location === 1 ? caller.region : member.home,
     transfer: offer.transfer,
     transfer_key: transferKey,
     root: offer.root,
