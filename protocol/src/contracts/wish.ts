@@ -12,7 +12,7 @@ export const Wish = Type.Union([
   /** Objects are destroyed wherever they lie. */
   Type.Object({
     kind: Type.Literal('erase'),
-    objects: Type.Array(Id, { minItems: 1, maxItems: wishObjectsMax, uniqueItems: true }),
+    objects: Type.Array(Id, { minItems: 1, maxItems: wishObjectsMax }),
   }),
   /** The account, with all objects, keys and the catalogue. */
   Type.Object({ kind: Type.Literal('close') }),
