@@ -156,6 +156,7 @@ export function createPlacement(options: PlacementOptions): Placement {
           level: member.level,
           home: member.home,
           expiresMs: session.expiresMs,
+          location: member.location === 1,
           ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...pendingFor(member.id),
         }
