@@ -96,7 +96,7 @@ export const ClosingReceipt = Type.Object({
   askedMs: TimeMs,
   doneMs: TimeMs,
   objects: Count,
-  /** SHA-256 over all erasure receipts, in order of object. */
+  /** SHA-256 over the erasure receipts of this wish, in order of object. */
   receipts: Hash,
 })
 export type ClosingReceipt = Static<typeof ClosingReceipt>

@@ -204,8 +204,8 @@ export class Eraser {
       const receipts = createHash('sha256')
       let objects = 0
       for (const { receipt } of sql.all<{ receipt: Uint8Array }>(
-        'SELECT receipt FROM erasures WHERE member = ? ORDER BY object',
-        wish.member,
+        'SELECT receipt FROM erasures WHERE act = ? ORDER BY object',
+        wish.act,
       )) {
         receipts.update(receipt)
         objects++
