@@ -605,7 +605,10 @@ export const catalogue = {
 
   'object.erased': {
     retry: 'no',
-    en: { title: 'This was deleted at its member’s wish', todo: 'Nothing to do. Save it anew if you want it kept after all.' },
+    en: {
+      title: 'This was deleted at its member’s wish',
+      todo: 'Nothing to do. Save it anew if you want it kept after all.',
+    },
     ja: {
       title: 'このデータは会員の希望により削除されました',
       todo: '何もする必要はありません。やはり預けたい場合は、あらためて保存してください。',

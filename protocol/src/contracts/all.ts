@@ -14,8 +14,16 @@ function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard, wish].flatMap(
-  (module) => Object.values<unknown>(module).filter(isContract),
-)
+export const contracts: readonly Contract[] = [
+  fleet,
+  session,
+  transfer,
+  save,
+  read,
+  internal,
+  server,
+  hazard,
+  wish,
+].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

@@ -153,25 +153,28 @@ t.test('D8: a server that is down is asked until it has destroyed its replica, a
   await bed.stop()
 })
 
-t.test('D8: what lay on a server that is gone for good is named as lost, and destroyed should it come back', async (t) => {
-  const { bed, member, kept } = await site(4, 1)
-  const [object] = kept as [Uint8Array]
-  const [lost] = await held(bed, object)
-  bed.servers.get(lost!)!.unreachable = true
-  const { act } = await bed.wish(member, { kind: 'erase', objects: [object] })
-  await bed.run(60_000, () => openRows(bed) === 1)
-  bed.placement.changeServer(lost!, 'lost')
-  const [receipt] = await erased(bed, act)
-  t.match(
-    receipt!.places.find(({ server }) => server === lost),
-    { outcome: 'lost' },
-  )
-  bed.servers.get(lost!)!.unreachable = false
-  bed.placement.changeServer(lost!, 'open')
-  await bed.run(25 * 3_600_000)
-  t.same(await held(bed, object), [])
-  await bed.stop()
-})
+t.test(
+  'D8: what lay on a server that is gone for good is named as lost, and destroyed should it come back',
+  async (t) => {
+    const { bed, member, kept } = await site(4, 1)
+    const [object] = kept as [Uint8Array]
+    const [lost] = await held(bed, object)
+    bed.servers.get(lost!)!.unreachable = true
+    const { act } = await bed.wish(member, { kind: 'erase', objects: [object] })
+    await bed.run(60_000, () => openRows(bed) === 1)
+    bed.placement.changeServer(lost!, 'lost')
+    const [receipt] = await erased(bed, act)
+    t.match(
+      receipt!.places.find(({ server }) => server === lost),
+      { outcome: 'lost' },
+    )
+    bed.servers.get(lost!)!.unreachable = false
+    bed.placement.changeServer(lost!, 'open')
+    await bed.run(25 * 3_600_000)
+    t.same(await held(bed, object), [])
+    await bed.stop()
+  },
+)
 
 t.test('D8: erased during a save and during a move, at any moment, nothing is left', async (t) => {
   for (let seed = 10; seed < 22; seed++) {
@@ -199,56 +202,59 @@ t.test('D8: erased during a save and during a move, at any moment, nothing is le
   }
 })
 
-t.test('D8: an account that is closed leaves nothing but receipts; a rebuilt placement does not bring it back', async (t) => {
-  const { bed, member, kept } = await site(5, 13)
-  const other = bed.addMember(1, 'JP-27')
-  const stays = await bed.keep(other, bed.random.bytes(100))
-  const { sql } = bed.medium
-  await bed.run(600_000, () => !!sql.get('SELECT 1 FROM catalogues WHERE record IS NOT NULL'))
-  const before = sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves WHERE member = ?', member.id)
-  t.equal(before.length, 14, 'the catalogue is one of them')
-  const { act, reply, signed } = await bed.wish(member, { kind: 'close' })
-  t.match(reply, { objects: 14 })
-  t.match(await bed.wish(member, { kind: 'consent', location: true, abroad: true }), { problem: 'member.suspended' })
-  await bed.run(3_600_000, () => !members.byId(sql, member.id))
-  t.equal(members.byId(sql, member.id), undefined, 'the key that opened everything is gone')
-  for (const { object } of before) t.same(await held(bed, object), [])
-  t.equal((await held(bed, stays)).length, 2)
-  const { closing } = await asked(bed, act)
-  const receipt = checkClosing(decode(verify1(closing!, () => publicOf(bed.keys.signing), closingDomain).payload))
-  t.equal(receipt.objects, 14)
-  const receipts = createHash('sha256')
-  for (let after: Uint8Array | undefined; ; ) {
-    const { erasures } = await bed.ask<Erasures>(readErasures, { act, limit: 8, ...(after ? { after } : {}) })
-    for (const one of erasures) receipts.update(one.receipt!)
-    after = erasures.at(-1)?.object
-    if (!after) break
-  }
-  t.equal(hex(receipt.receipts), receipts.digest('hex'), 'and the receipts that it vouches for are those')
-  t.match(await bed.say(signed), { problem: 'cose.unknown-key' }, 'its card says nothing any more')
+t.test(
+  'D8: an account that is closed leaves nothing but receipts; a rebuilt placement does not bring it back',
+  async (t) => {
+    const { bed, member, kept } = await site(5, 13)
+    const other = bed.addMember(1, 'JP-27')
+    const stays = await bed.keep(other, bed.random.bytes(100))
+    const { sql } = bed.medium
+    await bed.run(600_000, () => !!sql.get('SELECT 1 FROM catalogues WHERE record IS NOT NULL'))
+    const before = sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves WHERE member = ?', member.id)
+    t.equal(before.length, 14, 'the catalogue is one of them')
+    const { act, reply, signed } = await bed.wish(member, { kind: 'close' })
+    t.match(reply, { objects: 14 })
+    t.match(await bed.wish(member, { kind: 'consent', location: true, abroad: true }), { problem: 'member.suspended' })
+    await bed.run(3_600_000, () => !members.byId(sql, member.id))
+    t.equal(members.byId(sql, member.id), undefined, 'the key that opened everything is gone')
+    for (const { object } of before) t.same(await held(bed, object), [])
+    t.equal((await held(bed, stays)).length, 2)
+    const { closing } = await asked(bed, act)
+    const receipt = checkClosing(decode(verify1(closing!, () => publicOf(bed.keys.signing), closingDomain).payload))
+    t.equal(receipt.objects, 14)
+    const receipts = createHash('sha256')
+    for (let after: Uint8Array | undefined; ; ) {
+      const { erasures } = await bed.ask<Erasures>(readErasures, { act, limit: 8, ...(after ? { after } : {}) })
+      for (const one of erasures) receipts.update(one.receipt!)
+      after = erasures.at(-1)?.object
+      if (!after) break
+    }
+    t.equal(hex(receipt.receipts), receipts.digest('hex'), 'and the receipts that it vouches for are those')
+    t.match(await bed.say(signed), { problem: 'cose.unknown-key' }, 'its card says nothing any more')
 
-  await bed.settle(bed.placement.worker.journal.push())
-  const medium = new DatabaseMedium()
-  const rebuilt = await bed.settle(
-    rebuildPlacement({
-      database: medium.open(new Life('rebuilt'), () => {}),
-      recoverySecret: parseRecoverySecret(bed.recoverySecret),
-      servers: [...bed.servers.values()].map(({ place: { id }, identity }) => ({
-        ...{ id, url: `sim:${id}`, key: coseKey(publicOf(identity)) },
-      })),
-      dataServers: { of: ({ id }) => bed.servers.get(id)!.server! },
-      ...{ clock: bed.clock, random: bed.random, log: bed.log },
-    }),
-  )
-  t.equal(rebuilt.members, 1)
-  t.same(
-    medium.sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves').map(({ object }) => hex(object)),
-    [hex(stays)],
-  )
-  t.equal(medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures')!.n, 14)
-  t.equal(kept.length, 13)
-  await bed.stop()
-})
+    await bed.settle(bed.placement.worker.journal.push())
+    const medium = new DatabaseMedium()
+    const rebuilt = await bed.settle(
+      rebuildPlacement({
+        database: medium.open(new Life('rebuilt'), () => {}),
+        recoverySecret: parseRecoverySecret(bed.recoverySecret),
+        servers: [...bed.servers.values()].map(({ place: { id }, identity }) => ({
+          ...{ id, url: `sim:${id}`, key: coseKey(publicOf(identity)) },
+        })),
+        dataServers: { of: ({ id }) => bed.servers.get(id)!.server! },
+        ...{ clock: bed.clock, random: bed.random, log: bed.log },
+      }),
+    )
+    t.equal(rebuilt.members, 1)
+    t.same(
+      medium.sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves').map(({ object }) => hex(object)),
+      [hex(stays)],
+    )
+    t.equal(medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures')!.n, 14)
+    t.equal(kept.length, 13)
+    await bed.stop()
+  },
+)
 
 t.test('D8: retention: what was kept longer than its member wants is erased, and only that', async (t) => {
   const { bed, member, kept } = await site(6, 1)

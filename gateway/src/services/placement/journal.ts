@@ -101,7 +101,15 @@ const ClosedEntry = Type.Object({ kind: Type.Literal('closed'), member: Id })
 
 const KeysEntry = Type.Object({ kind: Type.Literal('keys'), keys: Bytes(32, 65_536) })
 
-export const JournalEntry = Type.Union([MemberEntry, ServerEntry, KeptEntry, MovedEntry, KeysEntry, ErasedEntry, ClosedEntry])
+export const JournalEntry = Type.Union([
+  MemberEntry,
+  ServerEntry,
+  KeptEntry,
+  MovedEntry,
+  KeysEntry,
+  ErasedEntry,
+  ClosedEntry,
+])
 export type JournalEntry = Static<typeof JournalEntry>
 export type KeptEntry = Static<typeof KeptEntry>
 export type MovedEntry = Static<typeof MovedEntry>

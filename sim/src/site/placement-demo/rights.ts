@@ -51,7 +51,10 @@ async function consent(demo: PlacementDemo): Promise<void> {
   const save = await demo.camera.runtime.camera!.shutter(pin)
   await until(
     'the photo to be kept',
-    async () => (await demo.camera.runtime.saves.list(50)).find((one) => hex(one.object) === hex(save.object) && one.state === 'kept'),
+    async () =>
+      (await demo.camera.runtime.saves.list(50)).find(
+        (one) => hex(one.object) === hex(save.object) && one.state === 'kept',
+      ),
     60_000,
   )
   await demo.insert(demo.terminal)
@@ -124,7 +127,10 @@ async function erased(demo: PlacementDemo, kept: readonly Kept[]): Promise<void>
   demo.checks.add(
     'D8',
     'a deleted object is destroyed on every server, on one that was down as soon as it is back, and the receipt names them',
-    waiting.waiting[0] === slot!.server && receipt?.places.length! >= 2 && receipt!.places.every(({ outcome, receipt }) => outcome === 'destroyed' && receipt) && left === 0,
+    waiting.waiting[0] === slot!.server &&
+      receipt?.places.length! >= 2 &&
+      receipt!.places.every(({ outcome, receipt }) => outcome === 'destroyed' && receipt) &&
+      left === 0,
     `waited for ${waiting.waiting.join(' ')}; ${receipt?.places.map(({ server, outcome }) => `${server} ${outcome}`).join(', ')}; ${left} files left`,
   )
   const twice = await terminal!.wish({ kind: 'erase', objects: [one.save.object] }, pin)

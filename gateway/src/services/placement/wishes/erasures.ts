@@ -5,7 +5,16 @@ import type { ErasedEntry } from '../journal.ts'
 import { leaveBucket } from '../replace/buckets.ts'
 import { making, retired } from '../replace/store.ts'
 import type { MakingTable, RetiredTable } from '../replace/tables.ts'
-import { type AbandonedRow, abandoned, catalogueMedia, catalogues, type ReplicaRow, replicas, type SaveRow, servers } from '../store.ts'
+import {
+  type AbandonedRow,
+  abandoned,
+  catalogueMedia,
+  catalogues,
+  type ReplicaRow,
+  replicas,
+  type SaveRow,
+  servers,
+} from '../store.ts'
 import type { ErasingRow, ErasureCause, ErasureRow, WishRow } from './tables.ts'
 
 export const wishes = {
@@ -25,7 +34,12 @@ export const wishes = {
 export const erasures = {
   of: (sql: Sql, object: Uint8Array) => sql.get<ErasureRow>('SELECT * FROM erasures WHERE object = ?', object),
   page: (sql: Sql, act: Uint8Array, after: Uint8Array, limit: number) =>
-    sql.all<ErasureRow>('SELECT * FROM erasures WHERE act = ? AND object > ? ORDER BY object LIMIT ?', act, after, limit),
+    sql.all<ErasureRow>(
+      'SELECT * FROM erasures WHERE act = ? AND object > ? ORDER BY object LIMIT ?',
+      act,
+      after,
+      limit,
+    ),
   openOf: (sql: Sql, act: Uint8Array): number =>
     sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures WHERE act = ? AND done IS NULL', act)!.n,
   toGather: (sql: Sql, limit: number) =>
@@ -135,7 +149,11 @@ export function gathered(sql: Sql, { object }: ErasureRow, found: Gathered, jour
 }
 
 /** After a rebuild: what was being erased when placement was lost is erased again. */
-export function resumeErasure(sql: Sql, { object, act, member, cause, asked, keys, places }: ErasedEntry, seq: number): void {
+export function resumeErasure(
+  sql: Sql,
+  { object, act, member, cause, asked, keys, places }: ErasedEntry,
+  seq: number,
+): void {
   insert(sql, 'erasures', {
     ...{ object, act, member, device: '', cause: cause as ErasureCause, at: asked, keys },
     ...{ journal: seq, done: null, receipt: null },
