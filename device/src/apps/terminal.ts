@@ -6,6 +6,7 @@
 import type { CardKind } from '@azukari/protocol/card/layout'
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Wish } from '@azukari/protocol/contracts/wish'
+import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, RemovableMemory, Shown } from '../drivers.ts'
 import type { SiteTrust } from '../identity.ts'
@@ -43,6 +44,11 @@ export class TerminalApp {
     this.#o = options
     options.presence.onNews((news) => {
       if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
+      if (news.type === 'findings')
+        void this.#show({
+          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
+          tone: 'problem',
+        })
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
     })

@@ -1,5 +1,6 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
+import * as care from './care.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
@@ -23,6 +24,7 @@ export const contracts: readonly Contract[] = [
   internal,
   server,
   hazard,
+  care,
   wish,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 

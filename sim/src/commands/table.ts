@@ -33,6 +33,34 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  verdicts: {
+    what: 'Injects faults of every kind into the storage of data servers and holds the audits’ verdicts against what was really done.',
+    options: {
+      faults: { type: 'string', what: 'how many', default: '10000' },
+      seed: { type: 'string', what: 'everything follows from it', default: '1' },
+    },
+    async run(values) {
+      const { campaign } = await import('../placement/verdicts.ts')
+      const report = await campaign({
+        seed: integer(values, 'seed', 0, 2 ** 31),
+        faults: integer(values, 'faults', 1, 1_000_000),
+        tell: (line) => console.error(line),
+      })
+      const lines = Object.entries(report.kinds).map(([kind, { done, said }]) => {
+        const verdicts = Object.entries(said).map(([verdict, count]) => `${verdict} ${count}`)
+        return `${kind.padEnd(28)} ${String(done).padStart(6)}  ${verdicts.join(', ')}`
+      })
+      lines.push(
+        `${'somebody else answers'.padEnd(28)} ${String(report.impostors.done).padStart(6)}  impostor ${report.impostors.found}`,
+        '',
+        `${report.faults} faults in ${report.simulatedHours} simulated hours: ${report.wrong.length} judged wrongly, ${report.falseAccusations} falsely called tampering, ${report.unrepaired} not repaired`,
+        ...report.wrong.slice(0, 20),
+      )
+      const ok = report.wrong.length === 0
+      return { json: { ok, ...report, wrong: report.wrong.slice(0, 100) }, text: lines.join('\n'), exit: ok ? 0 : 1 }
+    },
+  },
+
   demo: {
     what: 'Does the first whole way once, without a page, and checks it: photos are kept in two places and printed.',
     options: {

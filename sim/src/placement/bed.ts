@@ -135,6 +135,9 @@ export class PlacementBed {
   placement!: Placement
   /** Called before each call to a server; may throw, as a line would. */
   onCall: (server: string, call: string) => void = () => {}
+  /** What a reading brings may be another than what was sent, as on a bad line. */
+  onSegment: (server: string, object: Uint8Array, segment: Uint8Array) => Uint8Array = (_server, _object, segment) =>
+    segment
 
   private constructor(options: BedOptions) {
     this.#options = options
@@ -155,11 +158,12 @@ export class PlacementBed {
     return bed
   }
 
-  async bootServer(id: string): Promise<void> {
+  /** Starts a server, again over the same disks; with another identity it is an impostor. */
+  async bootServer(id: string, identity = this.servers.get(id)!.identity): Promise<void> {
     const machine = this.servers.get(id)!
     machine.server = await createDataServer({
       id,
-      identity: machine.identity,
+      identity,
       clock: this.clock,
       random: this.random,
       files: machine.files,
@@ -415,10 +419,14 @@ export class PlacementBed {
         if (!machine?.server || machine.unreachable) throw new Problem('server.unreachable', `${id} does not answer`)
         return work(machine.server)
       })
-    const read = async function* (open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+    const onSegment = (object: Uint8Array, segment: Uint8Array) => this.onSegment(id, object, segment)
+    const read = async function* (
+      object: Uint8Array,
+      open: () => Promise<AsyncIterable<Uint8Array>>,
+    ): AsyncGenerator<Uint8Array> {
       for await (const segment of await open()) {
         life.check()
-        yield segment
+        yield onSegment(object, segment)
       }
     }
     return {
@@ -426,7 +434,7 @@ export class PlacementBed {
       put: (manifest, notes, segments, signal) =>
         call('put', (server) => server.put(manifest, notes, carried(segments, life), signal)),
       readSegments: (ref, from, count) =>
-        read(() => call('readSegments', async (server) => server.readSegments(ref, from, count))),
+        read(ref.object, () => call('readSegments', async (server) => server.readSegments(ref, from, count))),
       frame: (frame) => call('frame', (server) => server.frame(frame)),
       manifest: (ref) => call('manifest', (server) => server.manifest(ref)),
       replaceManifest: (manifest) => call('replaceManifest', (server) => server.replaceManifest(manifest)),
@@ -439,6 +447,8 @@ export class PlacementBed {
       status: () => call('status', (server) => server.status()),
       scrub: (maxBytes) => call('scrub', (server) => server.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call('challenge', (server) => server.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call('proofs', (server) => server.proofs(ref, indexes)),
+      examine: (ref, nonce) => call('examine', (server) => server.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) =>
         call('journalAppend', (server) => server.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call('journalRead', (server) => server.journalRead(stream, from, count)),

@@ -42,6 +42,8 @@ export class ServerMachine extends Machine {
   #impostor: DataServer | undefined
   /** The line to it is cut. */
   unreachable = false
+  /** A disaster took it, with all that lay there. */
+  gone = false
 
   constructor(world: World, place: ServerPlace, placementKey: () => KeyObject) {
     super(world, place.id, serverDiskBytes * serverDisks.length)
@@ -76,6 +78,17 @@ export class ServerMachine extends Machine {
       new SimFiles({ random }),
       this.world.clock,
     )
+  }
+
+  override start(): void {
+    if (!this.gone) super.start()
+  }
+
+  /** A disaster takes the machine and its disks, for good. */
+  destroy(): void {
+    this.gone = true
+    this.die('power')
+    this.files.restore(new Map())
   }
 
   protected async boot(life: Life, random: SeededRandom): Promise<void> {
@@ -170,6 +183,8 @@ export class Carrier {
       status: () => call((port) => port.status()),
       scrub: (maxBytes) => call((port) => port.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call((port) => port.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call((port) => port.proofs(ref, indexes)),
+      examine: (ref, nonce) => call((port) => port.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) => call((port) => port.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call((port) => port.journalRead(stream, from, count)),
     }
@@ -200,10 +215,16 @@ export class Carrier {
     id: string,
     open: (port: DataServer) => AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array> {
-    const pieces = await this.#call(life, id, async (port) => open(port))
-    for await (const piece of pieces) {
+    const pieces = (await this.#call(life, id, async (port) => open(port)))[Symbol.asyncIterator]()
+    const machine = this.#servers.get(id)!
+    const broken = machine.impostor || !machine.life ? undefined : brokenWith(machine.life, id)
+    broken?.catch(() => undefined)
+    for (;;) {
+      const next = pieces.next()
+      const piece = await (broken ? Promise.race([next, broken]) : next)
+      if (piece.done) return
       await this.#delay()
-      yield Uint8Array.from(piece)
+      yield Uint8Array.from(piece.value)
     }
   }
 

@@ -194,7 +194,8 @@ function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 
   if (entry.kind === 'server') {
     const { kind: _, state, ...row } = entry
     servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
-    if (state === 'draining' || state === 'lost' || state === 'open') servers.setState(sql, row.id, state)
+    if (state === 'draining' || state === 'lost' || state === 'open' || state === 'contained')
+      servers.setState(sql, row.id, state)
     return
   }
   const { kind: _, ...row } = entry

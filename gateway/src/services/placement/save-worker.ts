@@ -11,6 +11,7 @@ import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { contain } from './care/contain.ts'
 import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } from './catalogue.ts'
 import { type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
@@ -59,6 +60,10 @@ export interface SaveWorkerOptions {
   rules: ChooseRules
   /** A save went elsewhere than where its bucket belongs. */
   onElsewhere?: () => void
+  /** Has the member's card prove itself again where it still is (S12). @returns false when it did not */
+  recall?: (member: Uint8Array, device: string, signal: AbortSignal) => Promise<boolean>
+  /** Hears that a server was shut off (S12). */
+  onContained?: ((server: string) => void) | undefined
   clock: Clock
   random: Random
   log: Log
@@ -281,6 +286,10 @@ export class SaveWorker {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
       }
+      // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
+      const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
+      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#stop.signal)))
+        throw new Problem('card.rejected', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
   }
@@ -380,10 +389,11 @@ export class SaveWorker {
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
         throw content.failure ?? pass.failure ?? error
-      const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
-      // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
-      store.transaction(({ sql }) => servers.blame(sql, server.id, impostor ? 100 : 1, impostor ? 1 : 0))
+      // S12: an impostor is shut off; one that only fails is asked again soon.
+      if (error.code === 'server.impostor')
+        contain(this.#o, server.id, 'impostor', 'it did not prove its key when data was to be kept')
+      else store.transaction(({ sql }) => servers.blame(sql, server.id, 1, 0))
       throw new SendFailure(server.id, error)
     }
   }

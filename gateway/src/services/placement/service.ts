@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
+import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -24,12 +25,17 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
+import { Care } from './care/care.ts'
+import { contain, release } from './care/contain.ts'
+import type { CareLimits } from './care/schedule.ts'
+import { findingsFor, noteTold } from './care/tell.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
+import { Recalls } from './recalls.ts'
 import { Registry } from './registry.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './replace/changes.ts'
 import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
@@ -55,6 +61,8 @@ export interface PlacementOptions {
   rules?: Partial<DecideRules>
   /** How fast and how much data is moved. */
   mover?: Partial<MoverLimits>
+  /** How often and how much is audited. */
+  care?: Partial<CareLimits>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -81,10 +89,16 @@ export interface Placement extends Service {
   readonly replace: ReplacePorts
   /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
   readonly mover: Mover
+  /** Audits, verdicts and repairs (S11, S12). */
+  readonly care: Care
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
   changeServer(id: string, state: ServerState): void
+  /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
+  containServer(id: string, reason: string): void
+  /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
+  releaseServer(id: string, reason: string): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -98,6 +112,7 @@ const checkOffer = checker(SaveOffer, 'save offer')
 export function createPlacement(options: PlacementOptions): Placement {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
+  const recalls = new Recalls(clock)
   const self = thumbprint(keys.signing)
   const signer = placementSigner(keys)
   const hosted = createServiceHost({
@@ -143,6 +158,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         } catch (error) {
           // S2: told and closed; the challenge is spent.
           sessions.close(id)
+          recalls.answered(member.id, caller.device, false)
           throw error instanceof Problem && error.code.startsWith('cose.')
             ? new Problem('card.rejected', error.code)
             : error
@@ -150,6 +166,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (member.card_level !== null && said.level === member.level)
           hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
+        recalls.answered(member.id, caller.device, true)
         return {
           member: member.id,
           name: member.name,
@@ -175,6 +192,15 @@ export function createPlacement(options: PlacementOptions): Placement {
             conditions.written(sql, member, object, version, nowMs)
         }
         members.sawCounter(sql, member, counter)
+        return {}
+      }),
+
+      call(findings, ({ session }, { caller }) => findingsFor(database, sessions.memberOf(session, caller.device))),
+
+      act(findingsTold, ({ session, findings: ids }, { sql, caller, nowMs }) => {
+        const member = sessions.findMember(session, caller.device)
+        if (!member) throw new Problem('session.expired', 'the next session tells the member again')
+        noteTold(sql, member, ids, nowMs)
         return {}
       }),
 
@@ -254,11 +280,13 @@ export function createPlacement(options: PlacementOptions): Placement {
     registry,
     rules,
     onElsewhere: () => mover.changed('room'),
+    onContained,
+    recall,
     signer,
   })
   const replace: ReplacePorts = {
     ...{ store: hosted.store, keys, signer, dataServers: options.dataServers, journal: worker.journal },
-    ...{ clock, random, log },
+    ...{ clock, random, log, onContained },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
   const changes: ChangePorts = { store: hosted.store, keys, clock, random }
@@ -266,11 +294,28 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
     age: (after, limit) => ageMembers(changes, after, limit),
   })
+  const care = new Care({ ...replace, mover, limits: options.care ?? {} })
   const eraser = new Eraser({
     ...{ ...replace, worker, mover },
     release: (transfer) => options.buffer.release(transfer),
   })
   risks.onChange(({ reason }) => mover.changed(reason))
+
+  /** S12: the member's session is called up where the card still is. */
+  function recall(member: Uint8Array, device: string, signal: AbortSignal): Promise<boolean> {
+    const session = sessions.recall(member, device)
+    if (!session) return Promise.resolve(true)
+    const answer = recalls.wait(member, device, signal)
+    hosted.store.transaction(({ emit }) =>
+      emit(recallSession, device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
+    )
+    return answer
+  }
+
+  function onContained(server: string): void {
+    mover.changed(`server ${server}`)
+    care.kick()
+  }
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -297,6 +342,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     worker,
     replace,
     mover,
+    care,
     changeMember: (number, change) => {
       const now = changeMember(changes, number, change)
       mover.changed('member')
@@ -306,6 +352,8 @@ export function createPlacement(options: PlacementOptions): Placement {
       changeServer(changes, id, state)
       mover.changed('server')
     },
+    containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
+    releaseServer: (id, reason) => release(replace, id, reason),
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
@@ -314,11 +362,13 @@ export function createPlacement(options: PlacementOptions): Placement {
       hazards.start()
       worker.start()
       mover.start()
+      care.start()
       eraser.start()
     },
     stop: async () => {
       await hazards.stop()
       live.stop()
+      await care.stop()
       await eraser.stop()
       await mover.stop()
       await worker.stop()

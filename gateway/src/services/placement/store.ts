@@ -31,8 +31,8 @@ export interface MemberRow {
   retention: number
 }
 
-/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere. */
-export type ServerState = 'open' | 'draining' | 'lost'
+/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere; `contained`: the same, and nothing is read there (S12). */
+export type ServerState = 'open' | 'draining' | 'lost' | 'contained'
 
 export interface ServerRow {
   id: string

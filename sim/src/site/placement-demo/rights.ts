@@ -123,15 +123,16 @@ async function erased(demo: PlacementDemo, kept: readonly Kept[]): Promise<void>
   await demo.site.startServer(demo.site.servers.get(slot!.server)!.place)
   const done = await follow(demo, act, ({ open }) => open === 0, 120_000)
   const [receipt] = done.receipts
+  const places = receipt?.places ?? []
   const left = await onDisks(demo, one.save.object)
   demo.checks.add(
     'D8',
     'a deleted object is destroyed on every server, on one that was down as soon as it is back, and the receipt names them',
     waiting.waiting[0] === slot!.server &&
-      receipt?.places.length! >= 2 &&
-      receipt!.places.every(({ outcome, receipt }) => outcome === 'destroyed' && receipt) &&
+      places.length >= 2 &&
+      places.every(({ outcome, receipt }) => outcome === 'destroyed' && receipt) &&
       left === 0,
-    `waited for ${waiting.waiting.join(' ')}; ${receipt?.places.map(({ server, outcome }) => `${server} ${outcome}`).join(', ')}; ${left} files left`,
+    `waited for ${waiting.waiting.join(' ')}; ${places.map(({ server, outcome }) => `${server} ${outcome}`).join(', ')}; ${left} files left`,
   )
   const twice = await terminal!.wish({ kind: 'erase', objects: [one.save.object] }, pin)
   const refused = await twice.accepted.then(

@@ -132,6 +132,11 @@ export function gather(sql: Sql, { object }: ErasureRow): Gathered {
     lies(row)
     abandoned.done(sql, row)
   }
+  // What audits took down of its content goes as well; their verdicts stay, without a member.
+  sql.run('DELETE FROM suspects WHERE object = ?', object)
+  sql.run('DELETE FROM differences WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
+  sql.run('DELETE FROM told WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
+  sql.run('UPDATE verdicts SET member = NULL WHERE object = ?', object)
   for (const row of rows) leaveBucket(sql, row, sealedSize(row.size))
   sql.run('DELETE FROM moves WHERE object = ?', object)
   sql.run('DELETE FROM saves WHERE object = ?', object)

@@ -1,4 +1,4 @@
-/** Tables of members' wishes (D8): consent, retention, what is to be erased and what was. */
+/** Tables of members' wishes (D8, migration 8 of placement): consent, retention, what is to be erased and what was. */
 import type { Migration } from '../../../storage/migrate.ts'
 
 export type ErasureCause = 'member' | 'closing' | 'retention'
@@ -46,7 +46,7 @@ export interface ErasingRow {
 }
 
 export const wishMigration: Migration = {
-  number: 7,
+  number: 8,
   name: 'wishes: consent, retention, erasure',
   up: `
 ALTER TABLE members ADD COLUMN location INTEGER NOT NULL DEFAULT 1;
