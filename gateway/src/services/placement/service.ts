@@ -49,6 +49,7 @@ import { catalogues, conditions, type MemberRow, members, type SaveRow, type Ser
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
 import { wishHandlers } from './wishes/handlers.ts'
+import type { ErasureReport } from './wishes/report.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -91,6 +92,8 @@ export interface Placement extends Service {
   readonly mover: Mover
   /** Audits, verdicts and repairs (S11, S12). */
   readonly care: Care
+  /** What members had erased, and what is left of it (D8). */
+  erasureStatus(): ErasureReport
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
@@ -343,6 +346,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     replace,
     mover,
     care,
+    erasureStatus: () => eraser.status(),
     changeMember: (number, change) => {
       const now = changeMember(changes, number, change)
       mover.changed('member')

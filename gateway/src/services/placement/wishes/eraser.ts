@@ -23,6 +23,7 @@ import { awayForGood } from '../replace/watch.ts'
 import type { SaveWorker } from '../save-worker.ts'
 import { catalogueMedia, journal, members, type SaveRow, servers } from '../store.ts'
 import { beginErasure, erasing, erasures, gather, gathered, wishes } from './erasures.ts'
+import { type ErasureReport, erasureReport } from './report.ts'
 import type { ErasingRow, ErasureRow, WishRow } from './tables.ts'
 
 export interface EraserPorts extends ReplacePorts {
@@ -49,6 +50,11 @@ export class Eraser {
 
   constructor(ports: EraserPorts) {
     this.#o = ports
+  }
+
+  /** For metrics. */
+  status(): ErasureReport {
+    return erasureReport(this.#o.store.sql)
   }
 
   start(): void {
