@@ -7,7 +7,7 @@ import { thumbprint } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { pin } from '../site.ts'
 import { until } from '../wait.ts'
-import { type DemoPart, hex, type Kept, type PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 
 export const rightsPart: DemoPart = {
   ids: ['D8'],
@@ -199,4 +199,8 @@ async function fileOf(demo: PlacementDemo, name: string): Promise<Uint8Array> {
 
 function text(n: number): Uint8Array {
   return new TextEncoder().encode(`Diary, part ${n}.\n`.repeat(120))
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
