@@ -6,7 +6,7 @@ import { findingText } from '@azukari/protocol/finding-text'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
-import { decodePicture, readExif, shrink, takenMsOf } from '../picture.ts'
+import { decodePicture, readExif, shrink, takenMsOf, withoutPosition } from '../picture.ts'
 import type { Author, Save, Saves } from '../saves.ts'
 import type { Presence } from './presence.ts'
 
@@ -64,8 +64,10 @@ export class CameraApp {
     const exif = readExif(picture.bytes)
     const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
     const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
+    // D8: without consent the place where it was taken does not leave this board.
+    const bytes = card.session?.location === false ? withoutPosition(picture.bytes) : picture.bytes
     return this.#keep(
-      { pieces: piecesOf(picture.bytes), name, mediaType: picture.mediaType, takenMs },
+      { pieces: piecesOf(bytes), name, mediaType: picture.mediaType, takenMs },
       pin,
       thumbnailOf(picture.bytes),
     )

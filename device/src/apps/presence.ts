@@ -47,6 +47,8 @@ export interface SessionFacts {
   level: number
   home: string
   expiresMs: number
+  /** D8: whether the places of pictures may be kept. */
+  location: boolean
 }
 
 export type PresenceNews =
@@ -262,6 +264,7 @@ export class Presence {
       level: proved.level,
       home: proved.home,
       expiresMs: proved.expiresMs,
+      location: proved.location ?? true,
     }
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })

@@ -10,6 +10,7 @@ import type { HostCounts } from '../service/host.ts'
 import type { CareStatus } from '../services/placement/care/care.ts'
 import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
+import type { ErasureReport } from '../services/placement/wishes/report.ts'
 
 export interface HealthSources {
   version: string
@@ -20,6 +21,8 @@ export interface HealthSources {
   moves?: () => MoverStatus
   /** Audits and verdicts, when placement runs in this process. */
   care?: () => CareStatus
+  /** What members had erased, when placement runs in this process. */
+  erasures?: () => ErasureReport
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
 }
@@ -79,7 +82,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves, care, risks }: HealthSources): Registry {
+function metricsOf({ status, services, moves, care, risks, erasures }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -108,6 +111,10 @@ function metricsOf({ status, services, moves, care, risks }: HealthSources): Reg
   if (care) {
     gauge('audit_suspects', 'Replicas that are to be examined', () => care().suspects)
     gauge('audit_overdue', 'Objects that were not opened and compared within their maximum age', () => care().overdue)
+  }
+  if (erasures) {
+    gauge('erasures_open', 'Erased objects of which something is left somewhere (D8)', () => erasures().open)
+    gauge('accounts_closing', 'Accounts that are being closed', () => erasures().accountsClosing)
   }
   const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
     new Gauge({

@@ -6,6 +6,7 @@ import { parsePlan } from '../services/placement/level.ts'
 import { reasonText } from '../services/placement/reasons.ts'
 import { movesReport, movesText } from '../services/placement/replace/report.ts'
 import { facts, replicas, type ServerState, servers } from '../services/placement/store.ts'
+import { erasureReport, erasureText } from '../services/placement/wishes/report.ts'
 import { withPlacement, withService } from './placement-access.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
@@ -43,6 +44,15 @@ export const moveCommands: Record<string, Command> = {
     what: 'Moves begin again.',
     options: { folder },
     run: async (values) => pause(values, false),
+  },
+
+  erasures: {
+    what: 'Shows what members had erased and which servers have still to destroy it (D8). Exit 1 when something is left.',
+    options: { folder },
+    async run(values) {
+      const report = withPlacement(values, erasureReport)
+      return { json: report, text: erasureText(report), exit: report.open > 0 ? 1 : 0 }
+    },
   },
 
   'moves why': {

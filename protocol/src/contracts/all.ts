@@ -9,6 +9,7 @@ import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
 import * as transfer from './transfer.ts'
+import * as wish from './wish.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
@@ -24,6 +25,7 @@ export const contracts: readonly Contract[] = [
   server,
   hazard,
   care,
+  wish,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

@@ -11,6 +11,7 @@ import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { type MemberWish, makeWish, type Wish, wishDomain } from '@azukari/protocol/contracts/wish'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -314,6 +315,57 @@ export class PlacementBed {
     if (reply.problem) throw Problem.fromWire(reply.problem)
     this.originals.set(hex(object), { content, member, object })
     return object
+  }
+
+  /** Says a member's wish as a device does (D8). @returns the signed message, and placement's answer or problem */
+  async wish(
+    member: BedMember,
+    wish: Wish,
+    change: Partial<MemberWish> = {},
+  ): Promise<{ signed: Uint8Array; act: Uint8Array; reply?: Record<string, unknown>; problem?: string }> {
+    const nowMs = this.clock.now()
+    const said: MemberWish = {
+      contract: 'wish.make@1',
+      audience: thumbprint(this.keys.signing),
+      act: this.random.bytes(16),
+      issuedMs: nowMs,
+      expiresMs: nowMs + 86_400_000,
+      member: member.id,
+      wish,
+      ...change,
+    }
+    const signed = sign1(encodeDeterministic(said), signerOf(member.keys.acts), wishDomain)
+    return { signed, act: said.act, ...(await this.say(signed)) }
+  }
+
+  /** A signed wish, perhaps once more. */
+  async say(signed: Uint8Array): Promise<{ reply?: Record<string, unknown>; problem?: string }> {
+    const handled = this.placement.handle({
+      caller: { device: 'cam', region: 'JP-13', roles: ['terminal'] },
+      contract: makeWish.id,
+      id: this.random.bytes(16),
+      atMs: this.clock.now(),
+      act: { stream: this.#stream, seq: ++this.#seq },
+      body: { wish: signed },
+    })
+    const answer = await this.settle(handled)
+    return answer.problem
+      ? { problem: Problem.fromWire(answer.problem).code }
+      : { reply: answer.body as Record<string, unknown> }
+  }
+
+  /** Asks placement as a device does. @throws {Problem} placement's */
+  async ask<Reply>(contract: { id: string }, body: Record<string, unknown>, device = 'cam'): Promise<Reply> {
+    const handled = this.placement.handle({
+      caller: { device, region: 'JP-13', roles: ['terminal'] },
+      contract: contract.id,
+      id: this.random.bytes(16),
+      atMs: this.clock.now(),
+      body,
+    })
+    const answer = await this.settle(handled)
+    if (answer.problem) throw Problem.fromWire(answer.problem)
+    return answer.body as Reply
   }
 
   /** Offers content and lets time pass until both replicas stand. */

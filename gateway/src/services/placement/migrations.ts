@@ -3,6 +3,7 @@ import type { Migration } from '../../storage/migrate.ts'
 import { careMigration } from './care/tables.ts'
 import { riskTables } from './hazards/tables.ts'
 import { replaceMigration } from './replace/tables.ts'
+import { wishMigration } from './wishes/tables.ts'
 
 export const placementMigrations: readonly Migration[] = [
   {
@@ -76,4 +77,5 @@ CREATE TABLE abandoned (
   { number: 5, name: 'hazards, feeds, and the history of risks', up: riskTables },
   replaceMigration,
   careMigration,
+  wishMigration,
 ]

@@ -118,6 +118,12 @@ export class SaveWorker {
     await Promise.allSettled([...this.#busy.values(), this.#cleaning])
   }
 
+  /** Resolves when nothing is being done for an object; what is written of it from then on is refused. */
+  async left(object: Uint8Array): Promise<void> {
+    const name = `${Buffer.from(object).toString('hex')}.`
+    await Promise.allSettled([...this.#busy].filter(([key]) => key.startsWith(name)).map(([, work]) => work))
+  }
+
   /** There may be something to do. */
   kick(): void {
     this.#wake.resolve()
@@ -220,6 +226,7 @@ export class SaveWorker {
           object: key,
           error: error instanceof Error ? (error.stack ?? error.message) : String(error),
         })
+      if (isProblem(error, 'object.erased')) return
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
       const state = endOf(code, row)
@@ -266,6 +273,7 @@ export class SaveWorker {
         // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
         // the servers answer with the same receipts.
         store.transaction(({ sql }) => {
+          requireWanted(sql, row)
           keepReceipts(sql)
           const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
           const seq = journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
@@ -333,6 +341,7 @@ export class SaveWorker {
         )
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     return store.transaction(({ sql }) => {
+      requireWanted(sql, row)
       const planned = choices.map((choice) => {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
@@ -396,6 +405,7 @@ export class SaveWorker {
     if (!this.journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
+      requireWanted(sql, row)
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
@@ -441,6 +451,12 @@ export class SaveWorker {
       }
     }
   }
+}
+
+/** D8: its member may have had it erased meanwhile. @throws {Problem} `object.erased` */
+function requireWanted(sql: Sql, { object, version }: SaveRow): void {
+  const state = saves.get(sql, object, version)?.state
+  if (state !== 'buffered' && state !== 'sealed') throw new Problem('object.erased')
 }
 
 /** What of a member the manifest and the keys need. */

@@ -46,6 +46,10 @@ import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import { Eraser } from './wishes/eraser.ts'
+import { erasures } from './wishes/erasures.ts'
+import { wishHandlers } from './wishes/handlers.ts'
+import type { ErasureReport } from './wishes/report.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -88,6 +92,8 @@ export interface Placement extends Service {
   readonly mover: Mover
   /** Audits, verdicts and repairs (S11, S12). */
   readonly care: Care
+  /** What members had erased, and what is left of it (D8). */
+  erasureStatus(): ErasureReport
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
@@ -170,6 +176,7 @@ export function createPlacement(options: PlacementOptions): Placement {
           level: member.level,
           home: member.home,
           expiresMs: session.expiresMs,
+          location: member.location === 1,
           ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...pendingFor(member.id),
         }
@@ -220,6 +227,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
+        if (erasures.of(sql, offer.object)) throw new Problem('object.erased')
         const known = saves.get(sql, offer.object, offer.version)
         if (
           known &&
@@ -233,11 +241,22 @@ export function createPlacement(options: PlacementOptions): Placement {
       }),
 
       call(saveStatus, ({ object, version }, { caller }) => {
+        if (erasures.of(database, object)?.device === caller.device)
+          return { stage: 'refused' as const, problem: 'object.erased' }
         const row = saves.get(database, object, version)
         if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
+        if (row.state === 'erasing') return { stage: 'refused' as const, problem: 'object.erased' }
         if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
         if (row.state === 'refused') return { stage: 'refused' as const, problem: row.problem ?? 'internal' }
         return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
+      }),
+
+      ...wishHandlers({
+        ...{ sql: database, keys, random, self },
+        memberOf: (session, device) => sessions.memberOf(session, device),
+        active: activeMember,
+        changed: () => mover.changed('member'),
+        erase: () => eraser.kick(),
       }),
     ],
   })
@@ -279,6 +298,10 @@ export function createPlacement(options: PlacementOptions): Placement {
     age: (after, limit) => ageMembers(changes, after, limit),
   })
   const care = new Care({ ...replace, mover, limits: options.care ?? {} })
+  const eraser = new Eraser({
+    ...{ ...replace, worker, mover },
+    release: (transfer) => options.buffer.release(transfer),
+  })
   risks.onChange(({ reason }) => mover.changed(reason))
 
   /** S12: the member's session is called up where the card still is. */
@@ -323,6 +346,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     replace,
     mover,
     care,
+    erasureStatus: () => eraser.status(),
     changeMember: (number, change) => {
       const now = changeMember(changes, number, change)
       mover.changed('member')
@@ -343,11 +367,13 @@ export function createPlacement(options: PlacementOptions): Placement {
       worker.start()
       mover.start()
       care.start()
+      eraser.start()
     },
     stop: async () => {
       await hazards.stop()
       live.stop()
       await care.stop()
+      await eraser.stop()
       await mover.stop()
       await worker.stop()
       await hosted.stop()
@@ -373,7 +399,8 @@ function rowOf(
     version: offer.version,
     member: member.id,
     device: caller.device,
-    asking: caller.region,
+    // Without consent to location the device's own place decides nothing (D8).
+    asking: member.location === 1 ? caller.region : member.home,
     transfer: offer.transfer,
     transfer_key: transferKey,
     root: offer.root,
