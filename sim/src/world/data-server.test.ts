@@ -315,8 +315,12 @@ t.test('S11: an examination signs what stands on the medium: rot, loss, change a
     { code: 'server.refused' },
     'an old answer is no answer',
   )
-  const report = openScrubReport(await server.scrub(0), publicOf(world.identity))
-  t.match(report.repaired, [{ ...made.name, parts: 2 }], 'what was repaired while reading is reported once')
+  const scrub = async () => openScrubReport(await server.scrub(0), publicOf(world.identity))
+  t.equal((await scrub()).repaired, undefined, 'who asked was told')
+  world.files.rot(`${folder}/segments`, 3, { from: 2 * 65_552, to: 3 * 65_552 })
+  for await (const _ of server.readSegments(made.name, 0, made.segments.length));
+  t.match((await scrub()).repaired, [{ ...made.name, parts: 1 }], 'what was repaired while reading is reported once')
+  t.equal((await scrub()).repaired, undefined)
   const writer = await ReplicaWriter.open(world.files, folder, made.manifest.sealedBytes)
   for (const [at, segment] of made.segments.entries())
     await writer.add(at === 20 ? segment.map((byte) => byte ^ 1) : segment)
