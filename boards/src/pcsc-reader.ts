@@ -13,7 +13,7 @@ import {
   partProblem,
 } from '@azukari/device/drivers'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import * as pcsc from 'pcsc-mini'
 
 export interface PcscReaderOptions {
@@ -29,6 +29,10 @@ export interface PcscReaderOptions {
 
 /** How soon the daemon is looked for again. */
 const againMs = 1_000
+/** The longest extended answer with its status, and what PC/SC adds; the library's own room is for short ones. */
+const answerMaxBytes = 65_548
+const readyMs = 1_500
+const readyLookMs = 50
 const contactlessNames = /contactless|picc|nfc|\bcl\b/i
 
 /** PC/SC's errors, by name, as kinds; what is not here is `failed`. */
@@ -49,6 +53,12 @@ const kinds: Readonly<Record<string, PartErrorKind>> = {
   UnsupportedCard: 'unsupported',
   ProtoMismatch: 'unsupported',
 }
+
+/**
+ * What the daemon forgot before we let go of it. The library's finalizer throws at nobody, which would end the process,
+ * when such a thing is collected: so it never is. One or two small objects for each time that the daemon ends.
+ */
+const dead: unknown[] = []
 
 interface Slot {
   reader: pcsc.Reader
@@ -93,7 +103,7 @@ export class PcscReader implements CardReader {
     if (!slot) throw partProblem('reader', 'absent', this.#slots.size === 0 ? 'no reader is attached' : 'no card')
     if (present.length > 1) throw new Problem('card.two')
     const { commandMs = 10_000, clock } = this.#o
-    const card = await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
+    const card = await this.#power(slot, commandMs, signal)
     try {
       // Powered anew, so that whoever had it before has left nothing.
       await limited(card.reconnect(pcsc.CardMode.EXCLUSIVE, pcsc.CardDisposition.RESET), commandMs, clock, signal)
@@ -111,6 +121,20 @@ export class PcscReader implements CardReader {
     this.#again?.cancel()
     await this.#channel?.disconnect()
     this.#client?.stop()
+  }
+
+  /** A card just put in is told before it is ready: so it is asked again for a moment. */
+  async #power(slot: Slot, commandMs: number, signal: AbortSignal): Promise<pcsc.Card> {
+    const { clock } = this.#o
+    const endMs = clock.monotonicMs() + readyMs
+    for (;;)
+      try {
+        return await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
+      } catch (error) {
+        const isNotReady = isProblem(error, 'card.absent') || isProblem(error, 'card.removed')
+        if (!isNotReady || !slot.isPresent || clock.monotonicMs() > endMs) throw error
+        await clock.sleep(readyLookMs, signal)
+      }
   }
 
   #start(): void {
@@ -131,6 +155,7 @@ export class PcscReader implements CardReader {
     if (this.#closed || client !== this.#client) return
     this.#o.log.info('PC/SC is not to be had; looking again', { error: codeOf(error) })
     this.#client = undefined
+    if (client) dead.push(client)
     try {
       client?.stop()
     } catch {
@@ -176,6 +201,8 @@ class PcscChannel implements CardChannel {
   readonly #slot: Slot
   readonly #commandMs: number
   readonly #clock: Clock
+  /** The command under way. */
+  #pending: Promise<void> | undefined
   open = true
 
   constructor(card: pcsc.Card, slot: Slot, commandMs: number, clock: Clock) {
@@ -191,14 +218,25 @@ class PcscChannel implements CardChannel {
     if (!this.open) throw partProblem('reader', 'removed', 'disconnected')
     // A card that was taken out and put back is another one: what it knew of us is gone.
     if (!this.#slot.isPresent) throw partProblem('reader', 'removed')
-    const answer = await limited(this.#card.transmit(apdu), this.#commandMs, this.#clock, signal)
-    return Uint8Array.from(answer)
+    if (this.#pending) throw partProblem('reader', 'busy', 'the card has not answered yet')
+    const work = this.#card.transmit(apdu, new ArrayBuffer(answerMaxBytes))
+    const settled = () => {
+      this.#pending = undefined
+    }
+    this.#pending = work.then(settled, settled)
+    return Uint8Array.from(await limited(work, this.#commandMs, this.#clock, signal))
   }
 
   async disconnect(): Promise<void> {
     if (!this.open) return
     this.open = false
-    await this.#card.disconnect(pcsc.CardDisposition.RESET).catch(() => undefined)
+    const reset = () => this.#card.disconnect(pcsc.CardDisposition.RESET).catch(() => void dead.push(this.#card))
+    if (!this.#pending) return reset()
+    // A command that is under way cannot be called off; the card is given free when it has been answered.
+    const free = this.#pending.then(reset)
+    const enough = Promise.withResolvers<void>()
+    using _limit = this.#clock.timer(this.#commandMs, () => enough.resolve())
+    await Promise.race([free, enough.promise])
   }
 }
 

@@ -104,7 +104,11 @@ export class VirtualReader {
   async startDaemon(): Promise<void> {
     const bridge = (slot: number) =>
       `socat UNIX-LISTEN:${this.#folder}/slot${slot},fork,unlink-early TCP:127.0.0.1:${port + slot},nodelay &`
-    const script = `${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} &`
+    // vpcd sends each message in two pieces, the second only when the first is acknowledged: at once, not after 40 ms.
+    const quick = ['127.0.0.0/8', '127.0.0.1']
+      .map((to) => `ip route change local ${to} dev lo table local proto kernel scope host src 127.0.0.1 quickack 1`)
+      .join('; ')
+    const script = `${quick}\n${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} &`
     this.#daemon = startApart('pcscd', script)
     const ready = () =>
       [0, 1].every((slot) => existsSync(join(this.#folder, `slot${slot}`))) && existsSync('/run/pcscd/pcscd.comm')
