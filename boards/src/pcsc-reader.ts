@@ -104,13 +104,6 @@ export class PcscReader implements CardReader {
     if (present.length > 1) throw new Problem('card.two')
     const { commandMs = 10_000, clock } = this.#o
     const card = await this.#power(slot, commandMs, signal)
-    try {
-      // Powered anew, so that whoever had it before has left nothing.
-      await limited(card.reconnect(pcsc.CardMode.EXCLUSIVE, pcsc.CardDisposition.RESET), commandMs, clock, signal)
-    } catch (error) {
-      await card.disconnect(pcsc.CardDisposition.RESET).catch(() => undefined)
-      throw error
-    }
     this.#channel = new PcscChannel(card, slot, commandMs, clock)
     return this.#channel
   }
@@ -129,12 +122,25 @@ export class PcscReader implements CardReader {
     const endMs = clock.monotonicMs() + readyMs
     for (;;)
       try {
-        return await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
+        return await this.#reset(slot, commandMs, signal)
       } catch (error) {
         const isNotReady = isProblem(error, 'card.absent') || isProblem(error, 'card.removed')
         if (!isNotReady || !slot.isPresent || clock.monotonicMs() > endMs) throw error
         await clock.sleep(readyLookMs, signal)
       }
+  }
+
+  /** Powers the card anew, so that whoever had it before has left nothing. */
+  async #reset(slot: Slot, commandMs: number, signal: AbortSignal): Promise<pcsc.Card> {
+    const { clock } = this.#o
+    const card = await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
+    try {
+      await limited(card.reconnect(pcsc.CardMode.EXCLUSIVE, pcsc.CardDisposition.RESET), commandMs, clock, signal)
+      return card
+    } catch (error) {
+      await card.disconnect(pcsc.CardDisposition.RESET).catch(() => void dead.push(card))
+      throw error
+    }
   }
 
   #start(): void {

@@ -33,19 +33,28 @@ export const namespaceAdvice =
 
 let refused: string | undefined | null = null
 
+/** Whether programs that are started now have namespaces of their own. */
+export function isApart(): boolean {
+  refused = refused === null ? namespacesRefused() : refused
+  return refused === undefined
+}
+
 /**
- * Runs a shell script apart. It starts its programs in the background and must not return; when one ends, all do.
- * @param hidden folders of the machine that the programs see empty
+ * Runs a shell script apart. It starts its programs in the background; when one of them ends, all do.
+ * @param folders of the machine, and what the programs see there instead
  * @throws {Problem} `service.unavailable` when namespaces are refused
  */
-export function startApart(what: string, script: string, hidden: readonly string[] = []): Apart {
+export function startApart(what: string, script: string, folders: Readonly<Record<string, string>> = {}): Apart {
   refused = refused === null ? namespacesRefused() : refused
   if (refused !== undefined && !isAlone)
     throw new Problem('service.unavailable', `${what} needs namespaces of its own (${refused}): ${namespaceAdvice}`)
   const prepare = refused
-    ? hidden.map((folder) => `rm -rf ${folder}; mkdir -p ${folder}`)
-    : ['ip link set lo up', ...hidden.map((folder) => `mkdir -p ${folder} && mount -t tmpfs none ${folder}`)]
-  const lines = ["trap 'trap - TERM; kill 0' TERM", ...prepare, script, 'wait -n', 'exit 1']
+    ? Object.keys(folders).map((folder) => `rm -rf ${folder}; mkdir -p ${folder}`)
+    : [
+        'ip link set lo up',
+        ...Object.entries(folders).map(([folder, own]) => `mkdir -p ${folder} && mount --bind ${own} ${folder}`),
+      ]
+  const lines = ["trap 'trap - TERM EXIT; kill 0' TERM EXIT", ...prepare, script, 'wait -n', 'exit 1']
   const shell = [...(refused ? [] : namespaces), 'bash', '-c', lines.join('\n')]
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...shell], {
     stdio: ['ignore', 'pipe', 'pipe'],
