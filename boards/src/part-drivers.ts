@@ -137,6 +137,23 @@ export const partDrivers: readonly PartDriver[] = [
     ['@sealsystems/ipp@2.8.2'],
   ),
   driver(
+    'printer',
+    'escpos',
+    'a receipt printer that speaks ESC/POS over a serial line',
+    Type.Object(
+      {
+        path,
+        baudRate: Type.Optional(Type.Integer()),
+        dots: Type.Optional(Type.Integer({ minimum: 64, maximum: 2048, description: '576 on 80 mm, 384 on 58 mm' })),
+        pageMs: Type.Optional(milliseconds),
+        againMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async (o, { clock, log }) => new (await import('./escpos-printer.ts')).EscposPrinter({ ...o, clock, log }),
+    ['serialport@13.0.0'],
+  ),
+  driver(
     'reader',
     'pcsc',
     'card readers behind PC/SC',

@@ -13,7 +13,7 @@ import {
   partProblem,
 } from '@azukari/device/drivers'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Problem } from '@azukari/protocol/problem'
 import * as pcsc from 'pcsc-mini'
 
 export interface PcscReaderOptions {
@@ -31,8 +31,6 @@ export interface PcscReaderOptions {
 const againMs = 1_000
 /** The longest extended answer with its status, and what PC/SC adds; the library's own room is for short ones. */
 const answerMaxBytes = 65_548
-const readyMs = 1_500
-const readyLookMs = 50
 const contactlessNames = /contactless|picc|nfc|\bcl\b/i
 
 /** PC/SC's errors, by name, as kinds; what is not here is `failed`. */
@@ -103,7 +101,7 @@ export class PcscReader implements CardReader {
     if (!slot) throw partProblem('reader', 'absent', this.#slots.size === 0 ? 'no reader is attached' : 'no card')
     if (present.length > 1) throw new Problem('card.two')
     const { commandMs = 10_000, clock } = this.#o
-    const card = await this.#power(slot, commandMs, signal)
+    const card = await this.#reset(slot, commandMs, signal)
     this.#channel = new PcscChannel(card, slot, commandMs, clock)
     return this.#channel
   }
@@ -114,20 +112,6 @@ export class PcscReader implements CardReader {
     this.#again?.cancel()
     await this.#channel?.disconnect()
     this.#client?.stop()
-  }
-
-  /** A card just put in is told before it is ready: so it is asked again for a moment. */
-  async #power(slot: Slot, commandMs: number, signal: AbortSignal): Promise<pcsc.Card> {
-    const { clock } = this.#o
-    const endMs = clock.monotonicMs() + readyMs
-    for (;;)
-      try {
-        return await this.#reset(slot, commandMs, signal)
-      } catch (error) {
-        const isNotReady = isProblem(error, 'card.absent') || isProblem(error, 'card.removed')
-        if (!isNotReady || !slot.isPresent || clock.monotonicMs() > endMs) throw error
-        await clock.sleep(readyLookMs, signal)
-      }
   }
 
   /** Powers the card anew, so that whoever had it before has left nothing. */

@@ -27,6 +27,8 @@ async function make(more: { commandMs?: number } = {}): Promise<PcscReader> {
 }
 
 const put = async (reader: PcscReader, card: ReturnType<typeof issue>['card'], kind: CardPresence = 'contact') => {
+  slotOf[kind as 'contact'].remove()
+  await until('no card', () => !reader.cards().includes(kind))
   slotOf[kind as 'contact'].insert(card)
   await until('the card', () => reader.cards().includes(kind))
 }
