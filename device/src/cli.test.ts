@@ -15,7 +15,13 @@ import { runDevice } from './main.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'azukari-device-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), directory: folder }
+const ports = {
+  clock: systemClock,
+  random: systemRandom,
+  files: systemFiles(),
+  log: consoleLog('test', 'silent'),
+  directory: folder,
+}
 const board = join(folder, 'board.mjs')
 writeFileSync(
   board,
@@ -28,6 +34,15 @@ t.test('D2: a board is a module named at start', async (t) => {
   t.match(await loadBoard('pc-kiosk', ports), { model: 'pc-kiosk' }, 'a name in @azukari/boards')
   t.match(await loadBoard('@azukari/boards/pc-kiosk', ports), { model: 'pc-kiosk' }, 'a package’s module')
   await t.rejects(loadBoard('no-such-board', ports), { code: 'config.invalid', detail: /no board module/ })
+  const written = join(folder, 'board.json')
+  writeFileSync(
+    written,
+    JSON.stringify({ model: 'mine', what: '', parts: { printer: { driver: 'folder', folder: 'out' } } }),
+  )
+  t.match(await loadBoard(written, ports), { model: 'mine', printer: { model: 'folder printer' } }, 'a board as data')
+  writeFileSync(written, JSON.stringify({ model: 'mine', what: '', parts: { printer: { driver: 'lens' } } }))
+  await t.rejects(loadBoard(written, ports), { code: 'config.invalid', detail: /no driver lens for a printer/ })
+  await t.rejects(loadBoard(join(folder, 'none.json'), ports), { code: 'config.invalid', detail: /none.json/ })
   writeFileSync(join(folder, 'empty.mjs'), 'export {}')
   await t.rejects(loadBoard(join(folder, 'empty.mjs'), ports), { code: 'config.invalid', detail: /no function/ })
   writeFileSync(join(folder, 'broken.mjs'), 'throw new Error("no such pin")')

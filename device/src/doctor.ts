@@ -3,6 +3,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { describe, isProblem } from '@azukari/protocol/problem'
+import { consoleLog } from './adapters/console-log.ts'
 import { openDeviceDatabase } from './adapters/database.ts'
 import { loadBoard } from './adapters/load-board.ts'
 import { reach } from './adapters/reach.ts'
@@ -148,7 +149,13 @@ export async function examine({ folder, board, broker, parts }: Examined): Promi
 }
 
 async function examineBoard(name: string, directory: string, findings: Finding[]): Promise<Omit<Finding, 'what'>> {
-  const board = await loadBoard(name, { clock: systemClock, random: systemRandom, files, directory })
+  const board = await loadBoard(name, {
+    clock: systemClock,
+    random: systemRandom,
+    files,
+    log: consoleLog('doctor', 'silent'),
+    directory,
+  })
   try {
     for (const kind of ['camera', 'printer', 'reader', 'panel', 'display', 'memory'] as const)
       findings.push({ what: kind, ...(await examinePart(board, kind).catch(findingOf)) })
