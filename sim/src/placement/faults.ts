@@ -150,7 +150,7 @@ export async function inflict(
       files.rot(paths.head, 5, { from: 0, to: 400 })
       return files.rot(paths.parity, 5, { from: 0, to: 400 })
     case 'rot in the keys beside it':
-      return files.rot(paths.notes, 200)
+      return rotNotes(bed, replica)
     case 'cut short': {
       const handle = await files.open(paths.segments, 'write')
       await handle.truncate(Math.floor(replica.sealed * random.float()))
@@ -217,6 +217,14 @@ function resealed(bed: PlacementBed, replica: ReplicaRow): Uint8Array[] {
     const plain = changed.subarray(at * segmentPlainBytes, (at + 1) * segmentPlainBytes)
     return at === segments - 1 ? sealer.last(plain) : sealer.update(plain)
   })
+}
+
+/** Both copies, where they are written: rot in what fills up the blocks harms nobody. */
+async function rotNotes(bed: PlacementBed, replica: ReplicaRow): Promise<void> {
+  const { files } = bed.servers.get(replica.server)!
+  const { notes } = filesIn(folderOf(replica))
+  const half = (await files.stat(notes))!.sizeBytes / 2
+  for (const from of [0, half]) files.rot(notes, 5, { from, to: from + replica.wrapped_key.length })
 }
 
 async function swapSegments(bed: PlacementBed, replica: ReplicaRow): Promise<void> {

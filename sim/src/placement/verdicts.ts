@@ -112,7 +112,8 @@ async function faultsOf(
   const done: Fault[] = []
   for (const { replica: planned, kind: wanted } of plan) {
     const replica = standing(bed, planned.object)[planned.slot - 1]!
-    const before = replica.server === planned.server ? older.get(nameOf(replica)) : undefined
+    const remade = replica.server === planned.server && replica.epoch > planned.epoch
+    const before = remade ? older.get(nameOf(replica)) : undefined
     const another = bed.medium.sql.get<ReplicaRow>(
       'SELECT * FROM replicas WHERE server = ? AND object <> ? AND slot = ?',
       replica.server,
