@@ -215,15 +215,15 @@ export class Carrier {
     id: string,
     open: (port: DataServer) => AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array> {
-    const pieces = (await this.#call(life, id, async (port) => open(port)))[Symbol.asyncIterator]()
+    const pieces = await this.#call(life, id, async (port) => open(port))
     const machine = this.#servers.get(id)!
-    const broken = machine.impostor || !machine.life ? undefined : brokenWith(machine.life, id)
-    broken?.catch(() => undefined)
+    // The line breaks with the process that reads: nothing would come any more.
+    const reader = machine.impostor ? undefined : machine.life
+    const source = pieces[Symbol.asyncIterator]()
     for (;;) {
-      const next = pieces.next()
-      const piece = await (broken ? Promise.race([next, broken]) : next)
-      if (piece.done) return
+      const piece = await (reader ? Promise.race([source.next(), brokenWith(reader, id)]) : source.next())
       await this.#delay()
+      if (piece.done) return
       yield Uint8Array.from(piece.value)
     }
   }
