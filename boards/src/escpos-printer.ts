@@ -13,6 +13,7 @@ import {
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { SerialPort } from 'serialport'
+import { EscposAnswers } from './escpos-answers.ts'
 import { dither, type OneBit } from './one-bit.ts'
 import { SerialLine } from './serial-port.ts'
 
@@ -31,13 +32,11 @@ export interface EscposPrinterOptions {
 const media = 'roll'
 const copiesMax = 20
 const answerMs = 2_000
+const askAgainMs = 250
 /** Lines sent in one command: little enough for any printer's buffer. */
 const bandLines = 128
+const sendBytes = 512
 const pageMaxLines = 8_000
-/** Bits that every real-time status has, and their values (DLE EOT). */
-const [statusMask, statusBits] = [0x93, 0x12]
-const processHead = [0x37, 0x22]
-
 const commands = {
   reset: [0x1b, 0x40],
   /** DLE EOT n: real-time status. */
@@ -53,8 +52,8 @@ export class EscposPrinter implements Printer {
   readonly model = 'ESC/POS'
   readonly #o: EscposPrinterOptions
   readonly #line: SerialLine
-  #received: number[] = []
-  #heard = Promise.withResolvers<void>()
+  #heard = new EscposAnswers()
+  #news = Promise.withResolvers<void>()
   #pages = 0
   #busy = false
   #closed = false
@@ -130,8 +129,7 @@ export class EscposPrinter implements Printer {
   async #printed(id: number, signal: AbortSignal): Promise<void> {
     const { clock, pageMs = 30_000 } = this.#o
     const endMs = clock.monotonicMs() + pageMs
-    const answer = [...processHead, ...digits(id), 0]
-    while (!this.#took(answer)) {
+    while (!this.#heard.printed.includes(id)) {
       if (clock.monotonicMs() > endMs) throw partProblem('printer', 'timeout', `not printed within ${pageMs} ms`)
       // A printer that ran out of paper half way says nothing until it is asked.
       const reason = await this.#reason(signal)
@@ -142,45 +140,38 @@ export class EscposPrinter implements Printer {
 
   /** What keeps it from printing; undefined when nothing does. @throws {Problem} `printer.offline` */
   async #reason(signal: AbortSignal): Promise<PartErrorKind | undefined> {
-    const paper = await this.#status(4, signal)
-    if ((paper & 0x60) === 0x60) return 'out-of-media'
-    const state = await this.#status(1, signal)
+    const [paper, state, cause] = await this.#statuses(signal)
+    if ((paper & 0x60) === 0x60 || cause & 0x20) return 'out-of-media'
     if ((state & 0x08) === 0) return undefined
-    const cause = await this.#status(2, signal)
-    if (cause & 0x20) return 'out-of-media'
-    if (cause & 0x04) return 'jam'
-    return 'failed'
+    return cause & 0x04 ? 'jam' : 'failed'
   }
 
-  async #status(n: 1 | 2 | 4, signal: AbortSignal): Promise<number> {
+  /** Paper, state, and cause of being off line. Answers do not say to what: so all three are asked for, and counted. */
+  async #statuses(signal: AbortSignal): Promise<[paper: number, state: number, cause: number]> {
     const { clock } = this.#o
-    const isStatus = (byte: number) => (byte & statusMask) === statusBits
-    this.#received = this.#received.filter((byte) => !isStatus(byte))
-    await this.#send(commands.status(n), signal)
+    const ask = [...commands.status(4), ...commands.status(1), ...commands.status(2)]
+    const { statuses } = this.#heard
+    statuses.length = 0
     const endMs = clock.monotonicMs() + answerMs
-    for (;;) {
-      const at = this.#received.findIndex((byte, i) => isStatus(byte) && !this.#isProcessId(i))
-      if (at >= 0) return this.#received.splice(at, 1)[0]!
-      if (clock.monotonicMs() > endMs) throw partProblem('printer', 'timeout', 'it does not answer')
-      await this.#hear(100, signal)
+    // Asked again when the answers are late: those to the last question count, when as many came as were asked for.
+    for (let asked = 3; clock.monotonicMs() < endMs; asked += 3) {
+      await this.#send(ask, signal)
+      const againMs = clock.monotonicMs() + askAgainMs
+      while (clock.monotonicMs() < againMs) {
+        if (statuses.length >= asked) return statuses.slice(-3) as [number, number, number]
+        await this.#hear(askAgainMs, signal)
+      }
     }
+    throw partProblem('printer', 'timeout', 'it does not answer')
   }
 
-  /** Whether a byte lies within the answer to a process id, whose digits are no statuses. */
-  #isProcessId(at: number): boolean {
-    const head = this.#received.lastIndexOf(processHead[0]!, at)
-    return head >= 0 && at - head < processHead.length + 5
-  }
-
-  /** Takes an answer out of what was received. */
-  #took(answer: readonly number[]): boolean {
-    const at = this.#received.findIndex((_, i) => answer.every((byte, j) => this.#received[i + j] === byte))
-    if (at < 0) return false
-    this.#received.splice(0, at + answer.length)
-    return true
-  }
-
+  /** Little by little: what does not fit into the system's own buffer keeps the line from being read. */
   async #send(bytes: readonly number[] | Uint8Array, signal: AbortSignal): Promise<void> {
+    const all = Buffer.from(bytes)
+    for (let at = 0; at < all.length; at += sendBytes) await this.#sendPart(all.subarray(at, at + sendBytes), signal)
+  }
+
+  async #sendPart(bytes: Buffer, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (this.#closed) throw partProblem('printer', 'absent', 'closed')
     const port = this.#line.require('printer')
@@ -190,7 +181,7 @@ export class EscposPrinter implements Printer {
     )
     const lost = () => reject(partProblem('printer', 'removed', 'the line is gone'))
     port.once('close', lost)
-    port.write(Buffer.from(bytes), (error) => (error ? lost() : port.drain((also) => (also ? lost() : resolve()))))
+    port.write(bytes, (error) => (error ? lost() : port.drain((also) => (also ? lost() : resolve()))))
     try {
       await promise
     } finally {
@@ -199,17 +190,16 @@ export class EscposPrinter implements Printer {
   }
 
   #listen(port: SerialPort): void {
-    this.#received = []
+    this.#heard = new EscposAnswers()
     port.on('data', (bytes: Buffer) => {
-      // Garbage on the line is bounded, and what is old in it is worth nothing.
-      this.#received = [...this.#received, ...bytes].slice(-256)
+      this.#heard.take(bytes)
       this.#wake()
     })
   }
 
   async #hear(limitMs: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { promise, resolve } = this.#heard
+    const { promise, resolve } = this.#news
     using _limit = this.#o.clock.timer(limitMs, resolve)
     signal.addEventListener('abort', () => resolve(), { once: true })
     await promise
@@ -217,8 +207,8 @@ export class EscposPrinter implements Printer {
   }
 
   #wake(): void {
-    this.#heard.resolve()
-    this.#heard = Promise.withResolvers()
+    this.#news.resolve()
+    this.#news = Promise.withResolvers()
   }
 }
 

@@ -5,6 +5,7 @@ import { type Command, integer, text } from '@azukari/protocol/adapters/command-
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
+import type { Check } from '../site/checks.ts'
 import { quietLog } from '../site/log.ts'
 
 const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
@@ -67,10 +68,21 @@ export const commands: Record<string, Command> = {
       photos: { type: 'string', what: 'folder of photos (JPEG); drawn scenes without it' },
       scenes: { type: 'string', what: 'scenes to draw when there are no photos', default: '3' },
       folder: { type: 'string', what: 'where the site and the pages go; a new folder by default' },
+      board: {
+        type: 'string',
+        what: 'simulated, or hil: real protocol stacks (npm run hil:setup)',
+        default: 'simulated',
+      },
     },
     async run(values) {
+      const { photos, folder, board } = values
+      if (board === 'hil') {
+        const { runHilDemo } = await import('../hil/demo.ts')
+        const tell = (line: string) => console.error(line)
+        return judged(await runHilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
+      }
+      if (board !== 'simulated') throw new Problem('config.invalid', '--board is one of simulated, hil')
       const { runDemo } = await import('../site/demo.ts')
-      const { photos, folder } = values
       const report = await runDemo({
         ...(photos ? { photos: String(photos) } : {}),
         ...(folder ? { folder: String(folder) } : {}),
@@ -78,17 +90,7 @@ export const commands: Record<string, Command> = {
         log: quietLog,
         tell: (line) => console.error(line),
       })
-      const failed = report.checks.filter((check) => !check.ok)
-      const lines = report.checks.map(
-        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
-      )
-      lines.push(
-        '',
-        failed.length === 0
-          ? `All ${report.checks.length} checks are ok. Pages and logs: ${report.folder}`
-          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
-      )
-      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+      return judged(report)
     },
   },
 
@@ -103,17 +105,7 @@ export const commands: Record<string, Command> = {
         log: quietLog,
         tell: (line) => console.error(line),
       })
-      const failed = report.checks.filter((check) => !check.ok)
-      const lines = report.checks.map(
-        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
-      )
-      lines.push(
-        '',
-        failed.length === 0
-          ? `All ${report.checks.length} checks are ok. Logs: ${report.folder}`
-          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
-      )
-      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+      return judged(report)
     },
   },
 
@@ -250,4 +242,19 @@ async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
   const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
   return Buffer.from(key).toString('hex')
+}
+
+/** A demo's answer: each check with its figure; one that is not ok makes it fail. */
+function judged(report: { checks: readonly Check[]; folder: string }) {
+  const failed = report.checks.filter((check) => !check.ok)
+  const lines = report.checks.map(
+    (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+  )
+  lines.push(
+    '',
+    failed.length === 0
+      ? `All ${report.checks.length} checks are ok. Pages and logs: ${report.folder}`
+      : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
+  )
+  return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
 }

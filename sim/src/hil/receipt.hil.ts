@@ -13,6 +13,9 @@ import { PtyPair } from './pty.ts'
 import { ReceiptPrinter } from './receipt-printer.ts'
 
 t.setTimeout(120_000)
+// Waits of drivers keep no process alive, as the boards' own line does.
+const alive = setInterval(() => undefined, 1_000)
+t.teardown(() => clearInterval(alive))
 const pair = await PtyPair.open()
 t.teardown(() => pair.close())
 let far = new ReceiptPrinter(pair.far)
@@ -57,6 +60,7 @@ t.test('S17: a printer that never says that it printed, one that is mute, and ga
   far.isMute = true
   await fails(t, 'printer', printer.attributes(limit()), 'printer.offline')
   far.isMute = false
+  await ready()
   for (let i = 0; i < 20; i++) far.garbage(Uint8Array.from({ length: 97 }, (_, at) => (at * 31 + i * 7) & 255))
   await ready()
   await printer.print(request(scene), limit())
