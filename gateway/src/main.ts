@@ -165,6 +165,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           status: () => gateway.status(),
           services: () => (placement ? { placement: placement.placement.counts } : {}),
           ...(placement && { moves: () => placement.placement.mover.status() }),
+          ...(placement && { erasures: () => placement.placement.erasureStatus() }),
+          ...(placement && { care: () => placement.placement.care.status() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })

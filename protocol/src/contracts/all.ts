@@ -1,5 +1,6 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
+import * as care from './care.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
@@ -8,13 +9,23 @@ import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
 import * as transfer from './transfer.ts'
+import * as wish from './wish.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard].flatMap(
-  (module) => Object.values<unknown>(module).filter(isContract),
-)
+export const contracts: readonly Contract[] = [
+  fleet,
+  session,
+  transfer,
+  save,
+  read,
+  internal,
+  server,
+  hazard,
+  care,
+  wish,
+].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

@@ -34,6 +34,34 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  verdicts: {
+    what: 'Injects faults of every kind into the storage of data servers and holds the audits’ verdicts against what was really done.',
+    options: {
+      faults: { type: 'string', what: 'how many', default: '10000' },
+      seed: { type: 'string', what: 'everything follows from it', default: '1' },
+    },
+    async run(values) {
+      const { campaign } = await import('../placement/verdicts.ts')
+      const report = await campaign({
+        seed: integer(values, 'seed', 0, 2 ** 31),
+        faults: integer(values, 'faults', 1, 1_000_000),
+        tell: (line) => console.error(line),
+      })
+      const lines = Object.entries(report.kinds).map(([kind, { done, said }]) => {
+        const verdicts = Object.entries(said).map(([verdict, count]) => `${verdict} ${count}`)
+        return `${kind.padEnd(28)} ${String(done).padStart(6)}  ${verdicts.join(', ')}`
+      })
+      lines.push(
+        `${'somebody else answers'.padEnd(28)} ${String(report.impostors.done).padStart(6)}  impostor ${report.impostors.found}`,
+        '',
+        `${report.faults} faults in ${report.simulatedHours} simulated hours: ${report.wrong.length} judged wrongly, ${report.falseAccusations} falsely called tampering, ${report.unrepaired} not repaired`,
+        ...report.wrong.slice(0, 20),
+      )
+      const ok = report.wrong.length === 0
+      return { json: { ok, ...report, wrong: report.wrong.slice(0, 100) }, text: lines.join('\n'), exit: ok ? 0 : 1 }
+    },
+  },
+
   demo: {
     what: 'Does the first whole way once, without a page, and checks it: photos are kept in two places and printed.',
     options: {
@@ -118,6 +146,43 @@ export const commands: Record<string, Command> = {
       })
       const { failures: _, ...json } = report
       return { json, text: summary(report), exit: report.failed.length === 0 ? 0 : 1 }
+    },
+  },
+
+  drill: {
+    what: 'Replays a history of hazards against a site with many members: what moved when, and what would have been lost.',
+    options: {
+      feed: {
+        type: 'string',
+        what: 'hazard document, or folder of them: USGS, GDACS, JMA, CAP, tracks',
+        required: true,
+      },
+      speed: { type: 'string', what: 'simulated seconds per second; 0: as fast as it goes', default: '0' },
+      members: { type: 'string', what: 'how many', default: '60' },
+      objects: { type: 'string', what: 'that each of them keeps', default: '3' },
+      seed: { type: 'string', what: 'of chance', default: '1' },
+      report: { type: 'string', what: 'file for the report in JSON' },
+      png: { type: 'string', what: 'file for the picture; drawn by chromium, or plain when it ends in .svg' },
+      page: { type: 'string', what: 'file for the page: one HTML with the map and a slider over time' },
+    },
+    async run(values) {
+      const { drill, writeDrill } = await import('../drill/drill.ts')
+      const { drillText } = await import('../drill/report.ts')
+      const report = await drill({
+        feed: text(values, 'feed'),
+        speed: integer(values, 'speed', 0, 1_000_000_000),
+        members: integer(values, 'members', 1, 2_000),
+        objectsPerMember: integer(values, 'objects', 1, 100),
+        seed: integer(values, 'seed', 0, 0xffffffff),
+        tell: (line) => console.error(line),
+      })
+      const { report: json, png, page } = values
+      await writeDrill(report, {
+        ...(json ? { json: String(json) } : {}),
+        ...(png ? { png: String(png) } : {}),
+        ...(page ? { page: String(page) } : {}),
+      })
+      return { json: report, text: drillText(report) }
     },
   },
 

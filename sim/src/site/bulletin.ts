@@ -7,6 +7,7 @@ import { encodePng } from '@azukari/boards/png'
 import type { Shown } from '@azukari/device/drivers'
 import { encodeJpeg, shrink } from '@azukari/device/picture'
 import type { Save } from '@azukari/device/saves'
+import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { positionOf } from './places.ts'
@@ -185,6 +186,8 @@ export class Bulletin {
       if (news.type === 'session')
         this.#line(`${place.name}: ${news.session.name}'s card and placement know each other`)
       else if (news.type === 'written') this.#line(`${place.name}: the card now knows ${news.count} more`)
+      else if (news.type === 'findings')
+        for (const finding of news.findings) this.#line(`${place.name}: ${findingText(finding, this.#language)}`)
       else if (news.type === 'problem')
         this.#line(`${place.name}: ${describe(news.problem.code, this.#language).title}`)
       else this.#changed()

@@ -19,6 +19,8 @@ import type { VirtualCard } from '../../card/virtual-card.ts'
 import { type Check, Checks } from '../checks.ts'
 import { pin, SimulatedSite, type SiteBoard } from '../site.ts'
 import { until } from '../wait.ts'
+import { levelsPart } from './levels.ts'
+import { rightsPart } from './rights.ts'
 import { riskPart } from './risk.ts'
 
 export interface PlacementDemoOptions {
@@ -35,7 +37,7 @@ export interface DemoPart {
 }
 
 /** In this order. What moves add (S9, S16) and what audits add (S11, S12, D8) are parts of their own, listed here. */
-const parts: readonly DemoPart[] = [riskPart]
+const parts: readonly DemoPart[] = [riskPart, levelsPart, rightsPart]
 
 /** A thing that a member keeps, for parts to follow. */
 export interface Kept {
@@ -68,6 +70,10 @@ export class PlacementDemo {
 
   get printer(): SiteBoard {
     return this.site.boards.get('printer')!
+  }
+
+  get terminal(): SiteBoard {
+    return this.site.boards.get('terminal')!
   }
 
   /** The member's card, issued when it is first needed. */
