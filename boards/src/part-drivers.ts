@@ -176,6 +176,23 @@ export const partDrivers: readonly PartDriver[] = [
     ['pcsc-mini@0.1.3'],
   ),
   driver(
+    'reader',
+    'pn532',
+    'an NFC reader with a PN532 on a serial line',
+    Type.Object(
+      {
+        path,
+        baudRate: Type.Optional(Type.Integer()),
+        pollMs: Type.Optional(milliseconds),
+        commandMs: Type.Optional(milliseconds),
+        againMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async (o, { clock, log }) => new (await import('./pn532-reader.ts')).Pn532Reader({ ...o, clock, log }),
+    ['serialport@13.0.0'],
+  ),
+  driver(
     'panel',
     'firmata',
     'buttons, lamps, buzzer and light sensor on an Arduino-class board with Firmata',
