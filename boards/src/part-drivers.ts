@@ -120,6 +120,19 @@ export const partDrivers: readonly PartDriver[] = [
   ),
   driver(
     'printer',
+    'pdf',
+    'pages as PDF files in a folder, as they would lie on paper',
+    Type.Object({ folder }, strict),
+    async (o, ports) =>
+      new (await import('./folder-printer.ts')).FolderPrinter({
+        ...ports,
+        directory: at(ports, o.folder),
+        format: 'pdf',
+        model: 'PDF',
+      }),
+  ),
+  driver(
+    'printer',
     'ipp',
     'any IPP Everywhere printer',
     Type.Object(
