@@ -241,6 +241,20 @@ export const partDrivers: readonly PartDriver[] = [
     ['serialport@13.0.0', 'firmata-io@2.3.0', 'johnny-five@2.1.0'],
   ),
   driver(
+    'display',
+    'kiosk',
+    'a browser in kiosk mode on a page of loopback',
+    Type.Object(
+      {
+        port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: '8070 by default' })),
+        rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 20 })),
+        drawMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async (o, { clock, random }) => (await import('./kiosk-display.ts')).KioskDisplay.open({ ...o, clock, random }),
+  ),
+  driver(
     'memory',
     'directory',
     'removable memory that the system mounts at a folder',
