@@ -1,11 +1,13 @@
 /** What `azukari-sim` can do. Heavy parts are loaded by the command that needs them. */
 
+import { existsSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
 import type { Check } from '../site/checks.ts'
+import type { DemoOptions } from '../site/demo.ts'
 import { quietLog } from '../site/log.ts'
 
 const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
@@ -77,9 +79,8 @@ export const commands: Record<string, Command> = {
     async run(values) {
       const { photos, folder, board } = values
       if (board === 'hil') {
-        const { runHilDemo } = await import('../hil/demo.ts')
         const tell = (line: string) => console.error(line)
-        return judged(await runHilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
+        return judged(await hilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
       }
       if (board !== 'simulated') throw new Problem('config.invalid', '--board is one of simulated, hil')
       const { runDemo } = await import('../site/demo.ts')
@@ -242,6 +243,17 @@ async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
   const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
   return Buffer.from(key).toString('hex')
+}
+
+/**
+ * Hardware in the loop comes with the sources only: it wants every part's library. Its module is named where a bundler
+ * or the packing of this package does not follow.
+ */
+async function hilDemo(options: DemoOptions): Promise<{ checks: Check[]; folder: string }> {
+  const module = new URL('../hil/demo.ts', import.meta.url)
+  if (!existsSync(module))
+    throw new Problem('config.invalid', '--board hil is for the source tree, after npm run hil:setup')
+  return (await import(module.href)).runHilDemo(options)
 }
 
 /** A demo's answer: each check with its figure; one that is not ok makes it fail. */
