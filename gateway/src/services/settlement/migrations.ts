@@ -1,0 +1,5 @@
+/** Settlement's tables. Forward only; a number is never reused. */
+import type { Migration } from '../../storage/migrate.ts'
+import { ledgerTables } from './ledger/tables.ts'
+
+export const settlementMigrations: readonly Migration[] = [{ number: 1, name: 'the ledger', up: ledgerTables }]
