@@ -8,7 +8,7 @@ export type Currency = keyof typeof currencies
 /** Largest single amount: far above any payment, far below what integers on the wire and in SQLite hold exactly. */
 export const amountMaxMinor = 999_999_999_999n
 
-export const CurrencyCode = Type.Union(Object.keys(currencies).map((code) => Type.Literal(code as Currency)))
+export const CurrencyCode = Type.Unsafe<Currency>(Type.Union(Object.keys(currencies).map((code) => Type.Literal(code))))
 /** An amount on the wire. Zero is allowed here; a payment of nothing is refused by the ledger. */
 export const AmountMinor = Type.Integer({ minimum: 0, maximum: Number(amountMaxMinor) })
 export const Money = Type.Object({ minor: AmountMinor, currency: CurrencyCode })

@@ -7,14 +7,29 @@ import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
+import * as settlementBilling from './settlement-billing.ts'
+import * as settlementMembers from './settlement-members.ts'
+import * as settlementPurchase from './settlement-purchase.ts'
+import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
 }
 
-export const contracts: readonly Contract[] = [fleet, session, transfer, save, read, internal, server, hazard].flatMap(
-  (module) => Object.values<unknown>(module).filter(isContract),
-)
+export const contracts: readonly Contract[] = [
+  fleet,
+  session,
+  transfer,
+  save,
+  read,
+  internal,
+  server,
+  hazard,
+  settlementMembers,
+  settlementValue,
+  settlementPurchase,
+  settlementBilling,
+].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

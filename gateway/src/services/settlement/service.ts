@@ -1,0 +1,95 @@
+/**
+ * Settlement (ARCHITECTURE §9, P1–P10, S13): registers, ledger, stored value, purchases and billing, put together from
+ * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
+ */
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { createServiceHost, type HostCounts } from '../../service/host.ts'
+import type { Service, ServiceStore } from '../../service/service.ts'
+import type { Database } from '../../storage/database.ts'
+import { type CardCompany, CardWorker } from './card-company.ts'
+import { createDesk, type Desk, type SettlementRules } from './desk.ts'
+import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
+import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
+import type { SettlementKeys } from './keystore.ts'
+import { type Audit, audit } from './ledger/audit.ts'
+import { signHead } from './ledger/head.ts'
+import { Ledger, type Total } from './ledger/ledger.ts'
+import { settlementMigrations } from './migrations.ts'
+import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
+import { purchaseHandlers } from './purchase.ts'
+import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
+
+export interface SettlementOptions {
+  database: Database
+  keys: SettlementKeys
+  /** Without one, stored value cannot be bought by credit card. */
+  cardCompany?: CardCompany
+  rules?: Partial<SettlementRules>
+  clock: Clock
+  random: Random
+  log: Log
+  /** Runs work when what the network has brought so far has been taken in. */
+  soon?: (work: () => void) => void
+}
+
+export interface Settlement extends Service {
+  readonly store: ServiceStore
+  readonly counts: Readonly<HostCounts>
+  readonly enrolment: EnrolmentDesk
+  readonly cash: CashDesk
+  readonly payouts: PayoutDesk
+  documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Omit<Document, 'content'>[]
+  document(id: Uint8Array): Document | undefined
+  trialBalance(): Total[]
+  /** The signed head of a day's journal. */
+  head(day: string): Uint8Array
+  audit(): Audit
+}
+
+export function createSettlement(options: SettlementOptions): Settlement {
+  const { database, clock, random, log, keys } = options
+  let desk!: Desk
+  let cards: CardWorker | undefined
+  const hosted = createServiceHost({
+    name: 'settlement',
+    ...{ database, clock, random, log },
+    migrations: settlementMigrations,
+    ...(options.soon ? { soon: options.soon } : {}),
+    handlers: (store) => {
+      desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
+      return [
+        ...enrolmentHandlers(desk),
+        ...topUpHandlers(desk, () => cards?.kick()),
+        ...purchaseHandlers(desk),
+        ...payoutHandlers(desk),
+      ]
+    },
+  })
+  return {
+    name: 'settlement',
+    handle: (request) => hosted.handle(request),
+    takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
+    eventsDone: (device, ids) => hosted.eventsDone(device, ids),
+    onEvents: (listener) => hosted.onEvents(listener),
+    store: hosted.store,
+    counts: hosted.counts,
+    enrolment: enrolmentDesk(desk),
+    cash: cashDesk(desk),
+    payouts: payoutDesk(desk),
+    documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
+    document: (id) => readDocument(desk, database, id),
+    trialBalance: () => new Ledger(database).trialBalance(),
+    head: (day) =>
+      hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
+    audit: () => audit(database),
+    start: async () => {
+      await hosted.start()
+      cards?.start()
+    },
+    stop: async () => {
+      await cards?.stop()
+      await hosted.stop()
+    },
+  }
+}
