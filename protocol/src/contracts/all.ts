@@ -9,6 +9,7 @@ import * as server from './server.ts'
 import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
 import * as settlementMembers from './settlement-members.ts'
+import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
@@ -29,6 +30,7 @@ export const contracts: readonly Contract[] = [
   settlementMembers,
   settlementValue,
   settlementPurchase,
+  settlementPlacement,
   settlementBilling,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 

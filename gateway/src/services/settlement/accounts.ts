@@ -10,6 +10,8 @@ const own = {
   cash: { side: 'debit', overdraft: false },
   /** Money that came and has no owner yet. */
   unmatched: { side: 'credit', overdraft: false },
+  /** Money that left the bank without our knowing why: a claim, until it is explained. */
+  unexplained: { side: 'debit', overdraft: false },
   /** Payouts that the bank has been told of. */
   'payout-sent': { side: 'credit', overdraft: false },
   /** Fees; a credit note takes from it. */
