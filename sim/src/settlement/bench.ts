@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
 import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
 import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/services/settlement/keystore'
 import { createSettlement, type Settlement, type SettlementOptions } from '@azukari/gateway/services/settlement/service'
@@ -71,7 +72,15 @@ export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 
   at?: string
   database?: Database
   cardCompany?: CardCompany
+  placement?: PlacementView
   more?: Partial<SettlementOptions>
+}
+
+/** For what asks nothing of placement. */
+const noPlacement: PlacementView = {
+  account: async () => {
+    throw new Problem('placement.unavailable')
+  },
 }
 
 export class SettlementBench {
@@ -95,9 +104,17 @@ export class SettlementBench {
   }
 
   #make(): Settlement {
-    const { rules, log = quietLog as Log, cardCompany, more } = this.#options
+    const { rules, log = quietLog as Log, cardCompany, placement = noPlacement, more } = this.#options
     return createSettlement({
-      ...{ database: this.database, keys: this.keys, clock: this.clock, random: this.random, log, soon: setImmediate },
+      ...{
+        database: this.database,
+        keys: this.keys,
+        clock: this.clock,
+        random: this.random,
+        log,
+        placement,
+        soon: setImmediate,
+      },
       ...(rules ? { rules } : {}),
       ...(cardCompany ? { cardCompany } : {}),
       ...more,
@@ -186,14 +203,18 @@ export class SettlementBench {
     return { number, ...codesOf(this.settlement.document(letter)!.content) }
   }
 
-  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}): Promise<BenchMember> {
+  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<BenchMember> {
     const n = ++this.#members
     const device = `term-${n}`
     const person = personOf(n, more)
     const { number, code } = await this.invite(kind, person, device)
     const keys = this.newKeys()
     const pay = this.memberOf(keys)
-    await this.act(register, { registration: pay.registration({ number, code, person }) }, device)
+    await this.act(
+      register,
+      { registration: pay.registration({ number, code, person, ...(card ? { card } : {}) }) },
+      device,
+    )
     return { number, device, keys, pay, person }
   }
 

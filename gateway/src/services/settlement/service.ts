@@ -6,6 +6,13 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
+import { type BankDesk, bankDesk } from './bank-desk.ts'
+import type { OwnBankAccount } from './bank-files/bank-file.ts'
+import { closePeriods } from './billing/closing.ts'
+import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
+import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
+import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
+import { standardTariff } from './billing/price.ts'
 import { type CardCompany, CardWorker } from './card-company.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
@@ -17,6 +24,7 @@ import { Ledger, type Total } from './ledger/ledger.ts'
 import { settlementMigrations } from './migrations.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
+import { memberByNumber } from './registers.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 
 export interface SettlementOptions {
@@ -25,6 +33,11 @@ export interface SettlementOptions {
   /** Without one, stored value cannot be bought by credit card. */
   cardCompany?: CardCompany
   rules?: Partial<SettlementRules>
+  billing?: Partial<BillingRules>
+  /** Placement's word on members' profiles and data. */
+  placement: PlacementView
+  /** Our own account at the bank. */
+  own?: OwnBankAccount
   clock: Clock
   random: Random
   log: Log
@@ -38,6 +51,8 @@ export interface Settlement extends Service {
   readonly enrolment: EnrolmentDesk
   readonly cash: CashDesk
   readonly payouts: PayoutDesk
+  readonly bank: BankDesk
+  readonly billing: BillingDesk
   documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Omit<Document, 'content'>[]
   document(id: Uint8Array): Document | undefined
   trialBalance(): Total[]
@@ -46,9 +61,41 @@ export interface Settlement extends Service {
   audit(): Audit
 }
 
+/** The clerk's side of billing. */
+export interface BillingDesk {
+  /** Closes every period that has ended. */
+  close(): Promise<{ issued: string[]; postponed: number }>
+  readonly objections: ObjectionDesk
+  /** The bank file of the debits that are due; undefined when there are none. */
+  debitFile(): { document: Uint8Array; debits: number } | undefined
+  /** Collects from stored value what is due. Returns how many statements were paid. */
+  collectValue(): number
+  /** How a member pays (S14). @throws {Problem} `register.unknown-number` */
+  payBy(number: string, payment: 'debit' | 'value'): void
+}
+
+const standardBilling: BillingRules = {
+  tariff: standardTariff,
+  currency: 'JPY',
+  timeZone: 'Asia/Tokyo',
+  objectDays: 10,
+  debitBankDays: 3,
+  againDays: 14,
+  triesMost: 3,
+  format: 'zengin',
+}
+
+/** An account to try with; a site names its own in its settings. */
+const trialAccount: OwnBankAccount = {
+  account: { bank: '9999', branch: '001', kind: 'ordinary', number: '1234567', holder: 'AZUKARI' },
+  requester: '0000000001',
+}
+
 export function createSettlement(options: SettlementOptions): Settlement {
   const { database, clock, random, log, keys } = options
   let desk!: Desk
+  let billing!: BillingPorts
+  const own = options.own ?? trialAccount
   let cards: CardWorker | undefined
   const hosted = createServiceHost({
     name: 'settlement',
@@ -57,12 +104,14 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.soon ? { soon: options.soon } : {}),
     handlers: (store) => {
       desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }
       if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
       return [
         ...enrolmentHandlers(desk),
         ...topUpHandlers(desk, () => cards?.kick()),
         ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
+        ...objectionHandlers(billing),
       ]
     },
   })
@@ -77,6 +126,21 @@ export function createSettlement(options: SettlementOptions): Settlement {
     enrolment: enrolmentDesk(desk),
     cash: cashDesk(desk),
     payouts: payoutDesk(desk),
+    bank: bankDesk(
+      desk,
+      own,
+      debitAnswers(() => billing),
+    ),
+    billing: {
+      close: () => closePeriods(billing),
+      objections: objectionDesk(billing),
+      debitFile: () => debitFile(billing),
+      collectValue: () => collectValue(billing),
+      payBy: (number, payment) =>
+        hosted.store.transaction(({ sql }) => {
+          sql.run('UPDATE billing_accounts SET payment = ? WHERE member = ?', payment, memberByNumber(sql, number).id)
+        }),
+    },
     documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
     document: (id) => readDocument(desk, database, id),
     trialBalance: () => new Ledger(database).trialBalance(),

@@ -54,6 +54,10 @@ export function addBankDays(date: CivilDate, days: number): CivilDate {
   return day
 }
 
+export function latest(dates: readonly CivilDate[]): CivilDate {
+  return [...dates].sort().at(-1)!
+}
+
 /** National holidays, with those that take the place of a Sunday and those between two others. */
 export function isHoliday(date: CivilDate): boolean {
   if (isNamed(date)) return true
