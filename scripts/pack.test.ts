@@ -144,10 +144,21 @@ t.test('every command of the installed packages runs', async (t) => {
   // Every module of every package loads as JavaScript: nothing was left out that only the sources had.
   const modules = names.flatMap((name) => modulesOf(join(folder, 'node_modules/@azukari', name, 'dist')))
   t.ok(modules.length > 150, `${modules.length} modules`)
-  const loading = modules
+  const paths = modules
     .filter((path) => !/\/(cli|conformance\/.*|bench)\.js$/.test(path))
-    .map((path) => `await import(${JSON.stringify(pathToFileURL(path).href)})`)
-  writeFileSync(join(folder, 'load.mjs'), `${loading.join('\n')}\nprocess.exit(0)\n`)
+    .map((path) => pathToFileURL(path).href)
+  // Drivers of real parts ask for the part's library, which a board installs only with the part.
+  const peers = Object.keys(JSON.parse(readFileSync(join(root, 'boards/package.json'), 'utf8')).peerDependencies)
+  writeFileSync(
+    join(folder, 'load.mjs'),
+    `for (const path of ${JSON.stringify(paths)})
+       await import(path).catch((error) => {
+         const missing = /^Cannot find package '([^']+)'/.exec(error.message)?.[1]
+         if (!path.includes('/boards/dist/') || !${JSON.stringify(peers)}.includes(missing)) throw error
+       })
+     process.exit(0)
+`,
+  )
   const loaded = run(process.execPath, ['load.mjs'], folder)
   t.equal(loaded.status, 0, loaded.stderr)
 

@@ -12,7 +12,7 @@ import {
 } from '@azukari/device/drivers'
 import { encodeJpeg } from '@azukari/device/picture'
 import type { Clock } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import ipp, { type IppMessage } from '@sealsystems/ipp'
 import { httpPost } from './adapters/http-post.ts'
 
@@ -25,11 +25,19 @@ export interface IppPrinterOptions {
   /** How long one page may take. */
   pageMs?: number
   pollMs?: number
+  /** How long a mere warning, such as of an empty tray that may be one of two, may keep a page. */
+  warnedMs?: number
+  /** How long a printer may be busy with something else. */
+  busyMs?: number
 }
 
 const callMs = 10_000
 const replyMaxBytes = 1 << 20
 const copiesMax = 99
+/** A line slower than this is taken for broken. */
+const bytesPerMsAtLeast = 20
+/** Longest name (RFC 8011 §5.1.3). */
+const nameMaxBytes = 255
 
 /** printer-state-reasons (RFC 8011 §5.4.12) as kinds, the gravest first. */
 const reasons: readonly [RegExp, PartErrorKind][] = [
@@ -38,6 +46,16 @@ const reasons: readonly [RegExp, PartErrorKind][] = [
   [/^(marker-supply-empty|toner-empty|output-area-full)/, 'failed'],
   [/^(shutdown|stopped-partly|paused|offline|connecting-to-device|timed-out)/, 'absent'],
 ]
+
+interface JobState {
+  state: string
+  /** Put out, when the job is complete and the printer counts them. */
+  sheets?: number
+  /** What keeps it from being printed. */
+  why?: PartErrorKind
+  /** What may do so. */
+  warned?: PartErrorKind
+}
 
 export class IppPrinter implements Printer {
   readonly model: string
@@ -110,24 +128,13 @@ export class IppPrinter implements Printer {
     signal: AbortSignal,
     tell: (stage: 'sent' | 'printing') => void,
   ): Promise<void> {
-    const { clock, pageMs = 180_000, pollMs = 500 } = this.#o
-    const sent = await this.#ask(
-      'Print-Job',
-      { 'job-name': title.slice(0, 200), 'document-format': 'image/jpeg' },
-      signal,
-      {
-        'job-attributes-tag': {
-          'print-scaling': 'fit',
-          'print-quality': 'high',
-          ...(media ? { media } : {}),
-        },
-        data: Buffer.from(jpeg),
-      },
-    )
+    const { clock, pageMs = 180_000, pollMs = 500, warnedMs = 8_000 } = this.#o
+    const sent = await this.#send(jpeg, title, media, signal)
     const job = sent['job-attributes-tag']?.['job-id']
     if (typeof job !== 'number') throw partProblem('printer', 'failed', 'it took the page and gave no job')
     tell('sent')
     const endMs = clock.monotonicMs() + pageMs
+    let warnedSinceMs: number | undefined
     try {
       for (;;) {
         const state = await this.#jobState(job, signal)
@@ -140,6 +147,8 @@ export class IppPrinter implements Printer {
           throw partProblem('printer', state.why ?? 'failed', `the job was ${state.state}`)
         if (state.state === 'processing') tell('printing')
         if (state.why) throw partProblem('printer', state.why)
+        warnedSinceMs = state.warned ? (warnedSinceMs ?? clock.monotonicMs()) : undefined
+        if (state.warned && clock.monotonicMs() - warnedSinceMs! > warnedMs) throw partProblem('printer', state.warned)
         if (clock.monotonicMs() > endMs) throw partProblem('printer', 'timeout', `not printed within ${pageMs} ms`)
         await clock.sleep(pollMs, signal)
       }
@@ -150,19 +159,37 @@ export class IppPrinter implements Printer {
     }
   }
 
-  async #jobState(
-    job: number,
-    signal: AbortSignal,
-  ): Promise<{ state: string; sheets: number | undefined; why: PartErrorKind | undefined }> {
+  /** Hands in a page; a printer that is busy with another one, or with one that was called off, is asked again. */
+  async #send(jpeg: Uint8Array, title: string, media: string | undefined, signal: AbortSignal): Promise<IppMessage> {
+    const { clock, pollMs = 500, busyMs = 20_000 } = this.#o
+    const endMs = clock.monotonicMs() + busyMs
+    for (;;) {
+      try {
+        return await this.#ask('Print-Job', { 'job-name': cut(title), 'document-format': 'image/jpeg' }, signal, {
+          'job-attributes-tag': { 'print-scaling': 'fit', 'print-quality': 'high', ...(media ? { media } : {}) },
+          data: Buffer.from(jpeg),
+        })
+      } catch (error) {
+        if (!isProblem(error, 'part.busy') || clock.monotonicMs() > endMs) throw error
+        await clock.sleep(pollMs, signal)
+      }
+    }
+  }
+
+  async #jobState(job: number, signal: AbortSignal): Promise<JobState> {
     const answer = await this.#ask('Get-Job-Attributes', { 'job-id': job }, signal)
     const found = answer['job-attributes-tag'] ?? {}
     const state = String(found['job-state'] ?? 'unknown')
-    const sheets = found['job-media-sheets-completed'] ?? found['job-impressions-completed']
-    const stuck = state !== 'completed' && listOf(found['job-state-reasons']).includes('printer-stopped')
-    let why = state === 'processing-stopped' || stuck ? ('failed' as PartErrorKind) : undefined
-    if (why || state === 'aborted')
-      why = reasonOf((await this.#ask('Get-Printer-Attributes', {}, signal))['printer-attributes-tag'] ?? {}) ?? why
-    return { state, sheets: typeof sheets === 'number' ? sheets : undefined, why }
+    if (state === 'completed') {
+      const sheets = found['job-media-sheets-completed'] ?? found['job-impressions-completed']
+      return typeof sheets === 'number' ? { state, sheets } : { state }
+    }
+    // Printers that wait for paper differ in what they say of the job; of themselves they say it.
+    const stopped = state === 'processing-stopped' || listOf(found['job-state-reasons']).includes('printer-stopped')
+    const printer = (await this.#ask('Get-Printer-Attributes', {}, signal))['printer-attributes-tag'] ?? {}
+    const why = reasonOf(printer) ?? (stopped ? 'failed' : undefined)
+    const warned = reasonOf(printer, /-report$/)
+    return { state, ...(why ? { why } : {}), ...(warned ? { warned } : {}) }
   }
 
   async #ask(
@@ -178,7 +205,16 @@ export class IppPrinter implements Printer {
       version: '2.0',
       operation,
       id: ++this.#requests,
-      'operation-attributes-tag': { 'printer-uri': url, 'requesting-user-name': user, ...attributes },
+      // Charset and language come first, and then the target (RFC 8011 §4.1.4).
+      'operation-attributes-tag': {
+        'attributes-charset': 'utf-8',
+        'attributes-natural-language': 'en',
+        'printer-uri': url,
+        // A job is named by its number after the printer, before all else.
+        ...('job-id' in attributes ? { 'job-id': attributes['job-id'] } : {}),
+        'requesting-user-name': user,
+        ...attributes,
+      },
       ...more,
     })
     let answer: IppMessage
@@ -190,7 +226,7 @@ export class IppPrinter implements Printer {
             contentType: 'application/ipp',
             body,
             signal,
-            limitMs: callMs + (more.data?.length ?? 0) / 20_000,
+            limitMs: callMs + Math.ceil((more.data?.length ?? 0) / bytesPerMsAtLeast),
             replyMaxBytes,
           }),
         ),
@@ -211,8 +247,9 @@ function kindOfStatus(status: string): PartErrorKind {
   return /canceled/.test(status) ? 'cancelled' : 'failed'
 }
 
-function reasonOf(found: Record<string, unknown>): PartErrorKind | undefined {
-  const said = listOf(found['printer-state-reasons']).filter((reason) => !/-(report|warning)$/.test(reason))
+/** What keeps the printer from printing. @param harmless reasons of no weight, by their severity */
+function reasonOf(found: Record<string, unknown>, harmless = /-(report|warning)$/): PartErrorKind | undefined {
+  const said = listOf(found['printer-state-reasons']).filter((reason) => !harmless.test(reason))
   for (const [pattern, kind] of reasons) if (said.some((reason) => pattern.test(reason))) return kind
   return found['printer-state'] === 'stopped' ? 'failed' : undefined
 }
@@ -230,6 +267,13 @@ function sizeOf(found: Record<string, unknown>): { width: number; height: number
   const dpi = Array.isArray(resolution) && typeof resolution[0] === 'number' ? resolution[0] : 300
   const perUnit = match[3] === 'mm' ? dpi / 25.4 : dpi
   return { width: Math.round(Number(match[1]) * perUnit), height: Math.round(Number(match[2]) * perUnit) }
+}
+
+/** As much of a title as a name may hold, in whole letters. */
+function cut(title: string): string {
+  const bytes = new Uint8Array(nameMaxBytes)
+  const { read } = new TextEncoder().encodeInto(title, bytes)
+  return title.slice(0, read)
 }
 
 function listOf(value: unknown): string[] {

@@ -5,22 +5,11 @@
  */
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { decode } from '@azukari/protocol/codec'
-import { signerOf } from '@azukari/protocol/cose'
-import { signCwt } from '@azukari/protocol/cwt'
-import {
-  birthDomain,
-  Channel,
-  checkWelcome,
-  decodeReply,
-  encodeRequest,
-  openGreeting,
-  signGreeting,
-  welcomeDomain,
-} from '@azukari/protocol/envelope'
-import { coseKey, generateKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import { Channel, decodeReply, encodeRequest } from '@azukari/protocol/envelope'
+import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
-import { LeanClient } from './lean-client.ts'
+import { birthOf, connectLean, greet } from './greet.ts'
+import type { LeanClient } from './lean-client.ts'
 
 export interface LoadOrder {
   port: number
@@ -63,48 +52,20 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const finished = Promise.withResolvers<void>()
   let remaining = order.devices.length * order.actsPerDevice
   let counting = false
+  const gatewayKey = parseCoseKey(Buffer.from(order.gatewayKey, 'hex'))
   for (const device of order.devices) {
     const key = parseCoseKey(Buffer.from(device.key, 'hex'))
-    let onMessage: (topic: string, payload: Uint8Array) => void = () => undefined
-    const iat = Math.floor(systemClock.now() / 1000)
-    const client = await LeanClient.connect({
-      port: order.port,
-      clientId: device.id,
-      username: 'device',
-      password: signCwt({ iss: device.id, aud: order.site, iat, exp: iat + 300 }, signerOf(key)),
-      onMessage: (topic, payload) => onMessage(topic, payload),
-    })
+    const caller = { port: order.port, site: order.site, id: device.id, key, epoch: device.epoch }
     const op = order.contract.slice(0, order.contract.indexOf('@'))
     const call = deviceTopic(order.site, device.id, 'call', op)
-    await client.subscribe(order.mode === 'acts' ? deviceSubscriptions(order.site, device.id) : [call])
-    const greeted = Promise.withResolvers<Channel>()
-    const share = generateKey('x25519', systemRandom)
-    const birth = {
-      site: order.site,
-      device: device.id,
-      epoch: device.epoch,
-      share: coseKey(publicOf(share)),
-      nonce: systemRandom.bytes(16),
-      at: systemClock.now(),
-      model: 'bench',
-      version: '1',
-      roles: ['camera'],
-    }
+    const line = await connectLean(caller, order.mode === 'acts' ? deviceSubscriptions(order.site, device.id) : [call])
+    const { client } = line
     let channel: Channel
-    if (order.mode === 'acts') {
-      onMessage = (topic, payload) => {
-        if (!topic.endsWith('/reply')) return
-        const { s } = decode(payload) as { s: Uint8Array }
-        const gatewayKey = parseCoseKey(Buffer.from(order.gatewayKey, 'hex'))
-        const welcome = openGreeting(s, () => gatewayKey, welcomeDomain, checkWelcome)
-        greeted.resolve(Channel.agree('device', share, welcome.share, birth, welcome.session))
-      }
-      client.publish(
-        Buffer.from(deviceTopic(order.site, device.id, 'birth')),
-        signGreeting(birth, signerOf(key), birthDomain),
-      )
-      channel = await greeted.promise
-    } else channel = Channel.agree('device', share, coseKey(publicOf(share)), birth, new Uint8Array(8))
+    if (order.mode === 'acts') channel = await greet(caller, gatewayKey, line)
+    else {
+      const { birth, share } = birthOf(caller)
+      channel = Channel.agree('device', share, coseKey(publicOf(share)), birth, new Uint8Array(8))
+    }
     const stream = systemRandom.bytes(16)
     const body = { text: 'x'.repeat(order.bodyBytes) }
     const messages = Array.from({ length: order.actsPerDevice }, (_, i) =>
@@ -127,7 +88,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
       sentMs: new Float64Array(order.actsPerDevice),
       done: 0,
     }
-    onMessage = (topic, payload) => {
+    line.hear((topic, payload) => {
       if (!counting) return
       const at = loader.done++
       waits.push(systemClock.monotonicMs() - loader.sentMs[at]!)
@@ -137,7 +98,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
       }
       if (--remaining === 0) finished.resolve()
       else if (order.pace === undefined) send(loader)
-    }
+    })
     loaders.push(loader)
   }
   process.send?.({ ready: true })

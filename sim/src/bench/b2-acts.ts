@@ -9,42 +9,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
-import { listenOn } from '@azukari/gateway/adapters/listen'
-import { systemSoon } from '@azukari/gateway/adapters/soon'
-import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
-import { createGateway } from '@azukari/gateway/gateway'
-import { Devices } from '@azukari/gateway/registry/devices'
-import { createServiceHost } from '@azukari/gateway/service/host'
-import { act } from '@azukari/gateway/service/service'
 import { systemClock } from '@azukari/protocol/adapters/clock'
-import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { base32 } from '@azukari/protocol/base32'
-import { contract, Type } from '@azukari/protocol/contract'
-import { coseKey, generateKey, privateCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import type { Log } from '@azukari/protocol/ports'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { Aedes } from 'aedes'
+import { benchSite, enrolMany, record, startActGateway } from './act-gateway.ts'
 import type { LoadOrder, LoadResult } from './act-load.ts'
 import { median, type Row, spread } from './row.ts'
-
-const silent: Log = {
-  debug() {},
-  info() {},
-  warn() {},
-  error: (message, fields) => console.error(message, fields),
-  child: () => silent,
-}
-const site = 'bench'
-const record = contract({
-  name: 'bench.record',
-  kind: 'act',
-  service: 'placement',
-  authority: 'device',
-  title: 'a member’s act',
-  serves: [],
-  request: Type.Object({ text: Type.String({ maxLength: 8_000 }) }),
-  reply: Type.Object({ n: Type.Integer() }),
-})
 
 export interface B2Options {
   devices?: number
@@ -149,89 +120,25 @@ async function startGateway(
   count: number,
 ): Promise<{ order: Order; check: (acts: number) => void; stop: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b2-'))
-  const database = openDatabase(join(directory, 'gateway.db'))
-  const serviceDatabase = openDatabase(join(directory, 'placement.db'))
-  const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemSoon }
-  const service = createServiceHost({
-    name: 'placement',
-    database: serviceDatabase,
-    ...ports,
-    migrations: [
-      {
-        number: 1,
-        name: 'records',
-        up: 'CREATE TABLE records (n INTEGER PRIMARY KEY, device TEXT NOT NULL, text TEXT NOT NULL)',
-      },
-    ],
-    handlers: [
-      act(record, ({ text }, { sql, caller }) => {
-        sql.run('INSERT INTO records (device, text) VALUES (?, ?)', caller.device, text)
-        return { n: text.length }
-      }),
-    ],
-  })
   const key = generateKey('ed25519', systemRandom)
-  const listener = listenOn({ host: '127.0.0.1', port: 0 })
-  const gateway = createGateway({
-    site,
-    version: '1',
-    key,
-    placement: { key: coseKey(publicOf(key)), agreement: coseKey(publicOf(generateKey('x25519', systemRandom))) },
-    database,
-    files: systemFiles(),
-    bufferDirectory: join(directory, 'buffer'),
-    bus: (admit) =>
-      new EmbeddedBus({
-        site,
-        listeners: [listener],
-        admit,
-        clock: systemClock,
-        log: silent,
-        limits: { messagesPerSecond: 100_000 },
-      }),
-    services: () => [service],
-    carryFrame: async (_server, frame) => frame,
-    ...ports,
-    contracts: [record],
-  })
-  const registry = new Devices(database)
-  const devices = Array.from({ length: count }, () => {
-    const deviceKey = generateKey('ed25519', systemRandom)
-    const id = base32(thumbprint(deviceKey).subarray(0, 15))
-    registry.enrol(database, {
-      id,
-      key: coseKey(publicOf(deviceKey)),
-      model: 'bench',
-      version: '1',
-      roles: 'camera',
-      region: 'JP-13',
-      latitude: null,
-      longitude: null,
-      enrolled_ms: 1,
-      claim: 'bench',
-    })
-    return { id, key: Buffer.from(privateCoseKey(deviceKey)).toString('hex'), epoch: 1 }
-  })
-  await gateway.start()
+  const { port, records, counts, stop } = await startActGateway(directory, key)
   return {
     order: {
-      port: listener.port,
-      site,
-      devices,
+      port,
+      site: benchSite,
+      devices: enrolMany(directory, count),
       gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex'),
       contract: record.id,
     },
     check: (acts) => {
-      const { n } = serviceDatabase.get<{ n: number }>('SELECT count(*) AS n FROM records')!
-      const { synchronous } = serviceDatabase.get<{ synchronous: number }>('PRAGMA synchronous')!
+      const { n } = records.get<{ n: number }>('SELECT count(*) AS n FROM records')!
+      const { synchronous } = records.get<{ synchronous: number }>('PRAGMA synchronous')!
       if (n !== acts || synchronous !== 2) throw new Error(`${n} of ${acts} acts were done, synchronous ${synchronous}`)
       if (process.env['AZUKARI_BENCH_DETAIL'])
-        console.error({ commits: service.counts.commits, actsPerCommit: acts / service.counts.commits })
+        console.error({ commits: counts.commits, actsPerCommit: acts / counts.commits })
     },
     stop: async () => {
-      await gateway.stop()
-      database.close()
-      serviceDatabase.close()
+      await stop()
       rmSync(directory, { recursive: true, force: true })
     },
   }

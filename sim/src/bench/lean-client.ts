@@ -18,13 +18,19 @@ export class LeanClient {
   #rest: Buffer = Buffer.alloc(0)
   #nextId = 1
   #out: Uint8Array[] = []
-  #answered: (() => void)[] = []
+  #answered: { resolve: () => void; reject: (error: Error) => void }[] = []
+  /** Resolves when the line is gone, whoever ended it. */
+  readonly closed: Promise<void>
 
   private constructor(socket: Socket, options: LeanClientOptions) {
     this.#socket = socket
     this.#onMessage = options.onMessage
     socket.on('data', (chunk) => this.#take(chunk))
     socket.on('error', () => undefined)
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
+    void this.closed.then(() => {
+      for (const { reject } of this.#answered.splice(0)) reject(new Error('the line is gone'))
+    })
   }
 
   static async connect(options: LeanClientOptions): Promise<LeanClient> {
@@ -63,13 +69,18 @@ export class LeanClient {
     )
   }
 
+  /** PINGREQ: the broker would take it for dead after one and a half keepalives (60 s). */
+  ping(): void {
+    this.#send(Buffer.of(0xc0, 0))
+  }
+
   close(): void {
     this.#socket.destroy()
   }
 
   #ask(type: number, body: Buffer): Promise<void> {
-    return new Promise((resolve) => {
-      this.#answered.push(resolve)
+    return new Promise((resolve, reject) => {
+      this.#answered.push({ resolve, reject })
       this.#send(Buffer.concat([head(type, body.length), body]))
     })
   }
@@ -113,8 +124,9 @@ export class LeanClient {
   #packet(first: number, body: Buffer): void {
     const type = first >> 4
     if (type === 2 || type === 9) {
-      if (type === 2 && body[1] !== 0) throw new Error(`connection refused: ${body[1]}`)
-      this.#answered.shift()?.()
+      const waiting = this.#answered.shift()
+      if (type === 2 && body[1] !== 0) waiting?.reject(new Error(`connection refused: ${body[1]}`))
+      else waiting?.resolve()
     } else if (type === 3) {
       const qos = (first >> 1) & 3
       const end = 2 + body.readUInt16BE(0)

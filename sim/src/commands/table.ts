@@ -129,6 +129,43 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  drill: {
+    what: 'Replays a history of hazards against a site with many members: what moved when, and what would have been lost.',
+    options: {
+      feed: {
+        type: 'string',
+        what: 'hazard document, or folder of them: USGS, GDACS, JMA, CAP, tracks',
+        required: true,
+      },
+      speed: { type: 'string', what: 'simulated seconds per second; 0: as fast as it goes', default: '0' },
+      members: { type: 'string', what: 'how many', default: '60' },
+      objects: { type: 'string', what: 'that each of them keeps', default: '3' },
+      seed: { type: 'string', what: 'of chance', default: '1' },
+      report: { type: 'string', what: 'file for the report in JSON' },
+      png: { type: 'string', what: 'file for the picture; drawn by chromium, or plain when it ends in .svg' },
+      page: { type: 'string', what: 'file for the page: one HTML with the map and a slider over time' },
+    },
+    async run(values) {
+      const { drill, writeDrill } = await import('../drill/drill.ts')
+      const { drillText } = await import('../drill/report.ts')
+      const report = await drill({
+        feed: text(values, 'feed'),
+        speed: integer(values, 'speed', 0, 1_000_000_000),
+        members: integer(values, 'members', 1, 2_000),
+        objectsPerMember: integer(values, 'objects', 1, 100),
+        seed: integer(values, 'seed', 0, 0xffffffff),
+        tell: (line) => console.error(line),
+      })
+      const { report: json, png, page } = values
+      await writeDrill(report, {
+        ...(json ? { json: String(json) } : {}),
+        ...(png ? { png: String(png) } : {}),
+        ...(page ? { page: String(page) } : {}),
+      })
+      return { json: report, text: drillText(report) }
+    },
+  },
+
   'card issue': {
     what: 'Personalises a virtual card and writes it to a file, with the record that registers its member (FILE.json).',
     options: {

@@ -3,20 +3,19 @@
  * network namespace of their own (they listen on every address). It is reached through a Unix socket and a port of
  * loopback that is ours. Paper is taken away and jams are made by what its print command says of the printer's state.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Problem } from '@azukari/protocol/problem'
 import { until } from '../site/wait.ts'
+import { type Apart, startApart } from './apart.ts'
 
 const port = 8631
 
 export class ReferencePrinter {
   readonly #folder: string
-  #processes: ChildProcess | undefined
+  #programs: Apart | undefined
   #bridge: Server | undefined
   #port = 0
 
@@ -48,15 +47,26 @@ export class ReferencePrinter {
     )
     // The page is what lies in the file named by the last argument; what the printer is like is told on standard error.
     const command = join(folder, 'print.sh')
+    // What it is asked to cancel it would print all the same: so the command asks whether it still should.
+    await writeFile(
+      join(folder, 'job.ipp'),
+      `{ OPERATION Get-Job-Attributes GROUP operation-attributes-tag
+ATTR charset attributes-charset utf-8 ATTR naturalLanguage attributes-natural-language en
+ATTR uri printer-uri ipp://127.0.0.1:${port}/ipp/print ATTR integer job-id $job DISPLAY job-state DISPLAY job-state-reasons }
+`,
+    )
     await writeFile(
       command,
       `#!/bin/sh
+cancelled() { ipptool -c -d job=$IPP_JOB_ID ipp://127.0.0.1:${port}/ipp/print ${folder}/job.ipp | grep -qE 'cancel|to-stop-point'; }
 while [ -e ${folder}/state ]; do
   for reason in $(cat ${folder}/state); do echo "STATE: +$reason" >&2; done
+  if cancelled; then break; fi
   sleep 0.1
 done
+while [ -e ${folder}/state ]; do sleep 0.1; done
 echo "STATE: -media-empty,media-jam" >&2
-if [ -e ${folder}/liar ]; then exit 0; fi
+if [ -e ${folder}/liar ] || cancelled; then exit 0; fi
 sleep 0.2
 cp "$1" ${folder}/page-$(date +%s%N).jpg
 echo "ATTR: job-impressions=1 job-impressions-completed=1 job-media-sheets-completed=1" >&2
@@ -64,37 +74,23 @@ echo "ATTR: job-impressions=1 job-impressions-completed=1 job-media-sheets-compl
     )
     await chmod(command, 0o755)
     const script = [
-      'ip link set lo up || exit 1',
       `dbus-daemon --config-file=${folder}/bus.conf --nofork --nopidfile &`,
       `until [ -e ${folder}/bus ]; do sleep 0.05; done`,
       `export DBUS_SYSTEM_BUS_ADDRESS=unix:path=${folder}/bus`,
       `avahi-daemon --no-drop-root --no-chroot --no-rlimits --file ${folder}/avahi.conf &`,
-      'sleep 0.5',
+      'until [ -e /run/avahi-daemon/socket ]; do sleep 0.05; done',
       `socat UNIX-LISTEN:${folder}/http,fork,unlink-early TCP:127.0.0.1:${port} &`,
       `ippeveprinter -p ${port} -n localhost -d ${folder} -c ${command} -f image/jpeg,application/pdf -s 60,60 "Azukari test" &`,
-      'wait -n; exit 1',
     ].join('\n')
-    const processes = spawn('unshare', ['--net', 'bash', '-c', script], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
-    this.#processes = processes
-    let said = ''
-    for (const stream of [processes.stdout, processes.stderr])
-      stream?.on('data', (text) => {
-        said = `${said}${text}`.slice(-3000)
-      })
-    const ended = new Promise<never>((_, reject) => {
-      processes.once('error', reject)
-      processes.once('exit', (code) =>
-        reject(new Problem('service.unavailable', `the printer ended with ${code}: ${said}`)),
-      )
-    })
-    ended.catch(() => undefined)
+    this.#programs = startApart('the printer', script, ['/run/avahi-daemon'])
     const bridge = createServer((near) => {
       const far = connect(join(folder, 'http'))
       near.pipe(far).pipe(near)
-      for (const end of [near, far]) end.on('error', () => (near.destroy(), far.destroy()))
+      const cut = () => {
+        near.destroy()
+        far.destroy()
+      }
+      for (const end of [near, far]) end.on('error', cut)
     })
     this.#bridge = bridge
     await new Promise<void>((resolve) => bridge.listen(0, '127.0.0.1', resolve))
@@ -106,7 +102,7 @@ echo "ATTR: job-impressions=1 job-impressions-completed=1 job-media-sheets-compl
         () => false,
       )
     }
-    await Promise.race([until('the printer', answers), ended])
+    await Promise.race([until('the printer', answers), this.#programs.ended])
   }
 
   /** JPEGs of what came out, oldest first. */
@@ -131,12 +127,7 @@ echo "ATTR: job-impressions=1 job-impressions-completed=1 job-media-sheets-compl
 
   async stop(): Promise<void> {
     await new Promise<void>((resolve) => (this.#bridge ? this.#bridge.close(() => resolve()) : resolve()))
-    const processes = this.#processes
-    if (processes?.pid && processes.exitCode === null && processes.signalCode === null) {
-      const gone = new Promise<void>((resolve) => processes.once('exit', () => resolve()))
-      process.kill(-processes.pid, 'SIGTERM')
-      await gone
-    }
+    await this.#programs?.stop()
     await rm(this.#folder, { recursive: true, force: true })
   }
 }

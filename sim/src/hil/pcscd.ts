@@ -4,15 +4,14 @@
  * ones are commands. vpcd listens on every address, so daemon and slots live in a network namespace of their own, and
  * cards reach them through Unix sockets.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { until } from '../site/wait.ts'
+import { type Apart, startApart } from './apart.ts'
 
 /** No historical bytes; T=0 and T=1 are offered (ISO 7816-3 §8). */
 const atr = Buffer.from('3b80800101', 'hex')
@@ -77,7 +76,7 @@ function answer(line: Socket, bytes: Buffer): void {
 export class VirtualReader {
   readonly slots: readonly [Slot, Slot]
   readonly #folder: string
-  #daemon: ChildProcess | undefined
+  #daemon: Apart | undefined
 
   private constructor(folder: string) {
     this.#folder = folder
@@ -105,36 +104,19 @@ export class VirtualReader {
   async startDaemon(): Promise<void> {
     const bridge = (slot: number) =>
       `socat UNIX-LISTEN:${this.#folder}/slot${slot},fork,unlink-early TCP:127.0.0.1:${port + slot},nodelay &`
-    const script = `ip link set lo up || exit 1; ${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} & wait -n; exit 1`
-    // A process group of its own, so that all of it ends together.
-    const daemon = spawn('unshare', ['--net', 'bash', '-c', script], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true,
-    })
-    this.#daemon = daemon
-    let said = ''
-    for (const stream of [daemon.stdout, daemon.stderr])
-      stream?.on('data', (text) => {
-        said = `${said}${text}`.slice(-2000)
-      })
-    const ended = new Promise<never>((_, reject) => {
-      daemon.once('error', reject)
-      daemon.once('exit', (code) => reject(new Problem('service.unavailable', `pcscd ended with ${code}: ${said}`)))
-    })
-    ended.catch(() => undefined)
+    const script = `${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} &`
+    this.#daemon = startApart('pcscd', script)
     const ready = () =>
       [0, 1].every((slot) => existsSync(join(this.#folder, `slot${slot}`))) && existsSync('/run/pcscd/pcscd.comm')
-    await Promise.race([until('pcscd', () => ready() || undefined), ended])
+    await Promise.race([until('pcscd', () => ready() || undefined), this.#daemon.ended])
   }
 
   async stopDaemon(): Promise<void> {
     const daemon = this.#daemon
     this.#daemon = undefined
     for (const slot of this.slots) slot.remove()
-    if (!daemon?.pid || daemon.exitCode !== null || daemon.signalCode !== null) return
-    const gone = new Promise<void>((resolve) => daemon.once('exit', () => resolve()))
-    process.kill(-daemon.pid, 'SIGTERM')
-    await gone
+    if (!daemon) return
+    await daemon.stop()
     await until('pcscd to end', () => !existsSync('/run/pcscd/pcscd.comm') || undefined)
   }
 

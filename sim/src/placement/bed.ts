@@ -31,6 +31,8 @@ export interface BedPlace {
   /** Probability of an earthquake per year. */
   quake: number
   capacityBytes?: number
+  /** All its standing rates, in place of the earthquake's alone. */
+  rates?: RiskTerm[]
 }
 
 /** A data server of the bed. */
@@ -106,11 +108,15 @@ export interface BedOptions {
   places: readonly BedPlace[]
   /** More of what placement is made with. */
   placement?: Partial<PlacementOptions>
+  /** Risks come from standing rates and hazards, as on a site, and not from what is announced here. */
+  liveRisks?: boolean
+  /** The clock at the start, ms since the epoch. */
+  startMs?: number
   onLog?: (line: string) => void
 }
 
 export class PlacementBed {
-  readonly clock = new SimClock()
+  readonly clock: SimClock
   readonly random: SeededRandom
   readonly servers = new Map<string, BedServer>()
   readonly members: BedMember[] = []
@@ -131,6 +137,7 @@ export class PlacementBed {
 
   private constructor(options: BedOptions) {
     this.#options = options
+    this.clock = new SimClock(options.startMs)
     this.risks = new BedRisks(options.places, this.clock)
     this.random = new SeededRandom(options.seed, 7)
     const { keys, recoverySecret } = createKeys(this.random)
@@ -191,7 +198,7 @@ export class PlacementBed {
       clock,
       random: this.random,
       log: this.log,
-      risks: this.risks,
+      ...(this.#options.liveRisks ? {} : { risks: this.risks }),
       ...this.#options.placement,
       mover: { watchMs: 600_000, ...this.#options.placement?.mover },
     })
@@ -204,7 +211,9 @@ export class PlacementBed {
         longitude: place.longitude,
         key: coseKey(publicOf(identity)),
         capacityBytes: place.capacityBytes ?? 1e9,
-        rates: [{ peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' }],
+        rates: place.rates ?? [
+          { peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' },
+        ],
       })
     }
     await this.settle(this.placement.start())

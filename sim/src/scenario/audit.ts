@@ -40,6 +40,8 @@ export async function checkReplicas(
   for (const replica of replicas) {
     const machine = servers.get(replica.server)
     if (!machine) throw new Error(`no server ${replica.server}`)
+    // What a disaster has just taken is made anew from the other one; `replicasAtRest` looks whether it was.
+    if (machine.gone) continue
     if (!Buffer.from(thumbprint(publicOf(machine.identity))).equals(replica.serverKey))
       throw new Error(`the card knows another key of ${replica.server}`)
     const bytes = await readReplica(machine.files, conditions, replica).catch((error) => {

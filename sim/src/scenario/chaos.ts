@@ -1,5 +1,6 @@
 /** What goes wrong, when, and for how long: drawn from the seed, each by its kind, and all of it undone when calm comes. */
 import { filesIn, parseReplicaName } from '@azukari/gateway/data-server/layout'
+import { emptyBulletin, type Hazard } from '@azukari/gateway/services/placement/hazards/hazard'
 import { calmLine } from '../network/model.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import type { Step } from '../world/life.ts'
@@ -10,6 +11,8 @@ import type { Site } from './site.ts'
 import type { World } from './world.ts'
 
 const minuteMs = 60_000
+/** Data servers that disasters take in one run, at most. */
+const destroyedMost = 2
 
 export class Chaos {
   readonly #site: Site
@@ -18,6 +21,7 @@ export class Chaos {
   /** Replicas that rotted already: a second time might be more than parity bears. */
   readonly #rotten = new Set<string>()
   readonly #undo = new Set<() => void>()
+  #storms = 0
 
   constructor(site: Site) {
     this.#site = site
@@ -68,6 +72,7 @@ export class Chaos {
       [3, () => this.#impostor(chance.pick(this.#servers))],
       [2, () => this.#wrongClock(chance.pick(this.#site.devices))],
       [4, () => this.#image()],
+      [4, () => this.#storm()],
     ]
     let at = chance.float() * kinds.reduce((sum, [weight]) => sum + weight, 0)
     for (const [weight, strike] of kinds) {
@@ -218,6 +223,57 @@ export class Chaos {
     this.#for(device.name, 'has a wrong clock', [1, 20], () => {
       device.skewMs = 0
     })
+  }
+
+  /** A storm is announced; it passes by, is taken back, or takes the data servers in its way. */
+  #storm(): void {
+    const chance = this.#chance
+    const { clock, story } = this.#world
+    const target = chance.pick(this.#servers.filter(({ gone }) => !gone))
+    const { latitude, longitude } = target.place
+    const leadMs = chance.between(10, 60) * minuteMs
+    const storm = {
+      id: `storm-${++this.#storms}`,
+      peril: 'storm' as const,
+      title: `Storm ${this.#storms}`,
+      certainty: chance.pick([0.3, 0.8, 1]),
+      issuedMs: clock.now(),
+      fromMs: clock.now() + leadMs,
+      untilMs: clock.now() + leadMs + 180 * minuteMs,
+      shape: { kind: 'area' as const, severity: 'extreme' as const, circles: [{ latitude, longitude, radiusKm: 150 }] },
+    }
+    if (!this.#tell({ hazards: [storm] })) return
+    this.#world.count('hazard')
+    story.say(target.name, `storm ${this.#storms} is to arrive in ${leadMs / minuteMs} minutes`)
+    const end = chance.float()
+    if (end < 0.4) {
+      clock.timer(leadMs / 2, () => {
+        if (this.#tell({ cancelled: [{ id: storm.id, atMs: clock.now() }] })) this.#world.count('hazard.cancelled')
+      })
+    } else if (end < 0.8)
+      clock.timer(leadMs, () => {
+        if (!this.#world.calm) this.#destroy(target)
+      })
+  }
+
+  /** What a feed says, when somebody is there to hear it. */
+  #tell(news: { hazards?: Hazard[]; cancelled?: { id: string; atMs: number }[] }): boolean {
+    const { placement, up } = this.#site.gateway
+    if (!placement || !up) return false
+    placement.risks.take('sim', { ...emptyBulletin(), ...news })
+    return true
+  }
+
+  /** For good, with all that lay there: spared only where an object would lose its last place. */
+  #destroy(server: ServerMachine): void {
+    const gone = this.#servers.filter((each) => each.gone)
+    if (gone.length >= destroyedMost || server.gone) return
+    const { left, alone } = this.#site.lyingAt([...gone, server])
+    this.#world.count(alone > 0 ? 'server.spared' : 'server.destroyed')
+    if (alone > 0) return
+    this.#world.story.say(server.name, `is destroyed; ${left} replicas had not left`)
+    if (left > 0) this.#world.count('replica.destroyed', left)
+    server.destroy()
   }
 
   #image(): void {

@@ -50,6 +50,8 @@ export class DeviceMachine extends Machine {
   /** Its id, once it has one. */
   id: string | undefined
   #image: Image | undefined
+  /** Acts that a planted mistake takes for sent, even after a restart. */
+  readonly #tried = new Set<string>()
 
   constructor(
     world: World,
@@ -202,11 +204,10 @@ export class DeviceMachine extends Machine {
     }
     if (bug === 'forget-retry') {
       const send = runtime.link.sendAct.bind(runtime.link)
-      const tried = new Set<string>()
       runtime.link.sendAct = (contract, id, ...rest) => {
         const name = Buffer.from(id).toString('hex')
-        if (tried.has(name)) return never()
-        tried.add(name)
+        if (this.#tried.has(name)) return never()
+        this.#tried.add(name)
         return send(contract, id, ...rest)
       }
     }

@@ -42,6 +42,8 @@ export class ServerMachine extends Machine {
   #impostor: DataServer | undefined
   /** The line to it is cut. */
   unreachable = false
+  /** A disaster took it, with all that lay there. */
+  gone = false
 
   constructor(world: World, place: ServerPlace, placementKey: () => KeyObject) {
     super(world, place.id, serverDiskBytes * serverDisks.length)
@@ -76,6 +78,17 @@ export class ServerMachine extends Machine {
       new SimFiles({ random }),
       this.world.clock,
     )
+  }
+
+  override start(): void {
+    if (!this.gone) super.start()
+  }
+
+  /** A disaster takes the machine and its disks, for good. */
+  destroy(): void {
+    this.gone = true
+    this.die('power')
+    this.files.restore(new Map())
   }
 
   protected async boot(life: Life, random: SeededRandom): Promise<void> {

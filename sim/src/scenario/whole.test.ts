@@ -26,6 +26,8 @@ t.test('S2–S8 S10 D5: 24 seeds of a whole site with people and faults keep all
     'network.cut',
     'line.drop',
     'pin.wrong',
+    'hazard',
+    'server.destroyed',
   ])
     t.ok(
       Object.entries(report.faults).some(([name, count]) => name.startsWith(kind) && count > 0),

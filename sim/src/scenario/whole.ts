@@ -8,7 +8,7 @@ import { rebuildPlacement } from '@azukari/gateway/services/placement/rebuild'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 
 import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
-import { decodeFile } from '@azukari/protocol/card/slots'
+import { type Slot as CardSlot, decodeFile, type SlotRecord } from '@azukari/protocol/card/slots'
 import { signerOf } from '@azukari/protocol/cose'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
@@ -23,7 +23,7 @@ import { Died, Life } from '../world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
 import { siteName } from './gateway-machine.ts'
-import { serverDisks } from './server-machine.ts'
+import { ServerMachine, serverDisks } from './server-machine.ts'
 import { bytesOf, hex, Site, shaOf } from './site.ts'
 import { Story, Violation } from './story.ts'
 import { WireNetwork } from './wire.ts'
@@ -147,7 +147,7 @@ function pendingOf(site: Site, member: Uint8Array): number {
 function whatIsLeft(site: Site): string[] {
   const left: string[] = []
   for (const machine of [site.gateway, ...site.servers.values(), ...site.devices])
-    if (!machine.up) left.push(`${machine.name} is down`)
+    if (!machine.up && !(machine instanceof ServerMachine && machine.gone)) left.push(`${machine.name} is down`)
   for (const device of site.devices) {
     if (!device.database.has('saves') || !device.database.has('acts')) {
       left.push(`${device.name} never began`)
@@ -170,6 +170,10 @@ function whatIsLeft(site: Site): string[] {
     left.push(`placement: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
   const pending = sql.get<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')?.n ?? 0
   if (pending > 0) left.push(`${pending} conditions are on no card`)
+  const homeless = site.lyingAt([...site.servers.values()].filter(({ gone }) => gone)).left
+  if (homeless > 0) left.push(`${homeless} replicas were destroyed and are not made anew`)
+  const moves = sql.get<{ n: number }>('SELECT count(*) AS n FROM moves WHERE problem IS NULL')?.n ?? 0
+  if (moves > 0) left.push(`${moves} moves are not made`)
   const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
   if (events > 0) left.push(`${events} events are not acknowledged`)
   for (const person of site.people) if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
@@ -261,8 +265,7 @@ function checkCards(site: Site): void {
     )
     const meant = new Map(rows.map((row) => [hex(conditionsTag(row.object)), row]))
     const found = new Set<string>()
-    for (const slot of slots) {
-      if (slot.state !== 'whole') continue
+    for (const slot of latestOf(slots)) {
       const row = meant.get(hex(slot.tag))
       if (!row) world.violate('I6', `${person.name}’s card has conditions of something unknown`)
       else if (slot.version === row.version && hex(slot.payload) !== hex(row.record))
@@ -272,6 +275,16 @@ function checkCards(site: Site): void {
     const least = Math.min(conditionsOnCard, rows.length)
     if (found.size < least) world.violate('I6', `${person.name}’s card has ${found.size} conditions of ${rows.length}`)
   }
+}
+
+/** Of each object what was written last: what was told of it before stands until its slot is wanted. */
+function latestOf(slots: readonly CardSlot[]) {
+  const latest = new Map<string, SlotRecord>()
+  for (const slot of slots) {
+    if (slot.state === 'whole' && slot.counter > (latest.get(hex(slot.tag))?.counter ?? -1))
+      latest.set(hex(slot.tag), slot)
+  }
+  return latest.values()
 }
 
 /** Most objects that are read back over the real read exchange per run. */
@@ -376,7 +389,8 @@ function leftoversOf(site: Site): number {
   const known = new Set(
     sql
       .all<{ object: Uint8Array; version: number; slot: number; server: string }>(
-        'SELECT object, version, slot, server FROM replicas',
+        `SELECT object, version, slot, server FROM replicas UNION SELECT object, version, slot, server FROM retired
+         UNION SELECT object, version, slot, server FROM making`,
       )
       .map((row) => `${row.server}/${hex(row.object)}-${row.version}-${row.slot}`),
   )

@@ -46,8 +46,8 @@ export class World {
     return new SeededRandom(this.seed, stream)
   }
 
-  count(kind: string): void {
-    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1)
+  count(kind: string, times = 1): void {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + times)
   }
 
   violate(invariant: string, what: string): void {

@@ -86,6 +86,8 @@ async function keep(card: VirtualCard, bytes = pictureOf(7, pictures)): Promise<
 
 const stateOf = async (save: Save) =>
   (await board('camera').runtime.saves.list(1000)).find(({ object }) => hex(object) === hex(save.object))
+const received = (save: Save) =>
+  until(`${save.name} in the buffer`, async () => (await stateOf(save))?.state === 'buffered', 60_000)
 const kept = (save: Save) =>
   until(`the receipt of ${save.name}`, async () => (await stateOf(save))?.state === 'kept', 60_000)
 
@@ -310,11 +312,13 @@ t.test('S5: full data servers, and none at all: never one replica, the save wait
   let since = camera.board.display.history.length
   const first = await keep(hanako, systemRandom.bytes(3_000_000))
   // Nowhere is there room for two: a problem of the site, told while the data stays where it is.
+  await received(first)
   await shown(camera, 'placement.no-server', since)
   t.equal((await stateOf(first))?.state, 'buffered', 'received, and not called kept')
   for (const place of servers) await site.servers.get(place.id)!.process!.stop()
   since = camera.board.display.history.length
   const second = await keep(hanako)
+  await received(second)
   await shown(camera, 'placement.no-server', since)
   t.equal((await stateOf(second))?.state, 'buffered')
   for (const place of servers) await site.startServer(place)

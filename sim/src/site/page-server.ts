@@ -1,11 +1,9 @@
 /** Serves the page on loopback: static files, a stream of states, and actions behind Host, Origin and token checks. */
 
-import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
-import { feature } from 'topojson-client'
 import { type Action, type Bulletin, pageFile } from './bulletin.ts'
+import { landPath } from './land.ts'
 
 export interface PageOptions {
   port: number
@@ -56,7 +54,7 @@ export async function servePage(
     }
     if (request.method !== 'GET') return send(response, 405, 'text/plain', 'method not allowed')
     if (path === '/state') return stream(response)
-    if (path === '/land') return send(response, 200, 'text/plain', landPath())
+    if (path === '/land') return send(response, 200, 'text/plain', landPath('50m'))
     if (path.startsWith('/picture/')) {
       const picture = bulletin.picture(path.slice('/picture/'.length))
       return picture
@@ -137,26 +135,4 @@ function actionOf(text: string): Action {
     throw new Problem('message.invalid', 'not JSON', { cause })
   }
   throw new Problem('message.invalid', 'an action has action and target')
-}
-
-let land: string | undefined
-
-/** Outlines of the land (Natural Earth, public domain) as one SVG path in degrees. */
-function landPath(): string {
-  if (land) return land
-  const file = createRequire(import.meta.url).resolve('world-atlas/land-50m.json')
-  const topology = JSON.parse(readFileSync(file, 'utf8'))
-  const shape = feature(topology, topology.objects.land)
-  const parts: string[] = []
-  const polygons =
-    shape.type === 'FeatureCollection' ? shape.features.flatMap((one) => rings(one.geometry)) : rings(shape.geometry)
-  for (const ring of polygons) parts.push(`M${ring.map(([x, y]) => `${x!.toFixed(2)} ${y!.toFixed(2)}`).join('L')}Z`)
-  land = parts.join('')
-  return land
-}
-
-function rings(geometry: { type: string; coordinates?: unknown }): number[][][] {
-  if (geometry.type === 'Polygon') return geometry.coordinates as number[][][]
-  if (geometry.type === 'MultiPolygon') return (geometry.coordinates as number[][][][]).flat()
-  return []
 }

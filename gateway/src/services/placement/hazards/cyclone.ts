@@ -31,18 +31,27 @@ export function lossAtWind(windMs: number, { lossWindFrom, lossWindHalf }: Hazar
   return excess ** 3 / (1 + excess ** 3)
 }
 
+/** How wind falls with distance from the centre of one point of a track: computed once for many places. */
+interface Profile {
+  /** Within this the wind is greatest, km. */
+  core: number
+  exponent: number
+}
+
+function profileOf({ windMs, stormKm }: TrackPoint, { coreKm, windExponent }: HazardRules['cyclone']): Profile {
+  if (stormKm === undefined || stormKm <= 0 || windMs <= stormWind) return { core: coreKm, exponent: windExponent }
+  const steep = Math.log(windMs / stormWind) / Math.log(Math.max(1.2, stormKm / coreKm))
+  const exponent = Math.min(1, Math.max(0.2, steep))
+  return { core: stormKm * (stormWind / windMs) ** (1 / exponent), exponent }
+}
+
+function windIn({ core, exponent }: Profile, windMs: number, km: number): number {
+  return km <= core ? windMs : windMs * (core / km) ** exponent
+}
+
 /** Sustained wind at a distance from the centre: the modified Rankine profile, through the storm radius where one is given. */
-export function windAt(km: number, point: TrackPoint, { coreKm, windExponent }: HazardRules['cyclone']): number {
-  const { windMs, stormKm } = point
-  if (stormKm !== undefined && stormKm > 0 && windMs > stormWind) {
-    const exponent = Math.min(
-      1,
-      Math.max(0.2, Math.log(windMs / stormWind) / Math.log(Math.max(1.2, stormKm / coreKm))),
-    )
-    const core = stormKm * (stormWind / windMs) ** (1 / exponent)
-    return km <= core ? windMs : windMs * (core / km) ** exponent
-  }
-  return km <= coreKm ? windMs : windMs * (coreKm / km) ** windExponent
+export function windAt(km: number, point: TrackPoint, rules: HazardRules['cyclone']): number {
+  return windIn(profileOf(point, rules), point.windMs, km)
 }
 
 /** The track from `nowMs` on, hour by hour; a cyclone without a forecast stays near, less and less certainly. */
@@ -110,14 +119,18 @@ function hour(place: Position, point: TrackPoint, rules: HazardRules['cyclone'])
     kmPerDegree *
     Math.cos((point.latitude * Math.PI) / 180)
   const y = (place.latitude - point.latitude) * kmPerDegree
+  if (point.windMs <= rules.lossWindFrom) return { reached: 0, lost: 0 }
+  const profile = profileOf(point, rules)
+  // Beyond it there is no damaging wind: most offsets need no more than their distance.
+  const damagingKm = profile.core * (point.windMs / rules.lossWindFrom) ** (1 / profile.exponent)
   let reached = 0
   let lost = 0
   for (const offset of offsets) {
-    const wind = windAt(Math.hypot(x - offset.x * sigmaKm, y - offset.y * sigmaKm), point, rules)
-    if (wind > rules.lossWindFrom) {
-      reached++
-      lost += lossAtWind(wind, rules)
-    }
+    const [east, north] = [x - offset.x * sigmaKm, y - offset.y * sigmaKm]
+    const km2 = east * east + north * north
+    if (km2 >= damagingKm * damagingKm) continue
+    reached++
+    lost += lossAtWind(windIn(profile, point.windMs, Math.sqrt(km2)), rules)
   }
   return { reached: reached / offsets.length, lost: lost / offsets.length }
 }

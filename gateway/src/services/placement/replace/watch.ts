@@ -36,10 +36,10 @@ async function answerOf(
 ): Promise<Answer> {
   const limit = new AbortController()
   using _timer = clock.timer(answerMs, () => limit.abort(new Error('no answer')))
-  const late = new Promise<Answer>((resolve) => {
-    limit.signal.addEventListener('abort', () => resolve('no'), { once: true })
-    signal.addEventListener('abort', () => resolve('no'), { once: true })
-  })
+  const { promise: late, resolve } = Promise.withResolvers<Answer>()
+  const giveUp = () => resolve('no')
+  limit.signal.addEventListener('abort', giveUp, { once: true })
+  signal.addEventListener('abort', giveUp, { once: true })
   const asked = identify(dataServers.of(server), server, signer.kid, random, limit.signal).then(
     (): Answer => 'yes',
     (error): Answer => {
@@ -47,7 +47,8 @@ async function answerOf(
       return isProblem(error, 'server.impostor') ? 'impostor' : 'no'
     },
   )
-  return Promise.race([asked, late])
+  // The stop signal outlives every question: what stayed on it would pile up.
+  return Promise.race([asked, late]).finally(() => signal.removeEventListener('abort', giveUp))
 }
 
 /** @returns whether something about it is different now */
