@@ -10,6 +10,7 @@ import { reportState } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem } from '@azukari/protocol/problem'
 import { CameraApp } from './apps/camera.ts'
+import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
@@ -80,6 +81,7 @@ export class Runtime {
   camera: CameraApp | undefined
   printer: PrinterApp | undefined
   terminal: TerminalApp | undefined
+  pay: PayApp | undefined
 
   constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
     this.#config = config
@@ -134,6 +136,10 @@ export class Runtime {
         trust: () => this.identity.trust,
       })
       this.#makeApps()
+      if (role === 'terminal')
+        this.pay = await PayApp.open({
+          ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
+        })
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
         if (state !== 'up') return
