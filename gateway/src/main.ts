@@ -4,7 +4,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
-import type { Log } from '@azukari/protocol/ports'
+import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
@@ -21,7 +21,7 @@ import { type OpenPlacement, openPlacement, RemoteDataServers } from './services
 import type { PlacementView } from './services/settlement/billing/ports.ts'
 import { openSettlement } from './services/settlement/main.ts'
 import type { Settlement } from './services/settlement/service.ts'
-import { SiteFolder } from './site-folder.ts'
+import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
@@ -55,6 +55,8 @@ export interface GatewaySettings {
   }
   /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`. */
   settlementApart?: string
+  /** In place of the real clock, chance and files: for trials that turn the clock on. */
+  ports?: SitePorts
   log: Log
 }
 
@@ -86,8 +88,7 @@ export interface RunningGateway {
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
 export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
-  const { site, log } = settings
-  const ports = systemPorts
+  const { site, log, ports = systemPorts } = settings
   const folder = new SiteFolder(settings.folder, site, ports)
   const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
   const database = openDatabase(`${folder.path}/gateway.db`)
@@ -123,7 +124,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const settlement = settings.settlementApart
     ? undefined
     : await openSettlement(folder, ports, {
-        placement: placementView(placement, placementClient),
+        placement: placementView(placement, placementClient, ports.clock),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
       })
@@ -218,9 +219,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 }
 
 /** Placement's word on members, from this process or over the wire. */
-function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined): PlacementView {
+function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {
   if (client) return { account: (question) => client.call(readAccountFacts, question) }
-  return { account: async (question) => accountFacts(inside!.placement.store.sql, question, systemPorts.clock.now()) }
+  return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
 }
 
 export interface RunningPlacement {
@@ -299,7 +300,7 @@ export async function runSettlement(settings: {
   const tls = await folder.keyring.identity('settlement', 'service')
   const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
   const settlement = await openSettlement(folder, ports, {
-    placement: placementView(undefined, client),
+    placement: placementView(undefined, client, clock),
     log: settings.log,
     passphrase: settings.passphrase,
   })
