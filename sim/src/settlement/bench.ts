@@ -239,8 +239,8 @@ export function codesOf(pdf: Uint8Array): { code: string; blockCode: string } {
   const shown = [
     ...Buffer.from(pdf)
       .toString('latin1')
-      .matchAll(/<([0-9a-f]+)> Tj/g),
-  ].map(([, hex]) => Buffer.from(hex!, 'hex').swap16().toString('utf16le'))
-  const after = (label: string) => shown[shown.findIndex((text) => text.startsWith(label)) + 1]!.replaceAll(' ', '')
-  return { code: after('登録コード Reg'), blockCode: after('利用停止コード') }
+      .matchAll(/Td (?:<[0-9a-f]+>|\((.*)\)) Tj ET/g),
+  ].map(([, latin]) => latin ?? '')
+  const after = (label: string) => shown[shown.indexOf(label) + 1]!.replaceAll(' ', '')
+  return { code: after(' Registration code'), blockCode: after(' Blocking code') }
 }

@@ -233,7 +233,7 @@ class SettlementDemo {
     this.#document('payout file', path)
     const content = this.stage.settlement.document(file.document)!.content
     await this.stage.bank.ask({ do: 'transfers', file: Buffer.from(content).toString('base64'), date: this.#today() })
-    const records = Buffer.from(content).toString('latin1').trimEnd().split('\r\n')
+    const records = Buffer.from(content).toString('latin1').split('\r\n').slice(0, -1)
     await this.#takeMovements('zengin')
     const states = this.stage.settlement.store.sql.all<{ state: string; amount: number }>(
       'SELECT state, amount FROM payouts',

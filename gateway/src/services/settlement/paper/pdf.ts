@@ -1,7 +1,7 @@
 /**
- * A small writer of PDF 1.4 (ISO 32000) for letters, statements and receipts: A4 pages of text, columns and rules. Japanese
- * needs no font of ours: the character collection Adobe-Japan1 is named and every viewer has or substitutes it; letters
- * and digits are half an em wide, so that columns stand.
+ * A small writer of PDF 1.4 (ISO 32000) for letters, statements and receipts: A4 pages of text, columns and rules. No font
+ * is embedded: letters and digits are in Courier, which every viewer has, and Japanese names the character collection
+ * Adobe-Japan1, which viewers have or substitute. Letters and digits are half an em wide, so that columns stand.
  */
 import { InternalError } from '@azukari/protocol/problem'
 
@@ -84,8 +84,19 @@ function wrapped({ text, x = page.left, right = false }: { text: string; x?: num
   return lines
 }
 
+/** Letters and digits in a font that every viewer has, narrowed to half an em; all else in the Japanese one. */
 function show(text: string, x: number, y: number, size: number): string {
-  return `BT /F ${size} Tf ${round(x)} ${round(y)} Td <${ucs2(text)}> Tj ET`
+  let at = x
+  return (text.match(/[ -~]+|[^ -~]+/g) ?? [])
+    .map((run) => {
+      const latin = run.charCodeAt(0) < 0x7f
+      const font = latin ? `/C ${size} Tf 83.33 Tz` : `/F ${size} Tf 100 Tz`
+      const shown = latin ? `(${run.replace(/[\\()]/g, '\\$&')})` : `<${ucs2(run)}>`
+      const place = `${round(at)} ${round(y)}`
+      at += widthOf(run, size)
+      return `BT ${font} ${place} Td ${shown} Tj ET`
+    })
+    .join('\n')
 }
 
 function round(value: number): string {
@@ -102,16 +113,24 @@ function ucs2(text: string): string {
   return hex
 }
 
+/** Codes are Unicode already: so that text can be searched and copied. */
+const toUnicode = `/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Ucs2 def /CMapType 2 def
+1 begincodespacerange <0000> <ffff> endcodespacerange
+1 beginbfrange <0000> <ffff> <0000> endbfrange
+endcmap end end`
+
 function assemble(title: string, contents: readonly string[]): Uint8Array {
-  const pageIds = contents.map((_, i) => 6 + i * 2)
+  const pageIds = contents.map((_, i) => 8 + i * 2)
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R /Lang (ja) >>',
     `<< /Type /Pages /Kids [${pageIds.map((id) => `${id} 0 R`).join(' ')}] /Count ${contents.length} >>`,
-    '<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiKakuGo-W5-UniJIS-UCS2-HW-H /Encoding /UniJIS-UCS2-HW-H /DescendantFonts [4 0 R] >>',
+    '<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiKakuGo-W5-UniJIS-UCS2-HW-H /Encoding /UniJIS-UCS2-HW-H /DescendantFonts [4 0 R] /ToUnicode 7 0 R >>',
     '<< /Type /Font /Subtype /CIDFontType0 /BaseFont /HeiseiKakuGo-W5 /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) /Supplement 2 >> /DW 1000 /W [1 632 500] /FontDescriptor 5 0 R >>',
     '<< /Type /FontDescriptor /FontName /HeiseiKakuGo-W5 /Flags 4 /FontBBox [-92 -250 1010 922] /ItalicAngle 0 /Ascent 752 /Descent -221 /CapHeight 737 /StemV 114 >>',
+    '<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>',
+    `<< /Length ${toUnicode.length} >>\nstream\n${toUnicode}\nendstream`,
     ...contents.flatMap((content, i) => [
-      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${page.width} ${page.height}] /Resources << /Font << /F 3 0 R >> >> /Contents ${pageIds[i]! + 1} 0 R >>`,
+      `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${page.width} ${page.height}] /Resources << /Font << /F 3 0 R /C 6 0 R >> >> /Contents ${pageIds[i]! + 1} 0 R >>`,
       `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
     ]),
     `<< /Title <feff${ucs2(title)}> /Producer (Azukari) >>`,
