@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import type { ServiceRequest } from '@azukari/gateway/service/service'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
 import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
 import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/services/settlement/keystore'
@@ -11,8 +12,9 @@ import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { apply, type MemberKind, type Person, register } from '@azukari/protocol/contracts/settlement-members'
 import { generateKey } from '@azukari/protocol/keys'
 import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { InternalError, Problem } from '@azukari/protocol/problem'
 import { quietLog } from '../site/log.ts'
+import { Crash, type CrashMedium } from './crash-database.ts'
 
 /** A clock that stands until it is turned; timers fire when their moment is passed. */
 export class BenchClock implements Clock {
@@ -70,7 +72,8 @@ export interface BenchMember {
 export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 'log'>> {
   seed?: number
   at?: string
-  database?: Database
+  /** What the database lies on, when it is to crash. */
+  medium?: CrashMedium
   cardCompany?: CardCompany
   placement?: PlacementView
   more?: Partial<SettlementOptions>
@@ -87,7 +90,7 @@ export class SettlementBench {
   readonly clock: BenchClock
   readonly random: Random
   readonly keys: SettlementKeys
-  readonly database: Database
+  database: Database
   settlement: Settlement
   centre!: CentreKeys
   readonly #options: BenchOptions
@@ -99,7 +102,7 @@ export class SettlementBench {
     this.clock = new BenchClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
-    this.database = options.database ?? memoryDatabase()
+    this.database = options.medium?.open() ?? memoryDatabase()
     this.settlement = this.#make()
   }
 
@@ -135,32 +138,74 @@ export class SettlementBench {
     await this.settlement.start()
   }
 
+  /** A new process on what the last one left, when it died; also when it dies while it starts. */
+  async revive(): Promise<void> {
+    for (;;)
+      try {
+        this.database.get('SELECT 1')
+        return
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error
+        this.database = this.#options.medium!.open()
+        await this.#begin().catch((failure) => {
+          if (!(failure instanceof Crash)) throw failure
+        })
+      }
+  }
+
+  async #begin(): Promise<void> {
+    this.settlement = this.#make()
+    await this.settlement.start()
+  }
+
+  /** As `act`, through crashes: the device sends until it is answered, and once more afterwards. */
+  async insist<C extends Contract>(
+    contract: C,
+    body: RequestOf<C>,
+    device: string,
+    revive: () => Promise<void>,
+  ): Promise<ReplyOf<C>> {
+    for (let tries = 0; tries < 20; tries++) {
+      try {
+        return await this.act(contract, body, device, tries === 0 ? undefined : this.#last)
+      } catch (error) {
+        const again = error instanceof Crash || (error instanceof Problem && error.retry === 'later')
+        if (!again) throw error
+        await revive()
+      }
+    }
+    throw new Problem('service.unavailable', `${contract.id} was never answered`)
+  }
+
+  #last: ServiceRequest | undefined
+
   async call<C extends Contract>(contract: C, body: RequestOf<C>, device: string): Promise<ReplyOf<C>> {
     return contract.checkReply(await this.ask(contract.id, body, device)) as ReplyOf<C>
   }
 
-  /** One act, in its device's stream, as the gateway hands it on. @throws {Problem} */
-  async act<C extends Contract>(contract: C, body: RequestOf<C>, device: string): Promise<ReplyOf<C>> {
-    const place = this.#streams.get(device) ?? { stream: this.random.bytes(16), seq: 0 }
+  /** One act, in its device's stream, as the gateway hands it on. @param before the request to repeat @throws {Problem} */
+  async act<C extends Contract>(
+    contract: C,
+    body: RequestOf<C>,
+    device: string,
+    before?: ServiceRequest,
+  ): Promise<ReplyOf<C>> {
+    const place = this.#streams.get(device) ?? { stream: this.random.bytes(16), seq: 1 }
     this.#streams.set(device, place)
-    const act = { stream: place.stream, seq: ++place.seq }
-    const request = {
+    const request = before ?? {
       caller: this.#caller(device),
-      contract: contract.id,
-      id: this.random.bytes(16),
-      atMs: this.clock.now(),
-      act,
-      body,
+      ...{ contract: contract.id, id: this.random.bytes(16), atMs: this.clock.now(), body },
+      act: { stream: place.stream, seq: place.seq },
     }
+    this.#last = request
     const reply = await this.settlement.handle(request)
+    if (reply.problem?.retry === 'later') throw Problem.fromWire(reply.problem)
+    place.seq++
     // The outbox repeats what it has no answer to; the answer must be the same.
     const again = await this.settlement.handle(request)
-    if (JSON.stringify(again) !== JSON.stringify(reply) && reply.problem?.retry !== 'later')
-      throw new Error(`${contract.id} was answered differently when it came again`)
-    if (reply.problem) {
-      if (reply.problem.retry === 'later') place.seq--
-      throw Problem.fromWire(reply.problem)
-    }
+    if (again.problem?.retry !== 'later' && JSON.stringify(again) !== JSON.stringify(reply))
+      throw new InternalError(`${contract.id} was answered differently when it came again`)
+    if (reply.problem) throw Problem.fromWire(reply.problem)
     return contract.checkReply(reply.body) as ReplyOf<C>
   }
 
