@@ -12,6 +12,7 @@ import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
+import { settlementCommands } from './operator/settlement-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -276,6 +277,8 @@ export const commands: Record<string, Command> = {
   },
 
   ...riskCommands,
+
+  ...settlementCommands,
 
   'member add': {
     what: 'Registers a member from the file that `azukari-sim card issue` or an issuing office made.',

@@ -117,6 +117,7 @@ export class SettlementBench {
         log,
         placement,
         soon: setImmediate,
+        housekeepingMs: 0,
       },
       ...(rules ? { rules } : {}),
       ...(cardCompany ? { cardCompany } : {}),

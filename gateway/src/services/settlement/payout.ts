@@ -233,8 +233,9 @@ export function payoutDesk(desk: Desk): PayoutDesk {
         }
       }),
 
-    lapse: () =>
-      desk.store.transaction((within) => {
+    lapse: () => {
+      if (!isSomethingDue(desk.store.sql, desk.clock.now())) return 0
+      return desk.store.transaction((within) => {
         const { sql, nowMs } = within
         new Ledger(sql).expireDue(nowMs)
         const over = [
@@ -250,8 +251,20 @@ export function payoutDesk(desk: Desk): PayoutDesk {
           if (order.state === 'metering') tellBuyer(desk, within, { ...order, state })
         }
         return over.length
-      }),
+      })
+    },
   }
+}
+
+/** Whether an order or a reservation has run out: nothing is written to find that nothing is to be done. */
+function isSomethingDue(sql: Sql, nowMs: number): boolean {
+  return (
+    orders.overdue(sql, nowMs, 1).length > 0 ||
+    sql.get('SELECT 1 AS there FROM ledger_holds WHERE resolved = 0 AND expires <= ? LIMIT 1', nowMs) !== undefined ||
+    sql.get(
+      "SELECT 1 AS there FROM orders o JOIN ledger_holds h ON h.id = o.hold WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 1",
+    ) !== undefined
+  )
 }
 
 /** What the bank said of a payout: `paid`, or `returned`, and then it waits for the next file. */

@@ -2,12 +2,15 @@
  * Settlement (ARCHITECTURE §9, P1–P10, S13): registers, ledger, stored value, purchases and billing, put together from
  * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
  */
+import type { KeyObject } from 'node:crypto'
+import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
-import type { Service, ServiceStore } from '../../service/service.ts'
+import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
+import { offsetOf } from './billing/calendar.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
 import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
@@ -17,6 +20,7 @@ import { type CardCompany, CardWorker } from './card-company.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
+import { Housekeeping } from './housekeeping.ts'
 import type { SettlementKeys } from './keystore.ts'
 import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
@@ -25,6 +29,7 @@ import { settlementMigrations } from './migrations.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
 import { memberByNumber } from './registers.ts'
+import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 
 export interface SettlementOptions {
@@ -41,6 +46,8 @@ export interface SettlementOptions {
   clock: Clock
   random: Random
   log: Log
+  /** How often it looks after itself, ms; 0: never. */
+  housekeepingMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -59,6 +66,12 @@ export interface Settlement extends Service {
   /** The signed head of a day's journal. */
   head(day: string): Uint8Array
   audit(): Audit
+  /** Figures by day (P9). */
+  statistics(): { days: DayFigure[] }
+  /** Who did what, for printing. */
+  operations(limit: number): Operation[]
+  /** With which an auditor checks heads, statements and receipts. */
+  readonly publicKey: KeyObject
 }
 
 /** The clerk's side of billing. */
@@ -115,17 +128,30 @@ export function createSettlement(options: SettlementOptions): Settlement {
       ]
     },
   })
+  const listeners = new Set<EventListener>()
+  const payouts = payoutDesk(desk)
+  const housekeeping = new Housekeeping({
+    ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    lapse: () => payouts.lapse(),
+  })
   return {
     name: 'settlement',
     handle: (request) => hosted.handle(request),
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
-    onEvents: (listener) => hosted.onEvents(listener),
+    onEvents: (listener) => {
+      listeners.add(listener)
+      const stop = hosted.onEvents(listener)
+      return () => {
+        listeners.delete(listener)
+        stop()
+      }
+    },
     store: hosted.store,
     counts: hosted.counts,
     enrolment: enrolmentDesk(desk),
     cash: cashDesk(desk),
-    payouts: payoutDesk(desk),
+    payouts,
     bank: bankDesk(
       desk,
       own,
@@ -147,11 +173,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
     head: (day) =>
       hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
     audit: () => audit(database),
+    statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
+    operations: (limit) => operationLog(database, limit),
+    publicKey: publicOf(keys.signing),
     start: async () => {
       await hosted.start()
       cards?.start()
+      housekeeping.start()
     },
     stop: async () => {
+      housekeeping.stop()
       await cards?.stop()
       await hosted.stop()
     },

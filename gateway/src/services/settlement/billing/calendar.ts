@@ -13,6 +13,12 @@ export function civilDate(atMs: number, timeZone: string): CivilDate {
   return new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(atMs)
 }
 
+/** How far a zone's civil time is ahead of UTC at a moment, ms. */
+export function offsetOf(timeZone: string, atMs: number): number {
+  const wall = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' }).format(atMs)
+  return Date.parse(`${wall.replace(' ', 'T')}Z`) - Math.floor(atMs / 1000) * 1000
+}
+
 export function addDays(date: CivilDate, days: number): CivilDate {
   return new Date(utc(date) + days * dayMs).toISOString().slice(0, 10)
 }
