@@ -74,6 +74,7 @@ export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 
   at?: string
   /** What the database lies on, when it is to crash. */
   medium?: CrashMedium
+  database?: Database
   cardCompany?: CardCompany
   placement?: PlacementView
   more?: Partial<SettlementOptions>
@@ -102,7 +103,7 @@ export class SettlementBench {
     this.clock = new BenchClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
-    this.database = options.medium?.open() ?? memoryDatabase()
+    this.database = options.medium?.open() ?? options.database ?? memoryDatabase()
     this.settlement = this.#make()
   }
 
