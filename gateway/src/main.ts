@@ -19,6 +19,7 @@ import { accountFacts, accountHandlers } from './services/placement/account-fact
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
+import { chargeHandlers } from './services/settlement/charges.ts'
 import { openSettlement } from './services/settlement/main.ts'
 import type { Settlement } from './services/settlement/service.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
@@ -307,7 +308,10 @@ export async function runSettlement(settings: {
   await settlement.start()
   const calls = await startCallServer({
     tls,
-    handlers: serviceHandlers(settlement, clock),
+    handlers: [
+      ...serviceHandlers(settlement, clock),
+      ...chargeHandlers((service, request) => settlement.charge(service, request)),
+    ],
     clock,
     log: settings.log,
     host: settings.host,

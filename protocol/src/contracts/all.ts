@@ -8,6 +8,7 @@ import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
+import * as settlementCharges from './settlement-charges.ts'
 import * as settlementMembers from './settlement-members.ts'
 import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
@@ -27,6 +28,7 @@ export const contracts: readonly Contract[] = [
   internal,
   server,
   hazard,
+  settlementCharges,
   settlementMembers,
   settlementValue,
   settlementPurchase,

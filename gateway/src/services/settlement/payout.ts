@@ -147,7 +147,7 @@ function claim({ sql, nowMs }: ActContext, order: OrderRow) {
 }
 
 /** The number of the shop's waiting payout, after `minor` was added to it. */
-function addToPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number, nowMs: number): string {
+export function addToPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number, nowMs: number): string {
   const waiting = sql.get<PayoutRow>(
     "SELECT * FROM payouts WHERE state = 'waiting' AND shop = ? AND currency = ?",
     shop,
@@ -160,6 +160,17 @@ function addToPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: numb
   const number = nextNumber(sql, 'payout', nowMs)
   insertRow(sql, 'payouts', { number, shop, amount: minor, currency, state: 'waiting', at: nowMs, file: null })
   return number
+}
+
+/** Takes from the waiting payout what is claimed back. @throws {Problem} `ledger.insufficient` when it waits for less */
+export function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number): void {
+  const { changes } = sql.run(
+    "UPDATE payouts SET amount = amount - ?1 WHERE state = 'waiting' AND shop = ?2 AND currency = ?3 AND amount >= ?1",
+    minor,
+    shop,
+    currency,
+  )
+  if (changes === 0) throw new Problem('ledger.insufficient', 'no payout of that much waits')
 }
 
 /**

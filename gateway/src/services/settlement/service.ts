@@ -17,6 +17,7 @@ import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
 import { type CardCompany, CardWorker } from './card-company.ts'
+import { type Charge, charge } from './charges.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
@@ -65,6 +66,8 @@ export interface Settlement extends Service {
   trialBalance(): Total[]
   /** The signed head of a day's journal. */
   head(day: string): Uint8Array
+  /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
+  charge(service: string, request: Charge): { seq: number; atMs: number }
   audit(): Audit
   /** Figures by day (P9). */
   statistics(): { days: DayFigure[] }
@@ -172,6 +175,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     trialBalance: () => new Ledger(database).trialBalance(),
     head: (day) =>
       hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
+    charge: (service, request) => charge(desk, service, request),
     audit: () => audit(database),
     statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
     operations: (limit) => operationLog(database, limit),
