@@ -208,8 +208,8 @@ import { simulatedBoard } from '@azukari/sim/boards/index'
 
 export const code = (value: number): Uint8Array => encode({ value })
 export const ids: string[] = contracts.map((contract) => contract.id)
-export const board: BoardModule['board'] = ({ files, clock, directory }): Board =>
-  buildBoard({ model: 'mine', what: 'mine', parts: {} }, { files, clock, directory })
+export const board: BoardModule['board'] = (ports): Promise<Board> =>
+  buildBoard({ model: 'mine', what: 'mine', parts: {} }, ports)
 export type Config = [DeviceConfig, GatewaySettings]
 export { decode, Runtime, simulatedBoard }
 `

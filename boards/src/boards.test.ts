@@ -8,11 +8,12 @@ import { printerConforms, testPage } from '@azukari/device/conformance/printer'
 import { encodeJpeg } from '@azukari/device/picture'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
-import type { Files } from '@azukari/protocol/ports'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import type { Files, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { PNG } from 'pngjs'
 import t from 'tap'
-import { boardDefinition, boardDefinitions, buildBoard } from './definitions.ts'
+import { boardDefinition, boardDefinitions, buildBoard, parseDefinition } from './definitions.ts'
 import { DirectoryMemory } from './directory-memory.ts'
 import { FolderInput, mediaTypeOf } from './folder-input.ts'
 import { FolderPrinter } from './folder-printer.ts'
@@ -20,6 +21,8 @@ import { WatchedFolderCamera } from './watched-folder-camera.ts'
 
 const files = systemFiles()
 const clock = systemClock
+const silent = () => undefined
+const log: Log = { debug: silent, info: silent, warn: silent, error: silent, child: () => log }
 const never = new AbortController().signal
 const lookMs = 2
 
@@ -155,23 +158,27 @@ t.test('D2: board definitions are data, and boards are built from them', async (
   const directory = await folder()
   for (const part of ['camera', 'prints', 'memory', 'scanner', 'pc']) await files.makeDirectory(join(directory, part))
   t.ok(Object.keys(boardDefinitions).length >= 2)
-  const board = buildBoard(boardDefinition('pc-kiosk'), { files, clock, directory })
+  const ports = { files, clock, random: systemRandom, log, directory }
+  const board = await buildBoard(boardDefinition('pc-kiosk'), ports)
   t.equal(board.model, 'pc-kiosk')
   t.ok(board.camera instanceof WatchedFolderCamera)
   t.ok(board.printer instanceof FolderPrinter)
   t.ok(board.memory instanceof DirectoryMemory)
   t.same(Object.keys(board.inputs ?? {}), ['scanner', 'pc'])
   t.throws(() => boardDefinition('no-such-board'), { code: 'config.invalid' })
-  const simulated = buildBoard(boardDefinition('all-simulated'), {
-    files,
-    clock,
-    directory,
+  const simulated = await buildBoard(boardDefinition('all-simulated'), {
+    ...ports,
     makers: { simulated: (kind) => ({ model: `simulated ${kind}` }) as never },
   })
   t.equal(simulated.camera?.model, 'simulated camera')
-  t.throws(
-    () => buildBoard(boardDefinition('all-simulated'), { files, clock, directory }),
-    { code: 'config.invalid' },
-    'a driver that is not installed',
-  )
+  const invalid = (parts: object, detail: RegExp) =>
+    t.rejects(buildBoard(parseDefinition({ model: 'x', what: 'x', parts }), ports), { code: 'config.invalid', detail })
+  await invalid({ camera: { driver: 'simulated' } }, /no driver simulated for a camera; there are watched-folder/)
+  await invalid({ camera: { driver: 'ipp' } }, /no driver ipp for a camera/)
+  await invalid({ printer: { driver: 'ipp', url: 'http://x' } }, /driver ipp: \/url/)
+  await invalid({ memory: { driver: 'directory', fodler: 'x' } }, /directory/)
+  for (const wrong of [{}, null, { model: 'x', what: 'x', parts: { toaster: { driver: 'x' } } }])
+    t.throws(() => parseDefinition(wrong), { code: 'config.invalid' })
+  for (const definition of Object.values(boardDefinitions))
+    t.ok(parseDefinition(JSON.parse(JSON.stringify(definition))))
 })

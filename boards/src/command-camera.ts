@@ -26,22 +26,34 @@ export function libcameraCamera(clock: Clock, { width = 4056, height = 3040 } = 
 
 /** A USB camera. @param device `/dev/video0` */
 export function v4l2Camera(clock: Clock, device: string): CommandCamera {
-  return streamCamera(clock, ['-f', 'v4l2', '-i', device], `V4L2 ${device}`)
+  return streamCamera(clock, ['-f', 'v4l2', '-i', device], { model: `V4L2 ${device}` })
 }
 
 /** A network camera. @param url `rtsp://…`, `http://…/mjpeg` */
-export function networkCamera(clock: Clock, url: string): CommandCamera {
+export function networkCamera(clock: Clock, url: string, more: Partial<StreamOptions> = {}): CommandCamera {
   const transport = url.startsWith('rtsp:') ? ['-rtsp_transport', 'tcp'] : []
-  return streamCamera(clock, [...transport, '-i', url], 'network camera')
+  return streamCamera(clock, [...transport, '-i', url], { model: 'network camera', ...more })
+}
+
+export interface StreamOptions {
+  model: string
+  limitMs: number
 }
 
 /** Anything ffmpeg can read: one frame of it as a JPEG. */
-export function streamCamera(clock: Clock, input: readonly string[], model = 'stream'): CommandCamera {
+export function streamCamera(
+  clock: Clock,
+  input: readonly string[],
+  { model = 'stream', limitMs = 20_000 }: Partial<StreamOptions> = {},
+): CommandCamera {
+  // A frame of which a part is missing is none: without this it would be a picture that is half grey.
+  const whole = ['-xerror', '-err_detect', 'explode']
   const frame = ['-frames:v', '1', '-c:v', 'mjpeg', '-q:v', '2', '-f', 'image2pipe', 'pipe:1']
   return new CommandCamera({
     model,
-    command: ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-nostdin', ...input, ...frame],
+    command: ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-nostdin', ...whole, ...input, ...frame],
     clock,
+    limitMs,
   })
 }
 

@@ -1,29 +1,58 @@
 /**
- * Boards as data: which driver works which part. A definition names drivers; `buildBoard` makes them. Drivers of other
+ * Boards as data: which driver works which part, with what options. `buildBoard` makes the parts. Drivers of other
  * packages (the simulator's) are handed in, so that nothing here depends on them.
  */
 import type { Board, PartKind } from '@azukari/device/drivers'
-import type { Clock, Files } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
-import { DirectoryMemory } from './directory-memory.ts'
-import { FolderInput } from './folder-input.ts'
-import { FolderPrinter } from './folder-printer.ts'
-import { WatchedFolderCamera } from './watched-folder-camera.ts'
+import { checker, type Static, Type } from '@azukari/protocol/contract'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { type AnyPart, type PartPorts, partDrivers } from './part-drivers.ts'
 
-/** A driver and, for parts on folders, the folder's name below the board's directory. */
-export interface PartDefinition {
-  driver: string
-  folder?: string
-}
+export type { AnyPart, PartPorts } from './part-drivers.ts'
 
+/** A driver's name and its options, side by side; for parts on folders the folder is named as the part when absent. */
+const Part = Type.Object({ driver: Type.String({ minLength: 1, maxLength: 40 }) })
+const Definition = Type.Object(
+  {
+    model: Type.String({ minLength: 1, maxLength: 60 }),
+    what: Type.String({ maxLength: 200 }),
+    parts: Type.Object(
+      {
+        camera: Type.Optional(Part),
+        printer: Type.Optional(Part),
+        reader: Type.Optional(Part),
+        panel: Type.Optional(Part),
+        display: Type.Optional(Part),
+        memory: Type.Optional(Part),
+      },
+      { additionalProperties: false },
+    ),
+    inputs: Type.Optional(Type.Record(Type.String({ pattern: '^[a-z-]{1,20}$' }), Part)),
+  },
+  { additionalProperties: false },
+)
+
+export type PartDefinition = Static<typeof Part> & Readonly<Record<string, unknown>>
 export interface BoardDefinition {
   model: string
   what: string
-  parts: Partial<Record<Exclude<PartKind, 'input'>, PartDefinition>>
+  parts: Readonly<Partial<Record<Exclude<PartKind, 'input'>, PartDefinition>>>
   inputs?: Readonly<Record<string, PartDefinition>>
 }
 
+const checkDefinition = checker(Definition, 'board definition')
+
 const simulated: PartDefinition = { driver: 'simulated' }
+const folders = {
+  memory: { driver: 'directory', folder: 'memory' },
+  scanner: { driver: 'folder', folder: 'scanner' },
+  pc: { driver: 'folder', folder: 'pc' },
+} satisfies Record<string, PartDefinition>
+/** What udev's rules for Azukari boards name the panel's line (`docs/boards.md`). */
+const panel: PartDefinition = { driver: 'firmata', path: '/dev/azukari-panel' }
+const reader: PartDefinition = { driver: 'pcsc' }
+const printer: PartDefinition = { driver: 'ipp', url: 'ipp://localhost:631/ipp/print' }
+/** Where the image's mount rule puts a card or stick. */
+const media: PartDefinition = { driver: 'directory', folder: '/media/azukari' }
 
 export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   'all-simulated': {
@@ -45,19 +74,36 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
     parts: {
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
-      memory: { driver: 'directory', folder: 'memory' },
+      memory: folders.memory,
     },
-    inputs: { scanner: { driver: 'folder', folder: 'scanner' }, pc: { driver: 'folder', folder: 'pc' } },
+    inputs: { scanner: folders.scanner, pc: folders.pc },
+  },
+  'pi-zero2-kiosk': {
+    model: 'pi-zero2-kiosk',
+    what: 'a Raspberry Pi Zero 2 W as camera: its own camera, card reader and panel on USB',
+    parts: { camera: { driver: 'libcamera', width: 2028, height: 1520 }, reader, panel, memory: media },
+  },
+  'pi4-kiosk': {
+    model: 'pi4-kiosk',
+    what: 'a Raspberry Pi 4 as printer: a network printer, card reader and panel on USB',
+    parts: { printer, reader, panel, memory: media },
+    inputs: { pc: folders.pc },
+  },
+  'pi5-kiosk': {
+    model: 'pi5-kiosk',
+    what: 'a Raspberry Pi 5 as camera and scanner: its own camera, SANE scanner, card reader and panel on USB',
+    parts: { camera: { driver: 'libcamera' }, printer, reader, panel, memory: media },
+    inputs: { scanner: { driver: 'sane', folder: 'scanner' }, pc: folders.pc },
+  },
+  'pc-counter': {
+    model: 'pc-counter',
+    what: 'a PC at a counter: USB camera, network printer, SANE scanner, card reader and panel on USB',
+    parts: { camera: { driver: 'v4l2', path: '/dev/video0' }, printer, reader, panel, memory: media },
+    inputs: { scanner: { driver: 'sane', folder: 'scanner' }, pc: folders.pc },
   },
 }
 
-export type AnyPart = NonNullable<Board[Exclude<PartKind, 'input'>]> | NonNullable<Board['inputs']>[string]
-
-export interface BuildOptions {
-  files: Files
-  clock: Clock
-  /** Where the folders of the board's parts are. */
-  directory: string
+export interface BuildOptions extends PartPorts {
   /** Drivers from elsewhere, by name. */
   makers?: Readonly<Record<string, (kind: PartKind, name: string) => AnyPart>>
 }
@@ -73,31 +119,56 @@ export function boardDefinition(name: string): BoardDefinition {
   return found
 }
 
-/** Makes the drivers of a board. @throws {Problem} `config.invalid` for a driver that is not there or not for that part */
-export function buildBoard(definition: BoardDefinition, options: BuildOptions): Board {
-  const parts = Object.entries(definition.parts) as [Exclude<PartKind, 'input'>, PartDefinition][]
-  const made = Object.fromEntries(parts.map(([kind, part]) => [kind, make(kind, kind, part, options)]))
-  const inputs = Object.entries(definition.inputs ?? {}).map(([name, part]) => [
-    name,
-    make('input', name, part, options),
-  ])
-  return { model: definition.model, ...made, ...(inputs.length ? { inputs: Object.fromEntries(inputs) } : {}) } as Board
+/** A definition that somebody wrote. @throws {Problem} `config.invalid` with the place of the fault */
+export function parseDefinition(value: unknown): BoardDefinition {
+  try {
+    return checkDefinition(value) as BoardDefinition
+  } catch (cause) {
+    throw isProblem(cause) ? new Problem('config.invalid', cause.detail, { cause }) : cause
+  }
 }
 
-function make(kind: PartKind, name: string, { driver, folder = name }: PartDefinition, options: BuildOptions): AnyPart {
-  const { files, clock, makers = {} } = options
-  const directory = `${options.directory}/${folder}`
-  switch (`${kind} ${driver}`) {
-    case 'camera watched-folder':
-      return new WatchedFolderCamera({ files, clock, directory })
-    case 'printer folder':
-      return new FolderPrinter({ files, directory })
-    case 'memory directory':
-      return new DirectoryMemory({ files, directory })
-    case 'input folder':
-      return new FolderInput({ files, clock, directory })
+/**
+ * Makes the drivers of a board; when one cannot be made, those already made are closed.
+ * @throws {Problem} `config.invalid` for a driver that is not there, not for that part, lacks its library or is told wrong
+ */
+export async function buildBoard(definition: BoardDefinition, options: BuildOptions): Promise<Board> {
+  const parts = Object.entries(definition.parts) as [Exclude<PartKind, 'input'>, PartDefinition][]
+  const made: AnyPart[] = []
+  const make = async (kind: PartKind, name: string, part: PartDefinition) => {
+    const one = await buildPart(kind, name, part, options)
+    made.push(one)
+    return [name, one] as const
   }
+  try {
+    const board: [string, AnyPart][] = []
+    for (const [kind, part] of parts) board.push([...(await make(kind, kind, part))])
+    const inputs: [string, AnyPart][] = []
+    for (const [name, part] of Object.entries(definition.inputs ?? {}))
+      inputs.push([...(await make('input', name, part))])
+    const more = inputs.length ? { inputs: Object.fromEntries(inputs) } : {}
+    return { model: definition.model, ...Object.fromEntries(board), ...more } as Board
+  } catch (error) {
+    await Promise.allSettled(made.map((part) => part.close()))
+    throw error
+  }
+}
+
+/** Makes one part. @throws {Problem} `config.invalid` */
+export async function buildPart(
+  kind: PartKind,
+  name: string,
+  { driver, ...options }: PartDefinition,
+  build: BuildOptions,
+): Promise<AnyPart> {
+  const known = partDrivers.find((one) => one.contract === kind && one.name === driver)
+  if (known) {
+    const properties = (known.options as { properties?: object }).properties ?? {}
+    return known.make('folder' in properties ? { folder: name, ...options } : options, build)
+  }
+  const { makers = {} } = build
   const maker = Object.hasOwn(makers, driver) ? makers[driver] : undefined
-  if (!maker) throw new Problem('config.invalid', `no driver ${driver} for a ${kind}`)
-  return maker(kind, name)
+  if (maker) return maker(kind, name)
+  const there = partDrivers.filter((one) => one.contract === kind).map((one) => one.name)
+  throw new Problem('config.invalid', `no driver ${driver} for a ${kind}; there are ${there.join(', ')}`)
 }

@@ -37,12 +37,16 @@ export const usualPins: PanelPins = {
 /** A board that says nothing for so long after opening is no Firmata board, or hangs: the line is opened anew. */
 const greetMs = 4_000
 const blinkMs = 300
+const sensorMs = 250
+/** Level of a pulled-up pin. */
+const released = 1
 /** How often a board is asked whether it still lives; one that misses two is opened anew. */
 const aliveMs = 1_500
 
 interface Wired {
   lamps: Map<Lamp, five.Led>
   buzzer: five.Piezo | undefined
+  sensor: five.Sensor | undefined
 }
 
 export class FirmataPanel implements Panel {
@@ -53,6 +57,9 @@ export class FirmataPanel implements Panel {
   readonly #line: SerialLine
   readonly #listeners = new Listeners<Button>()
   readonly #wanted = new Map<Lamp, LampState>()
+  /** The present opening's board; what earlier ones still say counts no more. */
+  #board: five.Board | undefined
+  #io: FirmataIo | undefined
   #wired: Wired | undefined
   #greeting: Timer | undefined
   #alive: Timer | undefined
@@ -112,16 +119,18 @@ export class FirmataPanel implements Panel {
     this.#alive?.cancel()
     for (const led of this.#wired?.lamps.values() ?? []) led.stop().off()
     await this.#line.close()
-    this.#wired = undefined
+    this.#lost()
   }
 
   #greet(port: Parameters<typeof firmataOver>[0]): void {
     const io = firmataOver(port)
     this.#greeting = this.#o.clock.timer(greetMs, () => this.#line.reset('no Firmata board answers'))
     const board = new five.Board({ io, repl: false, debug: false, sigint: false })
+    this.#board = board
+    this.#io = io
     board.on('ready', () => {
+      if (board !== this.#board) return
       this.#greeting?.cancel()
-      if (this.#closed) return
       this.#wire(board)
       io.on('reportversion', () => {
         this.#missed = 0
@@ -130,7 +139,9 @@ export class FirmataPanel implements Panel {
       this.#askAlive(io)
       for (const [lamp, state] of this.#wanted) set(this.#wired!.lamps.get(lamp)!, state)
     })
-    board.on('error', (error) => this.#line.reset(String(error)))
+    board.on('error', (error) => {
+      if (board === this.#board) this.#line.reset(String(error))
+    })
   }
 
   #askAlive(io: FirmataIo): void {
@@ -148,13 +159,13 @@ export class FirmataPanel implements Panel {
       const button = new five.Button({ board, pin: buttons[name]!, isPullup: true })
       button.on('press', () => this.#listeners.emit(name))
     }
+    const sensor = light === undefined ? undefined : new five.Sensor({ board, pin: `A${light}`, freq: sensorMs })
     this.#wired = {
       lamps: new Map(this.lamps.map((lamp) => [lamp, new five.Led({ board, pin: lamps[lamp]! })])),
       buzzer: buzzer === undefined ? undefined : new five.Piezo({ board, pin: buzzer }),
+      sensor,
     }
-    if (light === undefined) return
-    const sensor = new five.Sensor({ board, pin: `A${light}`, freq: 250 })
-    sensor.on('data', () => {
+    sensor?.on('data', () => {
       this.#light = Number(sensor.value) / 1023
     })
   }
@@ -163,6 +174,13 @@ export class FirmataPanel implements Panel {
     this.#greeting?.cancel()
     this.#alive?.cancel()
     for (const led of this.#wired?.lamps.values() ?? []) led.stop()
+    this.#wired?.sensor?.disable()
+    // A button that was held when the board went would be counted as held for ever.
+    if (this.#wired)
+      for (const pin of Object.values(this.#o.pins.buttons)) this.#io?.emit(`digital-read-${pin}`, released)
+    if (this.#board) forget(this.#board)
+    this.#board = undefined
+    this.#io = undefined
     this.#wired = undefined
     this.#light = undefined
   }
@@ -173,4 +191,11 @@ function set(led: five.Led, state: LampState): void {
   if (state === 'blink') led.blink(blinkMs)
   else if (state === 'on') led.on()
   else led.off()
+}
+
+/** johnny-five remembers every board for ever, and worries for ten seconds about one that does not answer. */
+function forget(board: five.Board): void {
+  clearTimeout(board.timer)
+  const at = five.Board.cache.indexOf(board)
+  if (at >= 0) five.Board.cache.splice(at, 1)
 }

@@ -10,6 +10,9 @@ declare module 'johnny-five' {
     class Board extends EventEmitter {
       constructor(options: { io: unknown; repl: boolean; debug: boolean; sigint: boolean })
       isReady: boolean
+      /** Runs until the board is ready. */
+      timer?: NodeJS.Timeout
+      static readonly cache: Board[]
     }
     class Button extends EventEmitter {
       constructor(options: Part & { isPullup: boolean })
@@ -28,6 +31,7 @@ declare module 'johnny-five' {
     class Sensor extends EventEmitter {
       constructor(options: Part & { freq: number })
       readonly value: number | null
+      disable(): this
     }
   }
   export default five

@@ -3,6 +3,6 @@ import type { Board, BoardPorts } from '@azukari/device/drivers'
 import { boardDefinition, buildBoard } from './definitions.ts'
 
 /** Makes the board's parts below `directory`. @throws {Problem} `config.invalid` */
-export function board({ files, clock, directory }: BoardPorts): Board {
-  return buildBoard(boardDefinition('pc-kiosk'), { files, clock, directory })
+export function board(ports: BoardPorts): Promise<Board> {
+  return buildBoard(boardDefinition('pc-kiosk'), ports)
 }

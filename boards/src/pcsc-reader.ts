@@ -29,6 +29,8 @@ export interface PcscReaderOptions {
 
 /** How soon the daemon is looked for again. */
 const againMs = 1_000
+/** The longest extended answer with its status, and what PC/SC adds; the library's own room is for short ones. */
+const answerMaxBytes = 65_548
 const contactlessNames = /contactless|picc|nfc|\bcl\b/i
 
 /** PC/SC's errors, by name, as kinds; what is not here is `failed`. */
@@ -49,6 +51,12 @@ const kinds: Readonly<Record<string, PartErrorKind>> = {
   UnsupportedCard: 'unsupported',
   ProtoMismatch: 'unsupported',
 }
+
+/**
+ * What the daemon forgot before we let go of it. The library's finalizer throws at nobody, which would end the process,
+ * when such a thing is collected: so it never is. One or two small objects for each time that the daemon ends.
+ */
+const dead: unknown[] = []
 
 interface Slot {
   reader: pcsc.Reader
@@ -76,6 +84,10 @@ export class PcscReader implements CardReader {
     return [...this.#slots.keys()]
   }
 
+  get isReady(): boolean {
+    return this.#slots.size > 0
+  }
+
   onCard(listener: (event: CardEvent) => void): Disposable {
     return this.#listeners.add(listener)
   }
@@ -93,14 +105,7 @@ export class PcscReader implements CardReader {
     if (!slot) throw partProblem('reader', 'absent', this.#slots.size === 0 ? 'no reader is attached' : 'no card')
     if (present.length > 1) throw new Problem('card.two')
     const { commandMs = 10_000, clock } = this.#o
-    const card = await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
-    try {
-      // Powered anew, so that whoever had it before has left nothing.
-      await limited(card.reconnect(pcsc.CardMode.EXCLUSIVE, pcsc.CardDisposition.RESET), commandMs, clock, signal)
-    } catch (error) {
-      await card.disconnect(pcsc.CardDisposition.RESET).catch(() => undefined)
-      throw error
-    }
+    const card = await this.#reset(slot, commandMs, signal)
     this.#channel = new PcscChannel(card, slot, commandMs, clock)
     return this.#channel
   }
@@ -111,6 +116,19 @@ export class PcscReader implements CardReader {
     this.#again?.cancel()
     await this.#channel?.disconnect()
     this.#client?.stop()
+  }
+
+  /** Powers the card anew, so that whoever had it before has left nothing. */
+  async #reset(slot: Slot, commandMs: number, signal: AbortSignal): Promise<pcsc.Card> {
+    const { clock } = this.#o
+    const card = await limited(slot.reader.connect(pcsc.CardMode.EXCLUSIVE), commandMs, clock, signal)
+    try {
+      await limited(card.reconnect(pcsc.CardMode.EXCLUSIVE, pcsc.CardDisposition.RESET), commandMs, clock, signal)
+      return card
+    } catch (error) {
+      await card.disconnect(pcsc.CardDisposition.RESET).catch(() => void dead.push(card))
+      throw error
+    }
   }
 
   #start(): void {
@@ -131,6 +149,7 @@ export class PcscReader implements CardReader {
     if (this.#closed || client !== this.#client) return
     this.#o.log.info('PC/SC is not to be had; looking again', { error: codeOf(error) })
     this.#client = undefined
+    if (client) dead.push(client)
     try {
       client?.stop()
     } catch {
@@ -176,6 +195,8 @@ class PcscChannel implements CardChannel {
   readonly #slot: Slot
   readonly #commandMs: number
   readonly #clock: Clock
+  /** The command under way. */
+  #pending: Promise<void> | undefined
   open = true
 
   constructor(card: pcsc.Card, slot: Slot, commandMs: number, clock: Clock) {
@@ -191,14 +212,25 @@ class PcscChannel implements CardChannel {
     if (!this.open) throw partProblem('reader', 'removed', 'disconnected')
     // A card that was taken out and put back is another one: what it knew of us is gone.
     if (!this.#slot.isPresent) throw partProblem('reader', 'removed')
-    const answer = await limited(this.#card.transmit(apdu), this.#commandMs, this.#clock, signal)
-    return Uint8Array.from(answer)
+    if (this.#pending) throw partProblem('reader', 'busy', 'the card has not answered yet')
+    const work = this.#card.transmit(apdu, new ArrayBuffer(answerMaxBytes))
+    const settled = () => {
+      this.#pending = undefined
+    }
+    this.#pending = work.then(settled, settled)
+    return Uint8Array.from(await limited(work, this.#commandMs, this.#clock, signal))
   }
 
   async disconnect(): Promise<void> {
     if (!this.open) return
     this.open = false
-    await this.#card.disconnect(pcsc.CardDisposition.RESET).catch(() => undefined)
+    const reset = () => this.#card.disconnect(pcsc.CardDisposition.RESET).catch(() => void dead.push(this.#card))
+    if (!this.#pending) return reset()
+    // A command that is under way cannot be called off; the card is given free when it has been answered.
+    const free = this.#pending.then(reset)
+    const enough = Promise.withResolvers<void>()
+    using _limit = this.#clock.timer(this.#commandMs, () => enough.resolve())
+    await Promise.race([free, enough.promise])
   }
 }
 

@@ -1,116 +1,156 @@
-/** Scanners through SANE (S17): a page is scanned when somebody presses the scanner's button or asks for it. */
-import { type InputFile, type LocalInput, partProblem } from '@azukari/device/drivers'
-import type { Clock } from '@azukari/protocol/ports'
+/**
+ * Scanners through SANE (S14, S17). A page lands in a folder, whole or not at all, and comes from there as from any other
+ * folder: so nothing scanned is lost in a restart, and a large page takes no memory.
+ */
+import { type InputFile, type LocalInput, type PartErrorKind, partProblem } from '@azukari/device/drivers'
+import type { Clock, Files } from '@azukari/protocol/ports'
+import type { Problem } from '@azukari/protocol/problem'
 import { CommandError, runCommand } from './adapters/commands.ts'
+import { FolderInput } from './folder-input.ts'
 
 export interface ScannerOptions {
+  files: Files
   clock: Clock
+  /** Where pages land. */
+  directory: string
   /** As `scanimage -L` names it; the default one without. */
   device?: string
   /** Dots per inch. */
   resolution?: number
+  /** The scanner's name for its feeder, such as `Automatic Document Feeder`: paper put into it is scanned unasked. */
+  feeder?: string
+  /** How often the feeder is looked at. */
+  lookMs?: number
   more?: readonly string[]
+  /** For one page, or all that lie in the feeder. */
   limitMs?: number
 }
 
-const pageMaxBytes = 256 * 1024 * 1024
-/** Pages that wait to be taken over; more are refused. */
-const waitingMax = 4
+const unfinished = '.scan-'
+const saidMaxBytes = 64 * 1024
+
+/** SANE's statuses (SANE standard 2.0 §4.2.7); scanimage tells that of each page, and ends with the last. */
+const goodStatus = 5
+const noPaper = 7
+const kinds: Readonly<Record<number, PartErrorKind>> = { 2: 'cancelled', 3: 'busy', 4: 'unsupported' }
 
 export class Scanner implements LocalInput {
   readonly model = 'SANE'
   readonly #o: ScannerOptions
-  readonly #waiting: InputFile[] = []
-  #wake = Promise.withResolvers<void>()
+  readonly #folder: FolderInput
+  readonly #closing = new AbortController()
   #pages = 0
   #scanning = false
-  #closed = false
 
   constructor(options: ScannerOptions) {
     this.#o = options
+    this.#folder = new FolderInput(options)
   }
 
   /**
-   * Scans one page; it then comes out of `files`.
+   * Scans one page, or all that lie in the feeder; they then come out of `files`.
+   * @returns pages scanned; none from an empty feeder
    * @throws {Problem} `part.absent`, `part.busy`, `part.timeout`, `part.unsupported` without SANE, `part.failed`
    */
-  async scan(signal: AbortSignal): Promise<void> {
+  async scan(signal: AbortSignal): Promise<number> {
+    const { files, directory } = this.#o
     signal.throwIfAborted()
-    if (this.#closed) throw partProblem('input', 'absent', 'closed')
-    if (this.#scanning || this.#waiting.length >= waitingMax) throw partProblem('input', 'busy')
+    if (this.#closing.signal.aborted) throw partProblem('input', 'absent', 'closed')
+    if (this.#scanning) throw partProblem('input', 'busy')
     this.#scanning = true
     try {
-      const { clock, device, resolution = 300, more = [], limitMs = 120_000 } = this.#o
-      const args = [
-        ...(device ? [`--device-name=${device}`] : []),
-        '--format=jpeg',
-        `--resolution=${resolution}`,
-        ...more,
-      ]
-      const result = await runCommand('scanimage', args, {
-        clock,
-        signal,
-        limitMs,
-        outputMaxBytes: pageMaxBytes,
-      }).catch((error) => {
-        if (!(error instanceof CommandError)) throw error
-        const kind = error.failure === 'missing' ? 'unsupported' : error.failure === 'timeout' ? 'timeout' : 'failed'
-        throw partProblem('input', kind, error.message, { cause: error })
-      })
-      if (result.code !== 0 || result.output.length === 0)
-        throw partProblem('input', kindOf(result.said), result.said.trim())
-      this.#offer(result.output)
+      if (!(await files.stat(directory))?.directory) throw partProblem('input', 'absent', 'the folder is not there')
+      await this.#tidy()
+      const { pages, trouble } = await this.#run(signal)
+      // What came before the trouble is kept.
+      for (const page of pages) await this.#keep(page)
+      if (trouble) throw trouble
+      return pages.length
     } finally {
       this.#scanning = false
     }
   }
 
   async *files(signal: AbortSignal): AsyncGenerator<InputFile> {
-    const abort = () => this.#kick()
-    signal.addEventListener('abort', abort, { once: true })
+    const ending = new AbortController()
+    const until = AbortSignal.any([signal, this.#closing.signal, ending.signal])
+    const feeding = this.#o.feeder === undefined ? undefined : this.#feed(until)
+    // A feeder in trouble ends the waiting for pages, and is told.
+    feeding?.catch(() => ending.abort())
     try {
-      while (!signal.aborted && !this.#closed) {
-        const wake = this.#wake.promise
-        const [file] = this.#waiting
-        if (file) yield file
-        // One that was not taken over stays the next one.
-        if (this.#waiting[0] === file) await wake
-      }
+      yield* this.#folder.files(until)
     } finally {
-      signal.removeEventListener('abort', abort)
+      ending.abort()
     }
+    await feeding
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    this.#kick()
+    this.#closing.abort()
+    await this.#folder.close()
   }
 
-  #offer(bytes: Uint8Array): void {
-    const name = `scan-${new Date(this.#o.clock.now()).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pages}.jpg`
-    const file: InputFile = {
-      name,
-      mediaType: 'image/jpeg',
-      sizeBytes: bytes.length,
-      read: async (at, length) => bytes.subarray(at, at + length),
-      done: async () => {
-        const at = this.#waiting.indexOf(file)
-        if (at >= 0) this.#waiting.splice(at, 1)
-        this.#kick()
-      },
+  async #feed(until: AbortSignal): Promise<void> {
+    const { clock, lookMs = 5_000 } = this.#o
+    while (!until.aborted)
+      try {
+        await this.scan(until)
+        await clock.sleep(lookMs, until)
+      } catch (error) {
+        if (!until.aborted) throw error
+      }
+  }
+
+  /** Scans; gives the whole pages by their name in the folder, and what ended the scan if it was not the last of them. */
+  async #run(signal: AbortSignal): Promise<{ pages: string[]; trouble?: Problem }> {
+    const { clock, directory, device, resolution = 300, feeder, more = [], limitMs = 120_000 } = this.#o
+    const args = [
+      ...(device ? [`--device-name=${device}`] : []),
+      ...(feeder ? [`--source=${feeder}`] : ['--batch-count=1']),
+      '--format=jpeg',
+      `--resolution=${resolution}`,
+      `--batch=${directory}/${unfinished}%d.jpg`,
+      '--batch-print',
+      ...more,
+    ]
+    try {
+      const done = await runCommand('scanimage', args, { clock, signal, limitMs, outputMaxBytes: saidMaxBytes })
+      const printed = new TextDecoder().decode(done.output).split('\n').filter(Boolean)
+      const pages = printed.map((path) => path.slice(path.lastIndexOf('/') + 1))
+      // Its exit code alone is not to be trusted: a device that fails may end it with a signal that it takes for the end.
+      const status = Number([...done.said.matchAll(/status = (\d+)\)/g)].at(-1)?.[1] ?? done.code)
+      const isEmpty = status === noPaper || (feeder !== undefined && /out of documents/.test(done.said))
+      if (isEmpty || (pages.length > 0 && done.code === 0 && status === goodStatus)) return { pages }
+      return { pages, trouble: partProblem('input', kindOf(status, done.said), done.said.trim()) }
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error
+      const kind = error.failure === 'missing' ? 'unsupported' : error.failure === 'timeout' ? 'timeout' : 'failed'
+      throw partProblem('input', kind, error.message, { cause: error })
     }
-    this.#waiting.push(file)
-    this.#kick()
   }
 
-  #kick(): void {
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers()
+  async #keep(page: string): Promise<void> {
+    const { files, directory, clock } = this.#o
+    const time = new Date(clock.now()).toISOString().slice(0, 19).replaceAll(':', '')
+    const handle = await files.open(`${directory}/${page}`, 'write')
+    await handle.sync().finally(() => handle.close())
+    let name = ''
+    do name = `scan-${time}-${String(++this.#pages).padStart(4, '0')}.jpg`
+    while (await files.stat(`${directory}/${name}`))
+    await files.rename(`${directory}/${page}`, `${directory}/${name}`)
+    await files.syncDirectory(directory)
+  }
+
+  /** What was half scanned when the power or the scanner went. */
+  async #tidy(): Promise<void> {
+    const { files, directory } = this.#o
+    for (const left of await files.list(directory))
+      if (left.startsWith(unfinished)) await files.remove(`${directory}/${left}`)
   }
 }
 
-function kindOf(said: string): 'absent' | 'busy' | 'failed' | 'unsupported' {
-  if (/no SANE devices|invalid argument|not found|Error during device I\/O/i.test(said)) return 'absent'
+function kindOf(status: number, said: string): PartErrorKind {
+  if (/no SANE devices|open of device .* failed/i.test(said)) return /busy/i.test(said) ? 'busy' : 'absent'
   if (/unrecognized option|bad value/i.test(said)) return 'unsupported'
-  return /busy/i.test(said) ? 'busy' : 'failed'
+  return kinds[status] ?? 'failed'
 }

@@ -15,7 +15,13 @@ import { runDevice } from './main.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'azukari-device-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), directory: folder }
+const ports = {
+  clock: systemClock,
+  random: systemRandom,
+  files: systemFiles(),
+  log: consoleLog('test', 'silent'),
+  directory: folder,
+}
 const board = join(folder, 'board.mjs')
 writeFileSync(
   board,
@@ -28,6 +34,15 @@ t.test('D2: a board is a module named at start', async (t) => {
   t.match(await loadBoard('pc-kiosk', ports), { model: 'pc-kiosk' }, 'a name in @azukari/boards')
   t.match(await loadBoard('@azukari/boards/pc-kiosk', ports), { model: 'pc-kiosk' }, 'a package’s module')
   await t.rejects(loadBoard('no-such-board', ports), { code: 'config.invalid', detail: /no board module/ })
+  const written = join(folder, 'board.json')
+  writeFileSync(
+    written,
+    JSON.stringify({ model: 'mine', what: '', parts: { printer: { driver: 'folder', folder: 'out' } } }),
+  )
+  t.match(await loadBoard(written, ports), { model: 'mine', printer: { model: 'folder printer' } }, 'a board as data')
+  writeFileSync(written, JSON.stringify({ model: 'mine', what: '', parts: { printer: { driver: 'lens' } } }))
+  await t.rejects(loadBoard(written, ports), { code: 'config.invalid', detail: /no driver lens for a printer/ })
+  await t.rejects(loadBoard(join(folder, 'none.json'), ports), { code: 'config.invalid', detail: /none.json/ })
   writeFileSync(join(folder, 'empty.mjs'), 'export {}')
   await t.rejects(loadBoard(join(folder, 'empty.mjs'), ports), { code: 'config.invalid', detail: /no function/ })
   writeFileSync(join(folder, 'broken.mjs'), 'throw new Error("no such pin")')
@@ -89,4 +104,25 @@ t.test('the command line: exit codes', async (t) => {
   t.match(JSON.parse(run('run', '--board', board, '--broker', 'x', '--role', 'cook', '--json').stdout), {
     problem: { code: 'config.invalid', detail: /camera, printer, terminal/ },
   })
+})
+
+t.test('D2 S17: doctor waits for parts that greet, and says what to do about one that does not answer', async (t) => {
+  const path = join(folder, 'greeting.mjs')
+  writeFileSync(
+    path,
+    `const part = (model, more) => ({ model, close: async () => undefined, cards: () => [], ...more })
+     export const board = () => {
+       let looks = 0
+       return { model: 'test', reader: part('slow', { get isReady() { return ++looks > 3 } }), panel: part('dead', { isReady: false }) }
+     }`,
+  )
+  const findings = await examine({ folder: join(folder, 'another'), board: path })
+  t.match(
+    findings.find(({ what }) => what === 'reader'),
+    { state: 'ok', fact: 'slow, 0 cards in it' },
+  )
+  t.match(
+    findings.find(({ what }) => what === 'panel'),
+    { state: 'problem', fact: 'dead: does not answer', todo: /dev.serial/ },
+  )
 })

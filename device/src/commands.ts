@@ -9,7 +9,7 @@ const folder = { type: 'string', what: 'the device’s folder: key, outbox, spoo
 const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
 const board = {
   type: 'string',
-  what: 'module that makes the board’s parts: a file, a package’s module, or a name in @azukari/boards such as pc-kiosk',
+  what: 'module that makes the board’s parts: a file, a package’s module, a name in @azukari/boards such as pc-kiosk, or a board as data (.json)',
 } as const
 const parts = { type: 'string', what: 'folder of parts that work on folders; else “parts” in the folder' } as const
 const roles = ['camera', 'printer', 'terminal'] as const

@@ -3,7 +3,7 @@
  * a `Problem` of the small set below; what waits takes an `AbortSignal`; how a part is configured is not its business.
  * Each contract has a conformance suite, run on the simulated part and on real ones (`conformance/`).
  */
-import type { Clock, Files, Random } from '@azukari/protocol/ports'
+import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
 
 /** What can be wrong with a part. Each driver maps its own errors to these, so that apps need to know no part. */
@@ -72,6 +72,8 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 /** What every part has. `close` may be called twice and lets go of the part. */
 export interface Part {
   readonly model: string
+  /** Whether the part is attached and answers; absent when the driver cannot know without using it. */
+  readonly isReady?: boolean
   close(): Promise<void>
 }
 
@@ -250,8 +252,11 @@ export interface BoardPorts {
   clock: Clock
   random: Random
   files: Files
+  log: Log
   /** Folder for parts that work on folders. */
   directory: string
+  /** What the board's file says, when the board is written down as data. */
+  definition?: unknown
 }
 
 /** A module that `azukari-device run --board` can load: the runtime imports no board, it is told which one to load. */

@@ -53,7 +53,8 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const other = runningNote(folder)
   if (other) throw new Problem('part.busy', `process ${other.pid} works in ${folder} already`)
-  const board = await loadBoard(settings.board, { ...systemPorts, directory: settings.parts ?? `${folder}/parts` })
+  const directory = settings.parts ?? `${folder}/parts`
+  const board = await loadBoard(settings.board, { ...systemPorts, log, directory })
   const role = settings.role ?? roleOf(board)
   const runtime = new Runtime(
     { site, role, claim, model: board.model, version, folder, ...(language ? { language } : {}) },

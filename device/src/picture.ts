@@ -10,7 +10,7 @@ import type { Raster } from './drivers.ts'
 import { type Exif, readExif } from './picture/exif.ts'
 import { pixelsMax, readStructure } from './picture/structure.ts'
 
-export { type Exif, readExif, takenMsOf } from './picture/exif.ts'
+export { type Exif, readExif, takenMsOf, withoutPosition } from './picture/exif.ts'
 
 /** What decoding may take; 12 megapixels need about 350 MB with this decoder. */
 const decodeMaxMemoryMb = 2048

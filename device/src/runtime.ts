@@ -14,6 +14,7 @@ import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
+import { Wishes } from './apps/wishes.ts'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
@@ -82,6 +83,8 @@ export class Runtime {
   printer: PrinterApp | undefined
   terminal: TerminalApp | undefined
   pay: PayApp | undefined
+  /** What members decide over their data (D8), on every board with a reader. */
+  wishes: Wishes | undefined
 
   constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
     this.#config = config
@@ -201,12 +204,20 @@ export class Runtime {
       askPin,
     })
     this.presence = presence
+    const wishes = new Wishes({
+      ...{ presence, outbox: this.outbox, link: this.link, random },
+      ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
+    })
+    this.wishes = wishes
     const shared = { presence, display, panel, clock, log, ...(language ? { language } : {}) }
     if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
     if (role === 'printer')
       this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
     if (role === 'terminal')
-      this.terminal = new TerminalApp({ ...shared, link: this.link, random, device: this.identity.device })
+      this.terminal = new TerminalApp({
+        ...{ ...shared, link: this.link, random, device: this.identity.device, wishes },
+        ...{ memory: this.#board.memory, now: () => this.#time.now(), trust: () => this.identity.trust },
+      })
   }
 
   #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {

@@ -9,6 +9,7 @@ import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
+import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
@@ -314,6 +315,8 @@ export const commands: Record<string, Command> = {
   },
 
   ...moveCommands,
+
+  ...careCommands,
 
   'placement rebuild': {
     what: 'Begins placement again from the journal on the data servers, with the recovery key.',

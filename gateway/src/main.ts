@@ -195,6 +195,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             ...(settlement ? { settlement: settlement.counts } : {}),
           }),
           ...(placement && { moves: () => placement.placement.mover.status() }),
+          ...(placement && { erasures: () => placement.placement.erasureStatus() }),
+          ...(placement && { care: () => placement.placement.care.status() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })

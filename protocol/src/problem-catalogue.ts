@@ -605,6 +605,18 @@ export const catalogue = {
     ja: { title: '指定されたデータはありません', todo: '一覧を更新し、選び直してください。' },
   },
 
+  'object.erased': {
+    retry: 'no',
+    en: {
+      title: 'This was deleted at its member’s wish',
+      todo: 'Nothing to do. Save it anew if you want it kept after all.',
+    },
+    ja: {
+      title: 'このデータは会員の希望により削除されました',
+      todo: '何もする必要はありません。やはり預けたい場合は、あらためて保存してください。',
+    },
+  },
+
   // Devices: printing, taking pictures, removable memory, reading cards
   'object.not-printable': {
     retry: 'no',

@@ -101,6 +101,34 @@ abstract class SegmentCipher {
     const { object, version, slot } = this.#name
     return encodeDeterministic([sealedFormat, object, version, slot, this.key.keyId, index])
   }
+
+  protected sealAt(index: number, last: boolean, segment: Uint8Array): Uint8Array {
+    const cipher = createCipheriv(this.cipher, this.key.dataKey, this.nonce(index, last), { authTagLength: tagBytes })
+    cipher.setAAD(this.aad(index), { plaintextLength: segment.length })
+    const sealed = new Uint8Array(segment.length + tagBytes)
+    sealed.set(cipher.update(segment))
+    cipher.final()
+    sealed.set(cipher.getAuthTag(), segment.length)
+    return sealed
+  }
+}
+
+/**
+ * Seals single segments again, for repair (S11). Only plaintext that is proven to be what was sealed there: another
+ * plaintext under the same key and place would give the key stream away.
+ */
+export class Resealer extends SegmentCipher {
+  readonly #count: number
+
+  /** @param count segments of the whole replica */
+  constructor(name: ReplicaName, key: ReplicaKey, count: number) {
+    super(name, key)
+    this.#count = count
+  }
+
+  seal(index: number, plain: Uint8Array): Uint8Array {
+    return this.sealAt(index, index === this.#count - 1, plain)
+  }
 }
 
 /** Seals one replica, segment after segment; `count` and `root` describe what was sealed so far. */
@@ -134,13 +162,7 @@ export class Sealer extends SegmentCipher {
 
   #seal(segment: Uint8Array, last: boolean): Uint8Array {
     if (this.#ended || this.count > 0xffff_ffff) throw new InternalError('the replica is already whole')
-    const index = this.count
-    const cipher = createCipheriv(this.cipher, this.key.dataKey, this.nonce(index, last), { authTagLength: tagBytes })
-    cipher.setAAD(this.aad(index), { plaintextLength: segment.length })
-    const sealed = new Uint8Array(segment.length + tagBytes)
-    sealed.set(cipher.update(segment))
-    cipher.final()
-    sealed.set(cipher.getAuthTag(), segment.length)
+    const sealed = this.sealAt(this.count, last, segment)
     this.#tree.add(sealed)
     return sealed
   }

@@ -2,6 +2,7 @@
  * Loads the module that makes a board's parts. The runtime depends on no board: what a device has is named in its
  * configuration and imported when it starts, so a camera board installs its own drivers and no others.
  */
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -10,14 +11,24 @@ import type { Board, BoardModule, BoardPorts } from '../drivers.ts'
 
 /**
  * @param name a file (`./board.js`, `/etc/azukari/board.js`), a package's module (`@azukari/boards/pc-kiosk`), or a plain
- * name (`pc-kiosk`), which is looked for in `@azukari/boards`
+ * name (`pc-kiosk`), which is looked for in `@azukari/boards`; or a board written down as data (`./board.json`)
  * @throws {Problem} `config.invalid` when there is no such module or it makes no board
  */
 export async function loadBoard(name: string, ports: BoardPorts): Promise<Board> {
+  if (name.endsWith('.json')) return loadBoard('@azukari/boards/written', { ...ports, definition: definitionIn(name) })
   const module = await importBoard(name)
   if (typeof module.board !== 'function')
     throw new Problem('config.invalid', `${name} exports no function \`board\`, so it is no board module`)
   return module.board(ports)
+}
+
+function definitionIn(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'))
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new Problem('config.invalid', `${file}: ${why}`, { cause })
+  }
 }
 
 async function importBoard(name: string): Promise<Partial<BoardModule>> {

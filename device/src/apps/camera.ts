@@ -2,10 +2,11 @@
  * The camera app (S4, S17, D5): shutter → picture → kept here → kept in two places. It also takes text, audio, video and
  * any other file from a scanner, a PC or a memory (S14). What it shows is what is true: "kept" only after the receipt.
  */
+import { findingText } from '@azukari/protocol/finding-text'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
-import { decodePicture, readExif, shrink, takenMsOf } from '../picture.ts'
+import { decodePicture, readExif, shrink, takenMsOf, withoutPosition } from '../picture.ts'
 import type { Author, Save, Saves } from '../saves.ts'
 import type { Presence } from './presence.ts'
 
@@ -31,6 +32,11 @@ export class CameraApp {
     options.saves.onChange((save) => void this.#onSave(save))
     options.presence.onNews((news) => {
       if (news.type === 'in') void this.show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
+      if (news.type === 'findings')
+        void this.show({
+          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
+          tone: 'problem',
+        })
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') void this.show({ lines: ['Please insert your card'], tone: 'calm' })
     })
@@ -58,8 +64,10 @@ export class CameraApp {
     const exif = readExif(picture.bytes)
     const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
     const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
+    // D8: without consent the place where it was taken does not leave this board.
+    const bytes = card.session?.location === false ? withoutPosition(picture.bytes) : picture.bytes
     return this.#keep(
-      { pieces: piecesOf(picture.bytes), name, mediaType: picture.mediaType, takenMs },
+      { pieces: piecesOf(bytes), name, mediaType: picture.mediaType, takenMs },
       pin,
       thumbnailOf(picture.bytes),
     )

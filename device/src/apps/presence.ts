@@ -4,6 +4,7 @@
  * it signs is delivered later (D5).
  */
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import { type Finding, findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -46,6 +47,8 @@ export interface SessionFacts {
   level: number
   home: string
   expiresMs: number
+  /** D8: whether the places of pictures may be kept. */
+  location: boolean
 }
 
 export type PresenceNews =
@@ -53,6 +56,7 @@ export type PresenceNews =
   | { type: 'in'; card: PresentCard }
   | { type: 'session'; card: PresentCard; session: SessionFacts }
   | { type: 'written'; card: PresentCard; count: number }
+  | { type: 'findings'; card: PresentCard; findings: readonly Finding[] }
   | { type: 'problem'; problem: Problem }
   | { type: 'out' }
 
@@ -77,6 +81,8 @@ class Present implements PresentCard {
   readonly #askPin: PresenceOptions['askPin']
   session: SessionFacts | undefined
   refused: Problem | undefined
+  /** Findings that were shown while it is in: an act on its way is not told again. */
+  readonly told = new Set<number>()
   #pinVerified = false
 
   constructor(client: CardClient, askPin: PresenceOptions['askPin']) {
@@ -120,6 +126,12 @@ export class Presence {
     })
     // Something of somebody was kept: perhaps of the member whose card is in.
     options.link.onEvent(saveKept, () => this.#kick())
+    // S12: placement has met an impostor and wants to know that the card is still the member's.
+    options.link.onEvent(recallSession, ({ session }) => {
+      if (!this.#card?.session || !sameBytes(this.#card.session.id, session)) return
+      this.#card.session = undefined
+      this.#kick()
+    })
   }
 
   get card(): PresentCard | undefined {
@@ -252,6 +264,7 @@ export class Presence {
       level: proved.level,
       home: proved.home,
       expiresMs: proved.expiresMs,
+      location: proved.location ?? true,
     }
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })
@@ -262,6 +275,29 @@ export class Presence {
     await this.#keepCatalogue(card, proved.catalogue)
     await this.#write(card, proved.pending)
     if (proved.morePending) await this.#fetchPending(card)
+    await this.#tellFindings(card)
+  }
+
+  /** S11, S12: what happened to the member's data since they were last told; told once. */
+  async #tellFindings(card: Present): Promise<void> {
+    for (let more = true; more && card.session; ) {
+      const { session } = card
+      const answer = await this.#o.link
+        .call(findings, { session: session.id }, { signal: card.signal })
+        .catch((error) => {
+          // A placement of the release before knows nothing of it.
+          if (isProblem(error, 'message.unknown-contract')) return { findings: [], more: false }
+          throw error
+        })
+      // What was shown already is on its way to placement.
+      const news = answer.findings.filter(({ id }) => !card.told.has(id))
+      if (news.length === 0) return
+      this.#tell({ type: 'findings', card, findings: news })
+      const told = news.map(({ id }) => id)
+      await this.#o.outbox.append(findingsTold, { session: session.id, findings: told }, this.#o.random.bytes(16))
+      more = answer.more
+      for (const id of told) card.told.add(id)
+    }
   }
 
   async #fetchPending(card: Present): Promise<void> {

@@ -1,7 +1,9 @@
 /**
  * The printer app (S10, S17): card in → what the member has → choose → fetch → unseal → turn as EXIF says → print.
  */
+
 import type { Conditions } from '@azukari/protocol/contracts/save'
+import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.ts'
 import { decodeUpright } from '../picture.ts'
@@ -40,6 +42,11 @@ export class PrinterApp {
         void this.#show({
           lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'],
           tone: 'calm',
+        })
+      if (news.type === 'findings')
+        void this.#show({
+          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
+          tone: 'problem',
         })
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') {

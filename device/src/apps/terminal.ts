@@ -1,12 +1,20 @@
-/** The terminal app: card in → who am I, what do I have; and the PIN, changed or unblocked (S15). */
+/**
+ * The terminal app: card in → who am I, what do I have; the PIN, changed or unblocked (S15); and what the member decides
+ * over their data: erase, close, consent, retention, export (D8).
+ */
 
 import type { CardKind } from '@azukari/protocol/card/layout'
 import type { Conditions } from '@azukari/protocol/contracts/save'
+import type { Wish } from '@azukari/protocol/contracts/wish'
+import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
-import type { Display, Shown } from '../drivers.ts'
+import type { Display, RemovableMemory, Shown } from '../drivers.ts'
+import type { SiteTrust } from '../identity.ts'
+import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
 import type { FetchPorts } from './fetch.ts'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
+import type { MadeWish, Wishes } from './wishes.ts'
 
 export interface WhoAmI {
   name: string
@@ -20,6 +28,11 @@ export interface WhoAmI {
 
 export interface TerminalAppOptions extends FetchPorts {
   presence: Presence
+  wishes: Wishes
+  /** What export writes to. */
+  memory?: RemovableMemory | undefined
+  now: () => number
+  trust: () => SiteTrust | undefined
   display?: Display | undefined
   language?: 'ja' | 'en'
 }
@@ -31,6 +44,11 @@ export class TerminalApp {
     this.#o = options
     options.presence.onNews((news) => {
       if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
+      if (news.type === 'findings')
+        void this.#show({
+          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
+          tone: 'problem',
+        })
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
     })
@@ -55,6 +73,42 @@ export class TerminalApp {
     await card.requirePin(pin)
     return readWholeShelf(this.#o, card)
   }
+
+  /** The member's word on their data; it is delivered when there is a line. @throws {Problem} `card.*`, `device.unknown`; shown as well */
+  async wish(wish: Wish, pin?: string): Promise<MadeWish> {
+    const made = await this.#told(() => this.#o.wishes.make(wish, pin))
+    await this.#show({ lines: ['Your wish is written down', 'It will be delivered'], tone: 'busy' })
+    made.accepted.then(
+      ({ objects }) =>
+        this.#show({
+          lines: ['Your wish is accepted', ...(objects > 0 ? [`To be destroyed: ${objects}`] : [])],
+          tone: 'good',
+        }),
+      (error) => this.showProblem(error),
+    )
+    return made
+  }
+
+  /** Everything that the member has, onto removable memory. @throws {Problem} `memory.*`, `card.*`, `link.*`; shown as well */
+  async exportAll(pin?: string, onProgress?: (progress: ExportProgress) => void): Promise<ExportManifest> {
+    const { memory } = this.#o
+    return this.#told(async () => {
+      if (!memory) throw new Problem('memory.absent', 'this board has no removable memory')
+      const card = this.#o.presence.require()
+      await card.requirePin(pin)
+      const manifest = await exportAll({ ...this.#o, memory }, card, (progress) => {
+        void this.#show({ lines: [`${progress.done} of ${progress.of}`, progress.name], tone: 'busy' })
+        onProgress?.(progress)
+      })
+      const { files, missing } = manifest
+      await this.#show({
+        lines: [`${files.length} exported`, missing.length > 0 ? `${missing.length} could not be had` : 'All of it'],
+        tone: missing.length > 0 ? 'problem' : 'good',
+      })
+      return manifest
+    })
+  }
+
   /** @throws {Problem} `card.wrong-pin` (data: `triesLeft`), `card.blocked`; shown as well */
   async changePin(old: string, wanted: string): Promise<void> {
     await this.#told(() => {
@@ -82,9 +136,9 @@ export class TerminalApp {
     await this.#show({ lines: [title, todo], tone: 'problem' })
   }
 
-  async #told(work: () => Promise<void>): Promise<void> {
+  async #told<T>(work: () => Promise<T>): Promise<T> {
     try {
-      await work()
+      return await work()
     } catch (error) {
       await this.showProblem(error)
       throw error

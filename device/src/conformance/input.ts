@@ -5,6 +5,8 @@ export interface InputBench {
   make(): Promise<LocalInput>
   /** Somebody puts a file in. */
   put(input: LocalInput, name: string, bytes: Uint8Array): Promise<void>
+  /** The part names files and makes their content itself, as a scanner does; they are of this type. */
+  own?: string
   /** The same input after a restart. */
   restart?(input: LocalInput): Promise<LocalInput>
 }
@@ -18,13 +20,16 @@ export async function inputConforms(t: Checks, bench: InputBench): Promise<void>
     const stop = new AbortController()
     const seen: string[] = []
     for await (const file of input.files(AbortSignal.any([stop.signal, limit()]))) {
-      const content = Buffer.concat([await file.read(0, 3), await file.read(3, 100)]).toString()
-      seen.push(`${file.name} ${file.mediaType} ${file.sizeBytes} ${content}`)
+      const content = Buffer.concat([await file.read(0, 3), await file.read(3, file.sizeBytes)])
+      t.equal(content.length, file.sizeBytes)
+      if (bench.own) t.equal(file.mediaType, bench.own)
+      seen.push(bench.own ? file.name : `${file.name} ${file.mediaType} ${file.sizeBytes} ${content}`)
       await file.done()
       await file.done()
       if (seen.length === 2) stop.abort()
     }
-    t.same(seen.sort(), ['one.txt text/plain 5 first', 'two.pdf application/pdf 6 second'])
+    if (bench.own) t.equal(new Set(seen).size, 2)
+    else t.same(seen.sort(), ['one.txt text/plain 5 first', 'two.pdf application/pdf 6 second'])
     await input.close()
   })
   await t.test('S14: waiting ends when aborted', {}, async (t) => {
@@ -39,13 +44,15 @@ export async function inputConforms(t: Checks, bench: InputBench): Promise<void>
     await t.test('S14: a file that was not done comes again after a restart', {}, async (t) => {
       const input = await bench.make()
       await bench.put(input, 'one.txt', Uint8Array.of(1))
+      let name = ''
       for await (const file of input.files(limit())) {
-        t.equal(file.name, 'one.txt')
+        name = file.name
         break
       }
+      if (!bench.own) t.equal(name, 'one.txt')
       const again = await bench.restart!(input)
       for await (const file of again.files(limit())) {
-        t.equal(file.name, 'one.txt')
+        t.equal(file.name, name)
         await file.done()
         break
       }

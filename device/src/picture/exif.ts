@@ -40,25 +40,56 @@ export function readExif(jpeg: Uint8Array): Exif {
   return tiff ? readTiff(tiff) : { orientation: 1 }
 }
 
+/**
+ * The same JPEG without the place where it was taken (D8): EXIF's GPS directory emptied, XMP that names one blanked. The
+ * picture itself and all other facts stay as they are.
+ */
+export function withoutPosition(jpeg: Uint8Array): Uint8Array {
+  const copy = jpeg.slice()
+  const exif = exifSegment(copy)
+  const tiff = exif && tiffOf(exif)
+  const at = tiff?.number(tiff.entries(tiff.u32(4)), tags.gps)
+  const entries = at === undefined ? 0 : (tiff!.u16(at) ?? 0)
+  if (exif && at !== undefined && entries > 0 && entries <= entriesMax) {
+    for (const { at: value, type, count } of tiff!.entries(at).values())
+      exif.fill(0, value, value + (typeBytes[type] ?? 0) * count)
+    exif.fill(0, at, Math.min(exif.length, at + 2 + entries * 12))
+  }
+  for (const { marker, content } of segments(copy)) {
+    const isXmp = marker === 0xe1 && startsWith(content, 'http://ns.adobe.com/')
+    if (isXmp && Buffer.from(content.buffer, content.byteOffset, content.length).includes('GPS'))
+      content.fill(0x20, content.indexOf(0) + 1)
+  }
+  return copy
+}
+
 /** The TIFF structure in the first APP1 segment that is EXIF. */
 function exifSegment(jpeg: Uint8Array): Uint8Array | undefined {
-  if (jpeg[0] !== 0xff || jpeg[1] !== 0xd8) return undefined
+  for (const { marker, content } of segments(jpeg))
+    if (marker === 0xe1 && startsWith(content, 'Exif\0\0')) return content.subarray(6)
+  return undefined
+}
+
+/** What stands before the picture's own data: markers with what they hold. */
+function* segments(jpeg: Uint8Array): Generator<{ marker: number; content: Uint8Array }> {
+  if (jpeg[0] !== 0xff || jpeg[1] !== 0xd8) return
   for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff; ) {
     const marker = jpeg[at + 1]!
     if (marker === 0xff) {
       at++
       continue
     }
-    if (marker === 0xda || marker === 0xd9) return undefined
+    if (marker === 0xda || marker === 0xd9) return
     const length = (jpeg[at + 2]! << 8) | jpeg[at + 3]!
     const end = at + 2 + length
-    if (length < 2 || end > jpeg.length) return undefined
-    const head = jpeg.subarray(at + 4, at + 10)
-    if (marker === 0xe1 && head.length === 6 && [0x45, 0x78, 0x69, 0x66, 0, 0].every((byte, i) => head[i] === byte))
-      return jpeg.subarray(at + 10, end)
+    if (length < 2 || end > jpeg.length) return
+    yield { marker, content: jpeg.subarray(at + 4, end) }
     at = end
   }
-  return undefined
+}
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  return bytes.length >= text.length && [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0))
 }
 
 type Entries = Map<number, { type: number; count: number; at: number }>
@@ -139,12 +170,16 @@ class Tiff {
   }
 }
 
-function readTiff(bytes: Uint8Array): Exif {
+function tiffOf(bytes: Uint8Array): Tiff | undefined {
   const order =
     bytes[0] === 0x49 && bytes[1] === 0x49 ? true : bytes[0] === 0x4d && bytes[1] === 0x4d ? false : undefined
-  if (order === undefined) return { orientation: 1 }
-  const tiff = new Tiff(bytes, order)
-  if (tiff.u16(2) !== 42) return { orientation: 1 }
+  const tiff = order === undefined ? undefined : new Tiff(bytes, order)
+  return tiff?.u16(2) === 42 ? tiff : undefined
+}
+
+function readTiff(bytes: Uint8Array): Exif {
+  const tiff = tiffOf(bytes)
+  if (!tiff) return { orientation: 1 }
   const main = tiff.entries(tiff.u32(4))
   const details = tiff.entries(tiff.number(main, tags.exif))
   const gps = tiff.entries(tiff.number(main, tags.gps))

@@ -57,6 +57,12 @@ export function dataServerAnswers(server: DataServerPort): CallHandler[] {
     answers(contracts.challengeLeaves, services, async ({ replica, indexes, bytes }) => ({
       reply: { leaves: await server.challenge(replica, indexes, bytes) },
     })),
+    answers(contracts.proveLeaves, services, async ({ replica, indexes }) => ({
+      reply: { leaves: await server.proofs(replica, indexes) },
+    })),
+    answers(contracts.examineReplica, services, async ({ replica, nonce }) => ({
+      reply: { examination: await server.examine(replica, nonce) },
+    })),
     answers(contracts.appendJournal, services, async ({ stream, seq, entries }) => ({
       reply: { next: await server.journalAppend(stream, seq, entries) },
     })),

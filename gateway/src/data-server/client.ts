@@ -61,6 +61,17 @@ export function remoteDataServer(client: CallClient): DataServerPort {
         )
       return leaves
     },
+    proofs: async (replica, indexes, signal) => {
+      const leaves = []
+      for (let at = 0; at < indexes.length; at += 64)
+        leaves.push(
+          ...(await client.call(contracts.proveLeaves, { replica, indexes: indexes.slice(at, at + 64) }, { signal }))
+            .leaves,
+        )
+      return leaves
+    },
+    examine: async (replica, nonce, signal) =>
+      (await client.call(contracts.examineReplica, { replica, nonce }, { signal, idleMs: longWaitMs })).examination,
     journalAppend: async (stream, seq, entries, signal) =>
       (
         await client.call(

@@ -37,6 +37,8 @@ export interface AuditLeaf {
   leafHash: Uint8Array
   proof: Uint8Array[]
   segment?: Uint8Array
+  /** Parts that parity had to restore to answer. */
+  repaired?: number
 }
 
 /** `signal` ends a call early; over HTTP/2 every wait has a limit besides. */
@@ -78,6 +80,10 @@ export interface DataServerPort {
   scrub(maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>
   /** Chosen leaves with proofs, and the segments themselves with `bytes`. */
   challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean, signal?: AbortSignal): Promise<AuditLeaf[]>
+  /** What is recorded of leaves whose bytes are lost, with proofs. */
+  proofs(ref: ReplicaRef, indexes: readonly number[], signal?: AbortSignal): Promise<Omit<AuditLeaf, 'segment'>[]>
+  /** Reads one replica from end to end. @returns the signed finding; open it with `openExamination` */
+  examine(ref: ReplicaRef, nonce: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>
   /** Durable when it resolves; the same entries at the same place again are no error. @returns the next free number */
   journalAppend(
     stream: Uint8Array,

@@ -181,6 +181,8 @@ export class ReplicaReader {
     const hashes = await this.#record(number, stripe, root)
     if (!hashes || !sameBytes(leafHash(segment), hashes[index - stripe.first]!)) return false
     await this.#restore('segments', shardAt(stripe, index - stripe.first), segment)
+    // Not parity's work.
+    this.repaired--
     return true
   }
 

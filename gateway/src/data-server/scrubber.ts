@@ -1,16 +1,19 @@
 /** Walks over everything on the media under a byte budget, repairs what parity can, and signs what it found (S11). */
 import type { DirectSigner } from '@azukari/protocol/cose'
-import { sameBytes } from '@azukari/protocol/manifest'
+import { type ReplicaRef, sameBytes } from '@azukari/protocol/manifest'
 import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Files } from '@azukari/protocol/ports'
+import { isProblem } from '@azukari/protocol/problem'
 import { type ScrubReport, signScrubReport } from '@azukari/protocol/scrub'
 import type { Journals } from './journal.ts'
-import { decodeNotes, encodeNotes, filesIn, notesMaxBytes } from './layout.ts'
+import { decodeNotes, encodeNotes, filesIn, notesMaxBytes, replicaName } from './layout.ts'
 import type { ReplicaReader } from './reader.ts'
 import type { Held, Shelves } from './shelves.ts'
 
 /** How many replicas, and segments of each, one report names. */
 const namedMax = 64
+/** Repairs that wait to be reported. */
+const repairsMax = 1024
 
 export interface ScrubberOptions {
   server: string
@@ -37,6 +40,7 @@ export class Scrubber {
   #names: string[] | undefined
   #place: Place | undefined
   #running: Promise<unknown> = Promise.resolve()
+  readonly #repairs = new Map<string, { ref: ReplicaRef; parts: number }>()
 
   constructor(options: ScrubberOptions) {
     this.#options = options
@@ -47,6 +51,19 @@ export class Scrubber {
     const run = this.#running.then(() => this.#scrub(maxBytes))
     this.#running = run.catch(() => {})
     return run
+  }
+
+  /** Something was restored while reading: the next report says so. */
+  noteRepair(ref: ReplicaRef, parts: number): void {
+    const name = replicaName(ref)
+    const before = this.#repairs.get(name)?.parts ?? 0
+    if (before > 0 || this.#repairs.size < repairsMax) this.#repairs.set(name, { ref, parts: before + parts })
+  }
+
+  #takeRepairs(): NonNullable<ScrubReport['repaired']> {
+    const taken = [...this.#repairs].slice(0, namedMax)
+    for (const [name] of taken) this.#repairs.delete(name)
+    return taken.map(([, { ref, parts }]) => ({ object: ref.object, version: ref.version, slot: ref.slot, parts }))
   }
 
   async #scrub(maxBytes: number): Promise<Uint8Array> {
@@ -79,6 +96,8 @@ export class Scrubber {
         this.#place = undefined
     }
     report.toMs = clock.now()
+    const repaired = this.#takeRepairs()
+    if (repaired.length > 0) report.repaired = repaired
     return signScrubReport(report, signer)
   }
 
@@ -101,7 +120,7 @@ export class Scrubber {
       }
       if (place.stripe === 0) {
         const preamble = await reader.preamble()
-        const notes = await this.#scanNotes(place.held)
+        const notes = await scanNotes(this.#options.files, place.held.folder)
         if (notes === false) reader.repaired++
         if (!preamble || notes === undefined) report.unrepairable.push({ object, version, slot, segments: [] })
       }
@@ -118,24 +137,29 @@ export class Scrubber {
     } finally {
       report.readBytes += reader.readBytes
       report.repairedShards += reader.repaired
+      if (reader.repaired > 0) this.noteRepair(place.held.ref, reader.repaired)
       await reader.close()
     }
   }
+}
 
-  /** True when sound, false when repaired, undefined when lost. */
-  async #scanNotes(held: Held): Promise<boolean | undefined> {
-    const path = filesIn(held.folder).notes
-    if (!(await this.#options.files.stat(path))) return undefined
-    const handle = await this.#options.files.open(path, 'write')
-    try {
-      const found = decodeNotes(await handle.read(0, 4 * notesMaxBytes))
-      if (!found) return undefined
-      if (found.sound === 2) return true
-      await handle.write(0, encodeNotes(found.notes))
-      await handle.sync()
-      return false
-    } finally {
-      await handle.close()
-    }
+/** The notes in a replica's folder: true when sound, false when repaired, undefined when lost. */
+export async function scanNotes(files: Files, folder: string): Promise<boolean | undefined> {
+  const path = filesIn(folder).notes
+  if (!(await files.stat(path))) return undefined
+  const handle = await files.open(path, 'write')
+  try {
+    const found = decodeNotes(await handle.read(0, 4 * notesMaxBytes))
+    if (!found) return undefined
+    if (found.sound === 2) return true
+    await handle.write(0, encodeNotes(found.notes))
+    await handle.sync()
+    return false
+  } catch (error) {
+    // What the medium does not give is lost.
+    if (isProblem(error, 'storage.failed')) return undefined
+    throw error
+  } finally {
+    await handle.close()
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
+import { signExamination } from '@azukari/protocol/examination'
 import { signIdentification } from '@azukari/protocol/identify'
 import { thumbprint } from '@azukari/protocol/keys'
 import {
@@ -22,13 +23,14 @@ import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol/read-server'
 import { Disk } from './disk.ts'
+import { examine } from './examiner.ts'
 import { Journals } from './journal.ts'
 import { bytesOnDisk, decodeNotes, encodeNotes, filesIn, hex, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
 import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
-import { type Held, heldOf, readDisk, Shelves } from './shelves.ts'
+import { type Held, heldOf, knownOf, manifestOrNothing, readDisk, Shelves } from './shelves.ts'
 import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
@@ -372,10 +374,37 @@ class Server implements DataServer {
           const [segment] = await reader.segments(index, 1, root)
           const leaf: AuditLeaf = { index, leafHash: leafHash(segment!), proof }
           if (bytes) leaf.segment = segment!
+          const repaired = reader.repaired - leaves.reduce((sum, each) => sum + (each.repaired ?? 0), 0)
+          if (repaired > 0) leaf.repaired = repaired
           leaves.push(leaf)
         }
         return leaves
       })
+    })
+  }
+
+  proofs(ref: ReplicaRef, indexes: readonly number[]): Promise<Omit<AuditLeaf, 'segment'>[]> {
+    return this.#take(ref, async () => {
+      const held = this.#present(ref)
+      const { root, shape } = held.known
+      return this.#withReader(held, async (reader) => {
+        const proofs = new ProofStream(shape.segments, indexes)
+        for (let stripe = 0; stripe < shape.stripes; stripe++)
+          for (const hash of await reader.hashes(stripe, root)) proofs.addHash(hash)
+        return proofs.proofs()
+      })
+    })
+  }
+
+  examine(ref: ReplicaRef, nonce: Uint8Array): Promise<Uint8Array> {
+    const { id, clock, files } = this.#options
+    return this.#take(ref, async () => {
+      const held = this.#shelves.get(ref)
+      const found = await examine(files, held)
+      // What stands there is what is served, whoever put it there: it is placement that judges it.
+      const said = found.manifest && held && manifestOrNothing(found.manifest)
+      if (said) held.known = { ...knownOf(said), atMs: held.known?.atMs ?? clock.now() }
+      return signExamination({ server: id, replica: ref, nonce, atMs: clock.now(), ...found }, this.#signer)
     })
   }
 
@@ -464,8 +493,11 @@ class Server implements DataServer {
     await held.disk.writing(async () => {
       // One rename takes it away whole; what a crash leaves in incoming/ is cleared at start.
       const gone = `${held.disk.incoming}/${hex(random.bytes(16))}`
-      await files.rename(held.folder, gone)
-      await files.syncDirectory(held.disk.folderOf(held.name).bucket)
+      // Somebody may have been here before.
+      if (await files.stat(held.folder)) {
+        await files.rename(held.folder, gone)
+        await files.syncDirectory(held.disk.folderOf(held.name).bucket)
+      }
       this.#shelves.delete(held)
       await files.remove(gone)
     })
@@ -492,6 +524,7 @@ class Server implements DataServer {
     try {
       return await work(reader)
     } finally {
+      if (reader.repaired > 0) this.#scrubber.noteRepair(held.ref, reader.repaired)
       await reader.close()
     }
   }

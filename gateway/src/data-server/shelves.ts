@@ -120,18 +120,34 @@ async function readHeld(disk: Disk, name: string, ref: ReplicaRef, files: Files)
   try {
     const preamble = await reader.preamble()
     if (!preamble) return { name, ref, disk, folder, known: undefined, diskBytes: await bytesBelow(files, folder) }
-    const { epoch, root, sealedBytes } = peekManifest(preamble.manifest)
+    const said = manifestOrNothing(preamble.manifest)
+    if (!said) return { name, ref, disk, folder, known: undefined, diskBytes: await bytesBelow(files, folder) }
     const notes = (await files.stat(filesIn(folder).notes))?.sizeBytes ?? 0
     return {
       name,
       ref,
       disk,
       folder,
-      known: { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes), atMs: preamble.atMs },
-      diskBytes: bytesOnDisk(sealedBytes, 0) - emptyNotesBytes + notes,
+      known: { ...knownOf(said), atMs: preamble.atMs },
+      diskBytes: bytesOnDisk(said.sealedBytes, 0) - emptyNotesBytes + notes,
     }
   } finally {
     await reader.close()
+  }
+}
+
+/** What is kept in memory of a manifest. */
+export function knownOf({ epoch, root, sealedBytes }: Manifest) {
+  return { epoch, root: Uint8Array.from(root), shape: shapeOf(sealedBytes) }
+}
+
+/** One replica's manifest that is none says nothing about the rest of the disk. */
+export function manifestOrNothing(signed: Uint8Array): Manifest | undefined {
+  try {
+    return peekManifest(signed)
+  } catch (error) {
+    if (isProblem(error)) return undefined
+    throw error
   }
 }
 

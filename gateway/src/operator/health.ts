@@ -7,8 +7,10 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
+import type { CareStatus } from '../services/placement/care/care.ts'
 import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
+import type { ErasureReport } from '../services/placement/wishes/report.ts'
 
 export interface HealthSources {
   version: string
@@ -17,6 +19,10 @@ export interface HealthSources {
   services: () => Record<string, HostCounts>
   /** Re-placement, when placement runs in this process. */
   moves?: () => MoverStatus
+  /** Audits and verdicts, when placement runs in this process. */
+  care?: () => CareStatus
+  /** What members had erased, when placement runs in this process. */
+  erasures?: () => ErasureReport
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
 }
@@ -45,6 +51,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
     const { site, boot, devicesUp, underWay, buffer } = sources.status()
     const ok = !buffer.full
     const moves = sources.moves?.()
+    const care = sources.care?.()
     return reply.code(ok ? 200 : 503).send({
       ok,
       site,
@@ -53,6 +60,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       devicesUp,
       underWay,
       buffer,
+      ...(care && { audits: { suspects: care.suspects, overdue: care.overdue, verdicts: care.verdicts } }),
       ...(moves && { moves, ...(moves.stuck > 0 && { warning: 'placement.no-server' }) }),
       // A sick feed is told and does not make the gateway unhealthy: what it said is held.
       ...(sources.risks ? { feeds: feedsOf(sources.risks()) } : {}),
@@ -74,7 +82,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves, risks }: HealthSources): Registry {
+function metricsOf({ status, services, moves, care, risks, erasures }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -99,6 +107,14 @@ function metricsOf({ status, services, moves, risks }: HealthSources): Registry 
     gauge('moves_stuck_buckets', 'Buckets at risk with nowhere to go (placement.no-server)', () => moves().stuck)
     gauge('moves_paused', '1 while an operator has paused moves', () => (moves().paused ? 1 : 0))
     gauge('moves_decide_ms', 'How long the last decision over all buckets took', () => moves().decideMs)
+  }
+  if (care) {
+    gauge('audit_suspects', 'Replicas that are to be examined', () => care().suspects)
+    gauge('audit_overdue', 'Objects that were not opened and compared within their maximum age', () => care().overdue)
+  }
+  if (erasures) {
+    gauge('erasures_open', 'Erased objects of which something is left somewhere (D8)', () => erasures().open)
+    gauge('accounts_closing', 'Accounts that are being closed', () => erasures().accountsClosing)
   }
   const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
     new Gauge({
@@ -140,6 +156,13 @@ function metricsOf({ status, services, moves, risks }: HealthSources): Registry 
     totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', () =>
       Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
     )
+  if (care) {
+    totals('audits', 'Audits since the start', 'what', () => {
+      const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = care()
+      return { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures }
+    })
+    totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', () => care().verdicts)
+  }
   if (moves)
     totals('moves', 'Re-placement since the start', 'what', () => {
       const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = moves()

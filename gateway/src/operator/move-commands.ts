@@ -1,20 +1,13 @@
 /** `azukari-gateway moves …`: what is being moved, and an operator's word about servers and members (S9, S16). */
-import { existsSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { type Command, integer, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../adapters/database.ts'
-import { consoleLog } from '../log.ts'
 import { systemPorts } from '../main.ts'
 import { parsePlan } from '../services/placement/level.ts'
-import { openPlacement } from '../services/placement/main.ts'
-import { placementMigrations } from '../services/placement/migrations.ts'
 import { reasonText } from '../services/placement/reasons.ts'
 import { movesReport, movesText } from '../services/placement/replace/report.ts'
-import type { Placement } from '../services/placement/service.ts'
 import { facts, replicas, type ServerState, servers } from '../services/placement/store.ts'
-import { SiteFolder } from '../site-folder.ts'
-import type { Database } from '../storage/database.ts'
-import { migrate } from '../storage/migrate.ts'
+import { erasureReport, erasureText } from '../services/placement/wishes/report.ts'
+import { withPlacement, withService } from './placement-access.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
@@ -51,6 +44,15 @@ export const moveCommands: Record<string, Command> = {
     what: 'Moves begin again.',
     options: { folder },
     run: async (values) => pause(values, false),
+  },
+
+  erasures: {
+    what: 'Shows what members had erased and which servers have still to destroy it (D8). Exit 1 when something is left.',
+    options: { folder },
+    async run(values) {
+      const report = withPlacement(values, erasureReport)
+      return { json: report, text: erasureText(report), exit: report.open > 0 ? 1 : 0 }
+    },
   },
 
   'moves why': {
@@ -126,38 +128,4 @@ function pause(values: Values, paused: boolean) {
     database.transaction((sql) => facts.set(sql, 'moves.paused', Uint8Array.of(paused ? 1 : 0))),
   )
   return { json: { paused }, text: paused ? 'Moves are paused' : 'Moves go on' }
-}
-
-/** Placement's database beside a running gateway: what is written here, the mover sees at its next look. */
-function withPlacement<T>(values: Values, work: (database: Database) => T): T {
-  const path = `${text(values, 'folder')}/placement/placement.db`
-  if (!existsSync(path)) throw new Problem('config.invalid', `${path} is not there`)
-  const database = openDatabase(path)
-  try {
-    migrate(database, [{ set: 'placement', migrations: placementMigrations }], systemPorts.clock.now())
-    return work(database)
-  } finally {
-    database.close()
-  }
-}
-
-/** Placement's own rules, with its keys, for what goes into the journal. */
-async function withService<T>(values: Values, work: (placement: Placement) => T): Promise<T> {
-  const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
-  const opened = await openPlacement(place, systemPorts, {
-    buffer: {
-      describe: async () => undefined,
-      read: async () => {
-        throw new Problem('transfer.unknown')
-      },
-      release: async () => undefined,
-    },
-    log: consoleLog('placement'),
-    passphrase: process.env['AZUKARI_PASSPHRASE'],
-  })
-  try {
-    return work(opened.placement)
-  } finally {
-    opened.close()
-  }
 }

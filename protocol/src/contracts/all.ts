@@ -1,5 +1,6 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
+import * as care from './care.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
@@ -14,6 +15,7 @@ import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
+import * as wish from './wish.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
@@ -34,6 +36,8 @@ export const contracts: readonly Contract[] = [
   settlementPurchase,
   settlementPlacement,
   settlementBilling,
+  care,
+  wish,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

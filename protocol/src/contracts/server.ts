@@ -203,11 +203,38 @@ export const challengeLeaves = contract({
         leafHash: Hash,
         proof: Type.Array(Hash, { maxItems: 32 }),
         segment: Type.Optional(Bytes(16, 65_552)),
+        /** Parts that parity had to restore to answer. */
+        repaired: Type.Optional(Count),
       }),
       { maxItems: 8 },
     ),
   }),
   problems: ['replica.missing', 'replica.damaged'],
+})
+
+export const proveLeaves = contract({
+  ...asked,
+  name: 'server.proofs',
+  title: 'What stood at places that are lost: recorded hashes with proofs',
+  serves: ['S11'],
+  request: Type.Object({ replica: ReplicaRef, indexes: Type.Array(Count, { minItems: 1, maxItems: 64 }) }),
+  reply: Type.Object({
+    leaves: Type.Array(Type.Object({ index: Count, leafHash: Hash, proof: Type.Array(Hash, { maxItems: 32 }) }), {
+      maxItems: 64,
+    }),
+  }),
+  problems: ['replica.missing', 'replica.damaged'],
+})
+
+export const examineReplica = contract({
+  ...asked,
+  name: 'server.examine',
+  title: 'Read one replica from end to end, repair what parity can, and sign what was found',
+  serves: ['S11'],
+  request: Type.Object({ replica: ReplicaRef, nonce: Bytes(16, 64) }),
+  /** COSE_Sign1 of an `Examination`. */
+  reply: Type.Object({ examination: Bytes(64, 16_384) }),
+  problems: ['storage.failed'],
 })
 
 export const appendJournal = contract({

@@ -69,6 +69,8 @@ export const proveSession = contract({
     level: Type.Integer({ minimum: 0, maximum: 9 }),
     home: Region,
     expiresMs: TimeMs,
+    /** D8: false when the member does not agree that places are kept; then cameras leave theirs out. */
+    location: Type.Optional(Type.Boolean()),
     cardProof: Type.Optional(Bytes(64, 512)),
     pending: Type.Array(PendingConditions, { maxItems: 16 }),
     morePending: Type.Boolean(),

@@ -1,10 +1,13 @@
 /** What `azukari-sim` can do. Heavy parts are loaded by the command that needs them. */
 
+import { existsSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
+import type { Check } from '../site/checks.ts'
+import type { DemoOptions } from '../site/demo.ts'
 import { quietLog } from '../site/log.ts'
 
 const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
@@ -33,16 +36,54 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  verdicts: {
+    what: 'Injects faults of every kind into the storage of data servers and holds the audits’ verdicts against what was really done.',
+    options: {
+      faults: { type: 'string', what: 'how many', default: '10000' },
+      seed: { type: 'string', what: 'everything follows from it', default: '1' },
+    },
+    async run(values) {
+      const { campaign } = await import('../placement/verdicts.ts')
+      const report = await campaign({
+        seed: integer(values, 'seed', 0, 2 ** 31),
+        faults: integer(values, 'faults', 1, 1_000_000),
+        tell: (line) => console.error(line),
+      })
+      const lines = Object.entries(report.kinds).map(([kind, { done, said }]) => {
+        const verdicts = Object.entries(said).map(([verdict, count]) => `${verdict} ${count}`)
+        return `${kind.padEnd(28)} ${String(done).padStart(6)}  ${verdicts.join(', ')}`
+      })
+      lines.push(
+        `${'somebody else answers'.padEnd(28)} ${String(report.impostors.done).padStart(6)}  impostor ${report.impostors.found}`,
+        '',
+        `${report.faults} faults in ${report.simulatedHours} simulated hours: ${report.wrong.length} judged wrongly, ${report.falseAccusations} falsely called tampering, ${report.unrepaired} not repaired`,
+        ...report.wrong.slice(0, 20),
+      )
+      const ok = report.wrong.length === 0
+      return { json: { ok, ...report, wrong: report.wrong.slice(0, 100) }, text: lines.join('\n'), exit: ok ? 0 : 1 }
+    },
+  },
+
   demo: {
     what: 'Does the first whole way once, without a page, and checks it: photos are kept in two places and printed.',
     options: {
       photos: { type: 'string', what: 'folder of photos (JPEG); drawn scenes without it' },
       scenes: { type: 'string', what: 'scenes to draw when there are no photos', default: '3' },
       folder: { type: 'string', what: 'where the site and the pages go; a new folder by default' },
+      board: {
+        type: 'string',
+        what: 'simulated, or hil: real protocol stacks (npm run hil:setup)',
+        default: 'simulated',
+      },
     },
     async run(values) {
+      const { photos, folder, board } = values
+      if (board === 'hil') {
+        const tell = (line: string) => console.error(line)
+        return judged(await hilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
+      }
+      if (board !== 'simulated') throw new Problem('config.invalid', '--board is one of simulated, hil')
       const { runDemo } = await import('../site/demo.ts')
-      const { photos, folder } = values
       const report = await runDemo({
         ...(photos ? { photos: String(photos) } : {}),
         ...(folder ? { folder: String(folder) } : {}),
@@ -50,17 +91,7 @@ export const commands: Record<string, Command> = {
         log: quietLog,
         tell: (line) => console.error(line),
       })
-      const failed = report.checks.filter((check) => !check.ok)
-      const lines = report.checks.map(
-        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
-      )
-      lines.push(
-        '',
-        failed.length === 0
-          ? `All ${report.checks.length} checks are ok. Pages and logs: ${report.folder}`
-          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
-      )
-      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+      return judged(report)
     },
   },
 
@@ -75,17 +106,7 @@ export const commands: Record<string, Command> = {
         log: quietLog,
         tell: (line) => console.error(line),
       })
-      const failed = report.checks.filter((check) => !check.ok)
-      const lines = report.checks.map(
-        (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
-      )
-      lines.push(
-        '',
-        failed.length === 0
-          ? `All ${report.checks.length} checks are ok. Logs: ${report.folder}`
-          : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
-      )
-      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+      return judged(report)
     },
   },
 
@@ -252,4 +273,30 @@ async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
   const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
   return Buffer.from(key).toString('hex')
+}
+
+/**
+ * Hardware in the loop comes with the sources only: it wants every part's library. Its module is named where a bundler
+ * or the packing of this package does not follow.
+ */
+async function hilDemo(options: DemoOptions): Promise<{ checks: Check[]; folder: string }> {
+  const module = new URL('../hil/demo.ts', import.meta.url)
+  if (!existsSync(module))
+    throw new Problem('config.invalid', '--board hil is for the source tree, after npm run hil:setup')
+  return (await import(module.href)).runHilDemo(options)
+}
+
+/** A demo's answer: each check with its figure; one that is not ok makes it fail. */
+function judged(report: { checks: readonly Check[]; folder: string }) {
+  const failed = report.checks.filter((check) => !check.ok)
+  const lines = report.checks.map(
+    (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+  )
+  lines.push(
+    '',
+    failed.length === 0
+      ? `All ${report.checks.length} checks are ok. Pages and logs: ${report.folder}`
+      : `${failed.length} of ${report.checks.length} checks are not ok. Logs: ${report.folder}`,
+  )
+  return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
 }

@@ -25,7 +25,9 @@ t.test('S14: a history is every telling of every document, in the order in which
 })
 
 t.test('S9: the example’s typhoon and tsunami: data leaves before they arrive, and nothing else moves', async (t) => {
-  const history = readHistory(example)
+  // From the day before the typhoon reaches Shikoku: what is told earlier only takes time.
+  const whole = readHistory(example)
+  const history = { ...whole, told: whole.told.slice(3) }
   const replayed = await replay({
     ...{ history, members: 4, objectsPerMember: 12, seed: 5, speed: 0, pace: systemClock },
   })
@@ -41,13 +43,14 @@ t.test('S9: the example’s typhoon and tsunami: data leaves before they arrive,
       moves.some(({ from }) => from === server),
       `nothing left ${server}`,
     )
-  for (const server of ['naha', 'kochi']) {
-    const struck = outcome.arrivals.filter((one) => one.server === server && one.loss > 0.05)
-    t.ok(struck.length > 0, `${server} was struck`)
-    for (const one of struck) {
-      t.ok(one.leadMs >= 25 * 60_000, 'there was time')
-      t.equal(one.replicasWith, 0, `${server} was empty when ${one.title} came`)
-    }
+  const struck = outcome.arrivals.filter(({ server, peril }) => server === 'kochi' && peril !== 'earthquake')
+  t.same(
+    struck.map(({ peril }) => peril),
+    ['storm', 'tsunami'],
+  )
+  for (const one of struck) {
+    t.ok(one.leadMs >= 25 * 60_000, 'there was time')
+    t.equal(one.replicasWith, 0, `Kochi was empty when ${one.title} came`)
   }
   t.ok(outcome.without.worst.replicas > 0)
   t.ok(outcome.without.replicas > 5 * outcome.with.replicas, 'what was expected to be lost fell to less than a fifth')

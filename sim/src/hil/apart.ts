@@ -2,7 +2,7 @@
  * Programs of the system that listen on every address, or insist on files of the whole machine: started in a network
  * and mount namespace of their own, as one process group that ends with us, however we end.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { Problem } from '@azukari/protocol/problem'
 
 /** What is kept of what they say. */
@@ -14,21 +14,49 @@ export interface Apart {
   stop(): Promise<void>
 }
 
+/** In a machine of its own that is thrown away, such as a build's container, programs may run beside everything else. */
+const isAlone = process.env['AZUKARI_HIL_ALONE'] === '1'
+const namespaces = ['unshare', '--net', '--mount']
+
+/** Whether this machine lets us make namespaces; what it says if not. */
+export function namespacesRefused(): string | undefined {
+  const [command, ...args] = namespaces
+  const tried = spawnSync(command!, [...args, 'sh', '-c', 'ip link set lo up && mount -t tmpfs none /mnt'], {
+    encoding: 'utf8',
+    timeout: 10_000,
+  })
+  return tried.status === 0 ? undefined : tried.stderr.trim() || String(tried.error ?? `exit code ${tried.status}`)
+}
+
+export const namespaceAdvice =
+  'run as root, in a container with --cap-add SYS_ADMIN --cap-add NET_ADMIN --security-opt apparmor=unconfined; or, where nothing else runs, with AZUKARI_HIL_ALONE=1'
+
+let refused: string | undefined | null = null
+
+/** Whether programs that are started now have namespaces of their own. */
+export function isApart(): boolean {
+  refused = refused === null ? namespacesRefused() : refused
+  return refused === undefined
+}
+
 /**
- * Runs a shell script apart. It starts its programs in the background and must not return; when one ends, all do.
- * @param hidden folders of the machine that the programs see empty
+ * Runs a shell script apart. It starts its programs in the background; when one of them ends, all do.
+ * @param folders of the machine, and what the programs see there instead
+ * @throws {Problem} `service.unavailable` when namespaces are refused
  */
-export function startApart(what: string, script: string, hidden: readonly string[] = []): Apart {
-  const lines = [
-    "trap 'trap - TERM; kill 0' TERM",
-    'ip link set lo up || exit 70',
-    ...hidden.map((folder) => `mkdir -p ${folder} && mount -t tmpfs none ${folder} || exit 70`),
-    script,
-    'wait -n',
-    'exit 1',
-  ]
-  const namespaces = ['unshare', '--net', '--mount', 'bash', '-c', lines.join('\n')]
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...namespaces], {
+export function startApart(what: string, script: string, folders: Readonly<Record<string, string>> = {}): Apart {
+  refused = refused === null ? namespacesRefused() : refused
+  if (refused !== undefined && !isAlone)
+    throw new Problem('service.unavailable', `${what} needs namespaces of its own (${refused}): ${namespaceAdvice}`)
+  const prepare = refused
+    ? Object.keys(folders).map((folder) => `rm -rf ${folder}; mkdir -p ${folder}`)
+    : [
+        'ip link set lo up',
+        ...Object.entries(folders).map(([folder, own]) => `mkdir -p ${folder} && mount --bind ${own} ${folder}`),
+      ]
+  const lines = ["trap 'trap - TERM EXIT; kill 0' TERM EXIT", ...prepare, script, 'wait -n', 'exit 1']
+  const shell = [...(refused ? [] : namespaces), 'bash', '-c', lines.join('\n')]
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...shell], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -39,18 +67,10 @@ export function startApart(what: string, script: string, hidden: readonly string
     })
   const ended = new Promise<never>((_, reject) => {
     child.once('error', (cause) => reject(new Problem('service.unavailable', `${what}: ${cause.message}`, { cause })))
-    child.once('exit', (code) => reject(new Problem('service.unavailable', explain(what, code, said))))
+    child.once('exit', (code) => reject(new Problem('service.unavailable', `${what} ended with ${code}: ${said}`)))
   })
   ended.catch(() => undefined)
   return { ended, stop: () => stop(child) }
-}
-
-function explain(what: string, code: number | null, said: string): string {
-  const refused = code === 70 || /unshare failed|Operation not permitted$/m.test(said)
-  const todo = refused
-    ? ' (it needs a network and a mount namespace: run as root, in a container with --cap-add SYS_ADMIN --cap-add NET_ADMIN)'
-    : ''
-  return `${what} ended with ${code}${todo}: ${said}`
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -4,7 +4,7 @@
  * loopback that is ours. Paper is taken away and jams are made by what its print command says of the printer's state.
  */
 import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,7 +82,8 @@ echo "ATTR: job-impressions=1 job-impressions-completed=1 job-media-sheets-compl
       `socat UNIX-LISTEN:${folder}/http,fork,unlink-early TCP:127.0.0.1:${port} &`,
       `ippeveprinter -p ${port} -n localhost -d ${folder} -c ${command} -f image/jpeg,application/pdf -s 60,60 "Azukari test" &`,
     ].join('\n')
-    this.#programs = startApart('the printer', script, ['/run/avahi-daemon'])
+    await mkdir(join(folder, 'avahi'))
+    this.#programs = startApart('the printer', script, { '/run/avahi-daemon': join(folder, 'avahi') })
     const bridge = createServer((near) => {
       const far = connect(join(folder, 'http'))
       near.pipe(far).pipe(near)

@@ -1,13 +1,13 @@
 /** A panel in the loop: our driver, johnny-five and firmata-io over the real serial port, against Firmata on a pty. */
 import { FirmataPanel, usualPins } from '@azukari/boards/firmata-panel'
-import { panelConforms } from '@azukari/device/conformance/panel'
-import type { Panel } from '@azukari/device/drivers'
+import type { Button, Panel } from '@azukari/device/drivers'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import t from 'tap'
 import { quietLog } from '../site/log.ts'
 import { until } from '../site/wait.ts'
 import { FirmataFirmware } from './firmata-firmware.ts'
 import { PtyPair } from './pty.ts'
+import { pressed } from './rigs/stack.ts'
 
 t.setTimeout(120_000)
 let pair: PtyPair
@@ -23,20 +23,7 @@ const make = async () => {
   await until('the panel', () => panel.isReady)
   return panel
 }
-const press = async (panel: Panel, button: keyof typeof usualPins.buttons) => {
-  const pressed = new Promise<void>((resolve) => {
-    const listening = panel.onButton((told) => {
-      if (told !== button) return
-      listening[Symbol.dispose]()
-      resolve()
-    })
-  })
-  firmware.press(usualPins.buttons[button]!)
-  await pressed
-  firmware.release(usualPins.buttons[button]!)
-}
-
-t.test('S17: Firmata panel', (t) => panelConforms(t, { make, press }))
+const press = (panel: Panel, button: Button) => pressed(panel, button, firmware, usualPins.buttons[button]!)
 
 t.test('S17: lamps light, the buzzer sounds, the sensor reports', async (t) => {
   const panel = await make()

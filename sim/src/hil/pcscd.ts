@@ -5,13 +5,13 @@
  * cards reach them through Unix sockets.
  */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { until } from '../site/wait.ts'
-import { type Apart, startApart } from './apart.ts'
+import { type Apart, isApart, startApart } from './apart.ts'
 
 /** No historical bytes; T=0 and T=1 are offered (ISO 7816-3 §8). */
 const atr = Buffer.from('3b80800101', 'hex')
@@ -96,18 +96,29 @@ export class VirtualReader {
         '',
       ].join('\n'),
     )
+    await mkdir(join(folder, 'run'))
+    // Where clients in this process look for the daemon: a machine may have one of its own.
+    if (isApart()) process.env['PCSCLITE_CSOCK_NAME'] = join(folder, 'run/pcscd.comm')
     const reader = new VirtualReader(folder)
     await reader.startDaemon()
     return reader
   }
 
+  get #socket(): string {
+    return isApart() ? join(this.#folder, 'run/pcscd.comm') : '/run/pcscd/pcscd.comm'
+  }
+
   async startDaemon(): Promise<void> {
     const bridge = (slot: number) =>
       `socat UNIX-LISTEN:${this.#folder}/slot${slot},fork,unlink-early TCP:127.0.0.1:${port + slot},nodelay &`
-    const script = `${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} &`
-    this.#daemon = startApart('pcscd', script)
+    // vpcd sends each message in two pieces, the second only when the first is acknowledged: at once, not after 40 ms.
+    const quick = ['127.0.0.0/8', '127.0.0.1']
+      .map((to) => `ip route change local ${to} dev lo table local proto kernel scope host src 127.0.0.1 quickack 1`)
+      .join('; ')
+    const script = `${quick}\n${bridge(0)} ${bridge(1)} pcscd --foreground --error --config ${this.#folder} &`
+    this.#daemon = startApart('pcscd', script, { '/run/pcscd': join(this.#folder, 'run') })
     const ready = () =>
-      [0, 1].every((slot) => existsSync(join(this.#folder, `slot${slot}`))) && existsSync('/run/pcscd/pcscd.comm')
+      [0, 1].every((slot) => existsSync(join(this.#folder, `slot${slot}`))) && existsSync(this.#socket)
     await Promise.race([until('pcscd', () => ready() || undefined), this.#daemon.ended])
   }
 
@@ -117,7 +128,7 @@ export class VirtualReader {
     for (const slot of this.slots) slot.remove()
     if (!daemon) return
     await daemon.stop()
-    await until('pcscd to end', () => !existsSync('/run/pcscd/pcscd.comm') || undefined)
+    await until('pcscd to end', () => !existsSync(this.#socket) || undefined)
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Printers in the loop: our IPP driver against CUPS's reference IPP Everywhere printer. */
 import { IppPrinter } from '@azukari/boards/ipp-printer'
-import { printerConforms, testPage } from '@azukari/device/conformance/printer'
+import { testPage } from '@azukari/device/conformance/printer'
 import { fails } from '@azukari/device/conformance/suite'
 import { decodePicture } from '@azukari/device/picture'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -13,8 +13,6 @@ t.teardown(() => reference.stop())
 const limit = () => AbortSignal.timeout(30_000)
 const make = async () => new IppPrinter({ url: reference.url, clock: systemClock, pollMs: 100, warnedMs: 300 })
 const page = { page: testPage(120, 80), title: '写真 / test', copies: 1 }
-
-t.test('S17: IPP Everywhere', (t) => printerConforms(t, { make }))
 
 t.test('S10: the page that comes out is the page that was sent', async (t) => {
   const printer = await make()

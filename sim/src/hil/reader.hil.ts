@@ -1,8 +1,12 @@
-/** Card readers in the loop: our driver, PC/SC's real daemon, and our virtual card over real APDUs. */
-
+/** Card readers in the loop: what may befall our driver, PC/SC's real daemon, and our virtual card over real APDUs. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { PcscReader } from '@azukari/boards/pcsc-reader'
-import { readerConforms } from '@azukari/device/conformance/reader'
+import { CardClient } from '@azukari/device/card'
+import { caught, limit } from '@azukari/device/conformance/suite'
+import type { CardPresence } from '@azukari/device/drivers'
 import { systemClock } from '@azukari/protocol/adapters/clock'
+import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { issue } from '../card/bench.ts'
 import { quietLog } from '../site/log.ts'
@@ -12,27 +16,108 @@ import { VirtualReader } from './pcscd.ts'
 t.setTimeout(120_000)
 const daemon = await VirtualReader.start()
 t.teardown(() => daemon.stop())
-const card = { contact: issue('ed25519').card, contactless: issue('p256').card }
 const slotOf = { contact: daemon.slots[0], contactless: daemon.slots[1] }
-const make = async () => {
+
+async function make(more: { commandMs?: number } = {}): Promise<PcscReader> {
   for (const slot of daemon.slots) slot.remove()
-  const reader = new PcscReader({ clock: systemClock, log: quietLog, contactless: / 01$/ })
+  const reader = new PcscReader({ clock: systemClock, log: quietLog, contactless: / 01$/, ...more })
   await until('two slots', () => reader.readers.length === 2)
   await until('empty slots', () => reader.cards().length === 0)
   return reader
 }
 
-t.test('S14 S17: PC/SC', (t) =>
-  readerConforms(t, {
-    make,
-    kinds: ['contact', 'contactless'],
-    insert: async (reader, kind) => {
-      slotOf[kind as 'contact'].insert(card[kind as 'contact'])
-      await until(`the ${kind} card`, () => reader.cards().includes(kind))
-    },
-    remove: async (reader, kind) => {
-      slotOf[kind as 'contact'].remove()
-      await until(`no ${kind} card`, () => !reader.cards().includes(kind))
-    },
-  }),
+const put = async (reader: PcscReader, card: ReturnType<typeof issue>['card'], kind: CardPresence = 'contact') => {
+  slotOf[kind as 'contact'].remove()
+  await until('no card', () => !reader.cards().includes(kind))
+  slotOf[kind as 'contact'].insert(card)
+  await until('the card', () => reader.cards().includes(kind))
+}
+
+t.test('C11 S14: a card is opened and proves itself, contact and contactless', async (t) => {
+  const reader = await make()
+  for (const kind of ['contact', 'contactless'] as const) {
+    await put(reader, issue(kind === 'contact' ? 'ed25519' : 'p256').card, kind)
+    const channel = await reader.connect(limit())
+    t.ok(await CardClient.open(channel, systemClock, limit()), kind)
+    await channel.disconnect()
+    slotOf[kind].remove()
+    await until('no card', () => reader.cards().length === 0)
+  }
+  await reader.close()
+})
+
+t.test('C11 S17: a card pulled at any command is missed, and works when it is put in again', async (t) => {
+  const reader = await make()
+  const { card } = issue('ed25519')
+  let commands = 0
+  for (let at = 0; ; at++) {
+    await put(reader, card)
+    const channel = await reader.connect(limit())
+    let sent = 0
+    const pulled = {
+      kind: channel.kind,
+      transmit: (apdu: Uint8Array, signal: AbortSignal) => {
+        if (sent++ === at) slotOf.contact.remove()
+        return channel.transmit(apdu, signal)
+      },
+      disconnect: () => channel.disconnect(),
+    }
+    const error = await caught(CardClient.open(pulled, systemClock, limit()))
+    await channel.disconnect()
+    slotOf.contact.remove()
+    await until('no card', () => reader.cards().length === 0)
+    if (error === undefined) {
+      commands = at
+      break
+    }
+    if (!isProblem(error, 'card.removed')) t.equal(String(error), 'card.removed', `pulled at command ${at}`)
+  }
+  t.ok(commands >= 2, `pulled at each of ${commands} commands`)
+  await reader.close()
+})
+
+t.test('S17: a card that answers too slowly is told, and the next one works', async (t) => {
+  const reader = await make({ commandMs: 500 })
+  await put(reader, issue('ed25519').card)
+  const channel = await reader.connect(limit())
+  slotOf.contact.delayMs = 2_000
+  await t.rejects(channel.transmit(Uint8Array.of(0, 0xa4, 0, 0x0c, 2, 0x3f, 0), limit()), { code: 'part.timeout' })
+  slotOf.contact.delayMs = 0
+  await channel.disconnect()
+  slotOf.contact.remove()
+  await until('no card', () => reader.cards().length === 0)
+  await put(reader, issue('ed25519').card)
+  const again = await reader.connect(limit())
+  t.equal((await again.transmit(Uint8Array.of(0, 0xa4, 0, 0x0c, 2, 0x3f, 0), limit())).length >= 2, true)
+  await again.disconnect()
+  await reader.close()
+})
+
+t.test(
+  'S17: the daemon ends and comes back, with a card in use: missed at once, back within five seconds',
+  async (t) => {
+    const reader = await make()
+    for (let times = 0; times < 3; times++) {
+      await put(reader, issue('ed25519').card)
+      const channel = await reader.connect(limit())
+      await daemon.stopDaemon()
+      await until('the loss', () => reader.cards().length === 0 && reader.readers.length === 0)
+      t.ok(isProblem(await caught(channel.transmit(Uint8Array.of(0, 0xa4, 0, 0), limit())), 'card.removed'))
+      await channel.disconnect()
+      t.ok(isProblem(await caught(reader.connect(limit())), 'card.absent'))
+      await daemon.startDaemon()
+      await until('two slots', () => reader.readers.length === 2, 5_000)
+      await put(reader, issue('ed25519').card)
+      await (await reader.connect(limit())).disconnect()
+    }
+    // What the daemon forgot is not collected either: that ended the process.
+    collectGarbage()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await reader.close()
+  },
 )
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+}

@@ -11,6 +11,7 @@ import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { type MemberWish, makeWish, type Wish, wishDomain } from '@azukari/protocol/contracts/wish'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -134,6 +135,9 @@ export class PlacementBed {
   placement!: Placement
   /** Called before each call to a server; may throw, as a line would. */
   onCall: (server: string, call: string) => void = () => {}
+  /** What a reading brings may be another than what was sent, as on a bad line. */
+  onSegment: (server: string, object: Uint8Array, segment: Uint8Array) => Uint8Array = (_server, _object, segment) =>
+    segment
 
   private constructor(options: BedOptions) {
     this.#options = options
@@ -154,11 +158,12 @@ export class PlacementBed {
     return bed
   }
 
-  async bootServer(id: string): Promise<void> {
+  /** Starts a server, again over the same disks; with another identity it is an impostor. */
+  async bootServer(id: string, identity = this.servers.get(id)!.identity): Promise<void> {
     const machine = this.servers.get(id)!
     machine.server = await createDataServer({
       id,
-      identity: machine.identity,
+      identity,
       clock: this.clock,
       random: this.random,
       files: machine.files,
@@ -312,6 +317,57 @@ export class PlacementBed {
     return object
   }
 
+  /** Says a member's wish as a device does (D8). @returns the signed message, and placement's answer or problem */
+  async wish(
+    member: BedMember,
+    wish: Wish,
+    change: Partial<MemberWish> = {},
+  ): Promise<{ signed: Uint8Array; act: Uint8Array; reply?: Record<string, unknown>; problem?: string }> {
+    const nowMs = this.clock.now()
+    const said: MemberWish = {
+      contract: 'wish.make@1',
+      audience: thumbprint(this.keys.signing),
+      act: this.random.bytes(16),
+      issuedMs: nowMs,
+      expiresMs: nowMs + 86_400_000,
+      member: member.id,
+      wish,
+      ...change,
+    }
+    const signed = sign1(encodeDeterministic(said), signerOf(member.keys.acts), wishDomain)
+    return { signed, act: said.act, ...(await this.say(signed)) }
+  }
+
+  /** A signed wish, perhaps once more. */
+  async say(signed: Uint8Array): Promise<{ reply?: Record<string, unknown>; problem?: string }> {
+    const handled = this.placement.handle({
+      caller: { device: 'cam', region: 'JP-13', roles: ['terminal'] },
+      contract: makeWish.id,
+      id: this.random.bytes(16),
+      atMs: this.clock.now(),
+      act: { stream: this.#stream, seq: ++this.#seq },
+      body: { wish: signed },
+    })
+    const answer = await this.settle(handled)
+    return answer.problem
+      ? { problem: Problem.fromWire(answer.problem).code }
+      : { reply: answer.body as Record<string, unknown> }
+  }
+
+  /** Asks placement as a device does. @throws {Problem} placement's */
+  async ask<Reply>(contract: { id: string }, body: Record<string, unknown>, device = 'cam'): Promise<Reply> {
+    const handled = this.placement.handle({
+      caller: { device, region: 'JP-13', roles: ['terminal'] },
+      contract: contract.id,
+      id: this.random.bytes(16),
+      atMs: this.clock.now(),
+      body,
+    })
+    const answer = await this.settle(handled)
+    if (answer.problem) throw Problem.fromWire(answer.problem)
+    return answer.body as Reply
+  }
+
   /** Offers content and lets time pass until both replicas stand. */
   async keep(member: BedMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
     const object = await this.offer(member, content, asking)
@@ -363,10 +419,14 @@ export class PlacementBed {
         if (!machine?.server || machine.unreachable) throw new Problem('server.unreachable', `${id} does not answer`)
         return work(machine.server)
       })
-    const read = async function* (open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+    const onSegment = (object: Uint8Array, segment: Uint8Array) => this.onSegment(id, object, segment)
+    const read = async function* (
+      object: Uint8Array,
+      open: () => Promise<AsyncIterable<Uint8Array>>,
+    ): AsyncGenerator<Uint8Array> {
       for await (const segment of await open()) {
         life.check()
-        yield segment
+        yield onSegment(object, segment)
       }
     }
     return {
@@ -374,7 +434,7 @@ export class PlacementBed {
       put: (manifest, notes, segments, signal) =>
         call('put', (server) => server.put(manifest, notes, carried(segments, life), signal)),
       readSegments: (ref, from, count) =>
-        read(() => call('readSegments', async (server) => server.readSegments(ref, from, count))),
+        read(ref.object, () => call('readSegments', async (server) => server.readSegments(ref, from, count))),
       frame: (frame) => call('frame', (server) => server.frame(frame)),
       manifest: (ref) => call('manifest', (server) => server.manifest(ref)),
       replaceManifest: (manifest) => call('replaceManifest', (server) => server.replaceManifest(manifest)),
@@ -387,6 +447,8 @@ export class PlacementBed {
       status: () => call('status', (server) => server.status()),
       scrub: (maxBytes) => call('scrub', (server) => server.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call('challenge', (server) => server.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call('proofs', (server) => server.proofs(ref, indexes)),
+      examine: (ref, nonce) => call('examine', (server) => server.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) =>
         call('journalAppend', (server) => server.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call('journalRead', (server) => server.journalRead(stream, from, count)),

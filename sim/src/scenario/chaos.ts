@@ -6,6 +6,7 @@ import type { SeededRandom } from '../world/chance.ts'
 import type { Step } from '../world/life.ts'
 import type { DeviceMachine } from './device-machine.ts'
 import type { Death, Machine } from './machine.ts'
+import { letBackIn } from './operator.ts'
 import { goodLine, type ServerMachine, serverDisks } from './server-machine.ts'
 import type { Site } from './site.ts'
 import type { World } from './world.ts'
@@ -34,6 +35,7 @@ export class Chaos {
     const { clock } = this.#world
     while (!this.#world.calm) {
       await clock.sleep(-Math.log(1 - this.#chance.float()) * everyMs)
+      letBackIn(this.#site)
       if (!this.#world.calm) this.#strike()
     }
   }

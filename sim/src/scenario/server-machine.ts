@@ -183,6 +183,8 @@ export class Carrier {
       status: () => call((port) => port.status()),
       scrub: (maxBytes) => call((port) => port.scrub(maxBytes)),
       challenge: (ref, indexes, bytes) => call((port) => port.challenge(ref, indexes, bytes)),
+      proofs: (ref, indexes) => call((port) => port.proofs(ref, indexes)),
+      examine: (ref, nonce) => call((port) => port.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) => call((port) => port.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call((port) => port.journalRead(stream, from, count)),
     }
@@ -214,9 +216,15 @@ export class Carrier {
     open: (port: DataServer) => AsyncIterable<Uint8Array>,
   ): AsyncGenerator<Uint8Array> {
     const pieces = await this.#call(life, id, async (port) => open(port))
-    for await (const piece of pieces) {
+    const machine = this.#servers.get(id)!
+    // The line breaks with the process that reads: nothing would come any more.
+    const reader = machine.impostor ? undefined : machine.life
+    const source = pieces[Symbol.asyncIterator]()
+    for (;;) {
+      const piece = await (reader ? Promise.race([source.next(), brokenWith(reader, id)]) : source.next())
       await this.#delay()
-      yield Uint8Array.from(piece)
+      if (piece.done) return
+      yield Uint8Array.from(piece.value)
     }
   }
 

@@ -23,6 +23,7 @@ import { Died, Life } from '../world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
 import { siteName } from './gateway-machine.ts'
+import { letBackIn } from './operator.ts'
 import { ServerMachine, serverDisks } from './server-machine.ts'
 import { bytesOf, hex, Site, shaOf } from './site.ts'
 import { Story, Violation } from './story.ts'
@@ -120,6 +121,7 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
   for (;;) {
     await clock.runUntil(clock.now() + 60_000, stop)
     if (world.violation) return
+    letBackIn(site)
     const restless = whatIsLeft(site)
     if (restless.length === 0) return
     if (clock.now() >= endMs) {
@@ -172,8 +174,12 @@ function whatIsLeft(site: Site): string[] {
   if (pending > 0) left.push(`${pending} conditions are on no card`)
   const homeless = site.lyingAt([...site.servers.values()].filter(({ gone }) => gone)).left
   if (homeless > 0) left.push(`${homeless} replicas were destroyed and are not made anew`)
-  const moves = sql.get<{ n: number }>('SELECT count(*) AS n FROM moves WHERE problem IS NULL')?.n ?? 0
-  if (moves > 0) left.push(`${moves} moves are not made`)
+  for (const { object, source, cause } of sql.all<{ object: Uint8Array; source: string; cause: string }>(
+    'SELECT object, source, cause FROM moves WHERE problem IS NULL LIMIT 3',
+  ))
+    left.push(`${hex(object).slice(0, 8)} is to leave ${source} (${cause})`)
+  const doubts = sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects')?.n ?? 0
+  if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
   const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
   if (events > 0) left.push(`${events} events are not acknowledged`)
   for (const person of site.people) if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
@@ -191,6 +197,11 @@ async function finalChecks(site: Site): Promise<void> {
     problem: string | null
     member: Uint8Array
   }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
+  // I8: nobody changes bytes here, and nobody is said to have.
+  for (const { server, because } of sql.all<{ server: string; because: string }>(
+    `SELECT server, because FROM verdicts WHERE kind IN ('tampering', 'rollback')`,
+  ))
+    world.violate('I8', `${server} is accused: ${because}`)
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)

@@ -124,7 +124,7 @@ class Demo {
   /** Presses the shutter and waits for the receipt. The first photo's first block is damaged on the way (S4). */
   async #photograph(file: string, damageOne: boolean): Promise<{ file: string; bytes: Uint8Array; save: Save }> {
     const { tap, runtime, board } = this.#camera
-    const spied = spyOn(board.camera!)
+    const spied = pictureTaken(board.camera!)
     let damaged = 0
     let sent = 0
     tap.onBlock = () => sent++
@@ -176,7 +176,7 @@ class Demo {
     this.#options.tell('The network is cut; the shutter is pressed all the same')
     tap.cut()
     await until('the line to be down', () => !runtime.link.up)
-    const spied = spyOn(board.camera!)
+    const spied = pictureTaken(board.camera!)
     const save = await runtime.camera!.shutter(pin)
     const bytes = await spied
     const before = (await runtime.saves.list(200)).find((one) => hex(one.object) === hex(save.object))?.state
@@ -442,7 +442,7 @@ class Demo {
 const sitePorts = { clock: systemClock, random: systemRandom }
 
 /** The bytes of the next picture that the camera hands out. */
-function spyOn(camera: {
+export function pictureTaken(camera: {
   capture(signal: AbortSignal): Promise<{ bytes: Uint8Array; mediaType: string; takenAtMs: number }>
 }): Promise<Uint8Array> {
   const real = camera.capture.bind(camera)

@@ -1,16 +1,18 @@
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
 import { signerOf } from '@azukari/protocol/cose'
+import { openExamination } from '@azukari/protocol/examination'
 import { openIdentification } from '@azukari/protocol/identify'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import {
   type Manifest,
   openRemovalReceipt,
   openReplicaReceipt,
+  sameBytes,
   signManifest,
   signRemoval,
 } from '@azukari/protocol/manifest'
-import { verifyProof } from '@azukari/protocol/merkle'
+import { leafHash as hashOfLeaf, verifyProof } from '@azukari/protocol/merkle'
 import type { Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
@@ -274,6 +276,79 @@ t.test('S11: the scrub keeps to its budget, goes on where it ended, and tells ch
   const report = openScrubReport(await server.scrub(1 << 30), publicOf(world.identity))
   t.same(report.changed, [changed!.name], 'tampering is not mistaken for rot')
   t.same(report.unrepairable, [])
+})
+
+t.test('S11: an examination signs what stands on the medium: rot, loss, change and absence told apart', async (t) => {
+  const world = makeWorld(14)
+  const server = await world.start()
+  const made = await world.replica(2_200_000)
+  await put(server, made)
+  const nonce = world.random.bytes(32)
+  const ask = async () =>
+    openExamination(await server.examine(made.name, nonce), publicOf(world.identity), {
+      ...{ server: 'ds-1', replica: made.name, nonce },
+    })
+  const folder = world.files
+    .paths()
+    .find((path) => path.endsWith('/segments'))!
+    .replace(/\/[^/]*$/, '')
+  t.match(await ask(), { held: true, badParts: 0, lostSegments: 0, notesLost: false, root: made.manifest.root })
+  for (const at of [1, 2]) world.files.rot(`${folder}/segments`, 3, { from: at * 65_552, to: (at + 1) * 65_552 })
+  t.match(await ask(), { badParts: 2, repairedParts: 2, lostSegments: 0, root: made.manifest.root }, 'parity suffices')
+  t.match(await ask(), { badParts: 0 }, 'and what it restored is durable')
+  for (const at of [4, 5, 6]) world.files.rot(`${folder}/segments`, 3, { from: at * 65_552, to: (at + 1) * 65_552 })
+  t.match(await ask(), { badParts: 3, repairedParts: 0, lost: [4, 5, 6], root: made.manifest.root })
+  const proven = await server.proofs(made.name, [4, 5, 6])
+  for (const { index, leafHash, proof } of proven)
+    t.ok(
+      sameBytes(leafHash, hashOfLeaf(made.segments[index]!)) &&
+        verifyProof({ root: made.manifest.root, count: made.segments.length, index, leafHash, proof }),
+      'what stood there is still proven',
+    )
+  await server.restoreSegments(made.name, 4, made.segments.slice(4, 7))
+  t.match(await ask(), { badParts: 0, root: made.manifest.root })
+  await t.rejects(
+    (async () =>
+      openExamination(await server.examine(made.name, world.random.bytes(32)), publicOf(world.identity), {
+        ...{ server: 'ds-1', replica: made.name, nonce },
+      }))(),
+    { code: 'server.refused' },
+    'an old answer is no answer',
+  )
+  const scrub = async () => openScrubReport(await server.scrub(0), publicOf(world.identity))
+  t.equal((await scrub()).repaired, undefined, 'who asked was told')
+  world.files.rot(`${folder}/segments`, 3, { from: 2 * 65_552, to: 3 * 65_552 })
+  for await (const _ of server.readSegments(made.name, 0, made.segments.length));
+  t.match((await scrub()).repaired, [{ ...made.name, parts: 1 }], 'what was repaired while reading is reported once')
+  t.equal((await scrub()).repaired, undefined)
+  const writer = await ReplicaWriter.open(world.files, folder, made.manifest.sealedBytes)
+  for (const [at, segment] of made.segments.entries())
+    await writer.add(at === 20 ? segment.map((byte) => byte ^ 1) : segment)
+  await writer.finish({ manifest: made.signed, atMs: 1 }, made.notes)
+  await writer.close()
+  const changed = await ask()
+  t.match(changed, { held: true, badParts: 0, lostSegments: 0 })
+  t.notOk(sameBytes(changed.root!, made.manifest.root), 'every checksum agrees, and it is not what was signed')
+  await world.files.remove(folder)
+  t.match(await ask(), { held: false, badParts: 0 })
+})
+
+t.test('S7: one manifest that is none does not take its disk out of use', async (t) => {
+  const world = makeWorld(15)
+  const first = await world.start()
+  const [good, bad] = [await world.replica(1_000), await world.replica(1_000)]
+  for (const made of [good, bad]) await put(first, made)
+  const folder = world.files
+    .paths()
+    .find((path) => path.includes(Buffer.from(bad.name.object).toString('hex')))!
+    .replace(/\/[^/]*$/, '')
+  const writer = await ReplicaWriter.open(world.files, folder, bad.manifest.sealedBytes)
+  for (const segment of bad.segments) await writer.add(segment)
+  await writer.finish({ manifest: world.random.bytes(300), atMs: 1 }, bad.notes)
+  await writer.close()
+  const again = await world.start()
+  t.ok((await readAll(again, good)).equals(good.plain))
+  t.equal((await problemOf(again.manifest(bad.name))).code, 'replica.damaged')
 })
 
 t.test('S7: disk full, the last space and a failed disk', async (t) => {

@@ -22,7 +22,7 @@ export interface Candidate extends Position {
   /** Impostors met there and unanswered calls lower a server's rank (S12). */
   demerits: number
   /** Takes nothing new: it is being emptied, does not answer, or is lost. What is there stays until it is moved. */
-  closed?: 'away' | 'draining' | 'lost'
+  closed?: 'away' | 'draining' | 'lost' | 'contained'
 }
 
 export interface Wish {

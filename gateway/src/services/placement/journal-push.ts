@@ -76,7 +76,7 @@ export class JournalPush {
     let waiting = journalServers(
       servers
         .all(store.sql)
-        .filter((row) => row.state !== 'lost')
+        .filter((row) => row.state !== 'lost' && row.state !== 'contained')
         .map((row) => ({
           ...row,
           risk: riskOf(ratesOf(row)).value,

@@ -25,6 +25,9 @@ const MemberEntry = Type.Object({
   wrapped_key: Bytes(32, 1024),
   plan: Type.Optional(Text(32)),
   card_level: Type.Optional(Type.Union([Count, Type.Null()])),
+  location: Type.Optional(Count),
+  abroad: Type.Optional(Count),
+  retention: Type.Optional(Count),
 })
 
 const ServerEntry = Type.Object({
@@ -78,12 +81,39 @@ const KeptEntry = Type.Object({
 /** A replica took the place of the one that stood in its slot. */
 const MovedEntry = Type.Object({ kind: Type.Literal('moved'), object: Id, version: Count, replica: ReplicaEntry })
 
+/** D8: an object is not wanted any more. Where it may lie is named, so that it is destroyed there after a loss too. */
+const ErasedEntry = Type.Object({
+  kind: Type.Literal('erased'),
+  object: Id,
+  member: Id,
+  act: Id,
+  cause: Text(16),
+  asked: Count,
+  keys: Count,
+  places: Type.Array(
+    Type.Object({ version: Count, slot: Type.Integer({ minimum: 1, maximum: 2 }), server: Text(32) }),
+    { maxItems: 256 },
+  ),
+})
+
+/** D8: an account is gone. */
+const ClosedEntry = Type.Object({ kind: Type.Literal('closed'), member: Id })
+
 const KeysEntry = Type.Object({ kind: Type.Literal('keys'), keys: Bytes(32, 65_536) })
 
-export const JournalEntry = Type.Union([MemberEntry, ServerEntry, KeptEntry, MovedEntry, KeysEntry])
+export const JournalEntry = Type.Union([
+  MemberEntry,
+  ServerEntry,
+  KeptEntry,
+  MovedEntry,
+  KeysEntry,
+  ErasedEntry,
+  ClosedEntry,
+])
 export type JournalEntry = Static<typeof JournalEntry>
 export type KeptEntry = Static<typeof KeptEntry>
 export type MovedEntry = Static<typeof MovedEntry>
+export type ErasedEntry = Static<typeof ErasedEntry>
 const checkEntry = checker(JournalEntry, 'journal entry')
 
 /** Seals an entry so that only the holder of the recovery secret reads it. */

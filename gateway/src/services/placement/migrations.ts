@@ -1,7 +1,9 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
+import { careMigration } from './care/tables.ts'
 import { riskTables } from './hazards/tables.ts'
 import { replaceMigration } from './replace/tables.ts'
+import { wishMigration } from './wishes/tables.ts'
 
 export const placementMigrations: readonly Migration[] = [
   {
@@ -74,4 +76,6 @@ CREATE TABLE abandoned (
   },
   { number: 5, name: 'hazards, feeds, and the history of risks', up: riskTables },
   replaceMigration,
+  careMigration,
+  wishMigration,
 ]

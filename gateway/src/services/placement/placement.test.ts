@@ -4,6 +4,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, RequestOf } from '@azukari/protocol/contract'
 import { checker } from '@azukari/protocol/contract'
+import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import {
   Conditions,
   conditionsDomain,
@@ -12,6 +13,7 @@ import {
   receiptDomain,
   type SaveOffer,
   SaveReceipt,
+  saveProgress,
   saveStatus,
   transferKeyDomain,
 } from '@azukari/protocol/contracts/save'
@@ -474,6 +476,73 @@ t.test('S7, S12: an impostor gets no byte, and another server is chosen', async 
   }
   t.equal(s.servers[2]!.bytesSent, 0)
   t.ok(s.placement.registry.servers().find((row) => row.id === 's3')!.impostors >= 1, 'it is counted')
+  await s.placement.stop()
+})
+
+t.test('S12: an impostor met while saving calls the member’s session up; the card proves itself again', async (t) => {
+  for (const genuine of [true, false]) {
+    const s = await site()
+    s.servers[2]!.fault = 'impostor'
+    const { opened, answer } = await s.prove()
+    await answer()
+    const recalled: unknown[] = []
+    const stages: unknown[] = []
+    s.placement.onEvents((passing) => {
+      for (const { contract, device, body } of passing) {
+        if (contract === saveProgress.id) stages.push((body as { problem: string }).problem)
+        if (contract !== recallSession.id) continue
+        t.equal(device, caller.device)
+        recalled.push((body as { session: Uint8Array }).session)
+        void s
+          .prove({}, genuine ? s.card.auth : generateKey('ed25519', systemRandom))
+          .then((again) => again.answer())
+          .catch((error) => stages.push(error.code))
+      }
+    })
+    // The third server is asked first or second by some objects only.
+    for (let i = 0; i < 20 && recalled.length === 0; i++) {
+      const { offer, request } = s.transferred(systemRandom.bytes(1_000))
+      await s.ask(offerSave, request)
+      await s.waitFor(offer.object, 'kept')
+    }
+    t.same(recalled, [opened.session], 'called up once')
+    await t.rejects(s.ask(pendingConditions, { session: opened.session }), { code: 'session.unknown' })
+    t.same(
+      stages.slice(0, 2),
+      genuine ? [] : ['card.rejected', 'card.rejected'],
+      'a wrong card: it waits, then is kept',
+    )
+    t.match(
+      s.placement.registry.servers().find((row) => row.id === 's3'),
+      { state: 'contained' },
+    )
+    await s.placement.stop()
+  }
+})
+
+t.test('S11: what happened to their data is told to the member whose session it is, once', async (t) => {
+  const s = await site()
+  const { offer, request } = s.transferred(systemRandom.bytes(1_000))
+  await s.ask(offerSave, request)
+  await s.waitFor(offer.object, 'kept')
+  s.database.run(
+    `INSERT INTO verdicts (at, kind, server, object, version, slot, epoch, member, because, signed, outcome, done)
+     VALUES (1, 'tampering', 's1', ?, 1, 1, 1, ?, 'x', x'00', 'remade', 2)`,
+    offer.object,
+    s.member,
+  )
+  s.database.run(`INSERT INTO differences VALUES (1, '[[3,9],[20,21]]', 7, x'00')`)
+  const { opened, answer } = await s.prove()
+  await t.rejects(s.ask(findings, { session: opened.session }), { code: 'session.unknown' })
+  await answer()
+  const told = await s.ask(findings, { session: opened.session })
+  t.match(told, {
+    findings: [{ kind: 'tampering', name: 'a.jpg', sizeBytes: 1_000, differs: 7, ranges: [{ from: 3, to: 9 }, {}] }],
+    more: false,
+  })
+  t.equal((await s.ask(findings, { session: opened.session })).findings.length, 1, 'until it is told')
+  await s.ask(findingsTold, { session: opened.session, findings: [told.findings[0].id] })
+  t.same((await s.ask(findings, { session: opened.session })).findings, [])
   await s.placement.stop()
 })
 

@@ -57,6 +57,19 @@ const causes: Record<string, Record<Language, (from: string) => string>> = {
     en: (from) => `It was made anew from the other copy: the one at ${from} had been changed.`,
     ja: (from) => `${from}の控えが書き換えられていたため、もう一つの控えから作り直しました。`,
   },
+  unexplained: {
+    en: (from) =>
+      `It was made anew from the other copy: the one at ${from} was not as it should be, and why is not known.`,
+    ja: (from) => `${from}の控えに原因不明の異常があったため、もう一つの控えから作り直しました。`,
+  },
+  rollback: {
+    en: (from) => `It was made anew from the other copy: ${from} held an older state.`,
+    ja: (from) => `${from}の控えが古い状態に戻っていたため、もう一つの控えから作り直しました。`,
+  },
+  contained: {
+    en: (from) => `It was made anew from the other copy: ${from} was shut off to be examined.`,
+    ja: (from) => `${from}を点検のため切り離したため、もう一つの控えから作り直しました。`,
+  },
 }
 
 const perils: Record<Peril, Record<Language, string>> = {

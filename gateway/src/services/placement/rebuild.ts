@@ -13,7 +13,14 @@ import { migrate } from '../../storage/migrate.ts'
 import { catalogueVersionsKept } from './catalogue.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
-import { type JournalEntry, journalStream, type KeptEntry, type MovedEntry, openEntry } from './journal.ts'
+import {
+  type ErasedEntry,
+  type JournalEntry,
+  journalStream,
+  type KeptEntry,
+  type MovedEntry,
+  openEntry,
+} from './journal.ts'
 import { keysFromBytes, type PlacementKeys, placementSigner } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
 import { retired } from './replace/store.ts'
@@ -28,6 +35,7 @@ import {
   saves,
   servers,
 } from './store.ts'
+import { resumeErasure } from './wishes/erasures.ts'
 
 export interface RebuildOptions {
   /** Empty: nothing is overwritten. */
@@ -77,6 +85,7 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
 
   let keys: PlacementKeys | undefined
   const kept: KeptEntry[] = []
+  const erased: { entry: ErasedEntry; seq: number }[] = []
   const moved = new Map<string, { seq: number; entry: MovedEntry }[]>()
   database.transaction((sql) => {
     for (const seq of [...entries.keys()].sort((a, b) => a - b)) {
@@ -84,6 +93,7 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
       const entry = openEntry(sealed, recoverySecret)
       if (entry.kind === 'keys') keys = keysFromBytes(entry.keys)
       else if (entry.kind === 'kept') kept.push(entry)
+      else if (entry.kind === 'erased') erased.push({ entry, seq })
       else if (entry.kind === 'moved') moved.set(nameOf(entry), [...(moved.get(nameOf(entry)) ?? []), { seq, entry }])
       else apply(sql, entry)
       sql.run(
@@ -96,7 +106,10 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
     // Registering the same keys again would be a second first entry.
     facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
-    for (const entry of stillStanding(kept)) {
+    const gone = new Set(erased.map(({ entry }) => Buffer.from(entry.object).toString('hex')))
+    // Whether their servers had done it is not known: destroying once more does no harm.
+    for (const { entry, seq } of erased) resumeErasure(sql, entry, seq)
+    for (const entry of stillStanding(kept.filter(({ object }) => !gone.has(Buffer.from(object).toString('hex'))))) {
       const moves = moved.get(nameOf(entry)) ?? []
       const replicas = entry.replicas.map((first) => standingReplica(first, moves))
       restore(sql, { ...entry, replicas }, keys, random)
@@ -108,7 +121,7 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     entries: entries.size,
     members: members.all(database).length,
     servers: servers.all(database).length,
-    objects: kept.length,
+    objects: kept.length - erased.length,
     from,
   }
 }
@@ -173,23 +186,31 @@ async function collect({ servers: known, dataServers, log }: RebuildOptions, str
   return { entries, acks, from }
 }
 
-function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 'moved' }>): void {
+function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 'moved' | 'erased' }>): void {
+  if (entry.kind === 'closed') {
+    sql.run('DELETE FROM members WHERE id = ?', entry.member)
+    return
+  }
   if (entry.kind === 'server') {
     const { kind: _, state, ...row } = entry
     servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
-    if (state === 'draining' || state === 'lost' || state === 'open') servers.setState(sql, row.id, state)
+    if (state === 'draining' || state === 'lost' || state === 'open' || state === 'contained')
+      servers.setState(sql, row.id, state)
     return
   }
   const { kind: _, ...row } = entry
   sql.run('DELETE FROM members WHERE id = ?', row.id)
   members.add(sql, {
     ...row,
-    status: row.status === 'suspended' ? 'suspended' : 'active',
+    status: row.status === 'suspended' || row.status === 'closing' ? row.status : 'active',
     auth_kid: thumbprint(parseCoseKey(row.auth_key)),
     acts_kid: thumbprint(parseCoseKey(row.acts_key)),
     counter: 0,
     plan: row.plan ?? '',
     card_level: row.card_level ?? null,
+    location: row.location === 0 ? 0 : 1,
+    abroad: row.abroad === 0 ? 0 : 1,
+    retention: row.retention ?? 0,
   })
 }
 

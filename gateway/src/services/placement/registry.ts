@@ -22,6 +22,8 @@ export interface MemberRegistration {
   authKey: Uint8Array
   actsKey: Uint8Array
   agreementKey: Uint8Array
+  /** D8: false without consent to storage abroad. */
+  abroad?: boolean
 }
 
 export interface ServerRegistration {
@@ -88,6 +90,9 @@ export class Registry {
       counter: 0,
       plan: '',
       card_level: null,
+      location: 1,
+      abroad: registration.abroad === false ? 0 : 1,
+      retention: 0,
     }
     this.#store.transaction(({ sql }) => {
       if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid))

@@ -11,6 +11,7 @@ import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { contain } from './care/contain.ts'
 import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } from './catalogue.ts'
 import { type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
@@ -59,6 +60,10 @@ export interface SaveWorkerOptions {
   rules: ChooseRules
   /** A save went elsewhere than where its bucket belongs. */
   onElsewhere?: () => void
+  /** Has the member's card prove itself again where it still is (S12). @returns false when it did not */
+  recall?: (member: Uint8Array, device: string, signal: AbortSignal) => Promise<boolean>
+  /** Hears that a server was shut off (S12). */
+  onContained?: ((server: string) => void) | undefined
   clock: Clock
   random: Random
   log: Log
@@ -111,6 +116,12 @@ export class SaveWorker {
     this.kick()
     await this.#running
     await Promise.allSettled([...this.#busy.values(), this.#cleaning])
+  }
+
+  /** Resolves when nothing is being done for an object; what is written of it from then on is refused. */
+  async left(object: Uint8Array): Promise<void> {
+    const name = `${Buffer.from(object).toString('hex')}.`
+    await Promise.allSettled([...this.#busy].filter(([key]) => key.startsWith(name)).map(([, work]) => work))
   }
 
   /** There may be something to do. */
@@ -215,6 +226,7 @@ export class SaveWorker {
           object: key,
           error: error instanceof Error ? (error.stack ?? error.message) : String(error),
         })
+      if (isProblem(error, 'object.erased')) return
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
       const state = endOf(code, row)
@@ -261,6 +273,7 @@ export class SaveWorker {
         // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
         // the servers answer with the same receipts.
         store.transaction(({ sql }) => {
+          requireWanted(sql, row)
           keepReceipts(sql)
           const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
           const seq = journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
@@ -273,6 +286,10 @@ export class SaveWorker {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
       }
+      // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
+      const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
+      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#stop.signal)))
+        throw new Problem('card.rejected', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
   }
@@ -324,6 +341,7 @@ export class SaveWorker {
         )
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     return store.transaction(({ sql }) => {
+      requireWanted(sql, row)
       const planned = choices.map((choice) => {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
@@ -371,10 +389,11 @@ export class SaveWorker {
     } catch (error) {
       if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
         throw content.failure ?? pass.failure ?? error
-      const impostor = error.code === 'server.impostor'
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
-      // S12: an impostor goes to the end of every ranking; one that only fails is asked again soon.
-      store.transaction(({ sql }) => servers.blame(sql, server.id, impostor ? 100 : 1, impostor ? 1 : 0))
+      // S12: an impostor is shut off; one that only fails is asked again soon.
+      if (error.code === 'server.impostor')
+        contain(this.#o, server.id, 'impostor', 'it did not prove its key when data was to be kept')
+      else store.transaction(({ sql }) => servers.blame(sql, server.id, 1, 0))
       throw new SendFailure(server.id, error)
     }
   }
@@ -386,6 +405,7 @@ export class SaveWorker {
     if (!this.journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
     store.transaction(({ sql, emit }) => {
+      requireWanted(sql, row)
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
@@ -431,6 +451,12 @@ export class SaveWorker {
       }
     }
   }
+}
+
+/** D8: its member may have had it erased meanwhile. @throws {Problem} `object.erased` */
+function requireWanted(sql: Sql, { object, version }: SaveRow): void {
+  const state = saves.get(sql, object, version)?.state
+  if (state !== 'buffered' && state !== 'sealed') throw new Problem('object.erased')
 }
 
 /** What of a member the manifest and the keys need. */

@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
+import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -24,12 +25,17 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
+import { Care } from './care/care.ts'
+import { contain, release } from './care/contain.ts'
+import type { CareLimits } from './care/schedule.ts'
+import { findingsFor, noteTold } from './care/tell.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
 import { type PlacementKeys, placementSigner } from './keystore.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
+import { Recalls } from './recalls.ts'
 import { Registry } from './registry.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './replace/changes.ts'
 import { type DecideRules, defaultDecideRules } from './replace/decide.ts'
@@ -40,6 +46,10 @@ import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import { Eraser } from './wishes/eraser.ts'
+import { erasures } from './wishes/erasures.ts'
+import { wishHandlers } from './wishes/handlers.ts'
+import type { ErasureReport } from './wishes/report.ts'
 
 export interface PlacementOptions {
   database: Database
@@ -52,6 +62,8 @@ export interface PlacementOptions {
   rules?: Partial<DecideRules>
   /** How fast and how much data is moved. */
   mover?: Partial<MoverLimits>
+  /** How often and how much is audited. */
+  care?: Partial<CareLimits>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -78,10 +90,18 @@ export interface Placement extends Service {
   readonly replace: ReplacePorts
   /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
   readonly mover: Mover
+  /** Audits, verdicts and repairs (S11, S12). */
+  readonly care: Care
+  /** What members had erased, and what is left of it (D8). */
+  erasureStatus(): ErasureReport
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
   changeServer(id: string, state: ServerState): void
+  /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
+  containServer(id: string, reason: string): void
+  /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
+  releaseServer(id: string, reason: string): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -95,6 +115,7 @@ const checkOffer = checker(SaveOffer, 'save offer')
 export function createPlacement(options: PlacementOptions): Placement {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
+  const recalls = new Recalls(clock)
   const self = thumbprint(keys.signing)
   const signer = placementSigner(keys)
   const hosted = createServiceHost({
@@ -140,6 +161,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         } catch (error) {
           // S2: told and closed; the challenge is spent.
           sessions.close(id)
+          recalls.answered(member.id, caller.device, false)
           throw error instanceof Problem && error.code.startsWith('cose.')
             ? new Problem('card.rejected', error.code)
             : error
@@ -147,12 +169,14 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (member.card_level !== null && said.level === member.level)
           hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
+        recalls.answered(member.id, caller.device, true)
         return {
           member: member.id,
           name: member.name,
           level: member.level,
           home: member.home,
           expiresMs: session.expiresMs,
+          location: member.location === 1,
           ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...pendingFor(member.id),
         }
@@ -171,6 +195,15 @@ export function createPlacement(options: PlacementOptions): Placement {
             conditions.written(sql, member, object, version, nowMs)
         }
         members.sawCounter(sql, member, counter)
+        return {}
+      }),
+
+      call(findings, ({ session }, { caller }) => findingsFor(database, sessions.memberOf(session, caller.device))),
+
+      act(findingsTold, ({ session, findings: ids }, { sql, caller, nowMs }) => {
+        const member = sessions.findMember(session, caller.device)
+        if (!member) throw new Problem('session.expired', 'the next session tells the member again')
+        noteTold(sql, member, ids, nowMs)
         return {}
       }),
 
@@ -194,6 +227,7 @@ export function createPlacement(options: PlacementOptions): Placement {
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
+        if (erasures.of(sql, offer.object)) throw new Problem('object.erased')
         const known = saves.get(sql, offer.object, offer.version)
         if (
           known &&
@@ -207,11 +241,22 @@ export function createPlacement(options: PlacementOptions): Placement {
       }),
 
       call(saveStatus, ({ object, version }, { caller }) => {
+        if (erasures.of(database, object)?.device === caller.device)
+          return { stage: 'refused' as const, problem: 'object.erased' }
         const row = saves.get(database, object, version)
         if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
+        if (row.state === 'erasing') return { stage: 'refused' as const, problem: 'object.erased' }
         if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
         if (row.state === 'refused') return { stage: 'refused' as const, problem: row.problem ?? 'internal' }
         return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
+      }),
+
+      ...wishHandlers({
+        ...{ sql: database, keys, random, self },
+        memberOf: (session, device) => sessions.memberOf(session, device),
+        active: activeMember,
+        changed: () => mover.changed('member'),
+        erase: () => eraser.kick(),
       }),
     ],
   })
@@ -238,11 +283,13 @@ export function createPlacement(options: PlacementOptions): Placement {
     registry,
     rules,
     onElsewhere: () => mover.changed('room'),
+    onContained,
+    recall,
     signer,
   })
   const replace: ReplacePorts = {
     ...{ store: hosted.store, keys, signer, dataServers: options.dataServers, journal: worker.journal },
-    ...{ clock, random, log },
+    ...{ clock, random, log, onContained },
     graceMs: options.graceMs ?? defaultGraceMs,
   }
   const changes: ChangePorts = { store: hosted.store, keys, clock, random }
@@ -250,7 +297,28 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
     age: (after, limit) => ageMembers(changes, after, limit),
   })
+  const care = new Care({ ...replace, mover, limits: options.care ?? {} })
+  const eraser = new Eraser({
+    ...{ ...replace, worker, mover },
+    release: (transfer) => options.buffer.release(transfer),
+  })
   risks.onChange(({ reason }) => mover.changed(reason))
+
+  /** S12: the member's session is called up where the card still is. */
+  function recall(member: Uint8Array, device: string, signal: AbortSignal): Promise<boolean> {
+    const session = sessions.recall(member, device)
+    if (!session) return Promise.resolve(true)
+    const answer = recalls.wait(member, device, signal)
+    hosted.store.transaction(({ emit }) =>
+      emit(recallSession, device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
+    )
+    return answer
+  }
+
+  function onContained(server: string): void {
+    mover.changed(`server ${server}`)
+    care.kick()
+  }
 
   function pendingFor(member: Uint8Array) {
     const rows = conditions.pending(database, member, 9)
@@ -277,6 +345,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     worker,
     replace,
     mover,
+    care,
+    erasureStatus: () => eraser.status(),
     changeMember: (number, change) => {
       const now = changeMember(changes, number, change)
       mover.changed('member')
@@ -286,6 +356,8 @@ export function createPlacement(options: PlacementOptions): Placement {
       changeServer(changes, id, state)
       mover.changed('server')
     },
+    containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
+    releaseServer: (id, reason) => release(replace, id, reason),
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
@@ -294,10 +366,14 @@ export function createPlacement(options: PlacementOptions): Placement {
       hazards.start()
       worker.start()
       mover.start()
+      care.start()
+      eraser.start()
     },
     stop: async () => {
       await hazards.stop()
       live.stop()
+      await care.stop()
+      await eraser.stop()
       await mover.stop()
       await worker.stop()
       await hosted.stop()
@@ -323,7 +399,8 @@ function rowOf(
     version: offer.version,
     member: member.id,
     device: caller.device,
-    asking: caller.region,
+    // Without consent to location the device's own place decides nothing (D8).
+    asking: member.location === 1 ? caller.region : member.home,
     transfer: offer.transfer,
     transfer_key: transferKey,
     root: offer.root,

@@ -78,6 +78,22 @@ export class Sessions {
     return session?.device === device ? session.member : undefined
   }
 
+  /** Ends the session of a member whose card is at a device, so that it has to prove itself anew; undefined when there is none. */
+  recall(member: Uint8Array, device: string): Session | undefined {
+    const nowMs = this.#clock.now()
+    for (const session of this.#open.values())
+      if (
+        session.device === device &&
+        session.member &&
+        session.expiresMs >= nowMs &&
+        key(session.member) === key(member)
+      ) {
+        this.#open.delete(key(session.id))
+        return session
+      }
+    return undefined
+  }
+
   close(id: Uint8Array): void {
     this.#open.delete(key(id))
   }

@@ -10,7 +10,8 @@ export interface MemberRow {
   level: number
   home: string
   since: number
-  status: 'active' | 'suspended'
+  /** `closing`: everything is being erased, and then this row. */
+  status: 'active' | 'suspended' | 'closing'
   auth_key: Uint8Array
   auth_kid: Uint8Array
   acts_key: Uint8Array
@@ -22,10 +23,16 @@ export interface MemberRow {
   plan: string
   /** The level that the card still shows when it is another (S3); the next session writes the new one. */
   card_level: number | null
+  /** D8: 1 when the region of the asking device may decide where data lies. */
+  location: 0 | 1
+  /** D8: 1 when replicas may lie in other countries than the home region's. */
+  abroad: 0 | 1
+  /** Days after which what was kept is erased; 0: never. */
+  retention: number
 }
 
-/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere. */
-export type ServerState = 'open' | 'draining' | 'lost'
+/** `draining`: to be emptied; `lost`: what was there is made anew elsewhere; `contained`: the same, and nothing is read there (S12). */
+export type ServerState = 'open' | 'draining' | 'lost' | 'contained'
 
 export interface ServerRow {
   id: string
@@ -48,8 +55,8 @@ export interface ServerRow {
   away: number | null
 }
 
-/** buffered → sealed → kept; lost: the buffer no longer has it, so the device begins again; refused: told why. */
-export type SaveState = 'buffered' | 'sealed' | 'kept' | 'lost' | 'refused'
+/** buffered → sealed → kept; lost: the buffer no longer has it, so the device begins again; refused: told why; erasing: its member does not want it any more. */
+export type SaveState = 'buffered' | 'sealed' | 'kept' | 'lost' | 'refused' | 'erasing'
 
 export interface SaveRow {
   object: Uint8Array
@@ -308,13 +315,13 @@ export const catalogues = {
       `INSERT INTO catalogues (member, version, dirty, content) VALUES (?, 0, 1, x'') ON CONFLICT (member) DO UPDATE SET dirty = 1`,
       member,
     ),
-  /** Of members who keep at least so many, with nothing under way for them. */
+  /** Of members who keep at least so many, or have had one, with nothing under way for them. */
   due: (sql: Sql, atLeast: number) =>
     sql.all<CatalogueRow>(
       `SELECT * FROM catalogues AS c WHERE dirty = 1 AND length(content) = 0
        AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed'))
        AND NOT EXISTS (SELECT 1 FROM moves WHERE member = c.member AND problem IS NULL)
-       AND (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ? LIMIT 16`,
+       AND (version > 0 OR (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ?) LIMIT 16`,
       catalogueMedia,
       atLeast,
     ),

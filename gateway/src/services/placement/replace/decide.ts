@@ -249,6 +249,7 @@ class Decision {
 
   #whyLeave(place: Place | undefined, of: ClassFacts, bucket: Bucket): Leave | undefined {
     if (!place || place.closed === 'lost') return { cause: 'lost', urgency: urgencyOfLoss }
+    if (place.closed === 'contained') return { cause: 'contained', urgency: urgencyOfLoss }
     if (place.closed === 'draining') return { cause: 'draining', urgency: urgencyOf(place, this.#nowMs) }
     if (!isAllowed(place, of)) return { cause: 'home', urgency: urgencyOf(place, this.#nowMs) }
     // What found no room where its bucket belongs follows as soon as there is some.

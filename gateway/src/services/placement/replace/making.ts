@@ -8,6 +8,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
+import { contain } from '../care/contain.ts'
 import { conditionsFor } from '../conditions.ts'
 import type { DataServers } from '../data-servers.ts'
 import { deliver } from '../deliver.ts'
@@ -46,6 +47,8 @@ export interface ReplacePorts {
   log: Log
   /** How long an old replica stays at least, ms. */
   graceMs: number
+  /** Hears that a server was shut off (S12). */
+  onContained?: ((server: string) => void) | undefined
 }
 
 /** Which slot is made anew, where, and why. */
@@ -212,13 +215,17 @@ export async function finish(
   return takeSlot(ports, row)
 }
 
-/** S12: an impostor goes to the end of every ranking; one that only fails is asked again soon. */
-export function blame({ store, log }: ReplacePorts, server: string, problem: Problem): void {
-  const impostor = problem.code === 'server.impostor'
+/** S12: an impostor is shut off; one that only fails is asked again soon. */
+export function blame(ports: ReplacePorts, server: string, problem: Problem): void {
+  const { store, log } = ports
+  if (problem.code === 'server.impostor') {
+    contain(ports, server, 'impostor', 'it did not prove its key when data was to be moved')
+    return
+  }
   log.warn('a data server failed', { server, code: problem.code, detail: problem.detail })
   // One that is full is no worse for it.
   if (problem.code === 'storage.full') return
-  store.transaction(({ sql }) => servers.blame(sql, server, impostor ? 100 : 1, impostor ? 1 : 0))
+  store.transaction(({ sql }) => servers.blame(sql, server, 1, 0))
 }
 
 /** From here on the new replica is what a rebuilt placement finds. */
@@ -289,6 +296,7 @@ function tellCard(sql: Sql, ports: ReplacePorts, row: SaveRow, standing: readonl
 export function serverOr(sql: Sql, id: string, at: ReplaceFailure['at']): ServerRow {
   const server = servers.byId(sql, id)
   if (!server) throw new ReplaceFailure(at, id, new Problem('server.unreachable', 'not in the register'))
+  if (server.state === 'contained') throw new ReplaceFailure(at, id, new Problem('server.contained', id))
   return server
 }
 

@@ -185,7 +185,7 @@ export class Mover {
   /** S11: a slot whose replica is no good is made anew: where it is when the medium was to blame, elsewhere otherwise. */
   remake(
     slot: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>,
-    cause: 'damaged' | 'tampering',
+    cause: 'damaged' | 'tampering' | 'unexplained' | 'rollback',
     reason: object,
   ): void {
     const { store, clock } = this.#o

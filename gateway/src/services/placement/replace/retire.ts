@@ -25,7 +25,7 @@ export async function retireDue(ports: ReplacePorts, signal: AbortSignal): Promi
       continue
     }
     const server = servers.byId(store.sql, row.server)
-    if (server?.state === 'lost' || !server) {
+    if (server?.state === 'lost' || server?.state === 'contained' || !server) {
       postpone(ports, row)
       continue
     }
@@ -68,7 +68,7 @@ function due(sql: Sql, nowMs: number): RetiredTable[] {
     // Where room is short, nothing waits for its grace to end.
     ...sql.all<RetiredTable>(
       `SELECT r.* FROM servers AS s JOIN retired AS r ON r.server = s.id
-       WHERE s.used > s.capacity * ? AND s.state <> 'lost' AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
+       WHERE s.used > s.capacity * ? AND s.state NOT IN ('lost', 'contained') AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
       fullShare,
       nowMs,
       atOnce,

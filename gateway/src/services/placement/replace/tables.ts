@@ -12,6 +12,9 @@ export type MoveCause =
   | 'lost'
   | 'damaged'
   | 'tampering'
+  | 'unexplained'
+  | 'rollback'
+  | 'contained'
   | 'back'
 
 /** A replica on its way to the place of the one that stands in its slot. Written before anything is sent. */

@@ -31,7 +31,9 @@ export type Turn =
   | { do: 'copy' | 'reseal'; to: string; otherwise: 'reseal' | undefined }
 
 /** Causes by which the replica itself is no good, wherever it lies. */
-const remade: ReadonlySet<string> = new Set(['damaged', 'tampering'])
+const remade: ReadonlySet<string> = new Set(['damaged', 'tampering', 'unexplained', 'rollback'])
+/** Nothing is read from a server in such a state. */
+const unread: ReadonlySet<Candidate['closed']> = new Set(['lost', 'away', 'contained'])
 
 export function turnOf(facts: TurnFacts): Turn {
   const { move, own, other, making, leaves, candidates } = facts
@@ -43,7 +45,7 @@ export function turnOf(facts: TurnFacts): Turn {
   const target = targetOf(facts, bad)
   if (target === 'wait') return { do: 'wait' }
   if (!target) return { do: 'stay' }
-  const copies = !bad && source !== undefined && source.closed !== 'lost' && source.closed !== 'away'
+  const copies = !bad && source !== undefined && !unread.has(source.closed)
   if (!copies && other.server === target && own.server !== target) return { do: 'stay' }
   return { do: copies ? 'copy' : 'reseal', to: target, otherwise: copies ? 'reseal' : undefined }
 }
@@ -67,11 +69,14 @@ function targetOf(facts: TurnFacts, bad: boolean): string | 'wait' | undefined {
   for (const server of [assigned(facts), facts.one, facts.two]) {
     const place = takes(server)
     if (!place || server === own.server) continue
-    if (!stands || stands.closed === 'lost' || fitsBeside(place, stands, facts)) {
+    if (!stands || stands.closed === 'lost' || stands.closed === 'contained' || fitsBeside(place, stands, facts)) {
       if (server !== other.server) return server
     } else if (leaves.includes(other.server) && stands.closed === undefined) return 'wait'
   }
-  return elsewhere(facts, byId, stands)
+  const place = elsewhere(facts, byId, stands, bad)
+  if (place || !bad || !takes(own.server) || leaves.includes(own.server)) return place
+  // A good replica in a doubtful place is better than a bad one.
+  return own.server
 }
 
 /** Another place than the one assigned, which cannot be had now. */
@@ -79,6 +84,7 @@ function elsewhere(
   { own, other, class: of, candidates, avoid, rules }: TurnFacts,
   byId: ReadonlyMap<string, Candidate>,
   stands: Candidate | undefined,
+  bad: boolean,
 ): string | undefined {
   const left = candidates.filter((candidate) => candidate.server !== own.server && !avoid.has(candidate.server))
   const wish = { object: own.object, ...of, sealedBytes: own.sealed }
@@ -87,7 +93,7 @@ function elsewhere(
     const to = own.slot === 1 ? one.candidate : two.candidate
     const from = byId.get(own.server)
     // Never to a worse place: only what must leave goes to one of a higher risk.
-    if (from && !from.closed && to.risk.value >= from.risk.value) return undefined
+    if (!bad && from && !from.closed && to.risk.value >= from.risk.value) return undefined
     return to.server === other.server ? undefined : to.server
   } catch {
     return undefined

@@ -1,5 +1,6 @@
 /** Whether data servers answer (S9): one that does not is away, and after a while what it held is made anew elsewhere. */
 import { isProblem } from '@azukari/protocol/problem'
+import { contain } from '../care/contain.ts'
 import { identify } from '../identify.ts'
 import { type ServerRow, servers } from '../store.ts'
 import type { ReplacePorts } from './making.ts'
@@ -18,11 +19,15 @@ export const awayForGood = 0
 export async function watchServers(ports: ReplacePorts, lostAfterMs: number, signal: AbortSignal): Promise<string[]> {
   const { store } = ports
   const changed = await Promise.all(
-    servers.all(store.sql).map(async (server) => {
-      const answers = server.away === awayForGood ? 'no' : await answerOf(ports, server, signal)
-      if (signal.aborted) return undefined
-      return note(ports, server, answers, lostAfterMs) ? server.id : undefined
-    }),
+    // One that is shut off is not asked: only an operator lets it back in.
+    servers
+      .all(store.sql)
+      .filter(({ state }) => state !== 'contained')
+      .map(async (server) => {
+        const answers = server.away === awayForGood ? 'no' : await answerOf(ports, server, signal)
+        if (signal.aborted) return undefined
+        return note(ports, server, answers, lostAfterMs) ? server.id : undefined
+      }),
   )
   return changed.filter((id) => id !== undefined)
 }
@@ -52,7 +57,11 @@ async function answerOf(
 }
 
 /** @returns whether something about it is different now */
-function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answer: Answer, lostAfterMs: number): boolean {
+function note(ports: ReplacePorts, asked: ServerRow, answer: Answer, lostAfterMs: number): boolean {
+  const { store, clock, log } = ports
+  // S12: it answers, so it is not away; nothing is asked of it until somebody has looked.
+  if (answer === 'impostor')
+    return contain(ports, asked.id, 'impostor', 'it did not prove its key when asked whether it is there')
   return store.transaction(({ sql }) => {
     const server = servers.byId(sql, asked.id)
     if (!server || server.away === awayForGood) return false
@@ -66,9 +75,7 @@ function note({ store, clock, log }: ReplacePorts, asked: ServerRow, answer: Ans
     }
     if (server.away === null) {
       servers.setAway(sql, server.id, nowMs)
-      // S12: counted when it is met, not as often as it is asked.
-      if (answer === 'impostor') servers.blame(sql, server.id, 100, 1)
-      log.warn('a data server does not answer', { server: server.id, impostor: answer === 'impostor' })
+      log.warn('a data server does not answer', { server: server.id })
       return true
     }
     if (server.state === 'lost' || nowMs - server.away < lostAfterMs) return false

@@ -1,0 +1,143 @@
+/**
+ * What a member decides over their data, at a device (D8): the card signs the wish, the outbox carries it through hours
+ * without a network, and placement's receipts say what was destroyed where.
+ */
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import {
+  ClosingReceipt,
+  closingDomain,
+  ErasureReceipt,
+  erasureDomain,
+  type MemberWish,
+  makeWish,
+  readErasures,
+  readSettings,
+  type Wish,
+  wishDomain,
+} from '@azukari/protocol/contracts/wish'
+import { sign1With, verify1 } from '@azukari/protocol/cose'
+import { thumbprint } from '@azukari/protocol/keys'
+import type { Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { SiteTrust } from '../identity.ts'
+import type { Link } from '../link.ts'
+import type { Outbox } from '../outbox.ts'
+import type { Presence } from './presence.ts'
+
+export interface WishesOptions {
+  presence: Presence
+  outbox: Outbox
+  link: Link
+  random: Random
+  /** The time as the device knows it, ms since the epoch. */
+  now: () => number
+  trust: () => SiteTrust | undefined
+}
+
+/** A wish that is written down and will be delivered. */
+export interface MadeWish {
+  act: Uint8Array
+  /** Placement's answer, whenever it comes: how many objects are to be erased. @throws {Problem} when it was refused */
+  accepted: Promise<{ objects: number }>
+}
+
+export interface Erasures {
+  /** Objects of which something is left somewhere. */
+  open: number
+  /** Servers that are still asked. */
+  waiting: string[]
+  receipts: ErasureReceipt[]
+  closing?: ClosingReceipt
+}
+
+/** A wish is worth this long, so that a device may be without a network for weeks. */
+const wishMs = 30 * 86_400_000
+const perPage = 8
+/** Answers that are waited for at once; older ones are not told any more. */
+const awaitedMax = 256
+
+const checkErasure = checker(ErasureReceipt, 'erasure receipt')
+const checkClosing = checker(ClosingReceipt, 'closing receipt')
+
+export class Wishes {
+  readonly #o: WishesOptions
+  readonly #awaited = new Map<string, PromiseWithResolvers<{ objects: number }>>()
+
+  constructor(options: WishesOptions) {
+    this.#o = options
+    options.outbox.onOutcome(makeWish, ({ id }, outcome) => {
+      const awaited = this.#awaited.get(hex(id))
+      this.#awaited.delete(hex(id))
+      if (outcome.problem) awaited?.reject(outcome.problem)
+      else awaited?.resolve({ objects: (outcome.body as { objects: number }).objects })
+    })
+  }
+
+  /**
+   * Has the card sign a wish and writes it down. When this resolves it will be delivered.
+   * @throws {Problem} `device.unknown` before the first enrolment, `card.*`, `outbox.full`
+   */
+  async make(wish: Wish, pin?: string): Promise<MadeWish> {
+    const { presence, outbox, random, now } = this.#o
+    const trust = this.#trust()
+    const card = presence.require()
+    await card.requirePin(pin)
+    const act = random.bytes(16)
+    const said: MemberWish = {
+      ...{ contract: 'wish.make@1', audience: thumbprint(trust.placementKey), act },
+      ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
+    }
+    const signed = await card.use((client) =>
+      sign1With(encodeDeterministic(said), client.signAct(card.signal), wishDomain),
+    )
+    const awaited = Promise.withResolvers<{ objects: number }>()
+    awaited.promise.catch(() => undefined)
+    if (this.#awaited.size >= awaitedMax) this.#awaited.delete(this.#awaited.keys().next().value!)
+    this.#awaited.set(hex(act), awaited)
+    await outbox.append(makeWish, { wish: signed }, act)
+    return { act, accepted: awaited.promise }
+  }
+
+  /** How far a wish to erase is; every receipt is checked. @throws {Problem} `object.unknown`, `link.*`, `cose.*` */
+  async erasures(act: Uint8Array, signal: AbortSignal): Promise<Erasures> {
+    const { placementKey } = this.#trust()
+    const found: Erasures = { open: 0, waiting: [], receipts: [] }
+    const waiting = new Set<string>()
+    for (let after: Uint8Array | undefined; ; ) {
+      const page = await this.#o.link.call(
+        readErasures,
+        { act, limit: perPage, ...(after ? { after } : {}) },
+        { signal },
+      )
+      found.open = page.open
+      if (page.closing)
+        found.closing = checkClosing(decode(verify1(page.closing, () => placementKey, closingDomain).payload))
+      for (const one of page.erasures) {
+        for (const server of one.waiting) waiting.add(server)
+        if (one.receipt)
+          found.receipts.push(checkErasure(decode(verify1(one.receipt, () => placementKey, erasureDomain).payload)))
+      }
+      after = page.erasures.at(-1)?.object
+      if (page.erasures.length < perPage) break
+    }
+    return { ...found, waiting: [...waiting] }
+  }
+
+  /** What the member has agreed to. Needs the session. @throws {Problem} `session.unknown`, `link.*` */
+  settings(): Promise<{ location: boolean; abroad: boolean; retentionDays: number }> {
+    const card = this.#o.presence.require()
+    if (!card.session) throw new Problem('session.unknown', 'there is no line to placement')
+    return this.#o.link.call(readSettings, { session: card.session.id }, { signal: card.signal })
+  }
+
+  #trust(): SiteTrust {
+    const trust = this.#o.trust()
+    if (!trust) throw new Problem('device.unknown', 'this device must be enrolled first')
+    return trust
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

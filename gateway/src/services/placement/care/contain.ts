@@ -1,0 +1,80 @@
+/**
+ * A server is shut off (S12): nothing is read from it or written to it, and what lies there is made anew elsewhere from
+ * the other copies. An operator lets it back in.
+ */
+import type { DirectSigner } from '@azukari/protocol/cose'
+import type { RandomSource } from '@azukari/protocol/keys'
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { signVerdict, type VerdictKind } from '@azukari/protocol/verdict'
+import type { ServiceStore } from '../../../service/service.ts'
+import type { Sql } from '../../../storage/database.ts'
+import { sealEntry } from '../journal.ts'
+import type { PlacementKeys } from '../keystore.ts'
+import { journal, type ServerRow, type ServerState, servers } from '../store.ts'
+import { audits, verdicts } from './store.ts'
+
+export interface ContainPorts {
+  store: ServiceStore
+  keys: PlacementKeys
+  signer: DirectSigner
+  clock: Clock
+  random: RandomSource
+  log: Log
+  /** Hears that a server was shut off: its data is to be protected anew. */
+  onContained?: ((server: string) => void) | undefined
+}
+
+/**
+ * Shuts a server off and keeps the verdict; one that is shut off already stays so.
+ * @param because one line, for operators
+ * @returns whether it was open until now
+ */
+export function contain(
+  ports: ContainPorts,
+  id: string,
+  kind: Extract<VerdictKind, 'impostor' | 'contained'>,
+  because: string,
+): boolean {
+  const { store, clock, log } = ports
+  const done = store.transaction(({ sql }) => {
+    const row = servers.byId(sql, id)
+    if (!row) throw new Problem('server.unreachable', `${id} is not in the register`)
+    if (row.state === 'contained') return false
+    setState(sql, ports, row, 'contained')
+    // S12: its rank is lowered, and stays so until somebody has looked.
+    servers.blame(sql, id, 100, kind === 'impostor' ? 1 : 0)
+    const atMs = clock.now()
+    verdicts.add(sql, {
+      ...{ at: atMs, kind, server: id, object: null, version: null, slot: null, epoch: null, member: null, because },
+      signed: signVerdict({ kind, atMs, server: id, because: because.slice(0, 400), evidence: {} }, ports.signer),
+      ...{ outcome: 'contained', done: null },
+    })
+    return true
+  })
+  if (!done) return false
+  log.error('a data server is shut off', { server: id, code: 'server.contained', kind, because })
+  ports.onContained?.(id)
+  return true
+}
+
+/** Lets a server back in: it starts again like a new one. @throws {Problem} `server.unreachable` when it is not in the register */
+export function release(ports: ContainPorts, id: string, reason: string): void {
+  const { store, clock, log } = ports
+  store.transaction(({ sql }) => {
+    const row = servers.byId(sql, id)
+    if (!row) throw new Problem('server.unreachable', `${id} is not in the register`)
+    setState(sql, ports, row, 'open')
+    sql.run('UPDATE servers SET demerits = 0, impostors = 0 WHERE id = ?', id)
+    audits.set(sql, id, { refusals: 0 })
+    verdicts.release(sql, id, clock.now())
+  })
+  log.warn('a data server is let back in', { server: id, reason })
+  ports.onContained?.(id)
+}
+
+function setState(sql: Sql, { keys, random }: ContainPorts, row: ServerRow, state: ServerState): void {
+  servers.setState(sql, row.id, state)
+  const { used: _u, demerits: _d, impostors: _i, away: _a, kid: _k, ...entry } = row
+  journal.append(sql, sealEntry({ kind: 'server', ...entry, state }, keys.recovery, random))
+}

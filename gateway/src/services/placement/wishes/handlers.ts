@@ -1,0 +1,183 @@
+/** Members' wishes as they come over the contracts (D8): each is decided and written in one transaction. */
+import { createHash } from 'node:crypto'
+import { decode } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import {
+  MemberWish,
+  makeWish,
+  readErasures,
+  readHistory,
+  readSettings,
+  type Wish,
+  wishDomain,
+} from '@azukari/protocol/contracts/wish'
+import { verify1 } from '@azukari/protocol/cose'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import { sameBytes } from '@azukari/protocol/manifest'
+import type { Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { act, call } from '../../../service/service.ts'
+import type { Sql } from '../../../storage/database.ts'
+import { sealEntry } from '../journal.ts'
+import type { PlacementKeys } from '../keystore.ts'
+import { reasonText } from '../reasons.ts'
+import { reclassify } from '../replace/mover.ts'
+import { catalogueMedia, journal, type MemberRow, members, replicas, type SaveRow, servers } from '../store.ts'
+import { beginErasure, erasing, erasures, wishes } from './erasures.ts'
+
+export interface WishPorts {
+  sql: Sql
+  keys: PlacementKeys
+  random: Random
+  /** Thumbprint of placement's key: whom wishes are for. */
+  self: Uint8Array
+  /** @throws {Problem} `session.*` */
+  memberOf(session: Uint8Array, device: string): Uint8Array
+  /** @throws {Problem} `card.unknown`, `member.suspended` */
+  active(member: MemberRow | undefined): MemberRow
+  /** Where data may lie has changed. */
+  changed(): void
+  /** There is something to erase. */
+  erase(): void
+}
+
+const checkWish = checker(MemberWish, 'wish')
+const first = new Uint8Array(16)
+
+export function wishHandlers(ports: WishPorts) {
+  return [
+    act(makeWish, ({ wish: signed }, { sql, caller, nowMs, afterCommit }) => {
+      let signedBy: MemberRow | undefined
+      const { payload } = verify1(
+        signed,
+        (kid) => {
+          signedBy = members.byActsKey(sql, kid)
+          return signedBy && parseCoseKey(signedBy.acts_key)
+        },
+        wishDomain,
+      )
+      const said = checkWish(decode(payload))
+      const digest = new Uint8Array(createHash('sha256').update(payload).digest())
+      if (!sameBytes(said.audience, ports.self)) throw new Problem('cose.wrong-audience')
+      if (!signedBy || !sameBytes(said.member, signedBy.id))
+        throw new Problem('cose.bad-signature', 'the signer is another member')
+      // A wish has its effect once, whoever brings it again.
+      const known = wishes.of(sql, said.act)
+      if (known) {
+        if (!sameBytes(known.digest, digest)) throw new Problem('act.conflict', 'another wish has this id')
+        return { act: known.act, acceptedMs: known.at, objects: known.objects }
+      }
+      if (said.expiresMs < nowMs) throw new Problem('message.expired', 'the wish is too old')
+      const member = ports.active(signedBy)
+      const objects = perform(ports, sql, member, said.wish, said.act, nowMs)
+      wishes.add(sql, {
+        ...{ act: said.act, member: member.id, device: caller.device, kind: said.wish.kind, digest },
+        ...{ at: nowMs, objects, closing: null },
+      })
+      afterCommit(() => (said.wish.kind === 'consent' ? ports.changed() : ports.erase()))
+      return { act: said.act, acceptedMs: nowMs, objects }
+    }),
+
+    call(readErasures, ({ act: id, after = first, limit }, { caller }) => {
+      const wish = wishes.of(ports.sql, id)
+      if (!wish || wish.device !== caller.device) throw new Problem('object.unknown', 'no wish of this device')
+      return {
+        askedMs: wish.at,
+        open: erasures.openOf(ports.sql, id),
+        erasures: erasures.page(ports.sql, id, after, limit).map(({ object, receipt }) => ({
+          object,
+          waiting: erasing.waiting(ports.sql, object),
+          ...(receipt ? { receipt } : {}),
+        })),
+        ...(wish.closing ? { closing: wish.closing } : {}),
+      }
+    }),
+
+    call(readSettings, ({ session }, { caller }) => {
+      const member = members.byId(ports.sql, ports.memberOf(session, caller.device))
+      if (!member) throw new Problem('session.unknown')
+      return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
+    }),
+
+    call(readHistory, ({ session, after = first, limit }, { caller }) => ({
+      items: historyOf(ports.sql, ports.memberOf(session, caller.device), after, limit),
+    })),
+  ]
+}
+
+/** @returns how many objects are to be erased */
+function perform(ports: WishPorts, sql: Sql, member: MemberRow, wish: Wish, id: Uint8Array, nowMs: number): number {
+  switch (wish.kind) {
+    case 'erase':
+      for (const object of wish.objects) {
+        const row = wanted(sql, object)
+        // Another member's object is told of no more than one that never was.
+        if (!row || !sameBytes(row.member, member.id)) throw new Problem('object.unknown')
+        beginErasure(sql, row, { act: id, cause: 'member', atMs: nowMs })
+      }
+      return wish.objects.length
+    case 'close': {
+      const rows = sql.all<SaveRow>(
+        "SELECT * FROM saves WHERE member = ? AND state <> 'erasing' GROUP BY object",
+        member.id,
+      )
+      for (const row of rows) beginErasure(sql, row, { act: id, cause: 'closing', atMs: nowMs })
+      sql.run('DELETE FROM catalogues WHERE member = ?', member.id)
+      change(ports, sql, member, { status: 'closing' })
+      return rows.length
+    }
+    case 'consent':
+      change(ports, sql, member, { location: wish.location ? 1 : 0, abroad: wish.abroad ? 1 : 0 })
+      if ((member.abroad === 1) !== wish.abroad) reclassify(sql, member.id)
+      return 0
+    case 'retention':
+      change(ports, sql, member, { retention: wish.days })
+      return 0
+  }
+}
+
+/** A member's own object that is not being erased; catalogues are no objects of the member's making. */
+function wanted(sql: Sql, object: Uint8Array): SaveRow | undefined {
+  return sql.get<SaveRow>(
+    "SELECT * FROM saves WHERE object = ? AND state <> 'erasing' AND media <> ? ORDER BY version DESC LIMIT 1",
+    object,
+    catalogueMedia,
+  )
+}
+
+function change(
+  { keys, random }: WishPorts,
+  sql: Sql,
+  member: MemberRow,
+  to: Partial<Pick<MemberRow, 'location' | 'abroad' | 'retention' | 'status'>>,
+): void {
+  const now: MemberRow = { ...member, ...to }
+  sql.run(
+    'UPDATE members SET location = ?, abroad = ?, retention = ?, status = ? WHERE id = ?',
+    ...[now.location, now.abroad, now.retention, now.status, now.id],
+  )
+  const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now
+  journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
+}
+
+function historyOf(sql: Sql, member: Uint8Array, after: Uint8Array, limit: number) {
+  const regionOf = (server: string) => servers.byId(sql, server)?.region
+  return sql
+    .all<SaveRow>(
+      `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? AND object > ? ORDER BY object LIMIT ?`,
+      member,
+      catalogueMedia,
+      after,
+      limit,
+    )
+    .map((row) => ({
+      ...{ object: row.object, version: row.version, name: row.name, mediaType: row.media, sizeBytes: row.size },
+      ...{ takenMs: row.taken, keptMs: row.kept!, device: row.device, receipt: row.receipt! },
+      places: replicas.of(sql, row.object, row.version).map(({ slot, server, algorithm, epoch, reason }) => ({
+        ...{ slot, server, algorithm, epoch },
+        region: servers.byId(sql, server)!.region,
+        en: reasonText(reason, 'en', regionOf).slice(0, 1000),
+        ja: reasonText(reason, 'ja', regionOf).slice(0, 1000),
+      })),
+    }))
+}

@@ -1,0 +1,45 @@
+/** How erasures stand, for operators: from the database alone. Nothing here tells what an object was. */
+import type { Sql } from '../../../storage/database.ts'
+import type { ErasureCause } from './tables.ts'
+
+export interface ErasureReport {
+  /** Objects of which something is left somewhere, and all that were ever erased. */
+  open: number
+  done: number
+  accountsClosing: number
+  byCause: { cause: ErasureCause; open: number; done: number }[]
+  /** Servers that have still to destroy something; `lost`: they are gone for good, and asked should they come back. */
+  servers: { server: string; open: number; lost: number; tries: number; sinceMs: number | null }[]
+}
+
+export function erasureReport(sql: Sql): ErasureReport {
+  const byCause = sql.all<ErasureReport['byCause'][number]>(
+    'SELECT cause, sum(done IS NULL) AS open, sum(done IS NOT NULL) AS done FROM erasures GROUP BY cause ORDER BY cause',
+  )
+  return {
+    open: byCause.reduce((sum, { open }) => sum + open, 0),
+    done: byCause.reduce((sum, { done }) => sum + done, 0),
+    accountsClosing: sql.get<{ n: number }>(
+      "SELECT count(*) AS n FROM wishes WHERE kind = 'close' AND closing IS NULL",
+    )!.n,
+    byCause,
+    servers: sql.all(
+      `SELECT p.server, sum(p.state = 'open') AS open, sum(p.state = 'lost') AS lost, max(p.tries) AS tries, min(e.at) AS sinceMs
+       FROM erasing AS p JOIN erasures AS e ON e.object = p.object WHERE p.state IN ('open', 'lost')
+       GROUP BY p.server ORDER BY p.server`,
+    ),
+  }
+}
+
+/** The same, to read. */
+export function erasureText({ open, done, accountsClosing, byCause, servers }: ErasureReport): string {
+  return [
+    `${open} objects are being erased, ${done} were; ${accountsClosing} accounts are being closed`,
+    ...byCause.map((row) => `  ${row.cause.padEnd(10)} ${row.open} open, ${row.done} done`),
+    ...servers.map(
+      ({ server, open: left, lost, tries, sinceMs }) =>
+        `${server.padEnd(16)} ${left} to destroy${lost ? `, ${lost} lost with it` : ''}, tried ${tries} times` +
+        `${sinceMs === null ? '' : `, since ${new Date(sinceMs).toISOString().slice(0, 16).replace('T', ' ')}`}`,
+    ),
+  ].join('\n')
+}
