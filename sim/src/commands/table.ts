@@ -110,6 +110,36 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  'demo settlement': {
+    what: 'Enrol, top up four ways, buy, deliver, pay out, bill, object, debit, receipt on the card; with every document.',
+    options: { folder: { type: 'string', what: 'where the site and the documents go; a new folder by default' } },
+    async run(values) {
+      const { runSettlementDemo } = await import('../site/settlement-demo/demo.ts')
+      const { folder } = values
+      const report = await runSettlementDemo({
+        ...(folder ? { folder: String(folder) } : {}),
+        log: quietLog,
+        tell: (line) => console.error(line),
+      })
+      const failed = report.checks.filter((check) => !check.ok)
+      const lines = [
+        ...report.checks.map(
+          (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+        ),
+        ...report.documents.map(({ what, path }) => `  ${what}: ${path}`),
+        ...report.trialBalance.map(
+          ({ currency, debits, credits, difference }) =>
+            `  trial balance ${currency}: ${debits} − ${credits} = ${difference}`,
+        ),
+        '',
+        failed.length === 0
+          ? `All ${report.checks.length} checks are ok. Documents: ${report.folder}/documents`
+          : `${failed.length} of ${report.checks.length} checks are not ok. Site: ${report.folder}`,
+      ]
+      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
+    },
+  },
+
   run: {
     what: 'The whole-system simulation: sites with people and faults, from seeds; each must keep what was promised.',
     options: {
