@@ -28,7 +28,10 @@ export const EnrolRequest = Type.Object({
 })
 export type EnrolRequest = Static<typeof EnrolRequest>
 
-/** `proof` = HMAC-SHA-256(claim secret, deterministic CBOR of [domain, device, gateway key, placement key]): the site proves itself, too. */
+/**
+ * `proof` = HMAC-SHA-256(claim secret, deterministic CBOR of [domain, device, gateway key, placement key, placement's agreement,
+ * release key if any]): the site proves itself, too.
+ */
 export const EnrolReply = Type.Object({
   site: Slug,
   device: Slug,
@@ -38,6 +41,8 @@ export const EnrolReply = Type.Object({
   placementKey: Bytes(32, 600),
   /** COSE_Key (X25519) of placement: transfers are sealed to it. */
   placementAgreement: Bytes(32, 600),
+  /** COSE_Key (Ed25519) that signs releases of the device's runtime; where it is, the proof covers it, too. */
+  releaseKey: Type.Optional(Bytes(32, 600)),
   region: Region,
   proof: Hash,
 })
