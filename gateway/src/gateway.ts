@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
+import { fleetNews } from '@azukari/protocol/contracts/fleet'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
@@ -15,6 +16,8 @@ import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
 import type { Credentials, Standing } from './broker/embedded.ts'
+import { advanceJobs } from './fleet/jobs.ts'
+import { Releases } from './fleet/releases.ts'
 import { Channels } from './registry/channels.ts'
 import { type NewClaim, newClaim } from './registry/claims.ts'
 import { type Device, Devices } from './registry/devices.ts'
@@ -36,6 +39,10 @@ export interface GatewayOptions {
   key: KeyObject
   /** COSE_Keys of placement, which devices learn when they enrol. */
   placement: { key: Uint8Array; agreement: Uint8Array }
+  /** COSE_Key that signs releases of the device's runtime, which devices learn when they enrol. */
+  releaseKey?: Uint8Array | undefined
+  /** Where releases lie, one folder per version; `releases` beside the buffer when absent. */
+  releaseDirectory?: string
   database: Database
   files: Files
   /** Where the receive buffer lies. */
@@ -144,6 +151,8 @@ class Site implements Gateway {
       buffer: this.#buffer,
       pump: this.#pump,
       carryFrame: options.carryFrame,
+      commits: this.#commits,
+      releases: new Releases(files, options.releaseDirectory ?? `${options.bufferDirectory}/../releases`),
       clock,
       log,
     })
@@ -152,6 +161,7 @@ class Site implements Gateway {
       gatewayKey: coseKey(publicOf(key)),
       placementKey: placement.key,
       placementAgreement: placement.agreement,
+      ...(options.releaseKey && { releaseKey: options.releaseKey }),
     }
     this.#router = new Router({
       site,
@@ -258,7 +268,21 @@ class Site implements Gateway {
       } catch (error) {
         this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })
       }
-      this.#lookLater()
+      this.#advanceJobs()
+        .catch((error) => this.#options.log.error('jobs could not go on', { error: String(error) }))
+        .finally(() => this.#lookLater())
     })
+  }
+
+  /** Begins with the devices whose turn it is, durably, and tells them that there is something to ask for. */
+  async #advanceJobs(): Promise<void> {
+    const { clock, random } = this.#options
+    const up = (device: string) =>
+      this.#channels.get(device)?.settled === true && this.#devices.find(device)?.revokedMs === undefined
+    const begun = await this.#commits.run((sql) => advanceJobs(sql, up, clock.now()))
+    for (const device of begun)
+      this.#router.event({
+        ...{ at: 0, device, id: random.bytes(16), contract: fleetNews.id, atMs: clock.now(), body: {}, keep: false },
+      })
   }
 }

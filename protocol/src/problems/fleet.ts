@@ -89,4 +89,32 @@ export const fleetProblems = {
       todo: '端末の記録で原因を調べ、修正した版をリリースしてください。',
     },
   },
+
+  // Jobs and desired state
+  'job.unknown': {
+    retry: 'no',
+    en: { title: 'There is no such job', todo: 'See azukari-gateway job list.' },
+    ja: { title: '該当するジョブがありません', todo: 'azukari-gateway job list で確認してください。' },
+  },
+  'job.timeout': {
+    retry: 'later',
+    en: {
+      title: 'The device did not finish its part of the job in time',
+      todo: 'See whether the device is connected, then begin the job again for those that failed.',
+    },
+    ja: {
+      title: '端末が時間内にジョブを終えませんでした',
+      todo: '端末の接続を確認し、失敗した端末について改めてジョブを作成してください。',
+    },
+  },
+  'state.stale': {
+    retry: 'after-fix',
+    en: { title: 'The desired state was changed in the meantime', todo: 'Look at it again, then change it.' },
+    ja: { title: '目標の設定はその間に変更されています', todo: '最新の内容を確認してから変更してください。' },
+  },
+  'state.refused': {
+    retry: 'after-fix',
+    en: { title: 'The device does not take a setting', todo: 'Correct the setting that the detail names.' },
+    ja: { title: '端末が設定を受け付けません', todo: '詳細に示された設定を直してください。' },
+  },
 } as const satisfies Record<string, CatalogueEntry>

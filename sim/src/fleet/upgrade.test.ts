@@ -172,7 +172,8 @@ async function upgrade(board: Board, release: Release, chance: { cuts: number })
     const slots = await new SlotStore(board.disk, folder).read()
     if (!board.alive) board.on(cuts-- > 0 ? board.random.between(0, 60) : undefined)
     if (slots.last?.sequence === release.sequence && slots.last.outcome === 'confirmed' && board.running) return
-    if (slots.attempt?.phase !== 'pending' && slots.attempt?.phase !== 'trying') board.offer = { source, sequence: release.sequence }
+    if (slots.attempt?.phase !== 'pending' && slots.attempt?.phase !== 'trying')
+      board.offer = { source, sequence: release.sequence }
     await board.rest()
     const after = await new SlotStore(board.disk, folder).read()
     // Without cuts any more, a decision that stands is final; a cut that found nothing to disturb comes now.
