@@ -16,8 +16,9 @@ import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
 import type { Credentials, Standing } from './broker/embedded.ts'
-import { advanceJobs } from './fleet/jobs.ts'
+import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
 import { Releases } from './fleet/releases.ts'
+import { devicesBehind } from './fleet/states.ts'
 import { Channels } from './registry/channels.ts'
 import { type NewClaim, newClaim } from './registry/claims.ts'
 import { type Device, Devices } from './registry/devices.ts'
@@ -41,8 +42,8 @@ export interface GatewayOptions {
   placement: { key: Uint8Array; agreement: Uint8Array }
   /** COSE_Key that signs releases of the device's runtime, which devices learn when they enrol. */
   releaseKey?: Uint8Array | undefined
-  /** Where releases lie, one folder per version; `releases` beside the buffer when absent. */
-  releaseDirectory?: string
+  /** Where releases lie, one folder per version. */
+  releaseDirectory: string
   database: Database
   files: Files
   /** Where the receive buffer lies. */
@@ -152,7 +153,7 @@ class Site implements Gateway {
       pump: this.#pump,
       carryFrame: options.carryFrame,
       commits: this.#commits,
-      releases: new Releases(files, options.releaseDirectory ?? `${options.bufferDirectory}/../releases`),
+      releases: new Releases(files, options.releaseDirectory),
       clock,
       log,
     })
@@ -264,6 +265,7 @@ class Site implements Gateway {
         if (this.#devices.changedElsewhere()) {
           for (const device of [...this.#channels.devices()])
             if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
+          for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
         }
       } catch (error) {
         this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })
@@ -274,15 +276,20 @@ class Site implements Gateway {
     })
   }
 
-  /** Begins with the devices whose turn it is, durably, and tells them that there is something to ask for. */
+  /** Begins with the devices whose turn it is, durably, and tells them. */
   async #advanceJobs(): Promise<void> {
-    const { clock, random } = this.#options
+    const { clock, database } = this.#options
+    if (!this.#running || !hasOpenJobs(database)) return
     const up = (device: string) =>
       this.#channels.get(device)?.settled === true && this.#devices.find(device)?.revokedMs === undefined
-    const begun = await this.#commits.run((sql) => advanceJobs(sql, up, clock.now()))
-    for (const device of begun)
-      this.#router.event({
-        ...{ at: 0, device, id: random.bytes(16), contract: fleetNews.id, atMs: clock.now(), body: {}, keep: false },
-      })
+    for (const device of await this.#commits.run((sql) => advanceJobs(sql, up, clock.now()))) this.#tellNews(device)
+  }
+
+  /** That there is something to ask for; one that misses it asks when it connects, and now and then. */
+  #tellNews(device: string): void {
+    const { clock, random } = this.#options
+    this.#router.event({
+      ...{ at: 0, device, id: random.bytes(16), contract: fleetNews.id, atMs: clock.now(), body: {}, keep: false },
+    })
   }
 }

@@ -94,6 +94,8 @@ export interface TestSiteOptions {
   limits?: GatewayOptions['limits']
   log?: Log
   tls?: { key: string; cert: string }
+  /** COSE_Key that signs releases. */
+  releaseKey?: Uint8Array
 }
 
 const key = generateKey('ed25519', systemRandom)
@@ -133,6 +135,8 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     database,
     files: options.files ?? systemFiles(),
     bufferDirectory: join(directory, 'buffer'),
+    releaseDirectory: join(directory, 'releases'),
+    releaseKey: options.releaseKey,
     bus: (admit) =>
       options.bus?.({ admit }) ??
       new EmbeddedBus({

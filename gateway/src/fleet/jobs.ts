@@ -49,8 +49,18 @@ const insertJob = query<JobRow>()((db, p) =>
 )
 const jobById = query<{ id: Uint8Array }>()((db, p) => db.selectFrom('jobs').selectAll().where('id', '=', p.id))
 const allJobs = query<Record<never, never>>()((db) => db.selectFrom('jobs').selectAll().orderBy('created_ms', 'desc'))
+/** Jobs that begin with devices, and those that wait for what has begun. */
 const openJobs = query<{ state: string }>()((db, p) =>
-  db.selectFrom('jobs').selectAll().where('state', '=', p.state).orderBy('created_ms'),
+  db
+    .selectFrom('jobs')
+    .selectAll()
+    .where((row) =>
+      row.or([
+        row('state', '=', p.state),
+        row('id', 'in', db.selectFrom('job_devices').select('job').where('job_devices.state', '=', p.state)),
+      ]),
+    )
+    .orderBy('created_ms'),
 )
 const setState = query<{ id: Uint8Array; state: string }>()((db, p) =>
   db.updateTable('jobs').set({ state: p.state }).where('id', '=', p.id),
@@ -132,6 +142,11 @@ export function cancelJob(sql: Sql, id: Uint8Array): void {
   if (job.state !== 'running') return
   setState.run(sql, { id, state: 'cancelled' })
   advance(sql, { ...job, state: 'cancelled' }, () => false, 0)
+}
+
+/** Whether there is any job that `advanceJobs` could do something about. */
+export function hasOpenJobs(sql: Sql): boolean {
+  return openJobs.get(sql, { state: 'running' }) !== undefined
 }
 
 /** Lets all open jobs go on, and returns the devices that have something to ask for now. */

@@ -30,6 +30,9 @@ const put = query<Row>()((db, p) =>
     reported_ms: p.reported_ms,
   }),
 )
+const behind = query<Record<never, never>>()((db) =>
+  db.selectFrom('device_states').select('device').whereRef('desired_version', '>', 'applied'),
+)
 const checkValues = checker(SettingValues, 'settings')
 
 export function stateOf(sql: Sql, device: string): DeviceState {
@@ -67,7 +70,10 @@ export function report(sql: Sql, device: string, reported: ReportedState, nowMs:
   checkSize(reported.values)
   const state = stateOf(sql, device)
   if (reported.version <= state.reported.version) return state.reported.version
-  store(sql, device, { ...state, reported: { ...reported, atMs: nowMs } })
+  // A device that has carried out more than was ever desired here: this is an older copy, and what it desires counts anew.
+  const { version, values } = state.desired
+  const desired = { values, version: reported.applied > version ? reported.applied + 1 : version }
+  store(sql, device, { desired, reported: { ...reported, atMs: nowMs } })
   return reported.version
 }
 
@@ -89,4 +95,9 @@ function checkSize(values: SettingValues): SettingValues {
   if (bytes > settingsMaxBytes)
     throw new Problem('message.too-large', `settings of ${bytes} bytes, at most ${settingsMaxBytes}`)
   return values
+}
+
+/** Devices that have not yet carried out what is desired of them. */
+export function devicesBehind(sql: Sql): string[] {
+  return behind.all(sql, {}).map(({ device }) => device)
 }
