@@ -148,6 +148,7 @@ class Site implements Gateway {
       send: (event) => this.#router.event(event),
     })
     this.#own = new OwnService({
+      site,
       devices: this.#devices,
       buffer: this.#buffer,
       pump: this.#pump,
