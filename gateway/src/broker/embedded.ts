@@ -12,6 +12,7 @@ import { deviceTopic, maySubscribe, parseTopic, slugPattern, type Topic, topicTa
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes'
 import { discoveryPrefix, mayRead, statusTopic } from '../telemetry/topics.ts'
 import type { Bus, BusHandlers, PublishOptions } from './bus.ts'
+import { OneByOne } from './one-by-one.ts'
 import { capped, PacketCap } from './packet-cap.ts'
 
 /** What a connection may do: an enrolled device everything of its own, a claimant only enrol, a reader only read telemetry. */
@@ -73,6 +74,9 @@ export const busLimits: BusLimits = {
   keepaliveMs: 600_000,
 }
 
+/** Bytes that may wait on their way to all who subscribed. */
+const toAllBytes = 64 * 1024 * 1024
+
 /** Bytes of a packet before CONNECT is accepted: a client id, a token and a will. */
 const strangerPacketBytes = 8_192
 
@@ -118,6 +122,7 @@ export class EmbeddedBus implements Bus {
   /** Names of the readers that are connected, by client id. */
   readonly #readers = new Map<string, string>()
   readonly #prefix: string
+  readonly #toAll: OneByOne
   #readerNumber = 0
   #handlers: BusHandlers | undefined
   #open = 0
@@ -140,6 +145,7 @@ export class EmbeddedBus implements Bus {
       (packet, client, done) => this.#take(packet, client, done),
     )
     this.#broker = broker
+    this.#toAll = new OneByOne(toAllBytes, (packet, done) => broker.publish(packet, () => done()), options.log)
     broker.preConnect = (client, packet, done) => {
       const connection = this.#connections.get(client.conn)
       if (!connection) return done(new Error('a connection of nobody'), false)
@@ -253,7 +259,7 @@ export class EmbeddedBus implements Bus {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     const [version, , , device] = topic.split('/', 4)
     if (version !== 'v1' || device === undefined) {
-      this.#broker.publish({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false }, () => undefined)
+      this.#toAll.push({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false })
       return
     }
     const client = this.#clients.get(device)

@@ -365,11 +365,11 @@ function subscribe(port: string, user: string[], ...filters: string[]) {
     ended,
     errors: () => errors,
     async until<T>(find: () => T | undefined): Promise<T> {
-      const limit = AbortSignal.timeout(8_000)
+      const limit = AbortSignal.timeout(60_000)
       for (;;) {
         const found = find()
         if (found !== undefined) return found
-        if (limit.aborted || child.exitCode !== null) throw new Error(`never came: ${find} ${errors} ${got.map(({ topic }) => topic)}`)
+        if (limit.aborted || child.exitCode !== null) throw new Error(`never came: ${find} ${errors}`)
         await new Promise<void>((resolve) => {
           woken = resolve
           limit.addEventListener('abort', () => resolve(), { once: true })
