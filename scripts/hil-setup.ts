@@ -8,6 +8,7 @@ import { namespaceAdvice, namespacesRefused } from '../sim/src/hil/apart.ts'
 /** Each package, and what of the loop it is. */
 const packages: Readonly<Record<string, string>> = {
   'avahi-daemon': 'announces the reference printer',
+  chromium: 'the kiosk display',
   'cups-ipp-utils': 'the reference IPP Everywhere printer and its client',
   dbus: 'the announcer’s bus',
   ffmpeg: 'cameras',

@@ -1,4 +1,4 @@
-/** A printer that puts each page into a folder as a PNG: a photo frame's folder, a lab's hot folder, a spool that something else prints. */
+/** A printer that puts each page into a folder as a PNG or PDF: a photo frame's folder, a lab's hot folder, a spool that something else prints. */
 import {
   type Printer,
   type PrinterAttributes,
@@ -8,26 +8,32 @@ import {
 } from '@azukari/device/drivers'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
+import { encodePdf, papers } from './pdf.ts'
 import { encodePng } from './png.ts'
 
 export interface FolderPrinterOptions {
   files: Files
   directory: string
   model?: string
+  /** `png` has the very pixels; `pdf` has the page as it would lie on paper. */
+  format?: 'png' | 'pdf'
 }
 
 const copiesMax = 99
+const usualPaper = 'iso_a4_210x297mm'
 
 export class FolderPrinter implements Printer {
   readonly model: string
   readonly #files: Files
   readonly #directory: string
+  readonly #format: 'png' | 'pdf'
   #busy = false
   #closed = false
 
   constructor(options: FolderPrinterOptions) {
     this.#files = options.files
     this.#directory = options.directory
+    this.#format = options.format ?? 'png'
     this.model = options.model ?? 'folder printer'
   }
 
@@ -38,7 +44,7 @@ export class FolderPrinter implements Printer {
     return {
       ready,
       ...(ready ? {} : { reason: 'absent' as const }),
-      media: ['iso_a4_210x297mm'],
+      media: this.#format === 'pdf' ? Object.keys(papers) : [usualPaper],
       maxWidth: 20_000,
       maxHeight: 20_000,
     }
@@ -59,14 +65,14 @@ export class FolderPrinter implements Printer {
         throw partProblem('printer', 'unsupported', `no ${media}`)
       if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax)
         throw partProblem('printer', 'unsupported', `${copies} copies`)
-      if (page.rgba.length !== page.width * page.height * 4)
+      if (page.width < 1 || page.height < 1 || page.rgba.length !== page.width * page.height * 4)
         throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
       progress({ stage: 'sent', copies: 0 })
-      const png = encodePng(page)
+      const sheet = this.#format === 'pdf' ? encodePdf(page, title, media ?? usualPaper) : encodePng(page)
       for (let copy = 0; copy < copies; copy++) {
         signal.throwIfAborted()
         progress({ stage: 'printing', copies: copy })
-        await this.#put(title, png, copy)
+        await this.#put(title, sheet, copy)
         progress({ stage: 'printed', copies: copy + 1 })
       }
     } finally {
@@ -79,21 +85,21 @@ export class FolderPrinter implements Printer {
   }
 
   /** Under a hidden name first: whoever watches the folder sees whole pages only. */
-  async #put(title: string, png: Uint8Array, copy: number): Promise<void> {
+  async #put(title: string, sheet: Uint8Array, copy: number): Promise<void> {
     const base =
       title
         .replaceAll(/[^A-Za-z0-9._-]+/g, '_')
         .replace(/^\.+/, '')
         .slice(0, 80) || 'page'
     try {
-      let name = `${base}.png`
+      let name = `${base}.${this.#format}`
       for (let again = 2; (await this.#files.stat(`${this.#directory}/${name}`)) !== undefined; again++)
-        name = `${base}-${again}.png`
+        name = `${base}-${again}.${this.#format}`
       const partial = `${this.#directory}/.${name}`
       const handle = await this.#files.open(partial, 'create')
       try {
         await handle.truncate(0)
-        await handle.write(0, png)
+        await handle.write(0, sheet)
         await handle.sync()
       } finally {
         await handle.close()

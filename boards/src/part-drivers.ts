@@ -120,6 +120,19 @@ export const partDrivers: readonly PartDriver[] = [
   ),
   driver(
     'printer',
+    'pdf',
+    'pages as PDF files in a folder, as they would lie on paper',
+    Type.Object({ folder }, strict),
+    async (o, ports) =>
+      new (await import('./folder-printer.ts')).FolderPrinter({
+        ...ports,
+        directory: at(ports, o.folder),
+        format: 'pdf',
+        model: 'PDF',
+      }),
+  ),
+  driver(
+    'printer',
     'ipp',
     'any IPP Everywhere printer',
     Type.Object(
@@ -176,6 +189,23 @@ export const partDrivers: readonly PartDriver[] = [
     ['pcsc-mini@0.1.3'],
   ),
   driver(
+    'reader',
+    'pn532',
+    'an NFC reader with a PN532 on a serial line',
+    Type.Object(
+      {
+        path,
+        baudRate: Type.Optional(Type.Integer()),
+        pollMs: Type.Optional(milliseconds),
+        commandMs: Type.Optional(milliseconds),
+        againMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async (o, { clock, log }) => new (await import('./pn532-reader.ts')).Pn532Reader({ ...o, clock, log }),
+    ['serialport@13.0.0'],
+  ),
+  driver(
     'panel',
     'firmata',
     'buttons, lamps, buzzer and light sensor on an Arduino-class board with Firmata',
@@ -209,6 +239,20 @@ export const partDrivers: readonly PartDriver[] = [
       return new FirmataPanel({ ...o, pins: o.pins ?? usualPins, clock, log })
     },
     ['serialport@13.0.0', 'firmata-io@2.3.0', 'johnny-five@2.1.0'],
+  ),
+  driver(
+    'display',
+    'kiosk',
+    'a browser in kiosk mode on a page of loopback',
+    Type.Object(
+      {
+        port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: '8070 by default' })),
+        rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 20 })),
+        drawMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async (o, { clock, random }) => (await import('./kiosk-display.ts')).KioskDisplay.open({ ...o, clock, random }),
   ),
   driver(
     'memory',

@@ -84,6 +84,10 @@ export class PcscReader implements CardReader {
     return [...this.#slots.keys()]
   }
 
+  get isReady(): boolean {
+    return this.#slots.size > 0
+  }
+
   onCard(listener: (event: CardEvent) => void): Disposable {
     return this.#listeners.add(listener)
   }

@@ -105,3 +105,24 @@ t.test('the command line: exit codes', async (t) => {
     problem: { code: 'config.invalid', detail: /camera, printer, terminal/ },
   })
 })
+
+t.test('D2 S17: doctor waits for parts that greet, and says what to do about one that does not answer', async (t) => {
+  const path = join(folder, 'greeting.mjs')
+  writeFileSync(
+    path,
+    `const part = (model, more) => ({ model, close: async () => undefined, cards: () => [], ...more })
+     export const board = () => {
+       let looks = 0
+       return { model: 'test', reader: part('slow', { get isReady() { return ++looks > 3 } }), panel: part('dead', { isReady: false }) }
+     }`,
+  )
+  const findings = await examine({ folder: join(folder, 'another'), board: path })
+  t.match(
+    findings.find(({ what }) => what === 'reader'),
+    { state: 'ok', fact: 'slow, 0 cards in it' },
+  )
+  t.match(
+    findings.find(({ what }) => what === 'panel'),
+    { state: 'problem', fact: 'dead: does not answer', todo: /dev.serial/ },
+  )
+})

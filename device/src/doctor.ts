@@ -173,6 +173,16 @@ async function examineBoard(name: string, directory: string, findings: Finding[]
   }
 }
 
+/** What the person can do about a part that does not answer. */
+const todoOf: Readonly<Record<Exclude<keyof Board, 'model' | 'inputs'>, string>> = {
+  camera: 'See that the camera is plugged in and switched on.',
+  printer: 'See that the printer is plugged in, switched on and in this network.',
+  reader: 'Plug the card reader in; for PC/SC see that pcscd runs (systemctl status pcscd.socket).',
+  panel: 'Plug the panel in, and see that its path in the board’s file is right (ls /dev/serial/by-id).',
+  display: 'Start the browser that shows the display’s page.',
+  memory: 'Put a memory card in.',
+}
+
 async function examinePart(
   board: Board,
   kind: Exclude<keyof Board, 'model' | 'inputs'>,
@@ -180,6 +190,10 @@ async function examinePart(
   const part = board[kind]
   if (!part) return { state: 'absent', fact: 'the board has none' }
   const signal = AbortSignal.timeout(partMs)
+  // A part that was just made may still be greeting.
+  for (const endMs = systemClock.monotonicMs() + partMs; part.isReady === false; await systemClock.sleep(50))
+    if (systemClock.monotonicMs() > endMs)
+      return { state: 'problem', fact: `${part.model}: does not answer`, todo: todoOf[kind] }
   if (kind === 'printer') {
     const { ready, reason } = await board.printer!.attributes(signal)
     if (!ready)

@@ -10,6 +10,7 @@ import { reportState } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem } from '@azukari/protocol/problem'
 import { CameraApp } from './apps/camera.ts'
+import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
@@ -83,6 +84,7 @@ export class Runtime {
   terminal: TerminalApp | undefined
   /** What members decide over their data (D8), on every board with a reader. */
   wishes: Wishes | undefined
+  pay: PayApp | undefined
 
   constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
     this.#config = config
@@ -137,6 +139,10 @@ export class Runtime {
         trust: () => this.identity.trust,
       })
       this.#makeApps()
+      if (role === 'terminal')
+        this.pay = await PayApp.open({
+          ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
+        })
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
         if (state !== 'up') return

@@ -8,12 +8,13 @@ import { mosquittoAcl } from './broker/acl.ts'
 import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
 import { consoleLog } from './log.ts'
-import { runGateway, runPlacement, systemPorts } from './main.ts'
+import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
+import { settlementCommands } from './operator/settlement-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -56,7 +57,7 @@ export const commands: Record<string, Command> = {
     async run(values) {
       const config = configOf(values)
       const log = consoleLog('gateway', config.log)
-      const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement } = config
+      const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
       const running = await runGateway({
         site: config.site,
         folder: text(values, 'folder'),
@@ -73,6 +74,7 @@ export const commands: Record<string, Command> = {
             ca: brokerCa && pem(brokerCa),
           },
         }),
+        ...(settlement && { settlementApart: address(settlement, /^https:$/, '--settlement') }),
         ...(placement && {
           placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
         }),
@@ -164,6 +166,32 @@ export const commands: Record<string, Command> = {
         log: consoleLog('placement'),
       })
       ready({ ready: 'placement', url: running.url })
+      await stopAsked()
+      await running.stop()
+      return undefined
+    },
+  },
+
+  settlement: {
+    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement.',
+    options: {
+      folder,
+      site,
+      host,
+      port: { ...port, default: '8472' },
+      placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
+    },
+    async run(values) {
+      const running = await runSettlement({
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        host: text(values, 'host'),
+        port: integer(values, 'port', 0, 65_535),
+        placementUrl: address(values['placement'], /^https:$/, '--placement'),
+        passphrase: process.env['AZUKARI_PASSPHRASE'],
+        log: consoleLog('settlement'),
+      })
+      ready({ ready: 'settlement', url: running.url })
       await stopAsked()
       await running.stop()
       return undefined
@@ -264,6 +292,8 @@ export const commands: Record<string, Command> = {
   ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
 
   ...riskCommands,
+
+  ...settlementCommands,
 
   'member add': {
     what: 'Registers a member from the file that `azukari-sim card issue` or an issuing office made.',

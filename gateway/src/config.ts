@@ -37,6 +37,9 @@ export const GatewayConfig = Type.Object(
     placement: Type.Optional(
       Type.String({ pattern: '^https://', description: 'https://… of placement in a process of its own' }),
     ),
+    settlement: Type.Optional(
+      Type.String({ pattern: '^https://', description: 'https://… of settlement in a process of its own' }),
+    ),
     bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
     healthPort: whole(-1, 65_535, -1, 'loopback port of /healthz and /metrics; 0 = any free one, -1 = none'),
     homeAssistant: Type.Boolean({

@@ -3,7 +3,8 @@ import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import type { Log } from '@azukari/protocol/ports'
+import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
@@ -14,9 +15,14 @@ import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
+import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
-import { SiteFolder } from './site-folder.ts'
+import type { PlacementView } from './services/settlement/billing/ports.ts'
+import { chargeHandlers } from './services/settlement/charges.ts'
+import { openSettlement } from './services/settlement/main.ts'
+import type { Settlement } from './services/settlement/service.ts'
+import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
 import { telemetryTopics } from './telemetry/topics.ts'
@@ -52,6 +58,10 @@ export interface GatewaySettings {
     /** Where placement reads the receive buffer; 0 = any free one. */
     bufferPort: number
   }
+  /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`. */
+  settlementApart?: string
+  /** In place of the real clock, chance and files: for trials that turn the clock on. */
+  ports?: SitePorts
   log: Log
 }
 
@@ -75,14 +85,15 @@ export interface RunningGateway {
   bufferPort?: number
   /** Absent when placement runs apart. */
   placement?: OpenPlacement
+  /** Absent when settlement runs apart. */
+  settlement?: Settlement
   /** Stops so that nothing is lost; what waits goes on at the next start. */
   stop(): Promise<void>
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
 export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
-  const { site, log } = settings
-  const ports = systemPorts
+  const { site, log, ports = systemPorts } = settings
   const folder = new SiteFolder(settings.folder, site, ports)
   const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
   const database = openDatabase(`${folder.path}/gateway.db`)
@@ -114,6 +125,22 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         log: log.child({ service: 'placement' }),
         passphrase: settings.passphrase,
       })
+  const placementClient = apart && new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock })
+  const settlement = settings.settlementApart
+    ? undefined
+    : await openSettlement(folder, ports, {
+        placement: placementView(placement, placementClient, ports.clock),
+        log: log.child({ service: 'settlement' }),
+        passphrase: settings.passphrase,
+      })
+  const settlementRemote = settings.settlementApart
+    ? remoteService({
+        name: 'settlement',
+        client: new CallClient({ url: settings.settlementApart, tls, server: 'settlement', clock: ports.clock }),
+        clock: ports.clock,
+        log: log.child({ service: 'settlement' }),
+      })
+    : undefined
   gateway = createGateway({
     site,
     version: settings.version,
@@ -145,7 +172,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(settings.limits?.bus && { limits: settings.limits.bus }),
       })
     },
-    services: () => [remote ?? placement!.placement],
+    services: () => [remote ?? placement!.placement, settlementRemote ?? settlement!],
     carryFrame: (server, frame) => {
       const known = urls.get(server)
       if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
@@ -180,7 +207,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       : healthServer({
           version: settings.version,
           status: () => gateway.status(),
-          services: () => (placement ? { placement: placement.placement.counts } : {}),
+          services: () => ({
+            ...(placement ? { placement: placement.placement.counts } : {}),
+            ...(settlement ? { settlement: settlement.counts } : {}),
+          }),
           ...(placement && { moves: () => placement.placement.mover.status() }),
           ...(placement && { erasures: () => placement.placement.erasureStatus() }),
           ...(placement && { care: () => placement.placement.care.status() }),
@@ -195,15 +225,23 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
     ...(bufferServer ? { bufferPort: bufferServer.port } : {}),
     ...(placement ? { placement } : {}),
+    ...(settlement ? { settlement } : {}),
     stop: async () => {
       await health?.close()
       await gateway.stop()
       placement?.close()
+      await placementClient?.close()
       await bufferServer?.stop()
       carriers.close()
       database.close()
     },
   }
+}
+
+/** Placement's word on members, from this process or over the wire. */
+function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {
+  if (client) return { account: (question) => client.call(readAccountFacts, question) }
+  return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
 }
 
 export interface RunningPlacement {
@@ -240,7 +278,11 @@ export async function runPlacement(settings: {
   await opened.placement.start()
   const calls = await startCallServer({
     tls,
-    handlers: [...serviceHandlers(opened.placement, clock), ...hazardHandlers(opened.placement)],
+    handlers: [
+      ...serviceHandlers(opened.placement, clock),
+      ...hazardHandlers(opened.placement),
+      ...accountHandlers(opened.placement.store.sql, () => clock.now()),
+    ],
     clock,
     log: settings.log,
     host: settings.host,
@@ -252,6 +294,54 @@ export async function runPlacement(settings: {
       await calls.stop()
       await opened.placement.stop()
       opened.close()
+      await client.close()
+    },
+  }
+}
+
+/**
+ * Settlement as a process of its own (D4). It asks placement, which runs apart too, about members on closing days.
+ * @param settings.placementUrl `https://host:port` of placement
+ * @throws {Problem} `config.invalid`, `storage.*`, `database.newer`
+ */
+export async function runSettlement(settings: {
+  site: string
+  folder: string
+  host: string
+  /** 0 = any free one. */
+  port: number
+  placementUrl: string
+  passphrase?: string | undefined
+  log: Log
+}): Promise<RunningPlacement & { settlement: Settlement }> {
+  const ports = systemPorts
+  const { clock } = ports
+  const folder = new SiteFolder(settings.folder, settings.site, ports)
+  const tls = await folder.keyring.identity('settlement', 'service')
+  const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
+  const settlement = await openSettlement(folder, ports, {
+    placement: placementView(undefined, client, clock),
+    log: settings.log,
+    passphrase: settings.passphrase,
+  })
+  await settlement.start()
+  const calls = await startCallServer({
+    tls,
+    handlers: [
+      ...serviceHandlers(settlement, clock),
+      ...chargeHandlers((service, request) => settlement.charge(service, request)),
+    ],
+    clock,
+    log: settings.log,
+    host: settings.host,
+    port: settings.port,
+  })
+  return {
+    url: `https://${calls.host}:${calls.port}`,
+    settlement,
+    stop: async () => {
+      await calls.stop()
+      await settlement.stop()
       await client.close()
     },
   }

@@ -6,6 +6,8 @@
  * `no` the same request can never succeed.
  */
 
+import { settlementProblems } from './problems/settlement.ts'
+
 export type Retry = 'no' | 'later' | 'after-fix'
 
 /** What a person is told: what is the matter, and what they can do. */
@@ -867,6 +869,7 @@ export const catalogue = {
       todo: 'その版以降をインストールしてください。変更は行われていません。',
     },
   },
+  ...settlementProblems,
   internal: {
     retry: 'later',
     en: {

@@ -8,6 +8,12 @@ import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
+import * as settlementBilling from './settlement-billing.ts'
+import * as settlementCharges from './settlement-charges.ts'
+import * as settlementMembers from './settlement-members.ts'
+import * as settlementPlacement from './settlement-placement.ts'
+import * as settlementPurchase from './settlement-purchase.ts'
+import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
 import * as wish from './wish.ts'
 
@@ -26,6 +32,12 @@ export const contracts: readonly Contract[] = [
   hazard,
   care,
   wish,
+  settlementCharges,
+  settlementMembers,
+  settlementValue,
+  settlementPurchase,
+  settlementPlacement,
+  settlementBilling,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

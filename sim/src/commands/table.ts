@@ -1,11 +1,13 @@
 /** What `azukari-sim` can do. Heavy parts are loaded by the command that needs them. */
 
+import { existsSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
 import type { Check } from '../site/checks.ts'
+import type { DemoOptions } from '../site/demo.ts'
 import { quietLog } from '../site/log.ts'
 
 const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
@@ -77,9 +79,8 @@ export const commands: Record<string, Command> = {
     async run(values) {
       const { photos, folder, board } = values
       if (board === 'hil') {
-        const { runHilDemo } = await import('../hil/demo.ts')
         const tell = (line: string) => console.error(line)
-        return judged(await runHilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
+        return judged(await hilDemo({ ...(folder ? { folder: String(folder) } : {}), log: quietLog, tell }))
       }
       if (board !== 'simulated') throw new Problem('config.invalid', '--board is one of simulated, hil')
       const { runDemo } = await import('../site/demo.ts')
@@ -106,6 +107,36 @@ export const commands: Record<string, Command> = {
         tell: (line) => console.error(line),
       })
       return judged(report)
+    },
+  },
+
+  'demo settlement': {
+    what: 'Enrol, top up four ways, buy, deliver, pay out, bill, object, debit, receipt on the card; with every document.',
+    options: { folder: { type: 'string', what: 'where the site and the documents go; a new folder by default' } },
+    async run(values) {
+      const { runSettlementDemo } = await import('../site/settlement-demo/demo.ts')
+      const { folder } = values
+      const report = await runSettlementDemo({
+        ...(folder ? { folder: String(folder) } : {}),
+        log: quietLog,
+        tell: (line) => console.error(line),
+      })
+      const failed = report.checks.filter((check) => !check.ok)
+      const lines = [
+        ...report.checks.map(
+          (check) => `${check.ok ? '✓' : '✗'} ${check.id.padEnd(4)} ${check.what}  [${check.figure}]`,
+        ),
+        ...report.documents.map(({ what, path }) => `  ${what}: ${path}`),
+        ...report.trialBalance.map(
+          ({ currency, debits, credits, difference }) =>
+            `  trial balance ${currency}: ${debits} − ${credits} = ${difference}`,
+        ),
+        '',
+        failed.length === 0
+          ? `All ${report.checks.length} checks are ok. Documents: ${report.folder}/documents`
+          : `${failed.length} of ${report.checks.length} checks are not ok. Site: ${report.folder}`,
+      ]
+      return { json: report, text: lines.join('\n'), exit: failed.length === 0 ? 0 : 1 }
     },
   },
 
@@ -242,6 +273,17 @@ async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
   const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
   return Buffer.from(key).toString('hex')
+}
+
+/**
+ * Hardware in the loop comes with the sources only: it wants every part's library. Its module is named where a bundler
+ * or the packing of this package does not follow.
+ */
+async function hilDemo(options: DemoOptions): Promise<{ checks: Check[]; folder: string }> {
+  const module = new URL('../hil/demo.ts', import.meta.url)
+  if (!existsSync(module))
+    throw new Problem('config.invalid', '--board hil is for the source tree, after npm run hil:setup')
+  return (await import(module.href)).runHilDemo(options)
 }
 
 /** A demo's answer: each check with its figure; one that is not ok makes it fail. */

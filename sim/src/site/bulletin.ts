@@ -7,9 +7,12 @@ import { encodePng } from '@azukari/boards/png'
 import type { Shown } from '@azukari/device/drivers'
 import { encodeJpeg, shrink } from '@azukari/device/picture'
 import type { Save } from '@azukari/device/saves'
+import { distanceKm } from '@azukari/gateway/services/placement/geography'
+import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
 import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
+import { cycloneGone, cycloneOver } from './placement-demo/documents.ts'
 import { positionOf } from './places.ts'
 import { statusReader } from './server-status.ts'
 import { pin, type SimulatedSite, type SiteBoard } from './site.ts'
@@ -22,6 +25,20 @@ export interface Action {
 
 const linesKept = 200
 const printsKept = 24
+/** Risks and places change without the boards' doing. */
+const lookMs = 2_000
+const standingMost = 2_000
+/** From which probability of loss on a hazard is shown as one that arrives. */
+const shownLoss = 0.005
+/** How long before a forecast cyclone arrives. */
+const stormInMs = 6 * 3_600_000
+
+/** A replica of an object, as placement has it. */
+interface Standing {
+  slot: number
+  server: string
+  algorithm: string
+}
 
 interface Print {
   name: string
@@ -36,7 +53,14 @@ export class Bulletin {
   readonly #prints: Print[] = []
   readonly #shelves = new Map<string, { object: string; name: string }[]>()
   readonly #listeners = new Set<() => void>()
-  readonly #replicas = new Map<string, { replicas: number; usedBytes: number }>()
+  readonly #usedBytes = new Map<string, number>()
+  /** Where each object lies now, by its id in hex: what a receipt said may have moved since. */
+  #standing = new Map<string, Standing[]>()
+  #risks = new Map<string, RiskReport['servers'][number]>()
+  /** Cyclones that were forecast here, by the server that each heads for. */
+  readonly #storms = new Map<string, string>()
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> | undefined
   #status: Awaited<ReturnType<typeof statusReader>> | undefined
   #card: VirtualCard | undefined
   /** Which board the member's card is in. */
@@ -44,6 +68,7 @@ export class Bulletin {
   #saves: (Save & { device: string })[] = []
   #language: 'ja' | 'en' = 'en'
   #nextPicture = 0
+  #nextStorm = 0
 
   constructor(site: SimulatedSite, say: (line: string) => void) {
     this.#site = site
@@ -57,6 +82,13 @@ export class Bulletin {
     for (const [id, board] of this.#site.boards) this.#watch(id, board)
     this.#line('Hanako has a card (PIN 2468). Put it into the camera.')
     await this.#look()
+    this.#timer = setInterval(() => void this.#look(), lookMs)
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#looking
+    this.#status?.close()
   }
 
   onChange(listener: () => void): () => void {
@@ -75,6 +107,7 @@ export class Bulletin {
       return
     }
     if (action === 'server') return this.#toggleServer(target)
+    if (action === 'storm') return this.#toggleStorm(target)
     const board = this.#site.boards.get(target)
     if (!board) throw new Problem('config.invalid', `no board ${target}`)
     switch (action) {
@@ -110,8 +143,11 @@ export class Bulletin {
           : `${this.#site.servers.size} data servers, ${this.#site.boards.size} boards, ${kept} kept in two places each`,
       devices: [...this.#site.boards].map(([id, board]) => this.#deviceState(id, board)),
       servers: [...this.#site.servers.values()].map(({ place, process }) => {
-        const risk = this.#site.riskOf(place.id)
         const { id, name, region, latitude, longitude } = place
+        const risk = this.#risks.get(id)
+        const arriving = risk?.terms.find(
+          ({ hazard, arrivesMs, loss }) => hazard !== undefined && arrivesMs !== undefined && loss >= shownLoss,
+        )
         return {
           id,
           name,
@@ -119,9 +155,12 @@ export class Bulletin {
           latitude,
           longitude,
           up: process !== undefined,
-          risk: risk.value,
-          why: risk.why,
-          ...(this.#replicas.get(id) ?? { replicas: 0, usedBytes: 0 }),
+          risk: risk?.risk,
+          why: risk?.terms.map((term) => `${term[this.#language]} (${term.source})`).join('\n'),
+          arrivesMs: arriving?.arrivesMs,
+          storm: this.#storms.has(id),
+          replicas: [...this.#standing.values()].flat().filter(({ server }) => server === id).length,
+          usedBytes: this.#usedBytes.get(id) ?? 0,
         }
       }),
       saves: this.#saves.map((save) => ({
@@ -131,12 +170,7 @@ export class Bulletin {
         device: save.device,
         progress: save.progress,
         problem: save.problem && describe(save.problem, this.#language).title,
-        replicas: save.receipt?.replicas.map(({ server, region, distanceKm, algorithm }) => ({
-          server,
-          region,
-          distanceKm,
-          algorithm,
-        })),
+        replicas: save.state === 'kept' ? this.#placesOf(save) : undefined,
       })),
       prints: this.#prints,
       log: this.#lines,
@@ -246,6 +280,44 @@ export class Bulletin {
     }
   }
 
+  /** Where a save lies now, or did when its receipt was written. */
+  #placesOf({ object, receipt, device }: Save & { device: string }) {
+    const region = this.#site.boards.get(device)?.place.region
+    const standing = this.#standing.get(Buffer.from(object).toString('hex'))
+    return standing && region
+      ? standing.map(({ server, algorithm }) => {
+          const { place } = this.#site.servers.get(server)!
+          return {
+            server,
+            region: place.region,
+            algorithm,
+            distanceKm: Math.round(distanceKm(positionOf(region), place)),
+          }
+        })
+      : receipt?.replicas.map(({ server, region, distanceKm, algorithm }) => ({
+          server,
+          region,
+          distanceKm,
+          algorithm,
+        }))
+  }
+
+  /** A cyclone is forecast for a server, or called off by its agency. */
+  async #toggleStorm(id: string): Promise<void> {
+    const server = this.#site.servers.get(id)
+    if (!server) throw new Problem('config.invalid', `no server ${id}`)
+    const known = this.#storms.get(id)
+    if (known) {
+      this.#storms.delete(id)
+      await this.#site.pushHazard(cycloneGone(known, Date.now()), 'json')
+      return this.#line(`The cyclone for ${server.place.name} is called off`)
+    }
+    const name = `${server.place.name}-${++this.#nextStorm}`
+    this.#storms.set(id, name)
+    await this.#site.pushHazard(cycloneOver(name, server.place, Date.now(), stormInMs), 'json')
+    this.#line(`A cyclone is forecast for ${server.place.name}: it arrives in ${stormInMs / 3_600_000} hours`)
+  }
+
   async #toggleServer(id: string): Promise<void> {
     const server = this.#site.servers.get(id)
     if (!server) throw new Problem('config.invalid', `no server ${id}`)
@@ -260,16 +332,48 @@ export class Bulletin {
     }
   }
 
-  /** Reads the devices' saves and the servers' status anew. */
-  async #look(): Promise<void> {
+  /** Reads the devices' saves, the servers' status, the risks and where everything lies anew. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#read()
+      // A site that is just starting, stopping or broken is looked at again.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#looking = undefined
+        this.#changed()
+      })
+    return this.#looking
+  }
+
+  async #read(): Promise<void> {
     const all = await Promise.all(
       [...this.#site.boards].map(async ([id, { runtime }]) =>
         (await runtime.saves.list(50)).map((save) => ({ ...save, device: id })),
       ),
     )
     this.#saves = all.flat().sort((a, b) => b.takenMs - a.takenMs)
-    for (const [id, status] of (await this.#status?.read()) ?? []) this.#replicas.set(id, status)
-    this.#changed()
+    for (const [id, { usedBytes }] of (await this.#status?.read()) ?? []) this.#usedBytes.set(id, usedBytes)
+    this.#stand()
+    for (const risk of (await this.#site.risks()).servers) this.#risks.set(risk.server, risk)
+  }
+
+  /** Where everything lies now; what has moved is told. */
+  #stand(): void {
+    const standing = new Map<string, Standing[]>()
+    for (const { object, ...replica } of this.#site.rows<Standing & { object: Uint8Array }>(
+      'SELECT object, slot, server, algorithm FROM replicas WHERE root IS NOT NULL ORDER BY object, slot LIMIT ?',
+      standingMost,
+    )) {
+      const id = Buffer.from(object).toString('hex')
+      standing.set(id, [...(standing.get(id) ?? []), replica])
+    }
+    for (const { object, name } of this.#saves) {
+      const id = Buffer.from(object).toString('hex')
+      const [before, now] = [this.#standing.get(id), standing.get(id)]
+      if (before?.length !== 2 || now?.length !== 2 || before.every(({ server }, at) => server === now[at]!.server))
+        continue
+      this.#line(`${name} has moved: it is now kept in ${now.map(({ server }) => server).join(' and ')}`)
+    }
+    this.#standing = standing
   }
 
   #line(text: string): void {

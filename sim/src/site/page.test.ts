@@ -37,16 +37,17 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
     servers: process.env['AZUKARI_SCREENSHOT'] ? places : places.filter(({ region }) => region !== 'US-OR'),
     log: quietLog,
   })
+  const bulletin = new Bulletin(site, () => undefined)
   let page: Awaited<ReturnType<typeof servePage>> | undefined
   let browser: Awaited<ReturnType<typeof chromium.launch>> | undefined
   t.teardown(async () => {
     await browser?.close()
     await page?.close()
+    await bulletin.end()
     await site.stop()
     await rm(folder, { recursive: true, force: true })
   })
   await site.start()
-  const bulletin = new Bulletin(site, () => undefined)
   await bulletin.begin()
   page = await servePage(bulletin, { port: 0, csrf })
   const { url } = page
@@ -90,8 +91,20 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
   await printed.waitFor()
   await tab.waitForFunction("document.querySelector('#prints img').naturalWidth > 0")
   t.pass('S10: the printed page is seen')
+
+  // S9: a storm is forecast for where the photo lies: it leaves, and the page says so; then it is called off.
+  const holder = tab.locator('#servers tr', { has: tab.locator('td:nth-child(4)', { hasText: /^1$/ }) }).first()
+  const name = (await holder.locator('td').first().textContent()) ?? ''
+  const row = tab.locator('#servers tr', { has: tab.locator('td:first-child', { hasText: name }) })
+  await row.getByRole('button', { name: 'Forecast a storm' }).click()
+  await row.getByText('arrives').waitFor()
+  await row.locator('td:nth-child(4)', { hasText: /^0$/ }).waitFor({ timeout: 60_000 })
+  await tab.locator('#log').getByText('has moved').first().waitFor()
+  t.pass(`S9: the photo left ${name}`)
   if (process.env['AZUKARI_SCREENSHOT'])
     await tab.screenshot({ path: process.env['AZUKARI_SCREENSHOT'], fullPage: process.env['AZUKARI_FULL'] === '1' })
+  await row.getByRole('button', { name: 'Call it off' }).click()
+  await row.getByText('arrives').waitFor({ state: 'detached' })
 
   await tab.getByRole('button', { name: '日本語' }).click()
   await tab.getByRole('heading', { name: '保存したもの' }).waitFor()

@@ -2,17 +2,19 @@
  * A whole site on this machine with everything physical simulated: real processes for gateway and data servers, real
  * MQTT between boards and gateway, simulated boards and cards. `npm start`, `npm run demo` and process tests share it.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { Runtime } from '@azukari/device/runtime'
-import { riskOf } from '@azukari/gateway/services/placement/risk'
+import { openDatabase } from '@azukari/gateway/adapters/database'
+import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode } from '@azukari/protocol/codec'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import { type SimulatedBoard, simulatedBoard } from '../boards/index.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { cardIssue, loadCard } from '../commands/card-issue.ts'
@@ -68,6 +70,7 @@ export class SimulatedSite {
   #bufferPort = 0
   #placementPort = 0
   #cards = 0
+  #hazards = 0
 
   constructor(options: SiteOptions) {
     this.#options = options
@@ -150,6 +153,8 @@ export class SimulatedSite {
         'site',
         '--port',
         String(this.#port),
+        '--health-port',
+        '0',
         ...(this.placement
           ? ['--placement', `https://127.0.0.1:${this.#placementPort}`, '--buffer-port', String(this.#bufferPort)]
           : []),
@@ -263,14 +268,33 @@ export class SimulatedSite {
     return loadCard(ports.files, file, ports.random)
   }
 
-  /** The yearly risk of a server, with its terms in words. */
-  riskOf(id: string): { value: number; why: string } {
-    const { rates } = this.servers.get(id)!.place
-    const risk = riskOf(rates)
-    const why = rates
-      .map((term) => `${term.peril}: ${(term.probability * term.vulnerability * 100).toFixed(3)} % (${term.source})`)
-      .join('\n')
-    return { value: risk.value, why }
+  /** What the running gateway says about risks. */
+  async risks(): Promise<RiskReport> {
+    const answer = await fetch(`http://127.0.0.1:${this.gateway?.fact['healthPort']}/risks`, {
+      signal: AbortSignal.timeout(5_000),
+    })
+    if (!answer.ok) throw new Problem('service.unavailable', `/risks answers ${answer.status}`)
+    return (await answer.json()) as RiskReport
+  }
+
+  /** Lays a hazard document into the site's folder, as `azukari-gateway hazard push` does. */
+  async pushHazard(document: string, ending: 'xml' | 'json'): Promise<string> {
+    const folder = `${this.folder}/hazards`
+    await mkdir(folder, { recursive: true })
+    const name = `${folder}/sim-${Date.now()}-${++this.#hazards}.${ending}`
+    await writeFile(`${name}.new`, document)
+    await rename(`${name}.new`, name)
+    return name
+  }
+
+  /** Rows of placement's database, beside the running placement; nothing is changed. */
+  rows<T>(sql: string, ...parameters: (string | number | Uint8Array)[]): T[] {
+    const database = openDatabase(`${this.folder}/placement/placement.db`)
+    try {
+      return database.all<T>(sql, ...parameters)
+    } finally {
+      database.close()
+    }
   }
 
   async #writeServers(): Promise<void> {

@@ -30,9 +30,9 @@ export async function runSite(options: StartOptions): Promise<void> {
   })
   const stop = options.signal ?? stopAsked()
   let page: Awaited<ReturnType<typeof servePage>> | undefined
+  const bulletin = new Bulletin(site, say)
   try {
     await site.start()
-    const bulletin = new Bulletin(site, say)
     await bulletin.begin()
     page = await servePage(bulletin, { port: options.port, csrf: randomBytes(16).toString('hex') })
     say(`\nThe site runs. Open ${page.url} and press the shutter. Ctrl-C stops it.\n`)
@@ -44,6 +44,7 @@ export async function runSite(options: StartOptions): Promise<void> {
   } finally {
     say('Stopping: what waits is kept and goes on at the next start')
     await page?.close()
+    await bulletin.end()
     await site.stop()
   }
 }

@@ -26,7 +26,10 @@ const words = {
     refused: 'refused',
     server: 'server',
     place: 'place',
-    risk: 'risk per year',
+    risk: 'risk',
+    storm: 'Forecast a storm',
+    calm: 'Call it off',
+    arrives: 'arrives',
     replicas: 'replicas',
     used: 'used',
     nothing: 'Nothing yet. Put the card into the camera and press the shutter.',
@@ -58,7 +61,10 @@ const words = {
     refused: '拒否',
     server: 'サーバ',
     place: '場所',
-    risk: '年間リスク',
+    risk: 'リスク',
+    storm: '嵐を予報する',
+    calm: '予報を取り消す',
+    arrives: '到達',
     replicas: '複製',
     used: '使用量',
     nothing: 'まだありません。カメラにカードを入れてシャッターを押してください。',
@@ -193,7 +199,7 @@ function map(title, box, label) {
   for (const server of state.servers.filter(inside)) {
     picture.append(
       svg('circle', {
-        class: server.up ? 'server' : 'server down',
+        class: `server${server.up ? '' : ' down'}${server.arrivesMs ? ' danger' : ''}`,
         cx: x(server.longitude),
         cy: y(server.latitude),
         r: 6,
@@ -218,6 +224,7 @@ function map(title, box, label) {
   return picture
 }
 
+const clockOf = (ms) => new Date(ms).toTimeString().slice(0, 5)
 const bytes = (n) => (n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e3).toFixed(0)} kB`)
 
 function servers() {
@@ -230,13 +237,23 @@ function servers() {
   const rows = state.servers.map((server) =>
     element(
       'tr',
-      {},
+      server.arrivesMs ? { class: 'danger' } : {},
       element('td', {}, server.name),
       element('td', {}, server.region),
-      element('td', { title: server.why }, `${(server.risk * 100).toFixed(2)} %`),
+      element(
+        'td',
+        { title: server.why },
+        server.risk === undefined ? '–' : `${(server.risk * 100).toFixed(server.risk < 0.01 ? 2 : 1)} %`,
+        server.arrivesMs ? element('small', {}, ` ${t('arrives')} ${clockOf(server.arrivesMs)}`) : undefined,
+      ),
       element('td', {}, String(server.replicas)),
       element('td', {}, bytes(server.usedBytes)),
-      element('td', {}, button(server.up ? 'stop' : 'start', 'server', server.id)),
+      element(
+        'td',
+        { class: 'controls' },
+        button(server.up ? 'stop' : 'start', 'server', server.id),
+        button(server.storm ? 'calm' : 'storm', 'storm', server.id),
+      ),
     ),
   )
   byId('servers').replaceChildren(byId('servers').caption ?? '', head, ...rows)

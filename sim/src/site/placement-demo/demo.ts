@@ -2,19 +2,17 @@
  * `npm run demo -- placement`: disasters on a running site, with every check computed from what really happened. Each
  * part is one file and adds its checks by requirement id; parts run one after the other on the same site.
  */
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fetchObject } from '@azukari/device/apps/fetch'
 import type { InputFile } from '@azukari/device/drivers'
 import type { Save } from '@azukari/device/saves'
-import { openDatabase } from '@azukari/gateway/adapters/database'
 import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { SaveReceipt } from '@azukari/protocol/contracts/save'
 import type { Log } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../../card/virtual-card.ts'
 import { type Check, Checks } from '../checks.ts'
 import { pin, SimulatedSite, type SiteBoard } from '../site.ts'
@@ -56,7 +54,6 @@ export class PlacementDemo {
   /** Everything kept so far. */
   readonly kept: Kept[] = []
   #card: VirtualCard | undefined
-  #documents = 0
 
   constructor(site: SimulatedSite, { tell, log }: PlacementDemoOptions) {
     this.site = site
@@ -108,39 +105,13 @@ export class PlacementDemo {
     return kept
   }
 
-  /** Lays a hazard document into the site's folder, as `azukari-gateway hazard push` does. */
-  async push(document: string, ending: 'xml' | 'json'): Promise<void> {
-    const folder = `${this.site.folder}/hazards`
-    await mkdir(folder, { recursive: true })
-    const name = `${folder}/demo-${++this.#documents}.${ending}`
-    await writeFile(`${name}.new`, document)
-    await rename(`${name}.new`, name)
-  }
-
-  /** What the running gateway says about risks. */
-  async risks(): Promise<RiskReport> {
-    const answer = await fetch(`http://127.0.0.1:${this.site.gateway!.fact['healthPort']}/risks`)
-    if (!answer.ok) throw new Problem('service.unavailable', `/risks answers ${answer.status}`)
-    return (await answer.json()) as RiskReport
-  }
-
   async riskOf(server: string): Promise<RiskReport['servers'][number]> {
-    return (await this.risks()).servers.find((one) => one.server === server)!
-  }
-
-  /** Rows of placement's database, beside the running placement; nothing is changed. */
-  rows<T>(sql: string, ...parameters: (string | number | Uint8Array)[]): T[] {
-    const database = openDatabase(`${this.site.folder}/placement/placement.db`)
-    try {
-      return database.all<T>(sql, ...parameters)
-    } finally {
-      database.close()
-    }
+    return (await this.site.risks()).servers.find((one) => one.server === server)!
   }
 
   /** Where an object's replicas are now, by slot. */
   standing(object: Uint8Array): { slot: number; server: string; epoch: number }[] {
-    return this.rows('SELECT slot, server, epoch FROM replicas WHERE object = ? ORDER BY slot', object)
+    return this.site.rows('SELECT slot, server, epoch FROM replicas WHERE object = ? ORDER BY slot', object)
   }
 
   /** What the member's card in a board knows of an object, and whether it comes back byte for byte. */
@@ -165,7 +136,7 @@ export async function runPlacementDemo(options: PlacementDemoOptions): Promise<P
   const folder = options.folder ? resolve(options.folder) : await mkdtemp(join(tmpdir(), 'azukari-demo-'))
   if (options.folder) await rm(`${folder}/hazards`, { recursive: true, force: true })
   const { log, tell } = options
-  const site = new SimulatedSite({ folder, log, tell, gatewayArgs: ['--health-port', '0'] })
+  const site = new SimulatedSite({ folder, log, tell })
   try {
     await site.start()
     const demo = new PlacementDemo(site, options)

@@ -28,7 +28,7 @@ async function consent(demo: PlacementDemo): Promise<void> {
   const { terminal, wishes } = demo.terminal.runtime
   await (await terminal!.wish({ kind: 'consent', location: false, abroad: false }, pin)).accepted
   const abroad = () =>
-    demo.rows<{ n: number }>(
+    demo.site.rows<{ n: number }>(
       `SELECT count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server JOIN saves AS o
        ON o.object = r.object AND o.version = r.version WHERE s.region NOT LIKE 'JP%' AND o.state = 'kept'`,
     )[0]!.n
@@ -150,13 +150,13 @@ async function erased(demo: PlacementDemo, kept: readonly Kept[]): Promise<void>
 async function closed(demo: PlacementDemo): Promise<void> {
   demo.tell('Hanako closes her account')
   const { terminal, identity } = demo.terminal.runtime
-  const objects = demo.rows<{ object: Uint8Array }>("SELECT DISTINCT object FROM saves WHERE state = 'kept'")
+  const objects = demo.site.rows<{ object: Uint8Array }>("SELECT DISTINCT object FROM saves WHERE state = 'kept'")
   const { act, accepted } = await terminal!.wish({ kind: 'close' }, pin)
   await accepted
   const done = await follow(demo, act, ({ closing }) => closing !== undefined, 120_000)
   let left = 0
   for (const { object } of objects) left += await onDisks(demo, object)
-  const members = demo.rows<{ n: number }>('SELECT count(*) AS n FROM members')[0]!.n
+  const members = demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM members')[0]!.n
   demo.checks.add(
     'D8',
     'a closed account leaves no object, no key and no name, only placement’s signed receipt',

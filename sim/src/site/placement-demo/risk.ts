@@ -13,12 +13,12 @@ export const riskPart: DemoPart = {
     await demo.insert(demo.camera)
     for (let i = 1; i <= 6; i++) await demo.keep(`letter-${i}.bin`, pattern(20_000 + i))
     const target = mostUsed(demo)
-    const before = await demo.risks()
+    const before = await demo.site.risks()
     const arrivesMs = Date.now() + 6 * hourMs
     const { place } = demo.site.servers.get(target)!
     demo.tell(`A cyclone is forecast for ${place.name}`)
     const began = performance.now()
-    await demo.push(cycloneOver('Demo-1', place, Date.now(), 6 * hourMs), 'json')
+    await demo.site.pushHazard(cycloneOver('Demo-1', place, Date.now(), 6 * hourMs), 'json')
     await until('the risk to rise', async () => ((await demo.riskOf(target)).risk > 0.02 ? true : undefined), 20_000)
     const seconds = (performance.now() - began) / 1000
     await rose(demo, target, before, seconds)
@@ -30,7 +30,7 @@ export const riskPart: DemoPart = {
 }
 
 async function explained(demo: PlacementDemo): Promise<void> {
-  const { servers } = await demo.risks()
+  const { servers } = await demo.site.risks()
   const sums = servers.every(
     ({ risk, terms }) => Math.abs(1 - terms.reduce((left, { loss }) => left * (1 - loss), 1) - risk) < 1e-12,
   )
@@ -55,10 +55,10 @@ function mostUsed(demo: PlacementDemo): string {
 async function rose(
   demo: PlacementDemo,
   target: string,
-  before: Awaited<ReturnType<PlacementDemo['risks']>>,
+  before: Awaited<ReturnType<PlacementDemo['site']['risks']>>,
   seconds: number,
 ): Promise<void> {
-  const after = await demo.risks()
+  const after = await demo.site.risks()
   const was = before.servers.find(({ server }) => server === target)!.risk
   const now = after.servers.find(({ server }) => server === target)!
   const others = after.servers.filter(
@@ -108,7 +108,7 @@ async function left(demo: PlacementDemo, target: string, arrivesMs: number): Pro
   demo.tell('Hanako puts her card into the camera again, then into the printer')
   await demo.insert(demo.camera)
   const pending = () =>
-    demo.rows<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')[0]?.n ?? 0
+    demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')[0]?.n ?? 0
   await until('the card to know', () => (pending() === 0 ? true : undefined), 60_000).catch(() => undefined)
   await demo.insert(demo.printer)
   const found = []
@@ -123,10 +123,10 @@ async function left(demo: PlacementDemo, target: string, arrivesMs: number): Pro
 
 async function hostile(demo: PlacementDemo, target: string): Promise<void> {
   const before = (await demo.riskOf(target)).risk
-  await demo.push(hostileAlert, 'xml')
+  const file = await demo.site.pushHazard(hostileAlert, 'xml')
   const feed = await until(
     'the bad document to be reported',
-    async () => (await demo.risks()).feeds.find(({ problem }) => problem !== null),
+    async () => (await demo.site.risks()).feeds.find(({ problem }) => problem !== null),
     20_000,
   ).catch(() => undefined)
   const after = (await demo.riskOf(target)).risk
@@ -136,15 +136,15 @@ async function hostile(demo: PlacementDemo, target: string): Promise<void> {
     feed?.problem === 'feed.hostile' && after > before / 2,
     `${feed?.name}: ${feed?.problem ?? 'no problem'}`,
   )
-  await rm(`${demo.site.folder}/hazards/demo-2.xml`, { force: true })
+  await rm(file, { force: true })
 }
 
 async function passed(
   demo: PlacementDemo,
   target: string,
-  before: Awaited<ReturnType<PlacementDemo['risks']>>,
+  before: Awaited<ReturnType<PlacementDemo['site']['risks']>>,
 ): Promise<void> {
-  await demo.push(cycloneGone('Demo-1', Date.now()), 'json')
+  await demo.site.pushHazard(cycloneGone('Demo-1', Date.now()), 'json')
   const was = before.servers.find(({ server }) => server === target)!.risk
   const now = await until(
     'the risk to fall',
@@ -154,7 +154,7 @@ async function passed(
     },
     20_000,
   ).catch(() => undefined)
-  const history = demo.rows<{ n: number }>('SELECT count(*) AS n FROM risk_history WHERE server = ?', target)[0]!.n
+  const history = demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM risk_history WHERE server = ?', target)[0]!.n
   demo.checks.add(
     'S9',
     'taken back by its agency, the risk fell again, and its history is kept',

@@ -1,0 +1,68 @@
+/**
+ * A card company over HTTPS with JSON, as payment companies offer it: POST /authorisations, …/capture, …/void, each with an
+ * idempotency key. Anything that is not a clear answer rejects, so that the same question is asked again.
+ */
+import { type Static, Type } from '@azukari/protocol/contract'
+import { Problem } from '@azukari/protocol/problem'
+import { Compile } from 'typebox/compile'
+import type { CardCompany } from '../services/settlement/card-company.ts'
+
+const Answer = Type.Union([
+  Type.Object({ state: Type.Literal('authorised'), authorisation: Type.String({ minLength: 1, maxLength: 64 }) }),
+  Type.Object({ state: Type.Literal('declined'), reason: Type.String({ maxLength: 200 }) }),
+  Type.Object({ state: Type.Union([Type.Literal('captured'), Type.Literal('voided')]) }),
+])
+const check = Compile(Answer)
+const answerMaxBytes = 16_384
+
+/** @param url where the company answers @param key what it knows us by */
+export function httpCardCompany(url: string, key: string): CardCompany {
+  const ask = async (path: string, id: string, body: object, signal: AbortSignal): Promise<Static<typeof Answer>> => {
+    let text: string
+    try {
+      const answer = await fetch(`${url}${path}`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${key}`,
+          'idempotency-key': `${id}${path}`,
+        },
+        body: JSON.stringify(body),
+        signal,
+        redirect: 'error',
+      })
+      text = await answer.text()
+      if (!answer.ok) throw new Problem('topup.unanswered', `the card company answers ${answer.status}`)
+    } catch (error) {
+      if (error instanceof Problem) throw error
+      throw new Problem('topup.unanswered', undefined, { cause: error })
+    }
+    const value = text.length > answerMaxBytes ? undefined : parsed(text)
+    if (!check.Check(value)) throw new Problem('topup.unanswered', 'an answer of another form')
+    return value
+  }
+  return {
+    authorise: async ({ id, token, minor, currency, signal }) => {
+      const answer = await ask('/authorisations', id, { id, token, minor, currency }, signal)
+      if (answer.state === 'authorised') return { authorisation: answer.authorisation }
+      if (answer.state === 'declined') return { declined: answer.reason }
+      throw new Problem('topup.unanswered', answer.state)
+    },
+    capture: async ({ id, authorisation, signal }) => {
+      const answer = await ask(`/authorisations/${authorisation}/capture`, id, { id }, signal)
+      if (answer.state !== 'captured') throw new Problem('topup.unanswered', answer.state)
+    },
+    void: async ({ id, authorisation, signal }) => {
+      const answer = await ask(`/authorisations/${authorisation}/void`, id, { id }, signal)
+      if (answer.state !== 'voided') throw new Problem('topup.unanswered', answer.state)
+    },
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * The clerks' commands of settlement (P1, P5, P7, P9, S13), beside a running gateway or without one: applications, cash, bank
+ * files, payouts, closing, objections, debits, documents, statistics, the printed operation log, and the audit.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { coseKey } from '@azukari/protocol/keys'
+import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { openDatabase } from '../adapters/database.ts'
+import { systemPorts } from '../main.ts'
+import { accountFacts } from '../services/placement/account-facts.ts'
+import type { DocumentKind } from '../services/settlement/documents.ts'
+import { auditSite } from '../services/settlement/independent-audit.ts'
+import { openSettlement } from '../services/settlement/main.ts'
+import type { Settlement } from '../services/settlement/service.ts'
+import { SiteFolder } from '../site-folder.ts'
+
+const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
+const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
+const clerk = { type: 'string', what: 'who does it; it goes into the operation log', required: true } as const
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+async function withSettlement<T>(
+  values: Parameters<Command['run']>[0],
+  work: (settlement: Settlement) => Promise<T> | T,
+): Promise<T> {
+  const path = text(values, 'folder')
+  const place = new SiteFolder(path, text(values, 'site'), systemPorts)
+  const placement = openDatabase(`${path}/placement/placement.db`)
+  try {
+    const settlement = await openSettlement(place, systemPorts, {
+      placement: { account: async (question) => accountFacts(placement, question, systemPorts.clock.now()) },
+      log: silent,
+      passphrase: process.env['AZUKARI_PASSPHRASE'],
+    })
+    return await work(settlement)
+  } finally {
+    placement.close()
+  }
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+
+/** An id of 32 hexadecimal digits. @throws {Problem} `config.invalid` */
+function idOf(given: string | undefined, what: string): Uint8Array {
+  if (!given || !/^[0-9a-f]{32}$/.test(given))
+    throw new Problem('config.invalid', `which ${what}? 32 hexadecimal digits`)
+  return new Uint8Array(Buffer.from(given, 'hex'))
+}
+
+export const settlementCommands: Record<string, Command> = {
+  'settlement applications': {
+    what: 'Applications for membership that wait for a clerk.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, ({ enrolment }) => {
+        const rows = enrolment
+          .applications(100)
+          .map(({ id, kind, person, at }) => ({ id: hex(id), kind, name: person.name, at }))
+        return { json: rows, text: rows.map(({ id, kind, name }) => `${id}  ${kind}  ${name}`).join('\n') || 'none' }
+      }),
+  },
+
+  'settlement accept': {
+    what: 'Accepts an application: gives the number and writes the letter with the codes.',
+    positionals: 'APPLICATION',
+    options: { folder, site, clerk, out: { type: 'string', what: 'file of the letter (PDF)', required: true } },
+    run: (values, [application]) =>
+      withSettlement(values, (settlement) => {
+        const { number, letter } = settlement.enrolment.accept(idOf(application, 'application'), text(values, 'clerk'))
+        writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
+        return {
+          json: { number, letter: text(values, 'out') },
+          text: `${number}: print and post ${text(values, 'out')}`,
+        }
+      }),
+  },
+
+  'settlement reissue': {
+    what: 'New codes for a member by letter, after a loss.',
+    positionals: 'NUMBER',
+    options: { folder, site, clerk, out: { type: 'string', what: 'file of the letter (PDF)', required: true } },
+    run: (values, [number = '']) =>
+      withSettlement(values, (settlement) => {
+        const { letter } = settlement.enrolment.reissue(number, text(values, 'clerk'))
+        writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
+        return { json: { number, letter: text(values, 'out') }, text: `print and post ${text(values, 'out')}` }
+      }),
+  },
+
+  'settlement cash': {
+    what: 'Counts cash that came by registered post; a second clerk counts again, and only then value is issued.',
+    positionals: 'PAYMENT-NUMBER',
+    options: {
+      folder,
+      site,
+      clerk,
+      amount: { type: 'string', what: 'counted, in minor units', required: true },
+      mail: { type: 'string', what: 'the post’s number of the letter', required: true },
+    },
+    run: (values, [payment = '']) =>
+      withSettlement(values, ({ cash }) => {
+        const amount = integer(values, 'amount', 1, 999_999_999_999)
+        const { issued } = cash.count(payment, text(values, 'clerk'), amount, text(values, 'mail'))
+        return { json: { issued }, text: issued ? 'value is issued' : 'counted once; another clerk counts now' }
+      }),
+  },
+
+  'settlement bank': {
+    what: 'Takes in a file of the bank: camt.054, camt.053, pain.002, Zengin movements or debit results.',
+    positionals: 'FILE',
+    options: { folder, site },
+    run: (values, [file]) =>
+      withSettlement(values, ({ bank }) => {
+        if (!file) throw new Problem('config.invalid', 'which file?')
+        const report = bank.take(new Uint8Array(readFileSync(file)))
+        const { format, known, booked, repeated, unmatched } = report
+        return {
+          json: report,
+          text: known
+            ? 'this file was taken in before'
+            : `${format}: ${booked} booked, ${repeated} known, ${unmatched} without an owner`,
+        }
+      }),
+  },
+
+  'settlement unmatched': {
+    what: 'Money that came without an owner; with --line and --payment a clerk names the owner.',
+    options: {
+      folder,
+      site,
+      line: { type: 'string', what: 'id of the line' },
+      payment: { type: 'string', what: 'payment number that it is for' },
+      clerk: { ...clerk, required: false },
+    },
+    run: (values) =>
+      withSettlement(values, ({ bank }) => {
+        if (values['line'])
+          bank.assign(idOf(text(values, 'line'), 'line'), text(values, 'payment'), text(values, 'clerk'))
+        const rows = bank.unmatched(1_000).map(({ id, ...row }) => ({ id: hex(id), ...row }))
+        return {
+          json: rows,
+          text: rows.map((row) => `${row.id}  ${row.bookedOn}  ${row.minor} ${row.currency}`).join('\n') || 'none',
+        }
+      }),
+  },
+
+  'settlement payout': {
+    what: 'Writes the bank file of all money that shops have claimed.',
+    options: {
+      folder,
+      site,
+      date: { type: 'string', what: 'day of execution, such as 2026-11-25', required: true },
+      format: { type: 'string', what: 'zengin or pain.001', default: 'zengin' },
+      out: { type: 'string', what: 'file to write', required: true },
+    },
+    run: (values) =>
+      withSettlement(values, (settlement) => {
+        const format = text(values, 'format')
+        if (format !== 'zengin' && format !== 'pain.001')
+          throw new Problem('config.invalid', 'format is zengin or pain.001')
+        const file = settlement.bank.payoutFile(text(values, 'date'), format)
+        if (!file) return { json: { payouts: 0 }, text: 'nothing waits' }
+        writeFileSync(text(values, 'out'), settlement.document(file.document)!.content, { mode: 0o600 })
+        return {
+          json: { payouts: file.payouts, file: text(values, 'out') },
+          text: `${file.payouts} payouts in ${text(values, 'out')}`,
+        }
+      }),
+  },
+
+  'settlement close': {
+    what: 'Closes every billing period that has ended and sends the statements.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, async ({ billing }) => {
+        const { issued, postponed } = await billing.close()
+        return {
+          json: { issued, postponed },
+          text: `${issued.length} statements, ${postponed} postponed`,
+          exit: postponed > 0 ? 1 : 0,
+        }
+      }),
+  },
+
+  'settlement objections': {
+    what: 'Open objections; with --decide one is checked again and decided.',
+    options: {
+      folder,
+      site,
+      decide: { type: 'string', what: 'id of the objection' },
+      clerk: { ...clerk, required: false },
+    },
+    run: (values) =>
+      withSettlement(values, async ({ billing: { objections } }) => {
+        if (values['decide']) {
+          const decided = await objections.decide(idOf(text(values, 'decide'), 'objection'), text(values, 'clerk'))
+          return { json: decided, text: [decided.upheld ? 'upheld' : 'refused', ...decided.findings].join('\n') }
+        }
+        const rows = objections.open(1_000).map(({ id, ...row }) => ({ id: hex(id), ...row }))
+        return { json: rows, text: rows.map((row) => `${row.id}  ${row.statement}  ${row.about}`).join('\n') || 'none' }
+      }),
+  },
+
+  'settlement debit': {
+    what: 'Writes the bank file of the debits that are due, and collects from stored value.',
+    options: { folder, site, out: { type: 'string', what: 'file to write', required: true } },
+    run: (values) =>
+      withSettlement(values, (settlement) => {
+        const paid = settlement.billing.collectValue()
+        const file = settlement.billing.debitFile()
+        if (file) writeFileSync(text(values, 'out'), settlement.document(file.document)!.content, { mode: 0o600 })
+        const debits = file?.debits ?? 0
+        return { json: { debits, paid }, text: `${debits} debits in the file, ${paid} paid from stored value` }
+      }),
+  },
+
+  'settlement documents': {
+    what: 'Letters, statements, receipts and files; with --get one is written out.',
+    options: {
+      folder,
+      site,
+      kind: { type: 'string', what: 'letter, statement, credit-note, receipt, payout-file, debit-file or dunning' },
+      get: { type: 'string', what: 'id of a document' },
+      out: { type: 'string', what: 'file to write' },
+    },
+    run: (values) =>
+      withSettlement(values, (settlement) => {
+        if (values['get']) {
+          const document = settlement.document(idOf(text(values, 'get'), 'document'))
+          if (!document) throw new Problem('object.unknown', 'no such document')
+          const out = values['out'] ? text(values, 'out') : document.name
+          writeFileSync(out, document.content, { mode: 0o600 })
+          return { json: { file: out }, text: out }
+        }
+        const kind = values['kind'] ? (text(values, 'kind') as DocumentKind) : undefined
+        const rows = settlement.documents(kind).map(({ id, kind, name, at }) => ({ id: hex(id), kind, name, at }))
+        return {
+          json: rows,
+          text: rows.map((row) => `${row.id}  ${row.kind.padEnd(12)} ${row.name}`).join('\n') || 'none',
+        }
+      }),
+  },
+
+  'settlement statistics': {
+    what: 'Figures by day: payments, refunds, value issued, statements; and what the accounts hold.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, (settlement) => {
+        const report = settlement.statistics()
+        const lines = report.days.map(
+          ({ day, reason, postings, minor, currency }) =>
+            `${day}  ${reason.padEnd(18)} ${String(postings).padStart(6)}  ${minor} ${currency}`,
+        )
+        return { json: report, text: lines.join('\n') || 'nothing yet' }
+      }),
+  },
+
+  'settlement log': {
+    what: 'The operation log for printing: who did what and when.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, (settlement) => {
+        const rows = settlement.operations(10_000)
+        const lines = rows.map(
+          ({ at, clerk, what, detail }) => `${new Date(at).toISOString()}  ${clerk}  ${what}  ${detail}`,
+        )
+        return { json: rows, text: lines.join('\n') || 'empty' }
+      }),
+  },
+
+  'settlement audit': {
+    what: 'The independent audit: recomputes every balance, hold and the chain from the journal, and checks the signed heads.',
+    options: {
+      folder,
+      site,
+      key: {
+        type: 'string',
+        what: 'settlement’s public COSE_Key in hex, kept by the auditor; without it, the site’s own',
+      },
+    },
+    async run(values) {
+      const given = values['key'] ? new Uint8Array(Buffer.from(text(values, 'key'), 'hex')) : undefined
+      const key = given ?? (await withSettlement(values, ({ publicKey }) => coseKey(publicKey)))
+      const database = openDatabase(`${text(values, 'folder')}/settlement/settlement.db`)
+      try {
+        const report = auditSite(database, key)
+        const { postings, accounts, heads, bank, findings } = report
+        const said = `${postings} postings, ${accounts} accounts, ${heads} signed heads, ${bank.lines} bank lines`
+        return {
+          json: report,
+          text:
+            findings.length === 0
+              ? `${said}: everything agrees`
+              : [said, ...findings.map(({ what, where }) => `BAD ${what}: ${where}`)].join('\n'),
+          exit: findings.length === 0 ? 0 : 1,
+        }
+      } finally {
+        database.close()
+      }
+    },
+  },
+}

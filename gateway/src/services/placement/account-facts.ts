@@ -1,0 +1,50 @@
+/**
+ * What settlement asks of placement for a statement and after an objection (S13): the member's profile, whether the data
+ * is whole in both places, and where it lies.
+ */
+import type { RequestOf } from '@azukari/protocol/contract'
+import { type AccountFacts, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../storage/database.ts'
+import { answers, type CallHandler } from '../../transport/server.ts'
+import { catalogueMedia, members } from './store.ts'
+
+/** Objects named in a statement; the card and the terminal show the others. */
+const keptAtMost = 64
+
+/** @throws {Problem} `card.unknown` */
+export function accountFacts(sql: Sql, { card }: RequestOf<typeof readAccountFacts>, nowMs: number): AccountFacts {
+  const member = members.byCard(sql, card)
+  if (!member) throw new Problem('card.unknown')
+  const whole = `SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL`
+  const sums = sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
+    `SELECT count(*) AS objects, coalesce(sum(s.size), 0) AS bytes, count(s.receipt) AS checked,
+       coalesce(sum(s.receipt IS NOT NULL AND (${whole}) < 2), 0) AS bad
+     FROM saves s WHERE s.member = ? AND s.media <> ? AND s.state = 'kept'`,
+    member.id,
+    catalogueMedia,
+  )!
+  const kept = sql.all<{ object: Uint8Array; server: string; algorithm: string }>(
+    `SELECT r.object, r.server, r.algorithm FROM replicas r JOIN saves s ON s.object = r.object AND s.version = r.version
+     WHERE s.member = ? AND s.media <> ? AND s.state = 'kept' ORDER BY s.taken DESC, r.slot LIMIT ?`,
+    member.id,
+    catalogueMedia,
+    keptAtMost,
+  )
+  return {
+    ...{ level: member.level, home: member.home, sinceMs: member.since, objects: sums.objects, bytes: sums.bytes },
+    tamperings: 0,
+    check: { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs },
+    kept,
+    faults: [],
+  }
+}
+
+/** The row that a placement process, or a gateway with placement inside, adds to its call server. */
+export function accountHandlers(sql: Sql, now: () => number): CallHandler[] {
+  return [
+    answers(readAccountFacts, ['service', 'gateway'], async (request) => ({
+      reply: accountFacts(sql, request, now()),
+    })),
+  ]
+}

@@ -1,0 +1,117 @@
+/** The closing day (S13): each member has an own one, so that not all are closed at once; what was missed is made good. */
+import { createHash } from 'node:crypto'
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { isProblem } from '@azukari/protocol/problem'
+import { insertRow, type MemberRow } from '../registers.ts'
+import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
+import type { BillingPorts } from './ports.ts'
+import { issueStatement, type Period } from './statements.ts'
+
+export interface BillingAccount {
+  member: Uint8Array
+  closing_day: number
+  payment: 'debit' | 'value'
+  /** The last day that was billed. */
+  closed: CivilDate
+}
+
+/** Members whose facts are asked for at once. */
+const atOnce = 8
+const membersPerRun = 1_000
+
+/** 1 to 28, spread over members. */
+export function closingDayOf(member: Uint8Array): number {
+  return 1 + (createHash('sha256').update(member).digest().readUInt32BE(0) % 28)
+}
+
+/** The first closing day after a date. */
+export function nextClosing(after: CivilDate, closingDay: number): CivilDate {
+  const sameMonth = `${after.slice(0, 8)}${String(closingDay).padStart(2, '0')}`
+  return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
+}
+
+/** Noon of a civil date, near enough to any zone's day for asking about a period. */
+function momentOf(date: CivilDate): number {
+  return Date.parse(`${date}T12:00:00Z`)
+}
+
+/** @throws {Problem} `placement.unavailable`, `card.unknown` */
+export function factsOf({ placement }: BillingPorts, member: MemberRow, { from, to }: Period): Promise<AccountFacts> {
+  return placement.account({ card: member.card!, fromMs: momentOf(addDays(from, -1)), toMs: momentOf(to) })
+}
+
+/**
+ * Closes every period that has ended, up to and including today. A member whose data placement cannot check now is left
+ * for the next run. Returns the statements that were issued.
+ */
+export async function closePeriods(ports: BillingPorts): Promise<{ issued: string[]; postponed: number }> {
+  const { desk, rules } = ports
+  const today = civilDate(desk.clock.now(), rules.timeZone)
+  openAccounts(ports)
+  const due = desk.store.sql
+    .all<BillingAccount & { row: Uint8Array }>(
+      `SELECT b.* FROM billing_accounts b JOIN members m ON m.id = b.member WHERE m.state IN ('active', 'blocked')
+       AND m.card IS NOT NULL AND b.closed < ? ORDER BY b.closed LIMIT ?`,
+      today,
+      membersPerRun,
+    )
+    .filter(({ closed, closing_day }) => nextClosing(closed, closing_day) <= today)
+  const issued: string[] = []
+  let postponed = 0
+  for (let at = 0; at < due.length; at += atOnce)
+    await Promise.all(
+      due.slice(at, at + atOnce).map(async (account) => {
+        try {
+          issued.push(...(await closeOne(ports, account, today)))
+        } catch (error) {
+          if (!isProblem(error)) throw error
+          postponed++
+          desk.log.warn('a period could not be closed', { code: error.code })
+        }
+      }),
+    )
+  return { issued, postponed }
+}
+
+async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
+  const { desk } = ports
+  const numbers: string[] = []
+  for (let { closed } = account; nextClosing(closed, account.closing_day) <= today; ) {
+    const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
+    const member = desk.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member)!
+    const facts = await factsOf(ports, member, period)
+    const row = desk.store.transaction((within) => {
+      const moved = within.sql.run(
+        'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
+        period.to,
+        account.member,
+        closed,
+      ).changes
+      // Another run was quicker.
+      return moved === 0
+        ? undefined
+        : issueStatement(ports, within, member, period, facts, { payment: account.payment })
+    })
+    if (row) numbers.push(row.number)
+    closed = period.to
+  }
+  return numbers
+}
+
+/** Every member with a card has an account for billing, from the day of registration. */
+function openAccounts({ desk, rules }: BillingPorts): void {
+  desk.store.transaction(({ sql }) => {
+    const without = sql.all<MemberRow>(
+      `SELECT m.* FROM members m LEFT JOIN billing_accounts b ON b.member = m.id
+       WHERE b.member IS NULL AND m.card IS NOT NULL AND m.since IS NOT NULL LIMIT ?`,
+      membersPerRun,
+    )
+    for (const member of without)
+      insertRow(sql, 'billing_accounts', {
+        member: member.id,
+        closing_day: closingDayOf(member.id),
+        payment: 'debit',
+        closed: addDays(civilDate(member.since!, rules.timeZone), -1),
+      })
+  })
+}

@@ -1,0 +1,153 @@
+/** Objections (S13): taken until the deadline, re-checked against profile, records and data, and decided with reasons. */
+import { encodeDeterministic } from '@azukari/protocol/codec'
+import {
+  decisionDomain,
+  Objection,
+  type ObjectionAbout,
+  objectionDecided,
+  objectionDomain,
+  objectTo,
+} from '@azukari/protocol/contracts/settlement-billing'
+import { encrypt0 } from '@azukari/protocol/cose'
+import { Problem } from '@azukari/protocol/problem'
+import { act, type Handler } from '../../../service/service.ts'
+import { derivedId, noteOperation, sealedActReader, tell } from '../desk.ts'
+import { keepDocument } from '../documents.ts'
+import { atRestKey } from '../keystore.ts'
+import { creditNotePdf } from '../paper/statement.ts'
+import { insertRow } from '../registers.ts'
+import { civilDate } from './calendar.ts'
+import { factsOf } from './closing.ts'
+import type { BillingPorts } from './ports.ts'
+import { differences } from './price.ts'
+import { nextStage } from './stages.ts'
+import {
+  addressee,
+  bookStatement,
+  contentOf,
+  issueStatement,
+  linesOf,
+  memberOf,
+  priceFacts,
+  statements,
+} from './statements.ts'
+
+const readObjection = sealedActReader(Objection, 'objection', objectionDomain)
+const textDomain = new TextEncoder().encode('azukari/objection-text/1')
+
+export function objectionHandlers(ports: BillingPorts): Handler[] {
+  const { desk, rules } = ports
+  return [
+    act(objectTo, ({ objection }, context) => {
+      const { sql, nowMs, requestId } = context
+      const { member, body } = readObjection(desk, context, objection)
+      const row = statements.get(sql, body.statement)
+      if (!row) throw new Problem('bill.unknown')
+      if (Buffer.compare(row.member, member.id) !== 0) throw new Problem('register.not-own')
+      const state = nextStage(row.state, 'object')
+      if (civilDate(nowMs, rules.timeZone) > row.object_by) throw new Problem('bill.late')
+      const text = encrypt0(
+        encodeDeterministic(body.text),
+        atRestKey(desk.keys, 'objection'),
+        desk.random.bytes(12),
+        textDomain,
+      )
+      insertRow(sql, 'objections', { id: requestId, statement: row.number, about: body.about, text, at: nowMs })
+      statements.set(sql, row.number, { state })
+      return { objection: requestId, atMs: nowMs }
+    }),
+  ]
+}
+
+export interface ObjectionDesk {
+  /** Open objections, oldest first. */
+  open(limit: number): { id: Uint8Array; statement: string; about: ObjectionAbout; at: number }[]
+  /**
+   * Checks again: placement is asked for profile, records and, since the data check is among them, the data. When the fee
+   * comes out otherwise the old statement is credited whole and a new one is issued; when not, the terms compared are
+   * the reason of the refusal. A clerk may uphold it all the same, with a reason.
+   * @throws {Problem} `object.unknown`, `placement.unavailable`
+   */
+  decide(
+    id: Uint8Array,
+    clerk: string,
+    override?: { uphold: true; reason: string },
+  ): Promise<{ upheld: boolean; findings: string[]; reissued?: string }>
+}
+
+export function objectionDesk(ports: BillingPorts): ObjectionDesk {
+  const { desk } = ports
+  return {
+    open: (limit) =>
+      desk.store.sql.all(
+        'SELECT id, statement, about, at FROM objections WHERE decided IS NULL ORDER BY at LIMIT ?',
+        limit,
+      ),
+
+    decide: async (id, clerk, override) => {
+      const find = () => {
+        const objection = desk.store.sql.get<{ statement: string; about: ObjectionAbout }>(
+          'SELECT statement, about FROM objections WHERE id = ? AND decided IS NULL',
+          id,
+        )
+        const row = objection && statements.get(desk.store.sql, objection.statement)
+        if (!objection || !row) throw new Problem('object.unknown', 'no such open objection')
+        return { objection, row }
+      }
+      const { row: before } = find()
+      const period = { from: before.from_date, to: before.to_date }
+      const facts = await factsOf(ports, memberOf(desk.store.sql, before), period)
+      return desk.store.transaction((within) => {
+        // Read again: while placement was asked somebody else may have decided.
+        const { objection, row } = find()
+        const { sql, nowMs } = within
+        const member = memberOf(sql, row)
+        const now = priceFacts(ports, facts, row.to_date)
+        const found = differences(linesOf(row), now.lines)
+        if (objection.about === 'data')
+          found.push(
+            ...(facts.check.bad > 0
+              ? [`data: ${facts.check.bad} of ${facts.check.objects} objects are not whole`]
+              : []),
+          )
+        const upheld = now.total !== row.total || override?.uphold === true
+        const compared = now.lines.map(({ what, how, netMinor }) => `${what}: ${netMinor} (${how}), as before`)
+        const findings = [...(override ? [override.reason] : []), ...(found.length > 0 ? found : compared)].slice(0, 20)
+        const state = nextStage(row.state, upheld ? 'uphold' : 'refuse')
+        statements.set(sql, row.number, { state })
+        let reissued: string | undefined
+        if (upheld) {
+          bookStatement(within, row, 'credit')
+          const content = creditNotePdf(contentOf(ports, row), addressee(ports, member), findings)
+          keepDocument(desk, sql, {
+            ...{ id: derivedId('credit-note', row.number), kind: 'credit-note', member: member.id, at: nowMs, content },
+            ...{ name: `credit-note-${row.number}.pdf`, media: 'application/pdf' },
+          })
+          reissued = issueStatement(ports, within, member, period, facts, {
+            payment: row.payment,
+            replaced: row,
+          }).number
+        }
+        sql.run(
+          'UPDATE objections SET decided = ?, upheld = ?, findings = ?, clerk = ? WHERE id = ?',
+          nowMs,
+          upheld ? 1 : 0,
+          JSON.stringify(findings),
+          clerk,
+          id,
+        )
+        noteOperation(sql, nowMs, clerk, 'decide objection', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
+        tell(desk, within, {
+          ...{ member: member.id, contract: objectionDecided, domain: decisionDomain },
+          body: {
+            ...{ contract: 'bill.decided@1', objection: id, statement: row.number, upheld, findings },
+            ...(upheld ? { credit: { minor: row.total, currency: row.currency } } : {}),
+            ...(reissued ? { reissued } : {}),
+          },
+          wrap: (decision) => ({ decision }),
+        })
+        return { upheld, findings, ...(reissued ? { reissued } : {}) }
+      })
+    },
+  }
+}

@@ -1,0 +1,34 @@
+/** What billing needs besides the desk: placement's word on a member, the tariff, the calendar. */
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import type { Currency } from '@azukari/protocol/money'
+import type { OwnBankAccount } from '../bank-files/bank-file.ts'
+import type { Desk } from '../desk.ts'
+import type { Tariff } from './price.ts'
+
+/** Placement, in this process or apart (`placement.account`). Rejects when placement cannot answer; then nothing is closed. */
+export interface PlacementView {
+  account(question: { card: Uint8Array; fromMs: number; toMs: number }): Promise<AccountFacts>
+}
+
+export interface BillingRules {
+  tariff: Tariff
+  currency: Currency
+  /** The site's time zone: closing days and deadlines are civil dates in it. */
+  timeZone: string
+  /** Days after closing within which a member may object. */
+  objectDays: number
+  /** Bank days between the deadline and the debit. */
+  debitBankDays: number
+  /** Days until the bank is asked again after a return. */
+  againDays: number
+  /** After so many returns it is arrears. */
+  triesMost: number
+  format: 'zengin' | 'pain.008'
+}
+
+export interface BillingPorts {
+  desk: Desk
+  placement: PlacementView
+  rules: BillingRules
+  own: OwnBankAccount
+}

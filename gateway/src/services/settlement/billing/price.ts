@@ -1,0 +1,85 @@
+/**
+ * A period's fee (S13): level, years of membership, usage, and what went wrong with the data. Pure: the same facts and the
+ * same tariff always give the same lines, and every line says how it came about.
+ */
+
+import type { Static } from '@azukari/protocol/contract'
+import type { StatementLine } from '@azukari/protocol/contracts/settlement-billing'
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { type Rounding, taxUpon } from '../tax.ts'
+
+export interface Tariff {
+  /** Fee of a month by level, before tax, minor units. */
+  baseMinor: readonly number[]
+  /** Bytes that each level includes. */
+  includedBytes: readonly number[]
+  /** Fee of every further GiB begun. */
+  perGibMinor: number
+  /** Reduction of the base fee for each whole year, and at most, in thousandths. */
+  perYearPermille: number
+  yearsPermilleMost: number
+  /** Reduction of the base fee for each tampering that was found in the period, and at most, in thousandths. */
+  perTamperingPermille: number
+  tamperingPermilleMost: number
+  rounding: Rounding
+}
+
+export const standardTariff: Tariff = {
+  baseMinor: [300, 500, 1_000, 2_000, 3_000],
+  includedBytes: [5, 20, 100, 500, 2_000].map((gib) => gib * 1024 ** 3),
+  perGibMinor: 20,
+  perYearPermille: 10,
+  yearsPermilleMost: 100,
+  perTamperingPermille: 200,
+  tamperingPermilleMost: 1_000,
+  rounding: 'down',
+}
+
+const gib = 1024 ** 3
+
+export interface Priced {
+  lines: StatementLine[]
+  taxes: { rate: 10 | 8 | 0; net: number; tax: number }[]
+  total: number
+}
+
+export type PriceFacts = Pick<Static<typeof AccountFacts>, 'level' | 'bytes' | 'tamperings'> & { years: number }
+
+export function priceOf({ level, years, bytes, tamperings }: PriceFacts, tariff: Tariff): Priced {
+  const at = Math.min(level, tariff.baseMinor.length - 1)
+  const base = tariff.baseMinor[at]!
+  const lines: StatementLine[] = [{ what: 'base', how: `level ${level}`, netMinor: base, tax: 10 }]
+  const beyond = Math.max(0, Math.ceil((bytes - tariff.includedBytes[at]!) / gib))
+  if (beyond > 0)
+    lines.push({
+      what: 'usage',
+      how: `${beyond} GiB × ${tariff.perGibMinor}`,
+      netMinor: beyond * tariff.perGibMinor,
+      tax: 10,
+    })
+  const reduce = (what: string, times: number, per: number, most: number, how: string) => {
+    const permille = Math.min(most, times * per)
+    if (permille > 0)
+      lines.push({ what, how: `${how}: ${permille / 10} %`, netMinor: -Math.floor((base * permille) / 1000), tax: 10 })
+  }
+  reduce('years', years, tariff.perYearPermille, tariff.yearsPermilleMost, `${years} years`)
+  reduce('tampering', tamperings, tariff.perTamperingPermille, tariff.tamperingPermilleMost, `${tamperings} found`)
+  const net = lines.reduce((sum, { netMinor }) => sum + netMinor, 0)
+  if (net < 0) lines.push({ what: 'floor', how: 'never below nothing', netMinor: -net, tax: 10 })
+  const taxes = taxUpon(
+    lines.map(({ netMinor, tax }) => ({ net: BigInt(netMinor), rate: tax })),
+    tariff.rounding,
+  ).map(({ rate, net, tax }) => ({ rate, net: Number(net), tax: Number(tax) }))
+  return { lines, taxes, total: taxes.reduce((sum, { net, tax }) => sum + net + tax, 0) }
+}
+
+/** What differs between two computations, term by term; empty when nothing does. */
+export function differences(before: readonly StatementLine[], now: readonly StatementLine[]): string[] {
+  const names = [...new Set([...before, ...now].map(({ what }) => what))]
+  return names.flatMap((what) => {
+    const [a, b] = [before, now].map((lines) => lines.find((line) => line.what === what))
+    if (a?.netMinor === b?.netMinor && a?.how === b?.how) return []
+    const shown = (line?: StatementLine) => (line ? `${line.netMinor} (${line.how})` : 'nothing')
+    return [`${what}: ${shown(a)} → ${shown(b)}`]
+  })
+}

@@ -1,0 +1,188 @@
+/** Statements: made from facts, booked, kept as a page, sent signed and sealed (S13). */
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import {
+  Statement,
+  type StatementLine,
+  statementDomain,
+  statementSent,
+} from '@azukari/protocol/contracts/settlement-billing'
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
+import type { Currency } from '@azukari/protocol/money'
+import type { Sql } from '../../../storage/database.ts'
+import { memberAccount, ownAccount } from '../accounts.ts'
+import { derivedId, tell, type Within } from '../desk.ts'
+import { keepDocument } from '../documents.ts'
+import { atRestKey } from '../keystore.ts'
+import { Ledger } from '../ledger/ledger.ts'
+import type { Leg } from '../ledger/model.ts'
+import { nextNumber } from '../numbers.ts'
+import { statementPdf } from '../paper/statement.ts'
+import { insertRow, type MemberRow, members, openPerson } from '../registers.ts'
+import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
+import type { BillingPorts } from './ports.ts'
+import { type Priced, priceOf } from './price.ts'
+import type { StatementState } from './stages.ts'
+
+export interface StatementRow {
+  number: string
+  member: Uint8Array
+  from_date: CivilDate
+  to_date: CivilDate
+  /** 0, and one more with every reissue. */
+  version: number
+  /** JSON of `StatementLine[]`. */
+  lines: string
+  net: number
+  tax: number
+  total: number
+  currency: Currency
+  state: StatementState
+  object_by: CivilDate
+  debit_on: CivilDate
+  payment: 'debit' | 'value'
+  replaces: string | null
+  tries: number
+  /** The signed content, sealed at rest. */
+  document: Uint8Array
+  hold: Uint8Array | null
+  at: number
+}
+
+export interface Period {
+  from: CivilDate
+  to: CivilDate
+}
+
+export const statements = {
+  get: (sql: Sql, number: string) => sql.get<StatementRow>('SELECT * FROM statements WHERE number = ?', number),
+  set: (sql: Sql, number: string, change: Partial<StatementRow>) => {
+    const entries = Object.entries(change)
+    sql.run(
+      `UPDATE statements SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE number = ?`,
+      ...entries.map(([, value]) => value as string | number | Uint8Array | null),
+      number,
+    )
+  },
+}
+
+const sealedDomain = new TextEncoder().encode('azukari/statement-at-rest/1')
+const checkStatement = checker(Statement, 'statement')
+const howToObject = {
+  ja: '端末の「明細書」から期限までにお申し出ください。審査が終わるまで引き落としは行いません。',
+  en: 'Object on the terminal under “statements” until the deadline. Nothing is collected until your objection is decided.',
+}
+
+export function linesOf(row: StatementRow): StatementLine[] {
+  return JSON.parse(row.lines) as StatementLine[]
+}
+
+/** Price of a period from placement's facts. */
+export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, to: CivilDate): Priced {
+  const years = yearsBetween(civilDate(facts.sinceMs, rules.timeZone), to)
+  return priceOf({ level: facts.level, bytes: facts.bytes, tamperings: facts.tamperings, years }, rules.tariff)
+}
+
+/** Issues a statement: number, booking, page, message. The period of a member is issued once per version. */
+export function issueStatement(
+  ports: BillingPorts,
+  within: Within,
+  member: MemberRow,
+  { from, to }: Period,
+  facts: AccountFacts,
+  { payment, replaced }: { payment: 'debit' | 'value'; replaced?: StatementRow },
+): StatementRow {
+  const { desk, rules } = ports
+  const { sql, nowMs } = within
+  const { lines, taxes, total } = priceFacts(ports, facts, to)
+  const number = nextNumber(sql, 'statement', nowMs)
+  const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
+  const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
+  const body: Statement = {
+    contract: 'bill.statement@1',
+    ...{ audience: desk.self, act: desk.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
+    statement: number,
+    ...(replaced ? { replaces: replaced.number } : {}),
+    member: member.id,
+    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: desk.rules.issuer },
+    ...{ check: facts.check, kept: facts.kept, faults: facts.faults, objectBy, howToObject, debitOn, payment },
+  }
+  const tax = taxes.reduce((sum, one) => sum + one.tax, 0)
+  const row: StatementRow = {
+    ...{ number, member: member.id, from_date: from, to_date: to, version: (replaced?.version ?? -1) + 1 },
+    ...{ lines: JSON.stringify(lines), net: total - tax, tax, total, currency: rules.currency },
+    // Nothing to pay is paid: there is nothing to collect or to object to.
+    ...{ state: total === 0 ? 'paid' : 'sent', object_by: objectBy, debit_on: debitOn, payment },
+    ...{ replaces: replaced?.number ?? null, tries: 0, hold: null, at: nowMs },
+    document: encrypt0(
+      encodeDeterministic(body),
+      atRestKey(desk.keys, 'statement'),
+      desk.random.bytes(12),
+      sealedDomain,
+    ),
+  }
+  insertRow(sql, 'statements', row)
+  bookStatement(within, row, 'issue')
+  keepDocument(desk, sql, {
+    ...{
+      id: derivedId('statement', number),
+      kind: 'statement',
+      member: member.id,
+      at: nowMs,
+      media: 'application/pdf',
+    },
+    ...{ name: `statement-${number}.pdf`, content: statementPdf(body, addressee(ports, member)) },
+  })
+  const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
+  tell(desk, within, {
+    ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
+    wrap: (statement) => ({ statement }),
+  })
+  return row
+}
+
+/** The statement as it was made. */
+export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement {
+  return checkStatement(
+    decode(decrypt0(row.document, atRestKey(desk.keys, 'statement'), sealedDomain), { maxBytes: 1 << 20 }),
+  )
+}
+
+/** Books a statement's fee and tax against what the member owes, or takes all of it back. */
+export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'issue' | 'credit'): void {
+  if (row.total === 0) return
+  const ledger = new Ledger(sql)
+  const owed = memberAccount(ledger, 'receivable', row.member, row.currency)
+  const leg = (account: string, minor: number): Leg[] =>
+    minor === 0
+      ? []
+      : [
+          {
+            kind: 'post',
+            debit: way === 'issue' ? owed : account,
+            credit: way === 'issue' ? account : owed,
+            amountMinor: BigInt(minor),
+          },
+        ]
+  ledger.post(
+    {
+      id: derivedId('statement', way, row.number),
+      reason: way === 'issue' ? 'statement' : 'credit-note',
+      reference: row.number,
+      legs: [
+        ...leg(ownAccount(ledger, 'income', row.currency), row.net),
+        ...leg(ownAccount(ledger, 'tax', row.currency), row.tax),
+      ],
+    },
+    nowMs,
+  )
+}
+
+export function addressee({ desk }: BillingPorts, member: MemberRow): { name: string; number: string } {
+  return { name: openPerson(desk.keys, member.id, member.person).name, number: member.number }
+}
+
+export function memberOf(sql: Sql, row: StatementRow): MemberRow {
+  return members.get(sql, row.member)!
+}

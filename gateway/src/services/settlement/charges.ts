@@ -1,0 +1,76 @@
+/**
+ * Charges of other services (C8, C9, W11, R3): content, work and rights say who owes whom how much and for what; settlement
+ * books it once. A payout grows with what a member earns, so that creators and contractors are paid like shops.
+ */
+import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
+import type { Currency } from '@azukari/protocol/money'
+import { Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../storage/database.ts'
+import { answers, type CallHandler } from '../../transport/server.ts'
+import { memberAccount, ownAccount } from './accounts.ts'
+import { type Desk, derivedId } from './desk.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { addToPayout, takeFromPayout } from './payout.ts'
+import { type MemberRow, memberByNumber } from './registers.ts'
+
+export type Charge = RequestOf<typeof postCharge>
+type Move = Charge['moves'][number]
+type Party = Move['from']
+
+/**
+ * @param service who posts it: ids of different services never meet
+ * @throws {Problem} `register.unknown-number`, `member.suspended`, those of the ledger
+ */
+export function charge(
+  desk: Desk,
+  service: string,
+  { id, reason, reference, moves }: Charge,
+): ReplyOf<typeof postCharge> {
+  return desk.store.transaction(({ sql, nowMs }) => {
+    const ledger = new Ledger(sql)
+    const resolved = moves.map(({ from, to, minor, currency }) => ({
+      ...{ from: partyOf(sql, from), to: partyOf(sql, to), minor, currency: currency as Currency },
+    }))
+    const { seq, atMs, replayed } = ledger.post(
+      {
+        id: derivedId('charge', service, id),
+        reason: `${service}-${reason}`,
+        reference,
+        legs: resolved.map(({ from, to, minor, currency }) => ({
+          kind: 'post' as const,
+          debit: codeOf(ledger, from, currency),
+          credit: codeOf(ledger, to, currency),
+          amountMinor: BigInt(minor),
+        })),
+      },
+      nowMs,
+    )
+    if (!replayed)
+      for (const { from, to, minor, currency } of resolved) {
+        if ('row' in from && from.account === 'payable') takeFromPayout(sql, from.row.id, currency, minor)
+        if ('row' in to && to.account === 'payable') addToPayout(sql, to.row.id, currency, minor, nowMs)
+      }
+    return { seq, atMs }
+  })
+}
+
+type Resolved = { row: MemberRow; account: 'value' | 'payable' | 'receivable' } | { own: 'income' | 'tax' }
+
+function partyOf(sql: Sql, party: Party): Resolved {
+  if ('own' in party) return party
+  const row = memberByNumber(sql, party.member)
+  if (row.state !== 'active' && row.state !== 'blocked') throw new Problem('member.suspended')
+  return { row, account: party.account }
+}
+
+function codeOf(ledger: Ledger, party: Resolved, currency: Currency): string {
+  return 'own' in party
+    ? ownAccount(ledger, party.own, currency)
+    : memberAccount(ledger, party.account, party.row.id, currency)
+}
+
+/** The row that a settlement process adds to its call server. */
+export function chargeHandlers(post: (service: string, request: Charge) => ReplyOf<typeof postCharge>): CallHandler[] {
+  return [answers(postCharge, ['service', 'gateway'], async (request, { peer }) => ({ reply: post(peer.id, request) }))]
+}

@@ -1,0 +1,198 @@
+/** What every part of settlement works with: keys, ports, rules, and how it speaks to members. */
+import { createHash, type KeyObject } from 'node:crypto'
+import { decode } from '@azukari/protocol/codec'
+import { type Contract, checker, type RequestOf, type TSchema } from '@azukari/protocol/contract'
+import { type DirectSigner, signerOf, verify1 } from '@azukari/protocol/cose'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
+import type { Currency } from '@azukari/protocol/money'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { openSealed, sealSigned } from '@azukari/protocol/signed-sealed'
+import { claimSignedAct } from '../../service/inbox.ts'
+import type { ActContext, ServiceStore } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
+import type { SettlementKeys } from './keystore.ts'
+import { type KeyRow, type MemberRow, memberKeys, members } from './registers.ts'
+
+export interface SettlementRules {
+  /** Version of the terms in force; applications must name it. */
+  terms: string
+  guide: { ja: string; en: string }
+  currencies: readonly Currency[]
+  /** Name and registration number on statements (qualified invoices). */
+  issuer: { name: string; invoiceNumber: string }
+  /** How long the code of a letter is good, ms. */
+  codeMs: number
+  /** How long an order waits for its payment, ms. */
+  orderMs: number
+  /** How long money for stored value is waited for, ms. */
+  topUpMs: number
+  /** How long an unclaimed metered payment stays reserved, ms. */
+  meterMs: number
+  /** How long after payment a buyer may dispute, ms. */
+  disputeMs: number
+  /** How far a device's clock may be ahead, ms. */
+  skewMs: number
+  /** The longest validity of a signed act: as long as a device may be without a network, ms. */
+  validMs: number
+}
+
+const minuteMs = 60_000
+const dayMs = 86_400_000
+export const defaultRules: SettlementRules = {
+  terms: '2026-1',
+  guide: {
+    ja: '申込みをお送りください。会員番号と登録コードを郵送します。端末で二つのパスワードと鍵を作り、登録してください。',
+    en: 'Send the application. The member number and a code come by letter. Then make your passwords and key on the terminal and register.',
+  },
+  currencies: ['JPY'],
+  issuer: { name: 'Azukari', invoiceNumber: 'T0000000000000' },
+  codeMs: 90 * dayMs,
+  orderMs: 30 * minuteMs,
+  topUpMs: 14 * dayMs,
+  meterMs: dayMs,
+  disputeMs: 30 * dayMs,
+  skewMs: 5 * minuteMs,
+  validMs: 31 * dayMs,
+}
+
+export interface Desk {
+  keys: SettlementKeys
+  signer: DirectSigner
+  /** Thumbprint of the signing key: the audience of what members sign. */
+  self: Uint8Array
+  store: ServiceStore
+  clock: Clock
+  random: Random
+  log: Log
+  rules: SettlementRules
+}
+
+export function createDesk(
+  options: Omit<Desk, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
+): Desk {
+  return {
+    ...options,
+    rules: { ...defaultRules, ...options.rules },
+    signer: signerOf(options.keys.signing),
+    self: thumbprint(options.keys.signing),
+  }
+}
+
+/** What every signed body has. */
+export interface SignedBody {
+  contract: string
+  audience: Uint8Array
+  act: Uint8Array
+  issuedMs: number
+  expiresMs: number
+}
+
+export interface FromMember<T> {
+  member: MemberRow
+  key: KeyRow
+  body: T
+}
+
+/** What a part of an act's context is needed to speak and write. */
+export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit'>
+
+/**
+ * Judges the fields that every signed act has (P4).
+ * @throws {Problem} `cose.wrong-audience`, `cose.expired`, `pay.clock`
+ */
+export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
+  if (Buffer.compare(body.audience, desk.self) !== 0) throw new Problem('cose.wrong-audience')
+  if (body.issuedMs > nowMs + desk.rules.skewMs) throw new Problem('pay.clock', 'signed in the future')
+  if (body.expiresMs <= nowMs) throw new Problem('cose.expired')
+  if (body.expiresMs - body.issuedMs > desk.rules.validMs || body.expiresMs < body.issuedMs)
+    throw new Problem('pay.clock', 'a validity that cannot be right')
+}
+
+/** A reader of what a member signed (COSE_Sign1): schema, key register, and the judgement above. Nothing is claimed yet. */
+export function signedReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
+  const check = checker(schema, what)
+  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number) => {
+    let key: KeyRow | undefined
+    const { payload } = verify1(
+      signed,
+      (kid) => {
+        key = memberKeys.get(sql, kid)
+        return key && parseCoseKey(key.key)
+      },
+      domain,
+    )
+    const body = check(decode(payload))
+    judgeSigned(desk, body as SignedBody, nowMs)
+    if (key!.state !== 'active') throw new Problem('register.key-revoked')
+    const member = members.get(sql, key!.member)!
+    if (member.state !== 'active') throw new Problem('member.suspended')
+    return { member, key: key!, body }
+  }
+}
+
+/** As `signedReader`, for acts: the act is claimed within the transaction, so that it is done once whatever carries it. */
+export function actReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
+  const read = signedReader(schema, what, domain)
+  return (desk: Desk, { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, signed: Uint8Array) => {
+    const from = read(desk, sql, signed, nowMs)
+    const { act, expiresMs } = from.body as SignedBody
+    claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
+    if (from.member.device !== caller.device) members.moved(sql, from.member.id, caller.device)
+    return from
+  }
+}
+
+/** As `actReader`, of a message that is sealed for settlement. @throws {Problem} `cose.decrypt-failed` and those above */
+export function sealedActReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
+  const read = actReader(schema, what, domain)
+  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) =>
+    read(desk, context, openSealed(sealed, desk.keys.agreement, domain))
+}
+
+/** How long settlement's own messages are good: devices may be away for long. */
+const ownValidMs = 366 * dayMs
+
+/** Signs and seals a body for a member's present key; adds the fields that every signed message has. */
+export function sealFor<T extends object>(
+  desk: Desk,
+  key: KeyRow,
+  domain: Uint8Array,
+  nowMs: number,
+  body: T,
+): Uint8Array {
+  const { random, signer } = desk
+  const full = { ...body, audience: key.kid, act: random.bytes(16), issuedMs: nowMs, expiresMs: nowMs + ownValidMs }
+  return sealSigned(full, signer, domain, agreementOf(key), random)
+}
+
+/** Tells a member something on the device where the member was last seen; kept until taken. Nothing when no key is active. */
+export function tell<C extends Contract, T extends object>(
+  desk: Desk,
+  { sql, nowMs, emit }: Within,
+  to: { member: Uint8Array; contract: C; domain: Uint8Array; body: T; wrap: (sealed: Uint8Array) => RequestOf<C> },
+): void {
+  const key = memberKeys.activeOf(sql, to.member)
+  const member = members.get(sql, to.member)
+  if (!key || !member) return
+  emit(to.contract, member.device, to.wrap(sealFor(desk, key, to.domain, nowMs, to.body)), { keep: true })
+}
+
+function agreementOf(key: KeyRow): KeyObject {
+  return parseCoseKey(key.agreement)
+}
+
+/** A 16-byte id made of names: the same cause always gives the same posting (idempotency in the ledger). */
+export function derivedId(...names: (string | Uint8Array)[]): Uint8Array {
+  const hash = createHash('sha256')
+  for (const name of names) {
+    const bytes = typeof name === 'string' ? Buffer.from(name) : name
+    hash.update(Buffer.from([bytes.length >> 8, bytes.length & 0xff])).update(bytes)
+  }
+  return new Uint8Array(hash.digest().subarray(0, 16))
+}
+
+/** Notes who did what, for the printed operation log (P9). Never secrets or personal data. */
+export function noteOperation(sql: Sql, nowMs: number, clerk: string, what: string, detail: string): void {
+  sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', nowMs, clerk, what, detail)
+}

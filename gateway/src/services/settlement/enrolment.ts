@@ -1,0 +1,287 @@
+/** Enrolment (P1, P3, P4): application, letter, registration, change and loss of keys. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { base32 } from '@azukari/protocol/base32'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import {
+  Application,
+  applicationDomain,
+  apply,
+  Loss,
+  lossDomain,
+  type Membership,
+  membershipDomain,
+  type Person,
+  Registration,
+  Revocation,
+  Rotation,
+  RotationProof,
+  readGuide,
+  register,
+  registrationDomain,
+  reportLoss,
+  revocationDomain,
+  revoke,
+  rotate,
+  rotationDomain,
+} from '@azukari/protocol/contracts/settlement-members'
+import { peek1, sign1, verify1 } from '@azukari/protocol/cose'
+import { coseKey, kindOf, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { Problem } from '@azukari/protocol/problem'
+import { openSealed } from '@azukari/protocol/signed-sealed'
+import { claimSignedAct } from '../../service/inbox.ts'
+import { act, call, type Handler } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
+import { type Desk, judgeSigned, noteOperation, sealedActReader } from './desk.ts'
+import { keepDocument } from './documents.ts'
+import { isNumber, nextNumber } from './numbers.ts'
+import { letterPdf } from './paper/letter.ts'
+import { insertRow, type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
+
+const checkApplication = checker(Application, 'application')
+const checkRegistration = checker(Registration, 'registration')
+const checkLoss = checker(Loss, 'loss')
+const checkProof = checker(RotationProof, 'proof of the new key')
+const readRotation = sealedActReader(Rotation, 'rotation', rotationDomain)
+const readRevocation = sealedActReader(Revocation, 'revocation', revocationDomain)
+
+export function enrolmentHandlers(desk: Desk): Handler[] {
+  const { keys, rules } = desk
+  return [
+    call(readGuide, () => ({
+      key: coseKey(publicOf(keys.signing)),
+      agreement: coseKey(publicOf(keys.agreement)),
+      terms: rules.terms,
+      guide: rules.guide,
+      currencies: [...rules.currencies],
+    })),
+
+    act(apply, ({ application }, { sql, nowMs, caller, requestId }) => {
+      const { kind, person, terms } = checkApplication(
+        decode(openSealed(application, keys.agreement, applicationDomain)),
+      )
+      if (terms !== rules.terms) throw new Problem('register.terms', `${terms} instead of ${rules.terms}`)
+      insertRow(sql, 'applications', {
+        id: requestId,
+        kind,
+        device: caller.device,
+        person: sealPerson(keys, requestId, person, desk.random),
+        terms,
+        at: nowMs,
+      })
+      return { application: requestId }
+    }),
+
+    act(register, ({ registration }, { sql, nowMs, caller }) => {
+      const signed = openSealed(registration, keys.agreement, registrationDomain)
+      const body = checkRegistration(decode(peek1(signed).payload))
+      const key = signingKey(body.key)
+      // Signed with the very key that is registered: whoever has it wants this number.
+      verify1(signed, (kid) => (same(kid, thumbprint(key)) ? key : undefined), registrationDomain)
+      judgeSigned(desk, body, nowMs)
+      const member = members.byNumber(sql, body.number)
+      if (!member || !isNumber(body.number, 'general', 'shop')) throw new Problem('register.unknown-number')
+      if (!member.code) throw new Problem('register.number-used')
+      if (member.code_until <= nowMs) throw new Problem('register.number-expired')
+      // A wrong code is told as an unknown number: nobody learns which numbers exist.
+      if (!fits(body.code, member.code)) throw new Problem('register.unknown-number')
+      const kid = thumbprint(key)
+      if (memberKeys.get(sql, kid)) throw new Problem('register.key-known')
+      claimSignedAct(sql, kid, body.act, signed, body.expiresMs)
+      const before = memberKeys.activeOf(sql, member.id)
+      if (before) memberKeys.end(sql, before.kid, 'revoked', 'registered again', nowMs)
+      const agreement = agreementKey(body.agreement)
+      memberKeys.add(sql, {
+        ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
+        since: nowMs,
+        until: null,
+        reason: null,
+      })
+      const person = sealPerson(keys, member.id, body.person, desk.random)
+      members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
+      return { member: member.id, membership: membership(desk, member, kid, nowMs) }
+    }),
+
+    act(rotate, ({ rotation }, context) => {
+      const { sql, nowMs } = context
+      const { member, key: old, body } = readRotation(desk, context, rotation)
+      const key = signingKey(body.key)
+      const kid = thumbprint(key)
+      const proof = checkProof(
+        decode(verify1(body.proof, (asked) => (same(asked, kid) ? key : undefined), rotationDomain).payload),
+      )
+      if (!same(proof.follows, old.kid) || !same(proof.key, body.key) || !same(proof.agreement, body.agreement))
+        throw new Problem('cose.bad-signature', 'the new key says something else')
+      if (memberKeys.get(sql, kid)) throw new Problem('register.key-known')
+      memberKeys.end(sql, old.kid, 'rotated', '', nowMs)
+      const agreement = agreementKey(body.agreement)
+      memberKeys.add(sql, {
+        ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
+        since: nowMs,
+        until: null,
+        reason: null,
+      })
+      return { membership: membership(desk, member, kid, nowMs) }
+    }),
+
+    act(revoke, ({ revocation }, context) => {
+      const { member, key, body } = readRevocation(desk, context, revocation)
+      memberKeys.end(context.sql, key.kid, 'revoked', body.reason, context.nowMs)
+      members.block(context.sql, member.id)
+      return {}
+    }),
+
+    act(reportLoss, ({ loss }, { sql, nowMs }) => {
+      const { number, code, what } = checkLoss(decode(openSealed(loss, keys.agreement, lossDomain)))
+      const member = members.byNumber(sql, number)
+      if (!member || !fits(code, member.block_code)) throw new Problem('register.unknown-number')
+      blockMember(sql, member, what, nowMs)
+      return { blockedMs: nowMs }
+    }),
+  ]
+}
+
+/** Blocks what was lost, at once: a lost card no longer stands for its member, a lost key signs nothing more. */
+function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | 'both', nowMs: number): void {
+  if (what !== 'key') members.blockCard(sql, member.id)
+  if (what === 'card') return
+  const active = memberKeys.activeOf(sql, member.id)
+  if (active) memberKeys.end(sql, active.kid, 'revoked', 'lost', nowMs)
+  members.block(sql, member.id)
+}
+
+/** The clerk's side of enrolment. */
+export interface EnrolmentDesk {
+  /** Applications that wait, oldest first. */
+  applications(limit: number): { id: Uint8Array; kind: string; person: Person; at: number }[]
+  /** Accepts: number and codes go into a letter. Accepting again gives the same number. @throws {Problem} `object.unknown` */
+  accept(application: Uint8Array, clerk: string): { number: string; letter: Uint8Array }
+  refuse(application: Uint8Array, clerk: string, reason: string): void
+  /** New codes by letter, after a loss or when the old ones ran out. @throws {Problem} `register.unknown-number` */
+  reissue(number: string, clerk: string): { letter: Uint8Array }
+}
+
+export function enrolmentDesk(desk: Desk): EnrolmentDesk {
+  const { keys, random, rules, store } = desk
+  const send = (
+    sql: Sql,
+    member: Uint8Array,
+    number: string,
+    person: Person,
+    codes: Codes,
+    nowMs: number,
+  ): Uint8Array => {
+    const id = random.bytes(16)
+    const content = letterPdf({
+      ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
+    })
+    keepDocument(desk, sql, {
+      ...{ id, kind: 'letter', member, at: nowMs, content },
+      name: `letter-${number}.pdf`,
+      media: 'application/pdf',
+    })
+    return id
+  }
+  const newCodes = (): Codes => ({ code: base32(random.bytes(10)), blockCode: base32(random.bytes(10)) })
+
+  return {
+    applications: (limit) =>
+      store.sql
+        .all<{ id: Uint8Array; kind: string; person: Uint8Array; at: number }>(
+          'SELECT id, kind, person, at FROM applications WHERE number IS NULL AND refused IS NULL ORDER BY at LIMIT ?',
+          limit,
+        )
+        .map((row) => ({ ...row, person: openPerson(keys, row.id, row.person) })),
+
+    accept: (application, clerk) =>
+      store.transaction(({ sql, nowMs }) => {
+        const row = sql.get<{
+          kind: 'general' | 'shop'
+          device: string
+          person: Uint8Array
+          number: string | null
+          refused: string | null
+        }>('SELECT kind, device, person, number, refused FROM applications WHERE id = ?', application)
+        if (!row || row.refused !== null) throw new Problem('object.unknown', 'no such application')
+        if (row.number) return { number: row.number, letter: letterOf(sql, row.number) }
+        const number = nextNumber(sql, row.kind, nowMs)
+        const id = random.bytes(16)
+        const person = openPerson(keys, application, row.person)
+        const codes = newCodes()
+        members.add(sql, {
+          ...{ id, number, kind: row.kind, state: 'invited', device: row.device, card: null, card_blocked: 0 },
+          person: sealPerson(keys, id, person, random),
+          code: digest(codes.code),
+          block_code: digest(codes.blockCode),
+          code_until: nowMs + rules.codeMs,
+          since: null,
+          at: nowMs,
+        })
+        sql.run('UPDATE applications SET number = ? WHERE id = ?', number, application)
+        noteOperation(sql, nowMs, clerk, 'accept', number)
+        return { number, letter: send(sql, id, number, person, codes, nowMs) }
+      }),
+
+    refuse: (application, clerk, reason) =>
+      store.transaction(({ sql, nowMs }) => {
+        sql.run('UPDATE applications SET refused = ? WHERE id = ? AND number IS NULL', reason, application)
+        noteOperation(sql, nowMs, clerk, 'refuse application', Buffer.from(application).toString('hex'))
+      }),
+
+    reissue: (number, clerk) =>
+      store.transaction(({ sql, nowMs }) => {
+        const member = memberByNumber(sql, number)
+        const codes = newCodes()
+        members.newCode(sql, member.id, digest(codes.code), digest(codes.blockCode), nowMs + rules.codeMs)
+        noteOperation(sql, nowMs, clerk, 'reissue', number)
+        return { letter: send(sql, member.id, number, openPerson(keys, member.id, member.person), codes, nowMs) }
+      }),
+  }
+}
+
+interface Codes {
+  code: string
+  blockCode: string
+}
+
+function letterOf(sql: Sql, number: string): Uint8Array {
+  const row = sql.get<{ id: Uint8Array }>(
+    "SELECT id FROM documents WHERE kind = 'letter' AND name = ? ORDER BY at LIMIT 1",
+    `letter-${number}.pdf`,
+  )
+  if (!row) throw new Problem('object.unknown', 'the letter is gone')
+  return row.id
+}
+
+function membership(desk: Desk, { id, number, kind }: MemberRow, kid: Uint8Array, nowMs: number): Uint8Array {
+  const body: Membership = { member: id, number, kind, key: kid, atMs: nowMs }
+  return sign1(encodeDeterministic(body), desk.signer, membershipDomain)
+}
+
+/** @throws {Problem} `cose.wrong-algorithm` for keys that cannot sign */
+function signingKey(bytes: Uint8Array) {
+  const key = publicOf(parseCoseKey(bytes))
+  if (kindOf(key) === 'x25519') throw new Problem('cose.wrong-algorithm', 'this key cannot sign')
+  return key
+}
+
+/** @throws {Problem} `cose.wrong-algorithm` for keys on which nothing can be agreed */
+function agreementKey(bytes: Uint8Array): Uint8Array {
+  const key = publicOf(parseCoseKey(bytes))
+  const kind = kindOf(key)
+  if (kind !== 'x25519' && kind !== 'p256') throw new Problem('cose.wrong-algorithm', 'this key does not agree')
+  return coseKey(key)
+}
+
+function digest(code: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update('azukari/letter-code/1').update(code).digest())
+}
+
+function fits(code: string, kept: Uint8Array): boolean {
+  return timingSafeEqual(digest(code), kept)
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

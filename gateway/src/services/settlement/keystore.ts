@@ -1,0 +1,76 @@
+/**
+ * Settlement's keys: with which it signs, to which others seal, and the key of personal data at rest. On disk they lie in
+ * one box under a passphrase (argon2id).
+ */
+import { argon2Sync, hkdfSync, type KeyObject } from 'node:crypto'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { Bytes, checker, Type } from '@azukari/protocol/contract'
+import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
+import { generateKey, parseCoseKey, privateCoseKey, type RandomSource } from '@azukari/protocol/keys'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+
+export interface SettlementKeys {
+  signing: KeyObject
+  agreement: KeyObject
+  /** 32 bytes: seals personal data, letters and statements in the database. */
+  atRest: Uint8Array
+}
+
+/** Turns a passphrase into a 32-byte key. */
+export type PassphraseKdf = (passphrase: string, salt: Uint8Array) => Uint8Array
+
+/** argon2id, 64 MiB, 3 passes, 4 lanes (RFC 9106 §4, second recommended option). */
+const argon2id: PassphraseKdf = (passphrase, salt) =>
+  argon2Sync('argon2id', { message: passphrase, nonce: salt, parallelism: 4, tagLength: 32, memory: 65_536, passes: 3 })
+
+const boxDomain = new TextEncoder().encode('azukari/settlement-keystore/1')
+const checkKeys = checker(
+  Type.Object({ signing: Bytes(32, 4096), agreement: Bytes(32, 4096), atRest: Bytes(32) }),
+  'keystore',
+)
+const checkBox = checker(Type.Object({ format: Type.Literal(1), salt: Bytes(16), box: Bytes(32, 65_536) }), 'keystore')
+
+export function createSettlementKeys(random: RandomSource): SettlementKeys {
+  return {
+    signing: generateKey('ed25519', random),
+    agreement: generateKey('x25519', random),
+    atRest: random.bytes(32),
+  }
+}
+
+export function sealSettlementKeys(
+  { signing, agreement, atRest }: SettlementKeys,
+  passphrase: string,
+  random: RandomSource,
+  kdf: PassphraseKdf = argon2id,
+): Uint8Array {
+  const salt = random.bytes(16)
+  const keys = { signing: privateCoseKey(signing), agreement: privateCoseKey(agreement), atRest }
+  const box = encrypt0(encodeDeterministic(keys), kdf(passphrase, salt), random.bytes(12), boxDomain)
+  return encodeDeterministic({ format: 1, salt, box })
+}
+
+/** @throws {Problem} `config.invalid` when the passphrase is wrong or the file damaged */
+export function openSettlementKeys(
+  bytes: Uint8Array,
+  passphrase: string,
+  kdf: PassphraseKdf = argon2id,
+): SettlementKeys {
+  const { salt, box } = checkBox(decode(bytes))
+  try {
+    const { signing, agreement, atRest } = checkKeys(decode(decrypt0(box, kdf(passphrase, salt), boxDomain)))
+    return { signing: parseCoseKey(signing), agreement: parseCoseKey(agreement), atRest }
+  } catch (error) {
+    if (isProblem(error, 'cose.decrypt-failed'))
+      throw new Problem(
+        'config.invalid',
+        'settlement’s keystore does not open: wrong passphrase, or the file is damaged',
+      )
+    throw error
+  }
+}
+
+/** A key for one kind of content at rest, so that a box can never be read as another kind. */
+export function atRestKey({ atRest }: SettlementKeys, use: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', atRest, new Uint8Array(0), `azukari/settlement-at-rest/${use}`, 32))
+}

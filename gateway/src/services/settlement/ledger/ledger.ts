@@ -1,0 +1,381 @@
+/**
+ * The ledger over SQLite (P4, P5, P9; ARCHITECTURE §9): double entry, idempotent by posting id, holds that run out, a hash
+ * chain. Every function works inside the caller's transaction, so that a payment, its order and its messages are one.
+ */
+import type { Currency } from '@azukari/protocol/money'
+import { InternalError, Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../../storage/database.ts'
+import { chainStart, contentHash, nextChain } from './chain.ts'
+import {
+  type Account,
+  type Book,
+  decide,
+  type Hold,
+  type Leg,
+  type Posting,
+  type Refusal,
+  refusals,
+  type Side,
+  type WrittenLeg,
+} from './model.ts'
+
+export interface AccountSpec {
+  /** A pseudonym of the service's own, such as `value/3f…`; 1 to 96 characters. */
+  code: string
+  currency: Currency
+  side: Side
+  /** Whether it may fall below zero; no by default. */
+  overdraft?: boolean
+}
+
+export interface Posted {
+  seq: number
+  /** When it counts: never before an earlier posting, whatever the clock does. */
+  atMs: number
+  /** It was done before, and this call changed nothing. */
+  replayed: boolean
+}
+
+/** Where the journal ends. */
+export interface Tip {
+  seq: number
+  atMs: number
+  chain: Uint8Array
+}
+
+export interface HistoryLine {
+  seq: number
+  atMs: number
+  reason: string
+  reference: string
+  kind: Leg['kind']
+  /** On the account's own side: what came in is positive. Reservations and what ends them without moving are 0. */
+  changeMinor: bigint
+}
+
+export interface Total {
+  currency: Currency
+  debitsMinor: bigint
+  creditsMinor: bigint
+}
+
+interface AccountRecord {
+  id: number
+  code: string
+  currency: string
+  side: Side
+  overdraft: number
+  closed: number
+  debits_posted: number
+  credits_posted: number
+  debits_pending: number
+  credits_pending: number
+}
+interface HoldRecord {
+  id: Uint8Array
+  debit: string
+  credit: string
+  amount: number
+  expires: number
+  resolved: number
+}
+
+const selectHold = `SELECT h.id, d.code AS debit, c.code AS credit, h.amount, h.expires, h.resolved FROM ledger_holds h
+  JOIN ledger_accounts d ON d.id = h.debit JOIN ledger_accounts c ON c.id = h.credit`
+/** Holds that run out in one sweep; the next call goes on. */
+const sweepAtMost = 256
+
+export class Ledger {
+  readonly #sql: Sql
+  #epoch: number
+
+  /** @param epoch of the leadership under which postings are made (P9) */
+  constructor(sql: Sql, epoch = 1) {
+    this.#sql = sql
+    this.#epoch = epoch
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** A new leadership began. @throws {Problem} `centre.old-epoch` for one before the present */
+  set epoch(epoch: number) {
+    if (epoch < this.#epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.#epoch}`)
+    this.#epoch = epoch
+  }
+
+  /** Opens an account, or finds that it is open. @throws {Problem} `ledger.conflict` when it is open as another kind */
+  open({ code, currency, side, overdraft = false }: AccountSpec): void {
+    if (code.length === 0 || code.length > 96) throw new InternalError('an account code of a wrong length')
+    const known = this.account(code)
+    if (!known)
+      this.#sql.run(
+        'INSERT INTO ledger_accounts (code, currency, side, overdraft) VALUES (?, ?, ?, ?)',
+        code,
+        currency,
+        side,
+        overdraft ? 1 : 0,
+      )
+    else if (known.currency !== currency || known.side !== side || known.overdraft !== overdraft)
+      throw new Problem('ledger.conflict', `${code} is open as another kind of account`)
+  }
+
+  /** Takes no more postings. @throws {Problem} `ledger.unknown-account`, `pay.order-state` while something stands on it */
+  close(code: string): void {
+    const account = this.account(code)
+    if (!account) throw new Problem('ledger.unknown-account', code)
+    if (account.creditsPosted !== account.debitsPosted || account.debitsPending > 0n || account.creditsPending > 0n)
+      throw new Problem('pay.order-state', 'the account is not empty')
+    this.#sql.run('UPDATE ledger_accounts SET closed = 1 WHERE id = ?', account.id)
+  }
+
+  account(code: string): Account | undefined {
+    const row = this.#sql.get<AccountRecord>('SELECT * FROM ledger_accounts WHERE code = ?', code)
+    return row && accountOf(row)
+  }
+
+  hold(id: Uint8Array): Hold | undefined {
+    const row = this.#sql.get<HoldRecord>(`${selectHold} WHERE h.id = ?`, id)
+    return row && holdOf(row)
+  }
+
+  /**
+   * Does one posting, whole or not at all.
+   * @throws {Problem} any of `refusals`, `ledger.conflict` for another content under a known id
+   */
+  post(posting: Posting, nowMs: number): Posted {
+    const outcome = this.postAll([posting], nowMs)[0]!
+    if (outcome instanceof Problem) throw outcome
+    return outcome
+  }
+
+  /** Does several, each on its own: one that is refused leaves nothing behind and does not stop the others. */
+  postAll(postings: readonly Posting[], nowMs: number): (Posted | Problem)[] {
+    this.expireDue(nowMs)
+    return this.#write(postings, nowMs)
+  }
+
+  /** Gives back what was reserved and not used in time. Returns how many holds ran out. */
+  expireDue(nowMs: number): number {
+    const due = this.#sql.all<{ id: Uint8Array }>(
+      'SELECT id FROM ledger_holds WHERE resolved = 0 AND expires <= ? ORDER BY expires, id LIMIT ?',
+      nowMs,
+      sweepAtMost,
+    )
+    if (due.length === 0) return 0
+    const postings = due.map(({ id }): Posting => {
+      const expiry = contentHash({ id, reason: 'expire', reference: '', legs: [{ kind: 'expire', hold: id }] })
+      return { id: expiry.subarray(0, 16), reason: 'expire', reference: '', legs: [{ kind: 'expire', hold: id }] }
+    })
+    const failed = this.#write(postings, nowMs).find((outcome) => outcome instanceof Problem)
+    if (failed) throw new InternalError('a hold that is due could not be given back', { cause: failed })
+    return due.length
+  }
+
+  tip(): Tip {
+    const row = this.#sql.get<{ seq: number; at: number; chain: Uint8Array }>(
+      'SELECT seq, at, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
+    )
+    return row ? { seq: row.seq, atMs: row.at, chain: row.chain } : { seq: 0, atMs: 0, chain: chainStart }
+  }
+
+  /** The balance after everything up to and including `atMs`; for a moment that has passed it never changes. */
+  balanceAt(code: string, atMs: number): bigint {
+    const account = this.account(code)
+    if (!account) throw new Problem('ledger.unknown-account', code)
+    const sum = (side: 'debit' | 'credit') =>
+      BigInt(
+        this.#sql.get<{ sum: number }>(
+          `SELECT coalesce(sum(l.amount), 0) AS sum FROM ledger_legs l JOIN ledger_postings p ON p.seq = l.posting
+           WHERE l.${side} = ? AND l.kind IN ('post', 'capture') AND p.at <= ?`,
+          account.id,
+          atMs,
+        )!.sum,
+      )
+    const net = sum('credit') - sum('debit')
+    return account.side === 'credit' ? net : -net
+  }
+
+  /** Lines of an account, newest first, before `beforeSeq`. */
+  history(code: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): HistoryLine[] {
+    const account = this.account(code)
+    if (!account) return []
+    return this.#sql
+      .all<{
+        seq: number
+        at: number
+        reason: string
+        reference: string
+        kind: Leg['kind']
+        amount: number
+        credit: number
+      }>(
+        `SELECT p.seq, p.at, p.reason, p.reference, l.kind, l.amount, l.credit FROM ledger_legs l
+         JOIN ledger_postings p ON p.seq = l.posting
+         WHERE (l.debit = ?1 OR l.credit = ?1) AND l.posting < ?2 ORDER BY l.posting DESC, l.n DESC LIMIT ?3`,
+        account.id,
+        beforeSeq,
+        limit,
+      )
+      .map(({ at, amount, credit, ...line }) => {
+        const moves = line.kind === 'post' || line.kind === 'capture'
+        const comesIn = (credit === account.id) === (account.side === 'credit')
+        return { ...line, atMs: at, changeMinor: moves ? (comesIn ? BigInt(amount) : -BigInt(amount)) : 0n }
+      })
+  }
+
+  /** All debits and all credits of each currency: always equal. */
+  trialBalance(): Total[] {
+    return this.#sql
+      .all<{ currency: Currency; debits: number; credits: number }>(
+        `SELECT currency, sum(debits_posted) AS debits, sum(credits_posted) AS credits FROM ledger_accounts
+         GROUP BY currency ORDER BY currency`,
+      )
+      .map(({ currency, debits, credits }) => ({
+        currency,
+        debitsMinor: BigInt(debits),
+        creditsMinor: BigInt(credits),
+      }))
+  }
+
+  #write(postings: readonly Posting[], nowMs: number): (Posted | Problem)[] {
+    const pages = new Pages(this)
+    const tip = this.tip()
+    let { seq, chain } = tip
+    const atMs = Math.max(nowMs, tip.atMs)
+    const outcomes = postings.map((posting): Posted | Problem => {
+      const content = contentHash(posting)
+      const before = this.#sql.get<{ seq: number; at: number; content: Uint8Array }>(
+        'SELECT seq, at, content FROM ledger_postings WHERE id = ?',
+        posting.id,
+      )
+      if (before)
+        return Buffer.compare(before.content, content) === 0
+          ? { seq: before.seq, atMs: before.at, replayed: true }
+          : new Problem('ledger.conflict', posting.reason)
+      const draft = pages.draft()
+      const decision = decide(posting, draft, atMs)
+      if ('refused' in decision) return refusal(decision.refused, posting, decision.leg)
+      draft.keep()
+      seq++
+      chain = nextChain(chain, { seq, atMs, epoch: this.#epoch, content })
+      this.#sql.run(
+        'INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+        seq,
+        posting.id,
+        posting.reason,
+        posting.reference,
+        atMs,
+        this.#epoch,
+        content,
+        chain,
+      )
+      for (const [n, leg] of decision.legs.entries()) this.#writeLeg(seq, n, leg)
+      return { seq, atMs, replayed: false }
+    })
+    pages.flush(this.#sql)
+    return outcomes
+  }
+
+  #writeLeg(seq: number, n: number, { kind, debit, credit, amountMinor, hold, expiresMs }: WrittenLeg): void {
+    this.#sql.run(
+      'INSERT INTO ledger_legs (posting, n, kind, debit, credit, amount, hold, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      seq,
+      n,
+      kind,
+      debit.id,
+      credit.id,
+      amountMinor,
+      hold,
+      expiresMs,
+    )
+    if (kind === 'hold')
+      this.#sql.run(
+        'INSERT INTO ledger_holds (id, debit, credit, amount, expires) VALUES (?, ?, ?, ?, ?)',
+        hold,
+        debit.id,
+        credit.id,
+        amountMinor,
+        expiresMs,
+      )
+    else if (kind !== 'post') this.#sql.run('UPDATE ledger_holds SET resolved = 1 WHERE id = ?', hold)
+  }
+}
+
+/** Accounts as a group of postings changes them: read once, written once, however many postings touch them. */
+class Pages {
+  readonly #ledger: Ledger
+  readonly #accounts = new Map<string, Account>()
+  readonly #dirty = new Set<string>()
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger
+  }
+
+  /** A book for one posting, thrown away unless it is kept. */
+  draft(): Book & { keep(): void } {
+    const drafts = new Map<string, Account>()
+    return {
+      account: (code) => {
+        const known = drafts.get(code)
+        if (known) return known
+        const account = this.#accounts.get(code) ?? this.#ledger.account(code)
+        if (!account) return undefined
+        this.#accounts.set(code, account)
+        const draft = { ...account }
+        drafts.set(code, draft)
+        return draft
+      },
+      hold: (id) => this.#ledger.hold(id),
+      keep: () => {
+        for (const [code, account] of drafts) {
+          this.#accounts.set(code, account)
+          this.#dirty.add(code)
+        }
+      },
+    }
+  }
+
+  flush(sql: Sql): void {
+    for (const code of this.#dirty) {
+      const { id, debitsPosted, creditsPosted, debitsPending, creditsPending } = this.#accounts.get(code)!
+      sql.run(
+        'UPDATE ledger_accounts SET debits_posted = ?, credits_posted = ?, debits_pending = ?, credits_pending = ? WHERE id = ?',
+        debitsPosted,
+        creditsPosted,
+        debitsPending,
+        creditsPending,
+        id,
+      )
+    }
+  }
+}
+
+function refusal(code: Refusal, { reason }: Posting, leg: number): Problem {
+  return new Problem(code, `${reason}, leg ${leg + 1}`)
+}
+
+/** Whether a problem is one of the ledger's own refusals: nothing was written. */
+export function isRefusal(error: unknown): error is Problem {
+  return error instanceof Problem && (refusals as readonly string[]).includes(error.code)
+}
+
+function accountOf(row: AccountRecord): Account {
+  return {
+    id: row.id,
+    code: row.code,
+    currency: row.currency as Currency,
+    side: row.side,
+    overdraft: row.overdraft === 1,
+    closed: row.closed === 1,
+    debitsPosted: BigInt(row.debits_posted),
+    creditsPosted: BigInt(row.credits_posted),
+    debitsPending: BigInt(row.debits_pending),
+    creditsPending: BigInt(row.credits_pending),
+  }
+}
+
+function holdOf({ id, debit, credit, amount, expires, resolved }: HoldRecord): Hold {
+  return { id, debit, credit, amountMinor: BigInt(amount), expiresMs: expires, resolved: resolved === 1 }
+}

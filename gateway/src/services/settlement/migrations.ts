@@ -1,0 +1,11 @@
+/** Settlement's tables. Forward only; a number is never reused. */
+import type { Migration } from '../../storage/migrate.ts'
+import { billingTables } from './billing/tables.ts'
+import { ledgerTables } from './ledger/tables.ts'
+import { registerTables } from './tables.ts'
+
+export const settlementMigrations: readonly Migration[] = [
+  { number: 1, name: 'the ledger', up: ledgerTables },
+  { number: 2, name: 'registers, orders, stored value, documents', up: registerTables },
+  { number: 3, name: 'statements and objections', up: billingTables },
+]

@@ -1,0 +1,140 @@
+/** Statement, credit note, receipt and reminder as pages (S13), with the fields of a qualified invoice. */
+import type { Statement } from '@azukari/protocol/contracts/settlement-billing'
+import { type Block, makePdf } from './pdf.ts'
+
+const yen = (minor: number, currency: string) => `${minor.toLocaleString('en-US')} ${currency}`
+const title = {
+  base: '基本料 Base fee',
+  usage: '容量超過 Further data',
+  years: '継続割引 Years of membership',
+  tampering: '改ざん検出による減額 Reduction for tampering',
+  floor: '調整 Adjustment',
+} as Record<string, string>
+
+export interface Addressee {
+  name: string
+  number: string
+}
+
+export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
+  const { currency } = statement.total
+  return makePdf(`Statement ${statement.statement}`, [
+    ...head('ご利用明細書（適格請求書）', 'Statement (qualified invoice)', statement, to),
+    ...lines(statement, currency),
+    { gap: 10 },
+    {
+      text: `データ確認 Data check: ${statement.check.checked} / ${statement.check.objects}, 異常 bad ${statement.check.bad}`,
+    },
+    ...statement.kept.slice(0, 24).map(
+      ({ object, server, algorithm }): Block => ({
+        row: [
+          { text: Buffer.from(object).toString('hex').slice(0, 16), x: 57 },
+          { text: server, x: 200 },
+          { text: algorithm, x: 360 },
+        ],
+        size: 8,
+      }),
+    ),
+    ...statement.faults.map(
+      ({ atMs, verdict, server }): Block => ({
+        text: `${new Date(atMs).toISOString().slice(0, 10)}  ${verdict}  ${server}`,
+        size: 8,
+      }),
+    ),
+    { gap: 10 },
+    { text: `異議申立て期限 Objections until: ${statement.objectBy}` },
+    { text: statement.howToObject.ja },
+    { text: statement.howToObject.en },
+    {
+      text: `お支払い Payment: ${statement.payment === 'value' ? '電子マネー残高 stored value' : '口座振替 bank debit'}, ${statement.debitOn}`,
+    },
+  ])
+}
+
+export function creditNotePdf(statement: Statement, to: Addressee, findings: readonly string[]): Uint8Array {
+  return makePdf(`Credit note ${statement.statement}`, [
+    ...head('返還請求書（適格返還請求書）', 'Credit note (qualified return invoice)', statement, to),
+    ...lines(statement, statement.total.currency),
+    { gap: 10 },
+    {
+      text: '上記の全額を取り消します。新しい明細書を発行しました。The whole of the above is cancelled; a new statement has been issued.',
+    },
+    ...findings.map((text): Block => ({ text })),
+  ])
+}
+
+export function receiptPdf(statement: Statement, to: Addressee, paidOn: string): Uint8Array {
+  return makePdf(`Receipt ${statement.statement}`, [
+    ...head('領収書', 'Receipt', statement, to),
+    ...lines(statement, statement.total.currency),
+    { gap: 10 },
+    { text: `${paidOn} に領収しました。Received on ${paidOn}.` },
+  ])
+}
+
+export function reminderPdf(
+  statement: Statement,
+  to: Addressee,
+  outcome: string,
+  againOn: string | undefined,
+): Uint8Array {
+  return makePdf(`Reminder ${statement.statement}`, [
+    ...head('お支払いのお願い', 'Reminder', statement, to),
+    { text: `口座振替ができませんでした（${outcome}）。The debit was not possible (${outcome}).` },
+    { text: `金額 Amount: ${yen(statement.total.minor, statement.total.currency)}`, size: 12 },
+    {
+      text: againOn
+        ? `${againOn} に再度振替を行います。It is tried again on ${againOn}.`
+        : '決済センタまでご連絡ください。Please call the settlement centre.',
+    },
+  ])
+}
+
+function head(ja: string, en: string, statement: Statement, to: Addressee): Block[] {
+  return [
+    { text: `${to.name} 様`, size: 14 },
+    { text: `会員番号 Member ${to.number}` },
+    { text: statement.issuer.name, x: 538, right: true },
+    { text: `登録番号 Registration ${statement.issuer.invoiceNumber}`, x: 538, right: true },
+    { gap: 12 },
+    { text: ja, size: 16 },
+    { text: `${en}  ${statement.statement}` },
+    ...(statement.replaces
+      ? [{ text: `${statement.replaces} に代わる明細書です。In place of ${statement.replaces}.` }]
+      : []),
+    { text: `期間 Period: ${statement.from} – ${statement.to}` },
+    { gap: 8 },
+  ]
+}
+
+function lines({ lines, taxes, total }: Statement, currency: string): Block[] {
+  return [
+    { rule: true },
+    ...lines.map(
+      ({ what, how, netMinor, tax }): Block => ({
+        row: [
+          { text: title[what] ?? what, x: 57 },
+          { text: how, x: 270 },
+          { text: `${tax} %`, x: 430, right: true },
+          { text: yen(netMinor, currency), x: 538, right: true },
+        ],
+      }),
+    ),
+    { rule: true },
+    ...taxes.map(
+      ({ rate, net, tax }): Block => ({
+        row: [
+          { text: `${rate} % 対象 subject ${yen(net, currency)}`, x: 57 },
+          { text: `消費税 Consumption tax ${yen(tax, currency)}`, x: 538, right: true },
+        ],
+      }),
+    ),
+    {
+      row: [
+        { text: '合計 Total', x: 57 },
+        { text: yen(total.minor, currency), x: 538, right: true },
+      ],
+      size: 14,
+    },
+  ]
+}

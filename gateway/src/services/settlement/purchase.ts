@@ -1,0 +1,272 @@
+/** Purchase (P6): offer, order, payment instruction, notice to the shop and new balance to the buyer; account query (P8, P9). */
+import { encodeDeterministic } from '@azukari/protocol/codec'
+import {
+  balanceChanged,
+  balanceDomain,
+  Instruction,
+  instructionDomain,
+  instructPayment,
+  listOffer,
+  noticeDomain,
+  type OfferItem,
+  Order,
+  offerListDomain,
+  orderDomain,
+  type PayNotice,
+  type PayReceipt,
+  payNotice,
+  payReceiptDomain,
+  placeOrder,
+  putOffer,
+  ShopOffer,
+} from '@azukari/protocol/contracts/settlement-purchase'
+import {
+  AccountQuery,
+  accountQueryDomain,
+  accountStateDomain,
+  readAccount,
+} from '@azukari/protocol/contracts/settlement-value'
+import { sign1 } from '@azukari/protocol/cose'
+import { amountMaxMinor, type Currency } from '@azukari/protocol/money'
+import { Problem } from '@azukari/protocol/problem'
+import { openSealed } from '@azukari/protocol/signed-sealed'
+import { act, call, type Handler } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
+import { memberAccount } from './accounts.ts'
+import { actReader, type Desk, derivedId, sealedActReader, sealFor, signedReader, tell, type Within } from './desk.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { availableOf, balanceOf } from './ledger/model.ts'
+import { nextNumber } from './numbers.ts'
+import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { insertRow, type MemberRow, memberByNumber, members, openPerson } from './registers.ts'
+import { taxWithin } from './tax.ts'
+
+const readOffer = actReader(ShopOffer, 'offer', offerListDomain)
+const readOrder = sealedActReader(Order, 'order', orderDomain)
+const readInstruction = sealedActReader(Instruction, 'payment instruction', instructionDomain)
+const readQuery = signedReader(AccountQuery, 'account query', accountQueryDomain)
+
+const offerPage = 100
+
+interface ItemRow {
+  item: string
+  name: string
+  kind: OfferItem['kind']
+  price: number
+  currency: Currency
+  tax: OfferItem['tax']
+  unit: string | null
+}
+
+export function purchaseHandlers(desk: Desk): Handler[] {
+  const { keys, rules } = desk
+  return [
+    act(putOffer, ({ offer }, context) => {
+      const { member, body } = readOffer(desk, context, offer)
+      if (member.kind !== 'shop') throw new Problem('register.not-shop')
+      const names = new Set(body.items.map(({ item }) => item))
+      if (names.size !== body.items.length) throw new Problem('message.invalid', 'an item stands twice in the offer')
+      const wrong = body.items.find(({ currency }) => !rules.currencies.includes(currency))
+      if (wrong) throw new Problem('ledger.wrong-currency', wrong.currency)
+      context.sql.run('DELETE FROM shop_items WHERE shop = ?', member.id)
+      for (const { item, name, kind, price, currency, tax, unit = null } of body.items)
+        insertRow(context.sql, 'shop_items', { shop: member.id, item, name, kind, price, currency, tax, unit })
+      return { items: body.items.length }
+    }),
+
+    call(listOffer, ({ shop: number, after = '' }) => {
+      const { sql } = desk.store
+      const shop = memberByNumber(sql, number)
+      if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
+      const rows = sql.all<ItemRow>(
+        `SELECT item, name, kind, price, currency, tax, unit FROM shop_items WHERE shop = ? AND item > ?
+         ORDER BY item LIMIT ?`,
+        shop.id,
+        after,
+        offerPage + 1,
+      )
+      return {
+        name: openPerson(keys, shop.id, shop.person).name,
+        items: rows.slice(0, offerPage).map(({ unit, ...row }) => ({ ...row, ...(unit === null ? {} : { unit }) })),
+        more: rows.length > offerPage,
+      }
+    }),
+
+    act(placeOrder, ({ order }, context) => {
+      const { sql, nowMs } = context
+      const { member: buyer, body } = readOrder(desk, context, order)
+      const shop = memberByNumber(sql, body.shop)
+      if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
+      const { lines, total, currency, metered } = priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
+      const number = nextNumber(sql, 'transaction', nowMs)
+      const row: OrderRow = {
+        ...{ number, buyer: buyer.id, shop: shop.id, lines: JSON.stringify(lines), total, currency },
+        ...{
+          metered: metered ? 1 : 0,
+          state: 'open',
+          at: nowMs,
+          pay_by: nowMs + rules.orderMs,
+          paid: 0,
+          paid_at: null,
+        },
+        ...{ refunded: 0, delivery: null, delivered_at: null, hold: null, payout: null },
+      }
+      insertRow(sql, 'orders', row)
+      return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
+    }),
+
+    act(instructPayment, ({ instruction }, context) => {
+      const { sql, nowMs } = context
+      const { member: buyer, key, body } = readInstruction(desk, context, instruction)
+      const order = orderByNumber(sql, body.transaction)
+      if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
+      const shop = members.get(sql, order.shop)!
+      if (shop.number !== body.shop) throw new Problem('pay.amount-differs', 'another shop')
+      if (body.amount.currency !== order.currency || body.amount.minor !== order.total)
+        throw new Problem('pay.amount-differs')
+      const state = nextState(order.state, order.metered ? 'meter' : 'pay')
+      if (order.pay_by <= nowMs) throw new Problem('pay.order-expired')
+      if (shop.state !== 'active') throw new Problem('member.suspended', 'the shop')
+      const ledger = new Ledger(sql)
+      const value = memberAccount(ledger, 'value', buyer.id, order.currency)
+      const move = {
+        debit: value,
+        credit: memberAccount(ledger, 'sales', shop.id, order.currency),
+        amountMinor: BigInt(order.total),
+      }
+      const hold = order.metered ? derivedId('meter', order.number) : null
+      ledger.post(
+        {
+          id: derivedId('pay', order.number),
+          reason: order.metered ? 'metering' : 'purchase',
+          reference: order.number,
+          // The hold's end comes from the order, so that a replay of this posting is the same posting.
+          legs: [
+            hold ? { kind: 'hold', ...move, hold, expiresMs: order.pay_by + rules.meterMs } : { kind: 'post', ...move },
+          ],
+        },
+        nowMs,
+      )
+      const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
+      orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
+      tellShop(desk, context, paid)
+      const result = sealFor(desk, key, balanceDomain, nowMs, payResult(desk, sql, paid, shop, nowMs))
+      return { result }
+    }),
+
+    call(readAccount, ({ query }, { nowMs }) => {
+      const { sql } = desk.store
+      const signed = openSealed(query, keys.agreement, accountQueryDomain)
+      const { member, key, body } = readQuery(desk, sql, signed, nowMs)
+      const { currency } = body
+      const code = `value/${Buffer.from(member.id).toString('hex')}/${currency}`
+      const ledger = new Ledger(sql)
+      const account = ledger.account(code)
+      const state = sealFor(desk, key, accountStateDomain, nowMs, {
+        contract: 'pay.account@1',
+        balance: { minor: account ? Number(balanceOf(account)) : 0, currency },
+        available: { minor: account ? Number(availableOf(account)) : 0, currency },
+        lines: ledger.history(code, 50, body.beforeSeq).map(({ seq, atMs, reason, reference, changeMinor }) => ({
+          ...{ seq, atMs, reason, reference },
+          changeMinor: Number(changeMinor),
+        })),
+      })
+      return { state }
+    }),
+  ]
+}
+
+/** Prices of an order as the offer stands now. @throws {Problem} `pay.item-unknown`, `ledger.wrong-currency`, `ledger.bad-amount` */
+export function priceOrder(
+  wanted: readonly { item: string; count: number }[],
+  itemOf: (item: string) => ItemRow | undefined,
+): { lines: OrderLine[]; total: number; currency: Currency; metered: boolean } {
+  const items = wanted.map(({ item, count }) => {
+    const row = itemOf(item)
+    if (!row) throw new Problem('pay.item-unknown', item)
+    return { row, count }
+  })
+  const { currency } = items[0]!.row
+  const metered = items.some(({ row }) => row.kind === 'metered')
+  if (items.some(({ row }) => row.currency !== currency)) throw new Problem('ledger.wrong-currency')
+  if (metered && items.length > 1) throw new Problem('message.invalid', 'a metered item is ordered alone')
+  const lines = items.map(({ row, count }) => ({ item: row.item, count, price: row.price, tax: row.tax }))
+  const total = lines.reduce((sum, { price, count }) => sum + BigInt(price) * BigInt(count), 0n)
+  if (total <= 0n || total > amountMaxMinor) throw new Problem('ledger.bad-amount')
+  return { lines, total: Number(total), currency, metered }
+}
+
+function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
+  return sql.get<ItemRow>(
+    'SELECT item, name, kind, price, currency, tax, unit FROM shop_items WHERE shop = ? AND item = ?',
+    shop,
+    item,
+  )
+}
+
+/** What the buyer is told after a payment or a refund. */
+export function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
+  const { currency } = order
+  const ledger = new Ledger(sql)
+  const account = ledger.account(memberAccount(ledger, 'value', order.buyer, currency))!
+  const paid = order.paid - order.refunded
+  return {
+    contract: 'pay.instruct@1',
+    transaction: order.number,
+    paid: { minor: paid, currency },
+    balance: { minor: Number(balanceOf(account)), currency },
+    ...(paid > 0 ? { receipt: receiptOf(desk, order, shop, paid, nowMs) } : {}),
+  }
+}
+
+/** A receipt for the card: signed, and with what a simplified qualified invoice needs. After a refund the taxes are those of the rest. */
+function receiptOf(desk: Desk, order: OrderRow, shop: MemberRow, paid: number, nowMs: number): Uint8Array {
+  const { invoiceNumber } = openPerson(desk.keys, shop.id, shop.person)
+  const lines = linesOf(order)
+  const whole = BigInt(order.total)
+  const receipt: PayReceipt = {
+    kind: 'purchase',
+    transaction: order.number,
+    shop: shop.number,
+    amount: { minor: paid, currency: order.currency },
+    taxes: taxWithin(lines.map(({ price, count, tax }) => ({ gross: BigInt(price) * BigInt(count), rate: tax }))).map(
+      ({ rate, gross, tax }) => ({
+        rate,
+        gross: Number((gross * BigInt(paid)) / whole),
+        tax: Number((tax * BigInt(paid)) / whole),
+      }),
+    ),
+    ...(invoiceNumber ? { invoiceNumber } : {}),
+    atMs: nowMs,
+  }
+  return sign1(encodeDeterministic(receipt), desk.signer, payReceiptDomain)
+}
+
+/** Tells the shop what became of an order. */
+export function tellShop(desk: Desk, within: Within, order: OrderRow): void {
+  const body: Omit<PayNotice, 'audience' | 'act' | 'issuedMs' | 'expiresMs'> = {
+    contract: 'pay.notice@1',
+    transaction: order.number,
+    state: order.state,
+    amount: { minor: order.paid - order.refunded, currency: order.currency },
+    lines: linesOf(order).map(({ item, count }) => ({ item, count })),
+  }
+  tell(desk, within, {
+    ...{ member: order.shop, contract: payNotice, domain: noticeDomain },
+    body,
+    wrap: (notice) => ({ notice }),
+  })
+}
+
+/** Tells the buyer of a balance that changed without the buyer's doing. */
+export function tellBuyer(desk: Desk, within: Within, order: OrderRow): void {
+  tell(desk, within, {
+    ...{ member: order.buyer, contract: balanceChanged, domain: balanceDomain },
+    body: payResult(desk, within.sql, order, members.get(within.sql, order.shop)!, within.nowMs),
+    wrap: (result) => ({ result }),
+  })
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
+}

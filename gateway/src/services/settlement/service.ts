@@ -1,0 +1,194 @@
+/**
+ * Settlement (ARCHITECTURE §9, P1–P10, S13): registers, ledger, stored value, purchases and billing, put together from
+ * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
+ */
+import type { KeyObject } from 'node:crypto'
+import { publicOf } from '@azukari/protocol/keys'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { createServiceHost, type HostCounts } from '../../service/host.ts'
+import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
+import type { Database } from '../../storage/database.ts'
+import { type BankDesk, bankDesk } from './bank-desk.ts'
+import type { OwnBankAccount } from './bank-files/bank-file.ts'
+import { offsetOf } from './billing/calendar.ts'
+import { closePeriods } from './billing/closing.ts'
+import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
+import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
+import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
+import { standardTariff } from './billing/price.ts'
+import { type CardCompany, CardWorker } from './card-company.ts'
+import { type Charge, charge } from './charges.ts'
+import { createDesk, type Desk, type SettlementRules } from './desk.ts'
+import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
+import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
+import { Housekeeping } from './housekeeping.ts'
+import type { SettlementKeys } from './keystore.ts'
+import { type Audit, audit } from './ledger/audit.ts'
+import { signHead } from './ledger/head.ts'
+import { Ledger, type Total } from './ledger/ledger.ts'
+import { settlementMigrations } from './migrations.ts'
+import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
+import { purchaseHandlers } from './purchase.ts'
+import { memberByNumber } from './registers.ts'
+import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics.ts'
+import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
+
+export interface SettlementOptions {
+  database: Database
+  keys: SettlementKeys
+  /** Without one, stored value cannot be bought by credit card. */
+  cardCompany?: CardCompany
+  rules?: Partial<SettlementRules>
+  billing?: Partial<BillingRules>
+  /** Placement's word on members' profiles and data. */
+  placement: PlacementView
+  /** Our own account at the bank. */
+  own?: OwnBankAccount
+  clock: Clock
+  random: Random
+  log: Log
+  /** How often it looks after itself, ms; 0: never. */
+  housekeepingMs?: number
+  /** Runs work when what the network has brought so far has been taken in. */
+  soon?: (work: () => void) => void
+}
+
+export interface Settlement extends Service {
+  readonly store: ServiceStore
+  readonly counts: Readonly<HostCounts>
+  readonly enrolment: EnrolmentDesk
+  readonly cash: CashDesk
+  readonly payouts: PayoutDesk
+  readonly bank: BankDesk
+  readonly billing: BillingDesk
+  documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Omit<Document, 'content'>[]
+  document(id: Uint8Array): Document | undefined
+  trialBalance(): Total[]
+  /** The signed head of a day's journal. */
+  head(day: string): Uint8Array
+  /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
+  charge(service: string, request: Charge): { seq: number; atMs: number }
+  audit(): Audit
+  /** Figures by day (P9). */
+  statistics(): { days: DayFigure[] }
+  /** Who did what, for printing. */
+  operations(limit: number): Operation[]
+  /** With which an auditor checks heads, statements and receipts. */
+  readonly publicKey: KeyObject
+}
+
+/** The clerk's side of billing. */
+export interface BillingDesk {
+  /** Closes every period that has ended. */
+  close(): Promise<{ issued: string[]; postponed: number }>
+  readonly objections: ObjectionDesk
+  /** The bank file of the debits that are due; undefined when there are none. */
+  debitFile(): { document: Uint8Array; debits: number } | undefined
+  /** Collects from stored value what is due. Returns how many statements were paid. */
+  collectValue(): number
+  /** How a member pays (S14). @throws {Problem} `register.unknown-number` */
+  payBy(number: string, payment: 'debit' | 'value'): void
+}
+
+const standardBilling: BillingRules = {
+  tariff: standardTariff,
+  currency: 'JPY',
+  timeZone: 'Asia/Tokyo',
+  objectDays: 10,
+  debitBankDays: 3,
+  againDays: 14,
+  triesMost: 3,
+  format: 'zengin',
+}
+
+/** An account to try with; a site names its own in its settings. */
+const trialAccount: OwnBankAccount = {
+  account: { bank: '9999', branch: '001', kind: 'ordinary', number: '1234567', holder: 'AZUKARI' },
+  requester: '0000000001',
+}
+
+export function createSettlement(options: SettlementOptions): Settlement {
+  const { database, clock, random, log, keys } = options
+  let desk!: Desk
+  let billing!: BillingPorts
+  const own = options.own ?? trialAccount
+  let cards: CardWorker | undefined
+  const hosted = createServiceHost({
+    name: 'settlement',
+    ...{ database, clock, random, log },
+    migrations: settlementMigrations,
+    ...(options.soon ? { soon: options.soon } : {}),
+    handlers: (store) => {
+      desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }
+      if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
+      return [
+        ...enrolmentHandlers(desk),
+        ...topUpHandlers(desk, () => cards?.kick()),
+        ...purchaseHandlers(desk),
+        ...payoutHandlers(desk),
+        ...objectionHandlers(billing),
+      ]
+    },
+  })
+  const listeners = new Set<EventListener>()
+  const payouts = payoutDesk(desk)
+  const housekeeping = new Housekeeping({
+    ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    lapse: () => payouts.lapse(),
+  })
+  return {
+    name: 'settlement',
+    handle: (request) => hosted.handle(request),
+    takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
+    eventsDone: (device, ids) => hosted.eventsDone(device, ids),
+    onEvents: (listener) => {
+      listeners.add(listener)
+      const stop = hosted.onEvents(listener)
+      return () => {
+        listeners.delete(listener)
+        stop()
+      }
+    },
+    store: hosted.store,
+    counts: hosted.counts,
+    enrolment: enrolmentDesk(desk),
+    cash: cashDesk(desk),
+    payouts,
+    bank: bankDesk(
+      desk,
+      own,
+      debitAnswers(() => billing),
+    ),
+    billing: {
+      close: () => closePeriods(billing),
+      objections: objectionDesk(billing),
+      debitFile: () => debitFile(billing),
+      collectValue: () => collectValue(billing),
+      payBy: (number, payment) =>
+        hosted.store.transaction(({ sql }) => {
+          sql.run('UPDATE billing_accounts SET payment = ? WHERE member = ?', payment, memberByNumber(sql, number).id)
+        }),
+    },
+    documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
+    document: (id) => readDocument(desk, database, id),
+    trialBalance: () => new Ledger(database).trialBalance(),
+    head: (day) =>
+      hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
+    charge: (service, request) => charge(desk, service, request),
+    audit: () => audit(database),
+    statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
+    operations: (limit) => operationLog(database, limit),
+    publicKey: publicOf(keys.signing),
+    start: async () => {
+      await hosted.start()
+      cards?.start()
+      housekeeping.start()
+    },
+    stop: async () => {
+      housekeeping.stop()
+      await cards?.stop()
+      await hosted.stop()
+    },
+  }
+}

@@ -1,0 +1,67 @@
+/** A site's `settlement.json`: who issues statements, our bank account, the card company, the tariff, the calendar. */
+import { checker, type Static, Type } from '@azukari/protocol/contract'
+import { BankAccount } from '@azukari/protocol/contracts/settlement-members'
+import { CurrencyCode } from '@azukari/protocol/money'
+import { Problem } from '@azukari/protocol/problem'
+
+const minor = Type.Integer({ minimum: 0, maximum: 100_000_000 })
+const permille = Type.Integer({ minimum: 0, maximum: 1_000 })
+
+export const SettlementSettings = Type.Object(
+  {
+    issuer: Type.Optional(
+      Type.Object({
+        name: Type.String({ minLength: 1, maxLength: 100 }),
+        invoiceNumber: Type.String({ pattern: '^T\\d{13}$' }),
+      }),
+    ),
+    terms: Type.Optional(Type.String({ maxLength: 32 })),
+    currencies: Type.Optional(Type.Array(CurrencyCode, { minItems: 1, maxItems: 7 })),
+    own: Type.Optional(Type.Object({ account: BankAccount, requester: Type.String({ pattern: '^\\d{10}$' }) })),
+    cardCompany: Type.Optional(
+      Type.Object({
+        url: Type.String({ pattern: '^(https://|http://(127\\.0\\.0\\.1|localhost)[:/])', maxLength: 200 }),
+        key: Type.String({ maxLength: 200 }),
+      }),
+    ),
+    billing: Type.Optional(
+      Type.Object({
+        timeZone: Type.Optional(Type.String({ maxLength: 64 })),
+        objectDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
+        debitBankDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 })),
+        againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
+        triesMost: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
+        format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
+        tariff: Type.Optional(
+          Type.Object({
+            baseMinor: Type.Array(minor, { minItems: 1, maxItems: 10 }),
+            includedBytes: Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: 10 }),
+            perGibMinor: minor,
+            perYearPermille: permille,
+            yearsPermilleMost: permille,
+            perTamperingPermille: permille,
+            tamperingPermilleMost: permille,
+            rounding: Type.Union([Type.Literal('down'), Type.Literal('up'), Type.Literal('half-up')]),
+          }),
+        ),
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+export type SettlementSettings = Static<typeof SettlementSettings>
+
+const check = checker(SettlementSettings, 'settlement.json')
+
+/** @param bytes of the file; undefined when there is none @throws {Problem} `config.invalid` */
+export function settlementSettings(bytes: Uint8Array | undefined): SettlementSettings {
+  if (!bytes) return {}
+  try {
+    const settings = check(JSON.parse(new TextDecoder().decode(bytes)))
+    const zone = settings.billing?.timeZone
+    if (zone) new Intl.DateTimeFormat('en', { timeZone: zone })
+    return settings
+  } catch (cause) {
+    throw new Problem('config.invalid', `settlement.json: ${cause instanceof Error ? cause.message : cause}`, { cause })
+  }
+}

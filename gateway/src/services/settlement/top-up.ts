@@ -1,0 +1,233 @@
+/**
+ * Stored value (P5): requests, and the one place where value is issued: only after the money is certain. What makes it
+ * certain differs by way: a capture by the card company, a line of the bank's file, the count of two clerks.
+ */
+
+import {
+  issueDomain,
+  requestValue,
+  TopUpRequest,
+  type TopUpState,
+  type TopUpWay,
+  topUpDomain,
+  valueIssued,
+} from '@azukari/protocol/contracts/settlement-value'
+import { encrypt0 } from '@azukari/protocol/cose'
+import type { Currency } from '@azukari/protocol/money'
+import { InternalError, Problem } from '@azukari/protocol/problem'
+import { act, type Handler } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
+import { memberAccount, ownAccount } from './accounts.ts'
+import { type Desk, derivedId, noteOperation, sealedActReader, tell, type Within } from './desk.ts'
+import { atRestKey } from './keystore.ts'
+import { Ledger } from './ledger/ledger.ts'
+import { availableOf, balanceOf } from './ledger/model.ts'
+import { nextNumber } from './numbers.ts'
+import { insertRow } from './registers.ts'
+
+export interface TopUpRow {
+  id: Uint8Array
+  payment: string
+  member: Uint8Array
+  way: TopUpWay
+  amount: number
+  currency: Currency
+  state: TopUpState
+  at: number
+  pay_by: number
+  /** The card company's token, sealed. */
+  token: Uint8Array | null
+  authorisation: string | null
+  tries: number
+  /** When the card company is asked next. */
+  next: number | null
+}
+
+export const topUps = {
+  get: (sql: Sql, payment: string) => sql.get<TopUpRow>('SELECT * FROM top_ups WHERE payment = ?', payment),
+  due: (sql: Sql, nowMs: number, limit: number) =>
+    sql.all<TopUpRow>('SELECT * FROM top_ups WHERE next IS NOT NULL AND next <= ? ORDER BY next LIMIT ?', nowMs, limit),
+  set: (sql: Sql, payment: string, change: Partial<Pick<TopUpRow, 'state' | 'authorisation' | 'tries' | 'next'>>) => {
+    const entries = Object.entries(change)
+    sql.run(
+      `UPDATE top_ups SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE payment = ?`,
+      ...entries.map(([, value]) => value),
+      payment,
+    )
+  },
+}
+
+export const tokenDomain = new TextEncoder().encode('azukari/card-token/1')
+const readRequest = sealedActReader(TopUpRequest, 'request for value', topUpDomain)
+
+export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
+  return [
+    act(requestValue, ({ request }, context) => {
+      const { sql, nowMs, requestId, afterCommit } = context
+      const { member, body } = readRequest(desk, context, request)
+      const { minor, currency } = body.amount
+      if (minor === 0) throw new Problem('ledger.bad-amount')
+      if (!desk.rules.currencies.includes(currency)) throw new Problem('ledger.wrong-currency', currency)
+      if ((body.way === 'credit') !== (body.cardToken !== undefined))
+        throw new Problem('message.invalid', 'a card token goes with the way “credit”, and only with it')
+      const payment = nextNumber(sql, 'payment', nowMs)
+      const sealed =
+        body.cardToken === undefined
+          ? null
+          : encrypt0(
+              Buffer.from(body.cardToken),
+              atRestKey(desk.keys, 'card-token'),
+              desk.random.bytes(12),
+              tokenDomain,
+            )
+      const row: TopUpRow = {
+        ...{ id: requestId, payment, member: member.id, way: body.way, amount: minor, currency, state: 'waiting' },
+        ...{ at: nowMs, pay_by: nowMs + desk.rules.topUpMs, token: sealed, authorisation: null, tries: 0 },
+        next: sealed ? nowMs : null,
+      }
+      insertRow(sql, 'top_ups', row)
+      if (sealed) afterCommit(kickCards)
+      return { request: requestId, payment, state: 'waiting' as const, payByMs: row.pay_by }
+    }),
+  ]
+}
+
+/** From where money for stored value comes. */
+export type MoneySource = 'bank' | 'card-company' | 'cash' | 'unmatched'
+
+/**
+ * Issues the value of a request: the money has come. The same request is issued once, whoever reports the money how often.
+ * @throws {Problem} `topup.state` when it was issued, declined or reversed before
+ */
+export function issueValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): void {
+  const { sql, nowMs } = within
+  if (row.state !== 'waiting' && row.state !== 'authorised' && row.state !== 'expired')
+    throw new Problem('topup.state', `${row.payment} is ${row.state}`)
+  const ledger = new Ledger(sql)
+  ledger.post(
+    {
+      id: derivedId('issue', row.id),
+      reason: `top-up-${row.way}`,
+      reference: row.payment,
+      legs: [
+        {
+          kind: 'post',
+          debit: ownAccount(ledger, source, row.currency),
+          credit: memberAccount(ledger, 'value', row.member, row.currency),
+          amountMinor: BigInt(row.amount),
+        },
+      ],
+    },
+    nowMs,
+  )
+  topUps.set(sql, row.payment, { state: 'issued', next: null })
+  tellState(desk, within, row, 'issued')
+}
+
+/** Ends a request for which no money will come. */
+export function declineValue(desk: Desk, within: Within, row: TopUpRow, state: 'declined' | 'expired'): void {
+  topUps.set(within.sql, row.payment, { state, next: null })
+  tellState(desk, within, row, state)
+}
+
+/**
+ * Takes issued value back because its money was: a reversed bank line, a charge-back. What the member has spent already
+ * becomes a debt.
+ * @throws {Problem} `topup.state` when nothing was issued
+ */
+export function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): void {
+  if (row.state !== 'issued') throw new Problem('topup.state', `${row.payment} is ${row.state}`)
+  const { sql, nowMs } = within
+  const ledger = new Ledger(sql)
+  const value = memberAccount(ledger, 'value', row.member, row.currency)
+  const available = availableOf(accountOf(ledger, value))
+  const amount = BigInt(row.amount)
+  const taken = available < amount ? available : amount
+  const to = ownAccount(ledger, source, row.currency)
+  const debt = memberAccount(ledger, 'receivable', row.member, row.currency)
+  ledger.post(
+    {
+      id: derivedId('reverse', row.id),
+      reason: 'top-up-reversed',
+      reference: row.payment,
+      legs: [
+        ...(taken > 0n ? [{ kind: 'post' as const, debit: value, credit: to, amountMinor: taken }] : []),
+        ...(taken < amount ? [{ kind: 'post' as const, debit: debt, credit: to, amountMinor: amount - taken }] : []),
+      ],
+    },
+    nowMs,
+  )
+  topUps.set(sql, row.payment, { state: 'reversed', next: null })
+  tellState(desk, within, row, 'reversed')
+}
+
+function tellState(
+  desk: Desk,
+  within: Within,
+  { id, payment, member, amount, currency }: TopUpRow,
+  state: TopUpState,
+): void {
+  const ledger = new Ledger(within.sql)
+  const account = accountOf(ledger, memberAccount(ledger, 'value', member, currency))
+  tell(desk, within, {
+    ...{ member, contract: valueIssued, domain: issueDomain },
+    body: {
+      contract: 'value.issued@1',
+      request: id,
+      payment,
+      state,
+      amount: { minor: amount, currency },
+      balance: { minor: Number(balanceOf(account)), currency },
+    },
+    wrap: (issue) => ({ issue }),
+  })
+}
+
+function accountOf(ledger: Ledger, code: string) {
+  const account = ledger.account(code)
+  if (!account) throw new InternalError(`${code} is not open`)
+  return account
+}
+
+/** The clerks' side: cash by registered post is counted twice, by two people, before it is anything (P5). */
+export interface CashDesk {
+  /**
+   * The first count opens the mail; the second confirms it and the value is issued.
+   * @param mail the post's number of the registered letter
+   * @throws {Problem} `topup.unknown`, `topup.state`, `topup.same-clerk`, `topup.counts-differ`
+   */
+  count(payment: string, clerk: string, minor: number, mail: string): { issued: boolean }
+}
+
+export function cashDesk(desk: Desk): CashDesk {
+  return {
+    count: (payment, clerk, minor, mail) => {
+      const outcome = desk.store.transaction((within): { issued: boolean } | Problem => {
+        const { sql, nowMs } = within
+        const row = topUps.get(sql, payment)
+        if (!row) throw new Problem('topup.unknown')
+        if (row.way !== 'cash' || row.state !== 'waiting') throw new Problem('topup.state', `${row.way}, ${row.state}`)
+        const first = sql.get<{ first_clerk: string; first_minor: number; mail: string }>(
+          'SELECT first_clerk, first_minor, mail FROM cash_counts WHERE payment = ?',
+          payment,
+        )
+        noteOperation(sql, nowMs, clerk, 'count cash', `${payment} ${minor}`)
+        if (!first) {
+          insertRow(sql, 'cash_counts', { payment, first_clerk: clerk, first_minor: minor, first_at: nowMs, mail })
+          return { issued: false }
+        }
+        if (first.first_clerk === clerk) throw new Problem('topup.same-clerk')
+        if (first.first_minor !== minor || first.mail !== mail || minor !== row.amount) {
+          // Both count again: what stands is neither clerk's word against the other's. This is kept although it is refused.
+          sql.run('DELETE FROM cash_counts WHERE payment = ?', payment)
+          return new Problem('topup.counts-differ')
+        }
+        sql.run('UPDATE cash_counts SET second_clerk = ?, second_at = ? WHERE payment = ?', clerk, nowMs, payment)
+        issueValue(desk, within, row, 'cash')
+        return { issued: true }
+      })
+      if (outcome instanceof Problem) throw outcome
+      return outcome
+    },
+  }
+}

@@ -1,0 +1,46 @@
+/** What other services post to settlement: charges, points, sales (C8, C9, W11, R3). Each is done once, whole or not at all. */
+import { Count, contract, Id, Text, TimeMs, Type } from '../contract.ts'
+import { CurrencyCode } from '../money.ts'
+import { SettlementNumber } from './settlement-members.ts'
+
+/** An account of a member: `value` what is stored, `payable` what the next payout takes, `receivable` what is owed to us. */
+export const MemberParty = Type.Object({
+  member: SettlementNumber,
+  account: Type.Union([Type.Literal('value'), Type.Literal('payable'), Type.Literal('receivable')]),
+})
+/** Our own: fees earned, and the tax upon them. */
+export const OwnParty = Type.Object({ own: Type.Union([Type.Literal('income'), Type.Literal('tax')]) })
+export const Party = Type.Union([MemberParty, OwnParty])
+
+export const postCharge = contract({
+  name: 'settle.charge',
+  kind: 'internal',
+  service: 'settlement',
+  authority: 'service',
+  idempotent: true,
+  title: 'A service posts what its members owe and earn',
+  serves: ['C8', 'C9', 'W11', 'R3', 'P9'],
+  request: Type.Object({
+    /** The service’s own: the same again is the same charge. */
+    id: Id,
+    reason: Type.String({ pattern: '^[a-z-]{1,24}$' }),
+    reference: Text(64),
+    moves: Type.Array(
+      Type.Object({
+        from: Party,
+        to: Party,
+        minor: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }),
+        currency: CurrencyCode,
+      }),
+      { minItems: 1, maxItems: 32 },
+    ),
+  }),
+  reply: Type.Object({ seq: Count, atMs: TimeMs }),
+  problems: [
+    'register.unknown-number',
+    'ledger.insufficient',
+    'ledger.conflict',
+    'ledger.same-account',
+    'member.suspended',
+  ],
+})

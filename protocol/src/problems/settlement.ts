@@ -1,0 +1,361 @@
+/** Problems of settlement (P1–P10, S13), as part of the catalogue. */
+import type { CatalogueEntry } from '../problem-catalogue.ts'
+
+export const settlementProblems = {
+  // Ledger (P4, P5)
+  'ledger.bad-posting': {
+    retry: 'no',
+    en: {
+      title: 'The posting is not well formed',
+      todo: 'Update the software of the sender; if it is current, report this.',
+    },
+    ja: {
+      title: '記帳の形式が正しくありません',
+      todo: '送信側のソフトウェアを更新してください。最新の場合はご報告ください。',
+    },
+  },
+  'ledger.bad-amount': {
+    retry: 'no',
+    en: {
+      title: 'The amount cannot be right',
+      todo: 'Check the amount: it must be more than zero and within the limit.',
+    },
+    ja: {
+      title: '金額が正しくありません',
+      todo: '金額を確認してください。0より大きく、上限以内である必要があります。',
+    },
+  },
+  'ledger.unknown-account': {
+    retry: 'no',
+    en: { title: 'There is no such account', todo: 'Check the number; if it is right, report this.' },
+    ja: { title: '該当する口座がありません', todo: '番号を確認してください。正しい場合はご報告ください。' },
+  },
+  'ledger.account-closed': {
+    retry: 'no',
+    en: { title: 'The account is closed', todo: 'Use another account, or ask the settlement centre.' },
+    ja: { title: '口座は閉鎖されています', todo: '別の口座を使うか、決済センタにお問い合わせください。' },
+  },
+  'ledger.same-account': {
+    retry: 'no',
+    en: { title: 'Both sides are the same account', todo: 'Choose another receiver.' },
+    ja: { title: '出金元と入金先が同じ口座です', todo: '別の受取先を選んでください。' },
+  },
+  'ledger.wrong-currency': {
+    retry: 'no',
+    en: { title: 'The currencies do not match', todo: 'Pay in the currency of the price.' },
+    ja: { title: '通貨が一致しません', todo: '価格と同じ通貨で支払ってください。' },
+  },
+  'ledger.hold-unknown': {
+    retry: 'no',
+    en: { title: 'There is no such reservation', todo: 'Begin the payment again.' },
+    ja: { title: '該当する仮押さえがありません', todo: '支払いを最初からやり直してください。' },
+  },
+  'ledger.hold-resolved': {
+    retry: 'no',
+    en: { title: 'The reservation was settled before', todo: 'Nothing needs to be done; look at the history.' },
+    ja: { title: '仮押さえは処理済みです', todo: '対応は不要です。履歴を確認してください。' },
+  },
+  'ledger.hold-expired': {
+    retry: 'no',
+    en: { title: 'The reservation has run out', todo: 'Begin the payment again.' },
+    ja: { title: '仮押さえの期限が過ぎています', todo: '支払いを最初からやり直してください。' },
+  },
+  'ledger.overflow': {
+    retry: 'no',
+    en: { title: 'The balance would become too large to keep', todo: 'Use a smaller amount, and report this.' },
+    ja: { title: '残高が扱える上限を超えます', todo: '金額を小さくし、あわせてご報告ください。' },
+  },
+  'ledger.insufficient': {
+    retry: 'after-fix',
+    en: { title: 'The balance is not enough', todo: 'Top up and pay again.' },
+    ja: { title: '残高が足りません', todo: '入金してから、もう一度お支払いください。' },
+  },
+  'ledger.conflict': {
+    retry: 'no',
+    en: { title: 'Another posting has this number', todo: 'Begin again with a new number.' },
+    ja: { title: 'この番号は別の内容で使われています', todo: '新しい番号でやり直してください。' },
+  },
+  'ledger.damaged': {
+    retry: 'no',
+    en: {
+      title: 'The journal was changed from outside',
+      todo: 'Stop the service, keep the files as they are, and call the auditor.',
+    },
+    ja: {
+      title: '仕訳帳が外部から変更されています',
+      todo: 'サービスを止め、ファイルをそのまま保存し、監査人に連絡してください。',
+    },
+  },
+  // Registers and enrolment (P1, P3, P4)
+  'register.unknown-number': {
+    retry: 'no',
+    en: { title: 'There is no member with this number', todo: 'Check the number on the letter.' },
+    ja: { title: 'この会員番号は登録されていません', todo: '郵送された番号を確認してください。' },
+  },
+  'register.number-used': {
+    retry: 'no',
+    en: {
+      title: 'This number has been registered before',
+      todo: 'If it was not you, tell the settlement centre at once.',
+    },
+    ja: { title: 'この番号は既に登録されています', todo: '心当たりがない場合は、すぐに決済センタへ連絡してください。' },
+  },
+  'register.number-expired': {
+    retry: 'after-fix',
+    en: { title: 'The number was not used in time', todo: 'Apply again; a new number comes by letter.' },
+    ja: { title: '番号の有効期限が過ぎています', todo: 'もう一度お申し込みください。新しい番号を郵送します。' },
+  },
+  'register.key-known': {
+    retry: 'no',
+    en: { title: 'This key belongs to a registration already', todo: 'Make a new key.' },
+    ja: { title: 'この鍵は既に登録されています', todo: '新しい鍵を作ってください。' },
+  },
+  'register.key-revoked': {
+    retry: 'no',
+    en: { title: 'This key has been revoked', todo: 'Register again with a new key.' },
+    ja: { title: 'この鍵は失効しています', todo: '新しい鍵で再登録してください。' },
+  },
+  'register.not-shop': {
+    retry: 'no',
+    en: { title: 'Only shop members can do this', todo: 'Enrol as a shop member.' },
+    ja: { title: '加盟店会員だけができる操作です', todo: '加盟店会員としてお申し込みください。' },
+  },
+  'register.not-own': {
+    retry: 'no',
+    en: { title: 'This belongs to another member', todo: 'Check the number.' },
+    ja: { title: 'これは他の会員のものです', todo: '番号を確認してください。' },
+  },
+  'register.terms': {
+    retry: 'after-fix',
+    en: {
+      title: 'The terms of this application are not the current ones',
+      todo: 'Read the current terms and apply again.',
+    },
+    ja: { title: '申込みの規約が最新ではありません', todo: '最新の規約を読み、もう一度お申し込みください。' },
+  },
+  // Stored value (P5)
+  'topup.unknown': {
+    retry: 'no',
+    en: { title: 'There is no such request for value', todo: 'Check the number.' },
+    ja: { title: '該当する入金申込みがありません', todo: '番号を確認してください。' },
+  },
+  'topup.state': {
+    retry: 'no',
+    en: { title: 'The request is at another stage', todo: 'Look at its state, and begin a new one if needed.' },
+    ja: { title: 'この入金申込みはその段階にありません', todo: '状態を確認し、必要なら新しく申し込んでください。' },
+  },
+  'topup.declined': {
+    retry: 'after-fix',
+    en: { title: 'The card company declined', todo: 'Use another card or another way, or ask the card company.' },
+    ja: {
+      title: 'カード会社が承認しませんでした',
+      todo: '別のカードか別の方法を使うか、カード会社にお問い合わせください。',
+    },
+  },
+  'topup.unanswered': {
+    retry: 'later',
+    en: { title: 'The card company has not answered', todo: 'Nothing was taken; it is tried again by itself.' },
+    ja: { title: 'カード会社から応答がありません', todo: '引落しは行われていません。自動でもう一度試します。' },
+  },
+  'topup.same-clerk': {
+    retry: 'after-fix',
+    en: { title: 'The second count must be another clerk’s', todo: 'Let a colleague count the money.' },
+    ja: { title: '二人目の確認は別の担当者が必要です', todo: '別の担当者が現金を数えてください。' },
+  },
+  'topup.counts-differ': {
+    retry: 'after-fix',
+    en: { title: 'The two counts differ', todo: 'Both clerks count again.' },
+    ja: { title: '二人の数えた金額が一致しません', todo: '二人でもう一度数えてください。' },
+  },
+  // Purchase and payout (P6, P7)
+  'pay.item-unknown': {
+    retry: 'no',
+    en: { title: 'The shop does not offer this', todo: 'Look at the shop’s current offer.' },
+    ja: { title: 'この商品は取り扱いがありません', todo: '店の現在の商品一覧を確認してください。' },
+  },
+  'pay.order-unknown': {
+    retry: 'no',
+    en: { title: 'There is no such order', todo: 'Check the transaction number.' },
+    ja: { title: '該当する注文がありません', todo: '取引番号を確認してください。' },
+  },
+  'pay.order-state': {
+    retry: 'no',
+    en: { title: 'The order is at another stage', todo: 'Look at the state of the order.' },
+    ja: { title: '注文はその段階にありません', todo: '注文の状態を確認してください。' },
+  },
+  'pay.order-expired': {
+    retry: 'no',
+    en: { title: 'The order was not paid in time', todo: 'Order again.' },
+    ja: { title: '注文の支払期限が過ぎています', todo: 'もう一度注文してください。' },
+  },
+  'pay.amount-differs': {
+    retry: 'no',
+    en: { title: 'The amount is not that of the order', todo: 'Look at the order again before paying.' },
+    ja: { title: '支払額が注文の金額と異なります', todo: '注文の内容を確認してから支払ってください。' },
+  },
+  'pay.clock': {
+    retry: 'after-fix',
+    en: { title: 'The time of the instruction cannot be right', todo: 'Set the clock of the device and pay again.' },
+    ja: { title: '支払指図の時刻が正しくありません', todo: '端末の時計を合わせて、もう一度支払ってください。' },
+  },
+  'pay.refund-too-much': {
+    retry: 'no',
+    en: { title: 'More cannot be given back than was paid', todo: 'Choose a smaller amount.' },
+    ja: { title: '返金額が支払額を超えています', todo: '小さい金額を指定してください。' },
+  },
+  'pay.late': {
+    retry: 'no',
+    en: { title: 'The time for this has passed', todo: 'Ask the settlement centre.' },
+    ja: { title: '受付期限を過ぎています', todo: '決済センタにお問い合わせください。' },
+  },
+  'pay.disputed': {
+    retry: 'after-fix',
+    en: { title: 'The purchase is disputed', todo: 'Wait for the decision of the settlement centre.' },
+    ja: { title: 'この取引は異議申立て中です', todo: '決済センタの判断をお待ちください。' },
+  },
+  // Bank files (P5, P7, S13)
+  'bank.malformed': {
+    retry: 'after-fix',
+    en: {
+      title: 'The bank’s file has an error',
+      todo: 'Fetch the file again; if it is the same, send it to the bank with the place named in the detail.',
+    },
+    ja: {
+      title: '銀行ファイルに誤りがあります',
+      todo: 'もう一度取得し、同じ場合は詳細の箇所を添えて銀行に連絡してください。',
+    },
+  },
+  'bank.totals': {
+    retry: 'after-fix',
+    en: {
+      title: 'The totals of the bank’s file do not agree',
+      todo: 'Fetch the file again; nothing of it was booked.',
+    },
+    ja: { title: '銀行ファイルの合計が一致しません', todo: 'もう一度取得してください。何も記帳されていません。' },
+  },
+  'bank.known': {
+    retry: 'no',
+    en: { title: 'This file was taken in before', todo: 'Nothing needs to be done.' },
+    ja: { title: 'このファイルは取込み済みです', todo: '対応は不要です。' },
+  },
+  'bank.line-known': {
+    retry: 'no',
+    en: { title: 'This line was booked before', todo: 'Nothing needs to be done; look at the earlier booking.' },
+    ja: { title: 'この明細は記帳済みです', todo: '対応は不要です。以前の記帳を確認してください。' },
+  },
+  'bank.text': {
+    retry: 'after-fix',
+    en: {
+      title: 'The text cannot be written in the bank’s character set',
+      todo: 'Use half-width kana, capital letters and digits.',
+    },
+    ja: { title: '銀行の文字で表せない文字があります', todo: '半角カナ、英大文字、数字で入力してください。' },
+  },
+  // Billing (S13)
+  'bill.unknown': {
+    retry: 'no',
+    en: { title: 'There is no such statement', todo: 'Check the number.' },
+    ja: { title: '該当する明細書がありません', todo: '番号を確認してください。' },
+  },
+  'bill.late': {
+    retry: 'no',
+    en: { title: 'The deadline for objections has passed', todo: 'Ask the settlement centre.' },
+    ja: { title: '異議申立ての期限が過ぎています', todo: '決済センタにお問い合わせください。' },
+  },
+  'bill.state': {
+    retry: 'no',
+    en: { title: 'The statement is at another stage', todo: 'Look at its state.' },
+    ja: { title: '明細書はその段階にありません', todo: '状態を確認してください。' },
+  },
+  'bill.objected': {
+    retry: 'after-fix',
+    en: { title: 'An objection is open', todo: 'It must be decided before anything is collected.' },
+    ja: { title: '異議申立てが審査中です', todo: '請求の前に判断が必要です。' },
+  },
+  'bill.handed-over': {
+    retry: 'no',
+    en: {
+      title: 'The debit has been handed to the bank',
+      todo: 'Ask the settlement centre; an amount that proves wrong is paid back.',
+    },
+    ja: {
+      title: '口座振替は既に銀行へ依頼済みです',
+      todo: '決済センタにお問い合わせください。誤りがあれば返金します。',
+    },
+  },
+  // Vault (P2, P10)
+  'vault.wrong': {
+    retry: 'after-fix',
+    en: {
+      title: 'The password or the card is not the right one',
+      todo: 'Try again; after several failures the vault waits.',
+    },
+    ja: {
+      title: 'パスワードまたはカードが正しくありません',
+      todo: 'もう一度入力してください。失敗が続くと、しばらく使えなくなります。',
+    },
+  },
+  'vault.locked': {
+    retry: 'later',
+    en: { title: 'Too many wrong passwords', todo: 'Wait for the time shown, then try again.' },
+    ja: {
+      title: 'パスワードの誤りが続いたためロックされています',
+      todo: '表示された時間が過ぎてから、もう一度お試しください。',
+    },
+  },
+  'vault.damaged': {
+    retry: 'after-fix',
+    en: { title: 'The vault’s file is damaged', todo: 'Restore it from the paper copy.' },
+    ja: { title: '金庫ファイルが壊れています', todo: '紙の控えから復元してください。' },
+  },
+  'vault.absent': {
+    retry: 'after-fix',
+    en: { title: 'There is no vault on this terminal', todo: 'Make one, or restore it from the paper copy.' },
+    ja: { title: 'この端末に金庫がありません', todo: '新しく作るか、紙の控えから復元してください。' },
+  },
+  'vault.weak': {
+    retry: 'after-fix',
+    en: {
+      title: 'The password is too easy to guess, or both are the same',
+      todo: 'Choose passwords of at least eight characters that differ.',
+    },
+    ja: {
+      title: 'パスワードが推測されやすいか、二つが同じです',
+      todo: '8文字以上の、互いに異なるパスワードを選んでください。',
+    },
+  },
+  'vault.entropy': {
+    retry: 'after-fix',
+    en: { title: 'There is not enough chance in what was given', todo: 'Move the mouse or type more, at random.' },
+    ja: { title: '乱数の材料が足りません', todo: 'マウスやキーをもっと不規則に動かしてください。' },
+  },
+  'vault.paper': {
+    retry: 'after-fix',
+    en: { title: 'The paper copy was mistyped', todo: 'Check the line named in the detail.' },
+    ja: { title: '紙の控えの入力に誤りがあります', todo: '詳細に示された行を確認してください。' },
+  },
+  'vault.passwords': {
+    retry: 'after-fix',
+    en: { title: 'This needs both passwords', todo: 'Enter password B too.' },
+    ja: { title: 'この操作には二つのパスワードが必要です', todo: 'パスワードBも入力してください。' },
+  },
+  // Settlement centre (P9)
+  'centre.not-leader': {
+    retry: 'later',
+    en: {
+      title: 'This centre does not lead at the moment',
+      todo: 'The other centre answers; the request is sent there by itself.',
+    },
+    ja: { title: 'このセンタは現在主系ではありません', todo: 'もう一方のセンタが応答します。自動で送り直します。' },
+  },
+  'centre.old-epoch': {
+    retry: 'no',
+    en: { title: 'This comes from a centre that no longer leads', todo: 'Stop that centre and look at its log.' },
+    ja: { title: '主系でなくなったセンタからの要求です', todo: 'そのセンタを止め、記録を確認してください。' },
+  },
+  'centre.second-person': {
+    retry: 'after-fix',
+    en: { title: 'This needs a second person', todo: 'Let a colleague confirm it.' },
+    ja: { title: 'この操作には別の担当者の確認が必要です', todo: '別の担当者が確認してください。' },
+  },
+} as const satisfies Record<string, CatalogueEntry>

@@ -1,0 +1,172 @@
+/**
+ * B6: the ledger's durable transfers beside raw inserts of the same rows into the same tables without any rule, and signed
+ * payments through settlement's own host beside the machine's rate of checking signatures. Full sync everywhere, several
+ * rounds in turn.
+ */
+import { createPublicKey, sign, verify } from 'node:crypto'
+import { openDatabase } from '@azukari/gateway/adapters/database'
+import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
+import type { Posting } from '@azukari/gateway/services/settlement/ledger/model'
+import { settlementMigrations } from '@azukari/gateway/services/settlement/migrations'
+import type { Database } from '@azukari/gateway/storage/database'
+import { migrate } from '@azukari/gateway/storage/migrate'
+import { instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
+import { requestValue } from '@azukari/protocol/contracts/settlement-value'
+import { InternalError } from '@azukari/protocol/problem'
+import { type BenchMember, SettlementBench, seeded } from '../settlement/bench.ts'
+import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
+
+const accounts = 1_000
+const batch = 500
+
+export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]> {
+  const rounds = quick ? 2 : 5
+  const transfers = quick ? 5_000 : 25_000
+  const own: number[] = []
+  const raw: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    own.push(ledgerRate(`${folder}/ledger-${round}.db`, transfers))
+    raw.push(rawRate(`${folder}/raw-${round}.db`, transfers))
+    tell(`ledger ${own.at(-1)!.toFixed(0)}/s, raw ${raw.at(-1)!.toFixed(0)}/s`)
+  }
+  const payments = await paymentRate(`${folder}/payments.db`, quick ? 60 : 400)
+  const checks = verifyRate()
+  tell(`payments ${payments.toFixed(0)}/s, signature checks ${checks.toFixed(0)}/s`)
+  const ratio = median(own.map((rate, i) => rate / raw[i]!))
+  return [
+    {
+      ...{ row: 'B6', what: `durable transfers in batches of ${batch}, ${accounts} accounts`, unit: 'transfers/s' },
+      ...{ value: Math.round(median(own)), peer: Math.round(median(raw)), ratio: rounded(ratio) },
+      ...{ target: '≥ 0.6 of raw inserts', met: ratio >= 0.6 },
+      note: `raw inserts of the same rows, full sync; ledger ${spread(own)}, raw ${spread(raw)}; audited afterwards`,
+    },
+    {
+      ...{ row: 'B6', what: 'signed payments end to end in the service, on one thread', unit: 'payments/s' },
+      ...{ value: Math.round(payments), peer: Math.round(checks), ratio: rounded(payments / checks, 3) },
+      ...{ target: '≥ 0.5 of the rate of signature checks', met: payments / checks >= 0.5 },
+      note: 'a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers',
+    },
+  ]
+}
+
+function open(path: string): Database {
+  const database = openDatabase(path)
+  migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
+  const ledger = new Ledger(database)
+  database.transaction(() => {
+    ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+    for (let i = 0; i < accounts; i++) ledger.open({ code: `value/${i}`, currency: 'JPY', side: 'credit' })
+  })
+  return database
+}
+
+function idOf(n: number): Uint8Array {
+  const id = Buffer.alloc(16)
+  id.writeUInt32BE(Math.imul(n, 2_654_435_761) >>> 0, 0)
+  id.writeUInt32BE(n, 12)
+  return new Uint8Array(id)
+}
+
+function ledgerRate(path: string, transfers: number): number {
+  const database = open(path)
+  const ledger = new Ledger(database)
+  const postings = Array.from({ length: transfers }, (_, n): Posting => {
+    const [debit, credit] =
+      n < accounts ? ['bank', `value/${n}`] : [`value/${n % accounts}`, `value/${(n * 7 + 1) % accounts}`]
+    return {
+      id: idOf(n),
+      reason: 'bench',
+      reference: String(n),
+      legs: [{ kind: 'post', debit, credit, amountMinor: n < accounts ? 1_000n : 1n }],
+    }
+  })
+  const began = performance.now()
+  for (let at = 0; at < transfers; at += batch)
+    database.transaction(() => {
+      const failed = ledger.postAll(postings.slice(at, at + batch), at).find((outcome) => outcome instanceof Error)
+      if (failed) throw failed
+    })
+  const seconds = (performance.now() - began) / 1000
+  const done = database.get<{ n: number }>('SELECT count(*) AS n FROM ledger_postings')!.n
+  const [total] = ledger.trialBalance()
+  if (done !== transfers || total!.debitsMinor !== total!.creditsMinor)
+    throw new InternalError('the ledger did not do it all')
+  database.close()
+  return transfers / seconds
+}
+
+/** The same rows into the same tables, keys and indexes, with nothing decided. */
+function rawRate(path: string, transfers: number): number {
+  const database = open(path)
+  const content = new Uint8Array(32)
+  const began = performance.now()
+  for (let at = 0; at < transfers; at += batch)
+    database.transaction((sql) => {
+      for (let n = at; n < Math.min(transfers, at + batch); n++) {
+        sql.run(
+          'INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+          ...[n + 1, idOf(n), 'bench', String(n), at, 1, content, content],
+        )
+        sql.run(
+          'INSERT INTO ledger_legs (posting, n, kind, debit, credit, amount, hold, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+          ...[n + 1, 0, 'post', (n % accounts) + 1, ((n * 7 + 1) % accounts) + 1, 1n, null, null],
+        )
+      }
+    })
+  const seconds = (performance.now() - began) / 1000
+  database.close()
+  return transfers / seconds
+}
+
+async function paymentRate(path: string, payments: number): Promise<number> {
+  const bench = await new SettlementBench({ database: openDatabase(path) }).start()
+  const shop = await bench.enrol('shop')
+  const item = { item: 'x', name: 'x', kind: 'digital' as const, price: 10, currency: 'JPY' as const, tax: 10 as const }
+  await bench.act(putOffer, { offer: shop.pay.offer([item]) }, shop.device)
+  const buyers: BenchMember[] = []
+  for (let i = 0; i < 20; i++) {
+    const buyer = await bench.enrol()
+    const { payment } = await bench.act(
+      requestValue,
+      { request: buyer.pay.topUp('cash', { minor: 100_000, currency: 'JPY' }) },
+      buyer.device,
+    )
+    for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100_000, 'R')
+    buyers.push(buyer)
+  }
+  const ready: { device: string; instruction: Uint8Array }[] = []
+  for (let n = 0; n < payments; n++) {
+    const buyer = buyers[n % buyers.length]!
+    const order = buyer.pay.order(shop.number, [{ item: 'x', count: 1 }])
+    const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
+    ready.push({ device: `lane-${n}`, instruction: buyer.pay.instruction(transaction, shop.number, total) })
+  }
+  // Each lane is a stream of its own with one act, so that all may be under way at once, as from many terminals.
+  const random = seeded(6)
+  const requests = ready.map(({ device, instruction }) => ({
+    caller: { device, region: 'JP-13', roles: ['terminal'] },
+    ...{ contract: instructPayment.id, id: random.bytes(16), atMs: bench.clock.now(), body: { instruction } },
+    act: { stream: random.bytes(16), seq: 1 },
+  }))
+  const began = performance.now()
+  const replies = await Promise.all(requests.map((request) => bench.settlement.handle(request)))
+  const seconds = (performance.now() - began) / 1000
+  const failed = replies.find(({ problem }) => problem)
+  if (failed) throw new InternalError(`a payment failed: ${failed.problem!.code}`)
+  if (bench.settlement.audit().findings.length > 0) throw new InternalError('the audit found something')
+  await bench.settlement.stop()
+  return payments / seconds
+}
+
+/** Ed25519 checks per second of one thread, over messages of the size of an instruction. */
+function verifyRate(): number {
+  const { signing } = new SettlementBench().newKeys()
+  const message = new Uint8Array(400)
+  const signature = sign(null, message, signing)
+  const key = createPublicKey(signing)
+  const rounds = 5_000
+  const began = performance.now()
+  for (let i = 0; i < rounds; i++)
+    if (!verify(null, message, key, signature)) throw new InternalError('a signature failed')
+  return rounds / ((performance.now() - began) / 1000)
+}

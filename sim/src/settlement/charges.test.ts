@@ -1,0 +1,68 @@
+import { requestValue } from '@azukari/protocol/contracts/settlement-value'
+import t from 'tap'
+import { readTransfers } from './bank-side.ts'
+import { SettlementBench } from './bench.ts'
+
+t.test(
+  'C9 W11 R3 P9 other services post charges: once, whole, and what is earned goes out with the payouts',
+  async (t) => {
+    const bench = await new SettlementBench().start()
+    const [client, provider] = [await bench.enrol(), await bench.enrol()]
+    const { payment } = await bench.act(
+      requestValue,
+      { request: client.pay.topUp('cash', { minor: 100, currency: 'JPY' }) },
+      client.device,
+    )
+    for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100, 'R')
+    const { settlement } = bench
+    const value = { member: client.number, account: 'value' as const }
+    const payable = { member: provider.number, account: 'payable' as const }
+    const jpy = { currency: 'JPY' as const }
+    const one = {
+      id: new Uint8Array(16).fill(1),
+      ...{ reason: 'usage', reference: 'work-7' },
+      moves: [
+        { from: value, to: payable, minor: 60, ...jpy },
+        { from: value, to: { own: 'income' as const }, minor: 10, ...jpy },
+      ],
+    }
+    const first = settlement.charge('content', one)
+    t.strictSame(settlement.charge('content', one), first, 'the same charge again')
+    t.throws(() => settlement.charge('content', { ...one, reference: 'work-8' }), { code: 'ledger.conflict' })
+    t.throws(
+      () => settlement.charge('work', one),
+      { code: 'ledger.insufficient' },
+      'the same id of another service is another charge',
+    )
+    t.throws(
+      () =>
+        settlement.charge('content', {
+          ...one,
+          id: new Uint8Array(16).fill(2),
+          moves: [{ from: value, to: { ...payable, member: '10000000000099' }, minor: 1, ...jpy }],
+        }),
+      { code: 'register.unknown-number' },
+    )
+    settlement.charge('rights', {
+      id: new Uint8Array(16).fill(3),
+      reason: 'return',
+      reference: 'work-7',
+      moves: [{ from: payable, to: value, minor: 5, ...jpy }],
+    })
+    t.throws(
+      () =>
+        settlement.charge('rights', {
+          id: new Uint8Array(16).fill(4),
+          reason: 'return',
+          reference: 'work-7',
+          moves: [{ from: payable, to: value, minor: 56, ...jpy }],
+        }),
+      { code: 'ledger.insufficient' },
+    )
+    const file = settlement.bank.payoutFile('2026-11-04', 'zengin')!
+    t.match(readTransfers(settlement.document(file.document)!.content), [
+      { minor: 55, number: provider.person.account!.number },
+    ])
+    t.strictSame(settlement.audit().findings, [])
+  },
+)

@@ -1,0 +1,44 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openDatabase } from '@azukari/gateway/adapters/database'
+import { commands } from '@azukari/gateway/commands'
+import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
+import t from 'tap'
+import { quietLog } from '../site/log.ts'
+import { SettlementStage } from '../site/settlement-demo/stage.ts'
+import { until } from '../site/wait.ts'
+import { codesOf, personOf } from './bench.ts'
+
+t.test(
+  'P1 P5 P9 clerks’ commands beside a running gateway: what they do reaches the member, the log and the audit',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
+    const stage = new SettlementStage(folder, quietLog)
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    t.teardown(() => stage.stop())
+    await stage.start()
+    const terminal = await stage.terminal('home')
+    const member = await stage.enrol('general', personOf(1), terminal)
+    const run = async (name: string, values: Record<string, string>, ...rest: string[]) =>
+      (await commands[`settlement ${name}`]!.run({ folder, site: 'site', ...values }, rest))!
+    const request = await stage.signing(member, (pay) => pay.topUp('cash', { minor: 700, currency: 'JPY' }))
+    const { payment } = await terminal.pay.send(requestValue, { request })
+    const counted = { amount: '700', mail: 'R-1' }
+    t.match(await run('cash', { ...counted, clerk: 'clerk-1' }, payment), { json: { issued: false } })
+    await t.rejects(run('cash', { ...counted, clerk: 'clerk-1' }, payment), { code: 'topup.same-clerk' })
+    t.match(await run('cash', { ...counted, clerk: 'clerk-2' }, payment), { json: { issued: true } })
+    await until('the member hears of it', async () => (await terminal.pay.kept(valueIssued)).length === 1)
+    const out = join(folder, 'again.pdf')
+    await run('reissue', { clerk: 'clerk-1', out }, member.number)
+    t.match(codesOf(readFileSync(out)).code, /^[a-z2-7]{16}$/)
+    t.match(await run('statistics', {}), { json: { days: [{ reason: 'top-up-cash', postings: 1, minor: 700 }] } })
+    t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
+    stage.settlement.head('2026-11-21')
+    t.match(await run('audit', {}), { json: { heads: 1, findings: [] }, exit: 0 })
+    const database = openDatabase(`${folder}/settlement/settlement.db`)
+    database.script('DROP TRIGGER ledger_legs_no_update; UPDATE ledger_legs SET amount = 7000')
+    database.close()
+    t.match(await run('audit', {}), { exit: 1 }, 'and a journal that was changed is found')
+  },
+)

@@ -1,0 +1,447 @@
+/**
+ * `npm run demo -- settlement`: enrol → top up in all four ways → buy → deliver → claim → payout → close → object → re-check →
+ * debit → receipt on the card, with every check computed from what really happened and the trial balance at the end.
+ */
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { openBillReceipt, openPayReceipt, type PayMember } from '@azukari/device/pay/member'
+import { passwordBytes, Vault } from '@azukari/device/vault/vault'
+import { civilDate } from '@azukari/gateway/services/settlement/billing/calendar'
+import { objectionDecided, objectTo, receiptSent, statementSent } from '@azukari/protocol/contracts/settlement-billing'
+import type { Person } from '@azukari/protocol/contracts/settlement-members'
+import {
+  actAsShop,
+  balanceChanged,
+  instructPayment,
+  listOffer,
+  payNotice,
+  placeOrder,
+  putOffer,
+} from '@azukari/protocol/contracts/settlement-purchase'
+import { readAccount, requestValue, type TopUpWay, valueIssued } from '@azukari/protocol/contracts/settlement-value'
+import type { Log } from '@azukari/protocol/ports'
+import { isProblem } from '@azukari/protocol/problem'
+import type { VirtualCard } from '../../card/virtual-card.ts'
+import { type Check, Checks } from '../checks.ts'
+import { until } from '../wait.ts'
+import { type DemoMember, SettlementStage } from './stage.ts'
+
+export interface SettlementDemoOptions {
+  /** Where the site goes; a folder of its own by default. */
+  folder?: string
+  log: Log
+  tell: (line: string) => void
+}
+
+export interface SettlementDemoReport {
+  checks: Check[]
+  /** Path of every document, by what it is. */
+  documents: { what: string; path: string }[]
+  /** Per currency; their difference is zero. */
+  trialBalance: { currency: string; debits: number; credits: number; difference: number }[]
+  folder: string
+}
+
+const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
+
+class SettlementDemo {
+  readonly stage: SettlementStage
+  readonly checks = new Checks()
+  readonly documents: { what: string; path: string }[] = []
+  readonly #tell: (line: string) => void
+  #buyer!: DemoMember
+  #shop!: DemoMember
+  #card!: VirtualCard
+  #placementNumber = ''
+  #bankSeen = 0
+
+  constructor(stage: SettlementStage, tell: (line: string) => void) {
+    this.stage = stage
+    this.#tell = tell
+  }
+
+  async run(): Promise<void> {
+    await this.#enrol()
+    await this.#topUp()
+    const transactions = await this.#buy()
+    await this.#payOut(transactions)
+    await this.#bill()
+    await this.#history()
+    this.#books()
+  }
+
+  async #enrol(): Promise<void> {
+    this.#tell('— P1–P4 Enrolment')
+    const [home, counter] = [await this.stage.terminal('home'), await this.stage.terminal('counter')]
+    const issued = this.stage.issueCard('預金 花子', 2)
+    this.#card = issued.card
+    this.#placementNumber = issued.number
+    home.board.reader.insert(issued.card)
+    await until('the member’s session', () => home.runtime.presence?.card?.session)
+    const buyer = await this.stage.enrol('general', person('預金 花子', 'ﾖｷﾝ ﾊﾅｺ', '1234561'), home, issued.thumbprint)
+    this.#buyer = buyer
+    const shop = await this.stage.enrol(
+      'shop',
+      { ...person('写真の店', 'ｼﾔｼﾝﾉﾐｾ', '1234562'), invoiceNumber: 'T1234567890123' },
+      counter,
+    )
+    this.#shop = shop
+    this.#document('letter to the member', buyer.letter)
+    this.#document('letter to the shop', shop.letter)
+    const members = this.stage.settlement.store.sql.all<{ state: string }>('SELECT state FROM members')
+    this.checks.add(
+      'P1',
+      'a general and a shop member applied, got their numbers by letter and registered',
+      members.filter(({ state }) => state === 'active').length === 2,
+      `${buyer.number}, ${shop.number}`,
+    )
+    const alone = await refusalOf(buyer.vault.unlock(passwordBytes('ひらけごま 一番'), () => undefined))
+    this.checks.add(
+      'P2',
+      'password A opens the history and never the signature key',
+      alone === 'vault.wrong',
+      `unlocking with A: ${alone}`,
+    )
+    this.checks.add(
+      'P3',
+      'the registration rested sealed in the vault and left it when it was sent',
+      buyer.vault.waiting.length === 0,
+      `${buyer.vault.waiting.length} waiting`,
+    )
+  }
+
+  async #topUp(): Promise<void> {
+    this.#tell('— P5 Stored value in all four ways')
+    const ask = async (way: TopUpWay, minor: number, token?: string) => {
+      const request = await this.stage.signing(this.#buyer, (pay) => pay.topUp(way, yen(minor), token))
+      return (await this.#buyer.terminal.pay.send(requestValue, { request })).payment
+    }
+    await this.stage.cardCompany.fault({ fault: 'lost', answers: 1 })
+    await ask('credit', 4_000, 'tok-good')
+    const transfer = await ask('transfer', 3_000)
+    const deposit = await ask('deposit', 2_000)
+    const cash = await ask('cash', 1_000)
+    const date = this.#today()
+    await this.stage.bank.ask({ do: 'pay', minor: 3_000, text: transfer, date, payer: 'ﾖｷﾝ ﾊﾅｺ' })
+    await this.#takeMovements('zengin')
+    await this.stage.bank.ask({ do: 'pay', minor: 2_000, text: `FURIKOMI ${deposit}`, date })
+    await this.#takeMovements('camt')
+    this.stage.settlement.cash.count(cash, 'clerk-1', 1_000, 'R-123-456')
+    this.stage.settlement.cash.count(cash, 'clerk-2', 1_000, 'R-123-456')
+    const events = await until('all four issues', async () => {
+      const kept = await this.#buyer.terminal.pay.kept(valueIssued)
+      return kept.length >= 4 ? kept : undefined
+    })
+    const issues = await this.stage.signing(this.#buyer, (pay) => events.map(({ body }) => pay.openIssue(body.issue)))
+    const issued = issues.filter(({ state }) => state === 'issued')
+    const books = await this.stage.cardCompany.books()
+    this.checks.add(
+      'P5',
+      'value was issued once the money was certain: credit card, transfer, deposit, cash',
+      issued.length === 4,
+      issued.map(({ amount }) => amount.minor).join(' + '),
+    )
+    this.checks.add(
+      'P5',
+      'an answer of the card company that was lost cost nothing and nobody twice',
+      books.captured === 4_000,
+      `the company captured ${books.captured}`,
+    )
+  }
+
+  async #buy(): Promise<{ transaction: string; total: number }[]> {
+    this.#tell('— P6, P7 Purchase and delivery')
+    const offer = await this.stage.signing(this.#shop, (pay) =>
+      pay.offer([
+        { item: 'photo', name: '写真データ', kind: 'digital', price: 550, currency: 'JPY', tax: 10 },
+        { item: 'tea', name: '茶', kind: 'goods', price: 1_080, currency: 'JPY', tax: 8 },
+        { item: 'scan', name: 'スキャン', kind: 'metered', price: 20, currency: 'JPY', tax: 10, unit: 'page' },
+      ]),
+    )
+    await this.#shop.terminal.pay.send(putOffer, { offer })
+    const { items } = await this.#buyer.terminal.runtime.link.call(listOffer, { shop: this.#shop.number })
+    const done: { transaction: string; total: number }[] = []
+    for (const [item, count] of [
+      ['photo', 1],
+      ['tea', 2],
+      ['scan', 50],
+    ] as const) {
+      const order = await this.stage.signing(this.#buyer, (pay) => pay.order(this.#shop.number, [{ item, count }]))
+      const { transaction, total } = await this.#buyer.terminal.pay.send(placeOrder, { order })
+      const instruction = await this.stage.signing(this.#buyer, (pay) =>
+        pay.instruction(transaction, this.#shop.number, total),
+      )
+      const { result } = await this.#buyer.terminal.pay.send(instructPayment, { instruction })
+      const told = await this.stage.signing(this.#buyer, (pay) => pay.openResult(result))
+      await this.#buyer.vault.note({
+        atMs: this.stage.clock.now(),
+        what: 'purchase',
+        reference: transaction,
+        changeMinor: -told.paid.minor,
+        currency: 'JPY',
+        ...(told.receipt ? { receipt: told.receipt } : {}),
+      })
+      if (told.receipt) {
+        const { taxes } = openPayReceipt(this.stage.centre, told.receipt)
+        this.checks.add(
+          'P6',
+          `paid for ${item}: new balance and a signed receipt with tax`,
+          taxes.length === 1,
+          `balance ${told.balance.minor}, tax ${taxes[0]?.tax}`,
+        )
+      }
+      done.push({ transaction, total: total.minor })
+    }
+    const notices = await until('three notices', async () => {
+      const kept = await this.#shop.terminal.pay.kept(payNotice)
+      return kept.length >= 3 ? kept : undefined
+    })
+    const opened = await this.stage.signing(this.#shop, (pay) => notices.map(({ body }) => pay.openNotice(body.notice)))
+    this.checks.add(
+      'P6',
+      'the shop was told of each payment, signed and sealed, with the order’s number',
+      done.every(({ transaction }) => opened.some((notice) => notice.transaction === transaction)),
+      `${items.length} items, ${opened.length} notices`,
+    )
+
+    const [photo, tea, scan] = done
+    await this.#shopDoes(photo!.transaction, { do: 'deliver', state: 'delivered', how: 'transfer' })
+    await this.#shopDoes(tea!.transaction, { do: 'deliver', state: 'sent', how: 'parcel 17' })
+    await this.#shopDoes(tea!.transaction, { do: 'refund', minor: 1_080, reason: 'one was broken' })
+    await this.#shopDoes(tea!.transaction, { do: 'deliver', state: 'delivered', how: 'parcel 17' })
+    const tick = await this.stage.signing(this.#buyer, (pay) => pay.tick(scan!.transaction, 12))
+    await this.#shopDoes(scan!.transaction, { do: 'meter', tick })
+    await until('what came back', async () => (await this.#buyer.terminal.pay.kept(balanceChanged)).length >= 2)
+    const balance = await this.#balance()
+    // 10,000 in; 550 and 1,080 of 2,160 and 12 pages at 20 out.
+    this.checks.add(
+      'P7',
+      'delivered at once, later, and by the page; what was not used or was broken came back',
+      balance === 10_000 - 550 - 1_080 - 240,
+      `balance ${balance}`,
+    )
+    return done
+  }
+
+  async #payOut(transactions: { transaction: string }[]): Promise<void> {
+    this.#tell('— P7 Claim and payout')
+    for (const { transaction } of transactions) await this.#shopDoes(transaction, { do: 'claim' })
+    const { bank } = this.stage.settlement
+    const file = bank.payoutFile(this.#today(), 'zengin')!
+    const path = await this.stage.keep(file.document)
+    this.#document('payout file', path)
+    const content = this.stage.settlement.document(file.document)!.content
+    await this.stage.bank.ask({ do: 'transfers', file: Buffer.from(content).toString('base64'), date: this.#today() })
+    const records = Buffer.from(content).toString('latin1').split('\r\n').slice(0, -1)
+    await this.#takeMovements('zengin')
+    const states = this.stage.settlement.store.sql.all<{ state: string; amount: number }>(
+      'SELECT state, amount FROM payouts',
+    )
+    this.checks.add(
+      'P7',
+      'claims went out in one bank file of 120-byte records, and the bank’s file says they were paid',
+      states.every(({ state }) => state === 'paid') && records.every(({ length }) => length === 120),
+      `${states.map(({ amount }) => amount).join(', ')} in ${records.length} records`,
+    )
+  }
+
+  async #bill(): Promise<void> {
+    this.#tell('— S13 Statement, objection, debit, receipt')
+    const { billing } = this.stage.settlement
+    const { placement } = this.stage.gateway.placement!
+    const { pay } = this.#buyer.terminal
+    this.stage.clock.turnDays(32)
+    await billing.close()
+    const first = await this.#statement(1)
+    this.#document('statement', await this.#documentOf('statement', 0))
+    this.checks.add(
+      'S13',
+      'the period was closed, checked and billed; the statement says until when and how to object',
+      first.total.minor === 1_100,
+      `${first.total.minor} JPY, objections until ${first.objectBy}`,
+    )
+
+    const objection = await this.stage.signing(this.#buyer, (member) =>
+      member.objection(first.statement, 'profile', 'my level is 1'),
+    )
+    await pay.send(objectTo, { objection })
+    this.stage.clock.turnDays(20)
+    const held = billing.debitFile() === undefined
+    placement.changeMember(this.#placementNumber, { level: 1 })
+    const [open] = billing.objections.open(1)
+    const decided = await billing.objections.decide(open!.id, 'clerk-1')
+    await until('the decision', async () => (await pay.kept(objectionDecided)).length === 1)
+    const second = await this.#statement(2)
+    this.#document('credit note', await this.#documentOf('credit-note', 0))
+    this.#document('statement in its place', await this.#documentOf('statement', 1))
+    this.checks.add(
+      'S13',
+      'an objection stopped the debit; the re-check found it right; credit note and a new statement',
+      held && decided.upheld && second.replaces === first.statement,
+      `${decided.findings[0]}: ${first.total.minor} → ${second.total.minor}`,
+    )
+
+    const again = await this.stage.signing(this.#buyer, (member) =>
+      member.objection(second.statement, 'fee', 'still too much'),
+    )
+    await pay.send(objectTo, { objection: again })
+    const refused = await billing.objections.decide(billing.objections.open(1)[0]!.id, 'clerk-1')
+    this.checks.add(
+      'S13',
+      'an objection that is wrong is refused with the terms compared',
+      !refused.upheld,
+      refused.findings[0] ?? '',
+    )
+
+    this.stage.clock.turnDays(16)
+    const file = billing.debitFile()!
+    this.#document('debit file', await this.stage.keep(file.document))
+    const content = Buffer.from(this.stage.settlement.document(file.document)!.content)
+    const late = await this.stage.signing(this.#buyer, (member) =>
+      member.objection(second.statement, 'fee', 'too late'),
+    )
+    const refusal = await refusalOf(pay.send(objectTo, { objection: late }))
+    const answer = await this.stage.bank.ask<{ file: string }>({
+      do: 'debits',
+      file: content.toString('base64'),
+      date: this.#today(),
+      poor: [],
+    })
+    this.stage.settlement.bank.take(new Uint8Array(Buffer.from(answer.file, 'base64')))
+    const [receipt] = await until('the receipt', async () => {
+      const kept = await pay.kept(receiptSent)
+      return kept.length > 0 ? kept : undefined
+    })
+    const { amountMinor, paidOn } = openBillReceipt(this.stage.centre, receipt!.body.receipt)
+    this.#document('receipt', await this.#documentOf('receipt', 0))
+    this.checks.add(
+      'S13',
+      'the bank collected once, past the deadline; an objection after that is refused',
+      amountMinor === second.total.minor && refusal === 'bill.handed-over',
+      `${amountMinor} JPY on ${paidOn}; late objection: ${refusal}`,
+    )
+    this.#buyer.terminal.runtime.presence?.refresh()
+    await until('the receipt on the card', async () => (await pay.receiptsWaiting()) === 0)
+    const onCard = Buffer.from(this.#card.save()).includes(Buffer.from(receipt!.body.receipt))
+    this.checks.add('S13', 'the signed receipt is on the card', onCard, `${receipt!.body.receipt.length} bytes`)
+  }
+
+  async #history(): Promise<void> {
+    const { folder } = this.#buyer.terminal
+    const offline = await new Vault(this.stage.ports, `${folder}/vault`).open(passwordBytes('ひらけごま 一番'))
+    const without = await refusalOf(offline.unlock(this.#buyer.passwordB, () => undefined))
+    this.checks.add(
+      'P8',
+      'without a line and without the card password A shows the history; nothing can be signed',
+      offline.history.length === 3 && without === 'card.absent',
+      `${offline.history.length} entries; signing: ${without}`,
+    )
+    offline.lock()
+  }
+
+  #books(): void {
+    const { settlement } = this.stage
+    const { findings, postings, accounts } = settlement.audit()
+    const head = settlement.head(this.#today())
+    this.checks.add(
+      'P9',
+      'an audit from the journal alone agrees with every balance, hold and the chain',
+      findings.length === 0,
+      `${postings} postings, ${accounts} accounts, head of ${head.length} bytes signed`,
+    )
+    const equal = this.trialBalance().every(({ difference }) => difference === 0)
+    this.checks.add(
+      'P9',
+      'the trial balance is zero',
+      equal,
+      this.trialBalance()
+        .map(({ currency, debits }) => `${debits} ${currency} on both sides`)
+        .join(', '),
+    )
+  }
+
+  trialBalance(): SettlementDemoReport['trialBalance'] {
+    return this.stage.settlement.trialBalance().map(({ currency, debitsMinor, creditsMinor }) => ({
+      ...{ currency, debits: Number(debitsMinor), credits: Number(creditsMinor) },
+      difference: Number(debitsMinor - creditsMinor),
+    }))
+  }
+
+  async #statement(count: number) {
+    const { pay } = this.#buyer.terminal
+    const kept = await until(`statement ${count}`, async () => {
+      const all = await pay.kept(statementSent)
+      return all.length >= count ? all : undefined
+    })
+    return this.stage.signing(this.#buyer, (member) => member.openStatement(kept[count - 1]!.body.statement))
+  }
+
+  async #balance(): Promise<number> {
+    const query = await this.stage.signing(this.#buyer, (pay) => pay.accountQuery('JPY'))
+    const { state } = await this.#buyer.terminal.runtime.link.call(readAccount, { query })
+    return this.stage.signing(this.#buyer, (pay) => pay.openAccount(state).balance.minor)
+  }
+
+  async #shopDoes(transaction: string, what: Parameters<PayMember['shopAct']>[1]): Promise<void> {
+    const act = await this.stage.signing(this.#shop, (pay) => pay.shopAct(transaction, what))
+    await this.#shop.terminal.pay.send(actAsShop, { act })
+  }
+
+  async #takeMovements(format: 'zengin' | 'camt'): Promise<void> {
+    const { file, count } = await this.stage.bank.movements(this.#bankSeen, format)
+    this.#bankSeen += count
+    this.stage.settlement.bank.take(file)
+  }
+
+  async #documentOf(kind: 'statement' | 'credit-note' | 'receipt', nth: number): Promise<string> {
+    return this.stage.keep(this.stage.settlement.documents(kind)[nth]!.id)
+  }
+
+  #document(what: string, path: string): void {
+    this.documents.push({ what, path })
+    this.#tell(`  ${what}: ${path}`)
+  }
+
+  #today(): string {
+    return civilDate(this.stage.clock.now(), 'Asia/Tokyo')
+  }
+}
+
+/** Runs the whole way. The site's folder stays, so that documents can be looked at. */
+export async function runSettlementDemo(options: SettlementDemoOptions): Promise<SettlementDemoReport> {
+  const folder = options.folder ? resolve(options.folder) : await mkdtemp(join(tmpdir(), 'azukari-demo-'))
+  const stage = new SettlementStage(folder, options.log)
+  const demo = new SettlementDemo(stage, options.tell)
+  try {
+    await stage.start()
+    let trialBalance: SettlementDemoReport['trialBalance'] = []
+    try {
+      await demo.run()
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      demo.checks.add('S13', 'the demo came to its end', false, detail)
+    }
+    trialBalance = demo.trialBalance()
+    return { checks: demo.checks.list, documents: demo.documents, trialBalance, folder }
+  } finally {
+    options.tell('Stopping the site')
+    await stage.stop()
+  }
+}
+
+async function refusalOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work
+    return 'nothing'
+  } catch (error) {
+    return isProblem(error) ? error.code : String(error)
+  }
+}
+
+function person(name: string, holder: string, number: string): Person {
+  return {
+    ...{ name, kana: 'ヨキン', postcode: '100-0001', address: '東京都千代田区千代田1-1' },
+    account: { bank: '0001', branch: '001', kind: 'ordinary', number, holder },
+  }
+}
