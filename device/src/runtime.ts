@@ -82,9 +82,9 @@ export class Runtime {
   camera: CameraApp | undefined
   printer: PrinterApp | undefined
   terminal: TerminalApp | undefined
-  pay: PayApp | undefined
   /** What members decide over their data (D8), on every board with a reader. */
   wishes: Wishes | undefined
+  pay: PayApp | undefined
 
   constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
     this.#config = config

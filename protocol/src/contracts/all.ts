@@ -30,14 +30,14 @@ export const contracts: readonly Contract[] = [
   internal,
   server,
   hazard,
+  care,
+  wish,
   settlementCharges,
   settlementMembers,
   settlementValue,
   settlementPurchase,
   settlementPlacement,
   settlementBilling,
-  care,
-  wish,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
 
 export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))
