@@ -46,6 +46,7 @@ import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import { type PlacementTelemetry, placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
 import { wishHandlers } from './wishes/handlers.ts'
@@ -94,6 +95,8 @@ export interface Placement extends Service {
   readonly care: Care
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): ErasureReport
+  /** What the gateway tells other programs of placement (D6). */
+  telemetry(): PlacementTelemetry
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
@@ -340,6 +343,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     risks: live,
     hazards,
     riskReport: () => riskReport(live, registry.servers(), hazards.status(), clock.now()),
+    telemetry: () => placementTelemetry(hosted.store.sql, live, registry.servers(), mover.status().stuck),
     store: hosted.store,
     counts: hosted.counts,
     worker,
