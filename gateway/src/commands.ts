@@ -1,6 +1,7 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -15,6 +16,7 @@ import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { settlementCommands } from './operator/settlement-commands.ts'
+import { siteUnits } from './operator/units.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -368,6 +370,27 @@ export const commands: Record<string, Command> = {
         dataServers.close()
         database.close()
       }
+    },
+  },
+
+  service: {
+    what: 'Shows the systemd units of a site and its journal limits; --out / installs them.',
+    options: {
+      folder: { ...folder, default: '/var/lib/azukari' },
+      site,
+      apart: { type: 'boolean', what: 'placement and settlement as processes of their own' },
+      node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
+      out: { type: 'string', what: 'folder below which the files are written' },
+    },
+    async run(values) {
+      const files = siteUnits({
+        node: values['node'] === undefined ? process.execPath : text(values, 'node'),
+        program: import.meta.filename.replace(/commands(\.[jt]s)$/, 'cli$1'),
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        apart: values['apart'] === true,
+      })
+      return answerFiles(files, values['out'] === undefined ? undefined : text(values, 'out'))
     },
   },
 

@@ -15,8 +15,11 @@ import type { Bus, BusHandlers, PublishOptions } from './bus.ts'
 import { OneByOne } from './one-by-one.ts'
 import { capped, PacketCap } from './packet-cap.ts'
 
-/** What a connection may do: an enrolled device everything of its own, a claimant only enrol, a reader only read telemetry. */
-export type Standing = 'device' | 'claim' | 'reader'
+/**
+ * What a connection may do: an enrolled device everything of its own, one whose token is late only greet, a claimant only
+ * enrol, a reader only read telemetry.
+ */
+export type Standing = 'device' | 'late' | 'claim' | 'reader'
 
 export interface Credentials {
   clientId: string
@@ -177,6 +180,9 @@ export class EmbeddedBus implements Bus {
         const standing = options.admit(connection.credentials!)
         if (standing === 'reader' && this.#readers.size >= this.#limits.readers)
           throw new Problem('service.busy', 'too many readers')
+        // An old token may be a stolen one: it must not push the device itself off the line.
+        if (standing === 'late' && this.#clients.has(connection.credentials!.clientId))
+          throw new Problem('cose.expired', 'the device is connected')
         connection.standing = standing
         connection.device = connection.credentials!.clientId
         if (standing === 'reader') this.#readers.set(connection.device, connection.credentials!.username)
@@ -304,6 +310,7 @@ export class EmbeddedBus implements Bus {
         topic.kind !== 'death'
       )
         return false
+      if (connection.standing === 'late' && topic.kind !== 'birth' && topic.kind !== 'death') return false
       topics.set(packet, topic as Topic & { device: string })
       return true
     } catch {
@@ -315,7 +322,8 @@ export class EmbeddedBus implements Bus {
     const connection = this.#connections.get(client.conn)
     if (connection?.standing === 'claim') return filter === deviceTopic(this.#options.site, connection.device, 'reply')
     if (connection?.standing === 'reader') return mayRead(this.#options.site, this.#prefix, filter)
-    return connection?.standing === 'device' && maySubscribe(this.#options.site, connection.device, filter)
+    if (connection?.standing !== 'device' && connection?.standing !== 'late') return false
+    return maySubscribe(this.#options.site, connection.device, filter)
   }
 
   /** A packet that was authorised: to the router, not faster than this device may. */
@@ -323,7 +331,8 @@ export class EmbeddedBus implements Bus {
     const topic = topics.get(packet)
     const connection = this.#connections.get(client.conn)
     if (!topic || !connection || connection.standing !== 'device') {
-      if (topic?.kind === 'call') void this.#handlers?.message(topic, packet.payload as Buffer)
+      if (topic?.kind === 'call' || topic?.kind === 'birth')
+        void this.#handlers?.message(topic, packet.payload as Buffer)
       return done()
     }
     const waiting = this.#handlers?.message(topic, packet.payload as Buffer)
