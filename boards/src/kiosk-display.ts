@@ -20,6 +20,7 @@ export interface KioskDisplayOptions {
 }
 
 const pictureMaxSide = 480
+const againMs = 1_000
 const lineMaxLength = 200
 
 export class KioskDisplay implements Display {
@@ -78,14 +79,20 @@ export class KioskDisplay implements Display {
       ...(png ? { picture: `data:image/png;base64,${png}` } : {}),
     })
     this.#server.tell(this.#state)
-    const endMs = clock.monotonicMs() + drawMs
+    let saidMs = clock.monotonicMs()
+    const endMs = saidMs + drawMs
     // What was drawn over at once was shown, too.
     while (this.#seen < n) {
       if (this.#isClosed || !this.isReady) throw partProblem('display', 'absent', 'no browser shows the page')
       if (clock.monotonicMs() > endMs) throw partProblem('display', 'timeout', 'the browser does not draw')
       const { promise, resolve } = this.#news
-      using _limit = clock.timer(200, resolve)
+      using _limit = clock.timer(againMs, resolve)
       await promise
+      // Said again, in case it or its answer was lost; to draw it twice changes nothing.
+      if (this.#seen < n && this.#n === n && clock.monotonicMs() > saidMs + againMs) {
+        saidMs = clock.monotonicMs()
+        this.#server.tell(this.#state)
+      }
     }
   }
 

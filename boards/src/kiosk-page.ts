@@ -19,8 +19,15 @@ new EventSource('/events').onmessage = ({ data }) => {
   lines.replaceChildren(...shown.lines.map((line) => Object.assign(document.createElement('p'), { textContent: line })))
   if (shown.picture) picture.src = shown.picture
   else picture.removeAttribute('src')
-  // Two frames later it has been drawn.
-  requestAnimationFrame(() => requestAnimationFrame(() => fetch('/seen', { method: 'POST', body: String(shown.n) })))
+  // Two frames later it has been drawn; a browser that nothing hides, and that makes no frames, has drawn it soon after.
+  let isTold = false
+  const tell = () => {
+    if (isTold) return
+    isTold = true
+    fetch('/seen', { method: 'POST', body: String(shown.n) }).catch(() => undefined)
+  }
+  requestAnimationFrame(() => requestAnimationFrame(tell))
+  if (!document.hidden) setTimeout(tell, 500)
 }
 `
 

@@ -113,7 +113,7 @@ t.test('D2 S17: doctor waits for parts that greet, and says what to do about one
     `const part = (model, more) => ({ model, close: async () => undefined, cards: () => [], ...more })
      export const board = () => {
        let looks = 0
-       return { model: 'test', reader: part('slow', { get isReady() { return ++looks > 3 } }), panel: part('dead', { isReady: false }) }
+       return { model: 'test', reader: Object.defineProperty(part('slow'), 'isReady', { get: () => ++looks > 3 }), panel: part('dead', { isReady: false }) }
      }`,
   )
   const findings = await examine({ folder: join(folder, 'another'), board: path })

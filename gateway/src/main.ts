@@ -173,9 +173,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       })
     },
     services: () => [remote ?? placement!.placement, settlementRemote ?? settlement!],
-    carryFrame: (server, frame) => {
+    carryFrame: async (server, frame) => {
       const known = urls.get(server)
       if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
+      placement?.placement.mayRead(server)
       return carriers.of(known).frame(frame)
     },
     ...ports,

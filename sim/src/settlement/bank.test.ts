@@ -13,12 +13,8 @@ import {
   readTransfers,
   statusReportFile,
 } from './bank-side.ts'
-import { type BenchMember, SettlementBench } from './bench.ts'
+import { type BenchMember, ownAccount as own, SettlementBench } from './bench.ts'
 
-const own = {
-  account: { bank: '9999', branch: '001', kind: 'ordinary' as const, number: '1234567', holder: 'AZUKARI' },
-  requester: '0000000001',
-}
 const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 const latin = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))
 

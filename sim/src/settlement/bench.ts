@@ -80,6 +80,12 @@ export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 
   more?: Partial<SettlementOptions>
 }
 
+/** The site's account at the simulated bank. */
+export const ownAccount: NonNullable<SettlementOptions['own']> = {
+  account: { bank: '9999', branch: '001', kind: 'ordinary', number: '1234567', holder: 'AZUKARI' },
+  requester: '0000000001',
+}
+
 /** For what asks nothing of placement. */
 const noPlacement: PlacementView = {
   account: async () => {
@@ -120,7 +126,8 @@ export class SettlementBench {
         soon: setImmediate,
         housekeepingMs: 0,
       },
-      ...(rules ? { rules } : {}),
+      rules: { issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' }, ...rules },
+      own: ownAccount,
       ...(cardCompany ? { cardCompany } : {}),
       ...more,
     })

@@ -17,7 +17,7 @@ import {
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { debitAnswerFile, type Movement, movementsFile, readTransfers } from './bank-side.ts'
-import { type BenchMember, SettlementBench, seeded } from './bench.ts'
+import { type BenchMember, ownAccount, SettlementBench, seeded } from './bench.ts'
 import { Crash, CrashMedium } from './crash-database.ts'
 
 export interface ChaosReport {
@@ -38,7 +38,6 @@ interface Sold {
   left: number
 }
 
-const ownAccount = { bank: '9999', branch: '001', kind: 'ordinary' as const, number: '1234567', holder: 'AZUKARI' }
 const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 
 class Chaos {
@@ -169,7 +168,7 @@ class Chaos {
   async #take(from: number, to: number): Promise<void> {
     const some = this.#movements.slice(from, to)
     // The formats name a movement differently, so one bank tells one account in one format only.
-    await this.#clerk(() => this.#bench.settlement.bank.take(movementsFile(ownAccount, some)))
+    await this.#clerk(() => this.#bench.settlement.bank.take(movementsFile(ownAccount.account, some)))
   }
 
   async #buy(): Promise<void> {

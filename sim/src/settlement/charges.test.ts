@@ -66,3 +66,15 @@ t.test(
     t.strictSame(settlement.audit().findings, [])
   },
 )
+
+t.test(
+  'P7 S13 a site that has not said whose account and who issues makes no bank file and no statement',
+  async (t) => {
+    const bench = await new SettlementBench({
+      rules: { issuer: { name: 'Azukari', invoiceNumber: 'T0000000000000' } },
+      more: { own: undefined as never },
+    }).start()
+    await t.rejects(bench.settlement.billing.close(), { code: 'config.invalid' })
+    t.throws(() => bench.settlement.billing.debitFile(), { code: 'config.invalid' })
+  },
+)

@@ -13,16 +13,38 @@ import { catalogueMedia, members } from './store.ts'
 const keptAtMost = 64
 
 /** @throws {Problem} `card.unknown` */
-export function accountFacts(sql: Sql, { card }: RequestOf<typeof readAccountFacts>, nowMs: number): AccountFacts {
+export function accountFacts(
+  sql: Sql,
+  { card, fromMs, toMs }: RequestOf<typeof readAccountFacts>,
+  nowMs: number,
+): AccountFacts {
   const member = members.byCard(sql, card)
   if (!member) throw new Problem('card.unknown')
-  const whole = `SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL`
+  // Whole: both replicas acknowledged, and neither under suspicion or an open verdict (S11).
   const sums = sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
     `SELECT count(*) AS objects, coalesce(sum(s.size), 0) AS bytes, count(s.receipt) AS checked,
-       coalesce(sum(s.receipt IS NOT NULL AND (${whole}) < 2), 0) AS bad
+       coalesce(sum(
+         (SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL) < 2
+         OR EXISTS (SELECT 1 FROM suspects u WHERE u.object = s.object AND u.version = s.version)
+         OR EXISTS (SELECT 1 FROM verdicts v WHERE v.object = s.object AND v.version = s.version AND v.done IS NULL)
+       ), 0) AS bad
      FROM saves s WHERE s.member = ? AND s.media <> ? AND s.state = 'kept'`,
     member.id,
     catalogueMedia,
+  )!
+  const faults = sql.all<{ atMs: number; verdict: string; server: string }>(
+    `SELECT at AS atMs, kind AS verdict, server FROM verdicts WHERE member = ? AND at >= ? AND at < ?
+     ORDER BY id DESC LIMIT ?`,
+    member.id,
+    fromMs,
+    toMs,
+    keptAtMost,
+  )
+  const tampered = sql.get<{ n: number }>(
+    "SELECT count(*) AS n FROM verdicts WHERE member = ? AND kind = 'tampering' AND at >= ? AND at < ?",
+    member.id,
+    fromMs,
+    toMs,
   )!
   const kept = sql.all<{ object: Uint8Array; server: string; algorithm: string }>(
     `SELECT r.object, r.server, r.algorithm FROM replicas r JOIN saves s ON s.object = r.object AND s.version = r.version
@@ -33,10 +55,10 @@ export function accountFacts(sql: Sql, { card }: RequestOf<typeof readAccountFac
   )
   return {
     ...{ level: member.level, home: member.home, sinceMs: member.since, objects: sums.objects, bytes: sums.bytes },
-    tamperings: 0,
+    tamperings: tampered.n,
     check: { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs },
     kept,
-    faults: [],
+    faults,
   }
 }
 

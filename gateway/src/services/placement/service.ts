@@ -45,7 +45,16 @@ import type { RiskBoard } from './risk-board.ts'
 import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
-import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import {
+  catalogues,
+  conditions,
+  type MemberRow,
+  members,
+  type SaveRow,
+  type ServerState,
+  saves,
+  servers,
+} from './store.ts'
 import { type PlacementTelemetry, placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
@@ -105,6 +114,8 @@ export interface Placement extends Service {
   containServer(id: string, reason: string): void
   /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
   releaseServer(id: string, reason: string): void
+  /** Members do not read there either (S12). @throws {Problem} `server.contained` */
+  mayRead(server: string): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -362,6 +373,9 @@ export function createPlacement(options: PlacementOptions): Placement {
     },
     containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
     releaseServer: (id, reason) => release(replace, id, reason),
+    mayRead: (id) => {
+      if (servers.byId(hosted.store.sql, id)?.state === 'contained') throw new Problem('server.contained', id)
+    },
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()

@@ -62,7 +62,7 @@ export interface DebitAnswers {
 const payoutsPerFile = 10_000
 const textDomain = new TextEncoder().encode('azukari/bank-text/1')
 
-export function bankDesk(desk: Desk, own: OwnBankAccount, debits: DebitAnswers): BankDesk {
+export function bankDesk(desk: Desk, own: () => OwnBankAccount, debits: DebitAnswers): BankDesk {
   const { store, keys, random, clock } = desk
   return {
     take: (bytes) => {
@@ -148,7 +148,7 @@ export function bankDesk(desk: Desk, own: OwnBankAccount, debits: DebitAnswers):
           ...{ id: document, kind: 'payout-file', member: null, at: nowMs },
           name: `payout-${date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
           media: zengin ? 'text/plain' : 'application/xml',
-          content: zengin ? writeTransfers(own, date, orders) : writeCreditTransfers(own, frame, orders),
+          content: zengin ? writeTransfers(own(), date, orders) : writeCreditTransfers(own(), frame, orders),
         })
         return { document, payouts: rows.length }
       }),

@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
@@ -42,7 +43,7 @@ export interface SettlementOptions {
   billing?: Partial<BillingRules>
   /** Placement's word on members' profiles and data. */
   placement: PlacementView
-  /** Our own account at the bank. */
+  /** Our own account at the bank; without it no file for the bank can be made. */
   own?: OwnBankAccount
   clock: Clock
   random: Random
@@ -101,17 +102,14 @@ const standardBilling: BillingRules = {
   format: 'zengin',
 }
 
-/** An account to try with; a site names its own in its settings. */
-const trialAccount: OwnBankAccount = {
-  account: { bank: '9999', branch: '001', kind: 'ordinary', number: '1234567', holder: 'AZUKARI' },
-  requester: '0000000001',
-}
-
 export function createSettlement(options: SettlementOptions): Settlement {
   const { database, clock, random, log, keys } = options
   let desk!: Desk
   let billing!: BillingPorts
-  const own = options.own ?? trialAccount
+  const own = () => {
+    if (!options.own) throw new Problem('config.invalid', 'settlement.json does not name our bank account (own)')
+    return options.own
+  }
   let cards: CardWorker | undefined
   const hosted = createServiceHost({
     name: 'settlement',

@@ -29,7 +29,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { type SimulatedBoard, simulatedBoard } from '../../boards/index.ts'
 import { issueCard } from '../../card/issue.ts'
 import type { VirtualCard } from '../../card/virtual-card.ts'
-import { codesOf } from '../../settlement/bench.ts'
+import { codesOf, ownAccount } from '../../settlement/bench.ts'
 import { Partner } from '../../settlement/partners.ts'
 import { until } from '../wait.ts'
 import { TurnedClock } from './turned-clock.ts'
@@ -80,6 +80,7 @@ export class SettlementStage {
     this.cardCompany = await Partner.start('card-company')
     const settings = {
       issuer: { name: 'Azukari 決済センタ', invoiceNumber: 'T9876543210987' },
+      own: ownAccount,
       cardCompany: { url: this.cardCompany.url, key: 'demo' },
     }
     await writeFile(`${this.folder}/settlement.json`, JSON.stringify(settings))

@@ -1,7 +1,8 @@
 /** The closing day (S13): each member has an own one, so that not all are closed at once; what was missed is made good. */
 import { createHash } from 'node:crypto'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
-import { isProblem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { defaultRules } from '../desk.ts'
 import { insertRow, type MemberRow } from '../registers.ts'
 import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
@@ -43,9 +44,12 @@ export function factsOf({ placement }: BillingPorts, member: MemberRow, { from, 
 /**
  * Closes every period that has ended, up to and including today. A member whose data placement cannot check now is left
  * for the next run. Returns the statements that were issued.
+ * @throws {Problem} `config.invalid` when the site has not said who issues them
  */
 export async function closePeriods(ports: BillingPorts): Promise<{ issued: string[]; postponed: number }> {
   const { desk, rules } = ports
+  if (desk.rules.issuer.invoiceNumber === defaultRules.issuer.invoiceNumber)
+    throw new Problem('config.invalid', 'settlement.json does not name the issuer of statements (issuer)')
   const today = civilDate(desk.clock.now(), rules.timeZone)
   openAccounts(ports)
   const due = desk.store.sql

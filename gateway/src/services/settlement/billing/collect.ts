@@ -28,7 +28,8 @@ const answerMs = 400 * 86_400_000
  * of this is read in the very transaction that books and writes the file, so an objection is either before it or refused.
  */
 export function debitFile(ports: BillingPorts): { document: Uint8Array; debits: number } | undefined {
-  const { desk, rules, own } = ports
+  const { desk, rules } = ports
+  const own = ports.own()
   return desk.store.transaction((within) => {
     const { sql, nowMs } = within
     const today = civilDate(nowMs, rules.timeZone)

@@ -30,5 +30,6 @@ export interface BillingPorts {
   desk: Desk
   placement: PlacementView
   rules: BillingRules
-  own: OwnBankAccount
+  /** Our account. @throws {Problem} `config.invalid` when the site has named none */
+  own: () => OwnBankAccount
 }
