@@ -5,9 +5,10 @@
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { hex } from '../../scenario/story.ts'
 import { gatewayCommand, type Running, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
-import { type DemoPart, hex, type Kept, type PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 
 /** Something is kept so often at most until it was to go there. */
 const triesMost = 20
