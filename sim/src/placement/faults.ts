@@ -8,7 +8,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { segmentSealedBytes } from '@azukari/protocol/sealed'
 import type { VerdictKind } from '@azukari/protocol/verdict'
 import { hex, type PlacementBed } from './bed.ts'
-import { forge, replicaFolder, scrambled, sealedAnew, someOther, storedSegments } from './forger.ts'
+import { forge, replicaFolder, scrambled, sealedAnew, shardsOf, someOther, storedSegments } from './forger.ts'
 
 export const faultKinds = [
   'rot within parity',
@@ -119,17 +119,13 @@ export async function inflict(
   const paths = filesIn(folder)
   const { random } = bed
   const shape = shapeOf(replica.sealed)
-  const stripe = stripeOf(shape, random.between(0, shape.stripes - 1))
-  const rotShard = (at: number) =>
-    at < stripe.count
-      ? files.rot(paths.segments, 4, {
-          from: stripe.segmentsAt + at * segmentSealedBytes,
-          to: stripe.segmentsAt + (at + 1) * segmentSealedBytes,
-        })
-      : files.rot(paths.parity, 4, {
-          from: stripe.parityAt + recordBytes + (at - stripe.count) * stripe.shardBytes,
-          to: stripe.parityAt + recordBytes + (at - stripe.count + 1) * stripe.shardBytes,
-        })
+  const number = random.between(0, shape.stripes - 1)
+  const stripe = stripeOf(shape, number)
+  const ranges = shardsOf(folder, replica.sealed, number)
+  const rotShard = (at: number) => {
+    const { path, from, to } = ranges[at]!
+    files.rot(path, 4, { from, to })
+  }
   const shards = Array.from({ length: stripe.count + 2 }, (_, at) => at).sort(() => random.float() - 0.5)
   switch (kind) {
     case 'rot within parity':

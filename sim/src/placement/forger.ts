@@ -2,19 +2,35 @@
  * What somebody with the run of a data server's disk can do to a replica so that every checksum of it agrees (S11): its
  * segments are others, and hashes, parity and preambles are made to fit them.
  */
-import { replicaName, shapeOf } from '@azukari/gateway/data-server/layout'
+import { filesIn, recordBytes, replicaName, shapeOf, stripeOf } from '@azukari/gateway/data-server/layout'
 import { ReplicaReader } from '@azukari/gateway/data-server/reader'
 import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
 import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from '@azukari/gateway/services/placement/keystore'
 import { sealerOf } from '@azukari/gateway/services/placement/sealing'
 import type { ReplicaRow } from '@azukari/gateway/services/placement/store'
 import type { Files, Random } from '@azukari/protocol/ports'
-import { segmentPlainBytes } from '@azukari/protocol/sealed'
+import { segmentPlainBytes, segmentSealedBytes } from '@azukari/protocol/sealed'
 
 /** Where a replica lies on a disk. */
 export function replicaFolder(disk: string, replica: Pick<ReplicaRow, 'object' | 'version' | 'slot'>): string {
   const name = replicaName(replica)
   return `${disk}/replicas/${name.slice(0, 2)}/${name}`
+}
+
+/** Where the shards of one stripe lie: its segments, then the two of parity. Three bad ones are more than it bears. */
+export function shardsOf(
+  folder: string,
+  sealedBytes: number,
+  number: number,
+): { path: string; from: number; to: number }[] {
+  const { segments, parity } = filesIn(folder)
+  const { count, segmentsAt, parityAt, shardBytes } = stripeOf(shapeOf(sealedBytes), number)
+  return Array.from({ length: count + 2 }, (_, at) => {
+    const data = at < count
+    const bytes = data ? segmentSealedBytes : shardBytes
+    const from = data ? segmentsAt + at * bytes : parityAt + recordBytes + (at - count) * bytes
+    return { path: data ? segments : parity, from, to: from + bytes }
+  })
 }
 
 /** The sealed segments as they lie there. @throws {Problem} when there is no such replica or it is damaged */

@@ -4,7 +4,9 @@
  */
 import { mkdir, readdir, rename } from 'node:fs/promises'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
+import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { Problem } from '@azukari/protocol/problem'
 import { hex } from '../../scenario/story.ts'
 import { gatewayCommand, type Running, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
@@ -17,8 +19,7 @@ export const impostorPart: DemoPart = {
   ids: ['S12'],
   async run(demo) {
     await demo.insert(demo.camera)
-    const last = await demo.keep('before.bin', systemRandom.bytes(20_000))
-    const target = demo.standing(last.save.object)[0]!.server
+    const { last, target } = await choosePlace(demo)
     const there = () =>
       demo.site.rows<{ n: number }>(
         `SELECT count(*) AS n FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version
@@ -37,10 +38,14 @@ export const impostorPart: DemoPart = {
       verdict?.kind === 'impostor' && fresh !== undefined && !placesOf(fresh).includes(target),
       `${verdict?.because ?? 'not met'}; kept in ${fresh ? placesOf(fresh).join(' and ') : 'no place'}`,
     )
-    const again = await until('the session to stand again', () => {
-      const id = sessionOf(demo)
-      return id !== undefined && id !== first ? id : undefined
-    }).catch(() => undefined)
+    const again = await until(
+      'the session to stand again',
+      () => {
+        const id = sessionOf(demo)
+        return id !== undefined && id !== first ? id : undefined
+      },
+      90_000,
+    ).catch(() => undefined)
     demo.checks.add(
       'S12',
       'the member’s session was called up, and the card proved itself again',
@@ -67,6 +72,23 @@ export const impostorPart: DemoPart = {
       `${target} is ${row.state}, ${row.impostors} impostors; ${last.name} ${back.equal ? 'came back equal' : 'did not come back'}`,
     )
   },
+}
+
+/**
+ * Keeps things until one lies where the member's catalogue does not: that is written after each save by placement alone, at
+ * no board whose session could be called up.
+ */
+async function choosePlace(demo: PlacementDemo): Promise<{ last: Kept; target: string }> {
+  for (let i = 1; i <= triesMost; i++) {
+    const last = await demo.keep(`before-${i}.bin`, systemRandom.bytes(20_000 + i))
+    const catalogues = demo.site.rows<{ server: string }>(
+      'SELECT r.server FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version WHERE s.media = ?',
+      catalogueMedia,
+    )
+    const free = demo.standing(last.save.object).find(({ server }) => !catalogues.some((at) => at.server === server))
+    if (free) return { last, target: free.server }
+  }
+  throw new Problem('placement.no-server', 'everything is kept where the catalogue is')
 }
 
 interface Impostor {
