@@ -96,7 +96,7 @@ export const commands: Record<string, Command> = {
   },
 
   'demo placement': {
-    what: 'Disasters on a running site, checked: risks follow hazards, data leaves before they arrive, cards are told.',
+    what: 'Disasters on a running site, checked: risks follow hazards, data leaves before they arrive, cards are told, tampering and impostors are found.',
     options: { folder: { type: 'string', what: 'where the site goes; a new folder by default' } },
     async run(values) {
       const { runPlacementDemo } = await import('../site/placement-demo/demo.ts')
