@@ -8,7 +8,7 @@ import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
 import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
 import type { Database } from '@azukari/gateway/storage/database'
-import type { Random } from '@azukari/protocol/ports'
+import type { Clock, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { quietLog } from '../../site/log.ts'
 import { SimClock } from '../../world/clock.ts'
@@ -49,6 +49,9 @@ class Duel {
   readonly #clock = new SimClock()
   readonly #random: Random
   readonly #early: boolean
+  /** Whether a centre's clock may stand for a while: then it believes in a lease that has run out. */
+  readonly #standing: boolean
+  readonly #lagMs = { a: 0, b: 0 }
   readonly #disks = { a: new CentreDisk(), b: new CentreDisk() }
   readonly #lives: { a: Life | undefined; b: Life | undefined } = { a: undefined, b: undefined }
   readonly #votes: Database[] = [memoryDatabase(), memoryDatabase(), memoryDatabase()]
@@ -57,9 +60,8 @@ class Duel {
   readonly #cut = new Set<string>()
   /** Of a hundred messages so many get lost. */
   #lossy = 0
-  /** What was acknowledged, with the epoch of who did. */
-  readonly #acknowledged = new Map<string, number>()
-  #newestEpoch = 0
+  /** Ids of what was acknowledged. */
+  readonly #acknowledged = new Set<string>()
   #posted = 0
   #unsure = 0
   #refused = 0
@@ -71,6 +73,7 @@ class Duel {
   constructor({ seed, early = false }: DuelOptions) {
     this.#random = seeded(seed + 7_000_000)
     this.#early = early
+    this.#standing = seed % 2 === 0
     this.#witnesses = this.#votes.map((database) => openWitness(database, this.#clock))
   }
 
@@ -99,10 +102,10 @@ class Duel {
     })
     const other = name === 'a' ? 'b' : 'a'
     const centre = new Centre({
-      ...{ id: name, store, clock: this.#clock, random: this.#random, log: quietLog },
+      ...{ id: name, store, clock: this.#clockOf(name), random: this.#random, log: quietLog },
       witnesses: [0, 1, 2].map((i) => this.#witnessLink(name, i)),
       peer: this.#peerLink(name, other),
-      patienceMs: name === 'a' ? 0 : 3_000,
+      founds: name === 'a',
     })
     this.#lives[name] = { centre, kill: store.kill }
     this.#guard(() => centre.start())
@@ -118,6 +121,16 @@ class Duel {
     this.#copies += copies
     life.kill()
     this.#guard(() => life.centre.stop())
+  }
+
+  #clockOf(name: 'a' | 'b'): Clock {
+    const clock = this.#clock
+    return {
+      now: () => clock.now(),
+      monotonicMs: () => clock.monotonicMs() - this.#lagMs[name],
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      timer: (ms, fire) => clock.timer(ms, fire),
+    }
   }
 
   #plan(name: 'a' | 'b'): void {
@@ -141,6 +154,11 @@ class Duel {
           this.#lossy = this.#below(30)
         },
         () => this.#plan(some),
+        () => {
+          if (!this.#standing) return
+          this.#lagMs[some] += this.#below(12_000)
+          for (const witness of ['w0', 'w1', 'w2']) this.#cut.add(pair(some, witness))
+        },
         () => {
           this.#crashes++
           this.#fall(some)
@@ -212,16 +230,14 @@ class Duel {
       this.#unsure++
       return
     }
-    this.#acknowledged.set(Buffer.from(id).toString('hex'), epoch)
-    if (epoch < this.#newestEpoch) this.#violations.push(`epoch ${epoch} acknowledged after ${this.#newestEpoch}`)
-    this.#newestEpoch = epoch
+    this.#acknowledged.add(Buffer.from(id).toString('hex'))
   }
 
-  /** Who leads sees all that was ever acknowledged. */
+  /** Who leads sees all that was ever acknowledged, if its clock goes. */
   #seen(centre: Centre): void {
-    if (this.#below(5) > 0) return
+    if (this.#standing || this.#below(5) > 0) return
     const known = new Set(idsOf(this.#disks[this.#lives.a?.centre === centre ? 'a' : 'b'].sqlite))
-    for (const id of this.#acknowledged.keys())
+    for (const id of this.#acknowledged)
       if (!known.has(id)) return void this.#violations.push(`${id} was acknowledged and the leader does not know it`)
   }
 
@@ -233,8 +249,10 @@ class Duel {
         this.#violations.push(`${table} differs between the centres`)
     for (const name of names) {
       const { sqlite } = this.#disks[name]
+      const epochs = sqlite.all<{ epoch: number }>('SELECT epoch FROM centre_log ORDER BY n').map(({ epoch }) => epoch)
+      if (epochs.some((epoch, i) => epoch < epochs[i - 1]!)) this.#violations.push(`${name} has epochs out of order`)
       const known = new Set(idsOf(sqlite))
-      const lost = [...this.#acknowledged.keys()].filter((id) => !known.has(id))
+      const lost = [...this.#acknowledged].filter((id) => !known.has(id))
       if (lost.length > 0) this.#violations.push(`${name} lost ${lost.length} that were acknowledged`)
       for (const { what, where } of audit(sqlite).findings) this.#violations.push(`${name}: ${what} ${where}`)
     }
@@ -264,7 +282,12 @@ class Duel {
       state: (epoch) => ask((centre) => centre.state(epoch)),
       append: (epoch, entries) =>
         ask((centre) => {
-          if (!this.#early) return centre.append(epoch, entries)
+          if (!this.#early) {
+            const known = centre.log.epoch
+            const tip = centre.append(epoch, entries)
+            if (epoch < known) this.#violations.push(`epoch ${epoch} was taken after ${known}`)
+            return tip
+          }
           this.#clock.timer(this.#below(400), () => this.#guard(() => this.#lives[to]?.centre.append(epoch, entries)))
           const { n, chain } = entries.at(-1)!
           return { n, chain }
@@ -277,7 +300,7 @@ class Duel {
   #call<T>(from: string, to: string, work: () => T | Promise<T>): Promise<T> {
     const way = () => {
       const lost = this.#cut.has(pair(from, to)) || this.#below(100) < this.#lossy
-      return lost ? undefined : 1 + this.#below(this.#below(10) === 0 ? 1_500 : 20)
+      return lost ? undefined : 1 + this.#below(this.#below(20) === 0 ? 9_000 : 20)
     }
     return new Promise((resolve, reject) => {
       this.#clock.timer(limitMs, () => reject(new Problem('link.timeout')))

@@ -61,6 +61,8 @@ export interface CentreOptions {
   waitMs?: number
   /** Waits so long after its start before it stands for election, ms. */
   patienceMs?: number
+  /** Whether it may begin a history when there is none: the one of the two with which the site began. */
+  founds: boolean
   /** Leadership began, or ended; the database is not replaced before it resolves. */
   onChange?: (leading: boolean) => Promise<void> | void
 }
@@ -235,21 +237,25 @@ export class Centre {
 
   /** Stands for election. */
   async #stand(): Promise<void> {
-    const { id, witnesses, clock, leaseMs, random, log } = this.#o
+    const { id, witnesses, clock, leaseMs, random, log, founds } = this.#o
     const epoch = Math.max(this.#log.epoch, this.#seenEpoch) + 1
     const promises = await this.#ask((witness) => witness.promise({ centre: id, epoch }))
     for (const { granted, epoch } of promises) if (!granted) this.#seenEpoch = Math.max(this.#seenEpoch, epoch)
     const granted = promises.filter((reply) => reply.granted)
     if (this.#stopped || granted.length < majorityOf(witnesses.length)) return
     const standings = granted.map(({ standing }) => standing)
-    const empty = this.#log.genesis === undefined && standings.some((standing) => standing !== undefined)
-    if (empty || !mayLead(id, standings, witnesses.length)) return
+    if (!mayLead(id, standings, witnesses.length)) return
+    if (!this.#log.genesis) {
+      // What it lacks is all that there ever was, unless nobody ever led.
+      if (!founds || standings.some((standing) => standing !== undefined)) return
+      this.#log.found(random.bytes(16))
+    }
     const standing: Standing = { epoch, turn: 1, leader: id, alone: true }
     const askedMs = clock.monotonicMs()
     const stands = await this.#ask((witness) => witness.stand({ standing, leaseMs }))
     if (stands.filter((reply) => reply.granted).length < majorityOf(witnesses.length)) return
     if (this.#stopped || this.#copying || this.#lead || this.#log.epoch >= epoch) return
-    this.#log.lead(epoch, random.bytes(16))
+    this.#log.lead(epoch)
     const { n } = this.#log.tip()
     this.#lead = {
       ...{ epoch, standing, leaseUntilMs: askedMs + leaseMs * leaseTrust, needsPeer: false, acknowledged: n },

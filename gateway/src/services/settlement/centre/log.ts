@@ -58,14 +58,16 @@ export class CentreLog {
     this.#database.transaction((sql) => sql.run('UPDATE centre_self SET acknowledged = ? WHERE id = 1', n))
   }
 
-  /** Begins to lead. @param genesis the name of a new history, when it follows none yet @throws {Problem} `centre.old-epoch` */
-  lead(epoch: number, genesis: Uint8Array): void {
+  /** Begins a history, with what is in the database. @param genesis its name */
+  found(genesis: Uint8Array): void {
+    this.#database.transaction((sql) => sql.run('UPDATE centre_self SET genesis = ? WHERE id = 1', genesis))
+  }
+
+  /** Begins to lead. @throws {Problem} `centre.old-epoch` */
+  lead(epoch: number): void {
     this.#database.transaction((sql) => {
       this.#raise(sql, epoch)
-      sql.run(
-        'UPDATE centre_self SET leading = 1, acknowledged = 0, genesis = coalesce(genesis, ?) WHERE id = 1',
-        genesis,
-      )
+      sql.run('UPDATE centre_self SET leading = 1, acknowledged = 0 WHERE id = 1')
     })
   }
 
