@@ -255,7 +255,9 @@ export const settlementCommands: Record<string, Command> = {
         const { n: entries } = log.tip()
         const { leading, epoch, acknowledged } = log
         const report = { leading, epoch, entries, acknowledged, follows: log.genesis !== undefined }
-        const state = leading ? `leads, ${acknowledged} of ${entries} commits acknowledged` : `does not lead, ${entries} commits`
+        const state = leading
+          ? `leads, ${acknowledged} of ${entries} commits acknowledged`
+          : `does not lead, ${entries} commits`
         return { json: report, text: `This centre ${state}; epoch ${epoch}.` }
       } finally {
         database.close()

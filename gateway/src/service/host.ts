@@ -145,8 +145,7 @@ class Host implements ServiceHost {
     if (this.#state === 'stopped' || this.#state === 'stopping') return
     this.#state = 'stopping'
     await this.#options.onStop?.()
-    if (this.#busy)
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
     this.#commits.flush()
     this.#state = 'stopped'
   }

@@ -39,29 +39,28 @@ export class CentreDisk {
       if (now && plan.side === 'after') die()
       return result
     }
-    const disk = this
     const database: FollowedDatabase = {
       run: (sql: string, ...parameters: SqlValue[]) => {
         alive()
-        return disk.sqlite.run(sql, ...parameters)
+        return this.sqlite.run(sql, ...parameters)
       },
       get: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
         alive()
-        return disk.sqlite.get<T>(sql, ...parameters)
+        return this.sqlite.get<T>(sql, ...parameters)
       },
       all: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
         alive()
-        return disk.sqlite.all<T>(sql, ...parameters)
+        return this.sqlite.all<T>(sql, ...parameters)
       },
-      script: (sql) => disk.sqlite.script(sql),
-      savepoint: (work) => disk.sqlite.savepoint(work),
+      script: (sql) => this.sqlite.script(sql),
+      savepoint: (work) => this.sqlite.savepoint(work),
       backup: () => {},
       close: () => {},
-      copyTo: (path) => disk.sqlite.copyTo(path),
-      apply: (changes) => disk.sqlite.apply(changes),
+      copyTo: (path) => this.sqlite.copyTo(path),
+      apply: (changes) => this.sqlite.apply(changes),
       transaction: <T>(work: (sql: Sql) => T): T =>
         around((last) =>
-          disk.sqlite.transaction((sql) => {
+          this.sqlite.transaction((sql) => {
             const made = work(sql)
             last()
             return made
@@ -69,7 +68,7 @@ export class CentreDisk {
         ),
       recorded: <T>(work: (sql: Sql) => T, seal: (changes: Uint8Array) => void): T =>
         around((last) =>
-          disk.sqlite.recorded(work, (changes) => {
+          this.sqlite.recorded(work, (changes) => {
             seal(changes)
             last()
           }),
@@ -79,14 +78,14 @@ export class CentreDisk {
       database,
       copy: () => {
         alive()
-        return pieces(whole(disk.sqlite))
+        return pieces(whole(this.sqlite))
       },
       replace: async (copy) => {
         const chunks: Uint8Array[] = []
         for await (const chunk of copy) chunks.push(chunk)
         around((last) => {
           last()
-          disk.sqlite = loaded(Buffer.concat(chunks))
+          this.sqlite = loaded(Buffer.concat(chunks))
         })
       },
       kill: () => {
@@ -108,7 +107,10 @@ export function rowsOf(database: FollowedDatabase): Record<string, SqlValue[][]>
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
   )
   return Object.fromEntries(
-    tables.map(({ name }) => [name, database.all(`SELECT * FROM ${name} ORDER BY 1, 2`).map((row) => Object.values(row))]),
+    tables.map(({ name }) => [
+      name,
+      database.all(`SELECT * FROM ${name} ORDER BY 1, 2`).map((row) => Object.values(row)),
+    ]),
   )
 }
 

@@ -2,9 +2,10 @@
  * Two centres and three witnesses from a seed (P9): partitions, lost and late messages, crashes before and after every
  * write, both fighting for the leadership. Whatever was acknowledged must be in the end at both, which must be equal.
  */
+
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import { Centre, type PeerLink, type WitnessLink } from '@azukari/gateway/services/settlement/centre/centre'
 import { openWitness, type Witness } from '@azukari/gateway/services/settlement/centre/witness-store'
-import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
 import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
 import type { Database } from '@azukari/gateway/storage/database'

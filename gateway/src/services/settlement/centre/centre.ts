@@ -208,7 +208,8 @@ export class Centre {
   /** Another leads under this epoch. @throws {Problem} `centre.old-epoch` when this centre knows of a later one */
   #yieldTo(epoch: number): void {
     const own = this.#log.epoch
-    if (epoch < own || (epoch === own && this.#lead)) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${own}`)
+    if (epoch < own || (epoch === own && this.#lead))
+      throw new Problem('centre.old-epoch', `epoch ${epoch} after ${own}`)
     this.#stepDown()
     if (this.#copying && epoch > own) throw new Problem('centre.behind', 'a copy is coming')
   }

@@ -2,9 +2,9 @@
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { openDatabase } from '../../../adapters/database.ts'
+import { hostMigrations } from '../../../service/tables.ts'
 import type { FollowedDatabase } from '../../../storage/database.ts'
 import { migrate } from '../../../storage/migrate.ts'
-import { hostMigrations } from '../../../service/tables.ts'
 import { settlementMigrations } from '../migrations.ts'
 import type { CentreStore } from './centre.ts'
 

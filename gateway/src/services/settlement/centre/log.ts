@@ -79,7 +79,9 @@ export class CentreLog {
 
   tip(): LogTip {
     return (
-      this.#database.get<{ n: number; chain: Uint8Array }>('SELECT n, chain FROM centre_log ORDER BY n DESC LIMIT 1') ?? {
+      this.#database.get<{ n: number; chain: Uint8Array }>(
+        'SELECT n, chain FROM centre_log ORDER BY n DESC LIMIT 1',
+      ) ?? {
         n: 0,
         chain: chainStart,
       }
@@ -157,7 +159,13 @@ export class CentreLog {
   }
 
   #keep({ n, epoch, chain, changes }: Entry): void {
-    this.#database.run('INSERT INTO centre_log (n, epoch, chain, changes) VALUES (?, ?, ?, ?)', n, epoch, chain, changes)
+    this.#database.run(
+      'INSERT INTO centre_log (n, epoch, chain, changes) VALUES (?, ?, ?, ?)',
+      n,
+      epoch,
+      chain,
+      changes,
+    )
     this.#database.run('DELETE FROM centre_log WHERE n <= ?', n - keptEntries)
   }
 

@@ -62,7 +62,10 @@ export function promise(
   const leased = lease !== undefined && lease.centre !== centre && nowMs < lease.untilMs
   const taken = promised && (epoch < promised.epoch || (epoch === promised.epoch && promised.centre !== centre))
   if (leased || taken) return { memory, reply: { granted: false, epoch: promised?.epoch ?? 0 } }
-  return { memory: { promised: { epoch, centre }, standing }, reply: { granted: true, epoch, ...(standing && { standing }) } }
+  return {
+    memory: { promised: { epoch, centre }, standing },
+    reply: { granted: true, epoch, ...(standing && { standing }) },
+  }
 }
 
 /** A leader says how it stands, and leases its leadership on. Refused once a newer epoch is promised. */
