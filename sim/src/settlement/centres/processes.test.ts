@@ -15,6 +15,7 @@ import { personOf } from '../bench.ts'
 
 t.test(
   'P9 processes: commits and clerks’ work reach the backup, it takes over after kill -9, the old centre comes back in step',
+  { timeout: 240_000 },
   async (t) => {
     const root = mkdtempSync(join(tmpdir(), 'azukari-'))
     const [a, b] = [join(root, 'a'), join(root, 'b')]
@@ -102,10 +103,10 @@ t.test(
     await primary.kill()
     const taken = await reaches('the backup leads', toB, ({ leading }) => leading)
     t.ok(taken.epoch > before.epoch && taken.entries >= before.entries)
-    t.same((await pair.call(handleRequest, act)).body, applied.body, 'the act that comes again was done already')
+    const again = await until('settlement there', () => pair.call(handleRequest, act).catch(() => undefined), 60_000)
+    t.same(again.body, applied.body, 'the act that comes again was done already')
     t.strictSame(await gatewayCommand(['settlement', 'applications', ...of(b)]), [], 'the clerk’s work is there')
-    const log = JSON.stringify(await gatewayCommand(['settlement', 'log', ...of(b)]))
-    t.ok(log.includes(number) || log.length > 2)
+    t.ok(JSON.stringify(await gatewayCommand(['settlement', 'log', ...of(b)])).includes(number), 'and in the log')
 
     await start(a, [], pa!, apart)
     await reaches('both in step again', toB, ({ paired }) => paired)

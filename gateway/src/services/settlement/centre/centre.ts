@@ -89,7 +89,8 @@ interface Leadership {
   acknowledged: number
   /** Where the other centre is; undefined until it said so. */
   peerAt: number | undefined
-  peerHeardMs: number
+  /** Since when the other centre lacks something without getting on. */
+  behindSinceMs: number | undefined
 }
 
 const batchBytes = 1 << 20
@@ -260,7 +261,7 @@ export class Centre {
     const { n } = this.#log.tip()
     this.#lead = {
       ...{ epoch, standing, leaseUntilMs: askedMs + leaseMs * leaseTrust, needsPeer: false, acknowledged: n },
-      ...{ peerAt: undefined, peerHeardMs: clock.monotonicMs() },
+      ...{ peerAt: undefined, behindSinceMs: undefined },
     }
     this.counts.takeovers++
     log.info('this centre leads', { epoch })
@@ -292,8 +293,10 @@ export class Centre {
   }
 
   #peerLost(lead: Leadership, lossMs: number): boolean {
-    const behind = lead.acknowledged < this.#log.tip().n
-    return behind && this.#o.clock.monotonicMs() - lead.peerHeardMs > lossMs
+    if (lead.acknowledged >= this.#log.tip().n) return false
+    const nowMs = this.#o.clock.monotonicMs()
+    lead.behindSinceMs ??= nowMs
+    return nowMs - lead.behindSinceMs > lossMs
   }
 
   /** Hands on what the other centre does not have; one round at a time. */
@@ -341,7 +344,7 @@ export class Centre {
 
   #heard(lead: Leadership, n: number): void {
     lead.peerAt = n
-    lead.peerHeardMs = this.#o.clock.monotonicMs()
+    lead.behindSinceMs = undefined
     if (!lead.needsPeer || n <= lead.acknowledged) return
     lead.acknowledged = n
     this.#settle(lead)
