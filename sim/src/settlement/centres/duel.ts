@@ -308,7 +308,7 @@ class Duel {
       const there = way()
       if (there === undefined) return
       this.#clock.timer(there, () => {
-        Promise.resolve()
+        void Promise.resolve()
           .then(work)
           .then(
             (answer) => () => resolve(answer),

@@ -1,5 +1,5 @@
-import { memoryDatabase } from '../../../adapters/database.ts'
 import t from 'tap'
+import { memoryDatabase } from '../../../adapters/database.ts'
 import { hostMigrations } from '../../../service/tables.ts'
 import { migrate } from '../../../storage/migrate.ts'
 import { Ledger } from '../ledger/ledger.ts'
@@ -25,7 +25,11 @@ t.test('P9 a witness promises an epoch once, and not while another’s lease run
   const late = stand(taken.memory, led.lease, { standing: standing(2, 2, 'a', false), leaseMs: 1_000 }, 1_000)
   t.match(late.reply, { granted: false, epoch: 3 }, 'the older epoch is refused')
   t.equal(late.memory, taken.memory)
-  t.match(leaseAfterRestart(led.memory, 5_000), { centre: 'a', untilMs: 65_000 }, 'after a restart the lease runs whole')
+  t.match(
+    leaseAfterRestart(led.memory, 5_000),
+    { centre: 'a', untilMs: 65_000 },
+    'after a restart the lease runs whole',
+  )
   const older = stand(led.memory, led.lease, { standing: standing(2, 1, 'a', true), leaseMs: 1_000 }, 500)
   t.equal(older.memory, led.memory, 'a renewal writes nothing')
   t.end()
