@@ -1,6 +1,7 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -13,21 +14,51 @@ import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
+import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { settlementCommands } from './operator/settlement-commands.ts'
+import { siteUnits } from './operator/units.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { withRegistry } from './registry/open.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
 import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
+import { runWitness } from './services/settlement/centre/process.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
+import type { TelemetrySettings } from './telemetry/publisher.ts'
+import { discoveryPrefix, telemetryTopics } from './telemetry/topics.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
 const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
 const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
+
+const settlementOptions: Command['options'] = {
+  folder,
+  site,
+  host,
+  port: { ...port, default: '8472' },
+  placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
+}
+
+async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
+  const running = await runSettlement({
+    site: text(values, 'site'),
+    folder: text(values, 'folder'),
+    host: text(values, 'host'),
+    port: integer(values, 'port', 0, 65_535),
+    placementUrl: address(values['placement'], /^https:$/, '--placement'),
+    role,
+    passphrase: process.env['AZUKARI_PASSPHRASE'],
+    log: consoleLog(role === 'primary' ? 'settlement' : 'settlement-backup'),
+  })
+  ready({ ready: 'settlement', url: running.url })
+  await stopAsked()
+  await running.stop()
+  return undefined
+}
 
 export const commands: Record<string, Command> = {
   init: {
@@ -70,7 +101,7 @@ export const commands: Record<string, Command> = {
             ca: brokerCa && pem(brokerCa),
           },
         }),
-        ...(settlement && { settlementApart: address(settlement, /^https:$/, '--settlement') }),
+        ...(settlement && { settlementApart: addresses(settlement, '--settlement') }),
         ...(placement && {
           placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
         }),
@@ -79,6 +110,14 @@ export const commands: Record<string, Command> = {
           bus: { connections: config.connections, messagesPerSecond: config.messagesPerSecond },
           buffer: { totalBytes: config.bufferMb * 1e6, deviceBytes: config.deviceMb * 1e6 },
         },
+        ...((config.homeAssistant || config.senml !== 'none') && {
+          telemetry: {
+            homeAssistant: config.homeAssistant,
+            prefix: config.homeAssistantPrefix,
+            senml: config.senml as TelemetrySettings['senml'],
+            everyMs: config.telemetrySeconds * 1_000,
+          },
+        }),
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
         log,
       })
@@ -161,25 +200,36 @@ export const commands: Record<string, Command> = {
   },
 
   settlement: {
-    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement.',
+    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement; the first of two centres when settlement.json names them.',
+    options: settlementOptions,
+    run: (values) => settlementProcess(values, 'primary'),
+  },
+
+  'settlement backup': {
+    what: 'Runs the backup centre: it keeps what the other centre commits and takes over when that one is lost.',
+    options: { ...settlementOptions, port: { ...port, default: '8473' } },
+    run: (values) => settlementProcess(values, 'backup'),
+  },
+
+  'settlement witness': {
+    what: 'Runs one of the three witnesses that say which settlement centre leads.',
     options: {
       folder,
       site,
       host,
-      port: { ...port, default: '8472' },
-      placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
+      port: { ...port, default: '0' },
+      number: { type: 'string', what: '1, 2 or 3', required: true },
     },
     async run(values) {
-      const running = await runSettlement({
-        site: text(values, 'site'),
-        folder: text(values, 'folder'),
+      const running = await runWitness({
+        folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
+        ports: systemPorts,
+        number: integer(values, 'number', 1, 3),
         host: text(values, 'host'),
         port: integer(values, 'port', 0, 65_535),
-        placementUrl: address(values['placement'], /^https:$/, '--placement'),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-        log: consoleLog('settlement'),
+        log: consoleLog('settlement-witness'),
       })
-      ready({ ready: 'settlement', url: running.url })
+      ready({ ready: 'settlement-witness', url: running.url })
       await stopAsked()
       await running.stop()
       return undefined
@@ -278,6 +328,7 @@ export const commands: Record<string, Command> = {
   },
 
   ...fleetCommands,
+  ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
 
   ...riskCommands,
 
@@ -359,19 +410,48 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  service: {
+    what: 'Shows the systemd units of a site and its journal limits; --out / installs them.',
+    options: {
+      folder: { ...folder, default: '/var/lib/azukari' },
+      site,
+      apart: { type: 'boolean', what: 'placement and settlement as processes of their own' },
+      node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
+      out: { type: 'string', what: 'folder below which the files are written' },
+    },
+    async run(values) {
+      const files = siteUnits({
+        node: values['node'] === undefined ? process.execPath : text(values, 'node'),
+        program: import.meta.filename.replace(/commands(\.[jt]s)$/, 'cli$1'),
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        apart: values['apart'] === true,
+      })
+      return answerFiles(files, values['out'] === undefined ? undefined : text(values, 'out'))
+    },
+  },
+
   acl: {
     what: 'Prints access rules for a broker that is not ours.',
     options: {
       site,
       broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
       user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      reader: { type: 'string', what: 'a user there that may read telemetry; may be repeated', multiple: true },
+      prefix: { type: 'string', what: 'discovery prefix of Home Assistant', default: discoveryPrefix },
       devices: { type: 'boolean', what: 'only the devices’ rules, for a listener of their own' },
       out: { type: 'string', what: 'file to write' },
     },
     async run(values) {
       if (values['broker'] !== 'mosquitto')
         throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
-      const rules = mosquittoAcl(text(values, 'site'), values['devices'] === true ? undefined : text(values, 'user'))
+      const readers = (values['reader'] as string[] | undefined) ?? []
+      for (const name of [text(values, 'user'), ...readers])
+        if (!/^[\w.@-]{1,64}$/.test(name)) throw new Problem('config.invalid', `${name} cannot be a user name there`)
+      const telemetry = { prefix: text(values, 'prefix'), readers }
+      telemetryTopics(text(values, 'site'), telemetry.prefix)
+      const user = values['devices'] === true ? undefined : text(values, 'user')
+      const rules = mosquittoAcl(text(values, 'site'), user, readers.length > 0 ? telemetry : undefined)
       if (values['out']) writeFileSync(String(values['out']), rules)
       return { json: { rules }, text: rules }
     },
@@ -413,6 +493,13 @@ function address(value: unknown, protocol: RegExp, option: string): string {
   const url = URL.parse(String(value))
   if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
   return String(value)
+}
+
+/** One address, or two with a comma between them. */
+function addresses(value: unknown, option: string): string {
+  const list = String(value).split(',')
+  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
+  return list.map((one) => address(one, /^https:$/, option)).join(',')
 }
 
 function diskOf(spec: string): { path: string; capacityBytes: number } {

@@ -96,6 +96,7 @@ export interface TestSiteOptions {
   tls?: { key: string; cert: string }
   /** COSE_Key that signs releases. */
   releaseKey?: Uint8Array
+  telemetry?: GatewayOptions['telemetry']
 }
 
 const key = generateKey('ed25519', systemRandom)
@@ -145,6 +146,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
         admit,
         clock: systemClock,
         log,
+        ...(options.telemetry && { discoveryPrefix: options.telemetry.prefix }),
         ...(options.busLimits && { limits: options.busLimits }),
       }),
     services: () => [service],
@@ -155,6 +157,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     ...ports,
     contracts: [note, noted, hum, secret, slow],
     ...(options.limits && { limits: options.limits }),
+    ...(options.telemetry && { telemetry: options.telemetry }),
   })
   await gateway.start()
   return {

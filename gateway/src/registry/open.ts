@@ -2,6 +2,7 @@
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../main.ts'
 import { migrate } from '../storage/migrate.ts'
+import { telemetryMigrations } from '../telemetry/tables.ts'
 import { gatewayMigrations } from './tables.ts'
 
 /** Opens the registry in a site's folder, brings it up to date, and closes it again. @throws {Problem} `database.newer`, `storage.*` */
@@ -12,7 +13,7 @@ export async function withRegistry<T>(
   await systemPorts.files.makeDirectory(path)
   const database = openDatabase(`${path}/gateway.db`)
   try {
-    migrate(database, [gatewayMigrations], systemPorts.clock.now())
+    migrate(database, [gatewayMigrations, telemetryMigrations], systemPorts.clock.now())
     return await work(database)
   } finally {
     database.close()

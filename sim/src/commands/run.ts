@@ -19,6 +19,8 @@ export interface RunReport {
   failed: number[]
   /** What went wrong on purpose, by kind, over all seeds. */
   faults: Record<string, number>
+  /** What audits said of it, by kind. */
+  verdicts: Record<string, number>
   /** Simulated hours. */
   hours: number
   /** Pictures kept, pages printed, and replicas left over by writings without an answer. */
@@ -38,6 +40,7 @@ export async function run(options: RunOptions): Promise<RunReport> {
     seeds,
     failed: [],
     faults: {},
+    verdicts: {},
     hours: 0,
     kept: 0,
     printed: 0,
@@ -60,6 +63,8 @@ export async function run(options: RunOptions): Promise<RunReport> {
       report.leftovers += result.leftovers
       for (const [kind, count] of Object.entries(result.faults))
         report.faults[kind] = (report.faults[kind] ?? 0) + count
+      for (const [kind, count] of Object.entries(result.verdicts))
+        report.verdicts[kind] = (report.verdicts[kind] ?? 0) + count
     }
     onSeed?.(outcome, done)
   }
@@ -92,13 +97,22 @@ export async function replay(
   tell: (line: string) => void,
 ): Promise<{ report: Omit<RunReport, 'failures'>; message: string }> {
   const began = performance.now()
-  const base = { seeds: 1, failed: [] as number[], faults: {}, hours: 0, kept: 0, printed: 0, leftovers: 0 }
+  const base = {
+    seeds: 1,
+    failed: [] as number[],
+    faults: {},
+    verdicts: {},
+    hours: 0,
+    kept: 0,
+    printed: 0,
+    leftovers: 0,
+  }
   const seconds = () => Math.round((performance.now() - began) / 100) / 10
   try {
     const result = await runWhole({ ...options, onLine: tell })
-    const { faults, hours, kept, printed, leftovers } = result
+    const { faults, verdicts, hours, kept, printed, leftovers } = result
     return {
-      report: { ...base, faults, hours, kept, printed, leftovers, seconds: seconds() },
+      report: { ...base, faults, verdicts, hours, kept, printed, leftovers, seconds: seconds() },
       message: `Seed ${options.seed} holds: ${kept} pictures kept, ${printed} printed in ${hours.toFixed(1)} simulated hours. ${result.digest}`,
     }
   } catch (error) {
@@ -118,6 +132,13 @@ export function summary(report: RunReport): string {
       .map(([kind, count]) => `${kind} ${count}`)
       .join(', ')}`,
   ]
+  lines.push(
+    `verdicts: ${
+      Object.entries(report.verdicts)
+        .map(([kind, count]) => `${kind} ${count}`)
+        .join(', ') || 'none'
+    }`,
+  )
   for (const { message, story } of report.failures.slice(0, 3)) lines.push('', ...story.slice(-25), message)
   lines.push(
     '',

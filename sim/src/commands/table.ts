@@ -96,7 +96,7 @@ export const commands: Record<string, Command> = {
   },
 
   'demo placement': {
-    what: 'Disasters on a running site, checked: risks follow hazards, data leaves before they arrive, cards are told.',
+    what: 'Disasters on a running site, checked: risks follow hazards, data leaves before they arrive, cards are told, tampering and impostors are found.',
     options: { folder: { type: 'string', what: 'where the site goes; a new folder by default' } },
     async run(values) {
       const { runPlacementDemo } = await import('../site/placement-demo/demo.ts')
@@ -177,6 +177,32 @@ export const commands: Record<string, Command> = {
       })
       const { failures: _, ...json } = report
       return { json, text: summary(report), exit: report.failed.length === 0 ? 0 : 1 }
+    },
+  },
+
+  settlement: {
+    what: 'The settlement simulation: members, clerks and banks with crashes at every commit, from seeds; balances must agree with a model.',
+    options: {
+      seeds: { type: 'string', what: 'how many', default: '100' },
+      seed: { type: 'string', what: 'the first', default: '1' },
+      steps: { type: 'string', what: 'things that happen, per seed', default: '80' },
+      centres: { type: 'boolean', what: 'in place of members and banks: two centres that fight for the leadership' },
+    },
+    async run(values) {
+      const { runSettlement, settlementSummary } = await import('./settlement.ts')
+      const seeds = integer(values, 'seeds', 1, 10_000_000)
+      const report = await runSettlement({
+        seeds,
+        first: integer(values, 'seed', 0, 0xffffffff),
+        steps: integer(values, 'steps', 1, 100_000),
+        centres: values['centres'] === true,
+        onSeed: ({ seed, violations }, done) => {
+          if (violations.length > 0) console.error(`\rseed ${seed}: ${violations.join('; ')}`)
+          else if (!values['json'] && process.stderr.isTTY)
+            process.stderr.write(`\r${done} of ${seeds} seeds, ${seed} holds `)
+        },
+      })
+      return { json: report, text: settlementSummary(report), exit: report.failed.length === 0 ? 0 : 1 }
     },
   },
 

@@ -94,7 +94,9 @@ function startDevice(folder: string, broker: string, claim: string) {
 
 t.test('D6: settings, diagnostics and upgrades reach a device, over a line that breaks', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'azukari-fleet-'))
-  const site = await startTestSite({ releaseKey: coseKey(publicOf(releaseKey)) })
+  const of = { directory: `${folder}/site`, releaseKey: coseKey(publicOf(releaseKey)) }
+  mkdirSync(of.directory)
+  let site = await startTestSite(of)
   // As the commands do: a connection of another process.
   const office = openDatabase(join(site.directory, 'gateway.db'))
   mkdirSync(`${folder}/device`)
@@ -183,6 +185,19 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   t.match((await job({ kind: 'upgrade', release: await pack('0.9.0', 1, {}) })).part, {
     ...{ state: 'failed', code: 'upgrade.replayed' },
   })
+
+  await site.stop()
+  site = await startTestSite(of)
+  await device.stop()
+  device = startDevice(`${folder}/device`, site.url, '')
+  await until('the device is up at a gateway that began again', () => site.gateway.isUp(id))
+  site.gateway.revoke(id)
+  await site.stop()
+  site = await startTestSite(of)
+  await device.stop()
+  device = startDevice(`${folder}/device`, site.url, '')
+  await until('it is refused, also after a restart', () => device.runtime?.link.state === 'waiting')
+  t.notOk(site.gateway.isUp(id))
 })
 
 t.test(

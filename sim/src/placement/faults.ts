@@ -2,15 +2,13 @@
  * What happens to replicas on their media, done to the real storage of a data server: rot, losses, and people who change
  * bytes. Each kind says which verdicts are true of it, so that audits can be held against what was really done.
  */
-import { filesIn, recordBytes, replicaName, shapeOf, stripeOf } from '@azukari/gateway/data-server/layout'
-import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
-import { unwrapDataKey, unwrapMemberKey } from '@azukari/gateway/services/placement/keystore'
-import { sealerOf } from '@azukari/gateway/services/placement/sealing'
+import { filesIn, recordBytes, shapeOf, stripeOf } from '@azukari/gateway/data-server/layout'
 import { members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { Problem } from '@azukari/protocol/problem'
-import { segmentPlainBytes, segmentSealedBytes } from '@azukari/protocol/sealed'
+import { segmentSealedBytes } from '@azukari/protocol/sealed'
 import type { VerdictKind } from '@azukari/protocol/verdict'
 import { hex, type PlacementBed } from './bed.ts'
+import { forge, replicaFolder, scrambled, sealedAnew, shardsOf, someOther, storedSegments } from './forger.ts'
 
 export const faultKinds = [
   'rot within parity',
@@ -58,8 +56,7 @@ export interface Fault {
 }
 
 export function folderOf(replica: Pick<ReplicaRow, 'object' | 'version' | 'slot'>): string {
-  const name = replicaName(replica)
-  return `/disk/replicas/${name.slice(0, 2)}/${name}`
+  return replicaFolder('/disk', replica)
 }
 
 /** All files of a replica, as they are now. */
@@ -122,17 +119,13 @@ export async function inflict(
   const paths = filesIn(folder)
   const { random } = bed
   const shape = shapeOf(replica.sealed)
-  const stripe = stripeOf(shape, random.between(0, shape.stripes - 1))
-  const rotShard = (at: number) =>
-    at < stripe.count
-      ? files.rot(paths.segments, 4, {
-          from: stripe.segmentsAt + at * segmentSealedBytes,
-          to: stripe.segmentsAt + (at + 1) * segmentSealedBytes,
-        })
-      : files.rot(paths.parity, 4, {
-          from: stripe.parityAt + recordBytes + (at - stripe.count) * stripe.shardBytes,
-          to: stripe.parityAt + recordBytes + (at - stripe.count + 1) * stripe.shardBytes,
-        })
+  const number = random.between(0, shape.stripes - 1)
+  const stripe = stripeOf(shape, number)
+  const ranges = shardsOf(folder, replica.sealed, number)
+  const rotShard = (at: number) => {
+    const { path, from, to } = ranges[at]!
+    files.rot(path, 4, { from, to })
+  }
   const shards = Array.from({ length: stripe.count + 2 }, (_, at) => at).sort(() => random.float() - 0.5)
   switch (kind) {
     case 'rot within parity':
@@ -168,11 +161,7 @@ export async function inflict(
     case 'put back to an older state':
       return putBack(bed, replica, context.older!)
     case 'changed without keys':
-      return rewrite(bed, replica, (segments) => {
-        const at = random.between(0, segments.length - 1)
-        segments[at] = random.bytes(segments[at]!.length)
-        return segments
-      })
+      return rewrite(bed, replica, (stored) => scrambled(stored, random))
     case 'changed with keys':
       return rewrite(bed, replica, () => resealed(bed, replica))
     case 'replaced by another object':
@@ -189,34 +178,18 @@ async function rewrite(
   replica: ReplicaRow,
   change: (segments: Uint8Array[]) => Uint8Array[],
 ): Promise<void> {
-  const { files, server } = bed.servers.get(replica.server)!
-  const { object, version, slot } = replica
-  const { segments } = shapeOf(replica.sealed)
-  const stood: Uint8Array[] = []
-  for await (const segment of server!.readSegments({ object, version, slot }, 0, segments)) stood.push(segment)
-  const notes = await server!.readNotes({ object, version, slot })
+  const { files } = bed.servers.get(replica.server)!
   const folder = folderOf(replica)
+  const changed = change(await storedSegments(files, folder, replica))
   await files.remove(folder)
-  const writer = await ReplicaWriter.open(files, folder, replica.sealed)
-  for (const segment of change(stood)) await writer.add(segment)
-  await writer.finish({ manifest: replica.manifest!, atMs: bed.clock.now() }, notes)
-  await writer.close()
+  await forge(files, folder, replica, changed, bed.clock.now())
 }
 
 /** The member's bytes, a few of them others, under the replica's own key. */
 function resealed(bed: PlacementBed, replica: ReplicaRow): Uint8Array[] {
   const { content, member } = bed.originals.get(hex(replica.object))!
-  const changed = Uint8Array.from(content)
-  for (let i = 0; i < 3; i++) changed[bed.random.between(0, changed.length - 1)]! ^= bed.random.between(1, 255)
-  if (changed.every((byte, at) => byte === content[at])) changed[0]! ^= 1
   const { wrapped_key } = members.byId(bed.medium.sql, member.id)!
-  const dataKey = unwrapDataKey(unwrapMemberKey(bed.keys, wrapped_key), replica.wrapped_key)
-  const sealer = sealerOf(replica, dataKey)
-  const { segments } = shapeOf(replica.sealed)
-  return Array.from({ length: segments }, (_, at) => {
-    const plain = changed.subarray(at * segmentPlainBytes, (at + 1) * segmentPlainBytes)
-    return at === segments - 1 ? sealer.last(plain) : sealer.update(plain)
-  })
+  return sealedAnew(replica, bed.keys, wrapped_key, someOther(content, bed.random))
 }
 
 /** Both copies, where they are written: rot in what fills up the blocks harms nobody. */

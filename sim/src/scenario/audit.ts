@@ -26,12 +26,14 @@ export function openConditions(record: Uint8Array, agreementKey: KeyObject): Con
 
 /**
  * Both replicas stand, durably, on two servers, and each gives the original with the keys of the conditions (I1).
+ * @param spoilt whether a replica was harmed just now
  * @throws {Error} that says what is missing
  */
 export async function checkReplicas(
   conditions: Conditions,
   original: Uint8Array,
   servers: ReadonlyMap<string, ServerMachine>,
+  spoilt: (replica: ReplicaConditions) => boolean = () => false,
 ): Promise<void> {
   const { replicas } = conditions
   if (replicas.length !== 2) throw new Error(`${replicas.length} replicas`)
@@ -40,8 +42,8 @@ export async function checkReplicas(
   for (const replica of replicas) {
     const machine = servers.get(replica.server)
     if (!machine) throw new Error(`no server ${replica.server}`)
-    // What a disaster has just taken is made anew from the other one; `replicasAtRest` looks whether it was.
-    if (machine.gone) continue
+    // What a disaster or somebody has just taken is made anew from the other one; the checks at the end look whether it was.
+    if (machine.gone || spoilt(replica)) continue
     if (!Buffer.from(thumbprint(publicOf(machine.identity))).equals(replica.serverKey))
       throw new Error(`the card knows another key of ${replica.server}`)
     const bytes = await readReplica(machine.files, conditions, replica).catch((error) => {

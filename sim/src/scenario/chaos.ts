@@ -19,7 +19,7 @@ export class Chaos {
   readonly #site: Site
   readonly #world: World
   readonly #chance: SeededRandom
-  /** Replicas that rotted already: a second time might be more than parity bears. */
+  /** Transfers that rotted already: a second time would look like a device that encrypts wrongly. */
   readonly #rotten = new Set<string>()
   readonly #undo = new Set<() => void>()
   #storms = 0
@@ -68,6 +68,7 @@ export class Chaos {
       [6, () => this.#badServerLine()],
       [6, () => this.#unreachable(chance.pick(this.#servers))],
       [5, () => this.#rot(chance.pick(this.#servers))],
+      [6, () => void this.#site.harms.strike(chance)],
       [2, () => this.#rotBuffer()],
       [3, () => this.#fullDisk(chance.pick([this.#site.gateway, ...this.#servers]))],
       [2, () => this.#fullMemory(chance.pick(this.#site.devices))],
@@ -156,12 +157,15 @@ export class Chaos {
     for (const disk of serverDisks)
       for (const path of files.paths(`${disk}/replicas`)) {
         const folder = path.slice(0, path.lastIndexOf('/'))
-        if (parseReplicaName(folder.slice(folder.lastIndexOf('/') + 1)) && !this.#rotten.has(server.name + folder))
+        if (
+          parseReplicaName(folder.slice(folder.lastIndexOf('/') + 1)) &&
+          !this.#site.harms.mayNotRot(server.name, folder)
+        )
           folders.add(folder)
       }
     if (folders.size === 0) return
     const folder = this.#chance.pick([...folders])
-    this.#rotten.add(server.name + folder)
+    this.#site.harms.noteRot(server.name, folder)
     const { segments, head, parity } = filesIn(folder)
     const path = this.#chance.pick([segments, segments, head, parity].filter((candidate) => files.durable(candidate)))
     if (path === undefined) return
@@ -182,7 +186,6 @@ export class Chaos {
       return
     }
     this.#world.count('gateway.rot')
-    // A second time would look like a device that encrypts wrongly.
     this.#rotten.add(path)
     this.#world.story.say('gateway', `a bit of ${path} turns over`)
     files.rot(path)
@@ -271,8 +274,9 @@ export class Chaos {
     const gone = this.#servers.filter((each) => each.gone)
     if (gone.length >= destroyedMost || server.gone) return
     const { left, alone } = this.#site.lyingAt([...gone, server])
-    this.#world.count(alone > 0 ? 'server.spared' : 'server.destroyed')
-    if (alone > 0) return
+    const spared = alone > 0 || this.#site.harms.lastGoodOn([...gone, server])
+    this.#world.count(spared ? 'server.spared' : 'server.destroyed')
+    if (spared) return
     this.#world.story.say(server.name, `is destroyed; ${left} replicas had not left`)
     if (left > 0) this.#world.count('replica.destroyed', left)
     server.destroy()

@@ -42,6 +42,8 @@ export class ServerMachine extends Machine {
   #impostor: DataServer | undefined
   /** The line to it is cut. */
   unreachable = false
+  /** Somebody has answered in its name at some time. */
+  everImpostor = false
   /** A disaster took it, with all that lay there. */
   gone = false
 
@@ -71,6 +73,7 @@ export class ServerMachine extends Machine {
       this.#impostor = undefined
       return
     }
+    this.everImpostor = true
     const random = this.world.chance(`${this.name}/impostor`, Math.floor(this.world.story.atMs))
     this.#impostor = await this.#create(
       generateKey('ed25519', random),

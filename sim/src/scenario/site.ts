@@ -11,6 +11,7 @@ import { VirtualCard } from '../card/virtual-card.ts'
 import { checkReplicas, openConditions } from './audit.ts'
 import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
 import { GatewayMachine } from './gateway-machine.ts'
+import { Harms } from './harm.ts'
 import { Person } from './people.ts'
 import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
 import { hex } from './story.ts'
@@ -41,6 +42,7 @@ export class Site implements DeviceWitness {
   readonly people: Person[] = []
   readonly carrier: Carrier
   readonly gateway: GatewayMachine
+  readonly harms = new Harms(this)
   /** Pictures that were taken, by SHA-256 in hex. */
   readonly shots = new Map<string, Uint8Array>()
   /** Saves by object, in hex. */
@@ -202,7 +204,10 @@ export class Site implements DeviceWitness {
       const told = save.receipt.replicas.map(({ slot, server }) => `${slot}@${server}`).join(' ')
       const real = conditions.replicas.map(({ slot, server }) => `${slot}@${server}`).join(' ')
       if (told !== real && !this.#moved(save.object)) throw new Error(`${name}: ${told}, and the card is told ${real}`)
-      await checkReplicas(conditions, original, this.servers).catch((error) => {
+      const { object } = conditions
+      const spoilt = ({ slot, server }: { slot: number; server: string }) =>
+        this.harms.spoilt({ object, slot: slot === 1 ? 1 : 2, server })
+      await checkReplicas(conditions, original, this.servers, spoilt).catch((error) => {
         throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`)
       })
       for (const { slot, dataKey } of conditions.replicas) this.#checkKey(dataKey, `${hex(save.object)}/${slot}`)

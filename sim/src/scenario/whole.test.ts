@@ -12,7 +12,7 @@ const foundWithin: Record<PlantedBug, { seeds: number; by: RegExp }> = {
   'puback-is-reply': { seeds: 3, by: /^I4$/ },
 }
 
-t.test('S2–S8 S10 D5: 24 seeds of a whole site with people and faults keep all that was promised', async (t) => {
+t.test('S2–S8 S10–S12 D5: 24 seeds of a whole site with people and faults keep all that was promised', async (t) => {
   const report = await run({ seeds: 24 })
   t.same(report.failed, [], report.failures.map(({ message }) => message).join('\n'))
   t.ok(report.hours >= 48, `${report.hours} simulated hours`)
@@ -28,11 +28,19 @@ t.test('S2–S8 S10 D5: 24 seeds of a whole site with people and faults keep all
     'pin.wrong',
     'hazard',
     'server.destroyed',
+    'server.impostor',
+    'replica.changed with keys',
+    'replica.changed without keys',
+    'replica.rot beyond parity',
+    'replica.deleted',
   ])
     t.ok(
       Object.entries(report.faults).some(([name, count]) => name.startsWith(kind) && count > 0),
       `${kind} happened`,
     )
+  // Each of them true of what was done: the run itself fails otherwise (I8).
+  for (const kind of ['tampering', 'media', 'unexplained', 'impostor'])
+    t.ok((report.verdicts[kind] ?? 0) > 0, `${kind} was found`)
 })
 
 t.test('the same seed gives the same story, another seed another', async (t) => {

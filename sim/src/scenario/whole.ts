@@ -3,6 +3,7 @@
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
 
+import { auditNow } from '@azukari/gateway/services/placement/care/care'
 import { parseRecoverySecret } from '@azukari/gateway/services/placement/keystore'
 import { rebuildPlacement } from '@azukari/gateway/services/placement/rebuild'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
@@ -50,6 +51,8 @@ export interface WholeResult {
   /** Simulated, calm included. */
   hours: number
   faults: Record<string, number>
+  /** What audits said, by kind. */
+  verdicts: Record<string, number>
   /** Pictures that are kept in the end, pages that came out. */
   kept: number
   printed: number
@@ -100,6 +103,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
       seed,
       hours: story.atMs / hourMs,
       faults,
+      verdicts: verdictsIn(site),
       kept: [...site.saves.values()].filter(({ believed }) => believed).length,
       printed: site.printed,
       leftovers: leftoversOf(site),
@@ -118,11 +122,13 @@ const lineFaults: ReadonlySet<string> = new Set(['drop', 'duplicate', 'reorder',
 async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promise<void> {
   const { world } = site
   const endMs = clock.now() + calmLimitMs
+  let auditedMs: number | undefined
   for (;;) {
     await clock.runUntil(clock.now() + 60_000, stop)
     if (world.violation) return
     letBackIn(site)
-    const restless = whatIsLeft(site)
+    auditedMs ??= auditAll(site)
+    const restless = [...whatIsLeft(site), ...unaudited(site, auditedMs)]
     if (restless.length === 0) return
     if (clock.now() >= endMs) {
       world.violate('I3', `not quiet after ${calmLimitMs / hourMs} calm hours: ${restless.slice(0, 8).join('; ')}`)
@@ -134,6 +140,40 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
       if (device) void person.wait(device, 50_000)
     }
   }
+}
+
+/** The operator has everything opened and one server looked at from end to end (S11); all of them would take longer than the rest. @returns since when; undefined while placement is down */
+function auditAll({ gateway, servers, world }: Site): number | undefined {
+  const { placement, up } = gateway
+  if (!up || !placement) return undefined
+  const nowMs = world.clock.now()
+  const server = world.chance('audit').pick([...servers.keys()])
+  world.story.say('operator', `has everything opened, and ${server} scanned`)
+  placement.replace.store.transaction(({ sql }) => auditNow(sql, nowMs, true, server))
+  placement.care.kick()
+  return nowMs
+}
+
+/** What has not been looked at since. */
+function unaudited({ gateway }: Site, sinceMs: number | undefined): string[] {
+  if (sinceMs === undefined) return ['nobody has begun the audits']
+  const { sql } = gateway.placementDatabase
+  const objects = sql.get<{ n: number }>(
+    `SELECT count(*) AS n FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) < ?`,
+    sinceMs,
+  )!.n
+  const open = sql.get<{ n: number }>('SELECT count(*) AS n FROM verdicts WHERE object IS NOT NULL AND done IS NULL')!.n
+  return [
+    ...(objects > 0 ? [`${objects} objects have not been opened`] : []),
+    ...(open > 0 ? [`${open} verdicts are not dealt with`] : []),
+  ]
+}
+
+function verdictsIn({ gateway }: Site): Record<string, number> {
+  const rows = gateway.placementDatabase.sql.all<{ kind: string; n: number }>(
+    'SELECT kind, count(*) AS n FROM verdicts GROUP BY kind ORDER BY kind',
+  )
+  return Object.fromEntries(rows.map(({ kind, n }) => [kind, n]))
 }
 
 function pendingOf(site: Site, member: Uint8Array): number {
@@ -197,11 +237,7 @@ async function finalChecks(site: Site): Promise<void> {
     problem: string | null
     member: Uint8Array
   }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
-  // I8: nobody changes bytes here, and nobody is said to have.
-  for (const { server, because } of sql.all<{ server: string; because: string }>(
-    `SELECT server, because FROM verdicts WHERE kind IN ('tampering', 'rollback')`,
-  ))
-    world.violate('I8', `${server} is accused: ${because}`)
+  site.harms.check()
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)

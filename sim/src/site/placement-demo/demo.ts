@@ -14,12 +14,15 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { SaveReceipt } from '@azukari/protocol/contracts/save'
 import type { Log } from '@azukari/protocol/ports'
 import type { VirtualCard } from '../../card/virtual-card.ts'
+import { hex } from '../../scenario/story.ts'
 import { type Check, Checks } from '../checks.ts'
 import { pin, SimulatedSite, type SiteBoard } from '../site.ts'
 import { until } from '../wait.ts'
+import { impostorPart } from './impostor.ts'
 import { levelsPart } from './levels.ts'
 import { rightsPart } from './rights.ts'
 import { riskPart } from './risk.ts'
+import { tamperingPart } from './tampering.ts'
 
 export interface PlacementDemoOptions {
   /** Where the site goes; a folder of its own by default. */
@@ -34,8 +37,8 @@ export interface DemoPart {
   run(demo: PlacementDemo): Promise<void>
 }
 
-/** In this order. What moves add (S9, S16) and what audits add (S11, S12, D8) are parts of their own, listed here. */
-const parts: readonly DemoPart[] = [riskPart, levelsPart, rightsPart]
+/** In this order: the last one closes the member’s account. */
+const parts: readonly DemoPart[] = [riskPart, levelsPart, tamperingPart, impostorPart, rightsPart]
 
 /** A thing that a member keeps, for parts to follow. */
 export interface Kept {
@@ -169,8 +172,4 @@ function inputFile(name: string, bytes: Uint8Array): InputFile {
     read: async (at, length) => bytes.subarray(at, at + length),
     done: async () => undefined,
   }
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }
