@@ -333,7 +333,7 @@ export async function enrolAndReadState(url, site, claimText) {
   const trust = answered(await enrolled)
   claimant.close()
   const expected = createHmac('sha256', secret)
-    .update(encode(['azukari/enrol/1', device, trust.gatewayKey, trust.placementKey, trust.placementAgreement]))
+    .update(encode(['azukari/enrol/1', device, trust.gatewayKey, trust.placementKey, trust.placementAgreement, ...(trust.releaseKey ? [trust.releaseKey] : [])]))
     .digest()
   if (!sameBytes(trust.proof, expected)) throw new Error('the site could not prove that it made the claim')
   const gatewayKey = publicKey(trust.gatewayKey)
