@@ -2,7 +2,7 @@
  * What `azukari-device` can do. Each command is one row; it imports what it needs when it runs, so that `--help` and
  * `status` cost a small board no more than they must.
  */
-import { type Command, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
@@ -14,21 +14,23 @@ const board = {
 const parts = { type: 'string', what: 'folder of parts that work on folders; else “parts” in the folder' } as const
 const roles = ['camera', 'printer', 'terminal'] as const
 
+const runOptions = {
+  board: { ...board, required: true },
+  broker: { ...broker, required: true },
+  folder,
+  site: { type: 'string', what: 'the site’s name', default: 'site' },
+  claim: { type: 'string', what: 'one-time claim, until the device is enrolled' },
+  role: { type: 'string', what: `${roles.join(', ')}; else what the board’s parts are for` },
+  parts,
+  ca: { type: 'string', what: 'PEM file of the site’s CA, for mqtts' },
+  language: { type: 'string', what: 'ja or en: what the display speaks' },
+  log: { type: 'string', what: 'debug, info, warn, error or silent', default: 'info' },
+} as const
+
 export const commands: Record<string, Command> = {
   run: {
     what: 'Runs the board until it is told to stop (SIGINT, SIGTERM); what waits is kept and delivered next time.',
-    options: {
-      board: { ...board, required: true },
-      broker: { ...broker, required: true },
-      folder,
-      site: { type: 'string', what: 'the site’s name', default: 'site' },
-      claim: { type: 'string', what: 'one-time claim, until the device is enrolled' },
-      role: { type: 'string', what: `${roles.join(', ')}; else what the board’s parts are for` },
-      parts,
-      ca: { type: 'string', what: 'PEM file of the site’s CA, for mqtts' },
-      language: { type: 'string', what: 'ja or en: what the display speaks' },
-      log: { type: 'string', what: 'debug, info, warn, error or silent', default: 'info' },
-    },
+    options: runOptions,
     async run(values) {
       const role = oneOf(values, 'role', roles)
       const language = oneOf(values, 'language', ['ja', 'en'] as const)
@@ -50,8 +52,48 @@ export const commands: Record<string, Command> = {
       process.stdout.write(
         `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
       )
-      await stopAsked()
+      const again = Promise.withResolvers<'again'>()
+      running.runtime.onRestart = () => again.resolve('again')
+      const done = new AbortController()
+      const why = await Promise.race([stopAsked(done.signal), again.promise])
+      done.abort()
       await running.stop()
+      if (why !== 'again') return undefined
+      const { restartCode } = await import('./upgrade/launcher.ts')
+      return { json: { restart: true }, text: 'to be started again', exit: restartCode }
+    },
+  },
+
+  launch: {
+    what: 'Runs the board from the slot of its newest confirmed upgrade, tries new ones, and goes back when one does not work.',
+    options: {
+      ...runOptions,
+      'health-minutes': {
+        type: 'string',
+        what: 'how long a new version has until it must have reached the site',
+        default: '10',
+      },
+    },
+    async run(values) {
+      const { launchProcess } = await import('./upgrade/process.ts')
+      const { consoleLog } = await import('./adapters/console-log.ts')
+      const stop = new AbortController()
+      const words = Object.keys(runOptions).flatMap((name) =>
+        values[name] === undefined ? [] : [`--${name}`, String(values[name])],
+      )
+      const asked = stopAsked(stop.signal).then(() => stop.abort())
+      await launchProcess(
+        {
+          folder: text(values, 'folder'),
+          builtIn: process.argv[1]!,
+          words: ['run', ...words],
+          healthMs: integer(values, 'health-minutes', 1, 24 * 60) * 60_000,
+          log: consoleLog('launcher', text(values, 'log')),
+        },
+        stop.signal,
+      )
+      stop.abort()
+      await asked
       return undefined
     },
   },
@@ -139,7 +181,8 @@ function oneOf<T extends string>(values: Values, name: string, allowed: readonly
   return found
 }
 
-function stopAsked(): Promise<void> {
+/** Resolves when the process is told to stop, or `done` says that nobody waits any more. */
+function stopAsked(done?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     // Nothing else keeps a board without sockets or timers alive while it waits for a line.
     const alive = setInterval(() => undefined, 1 << 30)
@@ -149,5 +192,6 @@ function stopAsked(): Promise<void> {
     }
     process.once('SIGINT', stop)
     process.once('SIGTERM', stop)
+    done?.addEventListener('abort', stop, { once: true })
   })
 }

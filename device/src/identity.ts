@@ -21,6 +21,8 @@ export interface SiteTrust {
   placementKey: KeyObject
   /** Transfers are sealed to it. */
   placementAgreement: KeyObject
+  /** Signs releases of the runtime; absent at a site that had none when the device enrolled. */
+  releaseKey?: KeyObject
 }
 
 export interface Identity {
@@ -38,6 +40,7 @@ const Stored = Type.Object({
       gatewayKey: Bytes(32, 600),
       placementKey: Bytes(32, 600),
       placementAgreement: Bytes(32, 600),
+      releaseKey: Type.Optional(Bytes(32, 600)),
     }),
   ),
 })
@@ -61,6 +64,7 @@ export async function loadIdentity(files: Files, path: string, random: Random): 
         gatewayKey: parseCoseKey(stored.trust.gatewayKey),
         placementKey: parseCoseKey(stored.trust.placementKey),
         placementAgreement: parseCoseKey(stored.trust.placementAgreement),
+        ...(stored.trust.releaseKey && { releaseKey: parseCoseKey(stored.trust.releaseKey) }),
       }
       return { key, device: deviceIdOf(key), trust }
     } finally {
@@ -87,6 +91,7 @@ export async function storeIdentity(files: Files, path: string, identity: Identi
         gatewayKey: coseKey(trust.gatewayKey),
         placementKey: coseKey(trust.placementKey),
         placementAgreement: coseKey(trust.placementAgreement),
+        ...(trust.releaseKey && { releaseKey: coseKey(trust.releaseKey) }),
       },
     }),
   })
@@ -121,6 +126,7 @@ export function trustOf(reply: EnrolReply, secret: Uint8Array): SiteTrust {
     reply.gatewayKey,
     reply.placementKey,
     reply.placementAgreement,
+    ...(reply.releaseKey ? [reply.releaseKey] : []),
   ])
   if (!expected.every((byte, i) => byte === reply.proof[i]))
     throw new Problem('claim.wrong', 'the site could not prove that it made the claim')
@@ -130,6 +136,7 @@ export function trustOf(reply: EnrolReply, secret: Uint8Array): SiteTrust {
     gatewayKey: parseCoseKey(reply.gatewayKey),
     placementKey: parseCoseKey(reply.placementKey),
     placementAgreement: parseCoseKey(reply.placementAgreement),
+    ...(reply.releaseKey && { releaseKey: parseCoseKey(reply.releaseKey) }),
   }
 }
 

@@ -11,6 +11,7 @@ import { mqttTransport } from './adapters/mqtt.ts'
 import type { Board } from './drivers.ts'
 import type { LinkState } from './link.ts'
 import { type DeviceRole, Runtime } from './runtime.ts'
+import { launchedVariable, slotsOf } from './upgrade/process.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -57,7 +58,10 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
   const board = await loadBoard(settings.board, { ...systemPorts, log, directory })
   const role = settings.role ?? roleOf(board)
   const runtime = new Runtime(
-    { site, role, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
+    {
+      ...{ site, role, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
+      ...(process.env[launchedVariable] && { slots: slotsOf(folder) }),
+    },
     {
       ...systemPorts,
       database: await openDeviceDatabase(`${folder}/device.db`),

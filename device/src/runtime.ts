@@ -18,6 +18,7 @@ import { Wishes } from './apps/wishes.ts'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
+import { Caretaker } from './fleet/caretaker.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
 import { Link, type LinkLimits } from './link.ts'
@@ -25,6 +26,8 @@ import { fileSpool, memorySpool } from './memory-spool.ts'
 import { Outbox } from './outbox.ts'
 import { Saves } from './saves.ts'
 import type { MqttTransport } from './transport.ts'
+import { confirmHealth } from './upgrade/launcher.ts'
+import type { SlotStore } from './upgrade/slot-store.ts'
 
 export type DeviceRole = 'camera' | 'printer' | 'terminal'
 export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed'
@@ -39,6 +42,8 @@ export interface DeviceConfig {
   folder: string
   language?: 'ja' | 'en'
   limits?: Partial<LinkLimits>
+  /** Where upgrades go; absent when no launcher would try them. */
+  slots?: SlotStore | undefined
 }
 
 export interface DevicePorts {
@@ -61,9 +66,6 @@ const refusals: ReadonlySet<string> = new Set([
   'cose.wrong-audience',
 ])
 
-/** How often the device tells the gateway how it is. */
-const reportMs = 15 * 60_000
-
 export class Runtime {
   readonly #config: DeviceConfig
   readonly #ports: DevicePorts
@@ -85,6 +87,10 @@ export class Runtime {
   /** What members decide over their data (D8), on every board with a reader. */
   wishes: Wishes | undefined
   pay: PayApp | undefined
+  /** Settings, jobs and upgrades (D6). */
+  caretaker!: Caretaker
+  /** Called when an upgrade waits to be started and nobody has a card in; who started this runtime ends it and starts again. */
+  onRestart: () => void = () => undefined
 
   constructor(config: DeviceConfig, ports: DevicePorts, board: Board) {
     this.#config = config
@@ -140,6 +146,14 @@ export class Runtime {
         trust: () => this.identity.trust,
       })
       this.#makeApps()
+      this.caretaker = await Caretaker.open({
+        ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
+        trust: () => this.identity.trust,
+        idle: () => !this.presence?.card,
+        restart: () => this.onRestart(),
+        examine: () => this.#examination(),
+        language: this.#config.language ?? 'en',
+      })
       if (role === 'terminal')
         this.pay = await PayApp.open({
           ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
@@ -152,6 +166,16 @@ export class Runtime {
           .catch((error) => log.warn('the time could not be kept', { error: String(error) }))
         this.outbox.kick()
         this.saves.kick()
+        this.caretaker.kick()
+        // Who reaches the site can be mended from there: that is what a new version has to show.
+        if (this.#config.slots)
+          confirmHealth(this.#config.slots, version)
+            .then((confirmed) => {
+              if (!confirmed) return
+              log.info('this version is confirmed', { version })
+              this.caretaker.kick()
+            })
+            .catch((error) => log.error('this version could not be confirmed', { error: String(error) }))
       })
       this.#running = Promise.all(this.#pieces().map(([name, work]) => this.#supervise(name, work)))
       this.#enter('running')
@@ -177,7 +201,7 @@ export class Runtime {
   #showLinkProblem({ code }: Problem): void {
     if (!refusals.has(code) || code === this.#shownRefusal) return
     this.#shownRefusal = code
-    const { title, todo } = describe(code, this.#config.language ?? 'en')
+    const { title, todo } = describe(code, this.caretaker?.language ?? this.#config.language ?? 'en')
     this.#board.display
       ?.show({ lines: [title, todo], tone: 'problem' })
       .catch((error) => this.#ports.log.warn('the display failed', { error: String(error) }))
@@ -228,6 +252,7 @@ export class Runtime {
       ['outbox', () => this.outbox.run()],
       ['saves', (signal) => this.saves.run(signal)],
       ['report', (signal) => this.#report(signal)],
+      ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     if (this.camera) {
@@ -268,14 +293,33 @@ export class Runtime {
       if (this.link.up) {
         await this.#time.learn(this.link.siteNow())
         const { rows, bytes } = await this.outbox.waiting()
-        const parts = Object.entries(this.#board)
-          .filter(([, part]) => typeof part === 'object')
-          .map(([part]) => ({ part, state: 'attached' }))
         await this.link
-          .call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal })
+          .call(reportState, { parts: this.#parts(), outboxRows: rows, outboxBytes: bytes }, { signal })
           .catch(() => undefined)
       }
-      await this.#ports.clock.sleep(reportMs, signal).catch(() => undefined)
+      await this.#ports.clock.sleep(this.caretaker.reportMs, signal).catch(() => undefined)
+    }
+  }
+
+  #parts(): { part: string; state: string }[] {
+    return Object.entries(this.#board)
+      .filter(([, part]) => typeof part === 'object')
+      .map(([part]) => ({ part, state: 'attached' }))
+  }
+
+  /** What an operator wants to know of a board far away: no secret, nothing of a member. */
+  async #examination(): Promise<Record<string, unknown>> {
+    const { clock, files } = this.#ports
+    const { role, model, version, folder } = this.#config
+    const { rows, bytes } = await this.outbox.waiting()
+    return {
+      ...{ device: this.identity.device, model, version, role, state: this.#state, atMs: clock.now() },
+      link: this.link.state,
+      aheadMs: this.link.siteNow() - clock.now(),
+      outbox: { rows, bytes },
+      freeBytes: await files.freeBytes(folder),
+      parts: this.#parts(),
+      slots: this.#config.slots && slotsForPeople(await this.#config.slots.read()),
     }
   }
 
@@ -294,4 +338,8 @@ async function nextEpoch(database: DeviceDatabase, atLeast: number): Promise<num
   )
   const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
   return row!.value
+}
+
+function slotsForPeople({ active, floor, attempt, last }: Awaited<ReturnType<SlotStore['read']>>) {
+  return { active, floor, attempt: attempt && { slot: attempt.slot, phase: attempt.phase, tries: attempt.tries }, last }
 }

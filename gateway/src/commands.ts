@@ -12,6 +12,7 @@ import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
+import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
@@ -19,16 +20,14 @@ import { settlementCommands } from './operator/settlement-commands.ts'
 import { siteUnits } from './operator/units.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
-import { gatewayMigrations } from './registry/tables.ts'
+import { withRegistry } from './registry/open.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
 import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
 import { runWitness } from './services/settlement/centre/process.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
-import { migrate } from './storage/migrate.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
-import { telemetryMigrations } from './telemetry/tables.ts'
 import { discoveryPrefix, telemetryTopics } from './telemetry/topics.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
@@ -329,6 +328,7 @@ export const commands: Record<string, Command> = {
   },
 
   ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
+  ...fleetCommands,
 
   ...riskCommands,
 
@@ -486,20 +486,6 @@ function pem(path: string): string {
 
 function packageVersion(): string {
   return String(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
-}
-
-async function withRegistry<T>(
-  path: string,
-  work: (database: ReturnType<typeof openDatabase>) => Promise<T>,
-): Promise<T> {
-  await systemPorts.files.makeDirectory(path)
-  const database = openDatabase(`${path}/gateway.db`)
-  try {
-    migrate(database, [gatewayMigrations, telemetryMigrations], systemPorts.clock.now())
-    return await work(database)
-  } finally {
-    database.close()
-  }
 }
 
 /** A URL of the right kind. @throws {Problem} `config.invalid` */

@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
+import { fleetNews } from '@azukari/protocol/contracts/fleet'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
@@ -16,6 +17,9 @@ import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
 import type { Credentials, Standing } from './broker/embedded.ts'
+import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
+import { Releases } from './fleet/releases.ts'
+import { devicesBehind } from './fleet/states.ts'
 import { Channels } from './registry/channels.ts'
 import { type NewClaim, newClaim } from './registry/claims.ts'
 import { type Device, Devices } from './registry/devices.ts'
@@ -42,6 +46,10 @@ export interface GatewayOptions {
   key: KeyObject
   /** COSE_Keys of placement, which devices learn when they enrol. */
   placement: { key: Uint8Array; agreement: Uint8Array }
+  /** COSE_Key that signs releases of the device's runtime, which devices learn when they enrol. */
+  releaseKey?: Uint8Array | undefined
+  /** Where releases lie, one folder per version. */
+  releaseDirectory: string
   database: Database
   files: Files
   /** Where the receive buffer lies. */
@@ -169,6 +177,8 @@ class Site implements Gateway {
       buffer: this.#buffer,
       pump: this.#pump,
       carryFrame: options.carryFrame,
+      commits: this.#commits,
+      releases: new Releases(files, options.releaseDirectory),
       clock,
       log,
     })
@@ -187,6 +197,7 @@ class Site implements Gateway {
       gatewayKey: coseKey(publicOf(key)),
       placementKey: placement.key,
       placementAgreement: placement.agreement,
+      ...(options.releaseKey && { releaseKey: options.releaseKey }),
     }
     this.#router = new Router({
       site,
@@ -333,11 +344,31 @@ class Site implements Gateway {
             if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
           this.#bus.dropReaders?.((name) => this.#readers.has(name))
           this.#telemetry?.changed()
+          for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
         }
       } catch (error) {
         this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })
       }
-      this.#lookLater()
+      this.#advanceJobs()
+        .catch((error) => this.#options.log.error('jobs could not go on', { error: String(error) }))
+        .finally(() => this.#lookLater())
+    })
+  }
+
+  /** Begins with the devices whose turn it is, durably, and tells them. */
+  async #advanceJobs(): Promise<void> {
+    const { clock, database } = this.#options
+    if (!this.#running || !hasOpenJobs(database)) return
+    const up = (device: string) =>
+      this.#channels.get(device)?.settled === true && this.#devices.find(device)?.revokedMs === undefined
+    for (const device of await this.#commits.run((sql) => advanceJobs(sql, up, clock.now()))) this.#tellNews(device)
+  }
+
+  /** That there is something to ask for; one that misses it asks when it connects, and now and then. */
+  #tellNews(device: string): void {
+    const { clock, random } = this.#options
+    this.#router.event({
+      ...{ at: 0, device, id: random.bytes(16), contract: fleetNews.id, atMs: clock.now(), body: {}, keep: false },
     })
   }
 }

@@ -150,6 +150,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     version: settings.version,
     key,
     placement: await folder.placementPublic(),
+    releaseKey: await folder.read('release.pub'),
+    releaseDirectory: `${folder.path}/releases`,
     database,
     bufferDirectory: `${folder.path}/buffer`,
     bus: (admit) => {

@@ -95,6 +95,8 @@ export interface TestSiteOptions {
   log?: Log
   tls?: { key: string; cert: string }
   telemetry?: GatewayOptions['telemetry']
+  /** COSE_Key that signs releases. */
+  releaseKey?: Uint8Array
 }
 
 const key = generateKey('ed25519', systemRandom)
@@ -134,6 +136,8 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     database,
     files: options.files ?? systemFiles(),
     bufferDirectory: join(directory, 'buffer'),
+    releaseDirectory: join(directory, 'releases'),
+    releaseKey: options.releaseKey,
     bus: (admit) =>
       options.bus?.({ admit }) ??
       new EmbeddedBus({

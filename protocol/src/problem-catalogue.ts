@@ -6,6 +6,7 @@
  * `no` the same request can never succeed.
  */
 
+import { fleetProblems } from './problems/fleet.ts'
 import { settlementProblems } from './problems/settlement.ts'
 
 export type Retry = 'no' | 'later' | 'after-fix'
@@ -869,6 +870,7 @@ export const catalogue = {
       todo: 'その版以降をインストールしてください。変更は行われていません。',
     },
   },
+  ...fleetProblems,
   ...settlementProblems,
   internal: {
     retry: 'later',

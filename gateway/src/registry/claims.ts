@@ -117,8 +117,10 @@ export function siteProof(
   gatewayKey: Uint8Array,
   placementKey: Uint8Array,
   placementAgreement: Uint8Array,
+  releaseKey?: Uint8Array,
 ): Uint8Array {
-  return hmac(claim.secret, [enrolDomain, device, gatewayKey, placementKey, placementAgreement])
+  const keys = [gatewayKey, placementKey, placementAgreement, ...(releaseKey ? [releaseKey] : [])]
+  return hmac(claim.secret, [enrolDomain, device, ...keys])
 }
 
 function hmac(secret: Uint8Array, parts: unknown[]): Uint8Array {

@@ -16,6 +16,8 @@ export interface SiteKeys {
   gatewayKey: Uint8Array
   placementKey: Uint8Array
   placementAgreement: Uint8Array
+  /** Signs releases of the device's runtime. */
+  releaseKey?: Uint8Array
 }
 
 export interface EnrolPorts {
@@ -76,6 +78,6 @@ export async function enrolDevice(
     device,
     ...keys,
     region: outcome.region,
-    proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement),
+    proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement, keys.releaseKey),
   }
 }

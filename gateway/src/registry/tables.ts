@@ -39,6 +39,44 @@ export interface GatewayTables {
     expires_ms: number
     complete: number
   }
+  device_states: {
+    device: string
+    desired_version: number
+    /** JSON. */
+    desired: string
+    reported_version: number
+    applied: number
+    reported: string
+    refused: string
+    reported_ms: number | null
+  }
+  jobs: {
+    id: Uint8Array
+    kind: string
+    /** SHA-256 of a release's signed manifest. */
+    release: Uint8Array | null
+    /** JSON of the settings to change. */
+    settings: string | null
+    per_minute: number
+    abort_percent: number
+    abort_after: number
+    timeout_ms: number
+    retries: number
+    state: string
+    created_ms: number
+  }
+  job_devices: {
+    job: Uint8Array
+    device: string
+    state: string
+    attempt: number
+    started_ms: number
+    until_ms: number
+    version: number | null
+    code: string | null
+    detail: string | null
+  }
+  diagnostics: { job: Uint8Array; device: string; at_ms: number; report: Uint8Array }
 }
 
 export const gatewayMigrations: MigrationSet = {
@@ -63,6 +101,31 @@ export const gatewayMigrations: MigrationSet = {
           expires_ms INTEGER NOT NULL, complete INTEGER NOT NULL
         ) WITHOUT ROWID;
         CREATE INDEX transfers_by_expiry ON transfers (expires_ms);
+      `,
+    },
+    {
+      number: 2,
+      name: 'desired and reported state, jobs',
+      up: `
+        CREATE TABLE device_states (
+          device TEXT PRIMARY KEY, desired_version INTEGER NOT NULL, desired TEXT NOT NULL, reported_version INTEGER NOT NULL,
+          applied INTEGER NOT NULL, reported TEXT NOT NULL, refused TEXT NOT NULL, reported_ms INTEGER
+        ) WITHOUT ROWID;
+        CREATE TABLE jobs (
+          id BLOB PRIMARY KEY, kind TEXT NOT NULL, release BLOB, settings TEXT, per_minute INTEGER NOT NULL,
+          abort_percent INTEGER NOT NULL, abort_after INTEGER NOT NULL, timeout_ms INTEGER NOT NULL,
+          retries INTEGER NOT NULL, state TEXT NOT NULL, created_ms INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE TABLE job_devices (
+          job BLOB NOT NULL, device TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL,
+          started_ms INTEGER NOT NULL, until_ms INTEGER NOT NULL, version INTEGER, code TEXT, detail TEXT,
+          PRIMARY KEY (job, device)
+        ) WITHOUT ROWID;
+        CREATE INDEX job_devices_under_way ON job_devices (device) WHERE state = 'running';
+        CREATE TABLE diagnostics (
+          job BLOB NOT NULL, device TEXT NOT NULL, at_ms INTEGER NOT NULL, report BLOB NOT NULL,
+          PRIMARY KEY (job, device)
+        ) WITHOUT ROWID;
       `,
     },
   ],

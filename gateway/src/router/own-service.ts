@@ -1,12 +1,24 @@
 /** The gateway's own contracts: what a device reports of itself, transfers, events, and frames to data servers. */
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { acknowledgeEvents, readState, reportState } from '@azukari/protocol/contracts/fleet'
+import {
+  acknowledgeEvents,
+  nextJob,
+  putDiagnostics,
+  readBundle,
+  readState,
+  reconcileState,
+  reportState,
+} from '@azukari/protocol/contracts/fleet'
 import { carryFrame } from '@azukari/protocol/contracts/read'
 import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
+import type { Releases } from '../fleet/releases.ts'
+import { report, stateOf } from '../fleet/states.ts'
 import type { Devices } from '../registry/devices.ts'
 import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
+import type { CommitGroup } from '../storage/group.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
 import type { Pump } from './pump.ts'
 
@@ -26,6 +38,8 @@ export interface OwnServiceOptions {
   buffer: TransferBuffer
   pump: Pump
   carryFrame: FrameCarrier
+  commits: CommitGroup
+  releases: Releases
   clock: Clock
   log: Log
 }
@@ -43,7 +57,7 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, clock } = options
+    const { devices, buffer, pump, commits, releases, clock } = options
     this.#add(reportState, (body, { device }) => {
       this.reports.delete(device)
       this.reports.set(device, { atMs: clock.now(), ...body })
@@ -54,6 +68,27 @@ export class OwnService implements Service {
       const { id, model, version, epoch, region, enrolledMs } = devices.require(device)
       return { device: id, model, version, epoch, region, enrolledMs, nowMs: clock.now() }
     })
+    this.#add(reconcileState, ({ have, reported }, { device }) =>
+      commits.run((sql) => {
+        const held = report(sql, device, reported, clock.now())
+        const { desired } = stateOf(sql, device)
+        return { reported: held, ...(desired.version > have && { desired }) }
+      }),
+    )
+    this.#add(nextJob, ({ result }, { device }) =>
+      commits.run((sql) => {
+        if (result) endJobPart(sql, device, result)
+        const order = orderFor(sql, device)
+        return order ? { order } : {}
+      }),
+    )
+    this.#add(putDiagnostics, async ({ job, report }, { device }) => {
+      await commits.run((sql) => keepDiagnostics(sql, device, job, report, clock.now()))
+      return {}
+    })
+    this.#add(readBundle, async ({ release, path, at, length }) => ({
+      bytes: await releases.piece(release, path, at, length),
+    }))
     this.#add(acknowledgeEvents, async ({ ids }, { device }) => {
       await pump.acknowledged(device, ids)
       return {}

@@ -28,7 +28,10 @@ export const EnrolRequest = Type.Object({
 })
 export type EnrolRequest = Static<typeof EnrolRequest>
 
-/** `proof` = HMAC-SHA-256(claim secret, deterministic CBOR of [domain, device, gateway key, placement key]): the site proves itself, too. */
+/**
+ * `proof` = HMAC-SHA-256(claim secret, deterministic CBOR of [domain, device, gateway key, placement key, placement's agreement,
+ * release key if any]): the site proves itself, too.
+ */
 export const EnrolReply = Type.Object({
   site: Slug,
   device: Slug,
@@ -38,6 +41,8 @@ export const EnrolReply = Type.Object({
   placementKey: Bytes(32, 600),
   /** COSE_Key (X25519) of placement: transfers are sealed to it. */
   placementAgreement: Bytes(32, 600),
+  /** COSE_Key (Ed25519) that signs releases of the device's runtime; where it is, the proof covers it, too. */
+  releaseKey: Type.Optional(Bytes(32, 600)),
   region: Region,
   proof: Hash,
 })
@@ -91,6 +96,127 @@ export const readState = contract({
     enrolledMs: TimeMs,
     nowMs: TimeMs,
   }),
+})
+
+/** Settings of a device by key, such as `report.minutes`. */
+export const SettingValues = Type.Record(
+  Type.String({ pattern: '^[a-z][a-z0-9.-]{0,47}$' }),
+  Type.Union([Type.String({ maxLength: 512 }), Type.Number(), Type.Boolean(), Type.Null()]),
+  { maxProperties: 64 },
+)
+export type SettingValues = Static<typeof SettingValues>
+/** All settings of a device together, in bytes of JSON. */
+export const settingsMaxBytes = 8 * 1024
+
+/** What a device says its settings are, and which version of those desired it has carried out. */
+export const ReportedState = Type.Object({
+  /** +1 whenever it changes; the gateway keeps only a higher one. */
+  version: Count,
+  applied: Count,
+  values: SettingValues,
+  /** Desired settings that were not taken. */
+  refused: Type.Array(Type.Object({ key: Text(48), code: Text(64) }), { maxItems: 64 }),
+})
+export type ReportedState = Static<typeof ReportedState>
+
+export const reconcileState = contract({
+  name: 'fleet.reconcile',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'A device tells its settings and learns those desired, when they are newer than it has',
+  serves: ['D6'],
+  request: Type.Object({ have: Count, reported: ReportedState }),
+  reply: Type.Object({
+    desired: Type.Optional(Type.Object({ version: Count, values: SettingValues })),
+    /** The reported version that the gateway now holds. */
+    reported: Count,
+  }),
+  problems: ['message.too-large'],
+})
+
+export const JobKind = Type.Union([Type.Literal('configuration'), Type.Literal('diagnostics'), Type.Literal('upgrade')])
+export type JobKind = Static<typeof JobKind>
+
+/** What has become of one device's part in a job. */
+export const JobResult = Type.Object({
+  job: Id,
+  attempt: Count,
+  done: Type.Boolean(),
+  /** A problem's code, when it is not done. */
+  code: Type.Optional(Text(64)),
+  detail: Type.Optional(Text(200)),
+})
+export type JobResult = Static<typeof JobResult>
+
+/** A device's part in a job. */
+export const JobOrder = Type.Object({
+  job: Id,
+  attempt: Count,
+  kind: JobKind,
+  untilMs: TimeMs,
+  /** Of an upgrade: SHA-256 of the signed manifest. */
+  release: Type.Optional(Hash),
+  /** Of a configuration: the desired version that carries it out. */
+  version: Type.Optional(Count),
+})
+export type JobOrder = Static<typeof JobOrder>
+
+export const nextJob = contract({
+  name: 'fleet.job',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'A device says what became of its job, and asks for its next one',
+  serves: ['D6'],
+  request: Type.Object({ result: Type.Optional(JobResult) }),
+  reply: Type.Object({ order: Type.Optional(JobOrder) }),
+})
+
+/** What is asked for of a bundle at once, and of a diagnostics report in all, in bytes. */
+export const bundlePieceMaxBytes = 32 * 1024
+export const diagnosticsMaxBytes = 64 * 1024
+
+export const readBundle = contract({
+  name: 'fleet.bundle',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'A piece of a release’s bundle; without a path, of its signed manifest',
+  serves: ['D6'],
+  request: Type.Object({
+    release: Hash,
+    path: Type.Optional(Text(200)),
+    at: Count,
+    length: Type.Integer({ minimum: 1, maximum: bundlePieceMaxBytes }),
+  }),
+  /** Fewer bytes than asked for at the end of the file, none behind it. */
+  reply: Type.Object({ bytes: Bytes(0, bundlePieceMaxBytes) }),
+  problems: ['object.unknown', 'upgrade.truncated'],
+})
+
+export const putDiagnostics = contract({
+  name: 'fleet.diagnostics',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'What a device found when it was asked to examine itself: JSON, without secrets or personal data',
+  serves: ['D6'],
+  request: Type.Object({ job: Id, report: Bytes(2, diagnosticsMaxBytes) }),
+  reply: Nothing,
+  problems: ['job.unknown'],
+})
+
+export const fleetNews = contract({
+  name: 'fleet.news',
+  kind: 'event',
+  service: 'device',
+  authority: 'service',
+  passing: true,
+  title: 'There is a job or a desired state to ask for',
+  serves: ['D6'],
+  request: Nothing,
+  reply: Nothing,
 })
 
 export const acknowledgeEvents = contract({

@@ -89,6 +89,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
     database,
     files: systemFiles(),
     bufferDirectory: join(directory, 'buffer'),
+    releaseDirectory: join(directory, 'releases'),
     bus: (admit) => {
       bus = new EmbeddedBus({
         site: benchSite,

@@ -125,6 +125,7 @@ async function withGateway(
     database,
     files: systemFiles(),
     bufferDirectory: join(directory, 'buffer'),
+    releaseDirectory: join(directory, 'releases'),
     bus: (admit) => new EmbeddedBus({ site, listeners: [listener], admit, clock: systemClock, log: silent }),
     services: () => [],
     carryFrame: async (_server, frame) => frame,

@@ -63,6 +63,7 @@ export class GatewayMachine extends Machine {
       database: this.database.open(life, later),
       files: life.files(this.files),
       bufferDirectory: '/buffer',
+      releaseDirectory: '/releases',
       bus: (admit) => network.bus(admit, () => life.alive),
       services: (bufferFor) => {
         this.placement = createPlacement({

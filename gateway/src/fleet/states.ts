@@ -1,0 +1,103 @@
+/** Desired and reported settings of each device, with their versions (D6). */
+
+import { checker } from '@azukari/protocol/contract'
+import { type ReportedState, SettingValues, settingsMaxBytes } from '@azukari/protocol/contracts/fleet'
+import { Problem } from '@azukari/protocol/problem'
+import type { GatewayTables } from '../registry/tables.ts'
+import type { Sql } from '../storage/database.ts'
+import { queries } from '../storage/query.ts'
+
+type Row = GatewayTables['device_states']
+
+export interface DeviceState {
+  desired: { version: number; values: SettingValues }
+  reported: ReportedState & { atMs: number | undefined }
+}
+
+const query = queries<GatewayTables>()
+const byDevice = query<{ device: string }>()((db, p) =>
+  db.selectFrom('device_states').selectAll().where('device', '=', p.device),
+)
+const put = query<Row>()((db, p) =>
+  db.replaceInto('device_states').values({
+    device: p.device,
+    desired_version: p.desired_version,
+    desired: p.desired,
+    reported_version: p.reported_version,
+    applied: p.applied,
+    reported: p.reported,
+    refused: p.refused,
+    reported_ms: p.reported_ms,
+  }),
+)
+const behind = query<Record<never, never>>()((db) =>
+  db.selectFrom('device_states').select('device').whereRef('desired_version', '>', 'applied'),
+)
+const checkValues = checker(SettingValues, 'settings')
+
+export function stateOf(sql: Sql, device: string): DeviceState {
+  const row = byDevice.get(sql, { device })
+  return {
+    desired: { version: row?.desired_version ?? 0, values: JSON.parse(row?.desired ?? '{}') },
+    reported: {
+      version: row?.reported_version ?? 0,
+      applied: row?.applied ?? 0,
+      values: JSON.parse(row?.reported ?? '{}'),
+      refused: JSON.parse(row?.refused ?? '[]'),
+      atMs: row?.reported_ms ?? undefined,
+    },
+  }
+}
+
+/**
+ * Changes some of the settings desired of a device; null takes one away. Returns their new version.
+ * @param expected the version that the change was made upon: when it is given, a change in the meantime is not overwritten
+ * @throws {Problem} `state.stale`, `message.invalid`, `message.too-large`
+ */
+export function desire(sql: Sql, device: string, changes: SettingValues, expected?: number): number {
+  const state = stateOf(sql, device)
+  const { version } = state.desired
+  if (expected !== undefined && expected !== version)
+    throw new Problem('state.stale', `version ${version}`, { data: { version } })
+  const values = { ...state.desired.values, ...checkValues(changes) }
+  for (const [key, value] of Object.entries(values)) if (value === null) delete values[key]
+  store(sql, device, { ...state, desired: { version: version + 1, values: checkSize(checkValues(values)) } })
+  return version + 1
+}
+
+/** Keeps what a device reports, unless something newer is here. Returns the version that is held then. @throws {Problem} `message.too-large` */
+export function report(sql: Sql, device: string, reported: ReportedState, nowMs: number): number {
+  checkSize(reported.values)
+  const state = stateOf(sql, device)
+  if (reported.version <= state.reported.version) return state.reported.version
+  // A device that has carried out more than was ever desired here: this is an older copy, and what it desires counts anew.
+  const { version, values } = state.desired
+  const desired = { values, version: reported.applied > version ? reported.applied + 1 : version }
+  store(sql, device, { desired, reported: { ...reported, atMs: nowMs } })
+  return reported.version
+}
+
+function store(sql: Sql, device: string, { desired, reported }: DeviceState): void {
+  put.run(sql, {
+    device,
+    desired_version: desired.version,
+    desired: JSON.stringify(desired.values),
+    reported_version: reported.version,
+    applied: reported.applied,
+    reported: JSON.stringify(reported.values),
+    refused: JSON.stringify(reported.refused),
+    reported_ms: reported.atMs ?? null,
+  })
+}
+
+function checkSize(values: SettingValues): SettingValues {
+  const bytes = Buffer.byteLength(JSON.stringify(values))
+  if (bytes > settingsMaxBytes)
+    throw new Problem('message.too-large', `settings of ${bytes} bytes, at most ${settingsMaxBytes}`)
+  return values
+}
+
+/** Devices that have not yet carried out what is desired of them. */
+export function devicesBehind(sql: Sql): string[] {
+  return behind.all(sql, {}).map(({ device }) => device)
+}
