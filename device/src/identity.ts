@@ -26,13 +26,20 @@ export interface SiteTrust {
 }
 
 export interface Identity {
-  readonly key: KeyObject
+  /** The key in use; `KeyRotation` replaces it. */
+  key: KeyObject
+  /** Named after the first key; stays when the key is replaced. */
   readonly device: string
+  /** The key that is to replace it; the site may know it already. */
+  next?: KeyObject | undefined
   trust: SiteTrust | undefined
 }
 
 const Stored = Type.Object({
   key: Bytes(32, 4096),
+  /** Absent while the first key is in use. */
+  device: Type.Optional(Slug),
+  next: Type.Optional(Bytes(32, 4096)),
   trust: Type.Optional(
     Type.Object({
       site: Slug,
@@ -66,7 +73,10 @@ export async function loadIdentity(files: Files, path: string, random: Random): 
         placementAgreement: parseCoseKey(stored.trust.placementAgreement),
         ...(stored.trust.releaseKey && { releaseKey: parseCoseKey(stored.trust.releaseKey) }),
       }
-      return { key, device: deviceIdOf(key), trust }
+      return {
+        ...{ key, trust, device: stored.device ?? deviceIdOf(key) },
+        ...(stored.next && { next: parseCoseKey(stored.next) }),
+      }
     } finally {
       await file.close()
     }
@@ -84,6 +94,8 @@ export async function storeIdentity(files: Files, path: string, identity: Identi
   const { trust } = identity
   const bytes = encodeDeterministic({
     key: privateCoseKey(identity.key),
+    ...(identity.device !== deviceIdOf(identity.key) && { device: identity.device }),
+    ...(identity.next && { next: privateCoseKey(identity.next) }),
     ...(trust && {
       trust: {
         site: trust.site,

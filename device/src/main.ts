@@ -11,7 +11,7 @@ import { mqttTransport } from './adapters/mqtt.ts'
 import type { Board } from './drivers.ts'
 import type { LinkState } from './link.ts'
 import { type DeviceRole, Runtime } from './runtime.ts'
-import { launchedVariable, slotsOf } from './upgrade/process.ts'
+import { launchedVariable, slotsOf } from './upgrade/process-main.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 

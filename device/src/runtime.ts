@@ -19,6 +19,7 @@ import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
 import { Caretaker } from './fleet/caretaker.ts'
+import { KeyRotation } from './fleet/key-rotation.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
 import { Link, type LinkLimits } from './link.ts'
@@ -146,11 +147,16 @@ export class Runtime {
         trust: () => this.identity.trust,
       })
       this.#makeApps()
+      const rotation = new KeyRotation({
+        ...{ site, identity: this.identity, link: this.link, random },
+        keep: (identity) => storeIdentity(files, identityPath, identity),
+      })
       this.caretaker = await Caretaker.open({
         ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
         trust: () => this.identity.trust,
         idle: () => !this.presence?.card,
         restart: () => this.onRestart(),
+        rotate: (signal) => rotation.rotate(signal),
         examine: () => this.#examination(),
         language: this.#config.language ?? 'en',
       })
@@ -160,7 +166,9 @@ export class Runtime {
         })
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
+        if (state === 'waiting') rotation.refused()
         if (state !== 'up') return
+        rotation.up().catch((error) => log.error('the key could not be kept', { error: String(error) }))
         this.#time
           .learn(this.link.siteNow())
           .catch((error) => log.warn('the time could not be kept', { error: String(error) }))

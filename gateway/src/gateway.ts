@@ -173,6 +173,7 @@ class Site implements Gateway {
       },
     })
     this.#own = new OwnService({
+      site,
       devices: this.#devices,
       buffer: this.#buffer,
       pump: this.#pump,
@@ -185,6 +186,7 @@ class Site implements Gateway {
     this.#bus = options.bus(
       admission({
         ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
+        knownKeyOf: (device) => this.#devices.find(device)?.key,
         ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
       }),
     )
@@ -342,9 +344,9 @@ class Site implements Gateway {
         if (this.#devices.changedElsewhere()) {
           for (const device of [...this.#channels.devices()])
             if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
+          for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
           this.#bus.dropReaders?.((name) => this.#readers.has(name))
           this.#telemetry?.changed()
-          for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
         }
       } catch (error) {
         this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })

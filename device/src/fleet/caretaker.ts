@@ -44,6 +44,8 @@ export interface CaretakerOptions {
   idle: () => boolean
   /** Asks to be ended and started again. */
   restart: () => void
+  /** Replaces the device's key. */
+  rotate: (signal: AbortSignal) => Promise<void>
   /** What a diagnostics report says. */
   examine: () => Promise<Record<string, unknown>>
 }
@@ -188,6 +190,7 @@ export class Caretaker {
     try {
       if (order.kind === 'configuration') await this.#configure(order, signal)
       else if (order.kind === 'diagnostics') await this.#diagnose(order, signal)
+      else if (order.kind === 'rotation') await this.#options.rotate(signal)
       else if (!(await this.#upgrade(order, signal))) return undefined
       return { job, attempt, done: true }
     } catch (error) {

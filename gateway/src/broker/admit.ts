@@ -19,19 +19,27 @@ export interface AdmitOptions {
   clock: Clock
   /** The key of an enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
   keyOf: (device: string) => KeyObject
+  /** The key on record of any device, also one that is shut out; undefined when it was never enrolled. */
+  knownKeyOf: (device: string) => KeyObject | undefined
   /** Judges the name and password of a reader of telemetry; absent: there are none. @throws {Problem} `message.unauthorised` */
   checkReader?: (name: string, password: Uint8Array) => void
 }
 
 /**
  * Judges credentials: `device` with the key on record, `claim` with the key inside the token, which must be the one that
- * the client id names; any other user name is a reader's (D6), with its password.
+ * the client id names, or the one on record of a device whose key was replaced; any other user name is a reader's (D6), with its password.
  *
  * A board without a clock cannot know the time before it is told. So the time of a claimant's token counts for nothing
  * (whoever could steal it could make one), and a device whose token is too old may greet, which needs its key anew and
  * tells it the time, and do no more (D1).
  */
-export function admission({ site, clock, keyOf, checkReader }: AdmitOptions): (credentials: Credentials) => Standing {
+export function admission({
+  site,
+  clock,
+  keyOf,
+  knownKeyOf,
+  checkReader,
+}: AdmitOptions): (credentials: Credentials) => Standing {
   return ({ clientId, username, password }) => {
     if (username !== 'device' && username !== 'claim') {
       if (!checkReader) throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
@@ -39,7 +47,7 @@ export function admission({ site, clock, keyOf, checkReader }: AdmitOptions): (c
       return 'reader'
     }
     const token = tokenOf(password)
-    const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId)
+    const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId, knownKeyOf(clientId))
     const nowMs = clock.now()
     const claims = verifyCwt(token, () => key, { aud: site, nowMs, skewMs: Number.POSITIVE_INFINITY })
     if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')
@@ -56,13 +64,13 @@ function tokenOf(password: Uint8Array): Uint8Array {
   return text ? new Uint8Array(Buffer.from(Buffer.from(password).toString('latin1'), 'base64url')) : password
 }
 
-function claimantKey(token: Uint8Array, clientId: string): KeyObject {
+function claimantKey(token: Uint8Array, clientId: string, known: KeyObject | undefined): KeyObject {
   const tagged = token[0] === 0xd8 && token[1] === 0x3d
   const confirmation = decodeMap(peek1(tagged ? token.subarray(2) : token).payload).get(8)
   const bytes = confirmation instanceof Map ? confirmation.get(1) : undefined
   if (!(bytes instanceof Uint8Array)) throw new Problem('cose.unknown-key', 'the token brings no key')
   const key = parseCoseKey(bytes)
-  if (base32(thumbprint(key).subarray(0, 15)) !== clientId)
+  if (base32(thumbprint(key).subarray(0, 15)) !== clientId && !known?.equals(key))
     throw new Problem('cose.unknown-key', 'the client id is not this key’s')
   return key
 }

@@ -14,7 +14,7 @@ import { loadSiteKey } from '../site-key.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
-const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade']
+const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade', 'rotation']
 
 export const fleetCommands: Record<string, Command> = {
   'release key': {
@@ -98,7 +98,7 @@ export const fleetCommands: Record<string, Command> = {
   },
 
   'job new': {
-    what: 'Begins a job over many devices: a configuration, a diagnostics report, an upgrade.',
+    what: 'Begins a job over many devices: a configuration, a diagnostics report, an upgrade, new keys.',
     options: {
       folder,
       site,

@@ -72,6 +72,10 @@ const revoke = query<{ id: string; at: number }>()((db, p) =>
   db.updateTable('devices').set({ revoked_ms: p.at }).where('id', '=', p.id),
 )
 
+const rekey = query<{ id: string; key: Uint8Array }>()((db, p) =>
+  db.updateTable('devices').set({ key: p.key }).where('id', '=', p.id),
+)
+
 export class Devices {
   readonly #database: Database
   readonly #cache = new Map<string, Device>()
@@ -124,6 +128,12 @@ export class Devices {
     const { changes } = bear.run(sql, { id, epoch, model: says.model, version: says.version })
     this.#cache.delete(id)
     return changes > 0 ? undefined : (byId.get(sql, { id })?.epoch ?? 0)
+  }
+
+  /** Replaces a device's key; the one before is refused from now on. */
+  rekey(sql: Sql, id: string, key: Uint8Array): void {
+    rekey.run(sql, { id, key })
+    this.#cache.delete(id)
   }
 
   /** @throws {Problem} `device.unknown` */

@@ -8,6 +8,7 @@ import {
   readState,
   reconcileState,
   reportState,
+  rotateKey,
 } from '@azukari/protocol/contracts/fleet'
 import { carryFrame } from '@azukari/protocol/contracts/read'
 import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
@@ -17,6 +18,7 @@ import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import type { Releases } from '../fleet/releases.ts'
 import { report, stateOf } from '../fleet/states.ts'
 import type { Devices } from '../registry/devices.ts'
+import { nextKeyOf } from '../registry/rotate.ts'
 import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
 import type { CommitGroup } from '../storage/group.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
@@ -34,6 +36,7 @@ export interface DeviceReport {
 }
 
 export interface OwnServiceOptions {
+  site: string
   devices: Devices
   buffer: TransferBuffer
   pump: Pump
@@ -89,6 +92,10 @@ export class OwnService implements Service {
     this.#add(readBundle, async ({ release, path, at, length }) => ({
       bytes: await releases.piece(release, path, at, length),
     }))
+    this.#add(rotateKey, async ({ signed }, { device }) => {
+      await commits.run((sql) => devices.rekey(sql, device, nextKeyOf(devices.require(device), options.site, signed)))
+      return {}
+    })
     this.#add(acknowledgeEvents, async ({ ids }, { device }) => {
       await pump.acknowledged(device, ids)
       return {}

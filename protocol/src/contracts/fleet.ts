@@ -135,7 +135,12 @@ export const reconcileState = contract({
   problems: ['message.too-large'],
 })
 
-export const JobKind = Type.Union([Type.Literal('configuration'), Type.Literal('diagnostics'), Type.Literal('upgrade')])
+export const JobKind = Type.Union([
+  Type.Literal('configuration'),
+  Type.Literal('diagnostics'),
+  Type.Literal('upgrade'),
+  Type.Literal('rotation'),
+])
 export type JobKind = Static<typeof JobKind>
 
 /** What has become of one device's part in a job. */
@@ -205,6 +210,28 @@ export const putDiagnostics = contract({
   request: Type.Object({ job: Id, report: Bytes(2, diagnosticsMaxBytes) }),
   reply: Nothing,
   problems: ['job.unknown'],
+})
+
+export const rotationDomain = 'azukari/rotation/1'
+
+/**
+ * What a device's present key signs to hand over to the next one. `proof` is COSE_Sign1 by the next key over
+ * [site, device, thumbprint of the present key], under the same domain: it is the device's, and meant for this.
+ */
+export const Rotation = Type.Object({ site: Slug, device: Slug, key: Bytes(32, 600), proof: Bytes(64, 1024) })
+export type Rotation = Static<typeof Rotation>
+
+export const rotateKey = contract({
+  name: 'fleet.rotate',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'A device’s next key, signed by its present one, which is refused from then on',
+  serves: ['D1', 'D6'],
+  /** COSE_Sign1 of a rotation. */
+  request: Type.Object({ signed: Bytes(64, 4096) }),
+  reply: Nothing,
+  problems: ['cose.bad-signature', 'cose.unknown-key', 'cose.wrong-algorithm', 'cose.wrong-audience'],
 })
 
 export const fleetNews = contract({
