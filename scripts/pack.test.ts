@@ -141,6 +141,20 @@ t.test('every command of the installed packages runs', async (t) => {
   t.equal(run(bin(folder, 'azukari-device'), ['status', '--json'], folder).status, 0, 'azukari-device status')
   t.equal(run(bin(folder, 'azukari-device'), ['run'], folder).status, 1, 'azukari-device run says what it needs')
 
+  for (const [command, ...words] of [
+    ['azukari-gateway', '--apart'],
+    ['azukari-device', '--broker', 'mqtts://site.example:8883'],
+  ] as const) {
+    const { status, stdout, stderr } = run(bin(folder, command), ['service', ...words, '--json'], folder)
+    t.equal(status, 0, stderr)
+    const files = JSON.parse(stdout) as Record<string, string>
+    const lines = Object.values(files).flatMap((text) => text.match(/^ExecStart=\/.+ run .+$/gm) ?? [])
+    t.equal(lines.length, 1, `${command} service has one unit that runs it`)
+    for (const path of lines[0]!.matchAll(/(?<=[= ])\/\S+(?=.* run )/g))
+      t.ok(existsSync(path[0]), `${path[0]} is there`)
+    t.match(lines[0], join(folder, 'node_modules/@azukari'), 'the unit runs what was installed')
+  }
+
   // Every module of every package loads as JavaScript: nothing was left out that only the sources had.
   const modules = names.flatMap((name) => modulesOf(join(folder, 'node_modules/@azukari', name, 'dist')))
   t.ok(modules.length > 150, `${modules.length} modules`)

@@ -56,6 +56,31 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  service: {
+    what: 'Shows what makes this board start by itself: systemd unit, user, udev rules, mount, journal limits; --out / installs it.',
+    options: {
+      board: { ...board, default: '/etc/azukari/board.json' },
+      broker: { ...broker, required: true },
+      folder: { ...folder, default: '/var/lib/azukari-device' },
+      site: { type: 'string', what: 'the site’s name', default: 'site' },
+      node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
+      out: { type: 'string', what: 'folder below which the files are written' },
+    },
+    async run(values) {
+      const { boardService } = await import('./service-files.ts')
+      const { answerFiles } = await import('@azukari/protocol/adapters/service-files')
+      const files = boardService({
+        node: optional(values, 'node') ?? process.execPath,
+        program: import.meta.filename.replace(/commands(\.[jt]s)$/, 'cli$1'),
+        board: text(values, 'board'),
+        broker: text(values, 'broker'),
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+      })
+      return answerFiles(files, optional(values, 'out'))
+    },
+  },
+
   status: {
     what: 'Says who the device is and what it still has to deliver; also while it runs.',
     options: { folder },

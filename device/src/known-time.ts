@@ -1,18 +1,21 @@
 /**
- * The time as this device knows it. A board without a battery for its clock begins somewhere in the past after a power
- * cut; what its member signs then must not be too old for the site when the network comes back. So the latest time that
- * the site agreed to is kept, and time never stands before it.
+ * The time as this device knows it: the clock that everything in the runtime is given. A board without a battery for its
+ * clock begins somewhere in the past after a power cut, and others run fast; what its member signs must have the site's
+ * time. So the time that the site tells is what counts from then on, carried forward by the monotonic clock; the latest
+ * is kept, and time never stands before it after a restart.
  */
-import type { Clock } from '@azukari/protocol/ports'
+import type { Clock, Timer } from '@azukari/protocol/ports'
 import type { DeviceDatabase } from './database.ts'
 
 const schema = `CREATE TABLE IF NOT EXISTS known_time (id INTEGER PRIMARY KEY CHECK (id = 1), ms INTEGER NOT NULL)`
 
-export class KnownTime {
+export class KnownTime implements Clock {
   readonly #database: DeviceDatabase
   readonly #clock: Clock
   readonly #startMs: number
+  /** Time at the start of this process, as far as it is known. */
   #latestMs: number
+  #told = false
 
   private constructor(database: DeviceDatabase, clock: Clock, latestMs: number) {
     this.#database = database
@@ -27,15 +30,32 @@ export class KnownTime {
     return new KnownTime(database, clock, row?.ms ?? 0)
   }
 
-  /** The wall clock, but never before what was known at the start and has passed since; ms since the epoch. */
+  /**
+   * The site's time since it was told; before that the wall clock, but never before what was known at the start and has
+   * passed since. Ms since the epoch.
+   */
   now(): number {
-    return Math.max(this.#clock.now(), this.#latestMs + Math.round(this.#clock.monotonicMs() - this.#startMs))
+    const knownMs = this.#latestMs + Math.round(this.#clock.monotonicMs() - this.#startMs)
+    return this.#told ? knownMs : Math.max(this.#clock.now(), knownMs)
+  }
+
+  monotonicMs(): number {
+    return this.#clock.monotonicMs()
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#clock.sleep(ms, signal)
+  }
+
+  timer(ms: number, fire: () => void): Timer {
+    return this.#clock.timer(ms, fire)
   }
 
   /** The site says so; durable. */
   async learn(siteMs: number): Promise<void> {
     const ms = Math.round(siteMs)
     this.#latestMs = ms - Math.round(this.#clock.monotonicMs() - this.#startMs)
+    this.#told = true
     await this.#database.run(
       'INSERT INTO known_time (id, ms) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET ms = excluded.ms',
       ms,

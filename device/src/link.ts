@@ -72,6 +72,9 @@ export interface LinkLimits {
   calls: number
 }
 
+/** How far off a token's time may be without a new one; a gateway allows for more. */
+const believedWithinMs = 60_000
+
 const defaults: LinkLimits = { connectMs: 10_000, callMs: 20_000, keepaliveMs: 30_000, calls: 256 }
 
 /** What a reply looks like outside a channel: the answer to an enrolment or a birth, or the hint to greet again. */
@@ -107,8 +110,8 @@ export class Link implements ActSender {
   #epochFloor = 0
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
-  /** How far the site's clock is ahead of this device's, as the last welcome said. */
-  #aheadMs = 0
+  /** What the last welcome said of the time, and when that was. */
+  #told: { siteMs: number; atMs: number } | undefined
 
   constructor(options: LinkOptions) {
     this.#options = options
@@ -123,9 +126,13 @@ export class Link implements ActSender {
     return this.#state === 'up'
   }
 
-  /** The site's wall clock, ms since the epoch: this device's own, corrected by what the gateway last said. */
+  /**
+   * The site's wall clock, ms since the epoch: what the gateway last said and has passed since, however this device's own
+   * clock is set meanwhile; before the first welcome, this device's own.
+   */
   siteNow(): number {
-    return this.#options.clock.now() + this.#aheadMs
+    const { clock } = this.#options
+    return this.#told ? Math.round(this.#told.siteMs + clock.monotonicMs() - this.#told.atMs) : clock.now()
   }
 
   /** Hears every change of state, with the problem that caused it. Returns a function that stops it. */
@@ -218,6 +225,7 @@ export class Link implements ActSender {
     const epoch = await this.#options.nextEpoch(this.#epochFloor)
     const farewell = encode({ epoch })
     const deathTopic = deviceTopic(site, identity.device, 'death')
+    const believed = { siteMs: this.siteNow(), atMs: clock.monotonicMs() }
     const session = await transport.connect(
       {
         clientId: identity.device,
@@ -246,6 +254,8 @@ export class Link implements ActSender {
           this.#greet(session, epochNow, signal),
           session.closed.then((reason) => Promise.reject(new Problem('link.offline', reason))),
         ])
+        // With a token that was too old the gateway lets a device greet, which tells the time, and no more.
+        if (first) this.#checkBelieved(believed)
         onUp()
         this.#enter('up')
         const ended = await Promise.race([session.closed, stopped, again])
@@ -268,10 +278,18 @@ export class Link implements ActSender {
     }
   }
 
+  /** @throws {Problem} `link.offline` when the time of this connection's token was wrong: the next one has the site's */
+  #checkBelieved({ siteMs, atMs }: { siteMs: number; atMs: number }): void {
+    const offMs = Math.round(this.siteNow() - siteMs - (this.#options.clock.monotonicMs() - atMs))
+    if (Math.abs(offMs) < believedWithinMs) return
+    this.#options.log.warn('the clock was off; the site’s time counts from now on', { offMs })
+    throw new Problem('link.offline', `the clock was off by ${offMs} ms`)
+  }
+
   /** CONNECT's password: a token of five minutes, signed by the device, for this site. */
   #token(confirmation?: Uint8Array): Uint8Array {
-    const { identity, site, clock } = this.#options
-    const iat = Math.floor(clock.now() / 1000)
+    const { identity, site } = this.#options
+    const iat = Math.floor(this.siteNow() / 1000)
     return signCwt(
       {
         iss: identity.device,
@@ -340,7 +358,7 @@ export class Link implements ActSender {
       epoch,
       share: coseKey(publicOf(share)),
       nonce,
-      at: clock.now(),
+      at: this.siteNow(),
       model,
       version,
       roles: [...roles],
@@ -353,7 +371,7 @@ export class Link implements ActSender {
       const welcome = openGreeting(reply.s ?? new Uint8Array(), key, welcomeDomain, checkWelcome)
       if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
         throw new Problem('cose.wrong-audience', 'a welcome for another birth')
-      this.#aheadMs = welcome.at - clock.now()
+      this.#told = { siteMs: welcome.at, atMs: clock.monotonicMs() }
       this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
     }
     const publish = () => session.publish(topic, message, { qos: 1, retain: true })

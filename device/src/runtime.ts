@@ -103,13 +103,14 @@ export class Runtime {
 
   /** Opens what was kept and begins to work; resolves when the apps can be used, with or without a line. */
   async start(): Promise<void> {
-    const { clock, random, files, database, transport, log } = this.#ports
+    const { random, files, database, transport, log } = this.#ports
     const { site, role, claim, model, version, folder } = this.#config
     try {
       const identityPath = `${folder}/identity.cose`
       this.identity = await loadIdentity(files, identityPath, random)
       await database.exec('CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')
-      this.#time = await KnownTime.open(database, clock)
+      this.#time = await KnownTime.open(database, this.#ports.clock)
+      const clock = this.#time
       this.link = new Link({
         site,
         identity: this.identity,
@@ -183,7 +184,8 @@ export class Runtime {
   }
 
   #makeApps(): void {
-    const { clock, random, log } = this.#ports
+    const { random, log } = this.#ports
+    const clock = this.#time
     const { reader, display, panel, camera, printer } = this.#board
     const { role, language } = this.#config
     if (!reader) return

@@ -1,6 +1,7 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -12,8 +13,10 @@ import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { moveCommands } from './operator/move-commands.ts'
+import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { settlementCommands } from './operator/settlement-commands.ts'
+import { siteUnits } from './operator/units.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { gatewayMigrations } from './registry/tables.ts'
@@ -23,6 +26,9 @@ import { rebuildPlacement } from './services/placement/rebuild.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import { migrate } from './storage/migrate.ts'
+import type { TelemetrySettings } from './telemetry/publisher.ts'
+import { telemetryMigrations } from './telemetry/tables.ts'
+import { discoveryPrefix, telemetryTopics } from './telemetry/topics.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
@@ -79,6 +85,14 @@ export const commands: Record<string, Command> = {
           bus: { connections: config.connections, messagesPerSecond: config.messagesPerSecond },
           buffer: { totalBytes: config.bufferMb * 1e6, deviceBytes: config.deviceMb * 1e6 },
         },
+        ...((config.homeAssistant || config.senml !== 'none') && {
+          telemetry: {
+            homeAssistant: config.homeAssistant,
+            prefix: config.homeAssistantPrefix,
+            senml: config.senml as TelemetrySettings['senml'],
+            everyMs: config.telemetrySeconds * 1_000,
+          },
+        }),
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
         log,
       })
@@ -277,6 +291,8 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
+
   ...riskCommands,
 
   ...settlementCommands,
@@ -357,19 +373,48 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  service: {
+    what: 'Shows the systemd units of a site and its journal limits; --out / installs them.',
+    options: {
+      folder: { ...folder, default: '/var/lib/azukari' },
+      site,
+      apart: { type: 'boolean', what: 'placement and settlement as processes of their own' },
+      node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
+      out: { type: 'string', what: 'folder below which the files are written' },
+    },
+    async run(values) {
+      const files = siteUnits({
+        node: values['node'] === undefined ? process.execPath : text(values, 'node'),
+        program: import.meta.filename.replace(/commands(\.[jt]s)$/, 'cli$1'),
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        apart: values['apart'] === true,
+      })
+      return answerFiles(files, values['out'] === undefined ? undefined : text(values, 'out'))
+    },
+  },
+
   acl: {
     what: 'Prints access rules for a broker that is not ours.',
     options: {
       site,
       broker: { type: 'string', what: 'which broker', default: 'mosquitto' },
       user: { type: 'string', what: 'the gateway’s user there', default: 'azukari-gateway' },
+      reader: { type: 'string', what: 'a user there that may read telemetry; may be repeated', multiple: true },
+      prefix: { type: 'string', what: 'discovery prefix of Home Assistant', default: discoveryPrefix },
       devices: { type: 'boolean', what: 'only the devices’ rules, for a listener of their own' },
       out: { type: 'string', what: 'file to write' },
     },
     async run(values) {
       if (values['broker'] !== 'mosquitto')
         throw new Problem('config.invalid', `broker ${values['broker']} is not known; mosquitto is`)
-      const rules = mosquittoAcl(text(values, 'site'), values['devices'] === true ? undefined : text(values, 'user'))
+      const readers = (values['reader'] as string[] | undefined) ?? []
+      for (const name of [text(values, 'user'), ...readers])
+        if (!/^[\w.@-]{1,64}$/.test(name)) throw new Problem('config.invalid', `${name} cannot be a user name there`)
+      const telemetry = { prefix: text(values, 'prefix'), readers }
+      telemetryTopics(text(values, 'site'), telemetry.prefix)
+      const user = values['devices'] === true ? undefined : text(values, 'user')
+      const rules = mosquittoAcl(text(values, 'site'), user, readers.length > 0 ? telemetry : undefined)
       if (values['out']) writeFileSync(String(values['out']), rules)
       return { json: { rules }, text: rules }
     },
@@ -413,7 +458,7 @@ async function withRegistry<T>(
   await systemPorts.files.makeDirectory(path)
   const database = openDatabase(`${path}/gateway.db`)
   try {
-    migrate(database, [gatewayMigrations], systemPorts.clock.now())
+    migrate(database, [gatewayMigrations, telemetryMigrations], systemPorts.clock.now())
     return await work(database)
   } finally {
     database.close()

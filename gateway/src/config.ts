@@ -42,6 +42,20 @@ export const GatewayConfig = Type.Object(
     ),
     bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
     healthPort: whole(-1, 65_535, -1, 'loopback port of /healthz and /metrics; 0 = any free one, -1 = none'),
+    homeAssistant: Type.Boolean({
+      default: false,
+      description: 'publish devices and site for Home Assistant (MQTT discovery)',
+    }),
+    homeAssistantPrefix: Type.String({
+      pattern: '^(?!v1$|azukari$)[A-Za-z0-9_-]{1,32}$',
+      default: 'homeassistant',
+      description: 'its discovery prefix',
+    }),
+    senml: Type.Union(
+      ['none', 'json', 'cbor', 'both'].map((format) => Type.Literal(format)),
+      { default: 'none', description: 'publish SenML telemetry (RFC 8428): none, json, cbor or both' },
+    ),
+    telemetrySeconds: whole(5, 86_400, 60, 'seconds between telemetry'),
     log: Type.Union(
       ['debug', 'info', 'warn', 'error', 'silent'].map((level) => Type.Literal(level)),
       { default: 'info', description: 'what is logged: debug, info, warn, error or silent' },

@@ -5,6 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
+import { saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
@@ -27,6 +28,11 @@ import type { ReceiveBuffer, Service } from './service/service.ts'
 import type { Database } from './storage/database.ts'
 import { CommitGroup } from './storage/group.ts'
 import { migrate } from './storage/migrate.ts'
+import type { FleetFacts, SiteFacts } from './telemetry/facts.ts'
+import { LastSaves } from './telemetry/last-saves.ts'
+import { TelemetryPublisher, type TelemetrySettings } from './telemetry/publisher.ts'
+import { Readers } from './telemetry/readers.ts'
+import { telemetryMigrations } from './telemetry/tables.ts'
 import { type BufferLimits, TransferBuffer } from './transfer/buffer.ts'
 
 export interface GatewayOptions {
@@ -50,8 +56,17 @@ export interface GatewayOptions {
   log: Log
   soon?: (work: () => void) => void
   limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
+  /** What is published for other programs (D3, D6); absent: nothing is, and nobody may read. */
+  telemetry?: TelemetryOptions
   /** Contracts beyond those of the protocol, for tests and later services. */
   contracts?: readonly Contract[]
+}
+
+export interface TelemetryOptions extends TelemetrySettings {
+  /** Bytes of memory that this process has. */
+  memoryBytes: () => number
+  /** What placement knows, when it runs in this process. */
+  placement?: () => NonNullable<SiteFacts['placement']>
 }
 
 export interface GatewayStatus {
@@ -98,6 +113,10 @@ class Site implements Gateway {
   readonly #router: Router
   readonly #bus: Bus
   readonly #services: readonly Service[]
+  readonly #readers: Readers
+  readonly #lastSaves: LastSaves
+  readonly #telemetry: TelemetryPublisher | undefined
+  readonly #startMs: number
   #look: Timer | undefined
   #running = false
 
@@ -105,8 +124,11 @@ class Site implements Gateway {
     const { site, database, clock, random, log, key, placement, files } = options
     this.#options = options
     this.#boot = random.bytes(16)
-    migrate(database, [gatewayMigrations], clock.now())
+    this.#startMs = clock.monotonicMs()
+    migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
     this.#devices = new Devices(database)
+    this.#readers = new Readers(database)
+    this.#lastSaves = new LastSaves(database)
     this.#commits = new CommitGroup(database, options.soon ?? ((work) => void clock.timer(0, work)))
     const signer = signerOf(key)
     this.#channels = new Channels({ site, devices: this.#devices, commits: this.#commits, signer, clock, random })
@@ -137,7 +159,10 @@ class Site implements Gateway {
       clock,
       log,
       connected: (device) => this.#channels.get(device)?.settled === true,
-      send: (event) => this.#router.event(event),
+      send: (event) => {
+        if (event.contract === saveKept.id) this.#lastSaves.note(event.device, event.atMs)
+        this.#router.event(event)
+      },
     })
     this.#own = new OwnService({
       devices: this.#devices,
@@ -147,7 +172,17 @@ class Site implements Gateway {
       clock,
       log,
     })
-    this.#bus = options.bus(admission({ site, clock, keyOf: (device) => this.#devices.require(device).key }))
+    this.#bus = options.bus(
+      admission({
+        ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
+        ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
+      }),
+    )
+    this.#telemetry =
+      options.telemetry &&
+      new TelemetryPublisher({
+        ...{ site, bus: this.#bus, clock, log, settings: options.telemetry, facts: () => this.#facts() },
+      })
     const keys: SiteKeys = {
       gatewayKey: coseKey(publicOf(key)),
       placementKey: placement.key,
@@ -163,8 +198,14 @@ class Site implements Gateway {
       contracts: [...contracts, ...(options.contracts ?? [])],
       clock,
       log,
-      onBorn: (device) => this.#pump.born(device),
-      onGone: (device) => this.#pump.gone(device),
+      onBorn: (device) => {
+        this.#pump.born(device)
+        this.#telemetry?.changed()
+      },
+      onGone: (device) => {
+        this.#pump.gone(device)
+        this.#telemetry?.changed()
+      },
       ...(options.limits?.router && { limits: options.limits.router }),
     })
   }
@@ -175,7 +216,10 @@ class Site implements Gateway {
     this.#pump.start()
     await this.#bus.start({
       message: (topic, payload) => this.#router.message(topic, payload),
-      up: () => this.#announce(),
+      up: () => {
+        this.#announce()
+        this.#telemetry?.busUp()
+      },
       gone: (device) => this.#router.gone(device),
     })
     this.#running = true
@@ -185,6 +229,7 @@ class Site implements Gateway {
   async stop(): Promise<void> {
     this.#running = false
     this.#look?.cancel()
+    this.#telemetry?.stop()
     await this.#router.stop()
     this.#pump.stop()
     for (const service of this.#services) await service.stop()
@@ -240,10 +285,42 @@ class Site implements Gateway {
     this.#bus.publish(siteTopic(site), signGreeting(body, signerOf(key), siteDomain), { retain: true })
   }
 
+  /** What telemetry tells; also the moment at which last saves are written down. */
+  #facts(): FleetFacts {
+    const { site, version, clock, telemetry } = this.#options
+    const all = this.#devices.overview()
+    const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
+    this.#lastSaves.forget(revoked)
+    this.#lastSaves.flush()
+    const devices = all.filter((device) => !device.revoked)
+    return {
+      site: {
+        ...{ site, version, atMs: clock.now(), uptimeMs: clock.monotonicMs() - this.#startMs },
+        memoryBytes: telemetry?.memoryBytes() ?? 0,
+        devicesKnown: devices.length,
+        devicesUp: this.#channels.size,
+        requestsUnderWay: this.#router.underWay,
+        buffer: this.#buffer.usage,
+        ...(telemetry?.placement && { placement: telemetry.placement() }),
+      },
+      devices: devices.map(({ id, model, version, roles, region }) => {
+        const lastSaveMs = this.#lastSaves.of(id)
+        const report = this.#own.reports.get(id)
+        return {
+          ...{ id, model, version, roles, region, online: this.isUp(id) },
+          ...(lastSaveMs !== undefined && { lastSaveMs }),
+          ...(report && { report }),
+        }
+      }),
+      revoked,
+    }
+  }
+
   #shutOut(device: string): void {
     this.#channels.drop(device)
     this.#pump.gone(device)
     this.#bus.disconnect(device)
+    this.#telemetry?.changed()
     this.#options.log.info('a device was shut out', { device })
   }
 
@@ -254,6 +331,8 @@ class Site implements Gateway {
         if (this.#devices.changedElsewhere()) {
           for (const device of [...this.#channels.devices()])
             if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
+          this.#bus.dropReaders?.((name) => this.#readers.has(name))
+          this.#telemetry?.changed()
         }
       } catch (error) {
         this.#options.log.error('the registry could not be read', { code: isProblem(error) ? error.code : 'internal' })

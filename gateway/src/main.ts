@@ -24,6 +24,8 @@ import { openSettlement } from './services/settlement/main.ts'
 import type { Settlement } from './services/settlement/service.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
+import type { TelemetrySettings } from './telemetry/publisher.ts'
+import { telemetryTopics } from './telemetry/topics.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
 import { CallClient } from './transport/client.ts'
@@ -47,6 +49,8 @@ export interface GatewaySettings {
   limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
+  /** What is published for other programs; absent = nothing. */
+  telemetry?: TelemetrySettings
   /** Placement in a process of its own. */
   placementApart?: {
     /** `https://host:port` of `azukari-gateway placement`. */
@@ -146,7 +150,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     bufferDirectory: `${folder.path}/buffer`,
     bus: (admit) => {
       if (settings.broker)
-        return new MqttBus({ ...settings.broker, site, clientId: 'gateway', clock: ports.clock, log })
+        return new MqttBus({
+          ...{ ...settings.broker, site, clientId: 'gateway', clock: ports.clock, log },
+          ...(settings.telemetry?.homeAssistant && {
+            will: { topic: telemetryTopics(site, settings.telemetry.prefix).gatewayOnline, payload: 'offline' },
+          }),
+        })
       listener = listenOn({
         host: settings.host,
         port: settings.port,
@@ -159,18 +168,27 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         admit,
         clock: ports.clock,
         log,
+        ...(settings.telemetry && { discoveryPrefix: settings.telemetry.prefix }),
         ...(settings.limits?.bus && { limits: settings.limits.bus }),
       })
     },
     services: () => [remote ?? placement!.placement, settlementRemote ?? settlement!],
-    carryFrame: (server, frame) => {
+    carryFrame: async (server, frame) => {
       const known = urls.get(server)
       if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
+      placement?.placement.mayRead(server)
       return carriers.of(known).frame(frame)
     },
     ...ports,
     log,
     soon: systemSoon,
+    ...(settings.telemetry && {
+      telemetry: {
+        ...settings.telemetry,
+        memoryBytes: () => process.memoryUsage.rss(),
+        ...(placement && { placement: () => placement.placement.telemetry() }),
+      },
+    }),
     ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
   })
   const bufferServer = apart

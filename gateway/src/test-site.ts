@@ -94,6 +94,7 @@ export interface TestSiteOptions {
   limits?: GatewayOptions['limits']
   log?: Log
   tls?: { key: string; cert: string }
+  telemetry?: GatewayOptions['telemetry']
 }
 
 const key = generateKey('ed25519', systemRandom)
@@ -141,6 +142,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
         admit,
         clock: systemClock,
         log,
+        ...(options.telemetry && { discoveryPrefix: options.telemetry.prefix }),
         ...(options.busLimits && { limits: options.busLimits }),
       }),
     services: () => [service],
@@ -151,6 +153,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     ...ports,
     contracts: [note, noted, hum, secret, slow],
     ...(options.limits && { limits: options.limits }),
+    ...(options.telemetry && { telemetry: options.telemetry }),
   })
   await gateway.start()
   return {

@@ -14,6 +14,8 @@ export interface MqttBusOptions {
   /** PEM of the broker's CA, for `mqtts`. */
   ca?: string | undefined
   clientId: string
+  /** Said, retained, by the broker when the gateway is gone without a farewell. */
+  will?: { topic: string; payload: string }
   clock: Clock
   log: Log
 }
@@ -32,13 +34,14 @@ export class MqttBus implements Bus {
   }
 
   start(handlers: BusHandlers): Promise<void> {
-    const { url, username, password, ca, clientId, site, log, clock } = this.#options
+    const { url, username, password, ca, clientId, will, site, log, clock } = this.#options
     return new Promise((resolve, reject) => {
       const client = mqtt.connect(url, {
         clientId,
         ...(username !== undefined && { username }),
         ...(password !== undefined && { password }),
         ...(ca !== undefined && { ca }),
+        ...(will && { will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1 as const, retain: true } }),
         protocolVersion: 4,
         clean: true,
         keepalive: 30,

@@ -19,23 +19,34 @@ export interface AdmitOptions {
   clock: Clock
   /** The key of an enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
   keyOf: (device: string) => KeyObject
+  /** Judges the name and password of a reader of telemetry; absent: there are none. @throws {Problem} `message.unauthorised` */
+  checkReader?: (name: string, password: Uint8Array) => void
 }
 
 /**
  * Judges credentials: `device` with the key on record, `claim` with the key inside the token, which must be the one that
- * the client id names.
+ * the client id names; any other user name is a reader's (D6), with its password.
+ *
+ * A board without a clock cannot know the time before it is told. So the time of a claimant's token counts for nothing
+ * (whoever could steal it could make one), and a device whose token is too old may greet, which needs its key anew and
+ * tells it the time, and do no more (D1).
  */
-export function admission({ site, clock, keyOf }: AdmitOptions): (credentials: Credentials) => Standing {
+export function admission({ site, clock, keyOf, checkReader }: AdmitOptions): (credentials: Credentials) => Standing {
   return ({ clientId, username, password }) => {
+    if (username !== 'device' && username !== 'claim') {
+      if (!checkReader) throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
+      checkReader(username, password)
+      return 'reader'
+    }
     const token = tokenOf(password)
-    if (username !== 'device' && username !== 'claim')
-      throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
     const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId)
-    const claims = verifyCwt(token, () => key, { aud: site, nowMs: clock.now(), skewMs })
+    const nowMs = clock.now()
+    const claims = verifyCwt(token, () => key, { aud: site, nowMs, skewMs: Number.POSITIVE_INFINITY })
     if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')
     if (claims.exp === undefined || claims.iat === undefined || claims.exp - claims.iat > lifeS)
       throw new Problem('cose.expired', 'the token lives too long')
-    return username
+    if (username === 'claim') return 'claim'
+    return nowMs - skewMs >= claims.exp * 1000 ? 'late' : 'device'
   }
 }
 

@@ -26,5 +26,7 @@ export interface Bus {
   publish(topic: string, payload: Uint8Array, options?: PublishOptions): void
   /** Cuts a device off; a bus that cannot does nothing. */
   disconnect(device: string): void
+  /** Cuts off readers of telemetry that may no longer read, on a bus that knows them. */
+  dropReaders?(stays: (name: string) => boolean): void
   stop(): Promise<void>
 }

@@ -10,11 +10,16 @@ import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { deviceTopic, maySubscribe, parseTopic, slugPattern, type Topic, topicTable } from '@azukari/protocol/topics'
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes'
+import { discoveryPrefix, mayRead, statusTopic } from '../telemetry/topics.ts'
 import type { Bus, BusHandlers, PublishOptions } from './bus.ts'
+import { OneByOne } from './one-by-one.ts'
 import { capped, PacketCap } from './packet-cap.ts'
 
-/** What a connection may do: an enrolled device everything of its own, a claimant only enrol. */
-export type Standing = 'device' | 'claim'
+/**
+ * What a connection may do: an enrolled device everything of its own, one whose token is late only greet, a claimant only
+ * enrol, a reader only read telemetry.
+ */
+export type Standing = 'device' | 'late' | 'claim' | 'reader'
 
 export interface Credentials {
   clientId: string
@@ -36,11 +41,15 @@ export interface EmbeddedBusOptions {
   admit: (credentials: Credentials) => Standing
   clock: Clock
   log: Log
+  /** Discovery prefix of Home Assistant, which readers may read beside the site's telemetry. */
+  discoveryPrefix?: string
   limits?: Partial<BusLimits>
 }
 
 export interface BusLimits {
   connections: number
+  /** Connections of readers. */
+  readers: number
   /** Connections that have not said who they are. */
   strangers: number
   /** Bytes of one packet. */
@@ -58,6 +67,7 @@ export interface BusLimits {
 
 export const busLimits: BusLimits = {
   connections: 20_000,
+  readers: 32,
   strangers: 2_000,
   packetBytes: 196_608,
   messagesPerSecond: 2_000,
@@ -66,6 +76,9 @@ export const busLimits: BusLimits = {
   connectMs: 10_000,
   keepaliveMs: 600_000,
 }
+
+/** Bytes that may wait on their way to all who subscribed. */
+const toAllBytes = 64 * 1024 * 1024
 
 /** Bytes of a packet before CONNECT is accepted: a client id, a token and a will. */
 const strangerPacketBytes = 8_192
@@ -109,6 +122,11 @@ export class EmbeddedBus implements Bus {
   readonly #broker: Broker
   readonly #connections = new WeakMap<object, Connection>()
   readonly #clients = new Map<string, Client>()
+  /** Names of the readers that are connected, by client id. */
+  readonly #readers = new Map<string, string>()
+  readonly #prefix: string
+  readonly #toAll: OneByOne
+  #readerNumber = 0
   #handlers: BusHandlers | undefined
   #open = 0
   #strangers = 0
@@ -116,6 +134,7 @@ export class EmbeddedBus implements Bus {
   constructor(options: EmbeddedBusOptions) {
     this.#options = options
     this.#limits = { ...busLimits, ...options.limits }
+    this.#prefix = options.discoveryPrefix ?? discoveryPrefix
     const broker = new Broker(
       {
         concurrency: 1_000,
@@ -129,11 +148,19 @@ export class EmbeddedBus implements Bus {
       (packet, client, done) => this.#take(packet, client, done),
     )
     this.#broker = broker
+    this.#toAll = new OneByOne(toAllBytes, (packet, done) => broker.publish(packet, () => done()), options.log)
     broker.preConnect = (client, packet, done) => {
       const connection = this.#connections.get(client.conn)
       if (!connection) return done(new Error('a connection of nobody'), false)
       // A session that outlives its connection would only repeat, in memory, what the outboxes keep.
       packet.clean = true
+      // Any other user name is a reader's. Its client id is of its own choosing, so it is set apart: it must never take
+      // over the connection of a device. Its will (Home Assistant has one) would reach nobody.
+      const reads = packet.username !== 'device' && packet.username !== 'claim'
+      if (reads) {
+        packet.clientId = `reader:${++this.#readerNumber}`
+        delete packet.will
+      }
       const will = packet.will
       const password = packet.password ?? new Uint8Array()
       connection.credentials = {
@@ -143,15 +170,22 @@ export class EmbeddedBus implements Bus {
       }
       const willFits =
         !will || (will.topic === deviceTopic(options.site, packet.clientId, 'death') && will.payload.length <= 256)
-      connection.proper = willFits && slugPattern.test(packet.clientId)
+      connection.proper = willFits && (reads || slugPattern.test(packet.clientId))
       done(null, true)
     }
     broker.authenticate = (client, _username, _password, done) => {
       const connection = this.#connections.get(client.conn)!
       try {
         if (!connection.proper) throw new Problem('message.unauthorised', 'a client id or a will that no device has')
-        connection.standing = options.admit(connection.credentials!)
+        const standing = options.admit(connection.credentials!)
+        if (standing === 'reader' && this.#readers.size >= this.#limits.readers)
+          throw new Problem('service.busy', 'too many readers')
+        // An old token may be a stolen one: it must not push the device itself off the line.
+        if (standing === 'late' && this.#clients.has(connection.credentials!.clientId))
+          throw new Problem('cose.expired', 'the device is connected')
+        connection.standing = standing
         connection.device = connection.credentials!.clientId
+        if (standing === 'reader') this.#readers.set(connection.device, connection.credentials!.username)
         connection.cap.maxBytes = connection.standing === 'device' ? this.#limits.packetBytes : strangerPacketBytes
         this.#strangers--
         done(null, true)
@@ -174,7 +208,7 @@ export class EmbeddedBus implements Bus {
     broker.on('clientDisconnect', (client) => {
       if (this.#clients.get(client.id) !== client) return
       this.#clients.delete(client.id)
-      this.#handlers?.gone(client.id)
+      if (!client.id.startsWith('reader:')) this.#handlers?.gone(client.id)
     })
     broker.on('clientError', (client, error) =>
       options.log.debug('a connection ended', { device: client.id, error: error.message }),
@@ -213,6 +247,7 @@ export class EmbeddedBus implements Bus {
     this.#strangers++
     stream.once('close', () => {
       this.#open--
+      this.#readers.delete(connection.device)
       if (!connection.standing) this.#strangers--
     })
     this.#connections.set(stream, connection)
@@ -228,9 +263,9 @@ export class EmbeddedBus implements Bus {
 
   publish(topic: string, payload: Uint8Array, { retain = false, qos = 1 }: PublishOptions = {}): void {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    const device = topic.split('/', 4)[3]
-    if (device === undefined) {
-      this.#broker.publish({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false }, () => undefined)
+    const [version, , , device] = topic.split('/', 4)
+    if (version !== 'v1' || device === undefined) {
+      this.#toAll.push({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false })
       return
     }
     const client = this.#clients.get(device)
@@ -250,6 +285,11 @@ export class EmbeddedBus implements Bus {
     this.#clients.get(device)?.conn.destroy()
   }
 
+  /** Cuts off the readers that may no longer read. @param stays whether a reader of this name still may */
+  dropReaders(stays: (name: string) => boolean): void {
+    for (const [id, name] of this.#readers) if (!stays(name)) this.disconnect(id)
+  }
+
   async stop(): Promise<void> {
     for (const listener of this.#options.listeners) await listener.stop()
     await new Promise<void>((resolve) => this.#broker.close(resolve))
@@ -259,6 +299,7 @@ export class EmbeddedBus implements Bus {
   #mayPublish(client: Client, packet: PublishPacket): boolean {
     const connection = this.#connections.get(client.conn)
     if (!connection?.standing) return false
+    if (connection.standing === 'reader') return packet.topic === statusTopic(this.#prefix)
     try {
       const topic = parseTopic(packet.topic)
       if (topic.site !== this.#options.site || topic.device !== connection.device || !deviceKinds.has(topic.kind))
@@ -269,6 +310,7 @@ export class EmbeddedBus implements Bus {
         topic.kind !== 'death'
       )
         return false
+      if (connection.standing === 'late' && topic.kind !== 'birth' && topic.kind !== 'death') return false
       topics.set(packet, topic as Topic & { device: string })
       return true
     } catch {
@@ -279,7 +321,9 @@ export class EmbeddedBus implements Bus {
   #maySubscribe(client: Client, filter: string): boolean {
     const connection = this.#connections.get(client.conn)
     if (connection?.standing === 'claim') return filter === deviceTopic(this.#options.site, connection.device, 'reply')
-    return connection?.standing === 'device' && maySubscribe(this.#options.site, connection.device, filter)
+    if (connection?.standing === 'reader') return mayRead(this.#options.site, this.#prefix, filter)
+    if (connection?.standing !== 'device' && connection?.standing !== 'late') return false
+    return maySubscribe(this.#options.site, connection.device, filter)
   }
 
   /** A packet that was authorised: to the router, not faster than this device may. */
@@ -287,7 +331,8 @@ export class EmbeddedBus implements Bus {
     const topic = topics.get(packet)
     const connection = this.#connections.get(client.conn)
     if (!topic || !connection || connection.standing !== 'device') {
-      if (topic?.kind === 'call') void this.#handlers?.message(topic, packet.payload as Buffer)
+      if (topic?.kind === 'call' || topic?.kind === 'birth')
+        void this.#handlers?.message(topic, packet.payload as Buffer)
       return done()
     }
     const waiting = this.#handlers?.message(topic, packet.payload as Buffer)

@@ -6,8 +6,12 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { acknowledgeEvents, readState } from '@azukari/protocol/contracts/fleet'
 import { finishTransfer, initTransfer, transferProgress } from '@azukari/protocol/contracts/transfer'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
+import mqtt from 'mqtt'
 import t from 'tap'
+import { openDatabase } from '../adapters/database.ts'
 import { MqttBus } from '../adapters/mqtt.ts'
+import { Devices } from '../registry/devices.ts'
+import { telemetryTopics } from '../telemetry/topics.ts'
 import { TestDevice } from '../test-client.ts'
 import { note, silent, site, startTestSite } from '../test-site.ts'
 import { mosquittoAcl } from './acl.ts'
@@ -23,10 +27,12 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts Mosquitto and resolves when it runs. */
-async function startMosquitto(directory: string, port: number): Promise<ChildProcess> {
-  writeFileSync(join(directory, 'acl'), mosquittoAcl(site, 'azukari-gateway'))
+async function startMosquitto(directory: string, port: number, readers: string[] = []): Promise<ChildProcess> {
+  const telemetry = { prefix: 'homeassistant', readers }
+  writeFileSync(join(directory, 'acl'), mosquittoAcl(site, 'azukari-gateway', telemetry))
   const passwords = join(directory, 'passwords')
   spawnSync('mosquitto_passwd', ['-b', '-c', passwords, 'azukari-gateway', 'secret'])
+  for (const reader of readers) spawnSync('mosquitto_passwd', ['-b', passwords, reader, 'secret'])
   // Devices come without a password that Mosquitto could check: what they say is sealed or signed.
   writeFileSync(
     join(directory, 'mosquitto.conf'),
@@ -132,5 +138,95 @@ t.test(
     // The retained birth comes again when the gateway does; it makes nothing, and the new boot id is what counts.
     await world.gateway.stop()
     await device.close()
+  },
+)
+
+t.test(
+  'D6: on Mosquitto readers read what the gateway publishes, by our rules; a board that was revoked meanwhile is taken back',
+  { skip: mosquitto ? false : 'no mosquitto here' },
+  async (t) => {
+    const directory = t.testdir({ broker: {}, site: {} })
+    const port = await freePort()
+    const broker = await startMosquitto(join(directory, 'broker'), port, ['home'])
+    t.teardown(() => broker.kill())
+    const url = `mqtt://127.0.0.1:${port}`
+    const topics = telemetryTopics(site, 'homeassistant')
+    const user = { username: 'azukari-gateway', password: 'secret' }
+    const will = { topic: topics.gatewayOnline, payload: 'offline' }
+    const start = () =>
+      startTestSite({
+        directory: join(directory, 'site'),
+        bus: () =>
+          new MqttBus({ ...{ site, url, ...user, clientId: 'gateway', will, clock: systemClock, log: silent } }),
+        telemetry: {
+          ...{ homeAssistant: true, prefix: 'homeassistant', senml: 'none', everyMs: 1_000 },
+          memoryBytes: () => 1,
+        },
+      })
+    /** What stands retained for this user, once `enough` does. */
+    const retained = async (
+      as: { username?: string; password?: string },
+      enough: (all: Map<string, string>) => boolean,
+    ) => {
+      const client = await mqtt.connectAsync(url, { ...as, protocolVersion: 4, reconnectPeriod: 0 })
+      const all = new Map<string, string>()
+      const limit = AbortSignal.timeout(60_000)
+      const whole = new Promise<void>((resolve) => {
+        limit.addEventListener('abort', () => resolve())
+        client.on('message', (topic, payload) => {
+          all.set(topic, payload.toString())
+          if (enough(all)) resolve()
+        })
+      })
+      await client
+        .subscribeAsync(['homeassistant/#', 'azukari/#', `azukari/${site}/#`], { qos: 1 })
+        .catch(() => undefined)
+      await whole
+      await client.endAsync(true)
+      return all
+    }
+    const home = { username: 'home', password: 'secret' }
+    const device = new TestDevice(site)
+    const anonymous = { username: undefined, password: undefined } as never
+    let world = await start()
+    await device.connect(url, 'claim', anonymous)
+    await device.claim(world.newClaim())
+    await device.close()
+    const before = await retained(
+      home,
+      (all) => all.has(topics.deviceState(device.id)) && all.has(topics.gatewayOnline),
+    )
+    t.ok(before.has(topics.discovery(device.id)))
+    t.equal(before.get(topics.gatewayOnline), 'online')
+    // A board, or anybody, reads nothing of it: by the time that a message of its own is back, it would have come.
+    const stranger = await mqtt.connectAsync(url, { clientId: device.id, protocolVersion: 4, reconnectPeriod: 0 })
+    const heard: string[] = []
+    const echo = new Promise<void>((resolve) =>
+      stranger.on('message', (topic) => {
+        heard.push(topic)
+        if (topic === `v1/${site}/site`) resolve()
+      }),
+    )
+    await stranger.subscribeAsync(['homeassistant/#', `azukari/${site}/#`], { qos: 1 }).catch(() => undefined)
+    await stranger.subscribeAsync(`v1/${site}/site`, { qos: 1 })
+    await echo
+    t.same(heard, [`v1/${site}/site`])
+    await stranger.endAsync(true)
+
+    await world.stop()
+    t.equal(
+      (await retained(home, (all) => all.get(topics.gatewayOnline) === 'offline')).get(topics.gatewayOnline),
+      'offline',
+    )
+    const database = openDatabase(join(directory, 'site', 'gateway.db'))
+    new Devices(database).revoke(device.id, Date.now())
+    database.close()
+    world = await start()
+    const gone = (all: Map<string, string>) =>
+      all.get(topics.gatewayOnline) === 'online' &&
+      !all.get(topics.discovery(device.id)) &&
+      !all.get(topics.deviceState(device.id))
+    t.ok(gone(await retained(home, gone)))
+    await world.stop()
   },
 )

@@ -27,6 +27,9 @@ const cachedDevices = 20_000
 const query = queries<GatewayTables>()
 const byId = query<{ id: string }>()((db, p) => db.selectFrom('devices').selectAll().where('id', '=', p.id))
 const all = query<Record<never, never>>()((db) => db.selectFrom('devices').selectAll().orderBy('id'))
+const overview = query<Record<never, never>>()((db) =>
+  db.selectFrom('devices').select(['id', 'model', 'version', 'roles', 'region', 'revoked_ms']).orderBy('id'),
+)
 const upsert = query<Row>()((db, p) =>
   db
     .insertInto('devices')
@@ -103,6 +106,13 @@ export class Devices {
     return all.all(this.#database, {}).map(deviceOf)
   }
 
+  /** All devices, also those that were shut out, without what is dear to read: their keys. */
+  overview(): (Pick<Device, 'id' | 'model' | 'version' | 'roles' | 'region'> & { revoked: boolean })[] {
+    return overview.all(this.#database, {}).map(({ id, model, version, roles, region, revoked_ms }) => ({
+      ...{ id, model, version, region, roles: rolesOf(roles), revoked: revoked_ms !== null },
+    }))
+  }
+
   /** Enrols, or enrols again with a new claim: the operator who gave it lets a revoked device in again. */
   enrol(sql: Sql, row: Omit<Row, 'epoch' | 'revoked_ms'>): void {
     upsert.run(sql, { ...row, epoch: 0, revoked_ms: null })
@@ -142,7 +152,7 @@ function deviceOf(row: Row): Device {
     key: parseCoseKey(row.key),
     model: row.model,
     version: row.version,
-    roles: row.roles === '' ? [] : row.roles.split(' '),
+    roles: rolesOf(row.roles),
     region: row.region,
     position:
       row.latitude === null || row.longitude === null
@@ -152,4 +162,8 @@ function deviceOf(row: Row): Device {
     enrolledMs: row.enrolled_ms,
     revokedMs: row.revoked_ms ?? undefined,
   }
+}
+
+function rolesOf(text: string): string[] {
+  return text === '' ? [] : text.split(' ')
 }

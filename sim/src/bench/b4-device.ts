@@ -1,6 +1,6 @@
 /**
  * B4: the device runtime as a process of its own, beside a bare `node` and a bare MQTT.js client in the same run: as the
- * sources stand, and as a board runs it: bundled into one file.
+ * sources stand, and as a board runs it: bundled into one file. Then from the sources with the drivers of each board definition.
  */
 import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -11,6 +11,7 @@ import { quietLog } from '../site/log.ts'
 import { places } from '../site/places.ts'
 import { gatewayCommand } from '../site/processes.ts'
 import { SimulatedSite } from '../site/site.ts'
+import { boardRows } from './b4-boards.ts'
 import { installedMegabytes } from './installed.ts'
 import { type BenchMember, benchMember } from './member.ts'
 import { diskBytesOf, Measured, memoryOf, pause } from './process.ts'
@@ -99,6 +100,9 @@ export async function run(context: BenchContext): Promise<Row[]> {
     const bundleMb = statSync(scripts.device.bundled).size / 1e6
     const deviceMb = installedMegabytes(['@azukari/device'])
     const clientMb = installedMegabytes(['mqtt'])
+    const boards = await boardRows(context, here('board-process.ts'), (board) =>
+      enrolled(site, broker, here('board-process.ts'), board, { board }),
+    )
     return [
       against('memory idle, bundled', 'MB', idle, 'device, bundled', 'client, bundled', 1, bareNode),
       against(
@@ -140,6 +144,7 @@ export async function run(context: BenchContext): Promise<Row[]> {
         ...{ ratio: rounded(bundleMb / clientMb), target: '', met: null },
         note: `one file of ${rounded(bundleMb)} MB; with packages ${rounded(deviceMb)} MB; MQTT.js alone ${rounded(clientMb)} MB`,
       },
+      ...boards,
     ]
   } finally {
     await site.stop()
@@ -169,7 +174,13 @@ async function bundle(file: string, folder: string): Promise<string> {
 }
 
 /** Enrols a device, so that what is timed later is a start and not an enrolment. */
-async function enrolled(site: SimulatedSite, broker: string, script: string, name: string): Promise<string> {
+async function enrolled(
+  site: SimulatedSite,
+  broker: string,
+  script: string,
+  name: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const folder = `${site.folder}/devices/${name}`
   mkdirSync(folder, { recursive: true })
   const { claim } = await gatewayCommand<{ claim: string }>([
@@ -180,10 +191,10 @@ async function enrolled(site: SimulatedSite, broker: string, script: string, nam
     '--region',
     'JP-27',
   ])
-  const measured = new Measured([script, JSON.stringify({ broker, folder, claim })])
+  const measured = new Measured([script, JSON.stringify({ broker, folder, claim, ...more })])
   await measured.said('up')
   await measured.end()
-  return JSON.stringify({ broker, folder })
+  return JSON.stringify({ broker, folder, ...more })
 }
 
 /** The most memory while photos are sealed and sent; believed only when each was really kept. */

@@ -180,6 +180,30 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  settlement: {
+    what: 'The settlement simulation: members, clerks and banks with crashes at every commit, from seeds; balances must agree with a model.',
+    options: {
+      seeds: { type: 'string', what: 'how many', default: '100' },
+      seed: { type: 'string', what: 'the first', default: '1' },
+      steps: { type: 'string', what: 'things that happen, per seed', default: '80' },
+    },
+    async run(values) {
+      const { runSettlement, settlementSummary } = await import('./settlement.ts')
+      const seeds = integer(values, 'seeds', 1, 10_000_000)
+      const report = await runSettlement({
+        seeds,
+        first: integer(values, 'seed', 0, 0xffffffff),
+        steps: integer(values, 'steps', 1, 100_000),
+        onSeed: ({ seed, violations }, done) => {
+          if (violations.length > 0) console.error(`\rseed ${seed}: ${violations.join('; ')}`)
+          else if (!values['json'] && process.stderr.isTTY)
+            process.stderr.write(`\r${done} of ${seeds} seeds, ${seed} holds `)
+        },
+      })
+      return { json: report, text: settlementSummary(report), exit: report.failed.length === 0 ? 0 : 1 }
+    },
+  },
+
   drill: {
     what: 'Replays a history of hazards against a site with many members: what moved when, and what would have been lost.',
     options: {

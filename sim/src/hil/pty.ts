@@ -34,7 +34,14 @@ export class PtyPair {
 
   async plug(): Promise<void> {
     const [near, far] = [this.path, join(this.#folder, 'far')]
-    const socat = spawn('socat', [`pty,raw,echo=0,link=${near}`, `pty,raw,echo=0,link=${far}`], { stdio: 'ignore' })
+    // It ends with us, however we end.
+    const socat = spawn(
+      'setpriv',
+      ['--pdeathsig', 'TERM', 'socat', ...[near, far].map((end) => `pty,raw,echo=0,link=${end}`)],
+      {
+        stdio: 'ignore',
+      },
+    )
     this.#socat = socat
     await until('a pty pair', () => (existsSync(near) && existsSync(far)) || undefined)
     const port = new SerialPort({ path: far, baudRate: 57_600, autoOpen: false, lock: false })

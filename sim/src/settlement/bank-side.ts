@@ -68,6 +68,39 @@ export function movementsFile(account: BankAccount, movements: readonly Movement
 
 /** A camt.054.001.08. */
 export function notificationFile(account: BankAccount, id: string, movements: readonly Movement[]): Uint8Array {
+  return accountReport('camt.054.001.08', 'BkToCstmrDbtCdtNtfctn', 'Ntfctn', account, id, movements)
+}
+
+/** A camt.053.001.08: the same movements with the balances before and after them. @param opening minor units */
+export function statementFile(
+  account: BankAccount,
+  id: string,
+  movements: readonly Movement[],
+  opening: number,
+): Uint8Array {
+  const closing = movements.reduce((sum, { direction, minor }) => sum + (direction === 'in' ? minor : -minor), opening)
+  const balance = (code: string, minor: number, date: string): Xml => [
+    'Bal',
+    ['Tp', ['CdOrPrtry', ['Cd', code]]],
+    ['Amt', { Ccy: 'JPY' }, String(Math.abs(minor))],
+    ['CdtDbtInd', minor < 0 ? 'DBIT' : 'CRDT'],
+    ['Dt', ['Dt', date]],
+  ]
+  return accountReport('camt.053.001.08', 'BkToCstmrStmt', 'Stmt', account, id, movements, [
+    balance('OPBD', opening, movements[0]?.date ?? '2026-01-01'),
+    balance('CLBD', closing, movements.at(-1)?.date ?? '2026-01-01'),
+  ])
+}
+
+function accountReport(
+  message: string,
+  root: string,
+  part: string,
+  account: BankAccount,
+  id: string,
+  movements: readonly Movement[],
+  balances: Xml[] = [],
+): Uint8Array {
   const entries = movements.map(
     ({ id, direction, minor, date, text, payer, reversal }): Xml => [
       'Ntry',
@@ -92,15 +125,16 @@ export function notificationFile(account: BankAccount, id: string, movements: re
   )
   return writeXml([
     'Document',
-    { xmlns: 'urn:iso:std:iso:20022:tech:xsd:camt.054.001.08' },
+    { xmlns: `urn:iso:std:iso:20022:tech:xsd:${message}` },
     [
-      'BkToCstmrDbtCdtNtfctn',
+      root,
       ['GrpHdr', ['MsgId', id], ['CreDtTm', `${movements.at(-1)?.date ?? '2026-01-01'}T18:00:00`]],
       [
-        'Ntfctn',
+        part,
         ['Id', `${id}-1`],
         ['CreDtTm', `${movements.at(-1)?.date ?? '2026-01-01'}T18:00:00`],
         ['Acct', ['Id', ['Othr', ['Id', account.number]]]],
+        balances,
         ['TxsSummry', ['TtlNtries', ['NbOfNtries', String(movements.length)]]],
         entries,
       ],

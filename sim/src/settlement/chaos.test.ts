@@ -1,4 +1,5 @@
 import t from 'tap'
+import { runSettlement, settlementSummary } from '../commands/settlement.ts'
 import { runSettlementSeed } from './chaos.ts'
 
 t.test(
@@ -17,3 +18,13 @@ t.test(
     t.ok(crashes > 100 && paid > 50 && refunded > 5 && debits > 5, 'enough happened')
   },
 )
+
+t.test('P9 the simulation as a command: seeds over threads, with counts and the seeds that failed', async (t) => {
+  const heard: number[] = []
+  const report = await runSettlement({ seeds: 3, first: 5, steps: 30, onSeed: ({ seed }) => heard.push(seed) })
+  t.match(report, { seeds: 3, steps: 30, failed: [], violations: [] })
+  t.ok(report.postings > 0)
+  t.strictSame(heard.toSorted(), [5, 6, 7])
+  t.match(settlementSummary(report), /^3 seeds in .*\nEvery balance agrees/)
+  t.match(settlementSummary({ ...report, failed: [6], violations: [{ seed: 6, violations: ['one yen'] }] }), /--seed 6/)
+})

@@ -516,6 +516,9 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
       s.placement.registry.servers().find((row) => row.id === 's3'),
       { state: 'contained' },
     )
+    t.throws(() => s.placement.mayRead('s3'), { code: 'server.contained' }, 'nor is anything read there')
+    s.placement.releaseServer('s3', 'examined')
+    t.doesNotThrow(() => s.placement.mayRead('s3'))
     await s.placement.stop()
   }
 })

@@ -45,7 +45,17 @@ import type { RiskBoard } from './risk-board.ts'
 import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { Sessions } from './sessions.ts'
-import { catalogues, conditions, type MemberRow, members, type SaveRow, type ServerState, saves } from './store.ts'
+import {
+  catalogues,
+  conditions,
+  type MemberRow,
+  members,
+  type SaveRow,
+  type ServerState,
+  saves,
+  servers,
+} from './store.ts'
+import { type PlacementTelemetry, placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
 import { wishHandlers } from './wishes/handlers.ts'
@@ -94,6 +104,8 @@ export interface Placement extends Service {
   readonly care: Care
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): ErasureReport
+  /** What the gateway tells other programs of placement (D6). */
+  telemetry(): PlacementTelemetry
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
@@ -102,6 +114,8 @@ export interface Placement extends Service {
   containServer(id: string, reason: string): void
   /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
   releaseServer(id: string, reason: string): void
+  /** Members do not read there either (S12). @throws {Problem} `server.contained` */
+  mayRead(server: string): void
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -340,6 +354,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     risks: live,
     hazards,
     riskReport: () => riskReport(live, registry.servers(), hazards.status(), clock.now()),
+    telemetry: () => placementTelemetry(hosted.store.sql, live, registry.servers(), mover.status().stuck),
     store: hosted.store,
     counts: hosted.counts,
     worker,
@@ -358,6 +373,9 @@ export function createPlacement(options: PlacementOptions): Placement {
     },
     containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
     releaseServer: (id, reason) => release(replace, id, reason),
+    mayRead: (id) => {
+      if (servers.byId(hosted.store.sql, id)?.state === 'contained') throw new Problem('server.contained', id)
+    },
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()

@@ -193,6 +193,11 @@ export const saves = {
       row.version,
     )
   },
+  /** Saves that are taken and not yet kept twice; read from the index of open saves. */
+  waiting: (sql: Sql) =>
+    sql.get<{ count: number }>(
+      `SELECT count(*) AS count FROM saves WHERE state <> 'kept' AND state <> 'refused' AND state IN ('buffered', 'sealed')`,
+    )!.count,
   counts: (sql: Sql) =>
     sql.all<{ state: SaveState; count: number; bytes: number }>(
       'SELECT state, count(*) AS count, sum(size) AS bytes FROM saves GROUP BY state',

@@ -14,6 +14,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { SaveReceipt } from '@azukari/protocol/contracts/save'
 import type { Log } from '@azukari/protocol/ports'
 import type { VirtualCard } from '../../card/virtual-card.ts'
+import { hex } from '../../scenario/story.ts'
 import { type Check, Checks } from '../checks.ts'
 import { pin, SimulatedSite, type SiteBoard } from '../site.ts'
 import { until } from '../wait.ts'
@@ -171,8 +172,4 @@ function inputFile(name: string, bytes: Uint8Array): InputFile {
     read: async (at, length) => bytes.subarray(at, at + length),
     done: async () => undefined,
   }
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

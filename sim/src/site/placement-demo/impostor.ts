@@ -7,9 +7,10 @@ import type { VerdictTable } from '@azukari/gateway/services/placement/care/tabl
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
+import { hex } from '../../scenario/story.ts'
 import { gatewayCommand, type Running, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
-import { type DemoPart, hex, type Kept, type PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 
 /** Something is kept so often at most until it was to go there. */
 const triesMost = 20
@@ -37,10 +38,14 @@ export const impostorPart: DemoPart = {
       verdict?.kind === 'impostor' && fresh !== undefined && !placesOf(fresh).includes(target),
       `${verdict?.because ?? 'not met'}; kept in ${fresh ? placesOf(fresh).join(' and ') : 'no place'}`,
     )
-    const again = await until('the session to stand again', () => {
-      const id = sessionOf(demo)
-      return id !== undefined && id !== first ? id : undefined
-    }).catch(() => undefined)
+    const again = await until(
+      'the session to stand again',
+      () => {
+        const id = sessionOf(demo)
+        return id !== undefined && id !== first ? id : undefined
+      },
+      90_000,
+    ).catch(() => undefined)
     demo.checks.add(
       'S12',
       'the member’s session was called up, and the card proved itself again',

@@ -16,9 +16,10 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import pngjs from 'pngjs'
 import { drawScene } from '../../boards/scene.ts'
 import { forge, replicaFolder, sealedAnew } from '../../placement/forger.ts'
+import { hex } from '../../scenario/story.ts'
 import { gatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
-import { type DemoPart, hex, type Kept, type PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const size = { width: 320, height: 240 }

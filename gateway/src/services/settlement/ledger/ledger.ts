@@ -246,36 +246,45 @@ export class Ledger {
     const atMs = Math.max(nowMs, tip.atMs)
     const outcomes = postings.map((posting): Posted | Problem => {
       const content = contentHash(posting)
-      const before = this.#sql.get<{ seq: number; at: number; content: Uint8Array }>(
-        'SELECT seq, at, content FROM ledger_postings WHERE id = ?',
-        posting.id,
-      )
-      if (before)
-        return Buffer.compare(before.content, content) === 0
-          ? { seq: before.seq, atMs: before.at, replayed: true }
-          : new Problem('ledger.conflict', posting.reason)
       const draft = pages.draft()
       const decision = decide(posting, draft, atMs)
-      if ('refused' in decision) return refusal(decision.refused, posting, decision.leg)
-      draft.keep()
-      seq++
-      chain = nextChain(chain, { seq, atMs, epoch: this.#epoch, content })
-      this.#sql.run(
-        'INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-        seq,
+      if ('refused' in decision)
+        return this.#replay(posting, content) ?? refusal(decision.refused, posting, decision.leg)
+      const next = nextChain(chain, { seq: seq + 1, atMs, epoch: this.#epoch, content })
+      // Whether the id is known is asked of the index that must look anyway: most are new.
+      const { changes } = this.#sql.run(
+        `INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO NOTHING`,
+        seq + 1,
         posting.id,
         posting.reason,
         posting.reference,
         atMs,
         this.#epoch,
         content,
-        chain,
+        next,
       )
+      if (changes === 0) return this.#replay(posting, content)!
+      draft.keep()
+      seq++
+      chain = next
       for (const [n, leg] of decision.legs.entries()) this.#writeLeg(seq, n, leg)
       return { seq, atMs, replayed: false }
     })
     pages.flush(this.#sql)
     return outcomes
+  }
+
+  /** What was done under this id before; undefined when nothing was. */
+  #replay({ id, reason }: Posting, content: Uint8Array): Posted | Problem | undefined {
+    const before = this.#sql.get<{ seq: number; at: number; content: Uint8Array }>(
+      'SELECT seq, at, content FROM ledger_postings WHERE id = ?',
+      id,
+    )
+    if (!before) return undefined
+    return Buffer.compare(before.content, content) === 0
+      ? { seq: before.seq, atMs: before.at, replayed: true }
+      : new Problem('ledger.conflict', reason)
   }
 
   #writeLeg(seq: number, n: number, { kind, debit, credit, amountMinor, hold, expiresMs }: WrittenLeg): void {

@@ -1,0 +1,61 @@
+/** `azukari-gateway reader …`: who may read telemetry from the embedded broker (D6). */
+import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import type { Clock, Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { Database } from '../storage/database.ts'
+import { Readers } from '../telemetry/readers.ts'
+
+const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
+const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
+
+export interface ReaderPorts {
+  clock: Clock
+  random: Random
+  /** Opens the gateway's database of a site's folder, brought to this release, while `work` runs. */
+  withDatabase<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T>
+}
+
+export function readerCommands(ports: ReaderPorts): Record<string, Command> {
+  return {
+    'reader new': {
+      what: 'Makes a user that may read telemetry, for instance for Home Assistant. Prints its password once.',
+      positionals: 'NAME',
+      options: { folder, site },
+      async run(values, [name]) {
+        return ports.withDatabase(text(values, 'folder'), async (database) => {
+          const password = new Readers(database).make(required(name), ports)
+          return { json: { reader: name, password }, text: `user ${name}\npassword ${password}` }
+        })
+      },
+    },
+
+    'reader list': {
+      what: 'Lists the users that may read telemetry.',
+      options: { folder, site },
+      async run(values) {
+        return ports.withDatabase(text(values, 'folder'), async (database) => {
+          const readers = new Readers(database).list()
+          const lines = readers.map(({ name, madeMs }) => `${name}  since ${new Date(madeMs).toISOString()}`)
+          return { json: readers, text: lines.join('\n') || 'nobody reads telemetry' }
+        })
+      },
+    },
+
+    'reader remove': {
+      what: 'Takes the right to read telemetry away; a running gateway cuts the user off within a second.',
+      positionals: 'NAME',
+      options: { folder, site },
+      async run(values, [name]) {
+        return ports.withDatabase(text(values, 'folder'), async (database) => {
+          new Readers(database).remove(required(name))
+          return { json: { removed: name }, text: `${name} may not read any more` }
+        })
+      },
+    },
+  }
+}
+
+function required(name: string | undefined): string {
+  if (!name) throw new Problem('config.invalid', 'which reader?')
+  return name
+}
