@@ -23,6 +23,7 @@ import { gatewayMigrations } from './registry/tables.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
 import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
+import { runWitness } from './services/settlement/centre/process.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import { migrate } from './storage/migrate.ts'
@@ -34,6 +35,31 @@ const folder = { type: 'string', what: 'the site’s folder', default: './azukar
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
 const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
 const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
+
+const settlementOptions: Command['options'] = {
+  folder,
+  site,
+  host,
+  port: { ...port, default: '8472' },
+  placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
+}
+
+async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
+  const running = await runSettlement({
+    site: text(values, 'site'),
+    folder: text(values, 'folder'),
+    host: text(values, 'host'),
+    port: integer(values, 'port', 0, 65_535),
+    placementUrl: address(values['placement'], /^https:$/, '--placement'),
+    role,
+    passphrase: process.env['AZUKARI_PASSPHRASE'],
+    log: consoleLog(role === 'primary' ? 'settlement' : 'settlement-backup'),
+  })
+  ready({ ready: 'settlement', url: running.url })
+  await stopAsked()
+  await running.stop()
+  return undefined
+}
 
 export const commands: Record<string, Command> = {
   init: {
@@ -76,7 +102,7 @@ export const commands: Record<string, Command> = {
             ca: brokerCa && pem(brokerCa),
           },
         }),
-        ...(settlement && { settlementApart: address(settlement, /^https:$/, '--settlement') }),
+        ...(settlement && { settlementApart: addresses(settlement, '--settlement') }),
         ...(placement && {
           placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
         }),
@@ -175,25 +201,36 @@ export const commands: Record<string, Command> = {
   },
 
   settlement: {
-    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement.',
+    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement; the first of two centres when settlement.json names them.',
+    options: settlementOptions,
+    run: (values) => settlementProcess(values, 'primary'),
+  },
+
+  'settlement backup': {
+    what: 'Runs the backup centre: it keeps what the other centre commits and takes over when that one is lost.',
+    options: { ...settlementOptions, port: { ...port, default: '8473' } },
+    run: (values) => settlementProcess(values, 'backup'),
+  },
+
+  'settlement witness': {
+    what: 'Runs one of the three witnesses that say which settlement centre leads.',
     options: {
       folder,
       site,
       host,
-      port: { ...port, default: '8472' },
-      placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
+      port: { ...port, default: '0' },
+      number: { type: 'string', what: '1, 2 or 3', required: true },
     },
     async run(values) {
-      const running = await runSettlement({
-        site: text(values, 'site'),
-        folder: text(values, 'folder'),
+      const running = await runWitness({
+        folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
+        ports: systemPorts,
+        number: integer(values, 'number', 1, 3),
         host: text(values, 'host'),
         port: integer(values, 'port', 0, 65_535),
-        placementUrl: address(values['placement'], /^https:$/, '--placement'),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-        log: consoleLog('settlement'),
+        log: consoleLog('settlement-witness'),
       })
-      ready({ ready: 'settlement', url: running.url })
+      ready({ ready: 'settlement-witness', url: running.url })
       await stopAsked()
       await running.stop()
       return undefined
@@ -470,6 +507,13 @@ function address(value: unknown, protocol: RegExp, option: string): string {
   const url = URL.parse(String(value))
   if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
   return String(value)
+}
+
+/** One address, or two with a comma between them. */
+function addresses(value: unknown, option: string): string {
+  const list = String(value).split(',')
+  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
+  return list.map((one) => address(one, /^https:$/, option)).join(',')
 }
 
 function diskOf(spec: string): { path: string; capacityBytes: number } {

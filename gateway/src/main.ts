@@ -19,9 +19,12 @@ import { accountFacts, accountHandlers } from './services/placement/account-fact
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
+import { runCentre } from './services/settlement/centre/process.ts'
+import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
 import { openSettlement } from './services/settlement/main.ts'
 import type { Settlement } from './services/settlement/service.ts'
+import { settlementSettings } from './services/settlement/settings.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
@@ -29,7 +32,8 @@ import { telemetryTopics } from './telemetry/topics.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
 import { CallClient } from './transport/client.ts'
-import { startCallServer } from './transport/server.ts'
+import { type Caller, PairClient } from './transport/pair-client.ts'
+import { startCallServer, type TlsIdentity } from './transport/server.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -58,7 +62,7 @@ export interface GatewaySettings {
     /** Where placement reads the receive buffer; 0 = any free one. */
     bufferPort: number
   }
-  /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`. */
+  /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`; of both centres, with a comma. */
   settlementApart?: string
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
@@ -136,7 +140,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const settlementRemote = settings.settlementApart
     ? remoteService({
         name: 'settlement',
-        client: new CallClient({ url: settings.settlementApart, tls, server: 'settlement', clock: ports.clock }),
+        client: settlementClient(settings.settlementApart, tls, ports.clock),
         clock: ports.clock,
         log: log.child({ service: 'settlement' }),
       })
@@ -240,6 +244,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 }
 
 /** Placement's word on members, from this process or over the wire. */
+/** @param urls of settlement, or of both its centres with a comma between them */
+function settlementClient(urls: string, tls: TlsIdentity, clock: Clock): Caller {
+  const [primary, backup] = urls.split(',')
+  const clientOf = (url: string, server: string) => new CallClient({ url, tls, server, clock })
+  if (!backup) return clientOf(primary!, primaryName)
+  return new PairClient([clientOf(primary!, primaryName), clientOf(backup, backupName)])
+}
+
 function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {
   if (client) return { account: (question) => client.call(readAccountFacts, question) }
   return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
@@ -312,18 +324,34 @@ export async function runSettlement(settings: {
   /** 0 = any free one. */
   port: number
   placementUrl: string
+  /** Which of two centres, when settlement.json names them (P9). */
+  role?: 'primary' | 'backup'
   passphrase?: string | undefined
   log: Log
-}): Promise<RunningPlacement & { settlement: Settlement }> {
+}): Promise<RunningPlacement> {
   const ports = systemPorts
   const { clock } = ports
   const folder = new SiteFolder(settings.folder, settings.site, ports)
-  const tls = await folder.keyring.identity('settlement', 'service')
+  const { role = 'primary', passphrase, log, host, port } = settings
+  const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
+  if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
+  const tls = await folder.keyring.identity(role === 'backup' ? backupName : primaryName, 'service')
   const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
+  if (addresses) {
+    const placement = placementView(undefined, client, clock)
+    const running = await runCentre({ folder, ports, role, addresses, placement, passphrase, log, host, port })
+    return {
+      url: running.url,
+      stop: async () => {
+        await running.stop()
+        await client.close()
+      },
+    }
+  }
   const settlement = await openSettlement(folder, ports, {
     placement: placementView(undefined, client, clock),
-    log: settings.log,
-    passphrase: settings.passphrase,
+    log,
+    passphrase,
   })
   await settlement.start()
   const calls = await startCallServer({
@@ -333,13 +361,12 @@ export async function runSettlement(settings: {
       ...chargeHandlers((service, request) => settlement.charge(service, request)),
     ],
     clock,
-    log: settings.log,
-    host: settings.host,
-    port: settings.port,
+    log,
+    host,
+    port,
   })
   return {
     url: `https://${calls.host}:${calls.port}`,
-    settlement,
     stop: async () => {
       await calls.stop()
       await settlement.stop()

@@ -3,7 +3,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from '
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { InternalError } from '@azukari/protocol/problem'
-import { type Database, DatabaseProblem, type Row, type Sql, type SqlValue } from '../storage/database.ts'
+import { DatabaseProblem, type FollowedDatabase, type Row, type Sql, type SqlValue } from '../storage/database.ts'
 
 export interface DatabaseOptions {
   /** Pages that SQLite keeps in memory, in KiB. */
@@ -16,16 +16,16 @@ export interface DatabaseOptions {
 const statementsAtMost = 256
 
 /** Opens (and creates) a database file. @throws {DatabaseProblem} `storage.failed` when it cannot be opened */
-export function openDatabase(path: string, options: DatabaseOptions = {}): Database {
+export function openDatabase(path: string, options: DatabaseOptions = {}): FollowedDatabase {
   return new SqliteDatabase(path, options)
 }
 
 /** A database that lives in memory only; for tests and trials. */
-export function memoryDatabase(): Database {
+export function memoryDatabase(): FollowedDatabase {
   return new SqliteDatabase(':memory:', {})
 }
 
-class SqliteDatabase implements Database {
+class SqliteDatabase implements FollowedDatabase {
   readonly #path: string
   readonly #sqlite: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
@@ -85,6 +85,34 @@ class SqliteDatabase implements Database {
     }
   }
 
+  recorded<T>(work: (sql: Sql) => T, seal: (changes: Uint8Array) => void): T {
+    return this.transaction((sql) => {
+      const session = this.#sqlite.createSession()
+      let result: T
+      let changes: Uint8Array
+      try {
+        result = refusePromise(work(sql))
+        changes = session.changeset()
+      } finally {
+        session.close()
+      }
+      if (changes.length > 0) seal(changes)
+      return result
+    })
+  }
+
+  apply(changes: Uint8Array): void {
+    if (this.#depth === 0) throw new InternalError('changes are applied in a transaction')
+    if (!translated(() => this.#sqlite.applyChangeset(changes)))
+      throw new InternalError('the rows are not those that were changed')
+  }
+
+  copyTo(path: string): void {
+    this.run('VACUUM INTO ?', path)
+    syncPath(path)
+    syncPath(dirname(path))
+  }
+
   savepoint<T>(work: () => T): T {
     if (this.#depth === 0) throw new InternalError('a savepoint outside a transaction')
     const name = `s${this.#depth++}`
@@ -112,8 +140,7 @@ class SqliteDatabase implements Database {
     if (existsSync(target)) return
     const half = `${target}.half`
     rmSync(half, { force: true })
-    this.run('VACUUM INTO ?', half)
-    syncPath(half)
+    this.copyTo(half)
     renameSync(half, target)
     syncPath(dirname(target))
   }

@@ -10,6 +10,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../main.ts'
 import { accountFacts } from '../services/placement/account-facts.ts'
+import { CentreLog } from '../services/settlement/centre/log.ts'
 import type { DocumentKind } from '../services/settlement/documents.ts'
 import { auditSite } from '../services/settlement/independent-audit.ts'
 import { openSettlement } from '../services/settlement/main.ts'
@@ -33,6 +34,7 @@ async function withSettlement<T>(
       placement: { account: async (question) => accountFacts(placement, question, systemPorts.clock.now()) },
       log: silent,
       passphrase: process.env['AZUKARI_PASSPHRASE'],
+      clerk: true,
     })
     return await work(settlement)
   } finally {
@@ -241,6 +243,26 @@ export const settlementCommands: Record<string, Command> = {
           text: rows.map((row) => `${row.id}  ${row.kind.padEnd(12)} ${row.name}`).join('\n') || 'none',
         }
       }),
+  },
+
+  'settlement centre': {
+    what: 'Tells whether this folder’s settlement centre leads, under which epoch, and how much of it the other centre has.',
+    options: { folder },
+    async run(values) {
+      const database = openDatabase(`${text(values, 'folder')}/settlement/settlement.db`)
+      try {
+        const log = new CentreLog(database)
+        const { n: entries } = log.tip()
+        const { leading, epoch, acknowledged } = log
+        const report = { leading, epoch, entries, acknowledged, follows: log.genesis !== undefined }
+        const state = leading
+          ? `leads, ${acknowledged} of ${entries} commits acknowledged`
+          : `does not lead, ${entries} commits`
+        return { json: report, text: `This centre ${state}; epoch ${epoch}.` }
+      } finally {
+        database.close()
+      }
+    },
   },
 
   'settlement statistics': {

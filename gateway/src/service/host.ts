@@ -39,6 +39,8 @@ export interface ServiceHostOptions {
   migrations: readonly Migration[]
   /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
   soon?: (work: () => void) => void
+  /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
+  confirmed?: () => Promise<void>
   /** Work to begin when the service starts, such as what was under way at the last crash. */
   onStart?: () => void | Promise<void>
   /** Work to end before the database closes. */
@@ -114,6 +116,8 @@ class Host implements ServiceHost {
   #queue: WaitingAct[] = []
   #drainAsked = false
   #callsUnderWay = 0
+  /** Groups that are committed and not confirmed yet. */
+  #confirming = 0
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #idle: (() => void)[] = []
 
@@ -141,8 +145,7 @@ class Host implements ServiceHost {
     if (this.#state === 'stopped' || this.#state === 'stopping') return
     this.#state = 'stopping'
     await this.#options.onStop?.()
-    if (this.#queue.length > 0 || this.#callsUnderWay > 0)
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
     this.#commits.flush()
     this.#state = 'stopped'
   }
@@ -227,14 +230,43 @@ class Host implements ServiceHost {
       // Nothing of the group remains. Every act stays in its device's outbox and comes again.
       this.#inbox.settled(false)
       this.counts.failedCommits++
-      const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
-      for (const { resolve } of group) resolve({ problem })
-      this.#tellIdle()
+      this.#fail(group, error)
       return
     }
-    for (const [i, { resolve }] of group.entries()) resolve(replies[i]!)
-    this.#perform(effects)
+    this.#whenConfirmed(
+      () => {
+        for (const [i, { resolve }] of group.entries()) resolve(replies[i]!)
+        this.#perform(effects)
+        this.#tellIdle()
+      },
+      // It may be lost with this centre or not: the inbox knows when it comes again.
+      (error) => this.#fail(group, error),
+    )
+  }
+
+  #fail(group: readonly WaitingAct[], error: unknown): void {
+    const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
+    for (const { resolve } of group) resolve({ problem })
     this.#tellIdle()
+  }
+
+  #whenConfirmed(done: () => void, failed: (error: unknown) => void): void {
+    const { confirmed } = this.#options
+    if (!confirmed) return done()
+    this.#confirming++
+    void confirmed()
+      .then(
+        () => done,
+        (error: unknown) => () => failed(error),
+      )
+      .then((tell) => {
+        this.#confirming--
+        tell()
+      })
+  }
+
+  get #busy(): boolean {
+    return this.#queue.length > 0 || this.#callsUnderWay > 0 || this.#confirming > 0
   }
 
   #act({ request, handler }: WaitingAct, effects: Effects): ServiceReply {
@@ -286,7 +318,10 @@ class Host implements ServiceHost {
     const trace = hex(random.bytes(16))
     const result = database.transaction(() => work(this.#effectContext(clock.now(), trace, effects)))
     this.counts.commits++
-    this.#perform(effects)
+    this.#whenConfirmed(
+      () => this.#perform(effects),
+      (error) => this.#options.log.warn('a commit is not confirmed', { service: this.name, error: String(error) }),
+    )
     return result
   }
 
@@ -350,7 +385,7 @@ class Host implements ServiceHost {
   }
 
   #tellIdle(): void {
-    if (this.#queue.length > 0 || this.#callsUnderWay > 0) return
+    if (this.#busy) return
     const idle = this.#idle
     this.#idle = []
     for (const resolve of idle) resolve()

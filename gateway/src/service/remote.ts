@@ -3,12 +3,12 @@ import type { ServiceName } from '@azukari/protocol/contract'
 import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
-import type { CallClient } from '../transport/client.ts'
+import type { Caller } from '../transport/pair-client.ts'
 import type { EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
 
 export interface RemoteServiceOptions {
   name: ServiceName
-  client: CallClient
+  client: Caller
   clock: Clock
   log: Log
 }

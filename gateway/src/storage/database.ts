@@ -30,6 +30,16 @@ export interface Database extends Sql {
   close(): void
 }
 
+/** A database whose changes can be followed by another one (P9). Every table has a primary key, or it is not followed. */
+export interface FollowedDatabase extends Database {
+  /** As `transaction`; `seal` gets what rows `work` changed, and what it writes itself is not among it. */
+  recorded<T>(work: (sql: Sql) => T, seal: (changes: Uint8Array) => void): T
+  /** Inside a transaction: makes recorded changes here. @throws {InternalError} when the rows are not as they were there */
+  apply(changes: Uint8Array): void
+  /** Writes a whole copy, durably, to a file that does not exist. */
+  copyTo(path: string): void
+}
+
 /**
  * The medium below the database failed (`storage.full`, `storage.failed`): the transaction is gone and may be tried
  * again, unlike a refusal that a handler throws on purpose.

@@ -9,6 +9,7 @@ import * as save from './save.ts'
 import * as server from './server.ts'
 import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
+import * as settlementCentre from './settlement-centre.ts'
 import * as settlementCharges from './settlement-charges.ts'
 import * as settlementMembers from './settlement-members.ts'
 import * as settlementPlacement from './settlement-placement.ts'
@@ -32,6 +33,7 @@ export const contracts: readonly Contract[] = [
   hazard,
   care,
   wish,
+  settlementCentre,
   settlementCharges,
   settlementMembers,
   settlementValue,

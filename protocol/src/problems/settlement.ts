@@ -353,6 +353,30 @@ export const settlementProblems = {
     en: { title: 'This comes from a centre that no longer leads', todo: 'Stop that centre and look at its log.' },
     ja: { title: '主系でなくなったセンタからの要求です', todo: 'そのセンタを止め、記録を確認してください。' },
   },
+  'centre.behind': {
+    retry: 'later',
+    en: { title: 'This centre has not everything yet', todo: 'Wait until it has caught up.' },
+    ja: { title: 'このセンタの内容はまだ追い付いていません', todo: '追い付くまでお待ちください。' },
+  },
+  'centre.chain': {
+    retry: 'later',
+    en: {
+      title: 'The two centres’ records differ',
+      todo: 'The backup gets a whole copy by itself; look at its log when it happens again.',
+    },
+    ja: {
+      title: '二つのセンタの記録が一致しません',
+      todo: '予備センタへ全体の写しを自動で送ります。繰り返す場合は記録を確認してください。',
+    },
+  },
+  'centre.unconfirmed': {
+    retry: 'later',
+    en: {
+      title: 'The backup centre has not confirmed this yet',
+      todo: 'Repeat it later; it is done only once.',
+    },
+    ja: { title: '予備センタでの記録がまだ確認できません', todo: '後でもう一度行ってください。二重には行われません。' },
+  },
   'centre.second-person': {
     retry: 'after-fix',
     en: { title: 'This needs a second person', todo: 'Let a colleague confirm it.' },

@@ -1,29 +1,30 @@
 /** `azukari-sim settlement`: many seeds of the settlement simulation over all cores. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { ChaosReport } from '../settlement/chaos.ts'
-import type { SettlementSeed } from '../settlement/seed-worker.ts'
+import type { SeedReport, SettlementSeed } from '../settlement/seed-worker.ts'
 
 export interface SettlementRunOptions {
   seeds: number
   /** The first seed. */
   first: number
-  /** Things that happen, per seed. */
+  /** Things that happen, per seed; simulated seconds with `centres`. */
   steps: number
+  /** Two centres that fight for the leadership, in place of members and banks. */
+  centres?: boolean
   /** Threads; as many as there are cores by default. */
   threads?: number
   /** Hears of every seed that is done. */
-  onSeed?: (report: ChaosReport, done: number) => void
+  onSeed?: (report: SeedReport, done: number) => void
 }
 
-const counted = ['crashes', 'postings', 'paid', 'refunded', 'debits'] as const
-
-export interface SettlementRunReport extends Record<(typeof counted)[number], number> {
+export interface SettlementRunReport {
   seeds: number
   steps: number
   failed: number[]
   /** What was broken, of the first seeds that failed. */
   violations: { seed: number; violations: string[] }[]
+  /** How often what happened, over all seeds. */
+  counts: Record<string, number>
   /** Wall time. */
   seconds: number
 }
@@ -33,18 +34,16 @@ const toldAtMost = 20
 
 /** Runs seeds `first` … `first + seeds − 1`. */
 export async function runSettlement(options: SettlementRunOptions): Promise<SettlementRunReport> {
-  const { seeds, first, steps, threads = availableParallelism(), onSeed } = options
+  const { seeds, first, steps, centres = false, threads = availableParallelism(), onSeed } = options
   const began = performance.now()
-  const report: SettlementRunReport = {
-    ...{ seeds, steps, failed: [], violations: [], seconds: 0 },
-    ...{ crashes: 0, postings: 0, paid: 0, refunded: 0, debits: 0 },
-  }
+  const report: SettlementRunReport = { seeds, steps, failed: [], violations: [], counts: {}, seconds: 0 }
   let next = first
   let done = 0
-  const take = (outcome: ChaosReport) => {
+  const take = (outcome: SeedReport) => {
     done++
-    for (const name of counted) report[name] += outcome[name]
-    const { seed, violations } = outcome
+    const { seed, violations, ...counts } = outcome
+    for (const [name, count] of Object.entries(counts))
+      if (typeof count === 'number') report.counts[name] = (report.counts[name] ?? 0) + count
     if (violations.length > 0) {
       report.failed.push(seed)
       if (report.violations.length < toldAtMost) report.violations.push({ seed, violations })
@@ -56,9 +55,9 @@ export async function runSettlement(options: SettlementRunOptions): Promise<Sett
       const worker = new Worker(new URL(import.meta.resolve('@azukari/sim/settlement/seed-worker')))
       const give = () => {
         if (next >= first + seeds) return void worker.terminate().then(() => resolve(), reject)
-        worker.postMessage({ seed: next++, steps } satisfies SettlementSeed)
+        worker.postMessage({ seed: next++, steps, centres } satisfies SettlementSeed)
       }
-      worker.on('message', (outcome: ChaosReport) => {
+      worker.on('message', (outcome: SeedReport) => {
         take(outcome)
         give()
       })
@@ -74,13 +73,14 @@ export async function runSettlement(options: SettlementRunOptions): Promise<Sett
 
 /** The report in words. */
 export function settlementSummary(report: SettlementRunReport): string {
-  const { seeds, failed, violations, seconds, crashes, postings, paid, refunded, debits } = report
+  const { seeds, failed, violations, seconds } = report
+  const counts = Object.entries(report.counts).map(([name, count]) => `${name} ${count}`)
   const told = violations.slice(0, 3).map((one) => `seed ${one.seed}: ${one.violations.join('; ')}`)
   return [
-    `${seeds} seeds in ${seconds} s: ${crashes} crashes, ${postings} postings, ${paid} payments, ${refunded} refunds, ${debits} debit files`,
+    `${seeds} seeds in ${seconds} s: ${counts.join(', ')}`,
     ...told,
     failed.length === 0
-      ? 'Every balance agrees with the model.'
+      ? 'Everything held.'
       : `${failed.length} seeds failed: ${failed.slice(0, 40).join(' ')}. Replay one: azukari-sim settlement --seed ${failed[0]} --seeds 1`,
   ].join('\n')
 }

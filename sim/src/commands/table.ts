@@ -186,6 +186,7 @@ export const commands: Record<string, Command> = {
       seeds: { type: 'string', what: 'how many', default: '100' },
       seed: { type: 'string', what: 'the first', default: '1' },
       steps: { type: 'string', what: 'things that happen, per seed', default: '80' },
+      centres: { type: 'boolean', what: 'in place of members and banks: two centres that fight for the leadership' },
     },
     async run(values) {
       const { runSettlement, settlementSummary } = await import('./settlement.ts')
@@ -194,6 +195,7 @@ export const commands: Record<string, Command> = {
         seeds,
         first: integer(values, 'seed', 0, 0xffffffff),
         steps: integer(values, 'steps', 1, 100_000),
+        centres: values['centres'] === true,
         onSeed: ({ seed, violations }, done) => {
           if (violations.length > 0) console.error(`\rseed ${seed}: ${violations.join('; ')}`)
           else if (!values['json'] && process.stderr.isTTY)

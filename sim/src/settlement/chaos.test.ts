@@ -23,8 +23,10 @@ t.test('P9 the simulation as a command: seeds over threads, with counts and the 
   const heard: number[] = []
   const report = await runSettlement({ seeds: 3, first: 5, steps: 30, onSeed: ({ seed }) => heard.push(seed) })
   t.match(report, { seeds: 3, steps: 30, failed: [], violations: [] })
-  t.ok(report.postings > 0)
+  t.ok(report.counts['postings']! > 0)
   t.strictSame(heard.toSorted(), [5, 6, 7])
-  t.match(settlementSummary(report), /^3 seeds in .*\nEvery balance agrees/)
+  t.match(settlementSummary(report), /^3 seeds in .*\nEverything held/)
+  const duel = await runSettlement({ seeds: 2, first: 1, steps: 20, centres: true })
+  t.match(duel, { failed: [], counts: { acknowledged: Number } })
   t.match(settlementSummary({ ...report, failed: [6], violations: [{ seed: 6, violations: ['one yen'] }] }), /--seed 6/)
 })

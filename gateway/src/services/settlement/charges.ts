@@ -71,6 +71,12 @@ function codeOf(ledger: Ledger, party: Resolved, currency: Currency): string {
 }
 
 /** The row that a settlement process adds to its call server. */
-export function chargeHandlers(post: (service: string, request: Charge) => ReplyOf<typeof postCharge>): CallHandler[] {
-  return [answers(postCharge, ['service', 'gateway'], async (request, { peer }) => ({ reply: post(peer.id, request) }))]
+export function chargeHandlers(
+  post: (service: string, request: Charge) => ReplyOf<typeof postCharge> | Promise<ReplyOf<typeof postCharge>>,
+): CallHandler[] {
+  return [
+    answers(postCharge, ['service', 'gateway'], async (request, { peer }) => ({
+      reply: await post(peer.id, request),
+    })),
+  ]
 }

@@ -6,28 +6,49 @@ import { httpCardCompany } from '../../adapters/card-company.ts'
 import { openDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
+import { clerkDatabase } from './centre/clerk.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
 
 const keystore = 'settlement/keystore.cose'
 
+export interface OpenSettlementOptions {
+  placement: PlacementView
+  log: Log
+  passphrase?: string | undefined
+  /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
+  led?: { database: Database; confirmed: () => Promise<void> }
+  /** A clerk's command, beside the process that runs settlement. */
+  clerk?: boolean
+}
+
 /** Opens settlement; its keys are made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, log, passphrase }: { placement: PlacementView; log: Log; passphrase?: string | undefined },
+  { placement, log, passphrase, led, clerk = false }: OpenSettlementOptions,
 ): Promise<Settlement> {
-  const { cardCompany, own, billing, ...rules } = settlementSettings(await folder.read('settlement.json'))
+  const { cardCompany, own, billing, centre, ...rules } = settlementSettings(await folder.read('settlement.json'))
+  if (centre && !led && !clerk)
+    throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
+  const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
-    ...{ database: openDatabase(`${folder.path}/settlement/settlement.db`), keys, placement, log, soon: systemSoon },
+    ...{ database, keys, placement, log, soon: systemSoon },
     ...{ clock: ports.clock, random: ports.random, rules },
+    ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
+}
+
+function openOwn(path: string, followed: boolean): Database {
+  const database = openDatabase(path)
+  return followed ? clerkDatabase(database) : database
 }
 
 async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {

@@ -50,6 +50,8 @@ export interface SettlementOptions {
   log: Log
   /** How often it looks after itself, ms; 0: never. */
   housekeepingMs?: number
+  /** Resolves when the backup centre has what was committed (P9). */
+  confirmed?: () => Promise<void>
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -116,6 +118,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
+    ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
       billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }

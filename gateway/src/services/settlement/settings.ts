@@ -5,6 +5,7 @@ import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 
 const minor = Type.Integer({ minimum: 0, maximum: 100_000_000 })
+const centreUrl = Type.String({ pattern: '^https://', maxLength: 200 })
 const permille = Type.Integer({ minimum: 0, maximum: 1_000 })
 
 export const SettlementSettings = Type.Object(
@@ -22,6 +23,14 @@ export const SettlementSettings = Type.Object(
       Type.Object({
         url: Type.String({ pattern: '^(https://|http://(127\\.0\\.0\\.1|localhost)[:/])', maxLength: 200 }),
         key: Type.String({ maxLength: 200 }),
+      }),
+    ),
+    centre: Type.Optional(
+      Type.Object({
+        /** `https://host:port` of each centre and of the three witnesses. */
+        primary: centreUrl,
+        backup: centreUrl,
+        witnesses: Type.Array(centreUrl, { minItems: 3, maxItems: 3 }),
       }),
     ),
     billing: Type.Optional(

@@ -1,0 +1,55 @@
+/** A centre's database as a file: a copy is taken beside it and put in its place with one rename (P9). */
+import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { openDatabase } from '../../../adapters/database.ts'
+import { hostMigrations } from '../../../service/tables.ts'
+import type { FollowedDatabase } from '../../../storage/database.ts'
+import { migrate } from '../../../storage/migrate.ts'
+import { settlementMigrations } from '../migrations.ts'
+import type { CentreStore } from './centre.ts'
+
+export class FileStore implements CentreStore {
+  readonly #path: string
+  #database: FollowedDatabase
+
+  constructor(path: string, nowMs: number) {
+    this.#path = path
+    this.#database = openDatabase(path)
+    migrate(this.#database, [hostMigrations, { set: 'settlement', migrations: settlementMigrations }], nowMs)
+  }
+
+  get database(): FollowedDatabase {
+    return this.#database
+  }
+
+  async *copy(): AsyncGenerator<Uint8Array> {
+    const path = `${this.#path}.copy`
+    rmSync(path, { force: true })
+    this.#database.copyTo(path)
+    try {
+      yield* createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>
+    } finally {
+      rmSync(path, { force: true })
+    }
+  }
+
+  async replace(copy: AsyncIterable<Uint8Array>): Promise<void> {
+    const path = `${this.#path}.incoming`
+    const descriptor = openSync(path, 'w', 0o600)
+    try {
+      for await (const chunk of copy) writeSync(descriptor, chunk)
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+    openDatabase(path).close()
+    this.#database.close()
+    // A log of the old file must not be taken for one of the new.
+    for (const end of ['-wal', '-shm']) rmSync(this.#path + end, { force: true })
+    renameSync(path, this.#path)
+    const directory = openSync(dirname(this.#path), 'r')
+    fsyncSync(directory)
+    closeSync(directory)
+    this.#database = openDatabase(this.#path)
+  }
+}

@@ -1,0 +1,28 @@
+import t from 'tap'
+import { runDuelSeed } from './duel.ts'
+
+t.test(
+  'P9 two centres fight for the leadership through partitions and crashes: nothing acknowledged is lost, both are equal',
+  async (t) => {
+    const sum = { crashes: 0, takeovers: 0, copies: 0, acknowledged: 0, refused: 0 }
+    for (let seed = 1; seed <= 30; seed++) {
+      const report = await runDuelSeed({ seed })
+      t.strictSame(report.violations, [], `seed ${seed}`)
+      for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name]
+    }
+    t.comment(JSON.stringify(sum))
+    t.ok(
+      sum.crashes > 100 && sum.takeovers > 60 && sum.copies > 20 && sum.acknowledged > 1_000 && sum.refused > 0,
+      'enough happened',
+    )
+  },
+)
+
+t.test('P9 a backup that answers before it has written is found out', async (t) => {
+  const found: number[] = []
+  for (let seed = 1; seed <= 30; seed++) {
+    const { violations } = await runDuelSeed({ seed, early: true })
+    if (violations.some((what) => what.includes('acknowledged'))) found.push(seed)
+  }
+  t.ok(found.length > 0, `found by seeds ${found.join(' ')}`)
+})

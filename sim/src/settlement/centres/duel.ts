@@ -1,0 +1,353 @@
+/**
+ * Two centres and three witnesses from a seed (P9): partitions, lost and late messages, crashes before and after every
+ * write, both fighting for the leadership. Whatever was acknowledged must be in the end at both, which must be equal.
+ */
+
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import { Centre, type PeerLink, type WitnessLink } from '@azukari/gateway/services/settlement/centre/centre'
+import { openWitness, type Witness } from '@azukari/gateway/services/settlement/centre/witness-store'
+import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
+import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
+import type { Database } from '@azukari/gateway/storage/database'
+import type { Clock, Random } from '@azukari/protocol/ports'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import { quietLog } from '../../site/log.ts'
+import { SimClock } from '../../world/clock.ts'
+import { seeded } from '../bench.ts'
+import { Crash } from '../crash-database.ts'
+import { CentreDisk, rowsOf } from './disk.ts'
+
+export interface DuelOptions {
+  seed: number
+  /** Simulated seconds with faults. */
+  seconds?: number
+  /** A fault planted on purpose: the backup answers before it has written. */
+  early?: boolean
+}
+
+export interface DuelReport {
+  seed: number
+  crashes: number
+  takeovers: number
+  copies: number
+  acknowledged: number
+  /** Commits of which nobody knew whether they were done. */
+  unsure: number
+  /** Centres that were told that they came with an old epoch. */
+  refused: number
+  violations: string[]
+}
+
+interface Life {
+  centre: Centre
+  kill(): void
+}
+
+const limitMs = 1_000
+const names = ['a', 'b'] as const
+
+class Duel {
+  readonly #clock = new SimClock()
+  readonly #random: Random
+  readonly #early: boolean
+  /** Whether a centre's clock may stand for a while: then it believes in a lease that has run out. */
+  readonly #standing: boolean
+  readonly #lagMs = { a: 0, b: 0 }
+  readonly #disks = { a: new CentreDisk(), b: new CentreDisk() }
+  readonly #lives: { a: Life | undefined; b: Life | undefined } = { a: undefined, b: undefined }
+  readonly #votes: Database[] = [memoryDatabase(), memoryDatabase(), memoryDatabase()]
+  readonly #witnesses: (Witness | undefined)[]
+  /** Pairs of nodes that do not hear each other. */
+  readonly #cut = new Set<string>()
+  /** Of a hundred messages so many get lost. */
+  #lossy = 0
+  /** Ids of what was acknowledged. */
+  readonly #acknowledged = new Set<string>()
+  #posted = 0
+  #unsure = 0
+  #refused = 0
+  #crashes = 0
+  #takeovers = 0
+  #copies = 0
+  readonly #violations: string[] = []
+
+  constructor({ seed, early = false }: DuelOptions) {
+    this.#random = seeded(seed + 7_000_000)
+    this.#early = early
+    this.#standing = seed % 2 === 0
+    this.#witnesses = this.#votes.map((database) => openWitness(database, this.#clock))
+  }
+
+  async run(seconds: number): Promise<Omit<DuelReport, 'seed'>> {
+    for (const name of names) this.#rise(name)
+    const endMs = this.#clock.now() + seconds * 1_000
+    this.#faults(endMs)
+    for (const name of names) this.#clerk(name, endMs)
+    await this.#clock.runUntil(endMs)
+    this.#heal()
+    await this.#clock.runUntil(endMs + 600_000, () => this.#inStep())
+    this.#check()
+    for (const name of names) this.#fall(name)
+    return {
+      ...{ crashes: this.#crashes, takeovers: this.#takeovers, copies: this.#copies, unsure: this.#unsure },
+      ...{ refused: this.#refused, acknowledged: this.#acknowledged.size, violations: this.#violations },
+    }
+  }
+
+  /** A process begins on what its disk has. */
+  #rise(name: 'a' | 'b'): void {
+    if (this.#lives[name]) return
+    const store = this.#disks[name].open(() => {
+      this.#crashes++
+      this.#fall(name)
+    })
+    const other = name === 'a' ? 'b' : 'a'
+    const centre = new Centre({
+      ...{ id: name, store, clock: this.#clockOf(name), random: this.#random, log: quietLog },
+      witnesses: [0, 1, 2].map((i) => this.#witnessLink(name, i)),
+      peer: this.#peerLink(name, other),
+      founds: name === 'a',
+    })
+    this.#lives[name] = { centre, kill: store.kill }
+    this.#guard(() => centre.start())
+    if (this.#below(3) > 0) this.#plan(name)
+  }
+
+  #fall(name: 'a' | 'b'): void {
+    const life = this.#lives[name]
+    if (!life) return
+    this.#lives[name] = undefined
+    const { takeovers, copies } = life.centre.counts
+    this.#takeovers += takeovers
+    this.#copies += copies
+    life.kill()
+    this.#guard(() => life.centre.stop())
+  }
+
+  #clockOf(name: 'a' | 'b'): Clock {
+    const clock = this.#clock
+    return {
+      now: () => clock.now(),
+      monotonicMs: () => clock.monotonicMs() - this.#lagMs[name],
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      timer: (ms, fire) => clock.timer(ms, fire),
+    }
+  }
+
+  #plan(name: 'a' | 'b'): void {
+    this.#disks[name].plan = { after: this.#below(40), side: this.#below(2) === 0 ? 'before' : 'after' }
+  }
+
+  /** Something happens to the world every now and then. */
+  #faults(endMs: number): void {
+    const nodes = ['a', 'b', 'w0', 'w1', 'w2']
+    this.#clock.timer(200 + this.#below(2_500), () => {
+      if (this.#clock.now() >= endMs) return
+      const some = names[this.#below(2)]!
+      const happen = [
+        () => this.#cut.clear(),
+        () => this.#cut.add(pair(nodes[this.#below(5)]!, nodes[this.#below(5)]!)),
+        () => this.#cut.add(pair('a', 'b')),
+        () => {
+          for (const node of nodes) if (node !== some) this.#cut.add(pair(some, node))
+        },
+        () => {
+          this.#lossy = this.#below(30)
+        },
+        () => this.#plan(some),
+        () => {
+          if (!this.#standing) return
+          this.#lagMs[some] += this.#below(12_000)
+          for (const witness of ['w0', 'w1', 'w2']) this.#cut.add(pair(some, witness))
+        },
+        () => {
+          this.#crashes++
+          this.#fall(some)
+        },
+        () => this.#rise(some),
+        () => this.#rise(some),
+        () => {
+          const i = this.#below(3)
+          this.#witnesses[i] = undefined
+          this.#clock.timer(this.#below(8_000), () => {
+            this.#witnesses[i] = openWitness(this.#votes[i]!, this.#clock)
+          })
+        },
+      ]
+      happen[this.#below(happen.length)]!()
+      this.#faults(endMs)
+    })
+  }
+
+  #heal(): void {
+    this.#cut.clear()
+    this.#lossy = 0
+    for (const name of names) {
+      this.#disks[name].plan = undefined
+      this.#rise(name)
+      this.#disks[name].plan = undefined
+    }
+    for (const [i, database] of this.#votes.entries()) this.#witnesses[i] ??= openWitness(database, this.#clock)
+  }
+
+  #inStep(): boolean {
+    const [a, b] = names.map((name) => this.#lives[name])
+    const leader = [a, b].find((life) => life?.centre.leading)
+    if (!leader?.centre.status.paired) return false
+    const tips = [a, b].map((life) => life!.centre.log.tip())
+    return Buffer.compare(tips[0]!.chain, tips[1]!.chain) === 0 && leader.centre.status.acknowledged === tips[0]!.n
+  }
+
+  /** Somebody who posts at a centre, again and again, as long as it leads. */
+  #clerk(name: 'a' | 'b', endMs: number): void {
+    this.#clock.timer(20 + this.#below(300), () => {
+      if (this.#clock.now() >= endMs) return
+      const centre = this.#lives[name]?.centre
+      if (centre?.leading) void this.#post(centre)
+      this.#clerk(name, endMs)
+    })
+  }
+
+  async #post(centre: Centre): Promise<void> {
+    const id = this.#random.bytes(16)
+    const epoch = centre.log.epoch
+    try {
+      this.#seen(centre)
+      centre.log.write((sql) => {
+        const ledger = new Ledger(sql, epoch)
+        ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+        ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
+        ledger.post(
+          {
+            ...{ id, reason: 'sim', reference: String(++this.#posted) },
+            legs: [{ kind: 'post', debit: 'bank', credit: 'value', amountMinor: BigInt(1 + this.#below(500)) }],
+          },
+          this.#clock.now(),
+        )
+      })
+      await centre.acknowledged()
+    } catch (error) {
+      if (!(error instanceof Crash) && !isProblem(error)) throw error
+      this.#unsure++
+      return
+    }
+    this.#acknowledged.add(Buffer.from(id).toString('hex'))
+  }
+
+  /** Who leads sees all that was ever acknowledged, if its clock goes. */
+  #seen(centre: Centre): void {
+    if (this.#standing || this.#below(5) > 0) return
+    const known = new Set(idsOf(this.#disks[this.#lives.a?.centre === centre ? 'a' : 'b'].sqlite))
+    for (const id of this.#acknowledged)
+      if (!known.has(id)) return void this.#violations.push(`${id} was acknowledged and the leader does not know it`)
+  }
+
+  #check(): void {
+    if (!this.#inStep()) this.#violations.push('the centres did not come into step')
+    const [a, b] = names.map((name) => rowsOf(this.#disks[name].sqlite))
+    for (const table of Object.keys(a!))
+      if (table !== 'centre_self' && table !== 'centre_log' && JSON.stringify(a![table]) !== JSON.stringify(b![table]))
+        this.#violations.push(`${table} differs between the centres`)
+    for (const name of names) {
+      const { sqlite } = this.#disks[name]
+      const epochs = sqlite.all<{ epoch: number }>('SELECT epoch FROM centre_log ORDER BY n').map(({ epoch }) => epoch)
+      if (epochs.some((epoch, i) => epoch < epochs[i - 1]!)) this.#violations.push(`${name} has epochs out of order`)
+      const known = new Set(idsOf(sqlite))
+      const lost = [...this.#acknowledged].filter((id) => !known.has(id))
+      if (lost.length > 0) this.#violations.push(`${name} lost ${lost.length} that were acknowledged`)
+      for (const { what, where } of audit(sqlite).findings) this.#violations.push(`${name}: ${what} ${where}`)
+    }
+  }
+
+  #witnessLink(from: string, i: number): WitnessLink {
+    const ask = <T>(work: (witness: Witness) => Promise<T>) =>
+      this.#call(from, `w${i}`, () => {
+        const witness = this.#witnesses[i]
+        if (!witness) throw new Problem('server.unreachable')
+        return work(witness)
+      })
+    return {
+      promise: (request) => ask((witness) => witness.promise(request)),
+      stand: (request) => ask((witness) => witness.stand(request)),
+    }
+  }
+
+  #peerLink(from: 'a' | 'b', to: 'a' | 'b'): PeerLink {
+    const ask = <T>(work: (centre: Centre) => T | Promise<T>) =>
+      this.#call(from, to, () => {
+        const life = this.#lives[to]
+        if (!life) throw new Problem('server.unreachable')
+        return work(life.centre)
+      })
+    return {
+      state: (epoch) => ask((centre) => centre.state(epoch)),
+      append: (epoch, entries) =>
+        ask((centre) => {
+          if (!this.#early) {
+            const known = centre.log.epoch
+            const tip = centre.append(epoch, entries)
+            if (epoch < known) this.#violations.push(`epoch ${epoch} was taken after ${known}`)
+            return tip
+          }
+          this.#clock.timer(this.#below(400), () => this.#guard(() => this.#lives[to]?.centre.append(epoch, entries)))
+          const { n, chain } = entries.at(-1)!
+          return { n, chain }
+        }),
+      install: (epoch, copy) => ask((centre) => centre.install(epoch, copy)),
+    }
+  }
+
+  /** A call over the network: late, lost on either way, cut off. */
+  #call<T>(from: string, to: string, work: () => T | Promise<T>): Promise<T> {
+    const way = () => {
+      const lost = this.#cut.has(pair(from, to)) || this.#below(100) < this.#lossy
+      return lost ? undefined : 1 + this.#below(this.#below(20) === 0 ? 9_000 : 20)
+    }
+    return new Promise((resolve, reject) => {
+      this.#clock.timer(limitMs, () => reject(new Problem('link.timeout')))
+      const there = way()
+      if (there === undefined) return
+      this.#clock.timer(there, () => {
+        void Promise.resolve()
+          .then(work)
+          .then(
+            (answer) => () => resolve(answer),
+            (error: unknown) => {
+              if (isProblem(error, 'centre.old-epoch')) this.#refused++
+              const told = isProblem(error) ? error : new Problem('server.unreachable')
+              if (!isProblem(error) && !(error instanceof Crash)) this.#violations.push(String(error))
+              return () => reject(told)
+            },
+          )
+          .then((tell) => {
+            const back = way()
+            if (back !== undefined) this.#clock.timer(back, tell)
+          })
+      })
+    })
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      if (!(error instanceof Crash) && !isProblem(error)) throw error
+    }
+  }
+
+  #below(n: number): number {
+    return Math.floor(this.#random.float() * n)
+  }
+}
+
+const pair = (one: string, other: string) => (one < other ? `${one}-${other}` : `${other}-${one}`)
+
+function idsOf(database: Database): string[] {
+  return database
+    .all<{ id: Uint8Array }>('SELECT id FROM ledger_postings')
+    .map(({ id }) => Buffer.from(id).toString('hex'))
+}
+
+export async function runDuelSeed({ seconds = 60, ...options }: DuelOptions): Promise<DuelReport> {
+  return { seed: options.seed, ...(await new Duel(options).run(seconds)) }
+}
