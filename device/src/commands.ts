@@ -75,7 +75,7 @@ export const commands: Record<string, Command> = {
       },
     },
     async run(values) {
-      const { launchProcess } = await import('./adapters/launch-process.ts')
+      const { launchProcess } = await import('./upgrade/process-main.ts')
       const { consoleLog } = await import('./adapters/console-log.ts')
       const stop = new AbortController()
       const words = Object.keys(runOptions).flatMap((name) =>

@@ -6,12 +6,12 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDeviceDatabase } from './adapters/database.ts'
-import { launchedVariable, slotsOf } from './adapters/launch-process.ts'
 import { loadBoard } from './adapters/load-board.ts'
 import { mqttTransport } from './adapters/mqtt.ts'
 import type { Board } from './drivers.ts'
 import type { LinkState } from './link.ts'
 import { type DeviceRole, Runtime } from './runtime.ts'
+import { launchedVariable, slotsOf } from './upgrade/process-main.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 

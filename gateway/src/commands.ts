@@ -24,7 +24,7 @@ import { withRegistry } from './registry/open.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
 import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
-import { runWitness } from './services/settlement/centre/process.ts'
+import { runWitness } from './services/settlement/centre/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
@@ -327,8 +327,8 @@ export const commands: Record<string, Command> = {
     },
   },
 
-  ...fleetCommands,
   ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
+  ...fleetCommands,
 
   ...riskCommands,
 

@@ -19,7 +19,7 @@ import { accountFacts, accountHandlers } from './services/placement/account-fact
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
-import { runCentre } from './services/settlement/centre/process.ts'
+import { runCentre } from './services/settlement/centre/main.ts'
 import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
 import { openSettlement } from './services/settlement/main.ts'

@@ -94,9 +94,9 @@ export interface TestSiteOptions {
   limits?: GatewayOptions['limits']
   log?: Log
   tls?: { key: string; cert: string }
+  telemetry?: GatewayOptions['telemetry']
   /** COSE_Key that signs releases. */
   releaseKey?: Uint8Array
-  telemetry?: GatewayOptions['telemetry']
 }
 
 const key = generateKey('ed25519', systemRandom)

@@ -5,8 +5,8 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Log } from '@azukari/protocol/ports'
 import { loadIdentity } from '../identity.ts'
-import { type Choice, launch, type Started } from '../upgrade/launcher.ts'
-import { SlotStore } from '../upgrade/slot-store.ts'
+import { type Choice, launch, type Started } from './launcher.ts'
+import { SlotStore } from './slot-store.ts'
 
 /** Set for a runtime that a launcher started: it may ask to be started again. */
 export const launchedVariable = 'AZUKARI_LAUNCHED'

@@ -11,8 +11,8 @@ import { generateKey, publicOf } from '@azukari/protocol/keys'
 import { signUpgrade } from '@azukari/protocol/upgrade-manifest'
 import t from 'tap'
 import { loadIdentity, storeIdentity } from '../identity.ts'
-import { folderBundle, stage } from '../upgrade/bundle.ts'
-import { slotsOf } from './launch-process.ts'
+import { folderBundle, stage } from './bundle.ts'
+import { slotsOf } from './process-main.ts'
 
 t.setTimeout(90_000)
 
@@ -32,8 +32,8 @@ t.test(
     const module = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
     const script = `
     import { writeFileSync } from 'node:fs'
-    import { confirmHealth } from ${module('../upgrade/launcher.ts')}
-    import { slotsOf } from ${module('launch-process.ts')}
+    import { confirmHealth } from ${module('launcher.ts')}
+    import { slotsOf } from ${module('process.ts')}
     await confirmHealth(slotsOf(${JSON.stringify(folder)}), '2.0.0')
     writeFileSync(${JSON.stringify(`${folder}/said`)}, process.argv.slice(2).join(' '))
     const alive = setInterval(() => {}, 1000)
