@@ -33,7 +33,7 @@ t.test(
     const script = `
     import { writeFileSync } from 'node:fs'
     import { confirmHealth } from ${module('launcher.ts')}
-    import { slotsOf } from ${module('process.ts')}
+    import { slotsOf } from ${module('process-main.ts')}
     await confirmHealth(slotsOf(${JSON.stringify(folder)}), '2.0.0')
     writeFileSync(${JSON.stringify(`${folder}/said`)}, process.argv.slice(2).join(' '))
     const alive = setInterval(() => {}, 1000)
