@@ -58,7 +58,7 @@ export const installCopy = contract({
   name: 'centre.install',
   ...frame,
   title: 'The backup centre puts the leader’s whole database, which follows, in place of its own',
-  request: Type.Object({ epoch: Epoch }),
+  request: Type.Object({ epoch: Epoch, over: Type.Object(LogTip) }),
   reply: Type.Object(LogTip),
   problems: ['centre.old-epoch', 'centre.behind'],
 })

@@ -5,7 +5,8 @@ t.test(
   'P9 two centres fight for the leadership through partitions and crashes: nothing acknowledged is lost, both are equal',
   async (t) => {
     const sum = { crashes: 0, takeovers: 0, copies: 0, acknowledged: 0, refused: 0 }
-    for (let seed = 1; seed <= 30; seed++) {
+    // In 478 a whole copy comes late, over commits that were acknowledged since it left.
+    for (const seed of [...Array.from({ length: 30 }, (_, at) => at + 1), 478]) {
       const report = await runDuelSeed({ seed })
       t.strictSame(report.violations, [], `seed ${seed}`)
       for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name]

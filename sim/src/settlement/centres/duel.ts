@@ -293,7 +293,7 @@ class Duel {
           const { n, chain } = entries.at(-1)!
           return { n, chain }
         }),
-      install: (epoch, copy) => ask((centre) => centre.install(epoch, copy)),
+      install: (epoch, over, copy) => ask((centre) => centre.install(epoch, over, copy)),
     }
   }
 

@@ -48,6 +48,8 @@ t.test('P9 who may lead: the last leader, or one of whom it said that both are i
   t.notOk(mayLead('b', [tried, alone], 3), 'its own attempt proves nothing')
   t.notOk(mayLead('b', [tried, alone, alone], 3))
   t.ok(mayLead('b', [tried, tried, alone], 3), 'its own attempt succeeded')
+  const again = standing(9, 1, 'a', true)
+  t.notOk(mayLead('b', [again, alone, both], 3), 'the first may have recorded it before its later epoch')
   t.notOk(mayLead('a', [tried, tried, alone], 3))
   t.end()
 })

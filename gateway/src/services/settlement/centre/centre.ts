@@ -32,8 +32,8 @@ export interface PeerState extends LogTip {
 export interface PeerLink {
   state(epoch: number): Promise<PeerState>
   append(epoch: number, entries: Entry[]): Promise<LogTip>
-  /** Puts a whole copy in place of what it has. */
-  install(epoch: number, copy: AsyncIterable<Uint8Array>): Promise<LogTip>
+  /** Puts a whole copy in place of what it has, if that is still what it said: a copy that comes late must undo nothing. */
+  install(epoch: number, over: LogTip, copy: AsyncIterable<Uint8Array>): Promise<LogTip>
 }
 
 /** Where a centre's database lies. */
@@ -186,12 +186,21 @@ export class Centre {
   /** The leader's entries; on disk when it returns. @throws {Problem} `centre.old-epoch`, `centre.behind`, `centre.chain` */
   append(epoch: number, entries: readonly Entry[]): LogTip {
     this.#yieldTo(epoch)
+    // What is appended now would be gone with the copy.
+    if (this.#copying) throw new Problem('centre.behind', 'a copy is coming')
     return this.#log.receive(epoch, entries)
   }
 
-  /** The leader's whole database in place of this one's. @throws {Problem} `centre.old-epoch`, `centre.behind` while another comes */
-  async install(epoch: number, copy: AsyncIterable<Uint8Array>): Promise<LogTip> {
+  /**
+   * The leader's whole database in place of this one's.
+   * @param over where this one was when the leader asked
+   * @throws {Problem} `centre.old-epoch`, `centre.behind` while another comes or when this one has got on since
+   */
+  async install(epoch: number, over: LogTip, copy: AsyncIterable<Uint8Array>): Promise<LogTip> {
     this.#yieldTo(epoch)
+    const tip = this.#log.tip()
+    if (tip.n !== over.n || Buffer.compare(tip.chain, over.chain) !== 0)
+      throw new Problem('centre.behind', `a copy over ${over.n} comes when ${tip.n} is reached`)
     if (this.#copying) throw new Problem('centre.behind', 'a copy is coming already')
     this.#copying = true
     try {
@@ -338,7 +347,7 @@ export class Centre {
     const own = this.#log.genesis!
     const follows = genesis && Buffer.compare(genesis, own) === 0 && this.#log.holds(tip)
     if (follows && this.#log.after(tip.n, 1)) return this.#heard(lead, tip.n)
-    const { n } = await peer.install(lead.epoch, store.copy())
+    const { n } = await peer.install(lead.epoch, tip, store.copy())
     if (this.#lead === lead) this.#heard(lead, n)
   }
 

@@ -39,7 +39,7 @@ export function peerLink(client: CallClient): PeerLink {
         { epoch, entries: entries.map(({ n, epoch, chain, changes }) => ({ n, epoch, chain, size: changes.length })) },
         { idleMs: answerMs * 4, body: changesOf(entries) },
       ),
-    install: (epoch, copy) => client.call(installCopy, { epoch }, { body: copy }),
+    install: (epoch, over, copy) => client.call(installCopy, { epoch, over }, { body: copy }),
   }
 }
 
@@ -80,9 +80,9 @@ export function centreHandlers(centre: Centre, other: string): CallHandler[] {
       })
       return { reply: centre.append(epoch, whole) }
     }),
-    answers(installCopy, roles, async ({ epoch }, { peer, body }) => {
+    answers(installCopy, roles, async ({ epoch, over }, { peer, body }) => {
       speaksFor(peer.id, other)
-      return { reply: await centre.install(epoch, body) }
+      return { reply: await centre.install(epoch, over, body) }
     }),
     answers(centreStatus, ['service', 'gateway'], async () => ({ reply: centre.status })),
   ]

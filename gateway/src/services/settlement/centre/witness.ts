@@ -113,7 +113,9 @@ export function mayLead(centre: string, heard: readonly (Standing | undefined)[]
     // Only one who leads comes to a second turn.
     const led = newest.turn > 1 || holders >= majority
     if (led && (newest.leader === centre || !newest.alone)) return true
-    if (newest.leader !== centre && newest.alone && holders + unheard >= majority) return false
+    // A witness keeps one standing: under a later epoch's it may have held this one, as one that was not heard may.
+    const covered = standings.filter(({ epoch }) => epoch > newest.epoch).length
+    if (newest.leader !== centre && newest.alone && holders + covered + unheard >= majority) return false
   }
   return true
 }
