@@ -28,6 +28,8 @@ export interface ScannerOptions {
 
 const unfinished = '.scan-'
 const saidMaxBytes = 64 * 1024
+/** After this scanimage only closes the device, in which a driver may hang: SANE's own test device does, now and then. */
+const lastWords = 'Batch terminated'
 
 /** SANE's statuses (SANE standard 2.0 §4.2.7); scanimage tells that of each page, and ends with the last. */
 const goodStatus = 5
@@ -114,18 +116,24 @@ export class Scanner implements LocalInput {
       ...more,
     ]
     try {
-      const done = await runCommand('scanimage', args, { clock, signal, limitMs, outputMaxBytes: saidMaxBytes })
-      const printed = new TextDecoder().decode(done.output).split('\n').filter(Boolean)
-      const pages = printed.map((path) => path.slice(path.lastIndexOf('/') + 1))
+      const done = await runCommand('scanimage', args, {
+        clock,
+        signal,
+        limitMs,
+        outputMaxBytes: saidMaxBytes,
+        lastWords,
+      })
+      const pages = pagesIn(done.output)
       // Its exit code alone is not to be trusted: a device that fails may end it with a signal that it takes for the end.
       const status = Number([...done.said.matchAll(/status = (\d+)\)/g)].at(-1)?.[1] ?? done.code)
       const isEmpty = status === noPaper || (feeder !== undefined && /out of documents/.test(done.said))
-      if (isEmpty || (pages.length > 0 && done.code === 0 && status === goodStatus)) return { pages }
+      if (isEmpty || (pages.length > 0 && (done.code === 0 || done.overstayed) && status === goodStatus))
+        return { pages }
       return { pages, trouble: partProblem('input', kindOf(status, done.said), done.said.trim()) }
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
       const kind = error.failure === 'missing' ? 'unsupported' : error.failure === 'timeout' ? 'timeout' : 'failed'
-      throw partProblem('input', kind, error.message, { cause: error })
+      return { pages: pagesIn(error.output), trouble: partProblem('input', kind, error.message, { cause: error }) }
     }
   }
 
@@ -147,6 +155,12 @@ export class Scanner implements LocalInput {
     for (const left of await files.list(directory))
       if (left.startsWith(unfinished)) await files.remove(`${directory}/${left}`)
   }
+}
+
+/** The whole pages that were printed, by their names in the folder; a line that was cut short names none. */
+function pagesIn(output: Uint8Array): string[] {
+  const lines = new TextDecoder().decode(output).split('\n').slice(0, -1)
+  return lines.filter(Boolean).map((path) => path.slice(path.lastIndexOf('/') + 1))
 }
 
 function kindOf(status: number, said: string): PartErrorKind {
