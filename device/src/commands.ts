@@ -59,7 +59,7 @@ export const commands: Record<string, Command> = {
       done.abort()
       await running.stop()
       if (why !== 'again') return undefined
-      const { restartCode } = await import('./upgrade/launcher.ts')
+      const { restartCode } = await import('@azukari/protocol/upgrade/launcher')
       return { json: { restart: true }, text: 'to be started again', exit: restartCode }
     },
   },
@@ -75,14 +75,14 @@ export const commands: Record<string, Command> = {
       },
     },
     async run(values) {
-      const { launchProcess } = await import('./upgrade/process-main.ts')
+      const { launchBoard } = await import('./upgrade/process-main.ts')
       const { consoleLog } = await import('./adapters/console-log.ts')
       const stop = new AbortController()
       const words = Object.keys(runOptions).flatMap((name) =>
         values[name] === undefined ? [] : [`--${name}`, String(values[name])],
       )
       const asked = stopAsked(stop.signal).then(() => stop.abort())
-      await launchProcess(
+      await launchBoard(
         {
           folder: text(values, 'folder'),
           builtIn: process.argv[1]!,

@@ -12,7 +12,7 @@ import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
@@ -86,8 +86,17 @@ export interface GatewayStatus {
   buffer: { bytes: number; transfers: number; full: boolean }
 }
 
+/** A new version that has to show that it works before it does anything that could not be undone (D6). */
+export interface Trial {
+  /** The bus refuses everybody by itself and may come up first. */
+  listens: boolean
+  /** Resolves when the version is confirmed. */
+  pass: () => Promise<void>
+}
+
 export interface Gateway {
-  start(): Promise<void>
+  /** @param trial comes before any work is begun and anybody is let in */
+  start(trial?: Trial): Promise<void>
   stop(): Promise<void>
   /** For services of this process. */
   bufferFor(service: string): ReceiveBuffer
@@ -127,6 +136,8 @@ class Site implements Gateway {
   readonly #startMs: number
   #look: Timer | undefined
   #running = false
+  /** Connections are taken. */
+  #open = false
 
   constructor(options: GatewayOptions) {
     const { site, database, clock, random, log, key, placement, files } = options
@@ -183,13 +194,15 @@ class Site implements Gateway {
       clock,
       log,
     })
-    this.#bus = options.bus(
-      admission({
-        ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
-        knownKeyOf: (device) => this.#devices.find(device)?.key,
-        ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
-      }),
-    )
+    const admit = admission({
+      ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
+      knownKeyOf: (device) => this.#devices.find(device)?.key,
+      ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
+    })
+    this.#bus = options.bus((credentials) => {
+      if (!this.#open) throw new Problem('service.unavailable', 'not yet')
+      return admit(credentials)
+    })
     this.#telemetry =
       options.telemetry &&
       new TelemetryPublisher({
@@ -223,18 +236,23 @@ class Site implements Gateway {
     })
   }
 
-  async start(): Promise<void> {
+  async start(trial?: Trial): Promise<void> {
+    const listen = () =>
+      this.#bus.start({
+        message: (topic, payload) => this.#router.message(topic, payload),
+        up: () => {
+          this.#announce()
+          this.#telemetry?.busUp()
+        },
+        gone: (device) => this.#router.gone(device),
+      })
+    if (trial?.listens) await listen()
+    await trial?.pass()
     await this.#buffer.start()
     for (const service of this.#services) await service.start()
     this.#pump.start()
-    await this.#bus.start({
-      message: (topic, payload) => this.#router.message(topic, payload),
-      up: () => {
-        this.#announce()
-        this.#telemetry?.busUp()
-      },
-      gone: (device) => this.#router.gone(device),
-    })
+    this.#open = true
+    if (!trial?.listens) await listen()
     this.#running = true
     this.#lookLater()
   }

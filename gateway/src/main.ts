@@ -7,6 +7,7 @@ import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placeme
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
+import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
@@ -34,6 +35,7 @@ import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
 import { CallClient } from './transport/client.ts'
 import { type Caller, PairClient } from './transport/pair-client.ts'
 import { startCallServer, type TlsIdentity } from './transport/server.ts'
+import { checkDatabases } from './upgrade/main.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -64,6 +66,8 @@ export interface GatewaySettings {
   }
   /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`; of both centres, with a comma. */
   settlementApart?: string
+  /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
+  confirm?: () => Promise<void>
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
   log: Log
@@ -207,7 +211,30 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         port: apart.bufferPort,
       })
     : undefined
-  await gateway.start()
+  const close = async () => {
+    await gateway.stop()
+    placement?.close()
+    await placementClient?.close()
+    await bufferServer?.stop()
+    carriers.close()
+    database.close()
+  }
+  const { confirm } = settings
+  const trial = confirm && {
+    listens: !settings.broker,
+    pass: async () => {
+      if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
+      checkDatabases(folder.path)
+      await confirm()
+    },
+  }
+  try {
+    await gateway.start(trial)
+  } catch (error) {
+    // What is open would keep alive a process that does not work.
+    await close()
+    throw error
+  }
   const health =
     settings.healthPort === undefined
       ? undefined
@@ -235,12 +262,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ...(settlement ? { settlement } : {}),
     stop: async () => {
       await health?.close()
-      await gateway.stop()
-      placement?.close()
-      await placementClient?.close()
-      await bufferServer?.stop()
-      carriers.close()
-      database.close()
+      await close()
     },
   }
 }

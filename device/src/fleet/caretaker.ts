@@ -20,13 +20,13 @@ import {
 } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { upgradeManifestMaxBytes, upgradeName } from '@azukari/protocol/upgrade-manifest'
+import { type BundleSource, stage } from '@azukari/protocol/upgrade/bundle'
+import { upgradeManifestMaxBytes, upgradeName } from '@azukari/protocol/upgrade/manifest'
+import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { backoffMs } from '../backoff.ts'
 import type { DeviceDatabase } from '../database.ts'
 import type { SiteTrust } from '../identity.ts'
 import type { Link } from '../link.ts'
-import { type BundleSource, stage } from '../upgrade/bundle.ts'
-import type { SlotStore } from '../upgrade/slot-store.ts'
 import { applySettings, type Settings } from './settings.ts'
 
 export interface CaretakerOptions {

@@ -3,6 +3,7 @@ import { type Command, integer, text, type Values } from '@azukari/protocol/adap
 import type { JobKind, SettingValues } from '@azukari/protocol/contracts/fleet'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
+import type { UpgradeProgram } from '@azukari/protocol/upgrade/manifest'
 import { cancelJob, diagnosticsOf, type Job, listJobs, newJob, showJob } from '../fleet/jobs.ts'
 import { Releases } from '../fleet/releases.ts'
 import { desire, stateOf } from '../fleet/states.ts'
@@ -14,6 +15,9 @@ import { loadSiteKey } from '../site-key.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
+const programs: readonly UpgradeProgram[] = ['device', 'gateway']
+/** Devices are given what lies in theirs and nothing else. */
+const releaseFolders: Record<UpgradeProgram, string> = { device: 'releases', gateway: 'gateway-releases' }
 const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade', 'rotation']
 
 export const fleetCommands: Record<string, Command> = {
@@ -36,7 +40,7 @@ export const fleetCommands: Record<string, Command> = {
   },
 
   'release pack': {
-    what: 'Signs the files of a folder as a release that devices can be upgraded to.',
+    what: 'Signs the files of a folder as a release that devices, or the gateway, can be upgraded to.',
     options: {
       folder,
       site,
@@ -45,12 +49,15 @@ export const fleetCommands: Record<string, Command> = {
       sequence: { type: 'string', what: 'its place in the order of releases; must rise', required: true },
       'min-runtime': { type: 'string', what: 'the oldest version that it can be installed over', default: '0.1.0' },
       entry: { type: 'string', what: 'the script that Node starts', default: 'src/cli.js' },
+      program: { type: 'string', what: 'device or gateway: what it is a release of', default: 'device' },
       key: { type: 'string', what: 'file of the release key; else release.key of the folder' },
     },
     async run(values) {
+      const program = programs.find((one) => one === values['program'])
+      if (!program) throw new Problem('config.invalid', `--program is one of ${programs.join(', ')}`)
       const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
       const key = await keyOf(place, values['key'])
-      const release = await new Releases(systemPorts.files, `${place.path}/releases`).pack(
+      const release = await new Releases(systemPorts.files, `${place.path}/${releaseFolders[program]}`).pack(
         text(values, 'from'),
         {
           site: text(values, 'site'),
@@ -60,6 +67,7 @@ export const fleetCommands: Record<string, Command> = {
           entry: text(values, 'entry'),
         },
         key,
+        program,
       )
       const name = Buffer.from(release.name).toString('hex')
       return { json: { version: release.version, name }, text: `release ${release.version} (${name})` }

@@ -76,7 +76,7 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
     [`${units}/azukari-gateway.service`]: unit('gateway', 'network-online.target', [
       // AZUKARI_PASSPHRASE, AZUKARI_BROKER_PASSWORD and any option; read by systemd, so it may be root’s alone.
       ['EnvironmentFile', '-/etc/azukari/gateway.env'],
-      ['ExecStart', command(['run', ...own, ...apartFlags])],
+      ['ExecStart', command([apart ? 'run' : 'launch', ...own, ...apartFlags])],
       // A connection is a file; 20 000 devices and what else there is.
       ['LimitNOFILE', '65536'],
       ['TasksMax', '512'],

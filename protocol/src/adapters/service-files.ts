@@ -75,6 +75,8 @@ export const restarting: UnitSection = [
   ['RestartSec', '2'],
   // What is under way is finished or written down; after that it is cut off, which loses nothing.
   ['TimeoutStopSec', '30'],
+  // A launcher passes the signal on; twice would end what it runs without goodbye.
+  ['KillMode', 'mixed'],
 ]
 
 /** Limits of the journal (journald.conf(5)), which is where our programs' lines go; they write no log files. */

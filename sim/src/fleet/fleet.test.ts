@@ -6,8 +6,6 @@ import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { loadIdentity, storeIdentity } from '@azukari/device/identity'
 import { Runtime } from '@azukari/device/runtime'
-import { type Choice, launch, restartCode } from '@azukari/device/upgrade/launcher'
-import { SlotStore } from '@azukari/device/upgrade/slot-store'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import {
   advanceJobs,
@@ -28,6 +26,8 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
+import { type Choice, launch, restartCode } from '@azukari/protocol/upgrade/launcher'
+import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { simulatedBoard } from '../boards/index.ts'
 
