@@ -60,13 +60,13 @@ function changed(path: RegExp, from: string | RegExp, to: string): Plugin {
 const migrating = changed(
   /registry\/tables\.ts$/,
   /(\n {2}\],\n\}\n*)$/,
-  `{ number: 3, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },$1`,
+  `{ number: 4, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },$1`,
 )
 const again = changed(
   /registry\/tables\.ts$/,
   /(\n {2}\],\n\}\n*)$/,
-  `{ number: 3, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },
-   { number: 4, name: 'folly', up: 'DROP TABLE claims' },$1`,
+  `{ number: 4, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },
+   { number: 5, name: 'folly', up: 'DROP TABLE claims' },$1`,
 )
 const beforeConfirm = /gateway\/src\/upgrade\/main\.ts$/
 const crashing = changed(beforeConfirm, 'await confirmHealth(store, version)', `throw new Problem('internal', 'folly')`)

@@ -56,8 +56,17 @@ export class Releases {
         throw new Problem('transfer.too-large', `a bundle has at most ${upgradeMaxBytes} bytes`)
       found.push({ path, ...copied })
     }
-    const signed = signUpgrade({ ...says, files: found }, signerOf(key), program)
-    const file = await this.#files.open(`${target}/${manifestName}`, 'create')
+    return this.keep(says.version, signUpgrade({ ...says, files: found }, signerOf(key), program))
+  }
+
+  /** Keeps what is signed of a release, durably, under its version. @throws {Problem} `config.invalid` when there is one already */
+  async keep(version: string, signed: Uint8Array): Promise<Release> {
+    const target = `${this.#folder}/${version}`
+    if (await this.#files.stat(`${target}/${manifestName}`))
+      throw new Problem('config.invalid', `release ${version} is there already`)
+    await makeDurableDirectory(this.#files, target)
+    // Whole or not there: a gateway that runs looks for it at any time.
+    const file = await this.#files.open(`${target}/${manifestName}.new`, 'create')
     try {
       await file.truncate(0)
       await file.write(0, signed)
@@ -65,8 +74,9 @@ export class Releases {
     } finally {
       await file.close()
     }
+    await this.#files.rename(`${target}/${manifestName}.new`, `${target}/${manifestName}`)
     await this.#files.syncDirectory(target)
-    return { version: says.version, name: upgradeName(signed) }
+    return { version, name: upgradeName(signed) }
   }
 
   /** @throws {Problem} `object.unknown` when there is no such version */
