@@ -48,7 +48,7 @@ export type LinkState = 'off' | 'connecting' | 'enrolling' | 'greeting' | 'up' |
 export interface LinkOptions {
   site: string
   identity: Identity
-  /** The one-time claim; needed until the device is enrolled. */
+  /** The one-time claim: needed until the device is enrolled, and when the site does not know it any more. */
   claim?: string | undefined
   model: string
   version: string
@@ -76,6 +76,15 @@ export interface LinkLimits {
 const believedWithinMs = 60_000
 
 const defaults: LinkLimits = { connectMs: 10_000, callMs: 20_000, keepaliveMs: 30_000, calls: 256 }
+
+/** Problems of those who do not know each other, or not any more. */
+const strangers: ReadonlySet<string> = new Set([
+  'device.unknown',
+  'device.revoked',
+  'cose.unknown-key',
+  'cose.bad-signature',
+  'cose.wrong-audience',
+])
 
 /** What a reply looks like outside a channel: the answer to an enrolment or a birth, or the hint to greet again. */
 const OpenReply = Type.Object({
@@ -110,6 +119,10 @@ export class Link implements ActSender {
   #epochFloor = 0
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
+  /** The site and this device do not know each other any more, and there is a claim that may change that. */
+  #enrolAgain = false
+  /** The claim has been tried again and was refused, too. */
+  #claimSpent = false
   /** What the last welcome said of the time, and when that was. */
   #told: { siteMs: number; atMs: number } | undefined
 
@@ -209,6 +222,7 @@ export class Link implements ActSender {
       } catch (error) {
         why = isProblem(error) ? error : new Problem('link.offline', String(error))
         if (!signal.aborted) log.info('link down', { code: why.code, detail: why.detail })
+        this.#noteRefusal(why)
       }
       this.#drop(why ?? new Problem('link.offline'))
       if (signal.aborted) break
@@ -221,7 +235,7 @@ export class Link implements ActSender {
   async #connection(signal: AbortSignal, onUp: () => void): Promise<void> {
     const { identity, site, transport, clock, random } = this.#options
     this.#enter('connecting')
-    if (!identity.trust) await this.#enrol(signal)
+    if (!identity.trust || this.#enrolAgain) await this.#enrol(signal)
     const epoch = await this.#options.nextEpoch(this.#epochFloor)
     const farewell = encode({ epoch })
     const deathTopic = deviceTopic(site, identity.device, 'death')
@@ -276,6 +290,20 @@ export class Link implements ActSender {
       this.#channel = undefined
       await session.close()
     }
+  }
+
+  /**
+   * What stands between this device and its site when they do not believe each other: a device that was shut out, or a
+   * site that was made anew. A claim that was given since the last enrolment lets it enrol again; its secret proves both.
+   */
+  #noteRefusal({ code }: Problem): void {
+    const { identity, claim } = this.#options
+    if (this.#enrolAgain && code.startsWith('claim.')) {
+      this.#enrolAgain = false
+      this.#claimSpent = true
+    }
+    const fresh = claim && identity.trust && !this.#claimSpent && claim.trim().split('.')[0] !== identity.trust.claim
+    if (fresh && strangers.has(code)) this.#enrolAgain = true
   }
 
   /** @throws {Problem} `link.offline` when the time of this connection's token was wrong: the next one has the site's */
@@ -338,9 +366,10 @@ export class Link implements ActSender {
       const send = () => session.publish(topic, message, { qos: 1 })
       const reply = await this.#openExchange(id, send, signal, (answer) => answer)
       if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-      const trust = trustOf(enrol.checkReply(reply.b), secret)
+      const trust = { ...trustOf(enrol.checkReply(reply.b), secret), claim }
       await this.#options.keepTrust(trust)
       identity.trust = trust
+      this.#enrolAgain = false
     } finally {
       await session.close()
     }

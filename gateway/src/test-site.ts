@@ -1,4 +1,5 @@
 /** A gateway with one small service behind it, on real sockets and files: what its tests share. */
+import type { KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -95,11 +96,13 @@ export interface TestSiteOptions {
   log?: Log
   tls?: { key: string; cert: string }
   telemetry?: GatewayOptions['telemetry']
+  /** The gateway's own key; the same at every test site when absent. */
+  key?: KeyObject
   /** COSE_Key that signs releases. */
   releaseKey?: Uint8Array
 }
 
-const key = generateKey('ed25519', systemRandom)
+const standardKey = generateKey('ed25519', systemRandom)
 const placementKey = coseKey(publicOf(generateKey('ed25519', systemRandom)))
 const placementAgreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
 export const site = 'tokyo'
@@ -131,7 +134,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   const gateway = createGateway({
     site,
     version: '1',
-    key,
+    key: options.key ?? standardKey,
     placement: { key: placementKey, agreement: placementAgreement },
     database,
     files: options.files ?? systemFiles(),

@@ -3,8 +3,8 @@ import { Problem } from '@azukari/protocol/problem'
 import mqtt from 'mqtt'
 
 const limitMs = 10_000
-/** CONNACK: not authorised (MQTT 3.1.1 §3.2.2.3). */
-const refused = 5
+/** CONNACK: server unavailable (MQTT 3.1.1 §3.2.2.3), which is what a gateway on trial answers. */
+const unavailable = 3
 
 /** @throws {Problem} `link.offline` when there is no answer, or another than a refusal */
 export async function knock({ host, port, tls }: { host: string; port: number; tls: boolean }): Promise<void> {
@@ -19,7 +19,7 @@ export async function knock({ host, port, tls }: { host: string; port: number; t
   })
   client.on('connect', () => reject(new Problem('link.offline', 'somebody without a key was let in')))
   client.on('error', (error) => {
-    if ('code' in error && error.code === refused) resolve()
+    if ('code' in error && error.code === unavailable) resolve()
     else reject(new Problem('link.offline', `${address}:${port}: ${error.message}`))
   })
   client.on('close', () => reject(new Problem('link.offline', `${address}:${port} does not answer`)))

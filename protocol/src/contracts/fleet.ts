@@ -102,7 +102,8 @@ export const readState = contract({
 export const SettingValues = Type.Record(
   Type.String({ pattern: '^[a-z][a-z0-9.-]{0,47}$' }),
   Type.Union([Type.String({ maxLength: 512 }), Type.Number(), Type.Boolean(), Type.Null()]),
-  { maxProperties: 64 },
+  // A pattern alone lets every other name, with any value, pass.
+  { maxProperties: 64, additionalProperties: false },
 )
 export type SettingValues = Static<typeof SettingValues>
 /** All settings of a device together, in bytes of JSON. */
