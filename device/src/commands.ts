@@ -52,6 +52,10 @@ export const commands: Record<string, Command> = {
       process.stdout.write(
         `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
       )
+      const { watchdog } = await import('@azukari/protocol/adapters/watchdog')
+      const { link } = running.runtime
+      const log = consoleLog('watchdog', text(values, 'log'))
+      using _ = watchdog({ environment: process.env, alive: () => !link.stuck, log })
       const again = Promise.withResolvers<'again'>()
       running.runtime.onRestart = () => again.resolve('again')
       const done = new AbortController()

@@ -72,6 +72,9 @@ export interface LinkLimits {
   calls: number
 }
 
+/** What no state on the way to the site may last, nor silence of one that is there, ms: longer than the longest pause. */
+const stuckMs = 15 * 60_000
+
 /** How far off a token's time may be without a new one; a gateway allows for more. */
 const believedWithinMs = 60_000
 
@@ -119,6 +122,9 @@ export class Link implements ActSender {
   #epochFloor = 0
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
+  /** Since when the state is what it is, and since when nothing that was asked was answered; monotonic, ms. */
+  #stateMs = 0
+  #silence: { sinceMs: number; calls: number } | undefined
   /** The site and this device do not know each other any more, and there is a claim that may change that. */
   #enrolAgain = false
   /** The claim has been tried again and was refused, too. */
@@ -133,6 +139,17 @@ export class Link implements ActSender {
 
   get state(): LinkState {
     return this.#state
+  }
+
+  /**
+   * Whether the line does not go on in a way that nothing here expects: every wait has a limit, so no state on the way to
+   * the site lasts, and a site that is there answers. A site that is away is no such thing: the device works on.
+   */
+  get stuck(): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (this.up)
+      return this.#silence !== undefined && this.#silence.calls >= 3 && nowMs - this.#silence.sinceMs > stuckMs
+    return this.#state !== 'off' && nowMs - this.#stateMs > stuckMs
   }
 
   get up(): boolean {
@@ -457,12 +474,18 @@ export class Link implements ActSender {
     this.#waiting.set(key, { resolve, reject })
     const abort = () => reject(isProblem(signal?.reason) ? signal.reason : new Problem('link.offline', 'cancelled'))
     signal?.addEventListener('abort', abort, { once: true })
-    using _limit = clock.timer(limitMs, () => reject(new Problem('link.timeout', request.contract)))
+    using _limit = clock.timer(limitMs, () => {
+      this.#silence ??= { sinceMs: clock.monotonicMs(), calls: 0 }
+      this.#silence.calls++
+      reject(new Problem('link.timeout', request.contract))
+    })
     try {
       const topic = deviceTopic(site, identity.device, 'call', request.contract.slice(0, request.contract.indexOf('@')))
       const sent = session.publish(topic, channel.seal(encodeRequest(request), topic), { qos: 1 })
       sent.catch(reject)
-      return await promise
+      const reply = await promise
+      this.#silence = undefined
+      return reply
     } finally {
       this.#waiting.delete(key)
       signal?.removeEventListener('abort', abort)
@@ -537,6 +560,8 @@ export class Link implements ActSender {
   #enter(state: LinkState, why?: Problem): void {
     if (state === this.#state) return
     this.#state = state
+    this.#stateMs = this.#options.clock.monotonicMs()
+    this.#silence = undefined
     for (const listener of this.#listeners) listener(state, why)
   }
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
-import { launchedVariable } from '@azukari/protocol/adapters/launch-process'
+import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'

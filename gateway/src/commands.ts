@@ -1,8 +1,9 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
-import { launchedVariable } from '@azukari/protocol/adapters/launch-process'
+import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
+import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { restartCode } from '@azukari/protocol/upgrade/launcher'
@@ -134,6 +135,8 @@ export const commands: Record<string, Command> = {
         ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
         ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       })
+      const { gateway } = running
+      using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
       const over = new AbortController()
       const replaced = launched?.replaced(over.signal).then(
         () => true,

@@ -106,12 +106,16 @@ export interface Gateway {
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
   status(): GatewayStatus
+  /** Whether it goes on: it looks after its registry and jobs every second, which needs disk and commits. */
+  alive(): boolean
   /** Removes transfers that have expired; also done by itself every minute. */
   sweep(): Promise<void>
 }
 
 /** How often changes by other processes (`azukari-gateway device revoke`) are looked for. */
 const lookMs = 1_000
+/** A gateway that has not looked for so long hangs, ms. */
+const aliveMs = 120_000
 
 /** @throws {Problem} `database.newer`, `storage.*` */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -135,6 +139,7 @@ class Site implements Gateway {
   readonly #telemetry: TelemetryPublisher | undefined
   readonly #startMs: number
   #look: Timer | undefined
+  #lookedMs: number
   #running = false
   /** Connections are taken. */
   #open = false
@@ -144,6 +149,7 @@ class Site implements Gateway {
     this.#options = options
     this.#boot = random.bytes(16)
     this.#startMs = clock.monotonicMs()
+    this.#lookedMs = this.#startMs
     migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
     this.#devices = new Devices(database)
     this.#readers = new Readers(database)
@@ -305,6 +311,10 @@ class Site implements Gateway {
     }
   }
 
+  alive(): boolean {
+    return this.#options.clock.monotonicMs() - this.#lookedMs < aliveMs
+  }
+
   sweep(): Promise<void> {
     return this.#buffer.sweep()
   }
@@ -357,6 +367,7 @@ class Site implements Gateway {
 
   #lookLater(): void {
     if (!this.#running) return
+    this.#lookedMs = this.#options.clock.monotonicMs()
     this.#look = this.#options.clock.timer(lookMs, () => {
       try {
         if (this.#devices.changedElsewhere()) {

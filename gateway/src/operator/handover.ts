@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { launchedVariable } from '@azukari/protocol/adapters/launch-process'
+import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openSlot } from '@azukari/protocol/upgrade/bundle'

@@ -7,6 +7,7 @@ import {
   type ServiceFiles,
   type UnitSection,
   unitText,
+  watched,
 } from '@azukari/protocol/adapters/service-files'
 import { Problem } from '@azukari/protocol/problem'
 
@@ -81,6 +82,7 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
       ['LimitNOFILE', '65536'],
       ['TasksMax', '512'],
       ['OOMScoreAdjust', '-200'],
+      ...watched,
     ]),
     ...(apart && {
       [`${units}/azukari-placement.service`]: service('placement', [

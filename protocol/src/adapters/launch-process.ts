@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { type Choice, type LauncherOptions, launch, type Started } from '../upgrade/launcher.ts'
 import { systemClock } from './clock.ts'
+import { launchedVariable } from './launched.ts'
+import { watchdog } from './watchdog.ts'
 
-/** Set for a runtime that a launcher started: it may ask to be started again. */
-export const launchedVariable = 'AZUKARI_LAUNCHED'
 /** How long a runtime has to end when it is told to, ms. */
 const stopMs = 15_000
 
@@ -18,13 +18,28 @@ export interface ProcessSettings extends Omit<LauncherOptions, 'start' | 'clock'
 /** Runs runtimes until one ends by itself or `signal` says so. @throws {Problem} `storage.*` */
 export async function launchProcess(settings: ProcessSettings, signal: AbortSignal): Promise<void> {
   const { builtIn, words, ...options } = settings
-  const start = (choice: Choice): Started =>
-    startedBy(
-      spawn(process.execPath, [choice.slot === undefined ? builtIn : choice.entry, ...words], {
-        stdio: 'inherit',
-        env: { ...process.env, [launchedVariable]: '1' },
-      }),
-    )
+  const { log, healthMs } = options
+  // Until when the launcher answers systemd itself: while nothing runs, and while a new version may take its time, for
+  // which it has its own limit. What runs otherwise answers for itself.
+  let answersUntilMs = Number.POSITIVE_INFINITY
+  using _ = watchdog({
+    environment: process.env,
+    alive: () => systemClock.monotonicMs() < answersUntilMs,
+    quiet: true,
+    log,
+  })
+  const start = (choice: Choice): Started => {
+    const child = spawn(process.execPath, [choice.slot === undefined ? builtIn : choice.entry, ...words], {
+      stdio: 'inherit',
+      env: { ...process.env, [launchedVariable]: '1' },
+    })
+    answersUntilMs = choice.trial ? systemClock.monotonicMs() + healthMs : 0
+    const started = startedBy(child)
+    void started.exited.then(() => {
+      answersUntilMs = Number.POSITIVE_INFINITY
+    })
+    return started
+  }
   await launch({ ...options, start, clock: systemClock }, signal)
 }
 

@@ -79,6 +79,13 @@ export const restarting: UnitSection = [
   ['KillMode', 'mixed'],
 ]
 
+/** For programs that say that they are alive (`watchdog.ts`), themselves or what they have started. */
+export const watched: UnitSection = [
+  ['WatchdogSec', '300'],
+  // `systemd-notify` is a process of its own in the unit.
+  ['NotifyAccess', 'all'],
+]
+
 /** Limits of the journal (journald.conf(5)), which is where our programs' lines go; they write no log files. */
 export function journalLimits(storage: 'volatile' | 'persistent', megabytes: number): string {
   const limit = storage === 'volatile' ? 'RuntimeMaxUse' : 'SystemMaxUse'
