@@ -73,8 +73,8 @@ export interface GatewayOptions {
 export interface TelemetryOptions extends TelemetrySettings {
   /** Bytes of memory that this process has. */
   memoryBytes: () => number
-  /** What placement knows, when it runs in this process. */
-  placement?: () => NonNullable<SiteFacts['placement']>
+  /** What placement knows; undefined while it does not say. */
+  placement?: () => SiteFacts['placement']
 }
 
 export interface GatewayStatus {
@@ -329,6 +329,7 @@ class Site implements Gateway {
   /** What telemetry tells; also the moment at which last saves are written down. */
   #facts(): FleetFacts {
     const { site, version, clock, telemetry } = this.#options
+    const placement = telemetry?.placement?.()
     const all = this.#devices.overview()
     const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
     this.#lastSaves.forget(revoked)
@@ -342,7 +343,7 @@ class Site implements Gateway {
         devicesUp: this.#channels.size,
         requestsUnderWay: this.#router.underWay,
         buffer: this.#buffer.usage,
-        ...(telemetry?.placement && { placement: telemetry.placement() }),
+        ...(placement && { placement }),
       },
       devices: devices.map(({ id, model, version, roles, region }) => {
         const lastSaveMs = this.#lastSaves.of(id)

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { readPlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -29,6 +30,7 @@ import { settlementSettings } from './services/settlement/settings.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
+import { RemotePlacement } from './telemetry/remote-placement.ts'
 import { telemetryTopics } from './telemetry/topics.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
@@ -134,6 +136,13 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         passphrase: settings.passphrase,
       })
   const placementClient = apart && new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock })
+  const remoteFacts =
+    placementClient &&
+    settings.telemetry &&
+    new RemotePlacement({
+      ...{ clock: ports.clock, log, everyMs: settings.telemetry.everyMs },
+      ask: () => placementClient.call(readPlacementFacts, {}),
+    })
   const settlement = settings.settlementApart
     ? undefined
     : await openSettlement(folder, ports, {
@@ -197,6 +206,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...settings.telemetry,
         memoryBytes: () => process.memoryUsage.rss(),
         ...(placement && { placement: () => placement.placement.telemetry() }),
+        ...(remoteFacts && { placement: () => remoteFacts.facts }),
       },
     }),
     ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
@@ -212,6 +222,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       })
     : undefined
   const close = async () => {
+    remoteFacts?.stop()
     await gateway.stop()
     placement?.close()
     await placementClient?.close()
@@ -230,6 +241,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   }
   try {
     await gateway.start(trial)
+    // Before placement is there it does not answer, which holds nobody up.
+    void remoteFacts?.start().catch((error) => log.error('telemetry of placement failed', { error: String(error) }))
   } catch (error) {
     // What is open would keep alive a process that does not work.
     await close()
