@@ -70,8 +70,9 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   },
   'pc-kiosk': {
     model: 'pc-kiosk',
-    what: 'a PC whose camera, scanner and printer work on folders',
+    what: 'a PC whose camera, scanner and printer work on folders, with a card built in',
     parts: {
+      reader: { driver: 'built-in' },
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
       memory: folders.memory,

@@ -4,6 +4,7 @@
  */
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
+import { cardCommands } from './card-commands.ts'
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
 const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
@@ -167,6 +168,8 @@ export const commands: Record<string, Command> = {
       }
     },
   },
+
+  ...cardCommands,
 }
 
 function optional(values: Values, name: string): string | undefined {
