@@ -52,7 +52,12 @@ const panel: PartDefinition = { driver: 'firmata', path: '/dev/azukari-panel' }
 const reader: PartDefinition = { driver: 'pcsc' }
 const printer: PartDefinition = { driver: 'ipp', url: 'ipp://localhost:631/ipp/print' }
 /** Where the image's mount rule puts a card or stick. */
-const media: PartDefinition = { driver: 'directory', folder: '/media/azukari' }
+const media: PartDefinition = {
+  driver: 'directory',
+  folder: '/media/azukari',
+  mounted: true,
+  device: '/dev/azukari-memory',
+}
 
 export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   'all-simulated': {

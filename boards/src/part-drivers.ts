@@ -286,9 +286,25 @@ export const partDrivers: readonly PartDriver[] = [
     'memory',
     'directory',
     'removable memory that the system mounts at a folder',
-    Type.Object({ folder }, strict),
-    async (o, ports) =>
-      new (await import('./directory-memory.ts')).DirectoryMemory({ ...ports, directory: at(ports, o.folder) }),
+    Type.Object(
+      {
+        folder,
+        mounted: Type.Optional(
+          Type.Boolean({ description: 'the folder is a mount point: without a mount there is no medium' }),
+        ),
+        device: Type.Optional(
+          Type.String({ description: 'node that is there while a medium is plugged in: /dev/azukari-memory' }),
+        ),
+      },
+      strict,
+    ),
+    async ({ mounted, device, ...o }, ports) =>
+      new (await import('./directory-memory.ts')).DirectoryMemory({
+        ...ports,
+        directory: at(ports, o.folder),
+        device,
+        mountAt: mounted ? (await import('./adapters/mounts.ts')).mountAt : undefined,
+      }),
   ),
   driver(
     'input',

@@ -712,6 +712,17 @@ export const catalogue = {
       todo: '書き込み禁止スイッチを解除するか、別のメモリを入れてください。',
     },
   },
+  'memory.unreadable': {
+    retry: 'after-fix',
+    en: {
+      title: 'The memory card or stick cannot be read',
+      todo: 'Put in another, formatted as FAT32, exFAT or ext4; nothing was changed on this one.',
+    },
+    ja: {
+      title: 'メモリを読み取れません',
+      todo: 'FAT32、exFATまたはext4で初期化された別のメモリを入れてください。このメモリの内容は変更していません。',
+    },
+  },
   'reader.failed': {
     retry: 'after-fix',
     en: {
