@@ -734,6 +734,26 @@ export const catalogue = {
       todo: 'カードを入れ直してください。繰り返す場合はリーダーを抜き差ししてください。',
     },
   },
+  'reader.absent': {
+    retry: 'after-fix',
+    en: { title: 'The card reader is unplugged', todo: 'Plug it in again; it then goes on by itself.' },
+    ja: { title: 'カードリーダーが外れています', todo: 'つなぎ直してください。自動的に再開します。' },
+  },
+  'panel.absent': {
+    retry: 'after-fix',
+    en: { title: 'The buttons and lamps are unplugged', todo: 'Plug the panel in again; it then goes on by itself.' },
+    ja: { title: '操作パネルが外れています', todo: 'パネルをつなぎ直してください。自動的に再開します。' },
+  },
+  'display.absent': {
+    retry: 'after-fix',
+    en: { title: 'The display does not answer', todo: 'Switch it on, or start its browser again.' },
+    ja: { title: '画面が応答しません', todo: '電源を入れるか、ブラウザを起動し直してください。' },
+  },
+  'input.absent': {
+    retry: 'after-fix',
+    en: { title: 'The scanner or other source does not answer', todo: 'Check that it is connected and switched on.' },
+    ja: { title: 'スキャナーなどの入力機器が応答しません', todo: '接続と電源を確認してください。' },
+  },
 
   'part.absent': {
     retry: 'after-fix',

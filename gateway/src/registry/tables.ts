@@ -76,6 +76,8 @@ export interface GatewayTables {
     code: string | null
     detail: string | null
   }
+  /** JSON of the parts, as last reported. */
+  device_parts: { device: string; parts: string; at_ms: number }
   diagnostics: { job: Uint8Array; device: string; at_ms: number; report: Uint8Array }
 }
 
@@ -126,6 +128,13 @@ export const gatewayMigrations: MigrationSet = {
           job BLOB NOT NULL, device TEXT NOT NULL, at_ms INTEGER NOT NULL, report BLOB NOT NULL,
           PRIMARY KEY (job, device)
         ) WITHOUT ROWID;
+      `,
+    },
+    {
+      number: 3,
+      name: 'how the parts of devices are',
+      up: `
+        CREATE TABLE device_parts (device TEXT PRIMARY KEY, parts TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
       `,
     },
   ],
