@@ -68,6 +68,10 @@ export class BuiltInReader implements CardReader {
     return this.#channel
   }
 
+  async advice(): Promise<string | undefined> {
+    return (await KeptCard.isIssued(this.#store)) ? undefined : 'Issue its card: azukari-device card issue.'
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#again?.cancel()

@@ -74,6 +74,8 @@ export interface Part {
   readonly model: string
   /** Whether the part is attached and answers; undefined when the driver cannot know without using it. */
   readonly isReady?: boolean | undefined
+  /** What somebody must do before the part can be used, for `doctor`; undefined when nothing. */
+  advice?(): Promise<string | undefined>
   close(): Promise<void>
 }
 
