@@ -8,6 +8,7 @@ import type { Currency } from '@azukari/protocol/money'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openSealed, sealSigned } from '@azukari/protocol/signed-sealed'
+import type { Checked, SignatureChecks } from '../../service/checks.ts'
 import { claimSignedAct } from '../../service/inbox.ts'
 import type { ActContext, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
@@ -66,13 +67,18 @@ export interface Desk {
   random: Random
   log: Log
   rules: SettlementRules
+  /** Other threads that check signatures ahead of their acts; without them, each act does so itself. */
+  checks: SignatureChecks | undefined
+  /** What they found out, by the very bytes of a message. */
+  checked: WeakMap<Uint8Array, { domain: Uint8Array; found: Checked }>
 }
 
 export function createDesk(
-  options: Omit<Desk, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
+  options: Omit<Desk, 'signer' | 'self' | 'rules' | 'checked'> & { rules?: Partial<SettlementRules> },
 ): Desk {
   return {
     ...options,
+    checked: new WeakMap(),
     rules: { ...defaultRules, ...options.rules },
     signer: signerOf(options.keys.signing),
     self: thumbprint(options.keys.signing),
@@ -112,16 +118,27 @@ export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
 /** A reader of what a member signed (COSE_Sign1): schema, key register, and the judgement above. Nothing is claimed yet. */
 export function signedReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const check = checker(schema, what)
-  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number) => {
+  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number, found?: Checked) => {
     let key: KeyRow | undefined
-    const { payload } = verify1(
-      signed,
-      (kid) => {
-        key = memberKeys.get(sql, kid)
-        return key && parseCoseKey(key.key)
-      },
-      domain,
-    )
+    const keyOf = (kid: Uint8Array) => {
+      key = memberKeys.get(sql, kid)
+      if (found?.is === 'opened' && key) desk.checks?.learn(key.key)
+      return key
+    }
+    let payload: Uint8Array
+    if (found?.is === 'proven') {
+      // A register's key lies under its own thumbprint, so who holds that kid is who signed.
+      if (!keyOf(found.kid)) throw new Problem('cose.unknown-key')
+      payload = found.payload
+    } else
+      ({ payload } = verify1(
+        signed,
+        (kid) => {
+          const row = keyOf(kid)
+          return row && parseCoseKey(row.key)
+        },
+        domain,
+      ))
     const body = check(decode(payload))
     judgeSigned(desk, body as SignedBody, nowMs)
     if (key!.state !== 'active') throw new Problem('register.key-revoked')
@@ -134,8 +151,13 @@ export function signedReader<S extends TSchema>(schema: S, what: string, domain:
 /** As `signedReader`, for acts: the act is claimed within the transaction, so that it is done once whatever carries it. */
 export function actReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = signedReader(schema, what, domain)
-  return (desk: Desk, { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, signed: Uint8Array) => {
-    const from = read(desk, sql, signed, nowMs)
+  return (
+    desk: Desk,
+    { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>,
+    signed: Uint8Array,
+    found?: Checked,
+  ) => {
+    const from = read(desk, sql, signed, nowMs, found)
     const { act, expiresMs } = from.body as SignedBody
     claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
     if (from.member.device !== caller.device) members.moved(sql, from.member.id, caller.device)
@@ -146,8 +168,21 @@ export function actReader<S extends TSchema>(schema: S, what: string, domain: Ui
 /** As `actReader`, of a message that is sealed for settlement. @throws {Problem} `cose.decrypt-failed` and those above */
 export function sealedActReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = actReader(schema, what, domain)
-  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) =>
-    read(desk, context, openSealed(sealed, desk.keys.agreement, domain))
+  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) => {
+    const ahead = desk.checked.get(sealed)
+    const found = ahead?.domain === domain ? ahead.found : undefined
+    if (found?.is === 'refused') throw new Problem(found.code, found.detail)
+    const signed = found?.signed ?? openSealed(sealed, desk.keys.agreement, domain)
+    return read(desk, context, signed, found)
+  }
+}
+
+/** Has a sealed message looked at before its act's turn; see `Ahead`. @throws {Problem} `service.busy` */
+export function checkAhead({ checks, checked }: Desk, sealed: unknown, domain: Uint8Array): Promise<void> | undefined {
+  if (!checks || !(sealed instanceof Uint8Array)) return undefined
+  return checks.check(sealed, domain).then((found) => {
+    if (found) checked.set(sealed, { domain, found })
+  })
 }
 
 /** How long settlement's own messages are good: devices may be away for long. */

@@ -3,6 +3,7 @@ import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
+import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -38,6 +39,7 @@ export async function openSettlement(
   const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
+    checks: new CheckPool({ agreement: keys.agreement, log }),
     ...{ clock: ports.clock, random: ports.random, rules },
     ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),

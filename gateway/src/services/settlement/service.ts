@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
@@ -52,6 +53,8 @@ export interface SettlementOptions {
   housekeepingMs?: number
   /** Resolves when the backup centre has what was committed (P9). */
   confirmed?: () => Promise<void>
+  /** Threads that check signatures; ended with the service. Without them it checks them itself. */
+  checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -120,7 +123,15 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
-      desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      desk = createDesk({
+        keys,
+        store,
+        clock,
+        random,
+        log,
+        checks: options.checks,
+        ...(options.rules ? { rules: options.rules } : {}),
+      })
       billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }
       if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
       return [
@@ -190,6 +201,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       housekeeping.stop()
       await cards?.stop()
       await hosted.stop()
+      await options.checks?.close()
     },
   }
 }
