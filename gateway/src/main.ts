@@ -222,6 +222,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement && { erasures: () => placement.placement.erasureStatus() }),
           ...(placement && { care: () => placement.placement.care.status() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
+          ...(settlement ? { statistics: () => settlement.statistics() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
   const healthAddress = health?.server.address()

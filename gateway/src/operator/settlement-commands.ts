@@ -15,12 +15,23 @@ import type { DocumentKind } from '../services/settlement/documents.ts'
 import { auditSite } from '../services/settlement/independent-audit.ts'
 import { openSettlement } from '../services/settlement/main.ts'
 import type { Settlement } from '../services/settlement/service.ts'
+import { monthsAtMost } from '../services/settlement/statistics/months.ts'
+import { statisticsPage } from '../services/settlement/statistics/page.ts'
+import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 import { SiteFolder } from '../site-folder.ts'
+import { drawPng } from './draw.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
 const clerk = { type: 'string', what: 'who does it; it goes into the operation log', required: true } as const
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+async function drawStatistics(report: StatisticsReport, path: string): Promise<void> {
+  const kind = /\.(svg|html|png)$/.exec(path)?.[1]
+  if (!kind) throw new Problem('config.invalid', '--out ends in .svg, .html or .png')
+  const picture = statisticsPicture(report)
+  writeFileSync(path, kind === 'html' ? statisticsPage(report) : kind === 'svg' ? picture : await drawPng(picture))
+}
 
 async function withSettlement<T>(
   values: Parameters<Command['run']>[0],
@@ -266,15 +277,27 @@ export const settlementCommands: Record<string, Command> = {
   },
 
   'settlement statistics': {
-    what: 'Figures by day: payments, refunds, value issued, statements; and what the accounts hold.',
-    options: { folder, site },
+    what: 'Figures by day and month: purchases, refunds, value issued, fees, payouts, arrears, objections; sales by shop.',
+    options: {
+      folder,
+      site,
+      months: { type: 'string', what: `months, up to ${monthsAtMost}; 12 unless told` },
+      out: { type: 'string', what: 'file for the plots: .svg, .html with tables, or .png (drawn by chromium)' },
+    },
     run: (values) =>
-      withSettlement(values, (settlement) => {
-        const report = settlement.statistics()
+      withSettlement(values, async (settlement) => {
+        const report = settlement.statistics(
+          values['months'] === undefined ? undefined : integer(values, 'months', 1, monthsAtMost),
+        )
         const lines = report.days.map(
           ({ day, reason, postings, minor, currency }) =>
             `${day}  ${reason.padEnd(18)} ${String(postings).padStart(6)}  ${minor} ${currency}`,
         )
+        if (values['out'] !== undefined) {
+          const path = text(values, 'out')
+          await drawStatistics(report, path)
+          lines.push(`${path} written`)
+        }
         return { json: report, text: lines.join('\n') || 'nothing yet' }
       }),
   },

@@ -33,6 +33,17 @@ t.test(
     await run('reissue', { clerk: 'clerk-1', out }, member.number)
     t.match(codesOf(readFileSync(out)).code, /^[a-z2-7]{16}$/)
     t.match(await run('statistics', {}), { json: { days: [{ reason: 'top-up-cash', postings: 1, minor: 700 }] } })
+    for (const [file, start] of [
+      ['plots.svg', '<svg '],
+      ['plots.html', '<!doctype html>'],
+    ] as const) {
+      t.match(await run('statistics', { out: join(folder, file), months: '3' }), {
+        json: { shops: { buyersAtLeast: 5 } },
+      })
+      t.ok(readFileSync(join(folder, file), 'utf8').startsWith(start), file)
+    }
+    await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
+    await t.rejects(run('statistics', { months: '61' }), { code: 'config.invalid' })
     t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
     stage.settlement.head('2026-11-21')
     t.match(await run('audit', {}), { json: { heads: 1, findings: [] }, exit: 0 })

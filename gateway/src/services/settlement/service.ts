@@ -12,7 +12,7 @@ import type { EventListener, Service, ServiceStore } from '../../service/service
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
-import { offsetOf } from './billing/calendar.ts'
+import { civilDate, offsetOf } from './billing/calendar.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
 import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
@@ -32,7 +32,10 @@ import { settlementMigrations } from './migrations.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
 import { memberByNumber } from './registers.ts'
-import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics.ts'
+import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
+import { monthFigures } from './statistics/months.ts'
+import type { StatisticsReport } from './statistics/picture.ts'
+import { shopFigures } from './statistics/shops.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 
 export interface SettlementOptions {
@@ -75,8 +78,8 @@ export interface Settlement extends Service {
   /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
   charge(service: string, request: Charge): { seq: number; atMs: number }
   audit(): Audit
-  /** Figures by day (P9). */
-  statistics(): { days: DayFigure[] }
+  /** Figures by day, by month, and by shop where enough people bought (P9). @param months up to `monthsAtMost` */
+  statistics(months?: number): StatisticsReport & { days: DayFigure[] }
   /** Who did what, for printing. */
   operations(limit: number): Operation[]
   /** With which an auditor checks heads, statements and receipts. */
@@ -189,7 +192,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
       hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
     charge: (service, request) => charge(desk, service, request),
     audit: () => audit(database),
-    statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
+    statistics: (months = 12) => {
+      const nowMs = clock.now()
+      const offsetMs = offsetOf(billing.rules.timeZone, nowMs)
+      const report = monthFigures(database, nowMs, offsetMs, months)
+      const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
+      return {
+        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: shopFigures(database, since) },
+        days: dayFigures(database, offsetMs),
+      }
+    },
     operations: (limit) => operationLog(database, limit),
     publicKey: publicOf(keys.signing),
     start: async () => {
