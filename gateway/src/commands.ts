@@ -119,6 +119,9 @@ export const commands: Record<string, Command> = {
           },
         }),
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
+        ...(config.enrolPort >= 0 && {
+          enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
+        }),
         log,
       })
       ready({
@@ -126,6 +129,7 @@ export const commands: Record<string, Command> = {
         port: running.port,
         ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
         ...(running.healthPort > 0 && { healthPort: running.healthPort }),
+        ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
       })
       await stopAsked()
       await running.stop()

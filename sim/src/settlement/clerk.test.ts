@@ -18,6 +18,10 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     t.teardown(() => stage.stop())
     await stage.start()
+    // The page for applicants and the operator's figures are served by the gateway itself.
+    const { enrolUrl, healthPort } = stage.gateway
+    t.match(await (await fetch(`${enrolUrl}/apply?kind=shop&lang=en`)).text(), /Account holder in kana/)
+    t.match(await (await fetch(`http://127.0.0.1:${healthPort}/statistics`)).text(), /決済統計/)
     const terminal = await stage.terminal('home')
     const member = await stage.enrol('general', personOf(1), terminal)
     const run = async (name: string, values: Record<string, string>, ...rest: string[]) =>

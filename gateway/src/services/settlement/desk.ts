@@ -19,6 +19,8 @@ export interface SettlementRules {
   /** Version of the terms in force; applications must name it. */
   terms: string
   guide: { ja: string; en: string }
+  /** The text of those terms. */
+  conditions: { ja: string; en: string }
   currencies: readonly Currency[]
   /** Name and registration number on statements (qualified invoices). */
   issuer: { name: string; invoiceNumber: string }
@@ -45,6 +47,16 @@ export const defaultRules: SettlementRules = {
   guide: {
     ja: '申込みをお送りください。会員番号と登録コードを郵送します。端末で二つのパスワードと鍵を作り、登録してください。',
     en: 'Send the application. The member number and a code come by letter. Then make your passwords and key on the terminal and register.',
+  },
+  conditions: {
+    ja: `会員番号と登録コードは郵送します。署名の鍵は会員の端末だけで作られ、端末とカードの外には出ません。鍵による署名は会員本人の意思表示として扱います。
+鍵・カード・番号を失ったときは、郵送した停止コードで直ちに届け出てください。届出の後の取引について会員は責任を負いません。
+料金は締切日ごとに明細でお知らせします。明細に記した期限までに異議を申し立てることができ、異議が解決するまで引き落としません。
+氏名・住所・口座などの個人情報は、入会の審査、郵送、料金の請求と支払、法令に基づく場合のほかには用いず、暗号化して保管します。会員はいつでも、その写しの交付と、法令が保存を求める記録を除く消去を求めることができます。`,
+    en: `The member number and a registration code come by letter. Your signature key is made on your own terminal and never leaves it and your card. What it signs counts as your own will.
+If you lose your key, card or number, report it at once with the blocking code of the letter. You are not liable for what happens after that.
+Fees are told by a statement on each closing day. You may object until the deadline on it, and nothing is collected while an objection is open.
+Name, address, account and other personal data are used for this application, for letters, for billing and payment and where the law demands it, and for nothing else; they are kept encrypted. You may ask for a copy at any time, and for erasure of all that the law does not oblige us to keep.`,
   },
   currencies: ['JPY'],
   issuer: { name: 'Azukari', invoiceNumber: 'T0000000000000' },

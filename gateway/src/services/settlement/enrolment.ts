@@ -53,6 +53,7 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       agreement: coseKey(publicOf(keys.agreement)),
       terms: rules.terms,
       guide: rules.guide,
+      conditions: rules.conditions,
       currencies: [...rules.currencies],
     })),
 
