@@ -16,7 +16,7 @@ import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
-import { settlementCommands } from './operator/settlement-commands.ts'
+import { settlementChecks, settlementCommands } from './operator/settlement-commands.ts'
 import { siteUnits } from './operator/units.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
@@ -161,7 +161,7 @@ export const commands: Record<string, Command> = {
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
       const findings = await examine(
-        [settings, ...checks, ...hazardChecks(text(values, 'folder'))],
+        [settings, ...checks, ...hazardChecks(text(values, 'folder')), ...settlementChecks(text(values, 'folder'))],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(

@@ -2,12 +2,14 @@
  * The clerks' commands of settlement (P1, P5, P7, P9, S13), beside a running gateway or without one: applications, cash, bank
  * files, payouts, closing, objections, debits, documents, statistics, the printed operation log, and the audit.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { coseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
+import { pageFontPath, readFont } from '../adapters/page-font-file.ts'
 import { systemPorts } from '../main.ts'
 import { accountFacts } from '../services/placement/account-facts.ts'
 import { CentreLog } from '../services/settlement/centre/log.ts'
@@ -15,16 +17,47 @@ import type { DocumentKind } from '../services/settlement/documents.ts'
 import { auditSite } from '../services/settlement/independent-audit.ts'
 import { openSettlement } from '../services/settlement/main.ts'
 import type { Settlement } from '../services/settlement/service.ts'
+import { settlementSettings } from '../services/settlement/settings.ts'
 import { monthsAtMost } from '../services/settlement/statistics/months.ts'
 import { statisticsPage } from '../services/settlement/statistics/page.ts'
 import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 import { SiteFolder } from '../site-folder.ts'
+import type { Check } from './doctor.ts'
 import { drawPng } from './draw.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
 const clerk = { type: 'string', what: 'who does it; it goes into the operation log', required: true } as const
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+/** What doctor looks at: the settings, and whether pages carry a Japanese font. */
+export function settlementChecks(path: string): Check[] {
+  const settings = () => {
+    const file = join(path, 'settlement.json')
+    return existsSync(file) ? settlementSettings(readFileSync(file)) : undefined
+  }
+  return [
+    {
+      what: 'settlement.json',
+      look: async () => (settings() ? 'sound' : 'not there: no statements, no bank files'),
+    },
+    {
+      what: 'font of pages',
+      look: async () => {
+        const given = settings()?.font
+        const file = pageFontPath(given === undefined ? undefined : resolve(path, given))
+        if (file === undefined) {
+          if (!settings()) return 'none, and no settlement.json'
+          throw new Problem(
+            'config.invalid',
+            'letters and statements carry no Japanese font: name a .ttf as "font" in settlement.json, or install the gateway with its packages',
+          )
+        }
+        return `${readFont(file).metrics.name} is carried by every page`
+      },
+    },
+  ]
+}
 
 async function drawStatistics(report: StatisticsReport, path: string): Promise<void> {
   const kind = /\.(svg|html|png)$/.exec(path)?.[1]

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { pageFontPath } from '@azukari/gateway/adapters/page-font-file'
 import { commands } from '@azukari/gateway/commands'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
@@ -48,6 +49,19 @@ t.test(
     }
     await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
     await t.rejects(run('statistics', { months: '61' }), { code: 'config.invalid' })
+    const doctor = async () => {
+      const { json } = (await commands['doctor']!.run({ folder }, []))!
+      return (json as { findings: { what: string; ok: boolean; detail: string }[] }).findings.find(
+        ({ what }) => what === 'font of pages',
+      )
+    }
+    const carries = pageFontPath() !== undefined
+    t.match(await doctor(), carries ? { ok: true, detail: /BIZUDGothic/ } : { ok: false, detail: /no Japanese font/ })
+    const settings = JSON.parse(readFileSync(join(folder, 'settlement.json'), 'utf8'))
+    writeFileSync(join(folder, 'settlement.json'), JSON.stringify({ ...settings, font: 'no-such.ttf' }))
+    t.match(await doctor(), { ok: false, detail: /no-such\.ttf/ })
+    await t.rejects(run('log', {}), { code: 'config.invalid' }, 'a wrong setting is told before anything is done')
+    writeFileSync(join(folder, 'settlement.json'), JSON.stringify(settings))
     t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
     stage.settlement.head('2026-11-21')
     t.match(await run('audit', {}), { json: { heads: 1, findings: [] }, exit: 0 })

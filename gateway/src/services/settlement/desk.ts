@@ -13,6 +13,7 @@ import { claimSignedAct } from '../../service/inbox.ts'
 import type { ActContext, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import type { SettlementKeys } from './keystore.ts'
+import type { TrueTypeFont } from './paper/true-type.ts'
 import { type KeyRow, type MemberRow, memberKeys, members } from './registers.ts'
 
 export interface SettlementRules {
@@ -79,6 +80,8 @@ export interface Desk {
   random: Random
   log: Log
   rules: SettlementRules
+  /** The font whose glyphs pages carry; without one they name the reader's own. */
+  font: (() => TrueTypeFont | undefined) | undefined
   /** Other threads that check signatures ahead of their acts; without them, each act does so itself. */
   checks: SignatureChecks | undefined
   /** What they found out, by the very bytes of a message. */

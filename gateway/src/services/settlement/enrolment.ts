@@ -175,6 +175,7 @@ export function enrolmentDesk(desk: Desk): EnrolmentDesk {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      font: desk.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
     keepDocument(desk, sql, {

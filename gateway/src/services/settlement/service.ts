@@ -29,6 +29,7 @@ import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
 import { Ledger, type Total } from './ledger/ledger.ts'
 import { settlementMigrations } from './migrations.ts'
+import type { TrueTypeFont } from './paper/true-type.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
 import { memberByNumber } from './registers.ts'
@@ -56,6 +57,8 @@ export interface SettlementOptions {
   housekeepingMs?: number
   /** Resolves when the backup centre has what was committed (P9). */
   confirmed?: () => Promise<void>
+  /** The font that pages carry for Japanese. Without it they rely on the reader's own. */
+  font?: () => TrueTypeFont | undefined
   /** Threads that check signatures; ended with the service. Without them it checks them itself. */
   checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
@@ -133,6 +136,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
         random,
         log,
         checks: options.checks,
+        font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
       billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }

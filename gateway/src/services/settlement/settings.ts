@@ -23,6 +23,8 @@ export const SettlementSettings = Type.Object(
         en: Type.String({ minLength: 1, maxLength: 20_000 }),
       }),
     ),
+    /** A TrueType font for the pages, absolute or from the site's folder. */
+    font: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
     currencies: Type.Optional(Type.Array(CurrencyCode, { minItems: 1, maxItems: 7 })),
     own: Type.Optional(Type.Object({ account: BankAccount, requester: Type.String({ pattern: '^\\d{10}$' }) })),
     cardCompany: Type.Optional(
