@@ -251,8 +251,8 @@ export class Ledger {
     const tip = this.tip()
     let { seq, chain } = tip
     const atMs = Math.max(nowMs, tip.atMs)
-    const written: SqlValue[][] = []
-    const legs: SqlValue[][] = []
+    const written: SqlValue[] = []
+    const legs: SqlValue[] = []
     const outcomes = postings.map((posting): Posted | Problem => {
       const { id, reason, reference } = posting
       const content = contentHash(posting)
@@ -268,11 +268,11 @@ export class Ledger {
       draft.keep()
       seq++
       chain = nextChain(chain, { seq, atMs, epoch: this.#epoch, content })
-      written.push([seq, id, reason, reference, atMs, this.#epoch, content, chain])
+      written.push(seq, id, reason, reference, atMs, this.#epoch, content, chain)
       done.set(name, { id, seq, at: atMs, content })
       for (const [n, leg] of decision.legs.entries()) {
         const { kind, debit, credit, amountMinor, hold, expiresMs } = leg
-        legs.push([seq, n, kind, debit.id, credit.id, amountMinor, hold, expiresMs])
+        legs.push(seq, n, kind, debit.id, credit.id, amountMinor, hold, expiresMs)
         if (hold) this.#writeHold(leg, hold)
       }
       return { seq, atMs, replayed: false }

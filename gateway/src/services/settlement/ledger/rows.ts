@@ -6,15 +6,17 @@ import type { Sql, SqlValue } from '../../../storage/database.ts'
 
 const rowsAtOnce = 32
 
-/** An INSERT of rows whose values come in the order of `columns`. */
-export function inserter(table: string, columns: readonly string[]): (sql: Sql, rows: readonly SqlValue[][]) => void {
+/** An INSERT of rows, given one after the other: as many values to a row as there are `columns`. */
+export function inserter(table: string, columns: readonly string[]): (sql: Sql, values: readonly SqlValue[]) => void {
   const start = `INSERT INTO ${table} (${columns.join(', ')}) VALUES `
   const row = `(${columns.map(() => '?').join(', ')})`
   const [one, many] = [start + row, start + Array<string>(rowsAtOnce).fill(row).join(', ')]
-  return (sql, rows) => {
+  const width = columns.length
+  return (sql, values) => {
     let at = 0
-    for (; at + rowsAtOnce <= rows.length; at += rowsAtOnce) sql.run(many, ...rows.slice(at, at + rowsAtOnce).flat())
-    for (; at < rows.length; at++) sql.run(one, ...rows[at]!)
+    for (; at + rowsAtOnce * width <= values.length; at += rowsAtOnce * width)
+      sql.run(many, ...values.slice(at, at + rowsAtOnce * width))
+    for (; at < values.length; at += width) sql.run(one, ...values.slice(at, at + width))
   }
 }
 
