@@ -7,7 +7,7 @@ import { type Lang, words } from './words.ts'
 
 const style = `body{font-family:sans-serif;color:#1c2430;background:#fff;max-width:44rem;margin:1.5rem auto;padding:0 1rem;line-height:1.7}
 label{display:block;font-weight:bold;margin-top:1rem}.hint{font-weight:normal;color:#47515e}input,select{font:inherit;padding:.4rem;width:100%;max-width:30rem;border:1px solid #5b6673;border-radius:3px}
-input[type=checkbox]{width:1.4rem;height:1.4rem;vertical-align:middle;margin-right:.5rem}[aria-invalid=true]{border:2px solid #a3242a}.error{color:#a3242a;font-weight:bold}
+label.agree{display:inline}input[type=checkbox]{width:1.4rem;height:1.4rem;vertical-align:middle;margin-right:.5rem}[aria-invalid=true]{border:2px solid #a3242a}.error{color:#a3242a;font-weight:bold}
 .problems{border:2px solid #a3242a;padding:.5rem 1rem}.conditions{border:1px solid #5b6673;padding:.5rem 1rem;max-height:16rem;overflow:auto;white-space:pre-line}
 button,.button{font:inherit;font-weight:bold;display:inline-block;margin-top:1rem;padding:.6rem 1.4rem;background:#1d5c96;color:#fff;border:0;border-radius:3px;text-decoration:none}
 :focus-visible{outline:3px solid #b3541e;outline-offset:2px}fieldset{margin-top:1.5rem;border:1px solid #b9c1ca}.never{background:#fdf3e7;padding:.6rem 1rem}`
@@ -86,7 +86,7 @@ ${input('holder', 'maxlength="60" autocomplete="off"')}</fieldset>
 ${kind === 'shop' ? input('invoiceNumber', 'maxlength="20" autocomplete="off"') : ''}
 <h3 id="terms">${text(`${say.terms} ${terms.version}`)}</h3>
 <div class="conditions" role="region" aria-labelledby="terms" tabindex="0">${text(terms.text)}</div>
-<p>${wrong.has('agree') ? `<span class="error" id="agree-error">${text(describe('apply.agree', lang).title)}</span><br>` : ''}<input type="checkbox" ${attributes('agree')} value="yes"${filled.agree === 'yes' ? ' checked' : ''}><label for="agree" class="hint">${text(say.fields.agree.label)}</label></p>
+<p>${wrong.has('agree') ? `<span class="error" id="agree-error">${text(describe('apply.agree', lang).title)}</span><br>` : ''}<input type="checkbox" ${attributes('agree')} value="yes"${filled.agree === 'yes' ? ' checked' : ''}><label for="agree" class="agree">${text(say.fields.agree.label)}</label></p>
 <button type="submit">${text(say.send)}</button>
 </form>`,
   )
