@@ -178,14 +178,13 @@ t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtak
     handlers: (store) =>
       handlers(store).map((handler) =>
         handler.kind === 'act'
-          ? act(
-              note,
-              (body, context) => handler.handle(body, context) as { n: number },
-              ({ text = '' }) => {
+          ? {
+              ...handler,
+              ahead: ({ text = '' }: { text?: string }) => {
                 if (text === 'full') throw new Problem('service.busy', 'test')
                 return text.startsWith('slow') ? new Promise((done) => begun.push({ text, done })) : undefined
               },
-            )
+            }
           : handler,
       ),
   })

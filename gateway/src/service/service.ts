@@ -94,11 +94,8 @@ export type Handler =
   | { contract: Contract; kind: 'act'; handle: ActHandler<Contract>; ahead?: Ahead<Contract> }
   | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
 
-export function act<C extends Contract>(contract: C, handle: ActHandler<C>, ahead?: Ahead<C>): Handler {
-  return {
-    ...{ contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> },
-    ...(ahead ? { ahead: ahead as unknown as Ahead<Contract> } : {}),
-  }
+export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
+  return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> }
 }
 
 export function call<C extends Contract>(contract: C, handle: CallHandler<C>): Handler {

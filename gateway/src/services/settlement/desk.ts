@@ -192,14 +192,6 @@ export function sealedActReader<S extends TSchema>(schema: S, what: string, doma
   }
 }
 
-/** Has a sealed message looked at before its act's turn; see `Ahead`. @throws {Problem} `service.busy` */
-export function checkAhead({ checks, checked }: Desk, sealed: unknown, domain: Uint8Array): Promise<void> | undefined {
-  if (!checks || !(sealed instanceof Uint8Array)) return undefined
-  return checks.check(sealed, domain).then((found) => {
-    if (found) checked.set(sealed, { domain, found })
-  })
-}
-
 /** How long settlement's own messages are good: devices may be away for long. */
 const ownValidMs = 366 * dayMs
 

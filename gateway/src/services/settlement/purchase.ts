@@ -33,17 +33,7 @@ import { openSealed } from '@azukari/protocol/signed-sealed'
 import { act, call, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { memberAccount } from './accounts.ts'
-import {
-  actReader,
-  checkAhead,
-  type Desk,
-  derivedId,
-  sealedActReader,
-  sealFor,
-  signedReader,
-  tell,
-  type Within,
-} from './desk.ts'
+import { actReader, type Desk, derivedId, sealedActReader, sealFor, signedReader, tell, type Within } from './desk.ts'
 import { Ledger } from './ledger/ledger.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
@@ -102,77 +92,67 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       }
     }),
 
-    act(
-      placeOrder,
-      ({ order }, context) => {
-        const { sql, nowMs } = context
-        const { member: buyer, body } = readOrder(desk, context, order)
-        const shop = memberByNumber(sql, body.shop)
-        if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
-        const { lines, total, currency, metered } = priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
-        const number = nextNumber(sql, 'transaction', nowMs)
-        const row: OrderRow = {
-          ...{ number, buyer: buyer.id, shop: shop.id, lines: JSON.stringify(lines), total, currency },
-          ...{
-            metered: metered ? 1 : 0,
-            state: 'open',
-            at: nowMs,
-            pay_by: nowMs + rules.orderMs,
-            paid: 0,
-            paid_at: null,
-          },
-          ...{ refunded: 0, delivery: null, delivered_at: null, hold: null, payout: null },
-        }
-        insertRow(sql, 'orders', row)
-        return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
-      },
-      ({ order }) => checkAhead(desk, order, orderDomain),
-    ),
+    act(placeOrder, ({ order }, context) => {
+      const { sql, nowMs } = context
+      const { member: buyer, body } = readOrder(desk, context, order)
+      const shop = memberByNumber(sql, body.shop)
+      if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
+      const { lines, total, currency, metered } = priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
+      const number = nextNumber(sql, 'transaction', nowMs)
+      const row: OrderRow = {
+        ...{ number, buyer: buyer.id, shop: shop.id, lines: JSON.stringify(lines), total, currency },
+        ...{
+          metered: metered ? 1 : 0,
+          state: 'open',
+          at: nowMs,
+          pay_by: nowMs + rules.orderMs,
+          paid: 0,
+          paid_at: null,
+        },
+        ...{ refunded: 0, delivery: null, delivered_at: null, hold: null, payout: null },
+      }
+      insertRow(sql, 'orders', row)
+      return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
+    }),
 
-    act(
-      instructPayment,
-      ({ instruction }, context) => {
-        const { sql, nowMs } = context
-        const { member: buyer, key, body } = readInstruction(desk, context, instruction)
-        const order = orderByNumber(sql, body.transaction)
-        if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
-        const shop = members.get(sql, order.shop)!
-        if (shop.number !== body.shop) throw new Problem('pay.amount-differs', 'another shop')
-        if (body.amount.currency !== order.currency || body.amount.minor !== order.total)
-          throw new Problem('pay.amount-differs')
-        const state = nextState(order.state, order.metered ? 'meter' : 'pay')
-        if (order.pay_by <= nowMs) throw new Problem('pay.order-expired')
-        if (shop.state !== 'active') throw new Problem('member.suspended', 'the shop')
-        const ledger = new Ledger(sql)
-        const value = memberAccount(ledger, 'value', buyer.id, order.currency)
-        const move = {
-          debit: value,
-          credit: memberAccount(ledger, 'sales', shop.id, order.currency),
-          amountMinor: BigInt(order.total),
-        }
-        const hold = order.metered ? derivedId('meter', order.number) : null
-        ledger.post(
-          {
-            id: derivedId('pay', order.number),
-            reason: order.metered ? 'metering' : 'purchase',
-            reference: order.number,
-            // The hold's end comes from the order, so that a replay of this posting is the same posting.
-            legs: [
-              hold
-                ? { kind: 'hold', ...move, hold, expiresMs: order.pay_by + rules.meterMs }
-                : { kind: 'post', ...move },
-            ],
-          },
-          nowMs,
-        )
-        const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
-        orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
-        tellShop(desk, context, paid)
-        const result = sealFor(desk, key, balanceDomain, nowMs, payResult(desk, sql, paid, shop, nowMs))
-        return { result }
-      },
-      ({ instruction }) => checkAhead(desk, instruction, instructionDomain),
-    ),
+    act(instructPayment, ({ instruction }, context) => {
+      const { sql, nowMs } = context
+      const { member: buyer, key, body } = readInstruction(desk, context, instruction)
+      const order = orderByNumber(sql, body.transaction)
+      if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
+      const shop = members.get(sql, order.shop)!
+      if (shop.number !== body.shop) throw new Problem('pay.amount-differs', 'another shop')
+      if (body.amount.currency !== order.currency || body.amount.minor !== order.total)
+        throw new Problem('pay.amount-differs')
+      const state = nextState(order.state, order.metered ? 'meter' : 'pay')
+      if (order.pay_by <= nowMs) throw new Problem('pay.order-expired')
+      if (shop.state !== 'active') throw new Problem('member.suspended', 'the shop')
+      const ledger = new Ledger(sql)
+      const value = memberAccount(ledger, 'value', buyer.id, order.currency)
+      const move = {
+        debit: value,
+        credit: memberAccount(ledger, 'sales', shop.id, order.currency),
+        amountMinor: BigInt(order.total),
+      }
+      const hold = order.metered ? derivedId('meter', order.number) : null
+      ledger.post(
+        {
+          id: derivedId('pay', order.number),
+          reason: order.metered ? 'metering' : 'purchase',
+          reference: order.number,
+          // The hold's end comes from the order, so that a replay of this posting is the same posting.
+          legs: [
+            hold ? { kind: 'hold', ...move, hold, expiresMs: order.pay_by + rules.meterMs } : { kind: 'post', ...move },
+          ],
+        },
+        nowMs,
+      )
+      const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
+      orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
+      tellShop(desk, context, paid)
+      const result = sealFor(desk, key, balanceDomain, nowMs, payResult(desk, sql, paid, shop, nowMs))
+      return { result }
+    }),
 
     call(readAccount, ({ query }, { nowMs }) => {
       const { sql } = desk.store

@@ -20,6 +20,7 @@ import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.
 import { standardTariff } from './billing/price.ts'
 import { type CardCompany, CardWorker } from './card-company.ts'
 import { type Charge, charge } from './charges.ts'
+import { withChecksAhead } from './checks-ahead.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
@@ -144,7 +145,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       return [
         ...enrolmentHandlers(desk),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...purchaseHandlers(desk),
+        ...withChecksAhead(desk, purchaseHandlers(desk)),
         ...payoutHandlers(desk),
         ...objectionHandlers(billing),
       ]
