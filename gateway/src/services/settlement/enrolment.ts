@@ -53,6 +53,7 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       agreement: coseKey(publicOf(keys.agreement)),
       terms: rules.terms,
       guide: rules.guide,
+      conditions: rules.conditions,
       currencies: [...rules.currencies],
     })),
 
@@ -174,6 +175,7 @@ export function enrolmentDesk(desk: Desk): EnrolmentDesk {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      font: desk.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
     keepDocument(desk, sql, {
