@@ -4,7 +4,13 @@
  */
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { objectionDecided, objectTo, receiptSent, statementSent } from '@azukari/protocol/contracts/settlement-billing'
+import {
+  choosePayment,
+  objectionDecided,
+  objectTo,
+  receiptSent,
+  statementSent,
+} from '@azukari/protocol/contracts/settlement-billing'
 import { apply, register, reportLoss, revoke, rotate } from '@azukari/protocol/contracts/settlement-members'
 import {
   actAsShop,
@@ -36,7 +42,7 @@ export interface PayOptions {
 /** Acts that a member's terminal sends. */
 const acts: readonly Contract[] = [
   ...[apply, register, rotate, revoke, reportLoss, requestValue, putOffer, placeOrder, instructPayment, actAsShop],
-  ...[disputeOrder, objectTo],
+  ...[disputeOrder, objectTo, choosePayment],
 ]
 /** What settlement tells a terminal. */
 const events: readonly Contract[] = [

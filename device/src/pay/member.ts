@@ -13,6 +13,9 @@ import {
   Objection,
   type ObjectionAbout,
   objectionDomain,
+  PayChoice,
+  type PaymentWay,
+  payChoiceDomain,
   Statement,
   statementDomain,
 } from '@azukari/protocol/contracts/settlement-billing'
@@ -187,6 +190,12 @@ export class PayMember {
 
   objection(statement: string, about: ObjectionAbout, text: string): Uint8Array {
     return this.#seal(Objection, objectionDomain, { contract: 'bill.object@1', statement, about, text })
+  }
+
+  /** How statements are to be paid; with the way `card`, the card company's token. */
+  payChoice(way: PaymentWay, cardToken?: string): Uint8Array {
+    const token = cardToken === undefined ? {} : { cardToken }
+    return this.#seal(PayChoice, payChoiceDomain, { contract: 'bill.pay-by@1', way, ...token })
   }
 
   openIssue(sealed: Uint8Array): ValueIssue {

@@ -206,15 +206,49 @@ export const settlementCommands: Record<string, Command> = {
   },
 
   'settlement debit': {
-    what: 'Writes the bank file of the debits that are due, and collects from stored value.',
+    what: 'Writes the bank file of the debits that are due, collects from stored value, and asks the card company.',
     options: { folder, site, out: { type: 'string', what: 'file to write', required: true } },
     run: (values) =>
       withSettlement(values, (settlement) => {
         const paid = settlement.billing.collectValue()
+        const cards = settlement.billing.collectCards()
         const file = settlement.billing.debitFile()
         if (file) writeFileSync(text(values, 'out'), settlement.document(file.document)!.content, { mode: 0o600 })
         const debits = file?.debits ?? 0
-        return { json: { debits, paid }, text: `${debits} debits in the file, ${paid} paid from stored value` }
+        return {
+          json: { debits, paid, cards },
+          text: `${debits} debits in the file, ${paid} paid from stored value, ${cards} asked of the card company`,
+        }
+      }),
+  },
+
+  'settlement pay-by': {
+    what: 'How a member’s statements are paid, on the member’s word: debit, value, or the card that the member has named.',
+    positionals: 'NUMBER WAY',
+    options: { folder, site },
+    run: (values, [number = '', way]) =>
+      withSettlement(values, ({ billing }) => {
+        if (way !== 'debit' && way !== 'card' && way !== 'value')
+          throw new Problem('config.invalid', 'the way is debit, card or value')
+        billing.payBy(number, way)
+        return { json: { number, way }, text: `${number} pays by ${way}` }
+      }),
+  },
+
+  'settlement cards': {
+    what: 'Statements that the card company is asked about, and payments that it took back and nobody here knows.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, ({ billing }) => {
+        const report = billing.cards(1_000)
+        const open = report.open.map(
+          ({ statement, state, amount, currency, tries }) =>
+            `${statement}  ${state.padEnd(10)} ${amount} ${currency}  ${tries} unclear answers`,
+        )
+        const back = report.unexplained.map(
+          ({ n, amount, currency }) => `taken back, unknown: ${n}  ${amount} ${currency}`,
+        )
+        return { json: report, text: [...open, ...back].join('\n') || 'none' }
       }),
   },
 

@@ -275,13 +275,21 @@ export const settlementProblems = {
   'bill.handed-over': {
     retry: 'no',
     en: {
-      title: 'The debit has been handed to the bank',
+      title: 'The claim has been handed to the bank or the card company',
       todo: 'Ask the settlement centre; an amount that proves wrong is paid back.',
     },
     ja: {
-      title: '口座振替は既に銀行へ依頼済みです',
+      title: '銀行またはカード会社へ既に請求済みです',
       todo: '決済センタにお問い合わせください。誤りがあれば返金します。',
     },
+  },
+  'bill.way': {
+    retry: 'after-fix',
+    en: {
+      title: 'Statements cannot be paid this way',
+      todo: 'Name a bank account or a credit card, or choose another way.',
+    },
+    ja: { title: 'この方法ではお支払いいただけません', todo: '口座かカードを登録するか、別の方法を選んでください。' },
   },
   // Vault (P2, P10)
   'vault.wrong': {

@@ -15,6 +15,8 @@ export interface HousekeepingOptions {
   /** ms between rounds; 0: never by itself. */
   everyMs: number
   lapse: () => number
+  /** Another process has written something. */
+  written: () => void
   listeners: ReadonlySet<EventListener>
 }
 
@@ -59,6 +61,7 @@ export class Housekeeping {
     const version = this.#dataVersion()
     if (version === this.#version) return
     this.#version = version
+    this.#o.written()
     const devices = desk.store.sql
       .all<{ device: string }>('SELECT DISTINCT device FROM events LIMIT ?', devicesAtMost)
       .map(({ device }) => device)

@@ -3,6 +3,7 @@
  * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
  */
 import type { KeyObject } from 'node:crypto'
+import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -12,12 +13,15 @@ import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
 import { offsetOf } from './billing/calendar.ts'
+import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
 import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
+import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
-import { type CardCompany, CardWorker } from './card-company.ts'
+import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
+import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
@@ -37,7 +41,7 @@ import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 export interface SettlementOptions {
   database: Database
   keys: SettlementKeys
-  /** Without one, stored value cannot be bought by credit card. */
+  /** Without one, nothing can be paid by credit card. */
   cardCompany?: CardCompany
   rules?: Partial<SettlementRules>
   billing?: Partial<BillingRules>
@@ -76,6 +80,8 @@ export interface Settlement extends Service {
   statistics(): { days: DayFigure[] }
   /** Who did what, for printing. */
   operations(limit: number): Operation[]
+  /** Resolves when nothing is being asked of the card company. */
+  cardsIdle(): Promise<void>
   /** With which an auditor checks heads, statements and receipts. */
   readonly publicKey: KeyObject
 }
@@ -89,8 +95,12 @@ export interface BillingDesk {
   debitFile(): { document: Uint8Array; debits: number } | undefined
   /** Collects from stored value what is due. Returns how many statements were paid. */
   collectValue(): number
-  /** How a member pays (S14). @throws {Problem} `register.unknown-number` */
-  payBy(number: string, payment: 'debit' | 'value'): void
+  /** Asks the card company for what is due by card soon. Returns of how many statements; the rest goes on by itself. */
+  collectCards(): number
+  /** Charges on credit cards that are under way. */
+  cards(limit: number): CardsReport
+  /** How a member pays (S14), on the member's word. @throws {Problem} `register.unknown-number`, `bill.way` */
+  payBy(number: string, payment: PaymentWay): void
 }
 
 const standardBilling: BillingRules = {
@@ -99,6 +109,7 @@ const standardBilling: BillingRules = {
   timeZone: 'Asia/Tokyo',
   objectDays: 10,
   debitBankDays: 3,
+  authoriseDays: 7,
   againDays: 14,
   triesMost: 3,
   format: 'zengin',
@@ -121,14 +132,21 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
-      billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }
-      if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
+      const company = options.cardCompany
+      const rules = { ...standardBilling, ...options.billing }
+      billing = { desk, own, placement: options.placement, rules, cards: company !== undefined }
+      if (company)
+        cards = new CardWorker({
+          ...{ desk, company, confirmed: options.confirmed ?? (async () => {}) },
+          queues: [topUpQueue(desk, company), chargeQueue(() => billing, company)] as CardQueue[],
+        })
       return [
         ...enrolmentHandlers(desk),
         ...topUpHandlers(desk, () => cards?.kick()),
         ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
-        ...objectionHandlers(billing),
+        ...objectionHandlers(billing, () => cards?.kick()),
+        ...payChoiceHandlers(billing),
       ]
     },
   })
@@ -137,6 +155,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   const housekeeping = new Housekeeping({
     ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: () => payouts.lapse(),
+    written: () => cards?.kick(),
   })
   return {
     name: 'settlement',
@@ -166,10 +185,14 @@ export function createSettlement(options: SettlementOptions): Settlement {
       objections: objectionDesk(billing),
       debitFile: () => debitFile(billing),
       collectValue: () => collectValue(billing),
+      cards: (limit) => cardsReport(database, limit),
+      collectCards: () => {
+        const begun = collectCards(billing)
+        cards?.kick()
+        return begun
+      },
       payBy: (number, payment) =>
-        hosted.store.transaction(({ sql }) => {
-          sql.run('UPDATE billing_accounts SET payment = ? WHERE member = ?', payment, memberByNumber(sql, number).id)
-        }),
+        hosted.store.transaction((within) => payBy(billing, within, memberByNumber(within.sql, number), payment)),
     },
     documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
     document: (id) => readDocument(desk, database, id),
@@ -180,6 +203,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     audit: () => audit(database),
     statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
     operations: (limit) => operationLog(database, limit),
+    cardsIdle: async () => cards?.idle(),
     publicKey: publicOf(keys.signing),
     start: async () => {
       await hosted.start()

@@ -39,6 +39,7 @@ export const SettlementSettings = Type.Object(
         objectDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
         debitBankDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 })),
         againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
+        authoriseDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 })),
         triesMost: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
         format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
         tariff: Type.Optional(

@@ -21,6 +21,8 @@ export interface BillingRules {
   debitBankDays: number
   /** Days until the bank is asked again after a return. */
   againDays: number
+  /** So many days before the day of the debit a card's authorisation is asked for. */
+  authoriseDays: number
   /** After so many returns it is arrears. */
   triesMost: number
   format: 'zengin' | 'pain.008'
@@ -30,6 +32,8 @@ export interface BillingPorts {
   desk: Desk
   placement: PlacementView
   rules: BillingRules
+  /** Whether a card company is there to ask. */
+  cards: boolean
   /** Our account. @throws {Problem} `config.invalid` when the site has named none */
   own: () => OwnBankAccount
 }

@@ -2,6 +2,7 @@
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
+  type PaymentWay,
   Statement,
   type StatementLine,
   statementDomain,
@@ -41,7 +42,7 @@ export interface StatementRow {
   state: StatementState
   object_by: CivilDate
   debit_on: CivilDate
-  payment: 'debit' | 'value'
+  payment: PaymentWay
   replaces: string | null
   tries: number
   /** The signed content, sealed at rest. */
@@ -91,7 +92,7 @@ export function issueStatement(
   member: MemberRow,
   { from, to }: Period,
   facts: AccountFacts,
-  { payment, replaced }: { payment: 'debit' | 'value'; replaced?: StatementRow },
+  { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
 ): StatementRow {
   const { desk, rules } = ports
   const { sql, nowMs } = within
