@@ -80,7 +80,9 @@ class Chaos {
       },
       heard: (path, id) => this.#heard(path, id),
     })
-    this.#bench = new SettlementBench({ seed, placement, medium: this.#medium, cardCompany })
+    // Authorised long ahead, so that many an objection comes between authorisation and capture.
+    const more = { billing: { authoriseDays: 20 } }
+    this.#bench = new SettlementBench({ seed, placement, medium: this.#medium, cardCompany, more })
   }
 
   async run(steps: number): Promise<Omit<ChaosReport, 'seed'>> {
