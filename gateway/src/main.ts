@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { keepCard, listChanges, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -16,12 +16,14 @@ import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
+import { cardWordHandlers, changesSince } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
 import { runCentre } from './services/settlement/centre/main.ts'
 import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
+import type { PlacementKeeping } from './services/settlement/in-step.ts'
 import { openSettlement } from './services/settlement/main.ts'
 import type { Settlement } from './services/settlement/service.ts'
 import { settlementSettings } from './services/settlement/settings.ts'
@@ -134,6 +136,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ? undefined
     : await openSettlement(folder, ports, {
         placement: placementView(placement, placementClient, ports.clock),
+        keeping: placementKeeping(placement, placementClient),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
       })
@@ -259,6 +262,19 @@ function placementView(inside: OpenPlacement | undefined, client: CallClient | u
   return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
 }
 
+/** Placement's register as settlement keeps it in step, in this process or over the wire. */
+function placementKeeping(inside: OpenPlacement | undefined, client: CallClient | undefined): PlacementKeeping {
+  if (client)
+    return {
+      keepCard: (word) => client.call(keepCard, word),
+      changes: (question) => client.call(listChanges, question),
+    }
+  return {
+    keepCard: async (word) => inside!.placement.takeWord(word),
+    changes: async (question) => changesSince(inside!.placement.store.sql, question),
+  }
+}
+
 export interface RunningPlacement {
   url: string
   /** Finishes the step that is under way; what waits goes on at the next start. */
@@ -297,6 +313,7 @@ export async function runPlacement(settings: {
       ...serviceHandlers(opened.placement, clock),
       ...hazardHandlers(opened.placement),
       ...accountHandlers(opened.placement.store.sql, () => clock.now()),
+      ...cardWordHandlers(opened.placement.store.sql, (word) => opened.placement.takeWord(word)),
     ],
     clock,
     log: settings.log,
@@ -341,7 +358,8 @@ export async function runSettlement(settings: {
   const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
   if (addresses) {
     const placement = placementView(undefined, client, clock)
-    const running = await runCentre({ folder, ports, role, addresses, placement, passphrase, log, host, port })
+    const keeping = placementKeeping(undefined, client)
+    const running = await runCentre({ folder, ports, role, addresses, placement, keeping, passphrase, log, host, port })
     return {
       url: running.url,
       stop: async () => {
@@ -352,6 +370,7 @@ export async function runSettlement(settings: {
   }
   const settlement = await openSettlement(folder, ports, {
     placement: placementView(undefined, client, clock),
+    keeping: placementKeeping(undefined, client),
     log,
     passphrase,
   })

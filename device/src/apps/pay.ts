@@ -11,7 +11,14 @@ import {
   receiptSent,
   statementSent,
 } from '@azukari/protocol/contracts/settlement-billing'
-import { apply, register, reportLoss, revoke, rotate } from '@azukari/protocol/contracts/settlement-members'
+import {
+  apply,
+  register,
+  reportFound,
+  reportLoss,
+  revoke,
+  rotate,
+} from '@azukari/protocol/contracts/settlement-members'
 import {
   actAsShop,
   balanceChanged,
@@ -42,7 +49,7 @@ export interface PayOptions {
 /** Acts that a member's terminal sends. */
 const acts: readonly Contract[] = [
   ...[apply, register, rotate, revoke, reportLoss, requestValue, putOffer, placeOrder, instructPayment, actAsShop],
-  ...[disputeOrder, objectTo, choosePayment],
+  ...[disputeOrder, objectTo, choosePayment, reportFound],
 ]
 /** What settlement tells a terminal. */
 const events: readonly Contract[] = [

@@ -22,6 +22,8 @@ import {
 import {
   Application,
   applicationDomain,
+  Found,
+  foundDomain,
   Loss,
   lossDomain,
   Membership,
@@ -146,6 +148,11 @@ export class PayMember {
 
   revocation(reason: string): Uint8Array {
     return this.#seal(Revocation, revocationDomain, { contract: 'settle.revoke@1', reason })
+  }
+
+  /** The card that was reported lost is here again. */
+  found(): Uint8Array {
+    return this.#seal(Found, foundDomain, { contract: 'settle.found@1' })
   }
 
   topUp(way: TopUpWay, amount: Money, cardToken?: string): Uint8Array {

@@ -4,6 +4,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { checker } from '@azukari/protocol/contract'
+import { LevelChange } from '@azukari/protocol/contracts/settlement-placement'
 import { coseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -42,6 +44,7 @@ async function withSettlement<T>(
   }
 }
 
+const checkChange = checker(LevelChange, 'change of a member')
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
 /** An id of 32 hexadecimal digits. @throws {Problem} `config.invalid` */
@@ -88,6 +91,42 @@ export const settlementCommands: Record<string, Command> = {
         const { letter } = settlement.enrolment.reissue(number, text(values, 'clerk'))
         writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
         return { json: { number, letter: text(values, 'out') }, text: `print and post ${text(values, 'out')}` }
+      }),
+  },
+
+  'settlement member': {
+    what: 'How a member’s card stands here and at placement; with --plan, --level or --home it changes, and placement is told.',
+    positionals: 'NUMBER',
+    options: {
+      folder,
+      site,
+      clerk: { ...clerk, required: false },
+      plan: { type: 'string', what: 'light, basic, standard or premium; years of membership are added' },
+      level: { type: 'string', what: '0 to 3, in place of a plan' },
+      home: { type: 'string', what: 'home region, such as JP-13' },
+      found: { type: 'boolean', what: 'the card that was reported lost is back' },
+    },
+    run: (values, [number = '']) =>
+      withSettlement(values, ({ enrolment }) => {
+        const { plan, level, home } = values
+        if (plan !== undefined || level !== undefined || home !== undefined)
+          enrolment.change(
+            number,
+            text(values, 'clerk'),
+            checkChange({
+              ...(plan !== undefined && { plan }),
+              ...(level !== undefined && { level: integer(values, 'level', 0, 3) }),
+              ...(home !== undefined && { home }),
+            }),
+          )
+        if (values['found']) enrolment.found(number, text(values, 'clerk'))
+        const standing = enrolment.standing(number)
+        const { lost, inStep, refused } = standing
+        const at = standing.level === undefined ? 'not known there' : `level ${standing.level}, ${standing.home}`
+        return {
+          json: { number, ...standing },
+          text: `${number}: card ${lost ? 'lost' : 'good'}; placement: ${at}${inStep ? '' : ', being told'}${refused ? `, refused: ${refused}` : ''}`,
+        }
       }),
   },
 

@@ -2,6 +2,7 @@
 import type { Migration } from '../../storage/migrate.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
+import { inStepTables } from './in-step.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { registerTables } from './tables.ts'
 
@@ -11,4 +12,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 3, name: 'statements and objections', up: billingTables },
   { number: 4, name: 'the pair of centres', up: centreTables },
   { number: 5, name: 'statements paid by credit card', up: cardTables },
+  { number: 6, name: 'placement’s register in step', up: inStepTables },
 ]

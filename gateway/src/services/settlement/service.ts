@@ -27,6 +27,7 @@ import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { InStep, type PlacementKeeping } from './in-step.ts'
 import type { SettlementKeys } from './keystore.ts'
 import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
@@ -47,6 +48,8 @@ export interface SettlementOptions {
   billing?: Partial<BillingRules>
   /** Placement's word on members' profiles and data. */
   placement: PlacementView
+  /** Placement's register, to be kept in step; without it nothing is told there. */
+  keeping?: PlacementKeeping
   /** Our own account at the bank; without it no file for the bank can be made. */
   own?: OwnBankAccount
   clock: Clock
@@ -82,6 +85,8 @@ export interface Settlement extends Service {
   operations(limit: number): Operation[]
   /** Resolves when nothing is being asked of the card company. */
   cardsIdle(): Promise<void>
+  /** Resolves when placement is not being told anything. */
+  inStepIdle(): Promise<void>
   /** With which an auditor checks heads, statements and receipts. */
   readonly publicKey: KeyObject
 }
@@ -124,6 +129,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
     return options.own
   }
   let cards: CardWorker | undefined
+  let inStep: InStep | undefined
+  const confirmed = options.confirmed ?? (async () => {})
   const hosted = createServiceHost({
     name: 'settlement',
     ...{ database, clock, random, log },
@@ -132,16 +139,17 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      if (options.keeping) inStep = new InStep(desk, options.keeping, confirmed)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { desk, own, placement: options.placement, rules, cards: company !== undefined }
       if (company)
         cards = new CardWorker({
-          ...{ desk, company, confirmed: options.confirmed ?? (async () => {}) },
+          ...{ desk, company, confirmed },
           queues: [topUpQueue(desk, company), chargeQueue(() => billing, company)] as CardQueue[],
         })
       return [
-        ...enrolmentHandlers(desk),
+        ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
         ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
@@ -155,7 +163,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
   const housekeeping = new Housekeeping({
     ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: () => payouts.lapse(),
-    written: () => cards?.kick(),
+    written: () => {
+      cards?.kick()
+      inStep?.kick()
+    },
   })
   return {
     name: 'settlement',
@@ -172,7 +183,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     },
     store: hosted.store,
     counts: hosted.counts,
-    enrolment: enrolmentDesk(desk),
+    enrolment: enrolmentDesk(desk, () => inStep?.kick()),
     cash: cashDesk(desk),
     payouts,
     bank: bankDesk(
@@ -204,15 +215,18 @@ export function createSettlement(options: SettlementOptions): Settlement {
     statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
     operations: (limit) => operationLog(database, limit),
     cardsIdle: async () => cards?.idle(),
+    inStepIdle: async () => inStep?.idle(),
     publicKey: publicOf(keys.signing),
     start: async () => {
       await hosted.start()
       cards?.start()
+      inStep?.start()
       housekeeping.start()
     },
     stop: async () => {
       housekeeping.stop()
       await cards?.stop()
+      await inStep?.stop()
       await hosted.stop()
     },
   }
