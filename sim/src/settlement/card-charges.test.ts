@@ -31,7 +31,7 @@ const placement = { account: async () => facts }
 
 async function membered(cardCompany: CardCompany | undefined, medium?: CrashMedium) {
   const bench = new SettlementBench({
-    ...{ placement },
+    ...{ placement, more: { billing: { firstPeriod: 'whole' } } },
     ...(cardCompany ? { cardCompany } : {}),
     ...(medium ? { medium } : {}),
   })

@@ -110,6 +110,7 @@ export interface BillingDesk {
 
 const standardBilling: BillingRules = {
   tariff: standardTariff,
+  firstPeriod: 'days',
   currency: 'JPY',
   timeZone: 'Asia/Tokyo',
   objectDays: 10,

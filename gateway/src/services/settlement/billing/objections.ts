@@ -108,7 +108,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         const { objection, row } = find()
         const { sql, nowMs } = within
         const member = memberOf(sql, row)
-        const now = priceFacts(ports, facts, row.to_date)
+        const now = priceFacts(ports, facts, period)
         const found = differences(linesOf(row), now.lines)
         if (objection.about === 'data')
           found.push(

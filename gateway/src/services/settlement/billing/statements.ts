@@ -23,7 +23,7 @@ import { statementPdf } from '../paper/statement.ts'
 import { insertRow, type MemberRow, members, openPerson } from '../registers.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { type Priced, priceOf } from './price.ts'
+import { type Priced, partOf, priceOf } from './price.ts'
 import type { StatementState } from './stages.ts'
 
 export interface StatementRow {
@@ -80,9 +80,13 @@ export function linesOf(row: StatementRow): StatementLine[] {
 }
 
 /** Price of a period from placement's facts. */
-export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, to: CivilDate): Priced {
+export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, { from, to }: Period): Priced {
+  const { level, bytes, tamperings } = facts
   const years = yearsBetween(civilDate(facts.sinceMs, rules.timeZone), to)
-  return priceOf({ level: facts.level, bytes: facts.bytes, tamperings: facts.tamperings, years }, rules.tariff)
+  const short = partOf(from, to)
+  const part = short && rules.firstPeriod === 'free' ? { ...short, days: 0 } : short
+  const charged = rules.firstPeriod === 'whole' ? undefined : part
+  return priceOf({ level, bytes, tamperings, years, part: charged }, rules.tariff)
 }
 
 /** Issues a statement: number, booking, page, message. The period of a member is issued once per version. */
@@ -96,7 +100,7 @@ export function issueStatement(
 ): StatementRow {
   const { desk, rules } = ports
   const { sql, nowMs } = within
-  const { lines, taxes, total } = priceFacts(ports, facts, to)
+  const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
   const number = nextNumber(sql, 'statement', nowMs)
   const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
