@@ -21,6 +21,7 @@ import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
 import { runCentre } from './services/settlement/centre/main.ts'
+import { CentreWatch } from './services/settlement/centre/watch.ts'
 import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
 import type { PlacementKeeping } from './services/settlement/in-step.ts'
@@ -148,6 +149,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         log: log.child({ service: 'settlement' }),
       })
     : undefined
+  const centres = settings.settlementApart ? centreWatch(settings.settlementApart, tls, ports.clock) : undefined
   gateway = createGateway({
     site,
     version: settings.version,
@@ -224,6 +226,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement && { moves: () => placement.placement.mover.status() }),
           ...(placement && { erasures: () => placement.placement.erasureStatus() }),
           ...(placement && { care: () => placement.placement.care.status() }),
+          ...(centres && { centres: () => centres.reports() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
@@ -241,6 +244,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       await gateway.stop()
       placement?.close()
       await placementClient?.close()
+      await centres?.close()
       await bufferServer?.stop()
       carriers.close()
       database.close()
@@ -255,6 +259,17 @@ function settlementClient(urls: string, tls: TlsIdentity, clock: Clock): Caller 
   const clientOf = (url: string, server: string) => new CallClient({ url, tls, server, clock })
   if (!backup) return clientOf(primary!, primaryName)
   return new PairClient([clientOf(primary!, primaryName), clientOf(backup, backupName)])
+}
+
+/** Undefined where there is one centre only. @param urls as for `settlementClient` */
+function centreWatch(urls: string, tls: TlsIdentity, clock: Clock): CentreWatch | undefined {
+  const [primary, backup] = urls.split(',')
+  if (!backup) return undefined
+  const clientOf = (url: string, server: string) => ({
+    centre: server,
+    client: new CallClient({ url, tls, server, clock }),
+  })
+  return new CentreWatch([clientOf(primary!, primaryName), clientOf(backup, backupName)], clock)
 }
 
 function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {

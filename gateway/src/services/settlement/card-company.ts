@@ -8,7 +8,7 @@ import type { Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { ownAccount } from './accounts.ts'
 import { type Desk, derivedId, type Within } from './desk.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { ledgerOf } from './epoch.ts'
 import { insertRow } from './registers.ts'
 
 /** What the company took back after it was captured: the cardholder disputed it. Numbered by the company, from 1 on. */
@@ -184,7 +184,7 @@ function takeReversal(desk: Desk, queues: readonly CardQueue[], within: Within, 
   for (const queue of queues) matched ??= queue.reversed(within, reversal)
   if (!matched) {
     desk.log.warn('the card company took back what is not known here', { n })
-    const ledger = new Ledger(sql)
+    const ledger = ledgerOf(sql)
     ledger.post(
       {
         id: derivedId('card-reversal', String(n)),

@@ -6,8 +6,8 @@ import type { Timer } from '@azukari/protocol/ports'
 import type { EventListener } from '../../service/service.ts'
 import { addDays, civilDate } from './billing/calendar.ts'
 import type { Desk } from './desk.ts'
+import { ledgerOf } from './epoch.ts'
 import { signHead } from './ledger/head.ts'
-import { Ledger } from './ledger/ledger.ts'
 
 export interface HousekeepingOptions {
   desk: Desk
@@ -74,9 +74,9 @@ export class Housekeeping {
     const day = addDays(today, -1)
     const { sql } = desk.store
     const last = sql.get<{ day: string; seq: number }>('SELECT day, seq FROM ledger_heads ORDER BY day DESC LIMIT 1')
-    const { seq } = new Ledger(sql).tip()
+    const { seq } = ledgerOf(sql).tip()
     if (seq === 0 || (last && (last.day >= day || last.seq >= seq))) return
-    desk.store.transaction((within) => signHead(within.sql, new Ledger(within.sql), desk.signer, day, within.nowMs))
+    desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
   }
 
   /** Grows when another process has written. */

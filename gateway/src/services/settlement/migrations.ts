@@ -1,5 +1,6 @@
 /** Settlement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
+import { bankReleaseTables } from './bank-release.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { inStepTables } from './in-step.ts'
@@ -13,4 +14,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 4, name: 'the pair of centres', up: centreTables },
   { number: 5, name: 'statements paid by credit card', up: cardTables },
   { number: 6, name: 'placement’s register in step', up: inStepTables },
+  { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
 ]

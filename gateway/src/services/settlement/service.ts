@@ -26,12 +26,13 @@ import { type Charge, charge } from './charges.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
+import { ledgerOf } from './epoch.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { InStep, type PlacementKeeping } from './in-step.ts'
 import type { SettlementKeys } from './keystore.ts'
 import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
-import { Ledger, type Total } from './ledger/ledger.ts'
+import type { Total } from './ledger/ledger.ts'
 import { settlementMigrations } from './migrations.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
@@ -191,6 +192,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       desk,
       own,
       debitAnswers(() => billing),
+      confirmed,
     ),
     billing: {
       close: () => closePeriods(billing),
@@ -208,9 +210,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
     },
     documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
     document: (id) => readDocument(desk, database, id),
-    trialBalance: () => new Ledger(database).trialBalance(),
-    head: (day) =>
-      hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
+    trialBalance: () => ledgerOf(database).trialBalance(),
+    head: (day) => hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), desk.signer, day, nowMs)),
     charge: (service, request) => charge(desk, service, request),
     audit: () => audit(database),
     statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),

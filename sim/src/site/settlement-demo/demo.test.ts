@@ -12,7 +12,7 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     const report = await runSettlementDemo({ folder, log: quietLog, tell: (line) => t.comment(line) })
     for (const { id, what, ok, figure } of report.checks) t.ok(ok, `${id} ${what} [${figure}]`)
-    t.ok(report.checks.length >= 22)
+    t.ok(report.checks.length >= 23)
     t.equal(report.documents.length, 9)
     for (const { path } of report.documents) t.ok(existsSync(path), path)
     t.strictSame(

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openBillReceipt, openPayReceipt, type PayMember } from '@azukari/device/pay/member'
 import { passwordBytes, Vault } from '@azukari/device/vault/vault'
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import { BankGate } from '@azukari/gateway/services/settlement/bank-release'
 import { civilDate, daysBetween } from '@azukari/gateway/services/settlement/billing/calendar'
 import { partOf } from '@azukari/gateway/services/settlement/billing/price'
 import {
@@ -237,9 +239,18 @@ class SettlementDemo {
     for (const { transaction } of transactions) await this.#shopDoes(transaction, { do: 'claim' })
     const { bank } = this.stage.settlement
     const file = bank.payoutFile(this.#today(), 'zengin')!
-    const path = await this.stage.keep(file.document)
-    this.#document('payout file', path)
-    const content = this.stage.settlement.document(file.document)!.content
+    this.#document('payout file', await this.stage.keep(file.document))
+    // The gate before the bank knows settlement's public key alone.
+    const gate = new BankGate(memoryDatabase(), this.stage.settlement.publicKey)
+    const { content, note } = await bank.release(file.document, 'clerk-1')
+    const { epoch } = gate.admit(content, note, this.stage.clock.now())
+    const twice = await refusalOf(Promise.resolve().then(() => gate.admit(content, note, this.stage.clock.now())))
+    this.checks.add(
+      'P9',
+      'the bank file left with a signed note of its epoch, and the gate before the bank let it through once',
+      twice === 'bank.file-known',
+      `epoch ${epoch}; again: ${twice}`,
+    )
     await this.stage.bank.ask({ do: 'transfers', file: Buffer.from(content).toString('base64'), date: this.#today() })
     const records = Buffer.from(content).toString('latin1').split('\r\n').slice(0, -1)
     await this.#takeMovements('zengin')

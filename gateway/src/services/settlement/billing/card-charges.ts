@@ -11,8 +11,8 @@ import type { Sql } from '../../../storage/database.ts'
 import { memberAccount, ownAccount } from '../accounts.ts'
 import { againMs, type CardCompany, type CardQueue, type Reversal } from '../card-company.ts'
 import { derivedId, type Within } from '../desk.ts'
+import { ledgerOf } from '../epoch.ts'
 import { atRestKey } from '../keystore.ts'
-import { Ledger } from '../ledger/ledger.ts'
 import type { Leg } from '../ledger/model.ts'
 import { insertRow } from '../registers.ts'
 import { tokenDomain } from '../top-up.ts'
@@ -119,7 +119,7 @@ function mayCollect(row: StatementRow, today: CivilDate): boolean {
 function begin(within: Within, row: StatementRow, token: Uint8Array): void {
   const { sql, nowMs } = within
   const n = (charges.latest(sql, row.number)?.n ?? 0) + 1
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const hold = derivedId('card-charge', row.number, String(n))
   post(within, row, 'card-asked', n, {
     ...{ kind: 'hold', hold, amountMinor: BigInt(row.total), expiresMs: nowMs + holdMs },
@@ -135,7 +135,7 @@ function begin(within: Within, row: StatementRow, token: Uint8Array): void {
 
 function post({ sql, nowMs }: Within, row: StatementRow, reason: string, n: number, leg: Leg): void {
   const id = derivedId(reason, row.number, String(n))
-  new Ledger(sql).post({ id, reason, reference: row.number, legs: [leg] }, nowMs)
+  ledgerOf(sql).post({ id, reason, reference: row.number, legs: [leg] }, nowMs)
 }
 
 /** Ends the reservation of a charge that will not be collected. */
@@ -325,7 +325,7 @@ function reverse(ports: BillingPorts, within: Within, { authorisation, minor }: 
   // It was collected, or it could not be taken back: the answer that said so was lost.
   if (charge.state === 'capturing') captured(ports, within, statements.get(sql, charge.statement)!, charge)
   const row = statements.get(sql, charge.statement)!
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   ledger.post(
     {
       id: derivedId('card-reversed', charge.id),

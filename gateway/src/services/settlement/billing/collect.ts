@@ -13,9 +13,10 @@ import type { DebitAnswers } from '../bank-desk.ts'
 import type { DebitOrder } from '../bank-files/bank-file.ts'
 import { writeDirectDebits } from '../bank-files/iso20022.ts'
 import { writeDebits } from '../bank-files/zengin.ts'
+import { enterBankFile } from '../bank-release.ts'
 import { derivedId, type Within } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
-import { Ledger } from '../ledger/ledger.ts'
+import { ledgerOf } from '../epoch.ts'
 import { availableOf } from '../ledger/model.ts'
 import { receiptPdf, reminderPdf } from '../paper/statement.ts'
 import { memberKeys, openPerson } from '../registers.ts'
@@ -81,6 +82,7 @@ export function debitFile(ports: BillingPorts): { document: Uint8Array; debits: 
       name: `debit-${frame.date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
       content: zengin ? writeDebits(own, frame.date, orders) : writeDirectDebits(own, frame, orders),
     })
+    enterBankFile(sql, nowMs, document, 'debit-file')
     return { document, debits: orders.length }
   })
 }
@@ -107,7 +109,7 @@ export function dueOf({ sql }: Within, today: string, payment: PaymentWay, ahead
 
 /** Reserves what is claimed: the same debt cannot be claimed from the bank and paid otherwise. */
 function holdClaim({ sql, nowMs }: Within, row: StatementRow): void {
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const hold = derivedId('debit', row.number, String(row.tries))
   ledger.post(
     {
@@ -134,7 +136,7 @@ export function collectValue(ports: BillingPorts): number {
     const { sql, nowMs } = within
     let paid = 0
     for (const row of dueOf(within, civilDate(nowMs, rules.timeZone), 'value')) {
-      const ledger = new Ledger(sql)
+      const ledger = ledgerOf(sql)
       const value = memberAccount(ledger, 'value', row.member, row.currency)
       if (availableOf(ledger.account(value)!) < BigInt(row.total)) {
         giveBack(ports, within, row, 'no-funds')
@@ -171,7 +173,7 @@ export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
       if (row?.state !== 'debit-sent') return false
       if ('minor' in outcome && outcome.minor !== BigInt(row.total)) throw new Problem('pay.amount-differs', row.number)
       const paid = 'accepted' in outcome ? outcome.accepted : outcome.outcome === 'paid'
-      new Ledger(sql).post(
+      ledgerOf(sql).post(
         {
           id: derivedId('debit-answer', row.number, String(row.tries)),
           reason: paid ? 'statement-paid' : 'debit-returned',
@@ -225,7 +227,7 @@ export function giveBack(
 
 export function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Within, row: StatementRow): void {
   const { desk, rules } = ports
-  const { seq, chain } = new Ledger(sql).tip()
+  const { seq, chain } = ledgerOf(sql).tip()
   const paidOn = civilDate(nowMs, rules.timeZone)
   const member = memberOf(sql, row)
   const body: BillReceipt = {

@@ -15,8 +15,8 @@ import type { Sql } from '../../../storage/database.ts'
 import { memberAccount, ownAccount } from '../accounts.ts'
 import { derivedId, tell, type Within } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
+import { ledgerOf } from '../epoch.ts'
 import { atRestKey } from '../keystore.ts'
-import { Ledger } from '../ledger/ledger.ts'
 import type { Leg } from '../ledger/model.ts'
 import { nextNumber } from '../numbers.ts'
 import { statementPdf } from '../paper/statement.ts'
@@ -157,7 +157,7 @@ export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement 
 /** Books a statement's fee and tax against what the member owes, or takes all of it back. */
 export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'issue' | 'credit'): void {
   if (row.total === 0) return
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const owed = memberAccount(ledger, 'receivable', row.member, row.currency)
   const leg = (account: string, minor: number): Leg[] =>
     minor === 0

@@ -40,6 +40,8 @@ export interface Posted {
 export interface Tip {
   seq: number
   atMs: number
+  /** Of the last posting; 0 before the first. */
+  epoch: number
   chain: Uint8Array
 }
 
@@ -87,22 +89,22 @@ const sweepAtMost = 256
 
 export class Ledger {
   readonly #sql: Sql
-  #epoch: number
+  #epoch: () => number
 
-  /** @param epoch of the leadership under which postings are made (P9) */
-  constructor(sql: Sql, epoch = 1) {
+  /** @param epoch of the leadership under which postings are made (P9), or where to look for it when something is written */
+  constructor(sql: Sql, epoch: number | (() => number) = 1) {
     this.#sql = sql
-    this.#epoch = epoch
+    this.#epoch = typeof epoch === 'number' ? () => epoch : epoch
   }
 
   get epoch(): number {
-    return this.#epoch
+    return this.#epoch()
   }
 
   /** A new leadership began. @throws {Problem} `centre.old-epoch` for one before the present */
   set epoch(epoch: number) {
-    if (epoch < this.#epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.#epoch}`)
-    this.#epoch = epoch
+    if (epoch < this.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.epoch}`)
+    this.#epoch = () => epoch
   }
 
   /** Opens an account, or finds that it is open. @throws {Problem} `ledger.conflict` when it is open as another kind */
@@ -174,10 +176,12 @@ export class Ledger {
   }
 
   tip(): Tip {
-    const row = this.#sql.get<{ seq: number; at: number; chain: Uint8Array }>(
-      'SELECT seq, at, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
+    const row = this.#sql.get<{ seq: number; at: number; epoch: number; chain: Uint8Array }>(
+      'SELECT seq, at, epoch, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
     )
-    return row ? { seq: row.seq, atMs: row.at, chain: row.chain } : { seq: 0, atMs: 0, chain: chainStart }
+    return row
+      ? { seq: row.seq, atMs: row.at, epoch: row.epoch, chain: row.chain }
+      : { seq: 0, atMs: 0, epoch: 0, chain: chainStart }
   }
 
   /** The balance after everything up to and including `atMs`; for a moment that has passed it never changes. */
@@ -243,6 +247,9 @@ export class Ledger {
     const pages = new Pages(this)
     const tip = this.tip()
     let { seq, chain } = tip
+    const { epoch } = this
+    // What a later leadership wrote is never continued under an earlier one.
+    if (epoch < tip.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${tip.epoch}`)
     const atMs = Math.max(nowMs, tip.atMs)
     const outcomes = postings.map((posting): Posted | Problem => {
       const content = contentHash(posting)
@@ -250,7 +257,7 @@ export class Ledger {
       const decision = decide(posting, draft, atMs)
       if ('refused' in decision)
         return this.#replay(posting, content) ?? refusal(decision.refused, posting, decision.leg)
-      const next = nextChain(chain, { seq: seq + 1, atMs, epoch: this.#epoch, content })
+      const next = nextChain(chain, { seq: seq + 1, atMs, epoch, content })
       // Whether the id is known is asked of the index that must look anyway: most are new.
       const { changes } = this.#sql.run(
         `INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -260,7 +267,7 @@ export class Ledger {
         posting.reason,
         posting.reference,
         atMs,
-        this.#epoch,
+        epoch,
         content,
         next,
       )
