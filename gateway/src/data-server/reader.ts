@@ -111,7 +111,7 @@ export class ReplicaReader {
       readBytes: this.readBytes - readBefore,
     })
     if (!hashes) return result(segments.map((_, at) => first + at))
-    const parity = await this.#read('parity', stripe.parityAt + recordBytes, parityShards * shardBytes)
+    const parity = await this.#readParity(number, stripe, hashes)
     const shards: Uint8Array[] = []
     const lost: number[] = []
     for (let at = 0; at < count + parityShards; at++) {
@@ -229,6 +229,17 @@ export class ReplicaReader {
     await this.#restore('parity', stripe.parityAt, Buffer.concat([record, p, q]))
     await this.#restore('head', stripe.recordAt, record)
     return hashes
+  }
+
+  /** P and Q; the second copy of the hashes, which lies before them, is written anew if it is rotten. */
+  async #readParity(number: number, stripe: Stripe, hashes: readonly Uint8Array[]): Promise<Uint8Array | undefined> {
+    const { parityAt, shardBytes, count } = stripe
+    const lengthBytes = parityShards * shardBytes
+    const all = await this.#read('parity', parityAt, recordBytes + lengthBytes)
+    const copy = all?.subarray(0, recordBytes) ?? (await this.#read('parity', parityAt, recordBytes))
+    if (!copy || !decodeRecord(number, copy, count))
+      await this.#restore('parity', parityAt, encodeRecord(number, hashes, count))
+    return all?.subarray(recordBytes) ?? this.#read('parity', parityAt + recordBytes, lengthBytes)
   }
 
   /** Segments `from` … `upTo − 1` of one stripe; undefined where the medium gives nothing. */

@@ -135,10 +135,14 @@ export async function inflict(
       const wanted = new Set([random.between(0, stripe.count - 1), ...shards])
       return [...wanted].slice(0, random.between(3, stripe.count + 2)).forEach(rotShard)
     }
-    case 'rot in the hashes':
-      files.rot(paths.head, 3, { from: stripe.recordAt, to: stripe.recordAt + recordBytes })
-      if (random.chance(0.5)) files.rot(paths.parity, 3, { from: stripe.parityAt, to: stripe.parityAt + recordBytes })
+    case 'rot in the hashes': {
+      const copies = random.pick([['head'], ['parity'], ['head', 'parity']])
+      if (copies.includes('head'))
+        files.rot(paths.head, 3, { from: stripe.recordAt, to: stripe.recordAt + recordBytes })
+      if (copies.includes('parity'))
+        files.rot(paths.parity, 3, { from: stripe.parityAt, to: stripe.parityAt + recordBytes })
       return
+    }
     case 'rot in the manifest':
       files.rot(paths.head, 5, { from: 0, to: 400 })
       return files.rot(paths.parity, 5, { from: 0, to: 400 })

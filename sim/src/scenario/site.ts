@@ -15,6 +15,7 @@ import { Harms } from './harm.ts'
 import { Person } from './people.ts'
 import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
 import { hex } from './story.ts'
+import { Told } from './told.ts'
 import type { World } from './world.ts'
 
 const homes = ['JP-13', 'JP-27', 'JP-01', 'JP-40', 'JP-14'] as const
@@ -43,6 +44,7 @@ export class Site implements DeviceWitness {
   readonly carrier: Carrier
   readonly gateway: GatewayMachine
   readonly harms = new Harms(this)
+  readonly told = new Told(this)
   /** Pictures that were taken, by SHA-256 in hex. */
   readonly shots = new Map<string, Uint8Array>()
   /** Saves by object, in hex. */
@@ -134,6 +136,8 @@ export class Site implements DeviceWitness {
 
   shown(device: DeviceMachine, shown: Shown): void {
     const line = shown.lines[0] ?? ''
+    const person = this.personAt(device)
+    if (person) this.told.see(person, shown.lines)
     if (line.endsWith(': on this device')) {
       // What was taken before the card was refused may wait.
       const waits = shown.lines[1]?.startsWith('Waits') === true

@@ -135,7 +135,8 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
       return
     }
     for (const person of site.people) {
-      if (person.at !== undefined || pendingOf(site, person.memberId) === 0) continue
+      const wants = pendingOf(site, person.memberId) + (person.stranger ? 0 : site.told.untold(person))
+      if (person.at !== undefined || wants === 0) continue
       const device = site.devices.find((candidate) => candidate.up && candidate.card === undefined)
       if (device) void person.wait(device, 50_000)
     }
@@ -222,7 +223,11 @@ function whatIsLeft(site: Site): string[] {
   if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
   const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
   if (events > 0) left.push(`${events} events are not acknowledged`)
-  for (const person of site.people) if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
+  for (const person of site.people) {
+    if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
+    const untold = person.stranger ? 0 : site.told.untold(person)
+    if (untold > 0) left.push(`${untold} findings are not told to ${person.name}`)
+  }
   return left
 }
 
@@ -238,6 +243,7 @@ async function finalChecks(site: Site): Promise<void> {
     member: Uint8Array
   }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
   site.harms.check()
+  site.told.check()
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)

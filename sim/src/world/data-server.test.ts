@@ -227,6 +227,12 @@ t.test('S11: rot is repaired on the fly, rewritten durably, and reported by the 
   const clean = openScrubReport(await again.scrub(1 << 30), publicOf(world.identity))
   t.equal(clean.repairedShards, 0)
   t.ok(clean.readBytes > made.manifest.sealedBytes * 1.1, 'data and parity were read')
+  // Rot in what nobody reads while all is well would leave the other copy alone in the world.
+  world.files.rot(`${folder}/parity`, 1, { from: 4096, to: 4700 })
+  const copied = openScrubReport(await again.scrub(1 << 30), publicOf(world.identity))
+  t.equal(copied.repairedShards, 1, 'the second copy of the hashes is written anew')
+  world.files.rot(`${folder}/head`, 1, { from: 4096, to: 4700 })
+  t.ok((await readAll(again, made)).equals(made.plain), 'and serves when the first rots')
 
   for (const at of [1, 70_000, 140_000]) world.files.rot(`${folder}/segments`, 1, { from: at, to: at + 1 })
   const problem = await problemOf(readAll(again, made))

@@ -69,6 +69,7 @@ class Server {
   fault: ProblemCode | 'impostor' | undefined
   puts = 0
   bytesSent = 0
+  onPut: (() => void) | undefined
 
   constructor(id: string, region: string) {
     this.id = id
@@ -113,6 +114,7 @@ class Server {
           segments: kept,
         })
         const { object, version, slot, epoch, root, sealedBytes } = manifest
+        this.onPut?.()
         return signReplicaReceipt(
           { object, version, slot, epoch, root, sealedBytes, server: this.id, atMs: Date.now() },
           signerOf(this.identity),
@@ -254,13 +256,13 @@ async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     }
     throw new Error(`never ${stage}: ${JSON.stringify(await stageOf(object))}`)
   }
-  const prove = async (change: Record<string, unknown> = {}, signWith = card.auth) => {
-    const opened = await ask(openSession, { card: thumbprint(publicOf(card.auth)), operation: 'save' })
+  const prove = async (change: Record<string, unknown> = {}, signWith = card.auth, from = caller) => {
+    const opened = await ask(openSession, { card: thumbprint(publicOf(card.auth)), operation: 'save' }, from)
     const proof = {
       session: opened.session,
       challenge: opened.challenge,
       verifier: opened.verifier,
-      device: caller.device,
+      device: from.device,
       operation: 'save',
       level: 2,
       counter: 0,
@@ -268,11 +270,11 @@ async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     }
     return {
       opened,
-      answer: () =>
-        ask(proveSession, {
-          session: opened.session,
-          proof: sign1(encodeDeterministic(proof), signerOf(signWith, thumbprint(publicOf(card.auth))), sessionDomain),
-        }),
+      answer: () => {
+        const signer = signerOf(signWith, thumbprint(publicOf(card.auth)))
+        const signed = sign1(encodeDeterministic(proof), signer, sessionDomain)
+        return ask(proveSession, { session: opened.session, proof: signed }, from)
+      },
     }
   }
   return {
@@ -521,6 +523,39 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
     t.doesNotThrow(() => s.placement.mayRead('s3'))
     await s.placement.stop()
   }
+})
+
+t.test('S12: an impostor met while a catalogue is written calls the member up, wherever the card is', async (t) => {
+  const s = await site()
+  const save = async () => {
+    const { offer, request } = s.transferred(systemRandom.bytes(100))
+    await s.ask(offerSave, request)
+    await s.waitFor(offer.object, 'kept')
+  }
+  const elsewhere = { ...caller, device: 'terminal' }
+  const { opened, answer } = await s.prove({}, s.card.auth, elsewhere)
+  await answer()
+  let recalled: unknown
+  // After the twelfth object comes the catalogue; whichever two servers are chosen, one is played by somebody else.
+  let puts = 0
+  for (const server of s.servers)
+    server.onPut = () => {
+      if (++puts === 24) for (const other of s.servers.slice(1)) other.fault = 'impostor'
+    }
+  s.placement.onEvents((passing) => {
+    for (const { contract, device, body } of passing) {
+      if (contract !== recallSession.id || recalled) continue
+      recalled = { device, session: (body as { session: Uint8Array }).session }
+      void s.prove({}, s.card.auth, elsewhere).then((again) => again.answer())
+    }
+  })
+  for (let i = 0; i < 12; i++) await save()
+  for (let look = 0; look < 2_000 && !recalled; look++) {
+    s.placement.worker.kick()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  t.same(recalled, { device: 'terminal', session: opened.session })
+  await s.placement.stop()
 })
 
 t.test('S11: what happened to their data is told to the member whose session it is, once', async (t) => {

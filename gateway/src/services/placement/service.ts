@@ -333,13 +333,13 @@ export function createPlacement(options: PlacementOptions): Placement {
   })
   risks.onChange(({ reason }) => mover.changed(reason))
 
-  /** S12: the member's session is called up where the card still is. */
-  function recall(member: Uint8Array, device: string, signal: AbortSignal): Promise<boolean> {
-    const session = sessions.recall(member, device)
+  /** S12: the member's session is called up where the card still is. What no device asked for: wherever the card is. */
+  function recall(member: Uint8Array, asking: string, signal: AbortSignal): Promise<boolean> {
+    const session = sessions.recall(member, asking || undefined)
     if (!session) return Promise.resolve(true)
-    const answer = recalls.wait(member, device, signal)
+    const answer = recalls.wait(member, session.device, signal)
     hosted.store.transaction(({ emit }) =>
-      emit(recallSession, device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
+      emit(recallSession, session.device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
     )
     return answer
   }

@@ -78,12 +78,16 @@ export class Sessions {
     return session?.device === device ? session.member : undefined
   }
 
-  /** Ends the session of a member whose card is at a device, so that it has to prove itself anew; undefined when there is none. */
-  recall(member: Uint8Array, device: string): Session | undefined {
+  /**
+   * Ends the session of a member whose card is at a device, so that it has to prove itself anew.
+   * @param device without it: wherever the card is
+   * @returns undefined when there is none
+   */
+  recall(member: Uint8Array, device?: string): Session | undefined {
     const nowMs = this.#clock.now()
     for (const session of this.#open.values())
       if (
-        session.device === device &&
+        (device === undefined || session.device === device) &&
         session.member &&
         session.expiresMs >= nowMs &&
         key(session.member) === key(member)
