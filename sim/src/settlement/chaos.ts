@@ -338,9 +338,9 @@ class Chaos {
     await this.#payOut()
     await this.#debit()
     await this.#take(0, this.#movements.length)
-    // Days enough for every question to the company to be asked until it is answered.
-    for (let i = 0; i < 400; i++) {
-      this.#bench.clock.turn(3_600_000)
+    // Longer than an authorisation is asked for ahead, so that every question to the company comes to its end.
+    for (let i = 0; i < 240; i++) {
+      this.#bench.clock.turn(3 * 3_600_000)
       await this.#asked()
     }
   }
