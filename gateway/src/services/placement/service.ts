@@ -7,6 +7,7 @@ import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
 import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -57,7 +58,7 @@ import {
   saves,
   servers,
 } from './store.ts'
-import { type PlacementTelemetry, placementTelemetry } from './telemetry.ts'
+import { placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
 import { wishHandlers } from './wishes/handlers.ts'
@@ -107,7 +108,7 @@ export interface Placement extends Service {
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): ErasureReport
   /** What the gateway tells other programs of placement (D6). */
-  telemetry(): PlacementTelemetry
+  telemetry(): PlacementFacts
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** Settlement's word on a card (P4): what it was told stands, once. */
