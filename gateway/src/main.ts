@@ -4,7 +4,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { readPlacementFacts } from '@azukari/protocol/contracts/hazard'
-import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { keepCard, listChanges, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -18,12 +18,15 @@ import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
+import { cardWordHandlers, changesSince } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
 import { runCentre } from './services/settlement/centre/main.ts'
+import { CentreWatch } from './services/settlement/centre/watch.ts'
 import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
+import type { PlacementKeeping } from './services/settlement/in-step.ts'
 import { openSettlement } from './services/settlement/main.ts'
 import { serveEnrolment } from './services/settlement/page/serve.ts'
 import type { Settlement } from './services/settlement/service.ts'
@@ -152,6 +155,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ? undefined
     : await openSettlement(folder, ports, {
         placement: placementView(placement, placementClient, ports.clock),
+        keeping: placementKeeping(placement, placementClient),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
       })
@@ -163,6 +167,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         log: log.child({ service: 'settlement' }),
       })
     : undefined
+  const centres = settings.settlementApart ? centreWatch(settings.settlementApart, tls, ports.clock) : undefined
   gateway = createGateway({
     site,
     version: settings.version,
@@ -231,6 +236,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     await gateway.stop()
     placement?.close()
     await placementClient?.close()
+    await centres?.close()
     await bufferServer?.stop()
     carriers.close()
     database.close()
@@ -266,6 +272,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement && { moves: () => placement.placement.mover.status() }),
           ...(placement && { erasures: () => placement.placement.erasureStatus() }),
           ...(placement && { care: () => placement.placement.care.status() }),
+          ...(centres && { centres: () => centres.reports() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
           ...(settlement ? { statistics: () => settlement.statistics() } : {}),
         })
@@ -304,9 +311,33 @@ function settlementClient(urls: string, tls: TlsIdentity, clock: Clock): Caller 
   return new PairClient([clientOf(primary!, primaryName), clientOf(backup, backupName)])
 }
 
+/** Undefined where there is one centre only. @param urls as for `settlementClient` */
+function centreWatch(urls: string, tls: TlsIdentity, clock: Clock): CentreWatch | undefined {
+  const [primary, backup] = urls.split(',')
+  if (!backup) return undefined
+  const clientOf = (url: string, server: string) => ({
+    centre: server,
+    client: new CallClient({ url, tls, server, clock }),
+  })
+  return new CentreWatch([clientOf(primary!, primaryName), clientOf(backup, backupName)], clock)
+}
+
 function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {
   if (client) return { account: (question) => client.call(readAccountFacts, question) }
   return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
+}
+
+/** Placement's register as settlement keeps it in step, in this process or over the wire. */
+function placementKeeping(inside: OpenPlacement | undefined, client: CallClient | undefined): PlacementKeeping {
+  if (client)
+    return {
+      keepCard: (word) => client.call(keepCard, word),
+      changes: (question) => client.call(listChanges, question),
+    }
+  return {
+    keepCard: async (word) => inside!.placement.takeWord(word),
+    changes: async (question) => changesSince(inside!.placement.store.sql, question),
+  }
 }
 
 export interface RunningPlacement {
@@ -347,6 +378,7 @@ export async function runPlacement(settings: {
       ...serviceHandlers(opened.placement, clock),
       ...hazardHandlers(opened.placement),
       ...accountHandlers(opened.placement.store.sql, () => clock.now()),
+      ...cardWordHandlers(opened.placement.store.sql, (word) => opened.placement.takeWord(word)),
     ],
     clock,
     log: settings.log,
@@ -391,7 +423,8 @@ export async function runSettlement(settings: {
   const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
   if (addresses) {
     const placement = placementView(undefined, client, clock)
-    const running = await runCentre({ folder, ports, role, addresses, placement, passphrase, log, host, port })
+    const keeping = placementKeeping(undefined, client)
+    const running = await runCentre({ folder, ports, role, addresses, placement, keeping, passphrase, log, host, port })
     return {
       url: running.url,
       stop: async () => {
@@ -402,6 +435,7 @@ export async function runSettlement(settings: {
   }
   const settlement = await openSettlement(folder, ports, {
     placement: placementView(undefined, client, clock),
+    keeping: placementKeeping(undefined, client),
     log,
     passphrase,
   })

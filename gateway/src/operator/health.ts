@@ -11,6 +11,7 @@ import type { CareStatus } from '../services/placement/care/care.ts'
 import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
 import type { ErasureReport } from '../services/placement/wishes/report.ts'
+import type { CentreReport } from '../services/settlement/centre/watch.ts'
 import { statisticsPage, statisticsPolicy } from '../services/settlement/statistics/page.ts'
 import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 
@@ -25,6 +26,8 @@ export interface HealthSources {
   care?: () => CareStatus
   /** What members had erased, when placement runs in this process. */
   erasures?: () => ErasureReport
+  /** The two settlement centres, when there are two (P9). */
+  centres?: () => Promise<CentreReport[]>
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
   /** Figures of settlement, when it runs in this process. */
@@ -109,7 +112,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves, care, risks, erasures }: HealthSources): Registry {
+function metricsOf({ status, services, moves, care, risks, erasures, centres }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -165,6 +168,27 @@ function metricsOf({ status, services, moves, care, risks, erasures }: HealthSou
     labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', () =>
       risks().feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
     )
+  }
+  if (centres) {
+    const ofCentre = (name: string, help: string, value: (report: CentreReport) => number | boolean) =>
+      new Gauge({
+        name: `azukari_centre_${name}`,
+        help,
+        labelNames: ['centre'],
+        registers,
+        collect: async function () {
+          const reports = await centres()
+          this.reset()
+          for (const report of reports) this.set({ centre: report.centre }, Number(value(report)))
+        },
+      })
+    ofCentre('up', '1 when the settlement centre answers', ({ up }) => up)
+    ofCentre('leading', '1 for the centre that leads', ({ leading }) => leading)
+    ofCentre('epoch', 'Epoch of the leadership that the centre knows', ({ epoch }) => epoch)
+    ofCentre('paired', '1 when what the leader acknowledges is on both disks', ({ paired }) => paired)
+    ofCentre('entries', 'Commits that the centre has', ({ entries }) => entries)
+    ofCentre('acknowledged', 'The last commit that the leader says is acknowledged', ({ acknowledged }) => acknowledged)
+    ofCentre('lag', 'Commits not acknowledged yet, or not at this centre yet', ({ lag }) => lag)
   }
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>

@@ -330,6 +330,27 @@ export const settlementProblems = {
     ja: { title: '銀行の文字で表せない文字があります', todo: '半角カナ、英大文字、数字で入力してください。' },
   },
   // Billing (S13)
+  'bank.released': {
+    retry: 'no',
+    en: {
+      title: 'This file was given out before',
+      todo: 'Ask the bank; when it has not come, give it out again: the gate lets it through once.',
+    },
+    ja: {
+      title: 'このファイルは既に払い出されています',
+      todo: '銀行に確認し、届いていなければ再度払い出してください。二重には通りません。',
+    },
+  },
+  'bank.file-known': {
+    retry: 'no',
+    en: { title: 'This file has gone to the bank', todo: 'Nothing more needs to be done.' },
+    ja: { title: 'このファイルは銀行へ送付済みです', todo: '追加の操作は不要です。' },
+  },
+  'bank.note-differs': {
+    retry: 'no',
+    en: { title: 'The note is of another file', todo: 'Give the file out again at the settlement centre.' },
+    ja: { title: '払出票が別のファイルのものです', todo: '決済センタでもう一度払い出してください。' },
+  },
   'bill.unknown': {
     retry: 'no',
     en: { title: 'There is no such statement', todo: 'Check the number.' },
@@ -353,13 +374,21 @@ export const settlementProblems = {
   'bill.handed-over': {
     retry: 'no',
     en: {
-      title: 'The debit has been handed to the bank',
+      title: 'The claim has been handed to the bank or the card company',
       todo: 'Ask the settlement centre; an amount that proves wrong is paid back.',
     },
     ja: {
-      title: '口座振替は既に銀行へ依頼済みです',
+      title: '銀行またはカード会社へ既に請求済みです',
       todo: '決済センタにお問い合わせください。誤りがあれば返金します。',
     },
+  },
+  'bill.way': {
+    retry: 'after-fix',
+    en: {
+      title: 'Statements cannot be paid this way',
+      todo: 'Name a bank account or a credit card, or choose another way.',
+    },
+    ja: { title: 'この方法ではお支払いいただけません', todo: '口座かカードを登録するか、別の方法を選んでください。' },
   },
   // Vault (P2, P10)
   'vault.wrong': {

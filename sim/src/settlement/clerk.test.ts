@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { pageFontPath } from '@azukari/gateway/adapters/page-font-file'
 import { commands } from '@azukari/gateway/commands'
+import { enterBankFile } from '@azukari/gateway/services/settlement/bank-release'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
 import { quietLog } from '../site/log.ts'
@@ -63,6 +64,18 @@ t.test(
     await t.rejects(run('log', {}), { code: 'config.invalid' }, 'a wrong setting is told before anything is done')
     writeFileSync(join(folder, 'settlement.json'), JSON.stringify(settings))
     t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
+    // What is for the bank leaves with its note, and the gate before the bank lets it through once. (Here a letter is sent.)
+    const [letter] = stage.settlement.documents('letter')
+    stage.settlement.store.transaction(({ sql, nowMs }) => enterBankFile(sql, nowMs, letter!.id, 'payout-file'))
+    const { json: waiting } = (await run('release', {})) as { json: { id: string; epoch: number }[] }
+    t.match(waiting, [{ id: Buffer.from(letter!.id).toString('hex'), epoch: 1 }])
+    const file = join(folder, 'file')
+    await run('release', { clerk: 'clerk-1', out: file }, waiting[0]!.id)
+    await t.rejects(run('release', { clerk: 'clerk-1', out: file }, waiting[0]!.id), { code: 'bank.released' })
+    const { key } = (await run('key', {})).json as { key: string }
+    const gate = () => run('gate', { state: join(folder, 'gate.db'), key }, file)
+    t.match(await gate(), { json: { kind: 'letter', epoch: 1 } })
+    await t.rejects(gate(), { code: 'bank.file-known' })
     stage.settlement.head('2026-11-21')
     t.match(await run('audit', {}), { json: { heads: 1, findings: [] }, exit: 0 })
     const database = openDatabase(`${folder}/settlement/settlement.db`)

@@ -12,6 +12,7 @@ import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { clerkDatabase } from './centre/clerk.ts'
+import type { PlacementKeeping } from './in-step.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
@@ -20,6 +21,8 @@ const keystore = 'settlement/keystore.cose'
 
 export interface OpenSettlementOptions {
   placement: PlacementView
+  /** Placement's register, kept in step by the process that runs settlement. */
+  keeping?: PlacementKeeping
   log: Log
   passphrase?: string | undefined
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
@@ -32,7 +35,7 @@ export interface OpenSettlementOptions {
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, log, passphrase, led, clerk = false }: OpenSettlementOptions,
+  { placement, keeping, log, passphrase, led, clerk = false }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
   if (centre && !led && !clerk)
@@ -44,6 +47,7 @@ export async function openSettlement(
     checks: new CheckPool({ agreement: keys.agreement, log }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
+    ...(keeping ? { keeping } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
     ...(own ? { own } : {}),

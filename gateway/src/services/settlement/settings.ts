@@ -44,9 +44,11 @@ export const SettlementSettings = Type.Object(
     billing: Type.Optional(
       Type.Object({
         timeZone: Type.Optional(Type.String({ maxLength: 64 })),
+        firstPeriod: Type.Optional(Type.Union([Type.Literal('days'), Type.Literal('whole'), Type.Literal('free')])),
         objectDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
         debitBankDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 })),
         againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
+        authoriseDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 })),
         triesMost: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
         format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
         tariff: Type.Optional(

@@ -41,6 +41,8 @@ export interface Posted {
 export interface Tip {
   seq: number
   atMs: number
+  /** Of the last posting; 0 before the first. */
+  epoch: number
   chain: Uint8Array
 }
 
@@ -88,22 +90,22 @@ const sweepAtMost = 256
 
 export class Ledger {
   readonly #sql: Sql
-  #epoch: number
+  #epoch: () => number
 
-  /** @param epoch of the leadership under which postings are made (P9) */
-  constructor(sql: Sql, epoch = 1) {
+  /** @param epoch of the leadership under which postings are made (P9), or where to look for it when something is written */
+  constructor(sql: Sql, epoch: number | (() => number) = 1) {
     this.#sql = sql
-    this.#epoch = epoch
+    this.#epoch = typeof epoch === 'number' ? () => epoch : epoch
   }
 
   get epoch(): number {
-    return this.#epoch
+    return this.#epoch()
   }
 
   /** A new leadership began. @throws {Problem} `centre.old-epoch` for one before the present */
   set epoch(epoch: number) {
-    if (epoch < this.#epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.#epoch}`)
-    this.#epoch = epoch
+    if (epoch < this.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.epoch}`)
+    this.#epoch = () => epoch
   }
 
   /** Opens an account, or finds that it is open. @throws {Problem} `ledger.conflict` when it is open as another kind */
@@ -175,10 +177,12 @@ export class Ledger {
   }
 
   tip(): Tip {
-    const row = this.#sql.get<{ seq: number; at: number; chain: Uint8Array }>(
-      'SELECT seq, at, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
+    const row = this.#sql.get<{ seq: number; at: number; epoch: number; chain: Uint8Array }>(
+      'SELECT seq, at, epoch, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
     )
-    return row ? { seq: row.seq, atMs: row.at, chain: row.chain } : { seq: 0, atMs: 0, chain: chainStart }
+    return row
+      ? { seq: row.seq, atMs: row.at, epoch: row.epoch, chain: row.chain }
+      : { seq: 0, atMs: 0, epoch: 0, chain: chainStart }
   }
 
   /** The balance after everything up to and including `atMs`; for a moment that has passed it never changes. */
@@ -250,6 +254,9 @@ export class Ledger {
     )
     const tip = this.tip()
     let { seq, chain } = tip
+    const { epoch } = this
+    // What a later leadership wrote is never continued under an earlier one.
+    if (epoch < tip.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${tip.epoch}`)
     const atMs = Math.max(nowMs, tip.atMs)
     const written: SqlValue[] = []
     const legs: SqlValue[] = []
@@ -267,8 +274,8 @@ export class Ledger {
       if ('refused' in decision) return refusal(decision.refused, posting, decision.leg)
       draft.keep()
       seq++
-      chain = nextChain(chain, { seq, atMs, epoch: this.#epoch, content })
-      written.push(seq, id, reason, reference, atMs, this.#epoch, content, chain)
+      chain = nextChain(chain, { seq, atMs, epoch, content })
+      written.push(seq, id, reason, reference, atMs, epoch, content, chain)
       done.set(name, { id, seq, at: atMs, content })
       for (const [n, leg] of decision.legs.entries()) {
         const { kind, debit, credit, amountMinor, hold, expiresMs } = leg

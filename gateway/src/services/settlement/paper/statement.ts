@@ -12,6 +12,12 @@ const title = {
   floor: '調整 Adjustment',
 } as Record<string, string>
 
+const ways = {
+  debit: '口座振替 bank debit',
+  card: 'クレジットカード credit card',
+  value: '電子マネー残高 stored value',
+}
+
 export interface Addressee {
   name: string
   number: string
@@ -49,7 +55,7 @@ export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
     { text: statement.howToObject.ja },
     { text: statement.howToObject.en },
     {
-      text: `お支払い Payment: ${statement.payment === 'value' ? '電子マネー残高 stored value' : '口座振替 bank debit'}, ${statement.debitOn}`,
+      text: `お支払い Payment: ${ways[statement.payment]}, ${statement.debitOn}`,
     },
   ])
 }
@@ -83,11 +89,11 @@ export function reminderPdf(
 ): Uint8Array {
   return makePdf(`Reminder ${statement.statement}`, to.font, [
     ...head('お支払いのお願い', 'Reminder', statement, to),
-    { text: `口座振替ができませんでした（${outcome}）。The debit was not possible (${outcome}).` },
+    { text: `お支払いを受けられませんでした（${outcome}）。It could not be collected (${outcome}).` },
     { text: `金額 Amount: ${yen(statement.total.minor, statement.total.currency)}`, size: 12 },
     {
       text: againOn
-        ? `${againOn} に再度振替を行います。It is tried again on ${againOn}.`
+        ? `${againOn} に再度請求いたします。It is tried again on ${againOn}.`
         : '決済センタまでご連絡ください。Please call the settlement centre.',
     },
   ])
