@@ -11,6 +11,7 @@ import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
 import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
+import { partsForPeople, partsOfDevices } from './fleet/parts.ts'
 import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
@@ -320,16 +321,21 @@ export const commands: Record<string, Command> = {
   },
 
   'device list': {
-    what: 'Lists the devices of the site.',
+    what: 'Lists the devices of the site, with what is wrong with their parts and since when.',
     options: { folder, site },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
         const devices = new Devices(database).list()
+        const parts = partsOfDevices(database)
         return {
-          json: devices.map(({ key: _, ...device }) => device),
+          json: devices.map(({ key: _, ...device }) => ({ ...device, ...parts.get(device.id) })),
           text:
-            devices.map((device) => `${device.id}  ${device.region}  ${device.model}  ${device.version}`).join('\n') ||
-            'no devices yet',
+            devices
+              .map(
+                ({ id, region, model, version }) =>
+                  `${id}  ${region}  ${model}  ${version}  ${partsForPeople(parts.get(id)?.parts)}`,
+              )
+              .join('\n') || 'no devices yet',
         }
       })
     },
