@@ -284,6 +284,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       ...{ settlement: settlementRemote ?? settlement!, clock: ports.clock, random: ports.random },
       ...{ log: log.child({ part: 'enrolment' }), tls: settings.tls, insecure: settings.insecure ?? false },
       ...settings.enrolment,
+    }).catch(async (error: unknown) => {
+      // A page that cannot be served is told, and nothing half-started stays behind.
+      await health?.close()
+      await close()
+      throw error
     }))
   return {
     gateway,
