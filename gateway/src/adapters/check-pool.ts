@@ -1,5 +1,5 @@
 /**
- * The pool of threads that check signatures (ARCHITECTURE §9, B6; docs/decisions/0008). Threads begin when enough waits at
+ * The pool of threads that check signatures (ARCHITECTURE §9, B6; docs/decisions/0010). Threads begin when enough waits at
  * once to be worth them, so a small site never has any; each gets whole batches, because a batch costs little more to
  * hand over than one message.
  */
