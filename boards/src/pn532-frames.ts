@@ -43,6 +43,11 @@ export class FrameParser {
     }
   }
 
+  /** Forgets half a frame whose rest never came: it would swallow what comes next. */
+  forget(): void {
+    this.#bytes = []
+  }
+
   #next(): Heard | 'more' | 'skipped' {
     const bytes = this.#bytes
     let at = 0
