@@ -30,7 +30,7 @@ const keys: Record<string, ReadonlySet<string>> = {
   ),
   Service: new Set(
     (
-      'Type EnvironmentFile ExecStart ExecStop Restart RestartSec TimeoutStartSec TimeoutStopSec RemainAfterExit DynamicUser ' +
+      'Type EnvironmentFile ExecStart ExecStop Restart RestartSec KillMode WatchdogSec NotifyAccess TimeoutStartSec TimeoutStopSec RemainAfterExit DynamicUser ' +
       'User StateDirectory StateDirectoryMode WorkingDirectory UMask NoNewPrivileges CapabilityBoundingSet ' +
       'AmbientCapabilities ProtectSystem ProtectHome ReadWritePaths PrivateTmp PrivateDevices ProtectClock ' +
       'ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc ' +

@@ -54,6 +54,8 @@ export interface CardFacts {
   member: CardContent<'member'>
   level: CardContent<'level'>
   root: CardContent<'root'>
+  /** Data of the card's own program; undefined as issued, or on a card that has no room for it. */
+  program: CardContent<'program'> | undefined
   keys: Readonly<Record<CardKeyName, KeyObject>>
 }
 
@@ -261,6 +263,20 @@ export class CardClient {
     this.#facts = { ...this.#facts, root }
   }
 
+  /**
+   * Brings data to the card's own program (D6), which never goes back to a lower number.
+   * @throws {Problem} `card.unsupported` on a card of before that has no such file, `card.torn`, `card.access-denied`, `card.swapped`
+   */
+  async updateProgram(program: CardContent<'program'>, signal: AbortSignal): Promise<'written' | 'held' | 'newer'> {
+    if (!this.#slots.has('program')) throw new Problem('card.unsupported', 'the card has no file for it')
+    const held = this.#facts.program?.number ?? 0
+    if (held > program.number) return 'newer'
+    if (held === program.number) return 'held'
+    await this.#write('program', { version: program.number, payload: encodeContent('program', program) }, signal)
+    this.#facts = { ...this.#facts, program }
+    return 'written'
+  }
+
   /** Clears slots that a power cut left half written; gives how many. Needs the provider's proof, as any write. */
   async repair(signal: AbortSignal): Promise<number> {
     let repaired = 0
@@ -304,6 +320,7 @@ export class CardClient {
       member: await this.#readContent('member', signal),
       level: await this.#readContent('level', signal),
       root: await this.#readContent('root', signal),
+      program: await this.#readProgram(signal),
       keys,
     }
     await this.#readSlots('conditions', signal)
@@ -314,6 +331,19 @@ export class CardClient {
     const slots = decodeFile(cardFiles[name], await this.#read(name, 0, fileBytes(cardFiles[name]), signal))
     this.#slots.set(name, slots)
     return slots
+  }
+
+  /** Cards that were issued before it have no such file. */
+  async #readProgram(signal: AbortSignal): Promise<CardContent<'program'> | undefined> {
+    try {
+      const record = newest(await this.#readSlots('program', signal))
+      return record && decodeContent('program', record.payload)
+    } catch (error) {
+      if (isProblem(error, 'card.unsupported')) return undefined
+      if (isProblem(error) && !error.code.startsWith('card.'))
+        throw new Problem('card.damaged', 'what program holds is not understood', { cause: error })
+      throw error
+    }
   }
 
   async #readContent<N extends CardContentName>(name: N, signal: AbortSignal): Promise<CardContent<N>> {

@@ -53,6 +53,10 @@ export const commands: Record<string, Command> = {
       process.stdout.write(
         `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
       )
+      const { watchdog } = await import('@azukari/protocol/adapters/watchdog')
+      const { link } = running.runtime
+      const log = consoleLog('watchdog', text(values, 'log'))
+      using _ = watchdog({ environment: process.env, alive: () => !link.stuck, log })
       const again = Promise.withResolvers<'again'>()
       running.runtime.onRestart = () => again.resolve('again')
       const done = new AbortController()
@@ -60,7 +64,7 @@ export const commands: Record<string, Command> = {
       done.abort()
       await running.stop()
       if (why !== 'again') return undefined
-      const { restartCode } = await import('./upgrade/launcher.ts')
+      const { restartCode } = await import('@azukari/protocol/upgrade/launcher')
       return { json: { restart: true }, text: 'to be started again', exit: restartCode }
     },
   },
@@ -76,14 +80,14 @@ export const commands: Record<string, Command> = {
       },
     },
     async run(values) {
-      const { launchProcess } = await import('./upgrade/process-main.ts')
+      const { launchBoard } = await import('./upgrade/process-main.ts')
       const { consoleLog } = await import('./adapters/console-log.ts')
       const stop = new AbortController()
       const words = Object.keys(runOptions).flatMap((name) =>
         values[name] === undefined ? [] : [`--${name}`, String(values[name])],
       )
       const asked = stopAsked(stop.signal).then(() => stop.abort())
-      await launchProcess(
+      await launchBoard(
         {
           folder: text(values, 'folder'),
           builtIn: process.argv[1]!,

@@ -23,6 +23,8 @@ export interface SiteTrust {
   placementAgreement: KeyObject
   /** Signs releases of the runtime; absent at a site that had none when the device enrolled. */
   releaseKey?: KeyObject
+  /** Name of the claim by which the device enrolled; absent when that was before it was kept. */
+  claim?: string
 }
 
 export interface Identity {
@@ -48,6 +50,7 @@ const Stored = Type.Object({
       placementKey: Bytes(32, 600),
       placementAgreement: Bytes(32, 600),
       releaseKey: Type.Optional(Bytes(32, 600)),
+      claim: Type.Optional(Slug),
     }),
   ),
 })
@@ -72,6 +75,7 @@ export async function loadIdentity(files: Files, path: string, random: Random): 
         placementKey: parseCoseKey(stored.trust.placementKey),
         placementAgreement: parseCoseKey(stored.trust.placementAgreement),
         ...(stored.trust.releaseKey && { releaseKey: parseCoseKey(stored.trust.releaseKey) }),
+        ...(stored.trust.claim !== undefined && { claim: stored.trust.claim }),
       }
       return {
         ...{ key, trust, device: stored.device ?? deviceIdOf(key) },
@@ -104,6 +108,7 @@ export async function storeIdentity(files: Files, path: string, identity: Identi
         placementKey: coseKey(trust.placementKey),
         placementAgreement: coseKey(trust.placementAgreement),
         ...(trust.releaseKey && { releaseKey: coseKey(trust.releaseKey) }),
+        ...(trust.claim !== undefined && { claim: trust.claim }),
       },
     }),
   })

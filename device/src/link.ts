@@ -48,7 +48,7 @@ export type LinkState = 'off' | 'connecting' | 'enrolling' | 'greeting' | 'up' |
 export interface LinkOptions {
   site: string
   identity: Identity
-  /** The one-time claim; needed until the device is enrolled. */
+  /** The one-time claim: needed until the device is enrolled, and when the site does not know it any more. */
   claim?: string | undefined
   model: string
   version: string
@@ -72,10 +72,22 @@ export interface LinkLimits {
   calls: number
 }
 
+/** What no state on the way to the site may last, nor silence of one that is there, ms: longer than the longest pause. */
+const stuckMs = 15 * 60_000
+
 /** How far off a token's time may be without a new one; a gateway allows for more. */
 const believedWithinMs = 60_000
 
 const defaults: LinkLimits = { connectMs: 10_000, callMs: 20_000, keepaliveMs: 30_000, calls: 256 }
+
+/** Problems of those who do not know each other, or not any more. */
+const strangers: ReadonlySet<string> = new Set([
+  'device.unknown',
+  'device.revoked',
+  'cose.unknown-key',
+  'cose.bad-signature',
+  'cose.wrong-audience',
+])
 
 /** What a reply looks like outside a channel: the answer to an enrolment or a birth, or the hint to greet again. */
 const OpenReply = Type.Object({
@@ -110,6 +122,13 @@ export class Link implements ActSender {
   #epochFloor = 0
   #openReply: ((reply: OpenReply) => void) | undefined
   #tellAgain: (() => void) | undefined
+  /** Since when the state is what it is, and since when nothing that was asked was answered; monotonic, ms. */
+  #stateMs = 0
+  #silence: { sinceMs: number; calls: number } | undefined
+  /** The site and this device do not know each other any more, and there is a claim that may change that. */
+  #enrolAgain = false
+  /** The claim has been tried again and was refused, too. */
+  #claimSpent = false
   /** What the last welcome said of the time, and when that was. */
   #told: { siteMs: number; atMs: number } | undefined
 
@@ -120,6 +139,17 @@ export class Link implements ActSender {
 
   get state(): LinkState {
     return this.#state
+  }
+
+  /**
+   * Whether the line does not go on in a way that nothing here expects: every wait has a limit, so no state on the way to
+   * the site lasts, and a site that is there answers. A site that is away is no such thing: the device works on.
+   */
+  get stuck(): boolean {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (this.up)
+      return this.#silence !== undefined && this.#silence.calls >= 3 && nowMs - this.#silence.sinceMs > stuckMs
+    return this.#state !== 'off' && nowMs - this.#stateMs > stuckMs
   }
 
   get up(): boolean {
@@ -209,6 +239,7 @@ export class Link implements ActSender {
       } catch (error) {
         why = isProblem(error) ? error : new Problem('link.offline', String(error))
         if (!signal.aborted) log.info('link down', { code: why.code, detail: why.detail })
+        this.#noteRefusal(why)
       }
       this.#drop(why ?? new Problem('link.offline'))
       if (signal.aborted) break
@@ -221,7 +252,7 @@ export class Link implements ActSender {
   async #connection(signal: AbortSignal, onUp: () => void): Promise<void> {
     const { identity, site, transport, clock, random } = this.#options
     this.#enter('connecting')
-    if (!identity.trust) await this.#enrol(signal)
+    if (!identity.trust || this.#enrolAgain) await this.#enrol(signal)
     const epoch = await this.#options.nextEpoch(this.#epochFloor)
     const farewell = encode({ epoch })
     const deathTopic = deviceTopic(site, identity.device, 'death')
@@ -276,6 +307,20 @@ export class Link implements ActSender {
       this.#channel = undefined
       await session.close()
     }
+  }
+
+  /**
+   * What stands between this device and its site when they do not believe each other: a device that was shut out, or a
+   * site that was made anew. A claim that was given since the last enrolment lets it enrol again; its secret proves both.
+   */
+  #noteRefusal({ code }: Problem): void {
+    const { identity, claim } = this.#options
+    if (this.#enrolAgain && code.startsWith('claim.')) {
+      this.#enrolAgain = false
+      this.#claimSpent = true
+    }
+    const fresh = claim && identity.trust && !this.#claimSpent && claim.trim().split('.')[0] !== identity.trust.claim
+    if (fresh && strangers.has(code)) this.#enrolAgain = true
   }
 
   /** @throws {Problem} `link.offline` when the time of this connection's token was wrong: the next one has the site's */
@@ -338,9 +383,10 @@ export class Link implements ActSender {
       const send = () => session.publish(topic, message, { qos: 1 })
       const reply = await this.#openExchange(id, send, signal, (answer) => answer)
       if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-      const trust = trustOf(enrol.checkReply(reply.b), secret)
+      const trust = { ...trustOf(enrol.checkReply(reply.b), secret), claim }
       await this.#options.keepTrust(trust)
       identity.trust = trust
+      this.#enrolAgain = false
     } finally {
       await session.close()
     }
@@ -428,12 +474,18 @@ export class Link implements ActSender {
     this.#waiting.set(key, { resolve, reject })
     const abort = () => reject(isProblem(signal?.reason) ? signal.reason : new Problem('link.offline', 'cancelled'))
     signal?.addEventListener('abort', abort, { once: true })
-    using _limit = clock.timer(limitMs, () => reject(new Problem('link.timeout', request.contract)))
+    using _limit = clock.timer(limitMs, () => {
+      this.#silence ??= { sinceMs: clock.monotonicMs(), calls: 0 }
+      this.#silence.calls++
+      reject(new Problem('link.timeout', request.contract))
+    })
     try {
       const topic = deviceTopic(site, identity.device, 'call', request.contract.slice(0, request.contract.indexOf('@')))
       const sent = session.publish(topic, channel.seal(encodeRequest(request), topic), { qos: 1 })
       sent.catch(reject)
-      return await promise
+      const reply = await promise
+      this.#silence = undefined
+      return reply
     } finally {
       this.#waiting.delete(key)
       signal?.removeEventListener('abort', abort)
@@ -508,6 +560,8 @@ export class Link implements ActSender {
   #enter(state: LinkState, why?: Problem): void {
     if (state === this.#state) return
     this.#state = state
+    this.#stateMs = this.#options.clock.monotonicMs()
+    this.#silence = undefined
     for (const listener of this.#listeners) listener(state, why)
   }
 

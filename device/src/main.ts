@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -11,7 +12,7 @@ import { mqttTransport } from './adapters/mqtt.ts'
 import type { Board } from './drivers.ts'
 import type { LinkState } from './link.ts'
 import { type DeviceRole, Runtime } from './runtime.ts'
-import { launchedVariable, slotsOf } from './upgrade/process-main.ts'
+import { slotsOf } from './upgrade/process-main.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 

@@ -9,6 +9,8 @@
 import { reportState } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem, type ProblemCode } from '@azukari/protocol/problem'
+import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
+import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { CameraApp } from './apps/camera.ts'
 import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
@@ -18,6 +20,7 @@ import { Wishes } from './apps/wishes.ts'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
+import { CardData } from './fleet/card-data.ts'
 import { Caretaker } from './fleet/caretaker.ts'
 import { KeyRotation } from './fleet/key-rotation.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
@@ -29,8 +32,6 @@ import { Outbox } from './outbox.ts'
 import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
 import type { MqttTransport } from './transport.ts'
-import { confirmHealth } from './upgrade/launcher.ts'
-import type { SlotStore } from './upgrade/slot-store.ts'
 
 export type DeviceRole = 'camera' | 'printer' | 'terminal'
 export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed'
@@ -98,6 +99,7 @@ export class Runtime {
   pay: PayApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
+  #cardData!: CardData
   /** Called when an upgrade waits to be started and nobody has a card in; who started this runtime ends it and starts again. */
   onRestart: () => void = () => undefined
 
@@ -160,6 +162,10 @@ export class Runtime {
         log,
         trust: () => this.identity.trust,
       })
+      this.#cardData = await CardData.open({
+        ...{ database, log, site, trust: () => this.identity.trust },
+        onResult: () => this.caretaker.kick(),
+      })
       this.#makeApps()
       const rotation = new KeyRotation({
         ...{ site, identity: this.identity, link: this.link, random },
@@ -173,6 +179,7 @@ export class Runtime {
         rotate: (signal) => rotation.rotate(signal),
         examine: () => this.#examination(),
         language: this.#config.language ?? 'en',
+        cardData: this.#board.reader && this.#cardData,
       })
       if (role === 'terminal')
         this.pay = await PayApp.open({
@@ -261,6 +268,7 @@ export class Runtime {
       return panel.askPin(prompt, signal)
     }
     const presence = new Presence({
+      cardData: this.#cardData,
       reader,
       link: this.link,
       outbox: this.outbox,

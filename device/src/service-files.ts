@@ -9,6 +9,7 @@ import {
   restarting,
   type ServiceFiles,
   unitText,
+  watched,
 } from '@azukari/protocol/adapters/service-files'
 import { Problem } from '@azukari/protocol/problem'
 
@@ -73,6 +74,7 @@ export function boardService({ node, program, board, broker, site, folder }: Boa
           // A small young generation gives the memory of blocks back sooner.
           ['ExecStart', execLine([node, '--max-semi-space-size=1', program, ...words])],
           ...restarting,
+          ...watched,
           ['User', user],
           ['StateDirectory', state],
           ['StateDirectoryMode', '0700'],

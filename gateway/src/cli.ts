@@ -2,11 +2,13 @@
 /** `azukari-gateway`: the gateway of a site, its services and its data servers. */
 import { runCommandLine } from '@azukari/protocol/adapters/command-line'
 import { commands } from './commands.ts'
+import { handOver } from './operator/handover.ts'
 
 const program = {
   name: 'azukari-gateway',
   what: 'the gateway of a site, its services and data servers',
   manifest: new URL('../package.json', import.meta.url),
   commands,
+  handOver,
 }
 process.exitCode = await runCommandLine(program, process.argv.slice(2), process.env)

@@ -1,9 +1,12 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
+import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
+import { restartCode } from '@azukari/protocol/upgrade/launcher'
 import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
 import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
@@ -19,6 +22,7 @@ import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
 import { settlementCommands } from './operator/settlement-commands.ts'
 import { siteUnits } from './operator/units.ts'
+import { upgradeCommands } from './operator/upgrade-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { withRegistry } from './registry/open.ts'
@@ -30,6 +34,7 @@ import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
 import { discoveryPrefix, telemetryTopics } from './telemetry/topics.ts'
+import { launchedGateway } from './upgrade/main.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
@@ -86,10 +91,13 @@ export const commands: Record<string, Command> = {
       const config = configOf(values)
       const log = consoleLog('gateway', config.log)
       const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
+      const path = text(values, 'folder')
+      const launched = process.env[launchedVariable] ? await launchedGateway(path, packageVersion(), log) : undefined
       const running = await runGateway({
         site: config.site,
-        folder: text(values, 'folder'),
+        folder: path,
         version: packageVersion(),
+        ...(launched?.confirm && { confirm: launched.confirm }),
         host: config.host,
         port: config.port,
         ...(tlsKey && tlsCert ? { tls: { key: pem(tlsKey), cert: pem(tlsCert) } } : {}),
@@ -128,9 +136,18 @@ export const commands: Record<string, Command> = {
         ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
         ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       })
-      await stopAsked()
+      const { gateway } = running
+      using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
+      const over = new AbortController()
+      const replaced = launched?.replaced(over.signal).then(
+        () => true,
+        () => false,
+      )
+      const again = await Promise.race([stopAsked().then(() => false), ...(replaced ? [replaced] : [])])
+      over.abort()
       await running.stop()
-      return undefined
+      if (!again) return undefined
+      return { json: { restart: true }, text: 'to be started again', exit: restartCode }
     },
   },
 
@@ -335,6 +352,12 @@ export const commands: Record<string, Command> = {
 
   ...readerCommands({ ...systemPorts, withDatabase: (path, work) => withRegistry(path, work) }),
   ...fleetCommands,
+
+  ...upgradeCommands({
+    own: packageVersion(),
+    program: import.meta.filename.replace(/commands(\.[jt]s)$/, 'cli$1'),
+    configOf,
+  }),
 
   ...riskCommands,
 

@@ -138,7 +138,11 @@ t.test('D1: strangers, wrong keys, wrong sites and tokens of others do not conne
   await text.endAsync()
   world.gateway.revoke(device.id)
   await t.rejects(device.connect(world.url), 'a device that was shut out')
-  await t.resolves(device.enrol(world.url, world.newClaim()), 'a new claim lets it in again')
+  const claim = world.newClaim()
+  await t.resolves(device.enrol(world.url, claim), 'a new claim lets it in again')
+  await t.resolves(device.enrol(world.url, claim), 'also when the answer was lost')
+  world.gateway.revoke(device.id)
+  await t.rejects(device.enrol(world.url, claim), { code: 'claim.used' }, 'but not once more after it was shut out')
 })
 
 t.test('D1: a device publishes and subscribes to its own topics only', async (t) => {

@@ -12,7 +12,7 @@ import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
@@ -73,8 +73,8 @@ export interface GatewayOptions {
 export interface TelemetryOptions extends TelemetrySettings {
   /** Bytes of memory that this process has. */
   memoryBytes: () => number
-  /** What placement knows, when it runs in this process. */
-  placement?: () => NonNullable<SiteFacts['placement']>
+  /** What placement knows; undefined while it does not say. */
+  placement?: () => SiteFacts['placement']
 }
 
 export interface GatewayStatus {
@@ -86,8 +86,17 @@ export interface GatewayStatus {
   buffer: { bytes: number; transfers: number; full: boolean }
 }
 
+/** A new version that has to show that it works before it does anything that could not be undone (D6). */
+export interface Trial {
+  /** The bus refuses everybody by itself and may come up first. */
+  listens: boolean
+  /** Resolves when the version is confirmed. */
+  pass: () => Promise<void>
+}
+
 export interface Gateway {
-  start(): Promise<void>
+  /** @param trial comes before any work is begun and anybody is let in */
+  start(trial?: Trial): Promise<void>
   stop(): Promise<void>
   /** For services of this process. */
   bufferFor(service: string): ReceiveBuffer
@@ -97,12 +106,16 @@ export interface Gateway {
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
   status(): GatewayStatus
+  /** Whether it goes on: it looks after its registry and jobs every second, which needs disk and commits. */
+  alive(): boolean
   /** Removes transfers that have expired; also done by itself every minute. */
   sweep(): Promise<void>
 }
 
 /** How often changes by other processes (`azukari-gateway device revoke`) are looked for. */
 const lookMs = 1_000
+/** A gateway that has not looked for so long hangs, ms. */
+const aliveMs = 120_000
 
 /** @throws {Problem} `database.newer`, `storage.*` */
 export function createGateway(options: GatewayOptions): Gateway {
@@ -126,13 +139,17 @@ class Site implements Gateway {
   readonly #telemetry: TelemetryPublisher | undefined
   readonly #startMs: number
   #look: Timer | undefined
+  #lookedMs: number
   #running = false
+  /** Connections are taken. */
+  #open = false
 
   constructor(options: GatewayOptions) {
     const { site, database, clock, random, log, key, placement, files } = options
     this.#options = options
     this.#boot = random.bytes(16)
     this.#startMs = clock.monotonicMs()
+    this.#lookedMs = this.#startMs
     migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
     this.#devices = new Devices(database)
     this.#readers = new Readers(database)
@@ -183,13 +200,15 @@ class Site implements Gateway {
       clock,
       log,
     })
-    this.#bus = options.bus(
-      admission({
-        ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
-        knownKeyOf: (device) => this.#devices.find(device)?.key,
-        ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
-      }),
-    )
+    const admit = admission({
+      ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
+      knownKeyOf: (device) => this.#devices.find(device)?.key,
+      ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
+    })
+    this.#bus = options.bus((credentials) => {
+      if (!this.#open) throw new Problem('service.unavailable', 'not yet')
+      return admit(credentials)
+    })
     this.#telemetry =
       options.telemetry &&
       new TelemetryPublisher({
@@ -223,18 +242,23 @@ class Site implements Gateway {
     })
   }
 
-  async start(): Promise<void> {
+  async start(trial?: Trial): Promise<void> {
+    const listen = () =>
+      this.#bus.start({
+        message: (topic, payload) => this.#router.message(topic, payload),
+        up: () => {
+          this.#announce()
+          this.#telemetry?.busUp()
+        },
+        gone: (device) => this.#router.gone(device),
+      })
+    if (trial?.listens) await listen()
+    await trial?.pass()
     await this.#buffer.start()
     for (const service of this.#services) await service.start()
     this.#pump.start()
-    await this.#bus.start({
-      message: (topic, payload) => this.#router.message(topic, payload),
-      up: () => {
-        this.#announce()
-        this.#telemetry?.busUp()
-      },
-      gone: (device) => this.#router.gone(device),
-    })
+    this.#open = true
+    if (!trial?.listens) await listen()
     this.#running = true
     this.#lookLater()
   }
@@ -287,6 +311,10 @@ class Site implements Gateway {
     }
   }
 
+  alive(): boolean {
+    return this.#options.clock.monotonicMs() - this.#lookedMs < aliveMs
+  }
+
   sweep(): Promise<void> {
     return this.#buffer.sweep()
   }
@@ -301,6 +329,7 @@ class Site implements Gateway {
   /** What telemetry tells; also the moment at which last saves are written down. */
   #facts(): FleetFacts {
     const { site, version, clock, telemetry } = this.#options
+    const placement = telemetry?.placement?.()
     const all = this.#devices.overview()
     const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
     this.#lastSaves.forget(revoked)
@@ -314,7 +343,7 @@ class Site implements Gateway {
         devicesUp: this.#channels.size,
         requestsUnderWay: this.#router.underWay,
         buffer: this.#buffer.usage,
-        ...(telemetry?.placement && { placement: telemetry.placement() }),
+        ...(placement && { placement }),
       },
       devices: devices.map(({ id, model, version, roles, region }) => {
         const lastSaveMs = this.#lastSaves.of(id)
@@ -339,6 +368,7 @@ class Site implements Gateway {
 
   #lookLater(): void {
     if (!this.#running) return
+    this.#lookedMs = this.#options.clock.monotonicMs()
     this.#look = this.#options.clock.timer(lookMs, () => {
       try {
         if (this.#devices.changedElsewhere()) {

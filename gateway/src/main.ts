@@ -3,10 +3,12 @@ import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { readPlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
+import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
@@ -28,12 +30,14 @@ import { settlementSettings } from './services/settlement/settings.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
+import { RemotePlacement } from './telemetry/remote-placement.ts'
 import { telemetryTopics } from './telemetry/topics.ts'
 import type { BufferLimits } from './transfer/buffer.ts'
 import { bufferHandlers, remoteBuffer } from './transfer/remote-buffer.ts'
 import { CallClient } from './transport/client.ts'
 import { type Caller, PairClient } from './transport/pair-client.ts'
 import { startCallServer, type TlsIdentity } from './transport/server.ts'
+import { checkDatabases } from './upgrade/main.ts'
 
 export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
@@ -64,6 +68,8 @@ export interface GatewaySettings {
   }
   /** Settlement in a process of its own: `https://host:port` of `azukari-gateway settlement`; of both centres, with a comma. */
   settlementApart?: string
+  /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
+  confirm?: () => Promise<void>
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
   log: Log
@@ -130,6 +136,13 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         passphrase: settings.passphrase,
       })
   const placementClient = apart && new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock })
+  const remoteFacts =
+    placementClient &&
+    settings.telemetry &&
+    new RemotePlacement({
+      ...{ clock: ports.clock, log, everyMs: settings.telemetry.everyMs },
+      ask: () => placementClient.call(readPlacementFacts, {}),
+    })
   const settlement = settings.settlementApart
     ? undefined
     : await openSettlement(folder, ports, {
@@ -193,6 +206,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...settings.telemetry,
         memoryBytes: () => process.memoryUsage.rss(),
         ...(placement && { placement: () => placement.placement.telemetry() }),
+        ...(remoteFacts && { placement: () => remoteFacts.facts }),
       },
     }),
     ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
@@ -207,7 +221,33 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         port: apart.bufferPort,
       })
     : undefined
-  await gateway.start()
+  const close = async () => {
+    remoteFacts?.stop()
+    await gateway.stop()
+    placement?.close()
+    await placementClient?.close()
+    await bufferServer?.stop()
+    carriers.close()
+    database.close()
+  }
+  const { confirm } = settings
+  const trial = confirm && {
+    listens: !settings.broker,
+    pass: async () => {
+      if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
+      checkDatabases(folder.path)
+      await confirm()
+    },
+  }
+  try {
+    await gateway.start(trial)
+    // Before placement is there it does not answer, which holds nobody up.
+    void remoteFacts?.start().catch((error) => log.error('telemetry of placement failed', { error: String(error) }))
+  } catch (error) {
+    // What is open would keep alive a process that does not work.
+    await close()
+    throw error
+  }
   const health =
     settings.healthPort === undefined
       ? undefined
@@ -235,12 +275,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ...(settlement ? { settlement } : {}),
     stop: async () => {
       await health?.close()
-      await gateway.stop()
-      placement?.close()
-      await placementClient?.close()
-      await bufferServer?.stop()
-      carriers.close()
-      database.close()
+      await close()
     },
   }
 }

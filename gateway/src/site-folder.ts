@@ -7,7 +7,8 @@
  *   gateway.db, buffer/  registry, inbox and receive buffer
  *   tls/                 the site's own authority and certificates (mutual TLS between processes)
  *   release.key, .pub    signs releases of the devices’ runtime; the key may be kept elsewhere
- *   releases/{version}/  releases that devices may be upgraded to
+ *   releases/{version}/  releases that devices may be upgraded to; gateway-releases/ those of the gateway
+ *   slots/               versions that the gateway upgraded itself to, and copies of the databases from before
  *   servers.json         data servers that placement may use
  *   hazards.json         feeds of hazards and parameters of the risk formulas (may be absent)
  *   hazards/             hazard documents laid in by operators, taken at once

@@ -1,4 +1,5 @@
 /** A gateway with one small service behind it, on real sockets and files: what its tests share. */
+import type { KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +8,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { contract, Nothing, Type } from '@azukari/protocol/contract'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
-import type { Files, Log } from '@azukari/protocol/ports'
+import type { Clock, Files, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
@@ -95,11 +96,15 @@ export interface TestSiteOptions {
   log?: Log
   tls?: { key: string; cert: string }
   telemetry?: GatewayOptions['telemetry']
+  /** In place of this machine's. */
+  clock?: Clock
+  /** The gateway's own key; the same at every test site when absent. */
+  key?: KeyObject
   /** COSE_Key that signs releases. */
   releaseKey?: Uint8Array
 }
 
-const key = generateKey('ed25519', systemRandom)
+const standardKey = generateKey('ed25519', systemRandom)
 const placementKey = coseKey(publicOf(generateKey('ed25519', systemRandom)))
 const placementAgreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
 export const site = 'tokyo'
@@ -107,7 +112,7 @@ export const site = 'tokyo'
 export async function startTestSite(options: TestSiteOptions = {}): Promise<TestSite> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'azukari-'))
   const log = options.log ?? silent
-  const ports = { clock: systemClock, random: systemRandom, log, soon: systemSoon }
+  const ports = { clock: options.clock ?? systemClock, random: systemRandom, log, soon: systemSoon }
   const database = openDatabase(join(directory, 'gateway.db'))
   const serviceDatabase = openDatabase(join(directory, 'placement.db'))
   let release: (() => void)[] = []
@@ -131,7 +136,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   const gateway = createGateway({
     site,
     version: '1',
-    key,
+    key: options.key ?? standardKey,
     placement: { key: placementKey, agreement: placementAgreement },
     database,
     files: options.files ?? systemFiles(),

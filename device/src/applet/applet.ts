@@ -329,7 +329,14 @@ export class CardApplet {
     const refused = this.#mayUse(name, command)
     if (refused) return refused
     if (!maySign(name, command.data!)) return 0x6a80
+    if (!maySign(name, command.data!, this.#retired())) return 0x6985
     return signWith(this.#memory.kind, this.#memory.keys[name], command.data!)
+  }
+
+  /** Domains that the provider has taken back (D6); none as issued. */
+  #retired(): readonly string[] {
+    const held = newest(decodeFile(cardFiles.program, this.#memory.file('program')))
+    return held ? decodeContent('program', held.payload).retired : []
   }
 
   #mayUse(name: CardKeyName, { data }: DecodedCommand): number | undefined {

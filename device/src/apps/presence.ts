@@ -22,6 +22,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardClient, type CardFacts } from '../card.ts'
 import type { CardChannel, CardReader } from '../drivers.ts'
+import type { CardData } from '../fleet/card-data.ts'
 import type { Identity } from '../identity.ts'
 import type { Link } from '../link.ts'
 import { Lock } from '../lock.ts'
@@ -36,6 +37,8 @@ export interface PresenceOptions {
   random: Random
   log: Log
   operation: 'save' | 'print' | 'look'
+  /** What cards are to be given (D6). */
+  cardData: Pick<CardData, 'apply'>
   /** Asks the person for the PIN. */
   askPin: (prompt: string, signal: AbortSignal) => Promise<string>
 }
@@ -274,6 +277,7 @@ export class Presence {
       await card.use((client) => client.updateLevel({ level, home }, signal))
     await this.#keepCatalogue(card, proved.catalogue)
     await this.#write(card, proved.pending)
+    if (proved.cardProof) await card.use((client) => this.#o.cardData.apply(client, signal))
     if (proved.morePending) await this.#fetchPending(card)
     await this.#tellFindings(card)
   }

@@ -3,6 +3,7 @@
  * upgrades. It asks when the line comes up, when it is told that there is news, and now and then; what it has taken on
  * is written down, so that a restart or a power cut in the middle does not lose it.
  */
+import { cardReleaseMaxBytes } from '@azukari/protocol/card/program'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -12,6 +13,7 @@ import {
   JobOrder,
   type JobResult,
   nextJob,
+  putCardResults,
   putDiagnostics,
   ReportedState,
   readBundle,
@@ -20,13 +22,14 @@ import {
 } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { upgradeManifestMaxBytes, upgradeName } from '@azukari/protocol/upgrade-manifest'
+import { type BundleSource, stage } from '@azukari/protocol/upgrade/bundle'
+import { upgradeManifestMaxBytes, upgradeName } from '@azukari/protocol/upgrade/manifest'
+import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { backoffMs } from '../backoff.ts'
 import type { DeviceDatabase } from '../database.ts'
 import type { SiteTrust } from '../identity.ts'
 import type { Link } from '../link.ts'
-import { type BundleSource, stage } from '../upgrade/bundle.ts'
-import type { SlotStore } from '../upgrade/slot-store.ts'
+import type { CardData } from './card-data.ts'
 import { applySettings, type Settings } from './settings.ts'
 
 export interface CaretakerOptions {
@@ -48,6 +51,8 @@ export interface CaretakerOptions {
   rotate: (signal: AbortSignal) => Promise<void>
   /** What a diagnostics report says. */
   examine: () => Promise<Record<string, unknown>>
+  /** Data for the cards that are put in; undefined on a board without a card reader. */
+  cardData: CardData | undefined
 }
 
 interface Kept {
@@ -111,6 +116,7 @@ export class Caretaker {
       try {
         if (link.up) {
           await this.#reconcile(signal)
+          await this.#tellCards(signal)
           await this.#work(signal)
         }
         failures = 0
@@ -191,6 +197,7 @@ export class Caretaker {
       if (order.kind === 'configuration') await this.#configure(order, signal)
       else if (order.kind === 'diagnostics') await this.#diagnose(order, signal)
       else if (order.kind === 'rotation') await this.#options.rotate(signal)
+      else if (order.kind === 'card-data') await this.#takeCardData(order, signal)
       else if (!(await this.#upgrade(order, signal))) return undefined
       return { job, attempt, done: true }
     } catch (error) {
@@ -208,6 +215,25 @@ export class Caretaker {
     if (have < (version ?? 0)) throw new Problem('internal', `settings ${version} did not come`)
     if (reported.refused.length > 0)
       throw new Problem('state.refused', reported.refused.map(({ key }) => key).join(', '))
+  }
+
+  /** What became of data on cards since it was told last. */
+  async #tellCards(signal: AbortSignal): Promise<void> {
+    const { cardData, link } = this.#options
+    for (let results = cardData?.results ?? []; cardData && results.length > 0; results = cardData.results) {
+      await link.call(putCardResults, { results: [...results] }, { signal })
+      await cardData.told(results)
+    }
+  }
+
+  /** The part of a job ends when the terminal has the data: cards come when their members do, and are told of one by one. */
+  async #takeCardData({ release }: JobOrder, signal: AbortSignal): Promise<void> {
+    const { cardData, link } = this.#options
+    if (!cardData) throw new Problem('part.unsupported', 'this board has no card reader')
+    if (!release) throw new Problem('message.invalid', 'data for cards without a release')
+    const { bytes } = await link.call(readBundle, { release, at: 0, length: cardReleaseMaxBytes + 1 }, { signal })
+    if (!Buffer.from(upgradeName(bytes)).equals(release)) throw new Problem('upgrade.damaged', 'the data for cards')
+    await cardData.keep(bytes)
   }
 
   async #diagnose({ job }: JobOrder, signal: AbortSignal): Promise<void> {

@@ -8,10 +8,10 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { signerOf } from '@azukari/protocol/cose'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
-import { signUpgrade } from '@azukari/protocol/upgrade-manifest'
+import { folderBundle, stage } from '@azukari/protocol/upgrade/bundle'
+import { signUpgrade } from '@azukari/protocol/upgrade/manifest'
 import t from 'tap'
 import { loadIdentity, storeIdentity } from '../identity.ts'
-import { folderBundle, stage } from './bundle.ts'
 import { slotsOf } from './process-main.ts'
 
 t.setTimeout(90_000)
@@ -29,11 +29,11 @@ t.test(
       ...identity,
       trust: { ...trust, releaseKey: publicOf(releaseKey) },
     })
-    const module = (name: string) => JSON.stringify(new URL(name, import.meta.url).href)
+    const module = (name: string) => JSON.stringify(import.meta.resolve(name))
     const script = `
     import { writeFileSync } from 'node:fs'
-    import { confirmHealth } from ${module('launcher.ts')}
-    import { slotsOf } from ${module('process-main.ts')}
+    import { confirmHealth } from ${module('@azukari/protocol/upgrade/launcher')}
+    import { slotsOf } from ${module('./process-main.ts')}
     await confirmHealth(slotsOf(${JSON.stringify(folder)}), '2.0.0')
     writeFileSync(${JSON.stringify(`${folder}/said`)}, process.argv.slice(2).join(' '))
     const alive = setInterval(() => {}, 1000)

@@ -1,27 +1,13 @@
-/** The launcher on a real board: the runtime is a process of its own, its words are the launcher's own (D6). */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { systemClock } from '@azukari/protocol/adapters/clock'
+/** The launcher on a real board (D6): where its slots lie, and whose releases it believes. */
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import { launchProcess, type ProcessSettings } from '@azukari/protocol/adapters/launch-process'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import type { Log } from '@azukari/protocol/ports'
+import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { loadIdentity } from '../identity.ts'
-import { type Choice, launch, type Started } from './launcher.ts'
-import { SlotStore } from './slot-store.ts'
 
-/** Set for a runtime that a launcher started: it may ask to be started again. */
-export const launchedVariable = 'AZUKARI_LAUNCHED'
-/** How long a runtime has to end when it is told to, ms. */
-const stopMs = 15_000
-
-export interface ProcessSettings {
+export interface BoardSettings extends Pick<ProcessSettings, 'builtIn' | 'words' | 'healthMs' | 'log'> {
   /** The device's folder. */
   folder: string
-  /** Script of the runtime that came with the launcher. */
-  builtIn: string
-  /** Words for the runtime: `run` and its options. */
-  words: readonly string[]
-  healthMs: number
-  log: Log
 }
 
 /** Where the slots of a device lie. */
@@ -30,30 +16,8 @@ export function slotsOf(folder: string): SlotStore {
 }
 
 /** Runs runtimes until one ends by itself or `signal` says so. @throws {Problem} `storage.*` */
-export async function launchProcess(settings: ProcessSettings, signal: AbortSignal): Promise<void> {
-  const { folder, builtIn, words, healthMs, log } = settings
+export async function launchBoard({ folder, ...settings }: BoardSettings, signal: AbortSignal): Promise<void> {
   const releaseKey = async () =>
     (await loadIdentity(systemFiles(), `${folder}/identity.cose`, systemRandom)).trust?.releaseKey
-  const start = (choice: Choice): Started =>
-    startedBy(
-      spawn(process.execPath, [choice.slot === undefined ? builtIn : choice.entry, ...words], {
-        stdio: 'inherit',
-        env: { ...process.env, [launchedVariable]: '1' },
-      }),
-    )
-  await launch({ store: slotsOf(folder), releaseKey, start, clock: systemClock, log, healthMs }, signal)
-}
-
-function startedBy(child: ChildProcess): Started {
-  const { promise: exited, resolve } = Promise.withResolvers<number>()
-  child.once('exit', (code) => resolve(code ?? 1))
-  child.once('error', () => resolve(1))
-  return {
-    exited,
-    stop: async () => {
-      child.kill('SIGTERM')
-      using _limit = systemClock.timer(stopMs, () => child.kill('SIGKILL'))
-      await exited
-    },
-  }
+  await launchProcess({ ...settings, store: slotsOf(folder), releaseKey }, signal)
 }

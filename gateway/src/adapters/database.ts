@@ -1,5 +1,5 @@
 /** Databases over `node:sqlite`: WAL, and every commit on disk before it returns (`synchronous=FULL`). */
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { InternalError } from '@azukari/protocol/problem'
@@ -137,7 +137,6 @@ class SqliteDatabase implements FollowedDatabase {
   backup(label: string): void {
     if (this.#path === ':memory:') return
     const target = `${this.#path}.${label}`
-    if (existsSync(target)) return
     const half = `${target}.half`
     rmSync(half, { force: true })
     this.copyTo(half)

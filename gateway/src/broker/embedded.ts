@@ -192,7 +192,7 @@ export class EmbeddedBus implements Bus {
       } catch (error) {
         options.log.info('a connection was refused', { device: connection.credentials!.clientId, code: codeOf(error) })
         done(
-          Object.assign(new Error(codeOf(error)), { returnCode: isProblem(error) ? 5 : 3 }) as AuthenticateError,
+          Object.assign(new Error(codeOf(error)), { returnCode: isRefusal(error) ? 5 : 3 }) as AuthenticateError,
           false,
         )
       } finally {
@@ -361,4 +361,9 @@ const deviceKinds: ReadonlySet<string> = new Set(topicTable.filter((row) => row.
 
 function codeOf(error: unknown): string {
   return isProblem(error) ? error.code : new Problem('internal').code
+}
+
+/** Whether a client is told that it is not authorised: else the server is not available, and it comes again. */
+function isRefusal(error: unknown): boolean {
+  return isProblem(error) && error.code !== 'service.unavailable'
 }

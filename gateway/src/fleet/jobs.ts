@@ -13,7 +13,7 @@ type PartRow = GatewayTables['job_devices']
 export interface NewJob extends Omit<JobPlan, 'state'> {
   id: Uint8Array
   kind: JobKind
-  /** Of an upgrade. */
+  /** Of an upgrade, or of data for cards. */
   release?: Uint8Array | undefined
   /** Of a configuration. */
   settings?: SettingValues | undefined
@@ -99,8 +99,8 @@ export function newJob(sql: Sql, job: NewJob, nowMs: number): void {
   if (job.devices.length === 0) throw new Problem('config.invalid', 'a job for no device')
   if (job.devices.length > devicesAtMost)
     throw new Problem('config.invalid', `a job for at most ${devicesAtMost} devices`)
-  if ((job.kind === 'upgrade') !== (job.release !== undefined))
-    throw new Problem('config.invalid', 'an upgrade names a release, and nothing else does')
+  if ((job.kind === 'upgrade' || job.kind === 'card-data') !== (job.release !== undefined))
+    throw new Problem('config.invalid', 'an upgrade, or data for cards, names a release, and nothing else does')
   if ((job.kind === 'configuration') !== (job.settings !== undefined))
     throw new Problem('config.invalid', 'a configuration names settings, and nothing else does')
   insertJob.run(sql, {

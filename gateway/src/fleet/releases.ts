@@ -1,4 +1,4 @@
-/** Releases of the device's runtime that a site holds (D6): packed and signed here, read by devices piece by piece. */
+/** Releases that a site holds (D6): packed and signed here, those of the device's runtime read by devices piece by piece. */
 import { createHash, type KeyObject } from 'node:crypto'
 import { signerOf } from '@azukari/protocol/cose'
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
@@ -7,10 +7,11 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import {
   signUpgrade,
   type UpgradeManifest,
+  type UpgradeProgram,
   upgradeManifestMaxBytes,
   upgradeMaxBytes,
   upgradeName,
-} from '@azukari/protocol/upgrade-manifest'
+} from '@azukari/protocol/upgrade/manifest'
 
 const manifestName = 'manifest.cose'
 const pieceBytes = 1 << 20
@@ -37,7 +38,12 @@ export class Releases {
    * Copies a folder's files in and signs them.
    * @throws {Problem} `config.invalid` for a version that is there, `message.invalid` for names that no bundle may have
    */
-  async pack(from: string, says: Omit<UpgradeManifest, 'files'>, key: KeyObject): Promise<Release> {
+  async pack(
+    from: string,
+    says: Omit<UpgradeManifest, 'files'>,
+    key: KeyObject,
+    program: UpgradeProgram = 'device',
+  ): Promise<Release> {
     const target = `${this.#folder}/${says.version}`
     if (await this.#files.stat(`${target}/${manifestName}`))
       throw new Problem('config.invalid', `release ${says.version} is there already`)
@@ -50,8 +56,17 @@ export class Releases {
         throw new Problem('transfer.too-large', `a bundle has at most ${upgradeMaxBytes} bytes`)
       found.push({ path, ...copied })
     }
-    const signed = signUpgrade({ ...says, files: found }, signerOf(key))
-    const file = await this.#files.open(`${target}/${manifestName}`, 'create')
+    return this.keep(says.version, signUpgrade({ ...says, files: found }, signerOf(key), program))
+  }
+
+  /** Keeps what is signed of a release, durably, under its version. @throws {Problem} `config.invalid` when there is one already */
+  async keep(version: string, signed: Uint8Array): Promise<Release> {
+    const target = `${this.#folder}/${version}`
+    if (await this.#files.stat(`${target}/${manifestName}`))
+      throw new Problem('config.invalid', `release ${version} is there already`)
+    await makeDurableDirectory(this.#files, target)
+    // Whole or not there: a gateway that runs looks for it at any time.
+    const file = await this.#files.open(`${target}/${manifestName}.new`, 'create')
     try {
       await file.truncate(0)
       await file.write(0, signed)
@@ -59,8 +74,9 @@ export class Releases {
     } finally {
       await file.close()
     }
+    await this.#files.rename(`${target}/${manifestName}.new`, `${target}/${manifestName}`)
     await this.#files.syncDirectory(target)
-    return { version: says.version, name: upgradeName(signed) }
+    return { version, name: upgradeName(signed) }
   }
 
   /** @throws {Problem} `object.unknown` when there is no such version */

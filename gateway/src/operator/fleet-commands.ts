@@ -1,8 +1,12 @@
 /** `azukari-gateway release …`, `job …`, `device state`, `device set`: a fleet looked after from the site (D6). */
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { signCardRelease } from '@azukari/protocol/card/program'
 import type { JobKind, SettingValues } from '@azukari/protocol/contracts/fleet'
+import { signerOf } from '@azukari/protocol/cose'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
+import { type UpgradeProgram, upgradeName } from '@azukari/protocol/upgrade/manifest'
+import { cardResults } from '../fleet/card-data.ts'
 import { cancelJob, diagnosticsOf, type Job, listJobs, newJob, showJob } from '../fleet/jobs.ts'
 import { Releases } from '../fleet/releases.ts'
 import { desire, stateOf } from '../fleet/states.ts'
@@ -14,7 +18,10 @@ import { loadSiteKey } from '../site-key.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
-const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade', 'rotation']
+const programs: readonly UpgradeProgram[] = ['device', 'gateway']
+/** Devices are given what lies in theirs and nothing else. */
+const releaseFolders: Record<UpgradeProgram, string> = { device: 'releases', gateway: 'gateway-releases' }
+const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade', 'rotation', 'card-data']
 
 export const fleetCommands: Record<string, Command> = {
   'release key': {
@@ -36,7 +43,7 @@ export const fleetCommands: Record<string, Command> = {
   },
 
   'release pack': {
-    what: 'Signs the files of a folder as a release that devices can be upgraded to.',
+    what: 'Signs the files of a folder as a release that devices, or the gateway, can be upgraded to.',
     options: {
       folder,
       site,
@@ -45,12 +52,15 @@ export const fleetCommands: Record<string, Command> = {
       sequence: { type: 'string', what: 'its place in the order of releases; must rise', required: true },
       'min-runtime': { type: 'string', what: 'the oldest version that it can be installed over', default: '0.1.0' },
       entry: { type: 'string', what: 'the script that Node starts', default: 'src/cli.js' },
+      program: { type: 'string', what: 'device or gateway: what it is a release of', default: 'device' },
       key: { type: 'string', what: 'file of the release key; else release.key of the folder' },
     },
     async run(values) {
+      const program = programs.find((one) => one === values['program'])
+      if (!program) throw new Problem('config.invalid', `--program is one of ${programs.join(', ')}`)
       const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
       const key = await keyOf(place, values['key'])
-      const release = await new Releases(systemPorts.files, `${place.path}/releases`).pack(
+      const release = await new Releases(systemPorts.files, `${place.path}/${releaseFolders[program]}`).pack(
         text(values, 'from'),
         {
           site: text(values, 'site'),
@@ -60,9 +70,53 @@ export const fleetCommands: Record<string, Command> = {
           entry: text(values, 'entry'),
         },
         key,
+        program,
       )
       const name = Buffer.from(release.name).toString('hex')
       return { json: { version: release.version, name }, text: `release ${release.version} (${name})` }
+    },
+  },
+
+  'release card': {
+    what: 'Signs data for the program of the cards: which kinds of messages the key for acts no longer signs.',
+    options: {
+      folder,
+      site,
+      number: { type: 'string', what: 'its place in their order; a card never goes back', required: true },
+      retire: { type: 'string', what: 'a domain such as azukari/pay-instruction/1; may be repeated', multiple: true },
+      key: { type: 'string', what: 'file of the release key; else release.key of the folder' },
+    },
+    async run(values) {
+      const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
+      const key = await keyOf(place, values['key'])
+      const number = integer(values, 'number', 1, 0xffff_ffff)
+      const program = { number, retired: (values['retire'] as string[] | undefined) ?? [] }
+      const signed = signCardRelease(text(values, 'site'), program, signerOf(key))
+      const name = `card-${number}`
+      await new Releases(systemPorts.files, `${place.path}/releases`).keep(name, signed)
+      return {
+        json: { release: name, name: Buffer.from(upgradeName(signed)).toString('hex'), ...program },
+        text: `${name}: ${program.retired.length} domains are retired; job new --kind card-data --release ${name}`,
+      }
+    },
+  },
+
+  'card list': {
+    what: 'Shows what has become of data for cards, the latest first, by the thumbprints of their keys.',
+    options: { folder, site },
+    async run(values) {
+      return withRegistry(text(values, 'folder'), async (database) => {
+        const cards = cardResults(database)
+        return {
+          json: cards,
+          text:
+            cards
+              .map(({ card, number, outcome, code }) =>
+                [card.slice(0, 16), number, outcome, code ?? ''].join('  ').trim(),
+              )
+              .join('\n') || 'no card has been given any data',
+        }
+      })
     },
   },
 
@@ -98,13 +152,13 @@ export const fleetCommands: Record<string, Command> = {
   },
 
   'job new': {
-    what: 'Begins a job over many devices: a configuration, a diagnostics report, an upgrade, new keys.',
+    what: 'Begins a job over many devices: a configuration, a diagnostics report, an upgrade, new keys, data for cards.',
     options: {
       folder,
       site,
       kind: { type: 'string', what: kinds.join(', '), required: true },
       set: { type: 'string', what: 'KEY=VALUE of a configuration; may be repeated', multiple: true },
-      release: { type: 'string', what: 'version of an upgrade' },
+      release: { type: 'string', what: 'version of an upgrade; card-N of data for cards' },
       device: {
         type: 'string',
         what: 'a device; may be repeated. All that are not shut out when absent',

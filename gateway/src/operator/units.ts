@@ -7,6 +7,7 @@ import {
   type ServiceFiles,
   type UnitSection,
   unitText,
+  watched,
 } from '@azukari/protocol/adapters/service-files'
 import { Problem } from '@azukari/protocol/problem'
 
@@ -76,11 +77,12 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
     [`${units}/azukari-gateway.service`]: unit('gateway', 'network-online.target', [
       // AZUKARI_PASSPHRASE, AZUKARI_BROKER_PASSWORD and any option; read by systemd, so it may be root’s alone.
       ['EnvironmentFile', '-/etc/azukari/gateway.env'],
-      ['ExecStart', command(['run', ...own, ...apartFlags])],
+      ['ExecStart', command([apart ? 'run' : 'launch', ...own, ...apartFlags])],
       // A connection is a file; 20 000 devices and what else there is.
       ['LimitNOFILE', '65536'],
       ['TasksMax', '512'],
       ['OOMScoreAdjust', '-200'],
+      ...watched,
     ]),
     ...(apart && {
       [`${units}/azukari-placement.service`]: service('placement', [

@@ -19,6 +19,8 @@ export interface Device {
   epoch: number
   enrolledMs: number
   revokedMs: number | undefined
+  /** Name of the claim by which it enrolled last. */
+  claim: string
 }
 
 /** Devices held in memory; the rest are read when they come. */
@@ -171,6 +173,7 @@ function deviceOf(row: Row): Device {
     epoch: row.epoch,
     enrolledMs: row.enrolled_ms,
     revokedMs: row.revoked_ms ?? undefined,
+    claim: row.claim,
   }
 }
 

@@ -56,6 +56,9 @@ export async function enrolDevice(
   const outcome = await commits.run((sql) => {
     const claim = useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
     if (claim instanceof Problem) return claim
+    // A claim lets a device in once: who was shut out since needs another.
+    const known = devices.find(device)
+    if (known?.revokedMs !== undefined && known.claim === request.claim) return new Problem('claim.used')
     const allowed = claim.roles === '' ? undefined : claim.roles.split(' ')
     const refused = allowed && request.roles.find((role) => !allowed.includes(role))
     if (refused !== undefined) throw new Problem('message.unauthorised', `the claim does not allow the role ${refused}`)

@@ -50,6 +50,14 @@ export interface GatewayTables {
     refused: string
     reported_ms: number | null
   }
+  /** What became of data for a card's program; not where: the site need not know which card was in which device. */
+  card_data: {
+    card: Uint8Array
+    number: number
+    outcome: string
+    code: string | null
+    at_ms: number
+  }
   jobs: {
     id: Uint8Array
     kind: string
@@ -132,6 +140,15 @@ export const gatewayMigrations: MigrationSet = {
     },
     {
       number: 3,
+      name: 'data brought to cards',
+      up: `
+        CREATE TABLE card_data (
+          card BLOB PRIMARY KEY, number INTEGER NOT NULL, outcome TEXT NOT NULL, code TEXT, at_ms INTEGER NOT NULL
+        ) WITHOUT ROWID;
+      `,
+    },
+    {
+      number: 4,
       name: 'how the parts of devices are',
       up: `
         CREATE TABLE device_parts (device TEXT PRIMARY KEY, parts TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;

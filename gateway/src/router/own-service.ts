@@ -3,6 +3,7 @@ import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import {
   acknowledgeEvents,
   nextJob,
+  putCardResults,
   putDiagnostics,
   readBundle,
   readState,
@@ -14,6 +15,7 @@ import { carryFrame } from '@azukari/protocol/contracts/read'
 import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { keepCardResults } from '../fleet/card-data.ts'
 import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import { keepParts, sameParts } from '../fleet/parts.ts'
 import type { Releases } from '../fleet/releases.ts'
@@ -92,6 +94,10 @@ export class OwnService implements Service {
     )
     this.#add(putDiagnostics, async ({ job, report }, { device }) => {
       await commits.run((sql) => keepDiagnostics(sql, device, job, report, clock.now()))
+      return {}
+    })
+    this.#add(putCardResults, async ({ results }) => {
+      await commits.run((sql) => keepCardResults(sql, results, clock.now()))
       return {}
     })
     this.#add(readBundle, async ({ release, path, at, length }) => ({

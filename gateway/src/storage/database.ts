@@ -25,7 +25,7 @@ export interface Database extends Sql {
   transaction<T>(work: (sql: Sql) => T): T
   /** Inside a transaction: runs `work` so that a throw undoes only what `work` did. */
   savepoint<T>(work: () => T): T
-  /** Copies the whole database beside it, durably, before something risky; does nothing for one in memory. */
+  /** Copies the whole database beside it, durably, in place of an older copy of that label; does nothing for one in memory. */
   backup(label: string): void
   close(): void
 }

@@ -48,7 +48,7 @@ export interface SiteFacts {
   devicesUp: number
   requestsUnderWay: number
   buffer: { bytes: number; transfers: number; full: boolean }
-  /** What placement knows; absent while it runs in a process of its own. */
+  /** What placement knows; absent while it runs in a process of its own and does not answer. */
   placement?: {
     /** Saves that are taken and not yet kept twice. */
     waitingSaves: number

@@ -32,6 +32,8 @@ export interface Program {
   /** Where `package.json` lies, for `--version`. */
   manifest: URL
   commands: Record<string, Command>
+  /** Lets another version of the program answer a call: its exit code; undefined when this one answers. */
+  handOver?: (words: readonly string[], environment: NodeJS.ProcessEnv) => Promise<number | undefined>
 }
 
 export const exitCodes = { done: 0, failed: 1, usage: 2 }
@@ -42,9 +44,16 @@ export async function runCommandLine(
   words: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): Promise<number> {
-  if (words.includes('--version')) {
+  // Only by itself: a command may have an option of that name.
+  if (words[0] === '--version') {
     console.log(JSON.parse(readFileSync(program.manifest, 'utf8')).version)
     return exitCodes.done
+  }
+  try {
+    const handed = await program.handOver?.(words, environment)
+    if (handed !== undefined) return handed
+  } catch (error) {
+    return tell(error, words.includes('--json'), environment)
   }
   const found = find(program, words)
   const asked = words.includes('--help') || words.includes('-h')

@@ -75,6 +75,15 @@ export const restarting: UnitSection = [
   ['RestartSec', '2'],
   // What is under way is finished or written down; after that it is cut off, which loses nothing.
   ['TimeoutStopSec', '30'],
+  // A launcher passes the signal on; twice would end what it runs without goodbye.
+  ['KillMode', 'mixed'],
+]
+
+/** For programs that say that they are alive (`watchdog.ts`), themselves or what they have started. */
+export const watched: UnitSection = [
+  ['WatchdogSec', '300'],
+  // `systemd-notify` is a process of its own in the unit.
+  ['NotifyAccess', 'all'],
 ]
 
 /** Limits of the journal (journald.conf(5)), which is where our programs' lines go; they write no log files. */

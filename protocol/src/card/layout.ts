@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { decode, encodeDeterministic } from '../codec.ts'
 import { Bytes, checker, Hash, Id, Region, type Static, Text, type TSchema, Type } from '../contract.ts'
+import { CardProgram } from './program.ts'
 import { fileBytes, type SlotShape, tagBytes } from './slots.ts'
 
 const ascii = new TextEncoder()
@@ -90,6 +91,15 @@ export const cardFiles = {
     payloadBytes: 480,
     update: 'never',
     what: 'the key with which the provider proves itself',
+  },
+  program: {
+    folder: 'provider',
+    fid: 0x5104,
+    sfi: 4,
+    slots: 2,
+    payloadBytes: 992,
+    update: 'provider',
+    what: 'data that the card’s own program goes by: domains that its keys no longer sign',
   },
   level: {
     folder: 'placement',
@@ -182,6 +192,7 @@ const contents = {
   member: CardMember,
   keys: CardPublicKeys,
   providerKey: ProviderKey,
+  program: CardProgram,
   level: CardLevel,
   root: CardRoot,
 } as const satisfies Partial<Record<CardFileName, TSchema>>

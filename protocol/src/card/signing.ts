@@ -36,8 +36,8 @@ export function signingDomain(toBeSigned: Uint8Array): string | undefined {
   return Buffer.from(aad).toString('latin1')
 }
 
-/** Whether a key of the card may sign these bytes. */
-export function maySign(key: CardKeyName, toBeSigned: Uint8Array): boolean {
+/** Whether a key of the card may sign these bytes. @param retired domains that it no longer signs */
+export function maySign(key: CardKeyName, toBeSigned: Uint8Array, retired: readonly string[] = []): boolean {
   const domain = signingDomain(toBeSigned)
-  return domain !== undefined && cardKeys[key].domain?.test(domain) === true
+  return domain !== undefined && cardKeys[key].domain?.test(domain) === true && !retired.includes(domain)
 }

@@ -111,7 +111,8 @@ export const readState = contract({
 export const SettingValues = Type.Record(
   Type.String({ pattern: '^[a-z][a-z0-9.-]{0,47}$' }),
   Type.Union([Type.String({ maxLength: 512 }), Type.Number(), Type.Boolean(), Type.Null()]),
-  { maxProperties: 64 },
+  // A pattern alone lets every other name, with any value, pass.
+  { maxProperties: 64, additionalProperties: false },
 )
 export type SettingValues = Static<typeof SettingValues>
 /** All settings of a device together, in bytes of JSON. */
@@ -149,6 +150,7 @@ export const JobKind = Type.Union([
   Type.Literal('diagnostics'),
   Type.Literal('upgrade'),
   Type.Literal('rotation'),
+  Type.Literal('card-data'),
 ])
 export type JobKind = Static<typeof JobKind>
 
@@ -169,7 +171,7 @@ export const JobOrder = Type.Object({
   attempt: Count,
   kind: JobKind,
   untilMs: TimeMs,
-  /** Of an upgrade: SHA-256 of the signed manifest. */
+  /** Of an upgrade: SHA-256 of the signed manifest; of data for cards: of the signed release. */
   release: Type.Optional(Hash),
   /** Of a configuration: the desired version that carries it out. */
   version: Type.Optional(Count),
@@ -219,6 +221,30 @@ export const putDiagnostics = contract({
   request: Type.Object({ job: Id, report: Bytes(2, diagnosticsMaxBytes) }),
   reply: Nothing,
   problems: ['job.unknown'],
+})
+
+/** What became of data that a terminal was to bring to a card (docs/decisions/0008). */
+export const CardResult = Type.Object({
+  /** Thumbprint of its authentication key. */
+  card: Hash,
+  /** Which release of the data. */
+  number: Count,
+  /** Written now and read back; there already; the card has a newer one; not written, see `code`. */
+  outcome: Type.Union([Type.Literal('written'), Type.Literal('held'), Type.Literal('newer'), Type.Literal('failed')]),
+  code: Type.Optional(Text(64)),
+})
+export type CardResult = Static<typeof CardResult>
+export const cardResultsAtOnce = 64
+
+export const putCardResults = contract({
+  name: 'fleet.cards',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'What became of data that a device was to bring to the cards that are put into it',
+  serves: ['D6'],
+  request: Type.Object({ results: Type.Array(CardResult, { minItems: 1, maxItems: cardResultsAtOnce }) }),
+  reply: Nothing,
 })
 
 export const rotationDomain = 'azukari/rotation/1'

@@ -6,8 +6,6 @@ import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { loadIdentity, storeIdentity } from '@azukari/device/identity'
 import { Runtime } from '@azukari/device/runtime'
-import { type Choice, launch, restartCode } from '@azukari/device/upgrade/launcher'
-import { SlotStore } from '@azukari/device/upgrade/slot-store'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import {
   advanceJobs,
@@ -28,6 +26,8 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
+import { type Choice, launch, restartCode } from '@azukari/protocol/upgrade/launcher'
+import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { simulatedBoard } from '../boards/index.ts'
 
@@ -198,6 +198,27 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   device = startDevice(`${folder}/device`, site.url, '')
   await until('it is refused, also after a restart', () => device.runtime?.link.state === 'waiting')
   t.notOk(site.gateway.isUp(id))
+
+  await device.stop()
+  device = startDevice(`${folder}/device`, site.url, site.newClaim())
+  await until('a new claim does', () => site.gateway.isUp(id))
+  t.equal(device.id, id, 'under the id that it had, with the key that it has now')
+  const trusted = await loadIdentity(ports.files, `${folder}/device/identity.cose`, systemRandom)
+  t.ok(publicOf(trusted.key).equals(publicOf(after.key)))
+
+  // A site that was made anew knows nobody: its devices need claims, and believe it by them.
+  mkdirSync(`${folder}/second`)
+  const second = startDevice(`${folder}/second`, site.url, site.newClaim())
+  await until('another device is up', () => second.id !== '' && site.gateway.isUp(second.id))
+  await second.stop()
+  const anew = await startTestSite({ key: generateKey('ed25519', systemRandom) })
+  t.teardown(() => anew.stop())
+  const stranger = startDevice(`${folder}/second`, anew.url, '')
+  await until('it is a stranger there', () => stranger.runtime?.link.state === 'waiting')
+  await stranger.stop()
+  const newcomer = startDevice(`${folder}/second`, anew.url, anew.newClaim())
+  await until('with a claim it is let in', () => anew.gateway.isUp(second.id))
+  await newcomer.stop()
 })
 
 t.test(

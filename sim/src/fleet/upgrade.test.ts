@@ -1,13 +1,13 @@
 /** Upgrades of many devices whose power goes at any step (D6): each is left with a runtime that works. */
 import { createHash } from 'node:crypto'
-import { type BundleSource, openSlot, stage } from '@azukari/device/upgrade/bundle'
-import { type Choice, confirmHealth, launch, restartCode } from '@azukari/device/upgrade/launcher'
-import { SlotStore } from '@azukari/device/upgrade/slot-store'
 import { signerOf } from '@azukari/protocol/cose'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
-import { signUpgrade, type UpgradeManifest } from '@azukari/protocol/upgrade-manifest'
+import { type BundleSource, openSlot, stage } from '@azukari/protocol/upgrade/bundle'
+import { type Choice, confirmHealth, launch, restartCode } from '@azukari/protocol/upgrade/launcher'
+import { signUpgrade, type UpgradeManifest } from '@azukari/protocol/upgrade/manifest'
+import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
@@ -190,7 +190,7 @@ async function faultOf(board: Board, version: string): Promise<string | undefine
   if (board.running.version !== version) return `${board.running.version} runs, not ${version}`
   const { active } = await new SlotStore(board.disk, folder).read()
   if (board.running.slot !== active) return `${board.running.slot} runs, ${active} is confirmed`
-  if (active) await openSlot(board.disk, `${folder}/${active}`, publicOf(board.key))
+  if (active) await openSlot(new SlotStore(board.disk, folder), active, publicOf(board.key))
   return undefined
 }
 

@@ -171,7 +171,9 @@ async function compare(
   for (const verdict of said)
     if (verdict.object && !touched.has(saidOf(verdict)!)) {
       report.aboutNothing++
-      report.wrong.push(`nothing was done: ${verdict.kind} (${verdict.because})`)
+      report.wrong.push(
+        `${saidOf(verdict)} on ${verdict.server}: nothing was done, and ${verdict.kind} was said (${verdict.because})`,
+      )
       if (verdict.kind === 'tampering') report.falseAccusations++
     }
   return said.at(-1)?.id ?? last

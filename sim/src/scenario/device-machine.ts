@@ -3,13 +3,13 @@ import { DirectoryMemory } from '@azukari/boards/directory-memory'
 import type { Shown } from '@azukari/device/drivers'
 import { type DeviceRole, Runtime } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
-import type { MqttTransport } from '@azukari/device/transport'
 import { offerSave } from '@azukari/protocol/contracts/save'
 import { type SimulatedBoard, simulatedBoard } from '../boards/index.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import { DeviceMedium } from '../world/database.ts'
 import { SimFiles } from '../world/files.ts'
+import { guarded } from '../world/guarded-transport.ts'
 import { type Life, never } from '../world/life.ts'
 import { siteName } from './gateway-machine.ts'
 import { type Death, Machine } from './machine.ts'
@@ -220,29 +220,5 @@ export class DeviceMachine extends Machine {
         await this.memoryFiles.syncDirectory(memoryFolder)
         await this.database.open(this.life!).run(`UPDATE saves SET state = 'buffered' WHERE act = ?`, id)
       })
-  }
-}
-
-/** The dead neither send nor hear. */
-function guarded(transport: MqttTransport, life: Life): MqttTransport {
-  return {
-    connect: (options, signal) =>
-      life.run(async () => {
-        const session = await transport.connect(
-          {
-            ...options,
-            onMessage: (message) => {
-              if (life.alive) options.onMessage(message)
-            },
-          },
-          signal,
-        )
-        return {
-          closed: life.run(() => session.closed),
-          subscribe: (filters) => life.run(() => session.subscribe(filters)),
-          publish: (topic, payload, how) => life.run(() => session.publish(topic, payload, how)),
-          close: () => life.run(() => session.close()),
-        }
-      }),
   }
 }

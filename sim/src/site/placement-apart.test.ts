@@ -2,6 +2,7 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import t from 'tap'
 import { quietLog } from './log.ts'
 import { boardPlaces, places } from './places.ts'
@@ -18,6 +19,7 @@ t.test('D4 S7 S10: placement apart', async (t) => {
     servers: places.filter(({ id }) => ['ishikari', 'osaka', 'fukuoka', 'frankfurt'].includes(id)),
     boards: boardPlaces.filter(({ role }) => role !== 'terminal'),
     placementApart: true,
+    gatewayArgs: ['--senml', 'json', '--telemetry-seconds', '5'],
     log: quietLog,
   })
   t.teardown(async () => {
@@ -46,6 +48,29 @@ t.test('D4 S7 S10: placement apart', async (t) => {
       () => camera.runtime.presence?.card?.client.readConditions().length === written,
     )
   }
+
+  // D6: what the gateway publishes has placement's servers and risks, too, which it has to ask for.
+  const { password } = await gatewayCommand<{ password: string }>(['reader', 'new', 'home', '--folder', folder])
+  const told = new Set<string>()
+  const stop = new AbortController()
+  const reading = await mqttTransport({ url: site.broker }).connect(
+    {
+      ...{ clientId: 'home', username: 'home', password: new TextEncoder().encode(password) },
+      will: { topic: 'home/status', payload: new Uint8Array(0), retain: false },
+      ...{ keepaliveMs: 60_000, connectLimitMs: 20_000 },
+      onMessage: ({ payload }) => {
+        for (const { n } of JSON.parse(new TextDecoder().decode(payload)) as { n?: string }[]) if (n) told.add(n)
+      },
+    },
+    stop.signal,
+  )
+  await reading.subscribe(['azukari/site/gateway/senml/json'])
+  await until('telemetry of placement', () =>
+    ['server/ishikari/risk', 'server/osaka/risk', 'server/frankfurt/risk', 'waiting-saves'].every((name) =>
+      [...told].some((one) => one.endsWith(name)),
+    ),
+  )
+  await reading.close()
 
   await insert(camera)
   const first = await camera.runtime.camera!.shutter(pin)

@@ -3,7 +3,6 @@
  * their ports is never answered and changes nothing, so that code of a process that lost power can do no more.
  */
 import type { Clock, FileHandle, Files, Timer } from '@azukari/protocol/ports'
-import type { SimClock } from './clock.ts'
 import type { FileOperation } from './files.ts'
 
 /** Thrown through code that dies in the middle of something that cannot wait. */
@@ -73,7 +72,7 @@ export class Life {
   }
 
   /** @param skewMs how far this process's wall clock is off; asked each time */
-  clock(clock: SimClock, skewMs: () => number = () => 0): Clock {
+  clock(clock: Clock, skewMs: () => number = () => 0): Clock {
     const timer = (ms: number, fire: () => void): Timer => {
       if (!this.#alive) return { cancel: () => {}, [Symbol.dispose]: () => {} }
       return clock.timer(ms, () => {

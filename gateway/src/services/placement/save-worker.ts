@@ -9,6 +9,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
+import { Rounds } from '../../service/rounds.ts'
 import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { contain } from './care/contain.ts'
@@ -82,7 +83,7 @@ const idleMs = 10_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
-  readonly #stop = new AbortController()
+  readonly #rounds: Rounds
   /** Shared by all that depends on the journal. */
   readonly journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
@@ -90,31 +91,28 @@ export class SaveWorker {
   readonly #cleanNotBefore = new Map<string, number>()
   #lostNotBefore = 0
   #cleaning: Promise<void> | undefined
-  #wake = Promise.withResolvers<void>()
-  #running: Promise<void> | undefined
 
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
+    this.#rounds = new Rounds({ name: 'placement worker', clock, log, idleMs, round: () => this.#round() })
     this.journal = new JournalPush({
       store,
       dataServers,
       recovery: keys.recovery,
       clock,
       log,
-      signal: this.#stop.signal,
+      signal: this.#rounds.signal,
     })
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#rounds.start()
   }
 
   /** Finishes the step that is under way; the rest goes on at the next start. */
   async stop(): Promise<void> {
-    this.#stop.abort()
-    this.kick()
-    await this.#running
+    await this.#rounds.stop()
     await Promise.allSettled([...this.#busy.values(), this.#cleaning])
   }
 
@@ -126,40 +124,28 @@ export class SaveWorker {
 
   /** There may be something to do. */
   kick(): void {
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers()
+    this.#rounds.kick()
   }
 
-  async #run(): Promise<void> {
-    const { clock, store, log } = this.#o
-    while (!this.#stop.signal.aborted) {
-      const wake = this.#wake.promise
-      const now = clock.monotonicMs()
-      try {
-        for (const row of saves.open(store.sql, 64)) {
-          const key = nameOf(row)
-          if (this.#busy.size >= savesAtOnce || this.#busy.has(key) || (this.#notBefore.get(key) ?? 0) > now) continue
-          const work = this.#work(row, key).finally(() => {
-            this.#busy.delete(key)
-            this.kick()
-          })
-          this.#busy.set(key, work)
-        }
-        if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
-        if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
-        // Not waited for: a server that hangs must not keep new saves from beginning.
-        if (this.#busy.size === 0 && this.journal.isDue(now)) void this.journal.push()
-      } catch (error) {
-        log.error('placement worker', { error: String(error) })
-      }
-      // The next save that waits for its time, or a look around.
-      const soonestMs = Math.min(
-        idleMs,
-        ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now),
-      )
-      using _tick = clock.timer(Math.ceil(soonestMs), () => this.kick())
-      await wake
+  /** One look around. @returns when to look again at the latest, ms */
+  #round(): number {
+    const { clock, store } = this.#o
+    const now = clock.monotonicMs()
+    for (const row of saves.open(store.sql, 64)) {
+      const key = nameOf(row)
+      if (this.#busy.size >= savesAtOnce || this.#busy.has(key) || (this.#notBefore.get(key) ?? 0) > now) continue
+      const work = this.#work(row, key).finally(() => {
+        this.#busy.delete(key)
+        this.kick()
+      })
+      this.#busy.set(key, work)
     }
+    if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
+    if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
+    // Not waited for: a server that hangs must not keep new saves from beginning.
+    if (this.#busy.size === 0 && this.journal.isDue(now)) void this.journal.push()
+    // The next save that waits for its time.
+    return Math.min(idleMs, ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now))
   }
 
   /** Has what was given up destroyed where it may lie; what cannot be reached is tried again later. */
@@ -168,7 +154,7 @@ export class SaveWorker {
     try {
       this.#giveUpLost()
       for (const row of abandoned.some(store.sql, 32)) {
-        if (this.#stop.signal.aborted) return
+        if (this.#rounds.signal.aborted) return
         const now = clock.monotonicMs()
         if ((this.#cleanNotBefore.get(row.server) ?? 0) > now) continue
         try {
@@ -183,7 +169,7 @@ export class SaveWorker {
         }
       }
     } catch (error) {
-      if (!this.#stop.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
+      if (!this.#rounds.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
     } finally {
       this.#cleaning = undefined
     }
@@ -219,7 +205,7 @@ export class SaveWorker {
       if (sealed?.state === 'sealed') await this.#keep(sealed)
       this.#notBefore.delete(key)
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (this.#rounds.signal.aborted) return
       const code = isProblem(error) ? error.code : 'internal'
       if (!isProblem(error))
         log.error('a save failed', {
@@ -251,7 +237,7 @@ export class SaveWorker {
     // A server that fails is left out of the next choice, a few times; then the save waits.
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
-      this.#stop.signal.throwIfAborted()
+      this.#rounds.signal.throwIfAborted()
       const planned = this.#plan(row, member, avoid)
       const missing = planned.filter((replica) => !replica.receipt)
       const pass = new OnePass(
@@ -288,7 +274,7 @@ export class SaveWorker {
       }
       // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
       const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
-      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#stop.signal)))
+      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#rounds.signal)))
         throw new Problem('card.rejected', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
@@ -306,7 +292,7 @@ export class SaveWorker {
     if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
       throw new Problem('transfer.bad-root')
     const transferKey = decryptFrom(row.transfer_key, keys.agreement, transferKeyDomain)
-    return new TransferredContent(row, transferKey, buffer, this.#stop.signal)
+    return new TransferredContent(row, transferKey, buffer, this.#rounds.signal)
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
@@ -383,11 +369,11 @@ export class SaveWorker {
             segments: () => sealedSegments(content, replica, this.#dataKeyOf(replica, member)),
           },
         },
-        this.#stop.signal,
+        this.#rounds.signal,
       )
       Object.assign(replica, delivered)
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error) || content.failure || pass.failure)
+      if (this.#rounds.signal.aborted || !isProblem(error) || content.failure || pass.failure)
         throw content.failure ?? pass.failure ?? error
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor is shut off; one that only fails is asked again soon.
@@ -430,7 +416,7 @@ export class SaveWorker {
 
   /** Has a data server destroy what it holds of a slot up to the replica’s epoch. */
   #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
-    return destroy(this.#o, servers.byId(this.#o.store.sql, server), row, row.epoch, this.#stop.signal)
+    return destroy(this.#o, servers.byId(this.#o.store.sql, server), row, row.epoch, this.#rounds.signal)
   }
 
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
@@ -446,7 +432,7 @@ export class SaveWorker {
           if (save) leaveBucket(sql, save, old.sealed)
         })
       } catch (error) {
-        if (this.#stop.signal.aborted || !isProblem(error)) throw error
+        if (this.#rounds.signal.aborted || !isProblem(error)) throw error
         log.info('an old catalogue stays for now', { server: old.server, code: error.code })
       }
     }

@@ -7,6 +7,7 @@ import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -55,7 +56,7 @@ import {
   saves,
   servers,
 } from './store.ts'
-import { type PlacementTelemetry, placementTelemetry } from './telemetry.ts'
+import { placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
 import { wishHandlers } from './wishes/handlers.ts'
@@ -105,7 +106,7 @@ export interface Placement extends Service {
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): ErasureReport
   /** What the gateway tells other programs of placement (D6). */
-  telemetry(): PlacementTelemetry
+  telemetry(): PlacementFacts
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */

@@ -1,24 +1,16 @@
 /** What other programs may know of placement (D6): servers and risks, what waits, what is stuck. Nothing of members. */
+import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { Sql } from '../../storage/database.ts'
 import { riskBand } from './explain.ts'
 import type { LiveRiskBoard } from './live-risk-board.ts'
 import { type ServerRow, saves } from './store.ts'
-
-export interface PlacementTelemetry {
-  /** Saves that are taken and not yet kept twice. */
-  waitingSaves: number
-  servers: { id: string; name: string; risk: number; bandName: string }[]
-  /** Buckets at risk with nowhere to go. */
-  stuck: number
-  hazards: number
-}
 
 export function placementTelemetry(
   sql: Sql,
   risks: LiveRiskBoard,
   servers: readonly ServerRow[],
   stuck: number,
-): PlacementTelemetry {
+): PlacementFacts {
   return {
     waitingSaves: saves.waiting(sql),
     servers: servers.map(({ id, name }) => {

@@ -4,6 +4,7 @@
  */
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { VerdictKind } from '@azukari/protocol/verdict'
+import { Rounds } from '../../../service/rounds.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { identify } from '../identify.ts'
 import { standingOf } from '../replace/making.ts'
@@ -60,13 +61,11 @@ const openFromFact = 'care.open-from'
 export class Care {
   readonly #o: CareOptions
   readonly #limits: CareLimits
-  readonly #stop = new AbortController()
+  readonly #rounds: Rounds
   readonly #busy = new Map<string, Promise<void>>()
   /** Objects that could not be opened: when to try again. */
   readonly #notBefore = new Map<string, number>()
   #budget: { bytes: number; atMs: number } | undefined
-  #wake = Promise.withResolvers<void>()
-  #running: Promise<void> | undefined
   readonly counts: CareCounts = {
     ...{ listed: 0, leaves: 0, scans: 0, scannedBytes: 0, opened: 0, examined: 0, bytes: 0, extra: 0, failures: 0 },
   }
@@ -74,23 +73,22 @@ export class Care {
   constructor(options: CareOptions) {
     this.#o = options
     this.#limits = { ...defaultCareLimits, ...options.limits }
+    const { clock, log } = options
+    this.#rounds = new Rounds({ name: 'audits', clock, log, idleMs, round: () => this.#round() })
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#rounds.start()
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort(new Problem('service.unavailable', 'stopping'))
-    this.kick()
-    await this.#running
+    await this.#rounds.stop()
     await Promise.allSettled(this.#busy.values())
   }
 
   /** There may be something to do. */
   kick(): void {
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers()
+    this.#rounds.kick()
   }
 
   /** A replica is to be examined soon. */
@@ -111,24 +109,8 @@ export class Care {
     return { ...this.counts, suspects: suspects.count(sql), running: this.#busy.size, overdue, verdicts: counts }
   }
 
-  async #run(): Promise<void> {
-    const { clock, log } = this.#o
-    while (!this.#stop.signal.aborted) {
-      const wake = this.#wake.promise
-      let waitMs = idleMs
-      try {
-        waitMs = this.#step()
-      } catch (error) {
-        if (this.#stop.signal.aborted) return
-        log.error('audits', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-      }
-      using _tick = clock.timer(waitMs, () => this.kick())
-      await wake
-    }
-  }
-
   /** One look around. @returns when to look again at the latest, ms */
-  #step(): number {
+  #round(): number {
     const { store, clock } = this.#o
     const nowMs = clock.now()
     if (verdicts.open(store.sql)) store.transaction(({ sql }) => verdicts.settle(sql, nowMs))
@@ -224,7 +206,7 @@ export class Care {
     const { log } = this.#o
     const running = work()
       .catch((error) => {
-        if (this.#stop.signal.aborted) return
+        if (this.#rounds.signal.aborted) return
         this.counts.failures++
         log.error('an audit failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
       })
@@ -239,12 +221,12 @@ export class Care {
     const { store, clock, mover } = this.#o
     let refused = false
     try {
-      const treated = await mover.exclusive(suspect.object, () => treat(this.#o, suspect, this.#stop.signal))
+      const treated = await mover.exclusive(suspect.object, () => treat(this.#o, suspect, this.#rounds.signal))
       this.counts.examined++
       if (treated.done) return
       refused = treated.refused
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (this.#rounds.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
     }
@@ -257,7 +239,7 @@ export class Care {
   /** Tier three. */
   async #open(object: Oldest): Promise<void> {
     const { store, clock, mover, dataServers, signer, random } = this.#o
-    const signal = this.#stop.signal
+    const signal = this.#rounds.signal
     const name = nameOf(object)
     const opened = await mover
       .exclusive(object.object, async () => {
@@ -312,7 +294,7 @@ export class Care {
       })
       if (audit.refusals > 0) store.transaction(({ sql }) => audits.set(sql, id, { refusals: 0 }))
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (this.#rounds.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
       const refusals = metBy(error) === 'refused' ? audit.refusals + 1 : audit.refusals
@@ -336,7 +318,7 @@ export class Care {
 
   async #list(server: ServerRow, audit: AuditTable): Promise<void> {
     const { store, clock } = this.#o
-    const page = await listPageOf(this.#o, server, audit.list_after, this.#stop.signal)
+    const page = await listPageOf(this.#o, server, audit.list_after, this.#rounds.signal)
     this.counts.extra += Math.max(0, page.extra)
     this.#suspect(page.found, server.id)
     const ended = page.after === null
@@ -349,7 +331,7 @@ export class Care {
 
   async #leaves(server: ServerRow, audit: AuditTable): Promise<void> {
     const { store, clock, mover, dataServers, signer, random } = this.#o
-    const signal = this.#stop.signal
+    const signal = this.#rounds.signal
     if (audit.plan === null) {
       await identify(dataServers.of(server), server, signer.kid, random, signal)
       const size = sampleSize(this.#limits.share, this.#limits.certainty)
@@ -383,7 +365,7 @@ export class Care {
 
   async #scan(server: ServerRow): Promise<void> {
     const { store, clock } = this.#o
-    const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#stop.signal)
+    const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#rounds.signal)
     this.counts.scans++
     this.counts.scannedBytes += report.readBytes
     // What was judged a moment ago may have been read before that: the next round says whether there is more to it.

@@ -1,12 +1,16 @@
 /** What placement in a process of its own answers about hazards: documents pushed, risks asked for. */
-import { pushHazards, readRisks } from '@azukari/protocol/contracts/hazard'
+import { type PlacementFacts, pushHazards, readPlacementFacts, readRisks } from '@azukari/protocol/contracts/hazard'
 import { Problem } from '@azukari/protocol/problem'
 import { answers, type CallHandler } from '../../../transport/server.ts'
 import type { RiskReport } from '../risk-report.ts'
 import { type Format, formats } from './read.ts'
 import type { FeedWatch } from './watch.ts'
 
-export function hazardHandlers(placement: { hazards: FeedWatch; riskReport: () => RiskReport }): CallHandler[] {
+export function hazardHandlers(placement: {
+  hazards: FeedWatch
+  riskReport: () => RiskReport
+  telemetry: () => PlacementFacts
+}): CallHandler[] {
   const roles = ['gateway']
   return [
     answers(pushHazards, roles, async ({ feed, format, document }) => {
@@ -21,6 +25,7 @@ export function hazardHandlers(placement: { hazards: FeedWatch; riskReport: () =
       const { added, changed, cancelled, ignored } = taken
       return { reply: { added, changed, cancelled, ignored, problems } }
     }),
+    answers(readPlacementFacts, roles, async () => ({ reply: placement.telemetry() })),
     answers(readRisks, roles, async ({ server }) => {
       const { atMs, servers } = placement.riskReport()
       return {

@@ -4,6 +4,7 @@
  * nothing but time.
  */
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Rounds } from '../../../service/rounds.ts'
 import type { Candidate } from '../choose.ts'
 import type { Registry } from '../registry.ts'
 import { facts, members, type SaveRow, saves } from '../store.ts'
@@ -96,7 +97,7 @@ const splitsAtOnce = 8
 export class Mover {
   readonly #o: MoverOptions
   readonly #limits: MoverLimits
-  readonly #stop = new AbortController()
+  readonly #rounds: Rounds
   readonly #busy = new Map<string, Promise<unknown>>()
   readonly #cursors = new Map<string, Cursor>()
   /** Targets that failed, by move: how often. */
@@ -112,8 +113,6 @@ export class Mover {
   #asideMs = Number.NEGATIVE_INFINITY
   #side: Promise<void> | undefined
   #watching: Promise<void> | undefined
-  #running: Promise<void> | undefined
-  #wake = Promise.withResolvers<void>()
   readonly counts: MoverCounts = {
     ...{ moved: 0, movedBytes: 0, resealed: 0, cancelled: 0, retired: 0, failures: 0 },
     ...{ decisions: 0, decideMs: 0, stuck: 0 },
@@ -122,25 +121,24 @@ export class Mover {
   constructor(options: MoverOptions) {
     this.#o = options
     this.#limits = { ...defaultMoverLimits, ...options.limits }
+    const { clock, log } = options
+    this.#rounds = new Rounds({ name: 'the mover', clock, log, idleMs, round: () => this.#round() })
   }
 
   start(): void {
     this.#adopt()
-    this.#running ??= this.#run()
+    this.#rounds.start()
   }
 
   /** Finishes what cannot be left; the rest goes on at the next start. */
   async stop(): Promise<void> {
-    this.#stop.abort(new Problem('service.unavailable', 'stopping'))
-    this.kick()
-    await this.#running
+    await this.#rounds.stop()
     await Promise.allSettled([...this.#busy.values(), this.#side, this.#watching])
   }
 
   /** There may be something to do. */
   kick(): void {
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers()
+    this.#rounds.kick()
   }
 
   /** Something has changed that decides where data belongs: risks, levels, regions, servers, room. */
@@ -224,24 +222,8 @@ export class Mover {
     })
   }
 
-  async #run(): Promise<void> {
-    const { clock, log } = this.#o
-    while (!this.#stop.signal.aborted) {
-      const wake = this.#wake.promise
-      let waitMs = idleMs
-      try {
-        waitMs = this.#step()
-      } catch (error) {
-        if (this.#stop.signal.aborted) return
-        log.error('the mover', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-      }
-      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.kick())
-      await wake
-    }
-  }
-
   /** One look around. @returns when to look again at the latest, ms */
-  #step(): number {
+  #round(): number {
     const { store, clock } = this.#o
     const nowMs = clock.monotonicMs()
     // An operator's command is another process: what it commits shows here.
@@ -276,7 +258,7 @@ export class Mover {
 
   #watch(nowMs: number): void {
     this.#watchedMs = nowMs
-    this.#watching ??= watchServers(this.#o, this.#limits.lostAfterMs, this.#stop.signal)
+    this.#watching ??= watchServers(this.#o, this.#limits.lostAfterMs, this.#rounds.signal)
       .then((changed) => {
         if (changed.length > 0) this.changed(`servers ${changed.join(', ')}`)
       })
@@ -438,7 +420,7 @@ export class Mover {
       await this.#carryOut(move, turn)
       this.#failed.delete(name)
     } catch (error) {
-      if (this.#stop.signal.aborted) return
+      if (this.#rounds.signal.aborted) return
       this.counts.failures++
       const problem = error instanceof ReplaceFailure ? error.problem : error
       if (error instanceof ReplaceFailure && error.at === 'target') this.#blame(name, error.server)
@@ -500,12 +482,12 @@ export class Mover {
     }
     let resealed = turn.do === 'reseal'
     try {
-      await (resealed ? reseal : copy)(ports, order, this.#stop.signal)
+      await (resealed ? reseal : copy)(ports, order, this.#rounds.signal)
     } catch (error) {
       // What cannot be copied is made anew from the other slot.
       if (!(error instanceof ReplaceFailure && error.at === 'source' && turn.otherwise)) throw error
       resealed = true
-      await reseal(ports, order, this.#stop.signal)
+      await reseal(ports, order, this.#rounds.signal)
     }
     this.counts.moved++
     this.counts.movedBytes += move.sealed
@@ -542,9 +524,9 @@ export class Mover {
     try {
       for (const bucket of buckets.leaving(store.sql, 64))
         if (!buckets.isQueued(store.sql, bucket)) store.transaction(({ sql }) => buckets.settled(sql, bucket))
-      this.counts.retired += await retireDue(this.#o, this.#stop.signal)
+      this.counts.retired += await retireDue(this.#o, this.#rounds.signal)
     } catch (error) {
-      if (!this.#stop.signal.aborted) log.error('old replicas', { error: String(error) })
+      if (!this.#rounds.signal.aborted) log.error('old replicas', { error: String(error) })
     } finally {
       this.#side = undefined
     }

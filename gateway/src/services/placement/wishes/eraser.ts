@@ -14,7 +14,8 @@ import {
 import { sign1 } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { openRemovalReceipt } from '@azukari/protocol/manifest'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { isProblem } from '@azukari/protocol/problem'
+import { Rounds } from '../../../service/rounds.ts'
 import { destroy } from '../deliver.ts'
 import { sealEntry } from '../journal.ts'
 import type { ReplacePorts } from '../replace/making.ts'
@@ -43,13 +44,13 @@ const anyEpoch = 0x7fff_ffff
 
 export class Eraser {
   readonly #o: EraserPorts
-  readonly #stop = new AbortController()
-  #wake = Promise.withResolvers<void>()
-  #running: Promise<void> | undefined
+  readonly #rounds: Rounds
   #retentionMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: EraserPorts) {
     this.#o = ports
+    const { clock, log } = ports
+    this.#rounds = new Rounds({ name: 'erasing', clock, log, idleMs, round: () => this.#round() })
   }
 
   /** For metrics. */
@@ -58,39 +59,19 @@ export class Eraser {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    this.#rounds.start()
   }
 
-  async stop(): Promise<void> {
-    this.#stop.abort(new Problem('service.unavailable', 'stopping'))
-    this.kick()
-    await this.#running
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   /** There may be something to do. */
   kick(): void {
-    this.#wake.resolve()
-    this.#wake = Promise.withResolvers()
+    this.#rounds.kick()
   }
 
-  async #run(): Promise<void> {
-    const { clock, log } = this.#o
-    while (!this.#stop.signal.aborted) {
-      const wake = this.#wake.promise
-      let waitMs = idleMs
-      try {
-        if (await this.#step()) waitMs = 0
-      } catch (error) {
-        if (this.#stop.signal.aborted) return
-        log.error('erasing', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-      }
-      using _tick = clock.timer(Math.max(1, waitMs), () => this.kick())
-      await wake
-    }
-  }
-
-  /** @returns whether there is more to do at once */
-  async #step(): Promise<boolean> {
+  async #round(): Promise<number> {
     const { store, clock } = this.#o
     this.#expire()
     let worked = false
@@ -102,12 +83,12 @@ export class Eraser {
     // Nothing is destroyed before the journal of two regions knows that it is to be.
     if (due.length > 0) await this.#o.journal.push()
     for (const row of due) {
-      this.#stop.signal.throwIfAborted()
+      this.#rounds.signal.throwIfAborted()
       if (await this.#destroy(row)) worked = true
     }
     for (const row of erasures.finished(store.sql, atOnce)) this.#finish(row)
     for (const wish of wishes.closable(store.sql)) this.#close(wish)
-    return worked
+    return worked ? 0 : idleMs
   }
 
   /** What was kept longer than its member wants. */
@@ -169,7 +150,7 @@ export class Eraser {
     }
     try {
       const { object, version, slot } = row
-      const receipt = await destroy(this.#o, server, { object, version, slot }, anyEpoch, this.#stop.signal)
+      const receipt = await destroy(this.#o, server, { object, version, slot }, anyEpoch, this.#rounds.signal)
       const { held, atMs } = openRemovalReceipt(receipt, parseCoseKey(server.key))
       store.transaction(({ sql }) =>
         erasing.set(sql, row, {
@@ -178,7 +159,7 @@ export class Eraser {
       )
       return true
     } catch (error) {
-      if (this.#stop.signal.aborted || !isProblem(error)) throw error
+      if (this.#rounds.signal.aborted || !isProblem(error)) throw error
       log.info('to be destroyed still', { server: row.server, code: error.code })
       later(row.state, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, row.tries)))
       return false

@@ -1,15 +1,21 @@
 /**
- * What a site's release key says of one release of the device's runtime (D6): its place in the order of releases and the
- * hash of every file. COSE_Sign1 over deterministic CBOR; a bundle is this and the files that it names.
+ * What a site's release key says of one release of a program (D6): its place in the order of releases and the hash of every
+ * file. COSE_Sign1 over deterministic CBOR; a bundle is this and the files that it names.
  */
 import { createHash, type KeyObject } from 'node:crypto'
-import { decode, encodeDeterministic } from './codec.ts'
-import { Count, checker, Hash, Slug, type Static, Text, Type } from './contract.ts'
-import { type DirectSigner, sign1, verify1 } from './cose.ts'
-import { thumbprint } from './keys.ts'
-import { isProblem, Problem } from './problem.ts'
+import { decode, encodeDeterministic } from '../codec.ts'
+import { Count, checker, Hash, Slug, type Static, Text, Type } from '../contract.ts'
+import { type DirectSigner, sign1, verify1 } from '../cose.ts'
+import { thumbprint } from '../keys.ts'
+import { isProblem, Problem } from '../problem.ts'
 
-const domain = new TextEncoder().encode('azukari/upgrade/1')
+/** What a release is of. Each is signed under a domain of its own: a device takes no gateway's release, and the other way round. */
+export type UpgradeProgram = 'device' | 'gateway'
+
+const domains: Record<UpgradeProgram, Uint8Array> = {
+  device: new TextEncoder().encode('azukari/upgrade/1'),
+  gateway: new TextEncoder().encode('azukari/gateway-upgrade/1'),
+}
 
 /** Longest signed manifest, and all files of a bundle together, in bytes. */
 export const upgradeManifestMaxBytes = 192 * 1024
@@ -43,23 +49,48 @@ export type UpgradeManifest = Static<typeof UpgradeManifest>
 const check = checker(UpgradeManifest, 'upgrade manifest')
 
 /** @throws {Problem} `message.invalid`, `message.too-large` */
-export function signUpgrade(manifest: UpgradeManifest, signer: DirectSigner): Uint8Array {
-  const signed = sign1(encodeDeterministic(checkFiles(check(manifest))), signer, domain)
+export function signUpgrade(
+  manifest: UpgradeManifest,
+  signer: DirectSigner,
+  program: UpgradeProgram = 'device',
+): Uint8Array {
+  const signed = sign1(encodeDeterministic(checkFiles(check(manifest))), signer, domains[program])
   if (signed.length > upgradeManifestMaxBytes) throw new Problem('message.too-large', 'too many files in one bundle')
   return signed
 }
 
-/** Opens what this site's release key signed. @throws {Problem} `upgrade.wrong-signer`, `cbor.*`, `cose.malformed`, `message.*` */
-export function openUpgrade(signed: Uint8Array, releaseKey: KeyObject): UpgradeManifest {
+/**
+ * Opens what this site's release key signed of a program.
+ * @throws {Problem} `upgrade.wrong-signer`, `upgrade.foreign` for the other program's, `cbor.*`, `cose.malformed`, `message.*`
+ */
+export function openUpgrade(
+  signed: Uint8Array,
+  releaseKey: KeyObject,
+  program: UpgradeProgram = 'device',
+): UpgradeManifest {
   if (signed.length > upgradeManifestMaxBytes) throw new Problem('message.too-large', 'upgrade manifest')
   const kid = Buffer.from(thumbprint(releaseKey))
+  const opened = (of: UpgradeProgram) =>
+    verify1(signed, (asked) => (kid.equals(asked) ? releaseKey : undefined), domains[of]).payload
   try {
-    const { payload } = verify1(signed, (asked) => (kid.equals(asked) ? releaseKey : undefined), domain)
-    return checkFiles(check(decode(payload)))
+    return checkFiles(check(decode(opened(program))))
   } catch (cause) {
+    const other: UpgradeProgram = program === 'device' ? 'gateway' : 'device'
+    if (isProblem(cause, 'cose.bad-signature') && isSound(() => opened(other)))
+      throw new Problem('upgrade.foreign', `a ${other}’s`, { cause })
     if (isProblem(cause, 'cose.unknown-key') || isProblem(cause, 'cose.bad-signature'))
       throw new Problem('upgrade.wrong-signer', cause.detail, { cause })
     throw cause
+  }
+}
+
+function isSound(open: () => unknown): boolean {
+  try {
+    open()
+    return true
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    return false
   }
 }
 
@@ -68,7 +99,7 @@ export function upgradeName(signed: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(signed).digest())
 }
 
-/** What a device is, as far as it decides whether an upgrade fits. */
+/** What a device or gateway is, as far as it decides whether an upgrade fits. */
 export interface Installed {
   site: string
   version: string

@@ -1,13 +1,14 @@
 /**
- * The launcher (D6): starts the runtime from the slot that is to run, watches a new version until it has shown that it
- * works, and goes back to the old one when it does not. It is the part that no upgrade replaces, so it is small.
+ * The launcher (D6): starts the runtime of a device, or the gateway, from the slot that is to run, watches a new version
+ * until it has shown that it works, and goes back to the old one when it does not. It is the part that no upgrade
+ * replaces, so it is small.
  */
 import type { KeyObject } from 'node:crypto'
-import type { Clock, Log } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Clock, Log } from '../ports.ts'
+import { isProblem, Problem } from '../problem.ts'
 import { openSlot } from './bundle.ts'
 import type { SlotStore } from './slot-store.ts'
-import type { SlotName } from './slots.ts'
+import type { Held, SlotName, Slots } from './slots.ts'
 
 /** What to start. */
 export type Choice =
@@ -23,11 +24,21 @@ export interface Started {
   stop(): Promise<void>
 }
 
+/** What a new version may change beyond repair for the old one, such as databases that it brings up to date. */
+export interface TrialData {
+  /** Before a release is tried: sees to it, durably, that there is a copy of what was there before its first trial. */
+  keep(release: Held): Promise<void>
+  /** Before anything but a trial runs: puts back what a trial changed, or lets the copy be when it was confirmed. */
+  settle(slots: Slots): Promise<void>
+}
+
 export interface LauncherOptions {
   store: SlotStore
   /** The key that the site's enrolment taught; without one only the runtime that came with the launcher runs. */
   releaseKey: () => Promise<KeyObject | undefined>
   start: (choice: Choice) => Started
+  /** Where a new version changes data in a way that the old one does not know. */
+  data?: TrialData
   clock: Clock
   log: Log
   /** How long a new version has to show that it works, ms. */
@@ -58,27 +69,33 @@ export async function launch(options: LauncherOptions, signal: AbortSignal): Pro
 export async function choose({
   store,
   releaseKey,
+  data,
   log,
-}: Pick<LauncherOptions, 'store' | 'releaseKey' | 'log'>): Promise<Choice> {
+}: Pick<LauncherOptions, 'store' | 'releaseKey' | 'data' | 'log'>): Promise<Choice> {
   const key = await releaseKey()
   if (!key) return { slot: undefined, trial: false }
   const sound = async (slot: SlotName, trial: boolean): Promise<Choice | undefined> => {
     try {
-      const directory = store.directoryOf(slot)
-      const { version, entry } = await openSlot(store.files, directory, key)
-      return { slot, version, entry: `${directory}/files/${entry}`, trial }
+      const { version, entry } = await openSlot(store, slot, key)
+      return { slot, version, entry: `${store.directoryOf(slot)}/files/${entry}`, trial }
     } catch (error) {
       if (!isProblem(error) || error.code.startsWith('storage.')) throw error
       log.error('a slot is not what was signed', { slot, code: error.code, detail: error.detail })
       return undefined
     }
   }
-  let slots = await store.step({ kind: 'start' })
+  let slots = await store.read()
+  // What the trial before left is put right first: only the last one is remembered.
+  if (slots.attempt?.phase !== 'trying') await data?.settle(slots)
+  slots = await store.step({ kind: 'start' })
   if (slots.attempt?.phase === 'trying') {
-    const trial = await sound(slots.attempt.slot, true)
-    if (trial) return trial
-    slots = await store.step({ kind: 'fail', why: 'upgrade.damaged' })
+    const { slot, release } = slots.attempt
+    const trial = await sound(slot, true)
+    const why = trial ? await refusalOfCopy(data, release, log) : 'upgrade.damaged'
+    if (trial && !why) return trial
+    slots = await store.step({ kind: 'fail', why: why! })
   }
+  if (slots.attempt?.phase !== 'trying') await data?.settle(slots)
   // The confirmed one; should its files have rotten, the one before it, which was confirmed once, too.
   for (const slot of slots.active === 'b' ? (['b', 'a'] as const) : (['a', 'b'] as const)) {
     if (slots.active === undefined || !slots.held[slot] || slots.attempt?.slot === slot) continue
@@ -86,6 +103,20 @@ export async function choose({
     if (found) return found
   }
   return { slot: undefined, trial: false }
+}
+
+/** A code when no copy could be made, for instance on a full disk: then nothing is tried. */
+async function refusalOfCopy(data: TrialData | undefined, release: Held, log: Log): Promise<string | undefined> {
+  try {
+    await data?.keep(release)
+    return undefined
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    log.error('what a new version would change could not be copied; it is not tried', {
+      ...{ version: release.version, code: error.code, detail: error.detail },
+    })
+    return error.code
+  }
 }
 
 /** Waits until a version on trial is confirmed and then until it ends; one that is not confirmed in time is ended. */

@@ -1,8 +1,8 @@
 /** Bundles on their way into a slot, and what lies in one: read, written and held against what was signed (D6). */
 import { createHash, type KeyObject } from 'node:crypto'
-import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
-import type { FileHandle, Files } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { makeDurableDirectory } from '../durable-directory.ts'
+import type { FileHandle, Files } from '../ports.ts'
+import { isProblem, Problem } from '../problem.ts'
 import {
   type Installed,
   openUpgrade,
@@ -10,9 +10,9 @@ import {
   type UpgradeManifest,
   upgradeManifestMaxBytes,
   upgradeName,
-} from '@azukari/protocol/upgrade-manifest'
+} from './manifest.ts'
 import type { SlotStore } from './slot-store.ts'
-import type { Held } from './slots.ts'
+import type { Held, SlotName } from './slots.ts'
 
 /** Where a bundle comes from: a folder, or the gateway piece by piece. */
 export interface BundleSource {
@@ -43,7 +43,7 @@ const pieceBytes = 32 * 1024
 export async function stage({ store, source, installed, releaseKey, signal, onProgress }: StageOptions): Promise<Held> {
   const { files } = store
   const signed = await source.manifest()
-  const manifest = openUpgrade(signed, releaseKey)
+  const manifest = openUpgrade(signed, releaseKey, store.program)
   const slots = await store.read()
   const refusal = refusalOf(manifest, { ...installed, floor: slots.floor })
   if (refusal) throw refusal
@@ -70,7 +70,7 @@ export async function stage({ store, source, installed, releaseKey, signal, onPr
   for (const at of directoriesOf(manifest)) await files.syncDirectory(`${directory}/files${at}`)
   await files.syncDirectory(directory)
   // Read back from what the disk now says, before anybody relies on it.
-  await openSlot(files, directory, releaseKey)
+  await openSlot(store, slot, releaseKey)
   await store.step({ kind: 'staged' })
   return release
 }
@@ -79,10 +79,13 @@ export async function stage({ store, source, installed, releaseKey, signal, onPr
  * What lies in a slot, when every byte is what the release key signed, and nothing else lies beside it.
  * @throws {Problem} `upgrade.damaged`, `upgrade.truncated`, `upgrade.wrong-signer`, `cbor.*`, `storage.*`
  */
-export async function openSlot(files: Files, directory: string, releaseKey: KeyObject): Promise<UpgradeManifest> {
+export async function openSlot(store: SlotStore, slot: SlotName, releaseKey: KeyObject): Promise<UpgradeManifest> {
+  const { files } = store
+  const directory = store.directoryOf(slot)
   const manifest = openUpgrade(
     await readWhole(files, `${directory}/${manifestName}`, upgradeManifestMaxBytes),
     releaseKey,
+    store.program,
   )
   const lying = await listAll(files, `${directory}/files`)
   const wanted = new Set(manifest.files.map(({ path }) => path))

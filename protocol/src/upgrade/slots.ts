@@ -1,5 +1,5 @@
 /**
- * The two slots of the runtime (D6), as values: what is in them, which one runs, and what an upgrade has come to. Pure;
+ * The two slots of a program (D6), as values: what is in them, which one runs, and what an upgrade has come to. Pure;
  * `slot-store.ts` makes each step durable before anything is done about it.
  *
  *   staging → staged → pending → trying(1…n) → confirmed | rolled back
@@ -7,8 +7,8 @@
  * An upgrade goes into the slot that does not run; the one that runs is not touched before the other is confirmed, so
  * there is a slot that works after a power cut at any step.
  */
-import { Bytes, Count, type Static, Text, Type } from '@azukari/protocol/contract'
-import { Problem } from '@azukari/protocol/problem'
+import { Bytes, Count, type Static, Text, Type } from '../contract.ts'
+import { Problem } from '../problem.ts'
 
 const SlotName = Type.Union([Type.Literal('a'), Type.Literal('b')])
 export type SlotName = Static<typeof SlotName>
@@ -62,6 +62,8 @@ export type SlotInput =
   | { kind: 'fail'; why: string }
   /** What was being installed is not wanted any more; only before it is tried. */
   | { kind: 'abandon' }
+  /** The confirmed version is not wanted any more: the one before it is to run. Releases older than it stay refused. */
+  | { kind: 'back' }
 
 /** @throws {Problem} `upgrade.busy` when a step is not possible now */
 export function step(slots: Slots, input: SlotInput): Slots {
@@ -71,6 +73,13 @@ export function step(slots: Slots, input: SlotInput): Slots {
     const slot = slots.active === 'a' ? 'b' : 'a'
     const { [slot]: _, ...held } = slots.held
     return { ...slots, held, attempt: { slot, phase: 'staging', tries: 0, release: input.release } }
+  }
+  if (input.kind === 'back') {
+    if (attempt) throw busy(slots)
+    const { active, ...rest } = slots
+    if (!active) throw new Problem('upgrade.busy', 'there is no version before this one')
+    const before = active === 'a' ? 'b' : 'a'
+    return slots.held[before] ? { ...rest, active: before } : rest
   }
   if (!attempt) {
     if (input.kind === 'start' || input.kind === 'abandon') return slots

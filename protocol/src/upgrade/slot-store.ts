@@ -3,11 +3,12 @@
  * other. Whoever changes it reads it anew first: launcher and runtime are two processes.
  */
 import { createHash } from 'node:crypto'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, Count, checker, Type } from '@azukari/protocol/contract'
-import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
-import type { Files } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
+import { decode, encodeDeterministic } from '../codec.ts'
+import { Bytes, Count, checker, Type } from '../contract.ts'
+import { makeDurableDirectory } from '../durable-directory.ts'
+import type { Files } from '../ports.ts'
+import { isProblem } from '../problem.ts'
+import type { UpgradeProgram } from './manifest.ts'
 import { noSlots, type SlotInput, type SlotName, Slots, step } from './slots.ts'
 
 const checkRecord = checker(Type.Object({ count: Count, slots: Slots, digest: Bytes(32) }), 'state of the slots')
@@ -24,8 +25,11 @@ export class SlotStore {
   /** Folder of the slots. */
   readonly folder: string
   readonly files: Files
+  /** Whose releases may lie in them. */
+  readonly program: UpgradeProgram
 
-  constructor(files: Files, folder: string) {
+  constructor(files: Files, folder: string, program: UpgradeProgram = 'device') {
+    this.program = program
     this.files = files
     this.folder = folder
   }

@@ -1,0 +1,63 @@
+/** A loop that looks whether there is something to do: when it is told so, and after a time. */
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+
+export interface RoundsOptions {
+  /** What it does, for the log. */
+  name: string
+  clock: Clock
+  log: Log
+  /** When to look again after a round that failed, ms. */
+  idleMs: number
+  /** One look around. @returns when to look again at the latest, ms */
+  round(): number | Promise<number>
+}
+
+export class Rounds {
+  readonly #o: RoundsOptions
+  readonly #stop = new AbortController()
+  #wake = Promise.withResolvers<void>()
+  #running: Promise<void> | undefined
+
+  constructor(options: RoundsOptions) {
+    this.#o = options
+  }
+
+  /** Aborted, with a problem to throw, when it is to stop. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Resolves when the round that is under way has ended. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Problem('service.unavailable', 'stopping'))
+    this.kick()
+    await this.#running
+  }
+
+  /** There may be something to do: what comes during a round makes another follow it. */
+  kick(): void {
+    this.#wake.resolve()
+    this.#wake = Promise.withResolvers()
+  }
+
+  async #run(): Promise<void> {
+    const { name, clock, log, idleMs, round } = this.#o
+    while (!this.signal.aborted) {
+      const wake = this.#wake.promise
+      let waitMs = idleMs
+      try {
+        waitMs = await round()
+      } catch (error) {
+        if (this.signal.aborted) return
+        log.error(name, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      }
+      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.kick())
+      await wake
+    }
+  }
+}
