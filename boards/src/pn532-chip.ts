@@ -94,11 +94,14 @@ export class Pn532Chip {
       this.#line.require('reader')
       if (this.#isClosed) throw partProblem('reader', 'failed', 'closed')
       if (clock.monotonicMs() > endMs) throw partProblem('reader', 'timeout', 'the chip does not answer')
-      const { promise, resolve } = this.#news
-      using _nudge = clock.timer(nudgeMs, resolve)
-      const heard = this.#heard.length
+      const { promise } = this.#news
+      using _nudge = clock.timer(nudgeMs, () => this.#wake())
+      const [heard, waiting] = [this.#heard.length, this.#parser.waiting]
       await promise
-      if (this.#heard.length === heard) this.#write([0])
+      if (this.#heard.length !== heard) continue
+      // No frame takes that long: the rest of this one is lost, and may have hidden what came behind it.
+      if (waiting > 0 && this.#parser.waiting === waiting) this.#heard.push(...this.#parser.giveUp())
+      else this.#write([0])
     }
   }
 

@@ -48,6 +48,21 @@ export class FrameParser {
     this.#bytes = []
   }
 
+  /** Bytes of a frame that is not whole yet. */
+  get waiting(): number {
+    return this.#bytes.length
+  }
+
+  /** Gives half a frame up, and hears what came behind it. */
+  giveUp(): Heard[] {
+    const heard: Heard[] = []
+    while (this.#bytes.length > 1) {
+      this.#bytes.shift()
+      heard.push(...this.take([]))
+    }
+    return heard
+  }
+
   #next(): Heard | 'more' | 'skipped' {
     const bytes = this.#bytes
     let at = 0

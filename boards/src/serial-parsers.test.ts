@@ -49,6 +49,8 @@ t.test('S17: after half a frame, or anything at all, the next answer is heard', 
   const swallowed = new FrameParser()
   swallowed.take(frameOf(new Uint8Array(200)).subarray(0, 20))
   t.same(swallowed.take(frameOf(Uint8Array.of(1))), [], 'without forgetting it is swallowed')
+  t.same(swallowed.giveUp(), [Uint8Array.of(1)], 'and found when half a frame is given up')
+  t.ok(swallowed.waiting <= 1)
 })
 
 t.test('S17: what a receipt printer says is told from garbage, byte by byte', async (t) => {
