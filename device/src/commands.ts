@@ -53,10 +53,15 @@ export const commands: Record<string, Command> = {
       process.stdout.write(
         `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
       )
-      const { watchdog } = await import('@azukari/protocol/adapters/watchdog')
       const { link } = running.runtime
-      const log = consoleLog('watchdog', text(values, 'log'))
-      using _ = watchdog({ environment: process.env, alive: () => !link.stuck, log })
+      // Loaded only where systemd asks for it: it costs memory.
+      using _ = process.env['NOTIFY_SOCKET']
+        ? (await import('@azukari/protocol/adapters/watchdog')).watchdog({
+            environment: process.env,
+            alive: () => !link.stuck,
+            log: consoleLog('watchdog', text(values, 'log')),
+          })
+        : undefined
       const again = Promise.withResolvers<'again'>()
       running.runtime.onRestart = () => again.resolve('again')
       const done = new AbortController()

@@ -20,7 +20,7 @@ import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
-import { settlementCommands } from './operator/settlement-commands.ts'
+import { settlementChecks, settlementCommands } from './operator/settlement-commands.ts'
 import { siteUnits } from './operator/units.ts'
 import { upgradeCommands } from './operator/upgrade-commands.ts'
 import { newClaim } from './registry/claims.ts'
@@ -128,6 +128,9 @@ export const commands: Record<string, Command> = {
           },
         }),
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
+        ...(config.enrolPort >= 0 && {
+          enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
+        }),
         log,
       })
       ready({
@@ -135,6 +138,7 @@ export const commands: Record<string, Command> = {
         port: running.port,
         ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
         ...(running.healthPort > 0 && { healthPort: running.healthPort }),
+        ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
       })
       const { gateway } = running
       using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
@@ -175,7 +179,7 @@ export const commands: Record<string, Command> = {
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
       const findings = await examine(
-        [settings, ...checks, ...hazardChecks(text(values, 'folder'))],
+        [settings, ...checks, ...hazardChecks(text(values, 'folder')), ...settlementChecks(text(values, 'folder'))],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(

@@ -4,7 +4,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { readPlacementFacts } from '@azukari/protocol/contracts/hazard'
-import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { keepCard, listChanges, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
@@ -18,13 +18,17 @@ import { healthServer } from './operator/health.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
+import { cardWordHandlers, changesSince } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type OpenPlacement, openPlacement, RemoteDataServers } from './services/placement/main.ts'
 import type { PlacementView } from './services/settlement/billing/ports.ts'
 import { runCentre } from './services/settlement/centre/main.ts'
+import { CentreWatch } from './services/settlement/centre/watch.ts'
 import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
+import type { PlacementKeeping } from './services/settlement/in-step.ts'
 import { openSettlement } from './services/settlement/main.ts'
+import { serveEnrolment } from './services/settlement/page/serve.ts'
 import type { Settlement } from './services/settlement/service.ts'
 import { settlementSettings } from './services/settlement/settings.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
@@ -57,6 +61,8 @@ export interface GatewaySettings {
   limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
+  /** The page on which people apply for membership (P1); absent = none. */
+  enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
   telemetry?: TelemetrySettings
   /** Placement in a process of its own. */
@@ -91,6 +97,8 @@ export interface RunningGateway {
   port: number
   /** Of `/healthz` and `/metrics`; 0 when there are none. */
   healthPort: number
+  /** Where people apply for membership, when there is such a page. */
+  enrolUrl?: string
   /** Where placement reads the receive buffer, when it runs apart. */
   bufferPort?: number
   /** Absent when placement runs apart. */
@@ -147,6 +155,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ? undefined
     : await openSettlement(folder, ports, {
         placement: placementView(placement, placementClient, ports.clock),
+        keeping: placementKeeping(placement, placementClient),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
       })
@@ -158,6 +167,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         log: log.child({ service: 'settlement' }),
       })
     : undefined
+  const centres = settings.settlementApart ? centreWatch(settings.settlementApart, tls, ports.clock) : undefined
   gateway = createGateway({
     site,
     version: settings.version,
@@ -226,6 +236,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     await gateway.stop()
     placement?.close()
     await placementClient?.close()
+    await centres?.close()
     await bufferServer?.stop()
     carriers.close()
     database.close()
@@ -261,20 +272,36 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement && { moves: () => placement.placement.mover.status() }),
           ...(placement && { erasures: () => placement.placement.erasureStatus() }),
           ...(placement && { care: () => placement.placement.care.status() }),
+          ...(centres && { centres: () => centres.reports() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
+          ...(settlement ? { statistics: () => settlement.statistics() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
   const healthAddress = health?.server.address()
+  const enrolment =
+    settings.enrolment &&
+    (await serveEnrolment({
+      ...{ settlement: settlementRemote ?? settlement!, clock: ports.clock, random: ports.random },
+      ...{ log: log.child({ part: 'enrolment' }), tls: settings.tls, insecure: settings.insecure ?? false },
+      ...settings.enrolment,
+    }).catch(async (error: unknown) => {
+      // A page that cannot be served is told, and nothing half-started stays behind.
+      await health?.close()
+      await close()
+      throw error
+    }))
   return {
     gateway,
     folder,
     port: listener?.port ?? 0,
     healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
+    ...(enrolment ? { enrolUrl: enrolment.url } : {}),
     ...(bufferServer ? { bufferPort: bufferServer.port } : {}),
     ...(placement ? { placement } : {}),
     ...(settlement ? { settlement } : {}),
     stop: async () => {
       await health?.close()
+      await enrolment?.close()
       await close()
     },
   }
@@ -289,9 +316,33 @@ function settlementClient(urls: string, tls: TlsIdentity, clock: Clock): Caller 
   return new PairClient([clientOf(primary!, primaryName), clientOf(backup, backupName)])
 }
 
+/** Undefined where there is one centre only. @param urls as for `settlementClient` */
+function centreWatch(urls: string, tls: TlsIdentity, clock: Clock): CentreWatch | undefined {
+  const [primary, backup] = urls.split(',')
+  if (!backup) return undefined
+  const clientOf = (url: string, server: string) => ({
+    centre: server,
+    client: new CallClient({ url, tls, server, clock }),
+  })
+  return new CentreWatch([clientOf(primary!, primaryName), clientOf(backup, backupName)], clock)
+}
+
 function placementView(inside: OpenPlacement | undefined, client: CallClient | undefined, clock: Clock): PlacementView {
   if (client) return { account: (question) => client.call(readAccountFacts, question) }
   return { account: async (question) => accountFacts(inside!.placement.store.sql, question, clock.now()) }
+}
+
+/** Placement's register as settlement keeps it in step, in this process or over the wire. */
+function placementKeeping(inside: OpenPlacement | undefined, client: CallClient | undefined): PlacementKeeping {
+  if (client)
+    return {
+      keepCard: (word) => client.call(keepCard, word),
+      changes: (question) => client.call(listChanges, question),
+    }
+  return {
+    keepCard: async (word) => inside!.placement.takeWord(word),
+    changes: async (question) => changesSince(inside!.placement.store.sql, question),
+  }
 }
 
 export interface RunningPlacement {
@@ -332,6 +383,7 @@ export async function runPlacement(settings: {
       ...serviceHandlers(opened.placement, clock),
       ...hazardHandlers(opened.placement),
       ...accountHandlers(opened.placement.store.sql, () => clock.now()),
+      ...cardWordHandlers(opened.placement.store.sql, (word) => opened.placement.takeWord(word)),
     ],
     clock,
     log: settings.log,
@@ -376,7 +428,8 @@ export async function runSettlement(settings: {
   const client = new CallClient({ url: settings.placementUrl, tls, server: 'placement', clock })
   if (addresses) {
     const placement = placementView(undefined, client, clock)
-    const running = await runCentre({ folder, ports, role, addresses, placement, passphrase, log, host, port })
+    const keeping = placementKeeping(undefined, client)
+    const running = await runCentre({ folder, ports, role, addresses, placement, keeping, passphrase, log, host, port })
     return {
       url: running.url,
       stop: async () => {
@@ -387,6 +440,7 @@ export async function runSettlement(settings: {
   }
   const settlement = await openSettlement(folder, ports, {
     placement: placementView(undefined, client, clock),
+    keeping: placementKeeping(undefined, client),
     log,
     passphrase,
   })

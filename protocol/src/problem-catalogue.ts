@@ -316,6 +316,14 @@ export const catalogue = {
       todo: 'よく確かめて入力し直してください。何度も間違えるとカードが使えなくなります。',
     },
   },
+  'card.lost': {
+    retry: 'after-fix',
+    en: { title: 'This card was reported lost', todo: 'Whoever has found it reports it found, or takes a new card.' },
+    ja: {
+      title: 'このカードは紛失届が出ています',
+      todo: '見つかった場合は届け出るか、新しいカードを受け取ってください。',
+    },
+  },
   'card.blocked': {
     retry: 'after-fix',
     en: {

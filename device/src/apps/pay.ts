@@ -4,8 +4,21 @@
  */
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { objectionDecided, objectTo, receiptSent, statementSent } from '@azukari/protocol/contracts/settlement-billing'
-import { apply, register, reportLoss, revoke, rotate } from '@azukari/protocol/contracts/settlement-members'
+import {
+  choosePayment,
+  objectionDecided,
+  objectTo,
+  receiptSent,
+  statementSent,
+} from '@azukari/protocol/contracts/settlement-billing'
+import {
+  apply,
+  register,
+  reportFound,
+  reportLoss,
+  revoke,
+  rotate,
+} from '@azukari/protocol/contracts/settlement-members'
 import {
   actAsShop,
   balanceChanged,
@@ -36,7 +49,7 @@ export interface PayOptions {
 /** Acts that a member's terminal sends. */
 const acts: readonly Contract[] = [
   ...[apply, register, rotate, revoke, reportLoss, requestValue, putOffer, placeOrder, instructPayment, actAsShop],
-  ...[disputeOrder, objectTo],
+  ...[disputeOrder, objectTo, choosePayment, reportFound],
 ]
 /** What settlement tells a terminal. */
 const events: readonly Contract[] = [

@@ -350,7 +350,13 @@ export class Presence {
 }
 
 /** Answers with which placement turns a card away (S2, S3). */
-const refusals: ReadonlySet<string> = new Set(['card.unknown', 'card.rejected', 'level.mismatch', 'member.suspended'])
+const refusals: ReadonlySet<string> = new Set([
+  'card.unknown',
+  'card.lost',
+  'card.rejected',
+  'level.mismatch',
+  'member.suspended',
+])
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -13,12 +13,17 @@ import {
   Objection,
   type ObjectionAbout,
   objectionDomain,
+  PayChoice,
+  type PaymentWay,
+  payChoiceDomain,
   Statement,
   statementDomain,
 } from '@azukari/protocol/contracts/settlement-billing'
 import {
   Application,
   applicationDomain,
+  Found,
+  foundDomain,
   Loss,
   lossDomain,
   Membership,
@@ -145,6 +150,11 @@ export class PayMember {
     return this.#seal(Revocation, revocationDomain, { contract: 'settle.revoke@1', reason })
   }
 
+  /** The card that was reported lost is here again. */
+  found(): Uint8Array {
+    return this.#seal(Found, foundDomain, { contract: 'settle.found@1' })
+  }
+
   topUp(way: TopUpWay, amount: Money, cardToken?: string): Uint8Array {
     const token = cardToken === undefined ? {} : { cardToken }
     return this.#seal(TopUpRequest, topUpDomain, { contract: 'value.request@1', way, amount, ...token })
@@ -187,6 +197,12 @@ export class PayMember {
 
   objection(statement: string, about: ObjectionAbout, text: string): Uint8Array {
     return this.#seal(Objection, objectionDomain, { contract: 'bill.object@1', statement, about, text })
+  }
+
+  /** How statements are to be paid; with the way `card`, the card company's token. */
+  payChoice(way: PaymentWay, cardToken?: string): Uint8Array {
+    const token = cardToken === undefined ? {} : { cardToken }
+    return this.#seal(PayChoice, payChoiceDomain, { contract: 'bill.pay-by@1', way, ...token })
   }
 
   openIssue(sealed: Uint8Array): ValueIssue {

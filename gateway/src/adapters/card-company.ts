@@ -1,8 +1,9 @@
 /**
  * A card company over HTTPS with JSON, as payment companies offer it: POST /authorisations, …/capture, …/void, each with an
- * idempotency key. Anything that is not a clear answer rejects, so that the same question is asked again.
+ * idempotency key, and GET /reversals?after=n for what it took back. Anything that is not a clear answer rejects, so that the same question is asked again.
  */
 import { type Static, Type } from '@azukari/protocol/contract'
+import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { Compile } from 'typebox/compile'
 import type { CardCompany } from '../services/settlement/card-company.ts'
@@ -11,33 +12,41 @@ const Answer = Type.Union([
   Type.Object({ state: Type.Literal('authorised'), authorisation: Type.String({ minLength: 1, maxLength: 64 }) }),
   Type.Object({ state: Type.Literal('declined'), reason: Type.String({ maxLength: 200 }) }),
   Type.Object({ state: Type.Union([Type.Literal('captured'), Type.Literal('voided')]) }),
+  Type.Object({ state: Type.Literal('refused'), reason: Type.String({ maxLength: 200 }) }),
 ])
 const check = Compile(Answer)
-const answerMaxBytes = 16_384
+const Reversals = Type.Object({
+  reversals: Type.Array(
+    Type.Object({
+      n: Type.Integer({ minimum: 1 }),
+      authorisation: Type.String({ minLength: 1, maxLength: 64 }),
+      minor: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }),
+      currency: CurrencyCode,
+    }),
+    { maxItems: 100 },
+  ),
+})
+const checkReversals = Compile(Reversals)
+const answerMaxBytes = 32_768
 
 /** @param url where the company answers @param key what it knows us by */
 export function httpCardCompany(url: string, key: string): CardCompany {
-  const ask = async (path: string, id: string, body: object, signal: AbortSignal): Promise<Static<typeof Answer>> => {
+  const speak = async (path: string, more: RequestInit): Promise<unknown> => {
     let text: string
     try {
-      const answer = await fetch(`${url}${path}`, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          authorization: `Bearer ${key}`,
-          'idempotency-key': `${id}${path}`,
-        },
-        body: JSON.stringify(body),
-        signal,
-        redirect: 'error',
-      })
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...more.headers }
+      const answer = await fetch(`${url}${path}`, { ...more, headers, redirect: 'error' })
       text = await answer.text()
       if (!answer.ok) throw new Problem('topup.unanswered', `the card company answers ${answer.status}`)
     } catch (error) {
       if (error instanceof Problem) throw error
       throw new Problem('topup.unanswered', undefined, { cause: error })
     }
-    const value = text.length > answerMaxBytes ? undefined : parsed(text)
+    return text.length > answerMaxBytes ? undefined : parsed(text)
+  }
+  const ask = async (path: string, id: string, body: object, signal: AbortSignal): Promise<Static<typeof Answer>> => {
+    const headers = { 'idempotency-key': `${id}${path}` }
+    const value = await speak(path, { method: 'POST', headers, body: JSON.stringify(body), signal })
     if (!check.Check(value)) throw new Problem('topup.unanswered', 'an answer of another form')
     return value
   }
@@ -50,11 +59,18 @@ export function httpCardCompany(url: string, key: string): CardCompany {
     },
     capture: async ({ id, authorisation, signal }) => {
       const answer = await ask(`/authorisations/${authorisation}/capture`, id, { id }, signal)
-      if (answer.state !== 'captured') throw new Problem('topup.unanswered', answer.state)
+      if (answer.state === 'captured') return { captured: true }
+      if (answer.state === 'refused') return { refused: answer.reason }
+      throw new Problem('topup.unanswered', answer.state)
     },
     void: async ({ id, authorisation, signal }) => {
       const answer = await ask(`/authorisations/${authorisation}/void`, id, { id }, signal)
       if (answer.state !== 'voided') throw new Problem('topup.unanswered', answer.state)
+    },
+    reversals: async ({ after, signal }) => {
+      const value = await speak(`/reversals?after=${after}`, { signal })
+      if (!checkReversals.Check(value)) throw new Problem('topup.unanswered', 'an answer of another form')
+      return value.reversals
     },
   }
 }

@@ -1,5 +1,5 @@
 /**
- * `/healthz` and `/metrics` on loopback (D6). The Host header is checked, so that a page in an operator's browser cannot
+ * `/healthz`, `/metrics`, `/risks` and `/statistics` on loopback (D6, P9). The Host header is checked, so that a page in an operator's browser cannot
  * read them under another name (DNS rebinding).
  */
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -11,6 +11,9 @@ import type { CareStatus } from '../services/placement/care/care.ts'
 import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
 import type { ErasureReport } from '../services/placement/wishes/report.ts'
+import type { CentreReport } from '../services/settlement/centre/watch.ts'
+import { statisticsPage, statisticsPolicy } from '../services/settlement/statistics/page.ts'
+import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 
 export interface HealthSources {
   version: string
@@ -23,9 +26,16 @@ export interface HealthSources {
   care?: () => CareStatus
   /** What members had erased, when placement runs in this process. */
   erasures?: () => ErasureReport
+  /** The two settlement centres, when there are two (P9). */
+  centres?: () => Promise<CentreReport[]>
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
+  /** Figures of settlement, when it runs in this process. */
+  statistics?: () => StatisticsReport
 }
+
+/** How long figures of settlement are shown before they are added up again. */
+const statisticsMs = 300_000
 
 /** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
 export function healthServer(sources: HealthSources): FastifyInstance {
@@ -70,6 +80,26 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/risks', async (_request, reply) =>
     sources.risks ? sources.risks() : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
   )
+  // Adding up a year of a large journal takes a while, during which nothing else runs: once is enough for some minutes.
+  let drawn: { page: string; picture: string; atMs: number } | undefined
+  const statistics = () => {
+    if (!sources.statistics) return undefined
+    if (!drawn || performance.now() - drawn.atMs > statisticsMs) {
+      const report = sources.statistics()
+      drawn = { page: statisticsPage(report), picture: statisticsPicture(report), atMs: performance.now() }
+    }
+    return drawn
+  }
+  for (const [path, what, type] of [
+    ['/statistics', 'page', 'text/html; charset=utf-8'],
+    ['/statistics.svg', 'picture', 'image/svg+xml'],
+  ] as const)
+    server.get(path, async (_request, reply) => {
+      const found = statistics()
+      return found
+        ? reply.type(type).header('content-security-policy', statisticsPolicy).send(found[what])
+        : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() })
+    })
   server.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   return server
 }
@@ -82,7 +112,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves, care, risks, erasures }: HealthSources): Registry {
+function metricsOf({ status, services, moves, care, risks, erasures, centres }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -138,6 +168,27 @@ function metricsOf({ status, services, moves, care, risks, erasures }: HealthSou
     labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', () =>
       risks().feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
     )
+  }
+  if (centres) {
+    const ofCentre = (name: string, help: string, value: (report: CentreReport) => number | boolean) =>
+      new Gauge({
+        name: `azukari_centre_${name}`,
+        help,
+        labelNames: ['centre'],
+        registers,
+        collect: async function () {
+          const reports = await centres()
+          this.reset()
+          for (const report of reports) this.set({ centre: report.centre }, Number(value(report)))
+        },
+      })
+    ofCentre('up', '1 when the settlement centre answers', ({ up }) => up)
+    ofCentre('leading', '1 for the centre that leads', ({ leading }) => leading)
+    ofCentre('epoch', 'Epoch of the leadership that the centre knows', ({ epoch }) => epoch)
+    ofCentre('paired', '1 when what the leader acknowledges is on both disks', ({ paired }) => paired)
+    ofCentre('entries', 'Commits that the centre has', ({ entries }) => entries)
+    ofCentre('acknowledged', 'The last commit that the leader says is acknowledged', ({ acknowledged }) => acknowledged)
+    ofCentre('lag', 'Commits not acknowledged yet, or not at this centre yet', ({ lag }) => lag)
   }
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>

@@ -2,10 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase, openDatabase } from '../adapters/database.ts'
 import { configOptions, loadConfig } from '../config.ts'
 import type { GatewayStatus } from '../gateway.ts'
+import { CentreWatch } from '../services/settlement/centre/watch.ts'
 import { examine, siteChecks } from './doctor.ts'
 import { healthServer } from './health.ts'
 
@@ -72,6 +74,48 @@ t.test('D6: health and metrics tell how it is, to loopback names only', async (t
   t.equal((await get('/other')).statusCode, 404)
   full = true
   t.equal((await get('/healthz')).statusCode, 503)
+})
+
+t.test('P9 D6: metrics of the two settlement centres: who leads, epoch, lag, last acknowledged', async (t) => {
+  const answers = {
+    settlement: { leading: false, epoch: 4, paired: false, entries: 90, acknowledged: 0 },
+    'settlement-backup': { leading: true, epoch: 4, paired: true, entries: 97, acknowledged: 95 },
+  }
+  let asked = 0
+  const clientOf = (centre: keyof typeof answers) => ({
+    centre,
+    client: {
+      call: async () => {
+        asked++
+        if (!answers[centre]) throw new Problem('server.unreachable')
+        return { id: centre, copies: 0, takeovers: 1, ...answers[centre] } as never
+      },
+      close: async () => {},
+    },
+  })
+  let nowMs = 0
+  const watch = new CentreWatch([clientOf('settlement'), clientOf('settlement-backup')], { monotonicMs: () => nowMs })
+  const server = healthServer({
+    ...{ version: '1', status: () => status, services: () => ({}), centres: () => watch.reports() },
+  })
+  t.teardown(() => server.close())
+  const metrics = async () => (await server.inject({ url: '/metrics', headers: { host: '127.0.0.1:9000' } })).body
+  const first = await metrics()
+  for (const line of [
+    'leading{centre="settlement"} 0',
+    'leading{centre="settlement-backup"} 1',
+    'epoch{centre="settlement-backup"} 4',
+    'paired{centre="settlement-backup"} 1',
+    'acknowledged{centre="settlement-backup"} 95',
+    'lag{centre="settlement-backup"} 2',
+    'lag{centre="settlement"} 7',
+    'up{centre="settlement"} 1',
+  ])
+    t.ok(first.includes(`azukari_centre_${line}\n`), line)
+  t.equal(asked, 2, 'asked once for all of them')
+  Object.assign(answers, { settlement: undefined })
+  nowMs += 5_000
+  t.ok((await metrics()).includes('azukari_centre_up{centre="settlement"} 0\n'), 'one that is down is told as such')
 })
 
 t.test('D6: doctor names what is wrong and what to do', async (t) => {

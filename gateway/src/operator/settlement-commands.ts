@@ -2,25 +2,72 @@
  * The clerks' commands of settlement (P1, P5, P7, P9, S13), beside a running gateway or without one: applications, cash, bank
  * files, payouts, closing, objections, debits, documents, statistics, the printed operation log, and the audit.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
-import { coseKey } from '@azukari/protocol/keys'
+import { checker } from '@azukari/protocol/contract'
+import { LevelChange } from '@azukari/protocol/contracts/settlement-placement'
+import { coseKey, parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
+import { pageFontPath, readFont } from '../adapters/page-font-file.ts'
 import { systemPorts } from '../main.ts'
 import { accountFacts } from '../services/placement/account-facts.ts'
+import { BankGate } from '../services/settlement/bank-release.ts'
 import { CentreLog } from '../services/settlement/centre/log.ts'
 import type { DocumentKind } from '../services/settlement/documents.ts'
 import { auditSite } from '../services/settlement/independent-audit.ts'
 import { openSettlement } from '../services/settlement/main.ts'
 import type { Settlement } from '../services/settlement/service.ts'
+import { settlementSettings } from '../services/settlement/settings.ts'
+import { monthsAtMost } from '../services/settlement/statistics/months.ts'
+import { statisticsPage } from '../services/settlement/statistics/page.ts'
+import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 import { SiteFolder } from '../site-folder.ts'
+import type { Check } from './doctor.ts'
+import { drawPng } from './draw.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
 const clerk = { type: 'string', what: 'who does it; it goes into the operation log', required: true } as const
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+/** What doctor looks at: the settings, and whether pages carry a Japanese font. */
+export function settlementChecks(path: string): Check[] {
+  const settings = () => {
+    const file = join(path, 'settlement.json')
+    return existsSync(file) ? settlementSettings(readFileSync(file)) : undefined
+  }
+  return [
+    {
+      what: 'settlement.json',
+      look: async () => (settings() ? 'sound' : 'not there: no statements, no bank files'),
+    },
+    {
+      what: 'font of pages',
+      look: async () => {
+        const given = settings()?.font
+        const file = pageFontPath(given === undefined ? undefined : resolve(path, given))
+        if (file === undefined) {
+          if (!settings()) return 'none, and no settlement.json'
+          throw new Problem(
+            'config.invalid',
+            'letters and statements carry no Japanese font: name a .ttf as "font" in settlement.json, or install the gateway with its packages',
+          )
+        }
+        return `${readFont(file).metrics.name} is carried by every page`
+      },
+    },
+  ]
+}
+
+async function drawStatistics(report: StatisticsReport, path: string): Promise<void> {
+  const kind = /\.(svg|html|png)$/.exec(path)?.[1]
+  if (!kind) throw new Problem('config.invalid', '--out ends in .svg, .html or .png')
+  const picture = statisticsPicture(report)
+  writeFileSync(path, kind === 'html' ? statisticsPage(report) : kind === 'svg' ? picture : await drawPng(picture))
+}
 
 async function withSettlement<T>(
   values: Parameters<Command['run']>[0],
@@ -42,7 +89,21 @@ async function withSettlement<T>(
   }
 }
 
+const checkChange = checker(LevelChange, 'change of a member')
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+
+/** Writes a file for the bank and its note. */
+async function giveOut(
+  { bank }: Settlement,
+  document: Uint8Array,
+  path: string,
+  clerk: string,
+  again = false,
+): Promise<void> {
+  const { content, note } = await bank.release(document, clerk, again)
+  writeFileSync(path, content, { mode: 0o600 })
+  writeFileSync(`${path}.release`, note, { mode: 0o600 })
+}
 
 /** An id of 32 hexadecimal digits. @throws {Problem} `config.invalid` */
 function idOf(given: string | undefined, what: string): Uint8Array {
@@ -88,6 +149,42 @@ export const settlementCommands: Record<string, Command> = {
         const { letter } = settlement.enrolment.reissue(number, text(values, 'clerk'))
         writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
         return { json: { number, letter: text(values, 'out') }, text: `print and post ${text(values, 'out')}` }
+      }),
+  },
+
+  'settlement member': {
+    what: 'How a member’s card stands here and at placement; with --plan, --level or --home it changes, and placement is told.',
+    positionals: 'NUMBER',
+    options: {
+      folder,
+      site,
+      clerk: { ...clerk, required: false },
+      plan: { type: 'string', what: 'light, basic, standard or premium; years of membership are added' },
+      level: { type: 'string', what: '0 to 3, in place of a plan' },
+      home: { type: 'string', what: 'home region, such as JP-13' },
+      found: { type: 'boolean', what: 'the card that was reported lost is back' },
+    },
+    run: (values, [number = '']) =>
+      withSettlement(values, ({ enrolment }) => {
+        const { plan, level, home } = values
+        if (plan !== undefined || level !== undefined || home !== undefined)
+          enrolment.change(
+            number,
+            text(values, 'clerk'),
+            checkChange({
+              ...(plan !== undefined && { plan }),
+              ...(level !== undefined && { level: integer(values, 'level', 0, 3) }),
+              ...(home !== undefined && { home }),
+            }),
+          )
+        if (values['found']) enrolment.found(number, text(values, 'clerk'))
+        const standing = enrolment.standing(number)
+        const { lost, inStep, refused } = standing
+        const at = standing.level === undefined ? 'not known there' : `level ${standing.level}, ${standing.home}`
+        return {
+          json: { number, ...standing },
+          text: `${number}: card ${lost ? 'lost' : 'good'}; placement: ${at}${inStep ? '' : ', being told'}${refused ? `, refused: ${refused}` : ''}`,
+        }
       }),
   },
 
@@ -158,13 +255,13 @@ export const settlementCommands: Record<string, Command> = {
       out: { type: 'string', what: 'file to write', required: true },
     },
     run: (values) =>
-      withSettlement(values, (settlement) => {
+      withSettlement(values, async (settlement) => {
         const format = text(values, 'format')
         if (format !== 'zengin' && format !== 'pain.001')
           throw new Problem('config.invalid', 'format is zengin or pain.001')
         const file = settlement.bank.payoutFile(text(values, 'date'), format)
         if (!file) return { json: { payouts: 0 }, text: 'nothing waits' }
-        writeFileSync(text(values, 'out'), settlement.document(file.document)!.content, { mode: 0o600 })
+        await giveOut(settlement, file.document, text(values, 'out'), 'settlement payout')
         return {
           json: { payouts: file.payouts, file: text(values, 'out') },
           text: `${file.payouts} payouts in ${text(values, 'out')}`,
@@ -206,15 +303,104 @@ export const settlementCommands: Record<string, Command> = {
   },
 
   'settlement debit': {
-    what: 'Writes the bank file of the debits that are due, and collects from stored value.',
+    what: 'Writes the bank file of the debits that are due, collects from stored value, and asks the card company.',
     options: { folder, site, out: { type: 'string', what: 'file to write', required: true } },
     run: (values) =>
-      withSettlement(values, (settlement) => {
+      withSettlement(values, async (settlement) => {
         const paid = settlement.billing.collectValue()
+        const cards = settlement.billing.collectCards()
         const file = settlement.billing.debitFile()
-        if (file) writeFileSync(text(values, 'out'), settlement.document(file.document)!.content, { mode: 0o600 })
+        if (file) await giveOut(settlement, file.document, text(values, 'out'), 'settlement debit')
         const debits = file?.debits ?? 0
-        return { json: { debits, paid }, text: `${debits} debits in the file, ${paid} paid from stored value` }
+        return {
+          json: { debits, paid, cards },
+          text: `${debits} debits in the file, ${paid} paid from stored value, ${cards} asked of the card company`,
+        }
+      }),
+  },
+
+  'settlement release': {
+    what: 'Files for the bank that were made and not given out; with a document, gives it out with its note, once.',
+    positionals: '[DOCUMENT]',
+    options: {
+      folder,
+      site,
+      clerk: { ...clerk, required: false },
+      out: { type: 'string', what: 'file to write; its note goes to FILE.release' },
+      again: { type: 'boolean', what: 'it was given out before and did not come to the bank' },
+    },
+    run: (values, [document]) =>
+      withSettlement(values, async (settlement) => {
+        if (document) {
+          const out = text(values, 'out')
+          await giveOut(settlement, idOf(document, 'file'), out, text(values, 'clerk'), values['again'] === true)
+          return { json: { file: out }, text: `${out} and ${out}.release` }
+        }
+        const rows = settlement.bank.waiting(1_000).map(({ document, kind, epoch, at }) => ({
+          ...{ id: hex(document), kind, epoch, at },
+        }))
+        return { json: rows, text: rows.map(({ id, kind }) => `${id}  ${kind}`).join('\n') || 'none' }
+      }),
+  },
+
+  'settlement gate': {
+    what: 'Stands before the bank: lets a file with its note through once, and refuses one of an older epoch than it has seen.',
+    positionals: 'FILE',
+    options: {
+      state: { type: 'string', what: 'what it has let through', required: true },
+      key: { type: 'string', what: 'settlement’s public COSE_Key in hex', required: true },
+    },
+    async run(values, [file]) {
+      if (!file) throw new Problem('config.invalid', 'which file?')
+      const database = openDatabase(text(values, 'state'))
+      try {
+        const key = parseCoseKey(new Uint8Array(Buffer.from(text(values, 'key'), 'hex')))
+        const [content, note] = [file, `${file}.release`].map((path) => new Uint8Array(readFileSync(path)))
+        const { name, kind, epoch } = new BankGate(database, key).admit(content!, note!, systemPorts.clock.now())
+        return { json: { name, kind, epoch }, text: `${name} may go to the bank (epoch ${epoch})` }
+      } finally {
+        database.close()
+      }
+    },
+  },
+
+  'settlement key': {
+    what: 'Settlement’s public COSE_Key in hex, for the auditor and the gate before the bank.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, ({ publicKey }) => {
+        const key = hex(coseKey(publicKey))
+        return { json: { key }, text: key }
+      }),
+  },
+
+  'settlement pay-by': {
+    what: 'How a member’s statements are paid, on the member’s word: debit, value, or the card that the member has named.',
+    positionals: 'NUMBER WAY',
+    options: { folder, site },
+    run: (values, [number = '', way]) =>
+      withSettlement(values, ({ billing }) => {
+        if (way !== 'debit' && way !== 'card' && way !== 'value')
+          throw new Problem('config.invalid', 'the way is debit, card or value')
+        billing.payBy(number, way)
+        return { json: { number, way }, text: `${number} pays by ${way}` }
+      }),
+  },
+
+  'settlement cards': {
+    what: 'Statements that the card company is asked about, and payments that it took back and nobody here knows.',
+    options: { folder, site },
+    run: (values) =>
+      withSettlement(values, ({ billing }) => {
+        const report = billing.cards(1_000)
+        const open = report.open.map(
+          ({ statement, state, amount, currency, tries }) =>
+            `${statement}  ${state.padEnd(10)} ${amount} ${currency}  ${tries} unclear answers`,
+        )
+        const back = report.unexplained.map(
+          ({ n, amount, currency }) => `taken back, unknown: ${n}  ${amount} ${currency}`,
+        )
+        return { json: report, text: [...open, ...back].join('\n') || 'none' }
       }),
   },
 
@@ -232,6 +418,8 @@ export const settlementCommands: Record<string, Command> = {
         if (values['get']) {
           const document = settlement.document(idOf(text(values, 'get'), 'document'))
           if (!document) throw new Problem('object.unknown', 'no such document')
+          if (document.kind === 'payout-file' || document.kind === 'debit-file')
+            throw new Problem('config.invalid', 'a file for the bank leaves with settlement release')
           const out = values['out'] ? text(values, 'out') : document.name
           writeFileSync(out, document.content, { mode: 0o600 })
           return { json: { file: out }, text: out }
@@ -266,15 +454,27 @@ export const settlementCommands: Record<string, Command> = {
   },
 
   'settlement statistics': {
-    what: 'Figures by day: payments, refunds, value issued, statements; and what the accounts hold.',
-    options: { folder, site },
+    what: 'Figures by day and month: purchases, refunds, value issued, fees, payouts, arrears, objections; sales by shop.',
+    options: {
+      folder,
+      site,
+      months: { type: 'string', what: `months, up to ${monthsAtMost}; 12 unless told` },
+      out: { type: 'string', what: 'file for the plots: .svg, .html with tables, or .png (drawn by chromium)' },
+    },
     run: (values) =>
-      withSettlement(values, (settlement) => {
-        const report = settlement.statistics()
+      withSettlement(values, async (settlement) => {
+        const report = settlement.statistics(
+          values['months'] === undefined ? undefined : integer(values, 'months', 1, monthsAtMost),
+        )
         const lines = report.days.map(
           ({ day, reason, postings, minor, currency }) =>
             `${day}  ${reason.padEnd(18)} ${String(postings).padStart(6)}  ${minor} ${currency}`,
         )
+        if (values['out'] !== undefined) {
+          const path = text(values, 'out')
+          await drawStatistics(report, path)
+          lines.push(`${path} written`)
+        }
         return { json: report, text: lines.join('\n') || 'nothing yet' }
       }),
   },

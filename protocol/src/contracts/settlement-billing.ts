@@ -8,6 +8,7 @@ import { TaxRate } from './settlement-purchase.ts'
 const utf8 = new TextEncoder()
 export const statementDomain = utf8.encode('azukari/statement/1')
 export const objectionDomain = utf8.encode('azukari/objection/1')
+export const payChoiceDomain = utf8.encode('azukari/pay-choice/1')
 export const decisionDomain = utf8.encode('azukari/objection-decision/1')
 export const billReceiptDomain = utf8.encode('azukari/bill-receipt/1')
 
@@ -33,6 +34,10 @@ export const KeptWhere = Type.Object({
   wrappedKey: Type.Optional(Bytes(16, 600)),
 })
 
+/** `debit`: the bank collects; `card`: the card company; `value`: from stored value. */
+export const PaymentWay = Type.Union([Type.Literal('debit'), Type.Literal('card'), Type.Literal('value')])
+export type PaymentWay = Static<typeof PaymentWay>
+
 export const Statement = Type.Object({
   contract: Type.Literal('bill.statement@1'),
   ...signedFields,
@@ -55,7 +60,7 @@ export const Statement = Type.Object({
   objectBy: CivilDate,
   howToObject: Type.Object({ ja: Text(300), en: Text(300) }),
   debitOn: CivilDate,
-  payment: Type.Union([Type.Literal('debit'), Type.Literal('card'), Type.Literal('value')]),
+  payment: PaymentWay,
 })
 export type Statement = Static<typeof Statement>
 
@@ -106,6 +111,27 @@ export const objectTo = contract({
     'cose.expired',
     'act.replayed',
   ],
+})
+
+export const PayChoice = Type.Object({
+  contract: Type.Literal('bill.pay-by@1'),
+  ...signedFields,
+  way: PaymentWay,
+  /** The card company's token of the member's credit card, with the way `card`; never the card's number. */
+  cardToken: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+})
+export type PayChoice = Static<typeof PayChoice>
+
+export const choosePayment = contract({
+  name: 'bill.pay-by',
+  kind: 'act',
+  service: 'settlement',
+  authority: 'signed',
+  title: 'A member chooses how statements are paid, those included that are open and not being collected',
+  serves: ['S14'],
+  request: Type.Object({ choice: Sealed }),
+  reply: Type.Object({ way: PaymentWay, atMs: TimeMs }),
+  problems: ['bill.way', 'message.invalid', 'register.key-revoked', 'cose.expired', 'act.replayed'],
 })
 
 /** What the re-check found, term by term, and what follows from it. */

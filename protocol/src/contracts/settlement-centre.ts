@@ -1,5 +1,5 @@
 /** Between the two settlement centres and their witnesses (P9). Certificates name who asks. */
-import { Count, contract, Hash, Id, Nothing, Slug, type Static, Type } from '../contract.ts'
+import { Count, contract, Hash, Id, Nothing, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
 
 const Epoch = Type.Integer({ minimum: 1 })
 
@@ -12,6 +12,18 @@ export const CentreStanding = Type.Object({
   alone: Type.Boolean(),
 })
 export type CentreStanding = Static<typeof CentreStanding>
+
+export const bankReleaseDomain = new TextEncoder().encode('azukari/bank-release/1')
+
+/** What the leading centre signs when a file goes to the bank; an older epoch than one seen before is refused there. */
+export const BankRelease = Type.Object({
+  name: Text(100),
+  kind: Text(32),
+  sha256: Hash,
+  epoch: Epoch,
+  atMs: TimeMs,
+})
+export type BankRelease = Static<typeof BankRelease>
 
 const frame = { kind: 'internal', service: 'settlement', authority: 'service', serves: ['P9'] } as const
 

@@ -9,6 +9,7 @@ export const registrationDomain = utf8.encode('azukari/settle-registration/1')
 export const rotationDomain = utf8.encode('azukari/settle-rotation/1')
 export const revocationDomain = utf8.encode('azukari/settle-revocation/1')
 export const lossDomain = utf8.encode('azukari/settle-loss/1')
+export const foundDomain = utf8.encode('azukari/found/1')
 export const membershipDomain = utf8.encode('azukari/settle-membership/1')
 
 /** Member, transaction and statement numbers: digits, the last two are check digits (ISO 7064 MOD 97-10). */
@@ -58,6 +59,8 @@ export const readGuide = contract({
     agreement: PublicKey,
     terms: Text(32),
     guide: Type.Object({ ja: Text(4000), en: Text(4000) }),
+    /** What is agreed to: the text of the terms. */
+    conditions: Type.Optional(Type.Object({ ja: Text(20_000), en: Text(20_000) })),
     currencies: Type.Array(CurrencyCode, { minItems: 1, maxItems: 16 }),
   }),
 })
@@ -180,6 +183,22 @@ export const Loss = Type.Object({
   what: Type.Union([Type.Literal('card'), Type.Literal('key'), Type.Literal('both')]),
 })
 export type Loss = Static<typeof Loss>
+
+/** The card is in its member's hands again: signed with the key, which was not lost. */
+export const Found = Type.Object({ contract: Type.Literal('settle.found@1'), ...signedFields })
+export type Found = Static<typeof Found>
+
+export const reportFound = contract({
+  name: 'settle.found',
+  kind: 'act',
+  service: 'settlement',
+  authority: 'signed',
+  title: 'A card that was reported lost is found: it stands for its member again',
+  serves: ['P4'],
+  request: Type.Object({ found: Sealed }),
+  reply: Type.Object({ foundMs: TimeMs }),
+  problems: ['register.key-revoked', 'member.suspended', 'cose.expired', 'act.replayed'],
+})
 
 export const reportLoss = contract({
   name: 'settle.lost',

@@ -1,27 +1,31 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
-import { centreKeys, openMembership, PayMember, sealApplication } from '@azukari/device/pay/member'
+import type { Presence } from '@azukari/device/apps/presence'
+import { centreKeys, openMembership, PayMember, sealApplication, sealLoss } from '@azukari/device/pay/member'
 import { Runtime } from '@azukari/device/runtime'
 import { keysOfSeed } from '@azukari/device/vault/seed'
 import { systemPorts } from '@azukari/gateway/main'
+import type { CardStanding } from '@azukari/gateway/services/settlement/in-step'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { CallClient } from '@azukari/gateway/transport/client'
+import { decode } from '@azukari/protocol/codec'
 import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
-import { apply, readGuide, register } from '@azukari/protocol/contracts/settlement-members'
-import { readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
-import { thumbprint } from '@azukari/protocol/keys'
+import { apply, readGuide, register, reportFound, reportLoss } from '@azukari/protocol/contracts/settlement-members'
+import { keepCard, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { coseKey, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import t from 'tap'
 import { simulatedBoard } from '../boards/index.ts'
+import { cardIssue, loadCard } from '../commands/card-issue.ts'
 import { quietLog } from '../site/log.ts'
 import { freePort, gatewayCommand, type Running, startGatewayCommand } from '../site/processes.ts'
 import { until } from '../site/wait.ts'
 import { codesOf, personOf } from './bench.ts'
 
 t.test(
-  'D4 P1 settlement in a process of its own: members reach it through the gateway, it reaches placement, services reach it',
+  'D4 P1 P4 settlement in a process of its own: members reach it, services reach it, placement’s register is kept in step',
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
     const running: Running[] = []
@@ -40,10 +44,14 @@ t.test(
       return process
     }
     const buffer = await freePort()
-    const placement = String(
-      (await start('placement', ['--port', '0', '--gateway', `https://127.0.0.1:${buffer}`])).fact['url'],
-    )
-    const settlement = String((await start('settlement', ['--port', '0', '--placement', placement])).fact['url'])
+    const [placementPort, settlementPort] = [String(await freePort()), String(await freePort())]
+    const startPlacement = () =>
+      start('placement', ['--port', placementPort, '--gateway', `https://127.0.0.1:${buffer}`])
+    const placementProcess = await startPlacement()
+    const placement = String(placementProcess.fact['url'])
+    const startSettlement = () => start('settlement', ['--port', settlementPort, '--placement', placement])
+    const settlementProcess = await startSettlement()
+    const settlement = String(settlementProcess.fact['url'])
     const gateway = await start('run', [
       '--port',
       '0',
@@ -86,11 +94,72 @@ t.test(
       letter,
       waiting!.id,
     ])
+    const { key: providerKey } = decode(readFileSync(`${folder}/placement/public.cose`)) as { key: Uint8Array }
+    const { file, record } = await cardIssue(
+      {
+        ...{ kind: 'ed25519', name: 'Hanako', level: 2, home: 'JP-13', pin: '2468', out: join(folder, 'card.azcard') },
+        providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(providerKey)))).toString('hex'),
+      },
+      systemPorts,
+    )
+    writeFileSync(`${file}.json`, JSON.stringify(record))
+    await gatewayCommand(['member', 'add', '--folder', folder, `${file}.json`])
+    const card = await loadCard(systemPorts.files, file, systemPorts.random)
     const keys = keysOfSeed(systemPorts.random.bytes(32))
     const pay = new PayMember(keys, centre, systemPorts)
-    const registration = pay.registration({ number, code: codesOf(readFileSync(letter)).code, person })
+    const { code, blockCode } = codesOf(readFileSync(letter))
+    const registration = pay.registration({
+      number,
+      code,
+      person,
+      card: new Uint8Array(Buffer.from(record.card, 'hex')),
+    })
     const { membership } = await runtime.pay!.send(register, { registration })
     t.same(openMembership(centre, membership).key, thumbprint(keys.signing))
+
+    // A card that is lost: its session ends, and none is opened, whoever of the two was away when it was reported.
+    const standing = () => gatewayCommand<CardStanding>(['settlement', 'member', ...at, number])
+    const inStep = (what: string, so: (standing: CardStanding) => boolean) =>
+      until(what, async () => {
+        const now = await standing()
+        return now.inStep && so(now) ? now : undefined
+      })
+    const lose = () =>
+      runtime.pay!.send(reportLoss, {
+        loss: sealLoss(centre, { number, code: blockCode, what: 'card' }, systemPorts.random),
+      })
+    const inserted = async (what: string, so: (presence: Presence) => boolean) => {
+      board.reader.remove()
+      await until('the slot to be empty', () => !runtime.presence!.card)
+      board.reader.insert(card)
+      await until(what, () => so(runtime.presence!))
+    }
+    const refused = ({ card }: Presence) => card?.refused?.code === 'card.lost'
+    const admitted = ({ card }: Presence) => card?.session !== undefined
+    await inserted('a session', admitted)
+    await lose()
+    await until('the session to be called up and refused', () => refused(runtime.presence!))
+    await inserted('refused again', refused)
+    t.match(await inStep('told', ({ lost }) => lost), { lost: true, level: 2, home: 'JP-13' })
+
+    await placementProcess.kill()
+    await runtime.pay!.send(reportFound, { found: pay.found() })
+    t.match(await standing(), { lost: false, inStep: false }, 'it waits for placement')
+    await settlementProcess.kill()
+    await startPlacement()
+    await startSettlement()
+    await inStep('told after both have died', ({ lost }) => !lost)
+    await inserted('a session again', admitted)
+
+    // Levels and regions, both ways.
+    await gatewayCommand(['settlement', 'member', ...at, number, '--clerk', 'c', '--level', '1', '--home', 'JP-27'])
+    await inStep('placement’s own word on it', ({ level, home }) => level === 1 && home === 'JP-27')
+    await inserted('the card shows it', ({ card }) => card?.session?.level === 1 && card.session.home === 'JP-27')
+    const placementNumber = String(record.number)
+    await gatewayCommand(['member', 'change', ...at, placementNumber, '--plan', 'premium'])
+    await inStep('what changed at placement', ({ level, plan }) => level === 3 && plan === 'premium')
+    await gatewayCommand(['settlement', 'member', ...at, number, '--clerk', 'c', '--home', 'XX-99'])
+    t.match(await inStep('a refusal', ({ refused }) => refused !== undefined), { home: 'JP-27', refused: /XX-99/ })
 
     const { keyring } = new SiteFolder(folder, 'site', systemPorts)
     const asSettlement = new CallClient({
@@ -102,6 +171,16 @@ t.test(
     await t.rejects(asSettlement.call(readAccountFacts, { card: new Uint8Array(32), fromMs: 0, toMs: 1 }), {
       code: 'card.unknown',
     })
+    t.match(await asSettlement.call(keepCard, { card: new Uint8Array(32).fill(9), revision: 2, lost: true }), {
+      known: false,
+    })
+    const late = { card: new Uint8Array(Buffer.from(record.card, 'hex')), revision: 1, lost: true }
+    t.match(await asSettlement.call(keepCard, late), { known: true })
+    await inserted('a word that comes late changes nothing', admitted)
+    // Back to a level that the card had, while it may show another by now.
+    await gatewayCommand(['member', 'change', ...at, placementNumber, '--level', '1'])
+    await inserted('whichever of them it shows', ({ card }) => card?.session?.level === 1)
+    await inserted('and the register’s afterwards', ({ card }) => card?.session?.level === 1)
     const asContent = new CallClient({
       url: settlement,
       tls: await keyring.identity('content', 'service'),
@@ -114,6 +193,12 @@ t.test(
       minor: 30,
       currency: 'JPY' as const,
     }
+    const intruder = new CallClient({
+      ...{ url: placement, tls: await keyring.identity('content', 'service'), server: 'placement' },
+      clock: systemPorts.clock,
+    })
+    await t.rejects(intruder.call(keepCard, late), { code: 'message.unauthorised' })
+    await intruder.close()
     const charge = { id: new Uint8Array(16).fill(1), reason: 'usage', reference: 'r', moves: [fee] }
     t.match(await asContent.call(postCharge, charge), { seq: 1 })
     t.match(await asContent.call(postCharge, charge), { seq: 1 }, 'once')

@@ -1,12 +1,13 @@
 import { openBillReceipt } from '@azukari/device/pay/member'
 import {
   addBankDays,
+  addDays,
   addMonths,
   isBankDay,
   isHoliday,
   nextBankDay,
 } from '@azukari/gateway/services/settlement/billing/calendar'
-import { priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
+import { type FirstPeriod, partOf, priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
 import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/tax'
 import {
   objectionDecided,
@@ -36,7 +37,7 @@ const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what:
 }
 
 /** A bench with one member whose card placement knows, closed by its own day. */
-async function billed(more: { facts?: Partial<AccountFacts> } = {}) {
+async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: FirstPeriod; at?: string } = {}) {
   const facts: AccountFacts = {
     ...{
       level: 2,
@@ -56,7 +57,11 @@ async function billed(more: { facts?: Partial<AccountFacts> } = {}) {
       return { ...answers.facts }
     },
   }
-  const bench = await new SettlementBench({ placement }).start()
+  const billing = { firstPeriod: more.firstPeriod ?? 'whole' }
+  const bench = await new SettlementBench({
+    ...{ placement, more: { billing } },
+    ...(more.at ? { at: more.at } : {}),
+  }).start()
   const one = await bench.enrol('general', {}, new Uint8Array(32).fill(5))
   return { bench, one, answers }
 }
@@ -320,4 +325,104 @@ t.test('S13 placement cannot answer: the period stays open and is closed later, 
   t.equal(both.length, 2, 'both periods, one after the other')
   t.ok(both[0]!.to < both[1]!.from)
   conserved(t, bench)
+})
+
+t.test('S13 a first period is the part of the month that ends with it', (t) => {
+  const golden = [
+    ['2026-11-02', '2026-11-20', 19, 31],
+    ['2026-11-20', '2026-11-20', 1, 31],
+    ['2026-10-22', '2026-11-20', 30, 31],
+    // The month ends of February, short and leap, and around the turn of a year.
+    ['2026-01-31', '2026-02-05', 6, 31],
+    ['2026-02-28', '2026-03-05', 6, 28],
+    ['2026-02-07', '2026-03-06', 28, 28],
+    ['2028-02-29', '2028-03-05', 6, 29],
+    ['2028-02-28', '2028-03-28', 30, 29],
+    ['2028-02-29', '2028-02-29', 1, 31],
+    ['2028-02-01', '2028-02-28', 28, 31],
+    ['2027-12-31', '2028-01-01', 2, 31],
+    ['2026-04-30', '2026-05-01', 2, 30],
+  ] as const
+  for (const [from, to, days, of] of golden)
+    t.strictSame(partOf(from, to), days < of ? { days, of } : undefined, `${from} – ${to}`)
+  for (let day = 0; day < 800; day++) {
+    const to = addDays('2027-01-01', day)
+    if (Number(to.slice(8)) > 28) continue
+    if (partOf(addDays(addMonths(to, -1), 1), to)) t.fail(`the month to ${to} is whole`)
+    if (partOf(addDays(addMonths(to, -1), 2), to) === undefined) t.fail(`a day less than the month to ${to} is not`)
+  }
+  t.end()
+})
+
+t.test('S13 charged by days: rounded as tax is, reductions from what is charged, never more than the month', (t) => {
+  const facts = { level: 2, years: 0, bytes: 0, tamperings: 0 }
+  const part = { days: 19, of: 31 }
+  // 1000 × 19/31 = 612.9…
+  const totals = (['down', 'half-up', 'up'] as const).map((rounding) =>
+    priceOf({ ...facts, part }, { ...standardTariff, rounding }),
+  )
+  t.strictSame(
+    totals.map(({ lines, total }) => [lines[0]!.netMinor, total]),
+    [
+      [612, 673],
+      [613, 674],
+      [613, 675],
+    ],
+  )
+  t.equal(totals[0]!.lines[0]!.how, 'level 2, 19 of 31 days')
+  const more = priceOf({ ...facts, years: 3, bytes: 103 * 1024 ** 3, tamperings: 1, part }, standardTariff)
+  t.strictSame(
+    more.lines.map(({ what, how, netMinor }) => [what, how, netMinor]),
+    [
+      ['base', 'level 2, 19 of 31 days', 612],
+      ['usage', '3 GiB × 20, 19 of 31 days', 36],
+      ['years', '3 years: 3 %', -18],
+      ['tampering', '1 found: 20 %', -122],
+    ],
+  )
+  t.equal(priceOf({ ...facts, part: { days: 0, of: 31 } }, standardTariff).total, 0)
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 4 }),
+      fc.integer({ min: 28, max: 31 }),
+      fc.integer({ min: 1, max: 31 }),
+      fc.constantFrom('down' as const, 'up' as const, 'half-up' as const),
+      (level, of, days, rounding) => {
+        fc.pre(days < of)
+        const tariff = { ...standardTariff, rounding }
+        const [less, same, whole] = [{ days: days - 1, of }, { days, of }, undefined].map(
+          (part) => priceOf({ ...facts, level, part }, tariff).total,
+        )
+        if (less! > same! || same! > whole!) throw new Error(`${less} ${same} ${whole}`)
+      },
+    ),
+  )
+  t.end()
+})
+
+t.test('S13 a first, shorter period on a statement: by days, whole or free, and the next one whole', async (t) => {
+  for (const [firstPeriod, total] of [
+    ['days', 138],
+    ['whole', 1_067],
+    ['free', 0],
+  ] as const) {
+    const { bench, one } = await billed({ firstPeriod })
+    bench.clock.turn(31 * day)
+    const [first] = await close(bench, one)
+    t.match(first, { from: '2026-11-02', total: { minor: total } }, firstPeriod)
+    if (firstPeriod === 'days') {
+      t.match(first!.lines[0], { what: 'base', how: /^level 2, \d+ of 31 days$/ })
+      await bench.act(objectTo, { objection: one.pay.objection(first!.statement, 'fee', 'x') }, one.device)
+      const [open] = bench.settlement.billing.objections.open(1)
+      t.match(
+        await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
+        { upheld: false },
+        'checked again by the same rule',
+      )
+    }
+    bench.clock.turn(31 * day)
+    const [next] = await close(bench, one)
+    t.match(next, { total: { minor: 1_067 }, lines: [{ how: 'level 2' }] }, 'the next is a whole month')
+    conserved(t, bench)
+  }
 })

@@ -1,11 +1,12 @@
 /**
  * A simulated card company, a process of its own on loopback, with a company's faults: answers that come late or not at all
- * although the work was done, refusals, and the same question asked twice, which must have one effect.
+ * although the work was done, refusals, payments taken back, and the same question asked twice, which must have one effect.
  *
- *   node card-company-process.ts       says {port} over IPC; takes {fault} over IPC
+ *   node card-company-process.ts       says {port} over IPC; takes {fault} and {event} over IPC
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { CompanyBooks } from './card-company-books.ts'
 
 /** `lost`: does the work and closes the line; `down`: 503; `garbage`: an answer of no known form. How many answers it lasts. */
 export interface CompanyFault {
@@ -13,45 +14,21 @@ export interface CompanyFault {
   answers: number
 }
 
-interface Authorisation {
-  authorisation: string
-  minor: number
-  state: 'authorised' | 'captured' | 'voided'
+/** `reverse-last`: the newest captured payment is disputed; `reverse-unknown`: one of which nobody knows; `lapse`: authorisations run out. */
+export interface CompanyEvent {
+  event: 'reverse-last' | 'reverse-unknown' | 'lapse'
 }
 
-const byKey = new Map<string, object>()
-const authorisations = new Map<string, Authorisation>()
+const books = new CompanyBooks()
 let fault: CompanyFault | undefined
-let captured = 0
-
-function answer(path: string, key: string, body: { token?: string; minor?: number }): object | undefined {
-  const before = byKey.get(key)
-  if (before) return before
-  const made = decide(path, body)
-  if (made) byKey.set(key, made)
-  return made
-}
-
-function decide(path: string, { token, minor = 0 }: { token?: string; minor?: number }): object | undefined {
-  if (path === '/authorisations') {
-    if (token !== 'tok-good') return { state: 'declined', reason: 'insufficient funds' }
-    const authorisation = `a${authorisations.size + 1}`
-    authorisations.set(authorisation, { authorisation, minor, state: 'authorised' })
-    return { state: 'authorised', authorisation }
-  }
-  const match = /^\/authorisations\/(a\d+)\/(capture|void)$/.exec(path)
-  const one = authorisations.get(match?.[1] ?? '')
-  if (one?.state !== 'authorised') return undefined
-  one.state = match![2] === 'capture' ? 'captured' : 'voided'
-  if (one.state === 'captured') captured += one.minor
-  return { state: one.state }
-}
 
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   let text = ''
   for await (const chunk of request) text += chunk
   if (request.method === 'GET') {
-    response.end(JSON.stringify({ captured, authorisations: authorisations.size }))
+    const after = /^\/reversals\?after=(\d+)$/.exec(request.url ?? '')?.[1]
+    const said = after === undefined ? books.totals() : { reversals: books.reversalsAfter(Number(after)) }
+    response.end(JSON.stringify(said))
     return
   }
   const present = fault
@@ -60,15 +37,21 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(503).end()
     return
   }
-  const said = answer(request.url!, String(request.headers['idempotency-key']), JSON.parse(text))
+  const said = books.answer(request.url!, String(request.headers['idempotency-key']), JSON.parse(text))
   if (present?.fault === 'lost') request.socket.destroy()
   else if (present?.fault === 'garbage') response.end('{"state":"perhaps"}')
   else if (said) response.end(JSON.stringify(said))
   else response.writeHead(404).end()
 }
 
-process.on('message', (message: CompanyFault) => {
-  fault = { ...message }
+process.on('message', (message: CompanyFault | CompanyEvent) => {
+  if ('fault' in message) fault = { ...message }
+  else if (message.event === 'lapse') books.lapse()
+  else if (message.event === 'reverse-unknown') books.reverseUnknown(1_234)
+  else {
+    const last = books.list().findLast(({ state }) => state === 'captured')
+    if (last) books.reverse(last.authorisation)
+  }
 })
 process.on('disconnect', () => process.exit(0))
 const server = createServer((request, response) => {

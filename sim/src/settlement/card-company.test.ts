@@ -30,9 +30,9 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
       await company.fault({ fault, answers })
       await settled(await buy(1_000, 'tok-good'), 'issued')
     }
-  t.strictSame(
+  t.match(
     await company.books(),
-    { captured: 10_000, authorisations: 10 },
+    { captured: 10_000, authorisations: 10, open: 0 },
     'the company took as much as was issued',
   )
 

@@ -5,7 +5,7 @@
  */
 
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { objectTo, statementSent } from '@azukari/protocol/contracts/settlement-billing'
+import { choosePayment, objectTo, statementSent } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import {
   actAsShop,
@@ -18,6 +18,8 @@ import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { debitAnswerFile, type Movement, movementsFile, readTransfers } from './bank-side.ts'
 import { type BenchMember, ownAccount, SettlementBench, seeded } from './bench.ts'
+import { CompanyBooks } from './card-company-books.ts'
+import { companyInside } from './card-company-inside.ts'
 import { Crash, CrashMedium } from './crash-database.ts'
 
 export interface ChaosReport {
@@ -27,6 +29,9 @@ export interface ChaosReport {
   paid: number
   refunded: number
   debits: number
+  /** Statements that the card company collected, and those of which it took the money back. */
+  charged: number
+  chargedBack: number
   /** What was broken; empty when everything held. */
   violations: string[]
 }
@@ -62,17 +67,30 @@ class Chaos {
   #paid = 0
   #refunded = 0
   #debits = 0
+  readonly #company = new CompanyBooks()
+  #chargedBack = 0
 
   constructor(seed: number) {
     this.#random = seeded(seed + 1_000_000)
     const placement = { account: async (): Promise<AccountFacts> => this.#facts() }
-    this.#bench = new SettlementBench({ seed, placement, medium: this.#medium })
+    const cardCompany = companyInside(this.#company, {
+      fate: () => {
+        const fate = this.#below(12)
+        return fate === 0 ? 'before' : fate === 1 ? 'after' : undefined
+      },
+      heard: (path, id) => this.#heard(path, id),
+    })
+    // Authorised long ahead, so that many an objection comes between authorisation and capture.
+    const more = { billing: { authoriseDays: 20 } }
+    this.#bench = new SettlementBench({ seed, placement, medium: this.#medium, cardCompany, more })
   }
 
   async run(steps: number): Promise<Omit<ChaosReport, 'seed'>> {
     await this.#bench.start()
     for (let i = 0; i < 3; i++) this.#members.push(await this.#bench.enrol('general', {}, this.#bench.random.bytes(32)))
     for (let i = 0; i < 2; i++) this.#shops.push(await this.#bench.enrol('shop'))
+    const byCard = this.#members[1]!
+    await this.#act(choosePayment, { choice: byCard.pay.payChoice('card', 'tok-good') }, byCard)
     for (const shop of this.#shops)
       await this.#act(
         putOffer,
@@ -99,6 +117,8 @@ class Chaos {
       crashes: this.#medium.crashes,
       postings: this.#bench.settlement.audit().postings,
       ...{ paid: this.#paid, refunded: this.#refunded, debits: this.#debits, violations: this.#violations },
+      charged: this.#company.list().filter(({ state }) => state === 'captured' || state === 'reversed').length,
+      chargedBack: this.#chargedBack,
     }
   }
 
@@ -113,12 +133,16 @@ class Chaos {
       () => this.#shopAct(),
       () => this.#payOut(),
       () => this.#days(),
+      () => this.#days(),
       () => this.#object(),
       () => this.#decide(),
       () => this.#debit(),
+      () => this.#choose(),
+      () => this.#charge(),
+      () => this.#disagree(),
     ]
     await steps[this.#below(steps.length)]!()
-    await this.#revive()
+    await this.#asked()
   }
 
   async #ask(): Promise<void> {
@@ -221,6 +245,7 @@ class Chaos {
     this.#bench.clock.turn((1 + this.#below(9)) * 86_400_000)
     if (this.#below(4) === 0) this.#levels = this.#below(4)
     await this.#clerk(() => this.#bench.settlement.billing.close())
+    if (this.#below(2) === 0) await this.#charge()
     await this.#clerk(() => this.#bench.settlement.payouts.lapse())
     for (const member of this.#members) await this.#clerk(() => this.#read(member))
   }
@@ -265,11 +290,59 @@ class Chaos {
     }
   }
 
+  async #choose(): Promise<void> {
+    // The first one stays with the bank.
+    const member = this.#one(this.#members.slice(1))
+    const [way, token] = this.#one<['debit' | 'value'] | ['card', string]>([
+      ['debit'],
+      ['value'],
+      ['card', 'tok-good'],
+      ['card', 'tok-good'],
+      ['card', 'tok-good'],
+      ['card', 'tok-empty'],
+    ])
+    await this.#act(choosePayment, { choice: member.pay.payChoice(way, token) }, member)
+  }
+
+  async #charge(): Promise<void> {
+    await this.#clerk(() => this.#bench.settlement.billing.collectCards())
+  }
+
+  /** A cardholder disputes what was captured, or authorisations run out. */
+  async #disagree(): Promise<void> {
+    if (this.#below(3) === 0) return this.#company.lapse()
+    const captured = this.#company.list().filter(({ state }) => state === 'captured')
+    const one = captured[this.#below(Math.max(1, captured.length))]
+    if (one && this.#company.reverse(one.authorisation)) this.#chargedBack++
+  }
+
+  /** The company hears a question: what is captured must be past every objection that was acknowledged. */
+  #heard(path: string, id: string): void {
+    if (!path.endsWith('/capture')) return
+    const row = this.#medium.sqlite.get<{ statement: string }>(
+      'SELECT statement FROM card_charges WHERE lower(hex(id)) = ?',
+      id,
+    )
+    if (row && this.#objected.has(row.statement))
+      this.#violations.push(`${row.statement} was captured past an open objection`)
+  }
+
+  /** The company has been asked what is due, in a process that lives. */
+  async #asked(): Promise<void> {
+    await this.#bench.settlement.cardsIdle()
+    await this.#revive()
+  }
+
   /** Everything that the bank moved is told, and every hold that can still end ends. */
   async #settle(): Promise<void> {
     await this.#payOut()
     await this.#debit()
     await this.#take(0, this.#movements.length)
+    // Longer than an authorisation is asked for ahead, so that every question to the company comes to its end.
+    for (let i = 0; i < 240; i++) {
+      this.#bench.clock.turn(3 * 3_600_000)
+      await this.#asked()
+    }
   }
 
   #check(): void {
@@ -285,6 +358,11 @@ class Chaos {
     const net = new Map(accounts.map(({ code, net }) => [code, net]))
     const bank = -(net.get('bank/JPY') ?? 0)
     if (bank !== this.#bankBalance) this.#violations.push(`the bank has ${this.#bankBalance}, the ledger says ${bank}`)
+    const { captured, open } = this.#company.totals()
+    const company = -(net.get('card-company/JPY') ?? 0)
+    if (company !== captured) this.#violations.push(`the card company took ${captured}, the ledger says ${company}`)
+    if (open > 0) this.#violations.push(`${open} authorisations were neither captured nor given back`)
+    this.#checkStatements(net)
     // Value by transfer is issued once per number that the bank brought, however often it was paid.
     const issued = new Set<string>()
     for (const { text, direction } of this.#movements) {
@@ -302,6 +380,31 @@ class Chaos {
       const expected = this.#value.get(member.number) ?? 0
       if (stands !== expected) this.#violations.push(`${member.number} has ${stands}, the model says ${expected}`)
     }
+  }
+
+  /** What each member owes is what statements ask for and nobody paid; each is paid as often as money came, less what went back. */
+  #checkStatements(net: ReadonlyMap<string, number>): void {
+    const { sqlite } = this.#medium
+    const owed = sqlite.all<{ member: string; owed: number }>(
+      `SELECT lower(hex(member)) AS member, sum(total) AS owed FROM statements WHERE state NOT IN ('paid', 'credited')
+       GROUP BY member`,
+    )
+    const of = new Map(owed.map(({ member, owed }) => [member, owed]))
+    for (const [code, sum] of net) {
+      const member = /^receivable\/([0-9a-f]+)\/JPY$/.exec(code)?.[1]
+      if (member && -sum !== (of.get(member) ?? 0))
+        this.#violations.push(`${member} owes ${-sum}, open statements say ${of.get(member) ?? 0}`)
+    }
+    const times = new Map<string, number>()
+    for (const { reason, reference } of sqlite.all<{ reason: string; reference: string }>(
+      "SELECT reason, reference FROM ledger_postings WHERE reason IN ('statement-paid', 'payment-reversed')",
+    ))
+      times.set(reference, (times.get(reference) ?? 0) + (reason === 'statement-paid' ? 1 : -1))
+    for (const { number, state } of sqlite.all<{ number: string; state: string }>(
+      'SELECT number, state FROM statements WHERE total > 0',
+    ))
+      if ((times.get(number) ?? 0) !== (state === 'paid' ? 1 : 0))
+        this.#violations.push(`${number} is ${state} and was paid ${times.get(number) ?? 0} times`)
   }
 
   /** An act until it is answered, through crashes, and again after it was: the answer must not change. */

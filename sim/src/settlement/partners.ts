@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { Problem } from '@azukari/protocol/problem'
 import type { BankAsk } from './bank-process.ts'
-import type { CompanyFault } from './card-company-process.ts'
+import type { CompanyTotals } from './card-company-books.ts'
+import type { CompanyEvent, CompanyFault } from './card-company-process.ts'
 
 const startMs = 20_000
 
@@ -35,9 +36,14 @@ export class Partner {
     return new Promise((resolve) => this.#child.send(fault, () => resolve()))
   }
 
+  /** Of the card company: something happens on its side. Resolves when it was told. */
+  event(event: CompanyEvent['event']): Promise<void> {
+    return new Promise((resolve) => this.#child.send({ event } satisfies CompanyEvent, () => resolve()))
+  }
+
   /** Of the card company: what it has taken from members. */
-  async books(): Promise<{ captured: number; authorisations: number }> {
-    return (await (await fetch(this.url)).json()) as { captured: number; authorisations: number }
+  async books(): Promise<CompanyTotals> {
+    return (await (await fetch(this.url)).json()) as CompanyTotals
   }
 
   /** Of the bank. */

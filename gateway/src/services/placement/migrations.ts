@@ -1,5 +1,6 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
+import { cardWordsMigration } from './card-words.ts'
 import { careMigration } from './care/tables.ts'
 import { riskTables } from './hazards/tables.ts'
 import { replaceMigration } from './replace/tables.ts'
@@ -78,4 +79,5 @@ CREATE TABLE abandoned (
   replaceMigration,
   careMigration,
   wishMigration,
+  cardWordsMigration,
 ]

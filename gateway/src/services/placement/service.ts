@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
-import { checker } from '@azukari/protocol/contract'
+import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
 import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
@@ -19,6 +19,7 @@ import {
   SessionProof,
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
+import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
 import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -26,6 +27,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
+import { refuseLost, takeWord } from './card-words.ts'
 import { Care } from './care/care.ts'
 import { contain, release } from './care/contain.ts'
 import type { CareLimits } from './care/schedule.ts'
@@ -109,6 +111,8 @@ export interface Placement extends Service {
   telemetry(): PlacementFacts
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): MemberRow
+  /** Settlement's word on a card (P4): what it was told stands, once. */
+  takeWord(word: RequestOf<typeof keepCard>): ReplyOf<typeof keepCard>
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
   changeServer(id: string, state: ServerState): void
   /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
@@ -132,6 +136,12 @@ export function createPlacement(options: PlacementOptions): Placement {
   const sessions = new Sessions(clock, random)
   const recalls = new Recalls(clock)
   const self = thumbprint(keys.signing)
+  /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
+  const mayAct = (row: MemberRow | undefined): MemberRow => {
+    const member = activeMember(row)
+    refuseLost(database, member)
+    return member
+  }
   const signer = placementSigner(keys)
   const hosted = createServiceHost({
     name: 'placement',
@@ -143,14 +153,14 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...(options.soon ? { soon: options.soon } : {}),
     handlers: [
       call(openSession, ({ card, operation }, { caller }) => {
-        activeMember(members.byCard(database, card))
+        mayAct(members.byCard(database, card))
         const session = sessions.open(caller.device, operation, card)
         return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
       }),
 
       call(proveSession, ({ session: id, proof, cardChallenge }, { caller }) => {
         const session = sessions.of(id, caller.device)
-        const member = activeMember(members.byCard(database, session.card))
+        const member = mayAct(members.byCard(database, session.card))
         let said: SessionProof
         try {
           said = checkProof(
@@ -165,7 +175,12 @@ export function createPlacement(options: PlacementOptions): Placement {
           )
             throw new Problem('card.rejected', 'the card signed something else')
           // A level that was changed reaches the card in the session that begins here; until then it may show the old one.
-          if (said.level !== member.level && said.level !== member.card_level)
+          // With several changes between two sessions, it shows any of them that a session may have written.
+          if (
+            said.level !== member.level &&
+            said.level !== member.card_level &&
+            !members.shows(database, member.id, said.level)
+          )
             throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
           if (said.counter < member.counter)
             log.warn('a card shows an older counter', {
@@ -181,7 +196,7 @@ export function createPlacement(options: PlacementOptions): Placement {
             ? new Problem('card.rejected', error.code)
             : error
         }
-        if (member.card_level !== null && said.level === member.level)
+        if (said.level === member.level && (member.card_level !== null || members.showsOther(database, member.id)))
           hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
         recalls.answered(member.id, caller.device, true)
@@ -237,7 +252,7 @@ export function createPlacement(options: PlacementOptions): Placement {
           },
           offerDomain,
         )
-        const member = activeMember(signedBy)
+        const member = mayAct(signedBy)
         const offer = checkOffer(decode(payload))
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
@@ -269,7 +284,7 @@ export function createPlacement(options: PlacementOptions): Placement {
       ...wishHandlers({
         ...{ sql: database, keys, random, self },
         memberOf: (session, device) => sessions.memberOf(session, device),
-        active: activeMember,
+        active: mayAct,
         changed: () => mover.changed('member'),
         erase: () => eraser.kick(),
       }),
@@ -367,6 +382,18 @@ export function createPlacement(options: PlacementOptions): Placement {
       const now = changeMember(changes, number, change)
       mover.changed('member')
       return now
+    },
+    takeWord: (word) => {
+      const { taken, ...reply } = takeWord(changes, word)
+      const ended = taken && word.lost ? sessions.closeCard(word.card) : []
+      // Where the card is now, its session is called up, and refused.
+      if (ended.length > 0)
+        hosted.store.transaction(({ emit }) => {
+          for (const { id, device } of ended)
+            emit(recallSession, device, { session: id, reason: 'card.lost' }, { keep: false })
+        })
+      if (taken && word.change) mover.changed('member')
+      return reply
     },
     changeServer: (id, state) => {
       changeServer(changes, id, state)

@@ -102,6 +102,13 @@ export class Sessions {
     this.#open.delete(key(id))
   }
 
+  /** Ends every session of a card. Returns them. */
+  closeCard(card: Uint8Array): Session[] {
+    const ended = [...this.#open.values()].filter((session) => key(session.card) === key(card))
+    for (const { id } of ended) this.#open.delete(key(id))
+    return ended
+  }
+
   #sweep(): void {
     const now = this.#clock.now()
     for (const [id, session] of this.#open) {

@@ -131,7 +131,17 @@ export const members = {
   byActsKey: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE acts_kid = ?', kid),
   all: (sql: Sql) => sql.all<MemberRow>('SELECT * FROM members ORDER BY number'),
   /** The card shows the level of the register again. */
-  sawLevel: (sql: Sql, id: Uint8Array) => sql.run('UPDATE members SET card_level = NULL WHERE id = ?', id),
+  sawLevel: (sql: Sql, id: Uint8Array) => {
+    sql.run('UPDATE members SET card_level = NULL WHERE id = ?', id)
+    sql.run('DELETE FROM card_levels WHERE member = ?', id)
+  },
+  /** A level that was the register's since the card was last seen with it: a session may have written it on the card. */
+  mayShow: (sql: Sql, id: Uint8Array, level: number) =>
+    sql.run('INSERT INTO card_levels (member, level) VALUES (?, ?) ON CONFLICT DO NOTHING', id, level),
+  showsOther: (sql: Sql, id: Uint8Array) =>
+    sql.get('SELECT 1 AS there FROM card_levels WHERE member = ?', id) !== undefined,
+  shows: (sql: Sql, id: Uint8Array, level: number) =>
+    sql.get('SELECT 1 AS there FROM card_levels WHERE member = ? AND level = ?', id, level) !== undefined,
   sawCounter: (sql: Sql, id: Uint8Array, counter: number) =>
     sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
 }

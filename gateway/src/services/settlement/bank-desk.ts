@@ -12,10 +12,11 @@ import { ownAccount } from './accounts.ts'
 import type { BankLine, DebitOutcome, OrderOutcome, OwnBankAccount } from './bank-files/bank-file.ts'
 import { readNotification, readStatusReport, writeCreditTransfers } from './bank-files/iso20022.ts'
 import { readDebitResults, readMovements, writeTransfers } from './bank-files/zengin.ts'
+import { type BankOutRow, bankFilesWaiting, enterBankFile, noteRelease, releaseNote } from './bank-release.ts'
 import { type Desk, derivedId, noteOperation, type Within } from './desk.ts'
-import { keepDocument } from './documents.ts'
+import { keepDocument, readDocument } from './documents.ts'
+import { ledgerOf } from './epoch.ts'
 import { atRestKey } from './keystore.ts'
-import { Ledger } from './ledger/ledger.ts'
 import { isNumber, type NumberKind } from './numbers.ts'
 import { type PayoutRow, sendPayouts, settlePayout } from './payout.ts'
 import { insertRow, members, openPerson } from './registers.ts'
@@ -52,6 +53,20 @@ export interface BankDesk {
     format: 'zengin' | 'pain.001',
     currency?: Currency,
   ): { document: Uint8Array; payouts: number } | undefined
+  /** Files that were made and not given out, oldest first. */
+  waiting(limit: number): BankOutRow[]
+  /**
+   * Gives a file out, with its note, when the release is safe from the loss of this centre (P9).
+   * @param again it was given out and did not come to the bank
+   * @throws {Problem} `object.unknown`, `bank.released`, `centre.not-leader`, `centre.unconfirmed`
+   */
+  release(document: Uint8Array, clerk: string, again?: boolean): Promise<ReleasedFile>
+}
+
+export interface ReleasedFile {
+  name: string
+  content: Uint8Array
+  note: Uint8Array
 }
 
 /** What billing does with the bank's answers; it lives apart. */
@@ -62,7 +77,12 @@ export interface DebitAnswers {
 const payoutsPerFile = 10_000
 const textDomain = new TextEncoder().encode('azukari/bank-text/1')
 
-export function bankDesk(desk: Desk, own: () => OwnBankAccount, debits: DebitAnswers): BankDesk {
+export function bankDesk(
+  desk: Desk,
+  own: () => OwnBankAccount,
+  debits: DebitAnswers,
+  confirmed: () => Promise<void>,
+): BankDesk {
   const { store, keys, random, clock } = desk
   return {
     take: (bytes) => {
@@ -131,6 +151,19 @@ export function bankDesk(desk: Desk, own: () => OwnBankAccount, debits: DebitAns
         noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
       }),
 
+    waiting: (limit) => bankFilesWaiting(store.sql, limit),
+
+    release: async (id, clerk, again = false) => {
+      const { atMs, epoch } = store.transaction(({ sql, nowMs }) => {
+        const epoch = noteRelease(sql, nowMs, id, again)
+        noteOperation(sql, nowMs, clerk, again ? 'release bank file again' : 'release bank file', hexOf(id))
+        return { atMs: nowMs, epoch }
+      })
+      await confirmed()
+      const { name, kind, content } = readDocument(desk, store.sql, id)!
+      return { name, content, note: releaseNote(desk.signer, content, { name, kind, epoch, atMs }) }
+    },
+
     payoutFile: (date, format, currency = 'JPY') =>
       store.transaction(({ sql, nowMs }) => {
         const document = random.bytes(16)
@@ -150,9 +183,14 @@ export function bankDesk(desk: Desk, own: () => OwnBankAccount, debits: DebitAns
           media: zengin ? 'text/plain' : 'application/xml',
           content: zengin ? writeTransfers(own(), date, orders) : writeCreditTransfers(own(), frame, orders),
         })
+        enterBankFile(sql, nowMs, document, 'payout-file')
         return { document, payouts: rows.length }
       }),
   }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }
 
 function accountOf(desk: Desk, sql: Sql, { shop }: PayoutRow) {
@@ -233,7 +271,7 @@ function isOpenPayout(sql: Sql, number: string, { minor, currency }: BankLine): 
 
 /** Money whose owner is not known, so that the bank's account and ours agree all the same. */
 function suspend(sql: Sql, { minor, currency }: BankLine, id: Uint8Array, comesIn: boolean, nowMs: number): void {
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const bank = ownAccount(ledger, 'bank', currency)
   // What went out without our knowing is a claim of ours, not a debt to nobody.
   const other = ownAccount(ledger, comesIn ? 'unmatched' : 'unexplained', currency)

@@ -1,16 +1,25 @@
 /**
- * Stored value by credit card (P5): authorise, then capture, and only then is value issued. The company is asked outside any
- * transaction and may answer late, twice, or never; every question carries the request's id, so that asking again is the
- * same question.
+ * The card company (P5, S14): asked outside any transaction, it may answer late, twice, or never; every question carries the
+ * id of what it is about, so that asking again is the same question. Who has questions is a queue; the worker asks them,
+ * and hears from the company what it took back.
  */
-import { decrypt0 } from '@azukari/protocol/cose'
+import type { Currency } from '@azukari/protocol/money'
 import type { Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { Desk } from './desk.ts'
-import { atRestKey } from './keystore.ts'
-import { declineValue, issueValue, type TopUpRow, tokenDomain, topUps } from './top-up.ts'
+import { ownAccount } from './accounts.ts'
+import { type Desk, derivedId, type Within } from './desk.ts'
+import { ledgerOf } from './epoch.ts'
+import { insertRow } from './registers.ts'
 
-/** A card company behind its adapter. Every call is idempotent by `id`. Rejects when there is no clear answer. */
+/** What the company took back after it was captured: the cardholder disputed it. Numbered by the company, from 1 on. */
+export interface Reversal {
+  n: number
+  authorisation: string
+  minor: number
+  currency: Currency
+}
+
+/** A card company behind its adapter. Every question is idempotent by `id`. Rejects when there is no clear answer. */
 export interface CardCompany {
   authorise(question: {
     id: string
@@ -19,42 +28,82 @@ export interface CardCompany {
     currency: string
     signal: AbortSignal
   }): Promise<{ authorisation: string } | { declined: string }>
-  capture(question: { id: string; authorisation: string; signal: AbortSignal }): Promise<void>
+  /** `refused`: nothing was collected and nothing will be; the authorisation has run out. */
+  capture(question: {
+    id: string
+    authorisation: string
+    signal: AbortSignal
+  }): Promise<{ captured: true } | { refused: string }>
   void(question: { id: string; authorisation: string; signal: AbortSignal }): Promise<void>
+  /** Reversals after the n-th, oldest first; none when there are no more. */
+  reversals(question: { after: number; signal: AbortSignal }): Promise<Reversal[]>
+}
+
+/** Something that has questions for the company: rows with a moment at which they are asked. */
+export interface CardQueue<Row = unknown> {
+  /** What is due, at most so many. */
+  due(nowMs: number, limit: number): Row[]
+  /** When the next one is. */
+  next(): number | undefined
+  /**
+   * Asks, and writes down what was answered, once. Rejects when there was no clear answer.
+   * @param confirmed resolves when what was written is safe from the loss of this centre (P9)
+   */
+  step(row: Row, signal: AbortSignal, confirmed: () => Promise<void>): Promise<void>
+  /** There was none: it is asked again later. Returns what the log says. */
+  unclear(row: Row): Record<string, unknown>
+  /** The company took a payment back. Returns whose it was; undefined when it is none of this queue's. */
+  reversed(within: Within, reversal: Reversal): string | undefined
 }
 
 const answerMs = 15_000
 const atOnce = 16
+/** How often the company is asked what it took back. */
+const reversalsEveryMs = 600_000
+/** The longest a timer is set for: clocks are put right, and what other processes write is seen then at the latest. */
+const restAtMostMs = 3_600_000
+
 /** How long after an unclear answer it is asked again: doubling from 2 s to 10 min. */
-const again = (tries: number) => Math.min(600_000, 2_000 * 2 ** Math.min(tries, 12))
+export function againMs(tries: number): number {
+  return Math.min(600_000, 2_000 * 2 ** Math.min(tries, 12))
+}
+
+export interface CardWorkerOptions {
+  desk: Desk
+  company: CardCompany
+  queues: readonly CardQueue[]
+  confirmed: () => Promise<void>
+}
 
 export class CardWorker {
-  readonly #desk: Desk
-  readonly #company: CardCompany
+  readonly #o: CardWorkerOptions
   #stop = new AbortController()
+  #running = false
   #turn: Promise<void> | undefined
   #again = false
   #timer: Timer | undefined
+  #reversalsAtMs = 0
 
-  constructor(desk: Desk, company: CardCompany) {
-    this.#desk = desk
-    this.#company = company
+  constructor(options: CardWorkerOptions) {
+    this.#o = options
   }
 
   start(): void {
     this.#stop = new AbortController()
+    this.#running = true
     this.kick()
   }
 
   async stop(): Promise<void> {
+    this.#running = false
     this.#stop.abort(new Problem('service.unavailable', 'settlement stops'))
     this.#timer?.cancel()
     await this.#turn
   }
 
-  /** Something may be due. */
+  /** Something may be due. Nothing happens where the worker does not run: the process that runs settlement sees it too. */
   kick(): void {
-    if (this.#stop.signal.aborted) return
+    if (!this.#running) return
     this.#again = true
     this.#turn ??= this.#run().finally(() => {
       this.#turn = undefined
@@ -62,55 +111,99 @@ export class CardWorker {
     })
   }
 
+  /** Resolves when nothing is being asked. */
+  async idle(): Promise<void> {
+    while (this.#turn) await this.#turn
+  }
+
   async #run(): Promise<void> {
     this.#again = false
     this.#timer?.cancel()
-    const due = topUps.due(this.#desk.store.sql, this.#desk.clock.now(), atOnce)
-    await Promise.all(due.map((row) => this.#step(row)))
-    if (this.#stop.signal.aborted) return
-    if (due.length === atOnce) this.#again = true
-    const next = this.#desk.store.sql.get<{ next: number | null }>('SELECT min(next) AS next FROM top_ups')?.next
-    if (next !== null && next !== undefined)
-      this.#timer = this.#desk.clock.timer(Math.max(10, next - this.#desk.clock.now()), () => this.kick())
+    const { desk, queues } = this.#o
+    let restMs = reversalsEveryMs
+    try {
+      // What is asked must not be forgotten with this centre: the company would have taken what nobody knows of.
+      await this.#o.confirmed()
+      const nowMs = desk.clock.now()
+      await this.#hearReversals(nowMs)
+      for (const queue of queues) {
+        const due = queue.due(nowMs, atOnce)
+        await Promise.all(due.map((row) => this.#step(queue, row)))
+        if (due.length === atOnce) this.#again = true
+      }
+      const next = Math.min(...queues.map((queue) => queue.next() ?? Number.POSITIVE_INFINITY), this.#reversalsAtMs)
+      restMs = Math.min(restAtMostMs, Math.max(10, next - desk.clock.now()))
+    } catch (error) {
+      if (this.#running) desk.log.warn('the card company is asked later', { error: told(error) })
+    }
+    if (this.#running) this.#timer = desk.clock.timer(restMs, () => this.kick())
   }
 
-  async #step(row: TopUpRow): Promise<void> {
-    const { store, clock, log, keys } = this.#desk
-    const id = Buffer.from(row.id).toString('hex')
+  async #step(queue: CardQueue, row: unknown): Promise<void> {
+    const { desk, confirmed } = this.#o
     const limit = new AbortController()
-    using _limit = clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
-    const signal = AbortSignal.any([this.#stop.signal, limit.signal])
+    using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
     try {
-      if (row.pay_by <= clock.now()) {
-        if (row.authorisation) await this.#company.void({ id, authorisation: row.authorisation, signal })
-        store.transaction((within) => declineValue(this.#desk, within, row, 'expired'))
-        return
-      }
-      let authorisation = row.authorisation
-      if (!authorisation) {
-        const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
-        const answer = await this.#company.authorise({ id, token, minor: row.amount, currency: row.currency, signal })
-        if ('declined' in answer) {
-          store.transaction((within) => declineValue(this.#desk, within, row, 'declined'))
-          return
-        }
-        authorisation = answer.authorisation
-        store.transaction(({ sql }) => topUps.set(sql, row.payment, { state: 'authorised', authorisation }))
-      }
-      await this.#company.capture({ id, authorisation, signal })
-      store.transaction((within) =>
-        issueValue(this.#desk, within, topUps.get(within.sql, row.payment)!, 'card-company'),
-      )
+      await queue.step(row, AbortSignal.any([this.#stop.signal, limit.signal]), confirmed)
     } catch (error) {
-      if (this.#stop.signal.aborted) return
-      log.warn('the card company gave no clear answer', {
-        payment: row.payment,
-        tries: row.tries + 1,
-        error: isProblem(error) ? error.code : String(error),
-      })
-      store.transaction(({ sql, nowMs }) =>
-        topUps.set(sql, row.payment, { tries: row.tries + 1, next: nowMs + again(row.tries) }),
-      )
+      if (!this.#running) return
+      desk.log.warn('the card company gave no clear answer', { ...queue.unclear(row), error: told(error) })
     }
   }
+
+  async #hearReversals(nowMs: number): Promise<void> {
+    if (nowMs < this.#reversalsAtMs) return
+    const { desk, company, queues } = this.#o
+    this.#reversalsAtMs = nowMs + reversalsEveryMs
+    const limit = new AbortController()
+    using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
+    const signal = AbortSignal.any([this.#stop.signal, limit.signal])
+    for (;;) {
+      const { last } = desk.store.sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals')!
+      let some: Reversal[]
+      try {
+        some = await company.reversals({ after: last ?? 0, signal })
+      } catch (error) {
+        // Nothing is lost: they are numbered. Questions of money that is due do not wait for it.
+        if (this.#running) desk.log.warn('the card company does not tell what it took back', { error: told(error) })
+        return
+      }
+      if (some.length === 0) return
+      for (const reversal of some) desk.store.transaction((within) => takeReversal(desk, queues, within, reversal))
+    }
+  }
+}
+
+/** Books a reversal once; one that is nobody's is a claim of ours until a clerk finds out. */
+function takeReversal(desk: Desk, queues: readonly CardQueue[], within: Within, reversal: Reversal): void {
+  const { sql, nowMs } = within
+  const { n, authorisation, minor, currency } = reversal
+  const last = sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals')!.last ?? 0
+  if (n <= last) return
+  let matched: string | undefined
+  for (const queue of queues) matched ??= queue.reversed(within, reversal)
+  if (!matched) {
+    desk.log.warn('the card company took back what is not known here', { n })
+    const ledger = ledgerOf(sql)
+    ledger.post(
+      {
+        id: derivedId('card-reversal', String(n)),
+        reason: 'unexplained',
+        reference: `card reversal ${n}`,
+        legs: [
+          {
+            ...{ kind: 'post', amountMinor: BigInt(minor) },
+            debit: ownAccount(ledger, 'unexplained', currency),
+            credit: ownAccount(ledger, 'card-company', currency),
+          },
+        ],
+      },
+      nowMs,
+    )
+  }
+  insertRow(sql, 'card_reversals', { n, authorisation, amount: minor, currency, at: nowMs, matched: matched ?? null })
+}
+
+function told(error: unknown): string {
+  return isProblem(error) ? error.code : String(error)
 }

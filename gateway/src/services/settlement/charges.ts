@@ -10,7 +10,8 @@ import type { Sql } from '../../storage/database.ts'
 import { answers, type CallHandler } from '../../transport/server.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId } from './desk.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { ledgerOf } from './epoch.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import { addToPayout, takeFromPayout } from './payout.ts'
 import { type MemberRow, memberByNumber } from './registers.ts'
 
@@ -28,7 +29,7 @@ export function charge(
   { id, reason, reference, moves }: Charge,
 ): ReplyOf<typeof postCharge> {
   return desk.store.transaction(({ sql, nowMs }) => {
-    const ledger = new Ledger(sql)
+    const ledger = ledgerOf(sql)
     const resolved = moves.map(({ from, to, minor, currency }) => ({
       ...{ from: partyOf(sql, from), to: partyOf(sql, to), minor, currency: currency as Currency },
     }))

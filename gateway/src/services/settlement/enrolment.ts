@@ -7,6 +7,8 @@ import {
   Application,
   applicationDomain,
   apply,
+  Found,
+  foundDomain,
   Loss,
   lossDomain,
   type Membership,
@@ -19,12 +21,14 @@ import {
   readGuide,
   register,
   registrationDomain,
+  reportFound,
   reportLoss,
   revocationDomain,
   revoke,
   rotate,
   rotationDomain,
 } from '@azukari/protocol/contracts/settlement-members'
+import type { LevelChange } from '@azukari/protocol/contracts/settlement-placement'
 import { peek1, sign1, verify1 } from '@azukari/protocol/cose'
 import { coseKey, kindOf, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
@@ -34,6 +38,7 @@ import { act, call, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { type Desk, judgeSigned, noteOperation, sealedActReader } from './desk.ts'
 import { keepDocument } from './documents.ts'
+import { type CardStanding, cardStanding, noteStanding } from './in-step.ts'
 import { isNumber, nextNumber } from './numbers.ts'
 import { letterPdf } from './paper/letter.ts'
 import { insertRow, type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
@@ -42,10 +47,12 @@ const checkApplication = checker(Application, 'application')
 const checkRegistration = checker(Registration, 'registration')
 const checkLoss = checker(Loss, 'loss')
 const checkProof = checker(RotationProof, 'proof of the new key')
+const readFound = sealedActReader(Found, 'report of a found card', foundDomain)
 const readRotation = sealedActReader(Rotation, 'rotation', rotationDomain)
 const readRevocation = sealedActReader(Revocation, 'revocation', revocationDomain)
 
-export function enrolmentHandlers(desk: Desk): Handler[] {
+/** @param toTell placement has something to hear */
+export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
   const { keys, rules } = desk
   return [
     call(readGuide, () => ({
@@ -53,6 +60,7 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       agreement: coseKey(publicOf(keys.agreement)),
       terms: rules.terms,
       guide: rules.guide,
+      conditions: rules.conditions,
       currencies: [...rules.currencies],
     })),
 
@@ -72,7 +80,7 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       return { application: requestId }
     }),
 
-    act(register, ({ registration }, { sql, nowMs, caller }) => {
+    act(register, ({ registration }, { sql, nowMs, caller, afterCommit }) => {
       const signed = openSealed(registration, keys.agreement, registrationDomain)
       const body = checkRegistration(decode(peek1(signed).payload))
       const key = signingKey(body.key)
@@ -99,6 +107,11 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       })
       const person = sealPerson(keys, member.id, body.person, desk.random)
       members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
+      // The card that is registered is in its member's hands; another that was reported lost stays lost.
+      if (body.card) {
+        noteStanding({ sql, nowMs }, member.id, body.card, { lost: false })
+        afterCommit(toTell)
+      }
       return { member: member.id, membership: membership(desk, member, kid, nowMs) }
     }),
 
@@ -131,23 +144,40 @@ export function enrolmentHandlers(desk: Desk): Handler[] {
       return {}
     }),
 
-    act(reportLoss, ({ loss }, { sql, nowMs }) => {
+    act(reportLoss, ({ loss }, { sql, nowMs, afterCommit }) => {
       const { number, code, what } = checkLoss(decode(openSealed(loss, keys.agreement, lossDomain)))
       const member = members.byNumber(sql, number)
       if (!member || !fits(code, member.block_code)) throw new Problem('register.unknown-number')
       blockMember(sql, member, what, nowMs)
+      afterCommit(toTell)
       return { blockedMs: nowMs }
+    }),
+
+    act(reportFound, ({ found }, context) => {
+      const { sql, nowMs, afterCommit } = context
+      const { member } = readFound(desk, context, found)
+      cardFound(sql, member, nowMs)
+      afterCommit(toTell)
+      return { foundMs: nowMs }
     }),
   ]
 }
 
 /** Blocks what was lost, at once: a lost card no longer stands for its member, a lost key signs nothing more. */
 function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | 'both', nowMs: number): void {
-  if (what !== 'key') members.blockCard(sql, member.id)
+  if (what !== 'key') {
+    members.blockCard(sql, member.id)
+    if (member.card) noteStanding({ sql, nowMs }, member.id, member.card, { lost: true })
+  }
   if (what === 'card') return
   const active = memberKeys.activeOf(sql, member.id)
   if (active) memberKeys.end(sql, active.kid, 'revoked', 'lost', nowMs)
   members.block(sql, member.id)
+}
+
+function cardFound(sql: Sql, member: MemberRow, nowMs: number): void {
+  members.freeCard(sql, member.id)
+  if (member.card) noteStanding({ sql, nowMs }, member.id, member.card, { lost: false })
 }
 
 /** The clerk's side of enrolment. */
@@ -159,9 +189,15 @@ export interface EnrolmentDesk {
   refuse(application: Uint8Array, clerk: string, reason: string): void
   /** New codes by letter, after a loss or when the old ones ran out. @throws {Problem} `register.unknown-number` */
   reissue(number: string, clerk: string): { letter: Uint8Array }
+  /** The member came with the card that was lost. @throws {Problem} `register.unknown-number` */
+  found(number: string, clerk: string): void
+  /** Plan, level or home region: placement is told. @throws {Problem} `register.unknown-number`, `card.unknown` without a card */
+  change(number: string, clerk: string, change: LevelChange): void
+  /** How a member's card stands, here and at placement. @throws {Problem} as `change` */
+  standing(number: string): CardStanding
 }
 
-export function enrolmentDesk(desk: Desk): EnrolmentDesk {
+export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
   const { keys, random, rules, store } = desk
   const send = (
     sql: Sql,
@@ -174,6 +210,7 @@ export function enrolmentDesk(desk: Desk): EnrolmentDesk {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      font: desk.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
     keepDocument(desk, sql, {
@@ -237,7 +274,32 @@ export function enrolmentDesk(desk: Desk): EnrolmentDesk {
         noteOperation(sql, nowMs, clerk, 'reissue', number)
         return { letter: send(sql, member.id, number, openPerson(keys, member.id, member.person), codes, nowMs) }
       }),
+
+    found: (number, clerk) => {
+      store.transaction(({ sql, nowMs }) => {
+        cardFound(sql, memberByNumber(sql, number), nowMs)
+        noteOperation(sql, nowMs, clerk, 'card found', number)
+      })
+      toTell()
+    },
+
+    change: (number, clerk, change) => {
+      store.transaction(({ sql, nowMs }) => {
+        const { id } = memberByNumber(sql, number)
+        noteStanding({ sql, nowMs }, id, cardOf(sql, number), { change })
+        noteOperation(sql, nowMs, clerk, 'change member', `${number} ${JSON.stringify(change)}`)
+      })
+      toTell()
+    },
+
+    standing: (number) => cardStanding(store.sql, cardOf(store.sql, number)),
   }
+}
+
+function cardOf(sql: Sql, number: string): Uint8Array {
+  const { card } = memberByNumber(sql, number)
+  if (!card) throw new Problem('card.unknown', `${number} has no card`)
+  return card
 }
 
 interface Codes {

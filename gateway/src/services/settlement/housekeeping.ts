@@ -6,8 +6,8 @@ import type { Timer } from '@azukari/protocol/ports'
 import type { EventListener } from '../../service/service.ts'
 import { addDays, civilDate } from './billing/calendar.ts'
 import type { Desk } from './desk.ts'
+import { ledgerOf } from './epoch.ts'
 import { signHead } from './ledger/head.ts'
-import { Ledger } from './ledger/ledger.ts'
 
 export interface HousekeepingOptions {
   desk: Desk
@@ -15,6 +15,8 @@ export interface HousekeepingOptions {
   /** ms between rounds; 0: never by itself. */
   everyMs: number
   lapse: () => number
+  /** Another process has written something. */
+  written: () => void
   listeners: ReadonlySet<EventListener>
 }
 
@@ -59,6 +61,7 @@ export class Housekeeping {
     const version = this.#dataVersion()
     if (version === this.#version) return
     this.#version = version
+    this.#o.written()
     const devices = desk.store.sql
       .all<{ device: string }>('SELECT DISTINCT device FROM events LIMIT ?', devicesAtMost)
       .map(({ device }) => device)
@@ -71,9 +74,9 @@ export class Housekeeping {
     const day = addDays(today, -1)
     const { sql } = desk.store
     const last = sql.get<{ day: string; seq: number }>('SELECT day, seq FROM ledger_heads ORDER BY day DESC LIMIT 1')
-    const { seq } = new Ledger(sql).tip()
+    const { seq } = ledgerOf(sql).tip()
     if (seq === 0 || (last && (last.day >= day || last.seq >= seq))) return
-    desk.store.transaction((within) => signHead(within.sql, new Ledger(within.sql), desk.signer, day, within.nowMs))
+    desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
   }
 
   /** Grows when another process has written. */

@@ -1,14 +1,18 @@
 /** Settlement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
+import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
+import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { clerkDatabase } from './centre/clerk.ts'
+import type { PlacementKeeping } from './in-step.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
@@ -17,6 +21,8 @@ const keystore = 'settlement/keystore.cose'
 
 export interface OpenSettlementOptions {
   placement: PlacementView
+  /** Placement's register, kept in step by the process that runs settlement. */
+  keeping?: PlacementKeeping
   log: Log
   passphrase?: string | undefined
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
@@ -29,16 +35,19 @@ export interface OpenSettlementOptions {
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, log, passphrase, led, clerk = false }: OpenSettlementOptions,
+  { placement, keeping, log, passphrase, led, clerk = false }: OpenSettlementOptions,
 ): Promise<Settlement> {
-  const { cardCompany, own, billing, centre, ...rules } = settlementSettings(await folder.read('settlement.json'))
+  const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
   if (centre && !led && !clerk)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
   const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
+    checks: new CheckPool({ agreement: keys.agreement, log }),
+    font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
+    ...(keeping ? { keeping } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
     ...(own ? { own } : {}),

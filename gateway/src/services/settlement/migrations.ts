@@ -1,7 +1,9 @@
 /** Settlement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
-import { billingTables } from './billing/tables.ts'
+import { bankReleaseTables } from './bank-release.ts'
+import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
+import { inStepTables } from './in-step.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { registerTables } from './tables.ts'
 
@@ -10,4 +12,7 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 2, name: 'registers, orders, stored value, documents', up: registerTables },
   { number: 3, name: 'statements and objections', up: billingTables },
   { number: 4, name: 'the pair of centres', up: centreTables },
+  { number: 5, name: 'statements paid by credit card', up: cardTables },
+  { number: 6, name: 'placement’s register in step', up: inStepTables },
+  { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
 ]

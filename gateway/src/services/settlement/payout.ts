@@ -19,7 +19,7 @@ import { type ActContext, act, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId, noteOperation, sealedActReader, type Within } from './desk.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { ledgerOf } from './epoch.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
@@ -105,7 +105,7 @@ function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint
   const [line] = linesOf(order)
   const used = BigInt(tick.units) * BigInt(line!.price)
   if (tick.transaction !== order.number || used > BigInt(order.total)) throw new Problem('pay.amount-differs')
-  new Ledger(sql).post(
+  ledgerOf(sql).post(
     {
       id: derivedId('meter-end', order.number),
       reason: 'metered use',
@@ -124,7 +124,7 @@ function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint
 function claim({ sql, nowMs }: ActContext, order: OrderRow) {
   const state = nextState(order.state, 'claim')
   if (isDisputed(sql, order.number)) throw new Problem('pay.disputed')
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const due = order.paid - order.refunded
   ledger.post(
     {
@@ -183,7 +183,7 @@ function refund(desk: Desk, within: Within, order: OrderRow, minor: number, post
   const next = nextState(order.state, 'refund')
   if (minor === 0) throw new Problem('ledger.bad-amount')
   if (minor > order.paid - order.refunded) throw new Problem('pay.refund-too-much')
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const waits =
     order.payout && sql.get("SELECT 1 AS there FROM payouts WHERE number = ? AND state = 'waiting'", order.payout)
   const source = order.state === 'claimed' && waits ? 'payable' : 'sales'
@@ -248,7 +248,7 @@ export function payoutDesk(desk: Desk): PayoutDesk {
       if (!isSomethingDue(desk.store.sql, desk.clock.now())) return 0
       return desk.store.transaction((within) => {
         const { sql, nowMs } = within
-        new Ledger(sql).expireDue(nowMs)
+        ledgerOf(sql).expireDue(nowMs)
         const over = [
           ...orders.overdue(sql, nowMs, 256),
           ...sql.all<OrderRow>(
@@ -282,7 +282,7 @@ function isSomethingDue(sql: Sql, nowMs: number): boolean {
 export function settlePayout(sql: Sql, number: string, outcome: 'paid' | 'returned', nowMs: number): void {
   const row = sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
   if (row?.state !== 'sent') throw new Problem('pay.order-state', `payout ${number} is ${row?.state ?? 'unknown'}`)
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const sent = ownAccount(ledger, 'payout-sent', row.currency)
   ledger.post(
     {
@@ -318,7 +318,7 @@ export function sendPayouts(sql: Sql, currency: Currency, file: Uint8Array, limi
     currency,
     limit,
   )
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   for (const { number, shop, amount } of rows) {
     ledger.post(
       {

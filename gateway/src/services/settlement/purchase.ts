@@ -34,7 +34,7 @@ import { act, call, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { memberAccount } from './accounts.ts'
 import { actReader, type Desk, derivedId, sealedActReader, sealFor, signedReader, tell, type Within } from './desk.ts'
-import { Ledger } from './ledger/ledger.ts'
+import { ledgerOf } from './epoch.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
@@ -127,7 +127,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       const state = nextState(order.state, order.metered ? 'meter' : 'pay')
       if (order.pay_by <= nowMs) throw new Problem('pay.order-expired')
       if (shop.state !== 'active') throw new Problem('member.suspended', 'the shop')
-      const ledger = new Ledger(sql)
+      const ledger = ledgerOf(sql)
       const value = memberAccount(ledger, 'value', buyer.id, order.currency)
       const move = {
         debit: value,
@@ -160,7 +160,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       const { member, key, body } = readQuery(desk, sql, signed, nowMs)
       const { currency } = body
       const code = `value/${Buffer.from(member.id).toString('hex')}/${currency}`
-      const ledger = new Ledger(sql)
+      const ledger = ledgerOf(sql)
       const account = ledger.account(code)
       const state = sealFor(desk, key, accountStateDomain, nowMs, {
         contract: 'pay.account@1',
@@ -207,7 +207,7 @@ function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
 /** What the buyer is told after a payment or a refund. */
 export function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
   const { currency } = order
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const account = ledger.account(memberAccount(ledger, 'value', order.buyer, currency))!
   const paid = order.paid - order.refunded
   return {

@@ -72,6 +72,7 @@ export const members = {
     ),
   block: (sql: Sql, id: Uint8Array) => sql.run("UPDATE members SET state = 'blocked' WHERE id = ?", id),
   blockCard: (sql: Sql, id: Uint8Array) => sql.run('UPDATE members SET card_blocked = 1 WHERE id = ?', id),
+  freeCard: (sql: Sql, id: Uint8Array) => sql.run('UPDATE members SET card_blocked = 0 WHERE id = ?', id),
   newCode: (sql: Sql, id: Uint8Array, code: Uint8Array, blockCode: Uint8Array, until: number) =>
     sql.run('UPDATE members SET code = ?, block_code = ?, code_until = ? WHERE id = ?', code, blockCode, until, id),
 }

@@ -3,46 +3,60 @@
  * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
  */
 import type { KeyObject } from 'node:crypto'
+import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
-import { offsetOf } from './billing/calendar.ts'
+import { civilDate, offsetOf } from './billing/calendar.ts'
+import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
 import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
+import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
-import { type CardCompany, CardWorker } from './card-company.ts'
+import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
+import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
+import { withChecksAhead } from './checks-ahead.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
+import { ledgerOf } from './epoch.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { InStep, type PlacementKeeping } from './in-step.ts'
 import type { SettlementKeys } from './keystore.ts'
 import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
-import { Ledger, type Total } from './ledger/ledger.ts'
+import type { Total } from './ledger/ledger.ts'
 import { settlementMigrations } from './migrations.ts'
+import type { TrueTypeFont } from './paper/true-type.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
 import { memberByNumber } from './registers.ts'
-import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics.ts'
+import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
+import { monthFigures } from './statistics/months.ts'
+import type { StatisticsReport } from './statistics/picture.ts'
+import { shopFigures } from './statistics/shops.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 
 export interface SettlementOptions {
   database: Database
   keys: SettlementKeys
-  /** Without one, stored value cannot be bought by credit card. */
+  /** Without one, nothing can be paid by credit card. */
   cardCompany?: CardCompany
   rules?: Partial<SettlementRules>
   billing?: Partial<BillingRules>
   /** Placement's word on members' profiles and data. */
   placement: PlacementView
+  /** Placement's register, to be kept in step; without it nothing is told there. */
+  keeping?: PlacementKeeping
   /** Our own account at the bank; without it no file for the bank can be made. */
   own?: OwnBankAccount
   clock: Clock
@@ -52,6 +66,10 @@ export interface SettlementOptions {
   housekeepingMs?: number
   /** Resolves when the backup centre has what was committed (P9). */
   confirmed?: () => Promise<void>
+  /** The font that pages carry for Japanese. Without it they rely on the reader's own. */
+  font?: () => TrueTypeFont | undefined
+  /** Threads that check signatures; ended with the service. Without them it checks them itself. */
+  checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -72,10 +90,14 @@ export interface Settlement extends Service {
   /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
   charge(service: string, request: Charge): { seq: number; atMs: number }
   audit(): Audit
-  /** Figures by day (P9). */
-  statistics(): { days: DayFigure[] }
+  /** Figures by day, by month, and by shop where enough people bought (P9). @param months up to `monthsAtMost` */
+  statistics(months?: number): StatisticsReport & { days: DayFigure[] }
   /** Who did what, for printing. */
   operations(limit: number): Operation[]
+  /** Resolves when nothing is being asked of the card company. */
+  cardsIdle(): Promise<void>
+  /** Resolves when placement is not being told anything. */
+  inStepIdle(): Promise<void>
   /** With which an auditor checks heads, statements and receipts. */
   readonly publicKey: KeyObject
 }
@@ -89,16 +111,22 @@ export interface BillingDesk {
   debitFile(): { document: Uint8Array; debits: number } | undefined
   /** Collects from stored value what is due. Returns how many statements were paid. */
   collectValue(): number
-  /** How a member pays (S14). @throws {Problem} `register.unknown-number` */
-  payBy(number: string, payment: 'debit' | 'value'): void
+  /** Asks the card company for what is due by card soon. Returns of how many statements; the rest goes on by itself. */
+  collectCards(): number
+  /** Charges on credit cards that are under way. */
+  cards(limit: number): CardsReport
+  /** How a member pays (S14), on the member's word. @throws {Problem} `register.unknown-number`, `bill.way` */
+  payBy(number: string, payment: PaymentWay): void
 }
 
 const standardBilling: BillingRules = {
   tariff: standardTariff,
+  firstPeriod: 'days',
   currency: 'JPY',
   timeZone: 'Asia/Tokyo',
   objectDays: 10,
   debitBankDays: 3,
+  authoriseDays: 7,
   againDays: 14,
   triesMost: 3,
   format: 'zengin',
@@ -113,6 +141,8 @@ export function createSettlement(options: SettlementOptions): Settlement {
     return options.own
   }
   let cards: CardWorker | undefined
+  let inStep: InStep | undefined
+  const confirmed = options.confirmed ?? (async () => {})
   const hosted = createServiceHost({
     name: 'settlement',
     ...{ database, clock, random, log },
@@ -120,15 +150,32 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
-      desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
-      billing = { desk, own, placement: options.placement, rules: { ...standardBilling, ...options.billing } }
-      if (options.cardCompany) cards = new CardWorker(desk, options.cardCompany)
+      desk = createDesk({
+        keys,
+        store,
+        clock,
+        random,
+        log,
+        checks: options.checks,
+        font: options.font,
+        ...(options.rules ? { rules: options.rules } : {}),
+      })
+      if (options.keeping) inStep = new InStep(desk, options.keeping, confirmed)
+      const company = options.cardCompany
+      const rules = { ...standardBilling, ...options.billing }
+      billing = { desk, own, placement: options.placement, rules, cards: company !== undefined }
+      if (company)
+        cards = new CardWorker({
+          ...{ desk, company, confirmed },
+          queues: [topUpQueue(desk, company), chargeQueue(() => billing, company)] as CardQueue[],
+        })
       return [
-        ...enrolmentHandlers(desk),
+        ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...purchaseHandlers(desk),
+        ...withChecksAhead(desk, purchaseHandlers(desk)),
         ...payoutHandlers(desk),
-        ...objectionHandlers(billing),
+        ...objectionHandlers(billing, () => cards?.kick()),
+        ...payChoiceHandlers(billing),
       ]
     },
   })
@@ -137,6 +184,10 @@ export function createSettlement(options: SettlementOptions): Settlement {
   const housekeeping = new Housekeeping({
     ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: () => payouts.lapse(),
+    written: () => {
+      cards?.kick()
+      inStep?.kick()
+    },
   })
   return {
     name: 'settlement',
@@ -153,43 +204,61 @@ export function createSettlement(options: SettlementOptions): Settlement {
     },
     store: hosted.store,
     counts: hosted.counts,
-    enrolment: enrolmentDesk(desk),
+    enrolment: enrolmentDesk(desk, () => inStep?.kick()),
     cash: cashDesk(desk),
     payouts,
     bank: bankDesk(
       desk,
       own,
       debitAnswers(() => billing),
+      confirmed,
     ),
     billing: {
       close: () => closePeriods(billing),
       objections: objectionDesk(billing),
       debitFile: () => debitFile(billing),
       collectValue: () => collectValue(billing),
+      cards: (limit) => cardsReport(database, limit),
+      collectCards: () => {
+        const begun = collectCards(billing)
+        cards?.kick()
+        return begun
+      },
       payBy: (number, payment) =>
-        hosted.store.transaction(({ sql }) => {
-          sql.run('UPDATE billing_accounts SET payment = ? WHERE member = ?', payment, memberByNumber(sql, number).id)
-        }),
+        hosted.store.transaction((within) => payBy(billing, within, memberByNumber(within.sql, number), payment)),
     },
     documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
     document: (id) => readDocument(desk, database, id),
-    trialBalance: () => new Ledger(database).trialBalance(),
-    head: (day) =>
-      hosted.store.transaction(({ sql, nowMs }) => signHead(sql, new Ledger(sql), desk.signer, day, nowMs)),
+    trialBalance: () => ledgerOf(database).trialBalance(),
+    head: (day) => hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), desk.signer, day, nowMs)),
     charge: (service, request) => charge(desk, service, request),
     audit: () => audit(database),
-    statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
+    statistics: (months = 12) => {
+      const nowMs = clock.now()
+      const offsetMs = offsetOf(billing.rules.timeZone, nowMs)
+      const report = monthFigures(database, nowMs, offsetMs, months)
+      const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
+      return {
+        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: shopFigures(database, since) },
+        days: dayFigures(database, offsetMs),
+      }
+    },
     operations: (limit) => operationLog(database, limit),
+    cardsIdle: async () => cards?.idle(),
+    inStepIdle: async () => inStep?.idle(),
     publicKey: publicOf(keys.signing),
     start: async () => {
       await hosted.start()
       cards?.start()
+      inStep?.start()
       housekeeping.start()
     },
     stop: async () => {
       housekeeping.stop()
       await cards?.stop()
+      await inStep?.stop()
       await hosted.stop()
+      await options.checks?.close()
     },
   }
 }

@@ -17,6 +17,14 @@ export const SettlementSettings = Type.Object(
       }),
     ),
     terms: Type.Optional(Type.String({ maxLength: 32 })),
+    conditions: Type.Optional(
+      Type.Object({
+        ja: Type.String({ minLength: 1, maxLength: 20_000 }),
+        en: Type.String({ minLength: 1, maxLength: 20_000 }),
+      }),
+    ),
+    /** A TrueType font for the pages, absolute or from the site's folder. */
+    font: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
     currencies: Type.Optional(Type.Array(CurrencyCode, { minItems: 1, maxItems: 7 })),
     own: Type.Optional(Type.Object({ account: BankAccount, requester: Type.String({ pattern: '^\\d{10}$' }) })),
     cardCompany: Type.Optional(
@@ -36,9 +44,11 @@ export const SettlementSettings = Type.Object(
     billing: Type.Optional(
       Type.Object({
         timeZone: Type.Optional(Type.String({ maxLength: 64 })),
+        firstPeriod: Type.Optional(Type.Union([Type.Literal('days'), Type.Literal('whole'), Type.Literal('free')])),
         objectDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
         debitBankDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 })),
         againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
+        authoriseDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 })),
         triesMost: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
         format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
         tariff: Type.Optional(

@@ -19,8 +19,9 @@ import { act, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId, noteOperation, sealedActReader, tell, type Within } from './desk.ts'
+import { ledgerOf } from './epoch.ts'
 import { atRestKey } from './keystore.ts'
-import { Ledger } from './ledger/ledger.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
 import { insertRow } from './registers.ts'
@@ -103,7 +104,7 @@ export function issueValue(desk: Desk, within: Within, row: TopUpRow, source: Mo
   const { sql, nowMs } = within
   if (row.state !== 'waiting' && row.state !== 'authorised' && row.state !== 'expired')
     throw new Problem('topup.state', `${row.payment} is ${row.state}`)
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   ledger.post(
     {
       id: derivedId('issue', row.id),
@@ -138,7 +139,7 @@ export function declineValue(desk: Desk, within: Within, row: TopUpRow, state: '
 export function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): void {
   if (row.state !== 'issued') throw new Problem('topup.state', `${row.payment} is ${row.state}`)
   const { sql, nowMs } = within
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const value = memberAccount(ledger, 'value', row.member, row.currency)
   const available = availableOf(accountOf(ledger, value))
   const amount = BigInt(row.amount)
@@ -167,7 +168,7 @@ function tellState(
   { id, payment, member, amount, currency }: TopUpRow,
   state: TopUpState,
 ): void {
-  const ledger = new Ledger(within.sql)
+  const ledger = ledgerOf(within.sql)
   const account = accountOf(ledger, memberAccount(ledger, 'value', member, currency))
   tell(desk, within, {
     ...{ member, contract: valueIssued, domain: issueDomain },

@@ -4,7 +4,16 @@ import { runDuelSeed } from './duel.ts'
 t.test(
   'P9 two centres fight for the leadership through partitions and crashes: nothing acknowledged is lost, both are equal',
   async (t) => {
-    const sum = { crashes: 0, takeovers: 0, copies: 0, acknowledged: 0, refused: 0 }
+    const sum = {
+      crashes: 0,
+      takeovers: 0,
+      copies: 0,
+      acknowledged: 0,
+      refused: 0,
+      files: 0,
+      filesAgain: 0,
+      filesOld: 0,
+    }
     // In 478 a whole copy comes late, over commits that were acknowledged since it left.
     for (const seed of [...Array.from({ length: 30 }, (_, at) => at + 1), 478]) {
       const report = await runDuelSeed({ seed })
@@ -12,6 +21,7 @@ t.test(
       for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name]
     }
     t.comment(JSON.stringify(sum))
+    t.ok(sum.files > 100 && sum.filesAgain > 100 && sum.filesOld > 0, 'and enough files for the bank')
     t.ok(
       sum.crashes > 100 && sum.takeovers > 60 && sum.copies > 20 && sum.acknowledged > 1_000 && sum.refused > 0,
       'enough happened',
@@ -26,4 +36,13 @@ t.test('P9 a backup that answers before it has written is found out', async (t) 
     if (violations.some((what) => what.includes('acknowledged'))) found.push(seed)
   }
   t.ok(found.length > 0, `found by seeds ${found.join(' ')}`)
+})
+
+t.test('P9 a file that leaves before its release is acknowledged is found out', async (t) => {
+  const found: number[] = []
+  for (let seed = 1; seed <= 40 && found.length === 0; seed++) {
+    const { violations } = await runDuelSeed({ seed, hasty: true })
+    if (violations.some((what) => what.startsWith('the bank has'))) found.push(seed)
+  }
+  t.ok(found.length > 0, `found by seed ${found.join(' ')}`)
 })

@@ -1,14 +1,19 @@
 /**
  * Two centres and three witnesses from a seed (P9): partitions, lost and late messages, crashes before and after every
- * write, both fighting for the leadership. Whatever was acknowledged must be in the end at both, which must be equal.
+ * write, both fighting for the leadership. Whatever was acknowledged must be in the end at both, which must be equal. Clerks
+ * of both give files out for the bank, whose gate lets each through once and never one of an older epoch than it has seen.
  */
 
+import type { KeyObject } from 'node:crypto'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import { BankGate, enterBankFile, noteRelease, releaseNote } from '@azukari/gateway/services/settlement/bank-release'
 import { Centre, type PeerLink, type WitnessLink } from '@azukari/gateway/services/settlement/centre/centre'
 import { openWitness, type Witness } from '@azukari/gateway/services/settlement/centre/witness-store'
+import { ledgerOf } from '@azukari/gateway/services/settlement/epoch'
 import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
-import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
 import type { Database } from '@azukari/gateway/storage/database'
+import { signerOf } from '@azukari/protocol/cose'
+import { generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { quietLog } from '../../site/log.ts'
@@ -23,6 +28,8 @@ export interface DuelOptions {
   seconds?: number
   /** A fault planted on purpose: the backup answers before it has written. */
   early?: boolean
+  /** Another: files are given out before their release is acknowledged. */
+  hasty?: boolean
 }
 
 export interface DuelReport {
@@ -33,6 +40,10 @@ export interface DuelReport {
   acknowledged: number
   /** Commits of which nobody knew whether they were done. */
   unsure: number
+  /** Files that went to the bank; how often one came again, or under an older epoch, and was refused. */
+  files: number
+  filesAgain: number
+  filesOld: number
   /** Centres that were told that they came with an old epoch. */
   refused: number
   violations: string[]
@@ -50,6 +61,14 @@ class Duel {
   readonly #clock = new SimClock()
   readonly #random: Random
   readonly #early: boolean
+  readonly #hasty: boolean
+  readonly #key: KeyObject
+  readonly #gate: BankGate
+  /** Documents that the bank took. */
+  readonly #atBank = new Set<string>()
+  #bankEpoch = 0
+  #filesAgain = 0
+  #filesOld = 0
   /** Whether a centre's clock may stand for a while: then it believes in a lease that has run out. */
   readonly #standing: boolean
   readonly #lagMs = { a: 0, b: 0 }
@@ -71,8 +90,11 @@ class Duel {
   #copies = 0
   readonly #violations: string[] = []
 
-  constructor({ seed, early = false }: DuelOptions) {
+  constructor({ seed, early = false, hasty = false }: DuelOptions) {
     this.#random = seeded(seed + 7_000_000)
+    this.#hasty = hasty
+    this.#key = generateKey('ed25519', this.#random)
+    this.#gate = new BankGate(memoryDatabase(), publicOf(this.#key))
     this.#early = early
     this.#standing = seed % 2 === 0
     this.#witnesses = this.#votes.map((database) => openWitness(database, this.#clock))
@@ -90,6 +112,7 @@ class Duel {
     for (const name of names) this.#fall(name)
     return {
       ...{ crashes: this.#crashes, takeovers: this.#takeovers, copies: this.#copies, unsure: this.#unsure },
+      ...{ files: this.#atBank.size, filesAgain: this.#filesAgain, filesOld: this.#filesOld },
       ...{ refused: this.#refused, acknowledged: this.#acknowledged.size, violations: this.#violations },
     }
   }
@@ -203,18 +226,18 @@ class Duel {
     this.#clock.timer(20 + this.#below(300), () => {
       if (this.#clock.now() >= endMs) return
       const centre = this.#lives[name]?.centre
-      if (centre?.leading) void this.#post(centre)
+      if (centre?.leading) void (this.#below(4) === 0 ? this.#giveOut(name, centre) : this.#post(centre))
       this.#clerk(name, endMs)
     })
   }
 
   async #post(centre: Centre): Promise<void> {
     const id = this.#random.bytes(16)
-    const epoch = centre.log.epoch
+    const forBank = this.#below(3) === 0
     try {
       this.#seen(centre)
       centre.log.write((sql) => {
-        const ledger = new Ledger(sql, epoch)
+        const ledger = ledgerOf(sql)
         ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
         ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
         ledger.post(
@@ -224,6 +247,7 @@ class Duel {
           },
           this.#clock.now(),
         )
+        if (forBank) enterBankFile(sql, this.#clock.now(), id, 'payout-file')
       })
       await centre.acknowledged()
     } catch (error) {
@@ -232,6 +256,50 @@ class Duel {
       return
     }
     this.#acknowledged.add(Buffer.from(id).toString('hex'))
+  }
+
+  /**
+   * A clerk gives a file out and sends it to the bank: one that waits, or, as clerks do after a break, one that was given out
+   * before. The line to the bank loses messages and answers too, so it is sent a few times, on and on after a take-over.
+   */
+  async #giveOut(name: 'a' | 'b', centre: Centre): Promise<void> {
+    const again = this.#below(3) === 0
+    try {
+      const [row] = this.#disks[name].sqlite.all<{ document: Uint8Array }>(
+        `SELECT document FROM bank_out WHERE ${again ? 'released IS NOT NULL' : 'released IS NULL'} ORDER BY at DESC LIMIT 1`,
+      )
+      if (!row) return
+      const { document } = row
+      const atMs = this.#clock.now()
+      const epoch = centre.log.write((sql) => noteRelease(sql, atMs, document, again))
+      if (!this.#hasty) await centre.acknowledged()
+      const file = { name: 'payout', kind: 'payout-file', epoch, atMs }
+      const note = releaseNote(signerOf(this.#key), document, file)
+      for (let tries = 0; tries < 3; tries++) {
+        await this.#clock.sleep(this.#below(4_000))
+        await this.#call(name, 'bank', () => this.#bank(document, note)).catch(() => undefined)
+      }
+    } catch (error) {
+      if (!(error instanceof Crash) && !isProblem(error)) throw error
+    }
+  }
+
+  /** The bank's side of the gate. */
+  #bank(document: Uint8Array, note: Uint8Array): void {
+    let epoch: number
+    try {
+      epoch = this.#gate.admit(document, note, this.#clock.now()).epoch
+    } catch (error) {
+      if (isProblem(error, 'bank.file-known')) this.#filesAgain++
+      if (isProblem(error, 'centre.old-epoch')) this.#filesOld++
+      throw error
+    }
+    const name = Buffer.from(document).toString('hex')
+    if (this.#atBank.has(name)) this.#violations.push(`${name} went to the bank twice`)
+    if (epoch < this.#bankEpoch)
+      this.#violations.push(`a file of epoch ${epoch} went to the bank after ${this.#bankEpoch}`)
+    this.#atBank.add(name)
+    this.#bankEpoch = epoch
   }
 
   /** Who leads sees all that was ever acknowledged, if its clock goes. */
@@ -255,6 +323,14 @@ class Duel {
       const known = new Set(idsOf(sqlite))
       const lost = [...this.#acknowledged].filter((id) => !known.has(id))
       if (lost.length > 0) this.#violations.push(`${name} lost ${lost.length} that were acknowledged`)
+      const given = new Set(
+        sqlite
+          .all<{ document: Uint8Array }>('SELECT document FROM bank_out WHERE released IS NOT NULL')
+          .map(({ document }) => Buffer.from(document).toString('hex')),
+      )
+      for (const file of this.#atBank)
+        if (!given.has(file) || !known.has(file))
+          this.#violations.push(`the bank has ${file}, which ${name} did not give out`)
       for (const { what, where } of audit(sqlite).findings) this.#violations.push(`${name}: ${what} ${where}`)
     }
   }

@@ -7,8 +7,17 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openBillReceipt, openPayReceipt, type PayMember } from '@azukari/device/pay/member'
 import { passwordBytes, Vault } from '@azukari/device/vault/vault'
-import { civilDate } from '@azukari/gateway/services/settlement/billing/calendar'
-import { objectionDecided, objectTo, receiptSent, statementSent } from '@azukari/protocol/contracts/settlement-billing'
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import { BankGate } from '@azukari/gateway/services/settlement/bank-release'
+import { civilDate, daysBetween } from '@azukari/gateway/services/settlement/billing/calendar'
+import { partOf } from '@azukari/gateway/services/settlement/billing/price'
+import {
+  choosePayment,
+  objectionDecided,
+  objectTo,
+  receiptSent,
+  statementSent,
+} from '@azukari/protocol/contracts/settlement-billing'
 import type { Person } from '@azukari/protocol/contracts/settlement-members'
 import {
   actAsShop,
@@ -67,6 +76,7 @@ class SettlementDemo {
     const transactions = await this.#buy()
     await this.#payOut(transactions)
     await this.#bill()
+    await this.#chargeCard()
     await this.#history()
     this.#books()
   }
@@ -229,9 +239,18 @@ class SettlementDemo {
     for (const { transaction } of transactions) await this.#shopDoes(transaction, { do: 'claim' })
     const { bank } = this.stage.settlement
     const file = bank.payoutFile(this.#today(), 'zengin')!
-    const path = await this.stage.keep(file.document)
-    this.#document('payout file', path)
-    const content = this.stage.settlement.document(file.document)!.content
+    this.#document('payout file', await this.stage.keep(file.document))
+    // The gate before the bank knows settlement's public key alone.
+    const gate = new BankGate(memoryDatabase(), this.stage.settlement.publicKey)
+    const { content, note } = await bank.release(file.document, 'clerk-1')
+    const { epoch } = gate.admit(content, note, this.stage.clock.now())
+    const twice = await refusalOf(Promise.resolve().then(() => gate.admit(content, note, this.stage.clock.now())))
+    this.checks.add(
+      'P9',
+      'the bank file left with a signed note of its epoch, and the gate before the bank let it through once',
+      twice === 'bank.file-known',
+      `epoch ${epoch}; again: ${twice}`,
+    )
     await this.stage.bank.ask({ do: 'transfers', file: Buffer.from(content).toString('base64'), date: this.#today() })
     const records = Buffer.from(content).toString('latin1').split('\r\n').slice(0, -1)
     await this.#takeMovements('zengin')
@@ -251,15 +270,21 @@ class SettlementDemo {
     const { billing } = this.stage.settlement
     const { placement } = this.stage.gateway.placement!
     const { pay } = this.#buyer.terminal
-    this.stage.clock.turnDays(32)
-    await billing.close()
+    // Day by day, to the first closing day, which is each member's own.
+    let issued: string[] = []
+    while (issued.length === 0) {
+      this.stage.clock.turnDays(1)
+      issued = (await billing.close()).issued
+    }
     const first = await this.#statement(1)
+    const part = partOf(first.from, first.to)
+    const net = part ? Math.floor((1_000 * part.days) / part.of) : 1_000
     this.#document('statement', await this.#documentOf('statement', 0))
     this.checks.add(
       'S13',
       'the period was closed, checked and billed; the statement says until when and how to object',
-      first.total.minor === 1_100,
-      `${first.total.minor} JPY, objections until ${first.objectBy}`,
+      first.total.minor === net + Math.floor(net / 10),
+      `${first.total.minor} JPY (${first.lines[0]?.how}), objections until ${first.objectBy}`,
     )
 
     const objection = await this.stage.signing(this.#buyer, (member) =>
@@ -325,6 +350,83 @@ class SettlementDemo {
     await until('the receipt on the card', async () => (await pay.receiptsWaiting()) === 0)
     const onCard = Buffer.from(this.#card.save()).includes(Buffer.from(receipt!.body.receipt))
     this.checks.add('S13', 'the signed receipt is on the card', onCard, `${receipt!.body.receipt.length} bytes`)
+  }
+
+  /** The next period, by credit card: objected to while it is authorised, paid once, and taken back in the end. */
+  async #chargeCard(): Promise<void> {
+    this.#tell('— S14 A statement by credit card')
+    const { billing, cardsIdle } = this.stage.settlement
+    const { pay } = this.#buyer.terminal
+    const before = await this.stage.cardCompany.books()
+    const choice = await this.stage.signing(this.#buyer, (member) => member.payChoice('card', 'tok-good'))
+    await pay.send(choosePayment, { choice })
+    this.stage.clock.turnDays(31)
+    // Every period that has ended since the first one.
+    const { issued } = await billing.close()
+    const kept = await until('the statements by card', async () => {
+      const all = await pay.kept(statementSent)
+      return all.length >= 2 + issued.length ? all.slice(2) : undefined
+    })
+    const statements = await this.stage.signing(this.#buyer, (member) =>
+      kept.map(({ body }) => member.openStatement(body.statement)),
+    )
+    const statement = statements.at(-1)!
+    const due = statements.reduce((sum, { total }) => sum + total.minor, 0)
+    const inState = (state: string) =>
+      this.stage.settlement.store.sql
+        .all<{ number: string }>('SELECT number FROM statements WHERE state = ?', state)
+        .map(({ number }) => number)
+    this.stage.clock.turnDays(Math.max(0, daysBetween(this.#today(), statement.objectBy)))
+    billing.collectCards()
+    await until('authorised', async () => (await this.stage.cardCompany.books()).open === issued.length)
+    const objection = await this.stage.signing(this.#buyer, (member) =>
+      member.objection(statement.statement, 'fee', 'a word before you collect'),
+    )
+    await pay.send(objectTo, { objection })
+    await until('given back', async () => {
+      await cardsIdle()
+      return (await this.stage.cardCompany.books()).open === issued.length - 1
+    })
+    const stopped = await this.stage.cardCompany.books()
+    this.checks.add(
+      'S14',
+      'an objection between authorisation and capture gave the authorisation back; nothing was taken',
+      stopped.captured === before.captured && inState('objected').includes(statement.statement),
+      `${stopped.captured - before.captured} captured, ${stopped.open} of ${issued.length} still authorised`,
+    )
+    await billing.objections.decide(billing.objections.open(1)[0]!.id, 'clerk-1')
+    this.stage.clock.turnDays(Math.max(0, daysBetween(this.#today(), statement.debitOn)))
+    await this.stage.cardCompany.fault({ fault: 'lost', answers: 2 })
+    billing.collectCards()
+    const receipts = await until('the receipt', async () => {
+      const all = await pay.kept(receiptSent)
+      return all.length >= 1 + issued.length ? all : undefined
+    })
+    const { receipt } = receipts.at(-1)!.body
+    const { amountMinor, payment } = openBillReceipt(this.stage.centre, receipt)
+    const paid = await this.stage.cardCompany.books()
+    this.checks.add(
+      'S14',
+      'paid by credit card on its day, once, although two of the company’s answers were lost',
+      paid.captured - before.captured === due && payment === 'card',
+      `${issued.length} statements, the last of ${amountMinor} JPY by ${payment}; the company captured ${paid.captured - before.captured}`,
+    )
+    this.#buyer.terminal.runtime.presence?.refresh()
+    await until('the receipt on the card', async () => (await pay.receiptsWaiting()) === 0)
+    const onCard = Buffer.from(this.#card.save()).includes(Buffer.from(receipt))
+    this.checks.add('S14', 'its receipt is on the card', onCard, `${receipt.length} bytes`)
+
+    await this.stage.cardCompany.event('reverse-last')
+    this.stage.clock.turnDays(1)
+    billing.collectCards()
+    await until('open again', () => inState('returned').length === 1)
+    this.#document('reminder', await this.#documentOf('dunning', 0))
+    this.checks.add(
+      'S14',
+      'a payment that the card company took back leaves the statement open, with a reminder',
+      this.stage.settlement.documents('dunning').length === 1,
+      `${inState('returned').join()} is to be paid again`,
+    )
   }
 
   async #history(): Promise<void> {
@@ -394,7 +496,7 @@ class SettlementDemo {
     this.stage.settlement.bank.take(file)
   }
 
-  async #documentOf(kind: 'statement' | 'credit-note' | 'receipt', nth: number): Promise<string> {
+  async #documentOf(kind: 'statement' | 'credit-note' | 'receipt' | 'dunning', nth: number): Promise<string> {
     return this.stage.keep(this.stage.settlement.documents(kind)[nth]!.id)
   }
 

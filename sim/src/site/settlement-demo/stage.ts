@@ -86,6 +86,7 @@ export class SettlementStage {
     await initPlacement(new SiteFolder(this.folder, site, this.ports), this.ports)
     this.gateway = await runGateway({
       ...{ site, folder: this.folder, version: '0.1.0', host: '127.0.0.1', port: 0, ports: this.ports, log: this.#log },
+      ...{ healthPort: 0, enrolment: { host: '127.0.0.1', port: 0 } },
     })
   }
 

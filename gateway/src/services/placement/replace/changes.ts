@@ -39,17 +39,19 @@ export function changeMember(ports: ChangePorts, number: string, change: MemberC
   return ports.store.transaction(({ sql }) => {
     const row = members.byNumber(sql, number)
     if (!row) throw new Problem('member.unknown', number)
-    if (change.home !== undefined && !regions.has(change.home))
-      throw new Problem('config.invalid', `home region ${change.home} is not known`)
-    if (
-      change.level !== undefined &&
-      !(Number.isInteger(change.level) && change.level >= 0 && change.level <= levelMax)
-    )
-      throw new Problem('config.invalid', `level ${change.level} is not 0 to ${levelMax}`)
-    const plan = change.plan ?? (change.level === undefined ? row.plan : '')
-    const level = plan === '' ? (change.level ?? row.level) : levelOf(parsePlan(plan), row.since, ports.clock.now())
-    return write(sql, ports, row, { plan, level, home: change.home ?? row.home })
+    return changeRow(sql, ports, row, change)
   })
+}
+
+/** As `changeMember`, within the caller's transaction. @throws {Problem} `config.invalid` */
+export function changeRow(sql: Sql, ports: ChangePorts, row: MemberRow, change: MemberChange): MemberRow {
+  if (change.home !== undefined && !regions.has(change.home))
+    throw new Problem('config.invalid', `home region ${change.home} is not known`)
+  if (change.level !== undefined && !(Number.isInteger(change.level) && change.level >= 0 && change.level <= levelMax))
+    throw new Problem('config.invalid', `level ${change.level} is not 0 to ${levelMax}`)
+  const plan = change.plan ?? (change.level === undefined ? row.plan : '')
+  const level = plan === '' ? (change.level ?? row.level) : levelOf(parsePlan(plan), row.since, ports.clock.now())
+  return write(sql, ports, row, { plan, level, home: change.home ?? row.home })
 }
 
 /**
@@ -85,6 +87,7 @@ function write(
     'UPDATE members SET plan = ?, level = ?, home = ?, card_level = ? WHERE id = ?',
     ...[now.plan, now.level, now.home, now.card_level, row.id],
   )
+  if (level !== row.level) members.mayShow(sql, row.id, row.level)
   const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now
   journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
   if (level !== row.level || home !== row.home) reclassify(sql, row.id)

@@ -32,6 +32,11 @@ export function addMonths(date: CivilDate, months: number): CivilDate {
     .slice(0, 10)
 }
 
+/** From one date to a later one. */
+export function daysBetween(from: CivilDate, to: CivilDate): number {
+  return Math.round((utc(to) - utc(from)) / dayMs)
+}
+
 /** Whole years between two dates. */
 export function yearsBetween(from: CivilDate, to: CivilDate): number {
   const [y1, y2] = [parts(from)[0], parts(to)[0]]

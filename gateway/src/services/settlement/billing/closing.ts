@@ -1,7 +1,9 @@
 /** The closing day (S13): each member has an own one, so that not all are closed at once; what was missed is made good. */
 import { createHash } from 'node:crypto'
+import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../../storage/database.ts'
 import { defaultRules } from '../desk.ts'
 import { insertRow, type MemberRow } from '../registers.ts'
 import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
@@ -11,7 +13,9 @@ import { issueStatement, type Period } from './statements.ts'
 export interface BillingAccount {
   member: Uint8Array
   closing_day: number
-  payment: 'debit' | 'value'
+  payment: PaymentWay
+  /** The card company's token of the member's credit card, sealed. */
+  token: Uint8Array | null
   /** The last day that was billed. */
   closed: CivilDate
 }
@@ -110,12 +114,19 @@ function openAccounts({ desk, rules }: BillingPorts): void {
        WHERE b.member IS NULL AND m.card IS NOT NULL AND m.since IS NOT NULL LIMIT ?`,
       membersPerRun,
     )
-    for (const member of without)
-      insertRow(sql, 'billing_accounts', {
-        member: member.id,
-        closing_day: closingDayOf(member.id),
-        payment: 'debit',
-        closed: addDays(civilDate(member.since!, rules.timeZone), -1),
-      })
+    for (const member of without) openAccount(sql, member, rules.timeZone)
   })
+}
+
+/** A member's account for billing, opened when it is first asked for. */
+export function openAccount(sql: Sql, member: MemberRow, timeZone: string): BillingAccount {
+  const known = sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', member.id)
+  if (known) return known
+  insertRow(sql, 'billing_accounts', {
+    member: member.id,
+    closing_day: closingDayOf(member.id),
+    payment: 'debit',
+    closed: addDays(civilDate(member.since!, timeZone), -1),
+  })
+  return openAccount(sql, member, timeZone)
 }

@@ -1,6 +1,11 @@
-/** Collecting (S13, S14): debits through the bank or from stored value, returns, reminders, receipts for the card. */
+/** Collecting (S13, S14): debits through the bank or from stored value, returns, reminders, receipts for the card; by credit card: `card-charges.ts`. */
 import { encodeDeterministic } from '@azukari/protocol/codec'
-import { type BillReceipt, billReceiptDomain, receiptSent } from '@azukari/protocol/contracts/settlement-billing'
+import {
+  type BillReceipt,
+  billReceiptDomain,
+  type PaymentWay,
+  receiptSent,
+} from '@azukari/protocol/contracts/settlement-billing'
 import { sign1 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
 import { memberAccount, ownAccount } from '../accounts.ts'
@@ -8,9 +13,10 @@ import type { DebitAnswers } from '../bank-desk.ts'
 import type { DebitOrder } from '../bank-files/bank-file.ts'
 import { writeDirectDebits } from '../bank-files/iso20022.ts'
 import { writeDebits } from '../bank-files/zengin.ts'
+import { enterBankFile } from '../bank-release.ts'
 import { derivedId, type Within } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
-import { Ledger } from '../ledger/ledger.ts'
+import { ledgerOf } from '../epoch.ts'
 import { availableOf } from '../ledger/model.ts'
 import { receiptPdf, reminderPdf } from '../paper/statement.ts'
 import { memberKeys, openPerson } from '../registers.ts'
@@ -20,6 +26,8 @@ import { nextStage } from './stages.ts'
 import { addressee, contentOf, memberOf, type StatementRow, statements } from './statements.ts'
 
 const debitsPerFile = 10_000
+/** Banks want the file some days before; a week is before every debit day that is near. */
+const debitAheadDays = 7
 /** How long the bank may take to answer before the claim stands open again. */
 const answerMs = 400 * 86_400_000
 
@@ -33,7 +41,7 @@ export function debitFile(ports: BillingPorts): { document: Uint8Array; debits: 
   return desk.store.transaction((within) => {
     const { sql, nowMs } = within
     const today = civilDate(nowMs, rules.timeZone)
-    const due = dueOf(within, today, 'debit').flatMap((row) => {
+    const due = dueOf(within, today, 'debit', debitAheadDays).flatMap((row) => {
       const member = memberOf(sql, row)
       const { account } = openPerson(desk.keys, member.id, member.person)
       return account ? [{ row, member, account }] : []
@@ -74,26 +82,34 @@ export function debitFile(ports: BillingPorts): { document: Uint8Array; debits: 
       name: `debit-${frame.date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
       content: zengin ? writeDebits(own, frame.date, orders) : writeDirectDebits(own, frame, orders),
     })
+    enterBankFile(sql, nowMs, document, 'debit-file')
     return { document, debits: orders.length }
   })
 }
 
-function dueOf({ sql }: Within, today: string, payment: 'debit' | 'value'): StatementRow[] {
+/**
+ * Statements to be paid one way, without an open objection, and not with anyone already. Asked for ahead, a card's are there
+ * before the deadline for objections: nothing is collected of them until it is past.
+ * @param aheadDays so many days before the day of the debit
+ */
+export function dueOf({ sql }: Within, today: string, payment: PaymentWay, aheadDays = 0): StatementRow[] {
   return sql.all<StatementRow>(
-    `SELECT s.* FROM statements s WHERE s.state IN ('sent', 'returned') AND s.payment = ? AND s.object_by < ?
-     AND s.debit_on <= ? AND NOT EXISTS (SELECT 1 FROM objections o WHERE o.statement = s.number AND o.decided IS NULL)
-     ORDER BY s.number LIMIT ?`,
+    `SELECT s.* FROM statements s WHERE s.state IN ('sent', 'returned') AND s.payment = ?1
+     AND (?1 = 'card' OR s.object_by < ?2)
+     AND NOT EXISTS (SELECT 1 FROM card_charges c WHERE c.statement = s.number
+       AND c.state IN ('asked', 'authorised', 'capturing', 'voiding'))
+     AND s.debit_on <= ?3 AND NOT EXISTS (SELECT 1 FROM objections o WHERE o.statement = s.number AND o.decided IS NULL)
+     ORDER BY s.number LIMIT ?4`,
     payment,
     today,
-    // Banks want the file some days before; a week is before every debit day that is near.
-    payment === 'debit' ? addDays(today, 7) : today,
+    addDays(today, aheadDays),
     debitsPerFile,
   )
 }
 
 /** Reserves what is claimed: the same debt cannot be claimed from the bank and paid otherwise. */
 function holdClaim({ sql, nowMs }: Within, row: StatementRow): void {
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const hold = derivedId('debit', row.number, String(row.tries))
   ledger.post(
     {
@@ -120,7 +136,7 @@ export function collectValue(ports: BillingPorts): number {
     const { sql, nowMs } = within
     let paid = 0
     for (const row of dueOf(within, civilDate(nowMs, rules.timeZone), 'value')) {
-      const ledger = new Ledger(sql)
+      const ledger = ledgerOf(sql)
       const value = memberAccount(ledger, 'value', row.member, row.currency)
       if (availableOf(ledger.account(value)!) < BigInt(row.total)) {
         giveBack(ports, within, row, 'no-funds')
@@ -157,7 +173,7 @@ export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
       if (row?.state !== 'debit-sent') return false
       if ('minor' in outcome && outcome.minor !== BigInt(row.total)) throw new Problem('pay.amount-differs', row.number)
       const paid = 'accepted' in outcome ? outcome.accepted : outcome.outcome === 'paid'
-      new Ledger(sql).post(
+      ledgerOf(sql).post(
         {
           id: derivedId('debit-answer', row.number, String(row.tries)),
           reason: paid ? 'statement-paid' : 'debit-returned',
@@ -180,11 +196,17 @@ export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
   }
 }
 
-/** Not collected: it is asked for again after some days, with a reminder, or becomes arrears. */
-function giveBack(ports: BillingPorts, { sql, nowMs }: Within, row: StatementRow, why: string): void {
+/** Not collected, or taken back: it is asked for again after some days, with a reminder, or becomes arrears. */
+export function giveBack(
+  ports: BillingPorts,
+  { sql, nowMs }: Within,
+  row: StatementRow,
+  why: string,
+  move: 'return' | 'reverse' = 'return',
+): void {
   const { desk, rules } = ports
   const tries = row.tries + 1
-  const returned = nextStage(row.state, 'return')
+  const returned = nextStage(row.state, move)
   const last = tries >= rules.triesMost
   const again = nextBankDay(addDays(civilDate(nowMs, rules.timeZone), rules.againDays))
   statements.set(sql, row.number, {
@@ -203,9 +225,9 @@ function giveBack(ports: BillingPorts, { sql, nowMs }: Within, row: StatementRow
   })
 }
 
-function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Within, row: StatementRow): void {
+export function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Within, row: StatementRow): void {
   const { desk, rules } = ports
-  const { seq, chain } = new Ledger(sql).tip()
+  const { seq, chain } = ledgerOf(sql).tip()
   const paidOn = civilDate(nowMs, rules.timeZone)
   const member = memberOf(sql, row)
   const body: BillReceipt = {
@@ -216,14 +238,15 @@ function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Within, row: Sta
   const receipt = sign1(encodeDeterministic(body), desk.signer, billReceiptDomain)
   keepDocument(desk, sql, {
     ...{
-      id: derivedId('receipt', row.number),
+      // One that was taken back and paid again has two.
+      id: derivedId('receipt', row.number, String(row.tries)),
       kind: 'receipt',
       member: member.id,
       at: nowMs,
       media: 'application/pdf',
     },
     ...{
-      name: `receipt-${row.number}.pdf`,
+      name: `receipt-${row.number}${row.tries > 0 ? `-${row.tries}` : ''}.pdf`,
       content: receiptPdf(contentOf(ports, row), addressee(ports, member), paidOn),
     },
   })

@@ -17,6 +17,7 @@ import { atRestKey } from '../keystore.ts'
 import { creditNotePdf } from '../paper/statement.ts'
 import { insertRow } from '../registers.ts'
 import { civilDate } from './calendar.ts'
+import { stopCharge } from './card-charges.ts'
 import { factsOf } from './closing.ts'
 import type { BillingPorts } from './ports.ts'
 import { differences } from './price.ts'
@@ -35,11 +36,12 @@ import {
 const readObjection = sealedActReader(Objection, 'objection', objectionDomain)
 const textDomain = new TextEncoder().encode('azukari/objection-text/1')
 
-export function objectionHandlers(ports: BillingPorts): Handler[] {
+/** @param stopped an authorisation is to be given back */
+export function objectionHandlers(ports: BillingPorts, stopped: () => void): Handler[] {
   const { desk, rules } = ports
   return [
     act(objectTo, ({ objection }, context) => {
-      const { sql, nowMs, requestId } = context
+      const { sql, nowMs, requestId, afterCommit } = context
       const { member, body } = readObjection(desk, context, objection)
       const row = statements.get(sql, body.statement)
       if (!row) throw new Problem('bill.unknown')
@@ -54,6 +56,10 @@ export function objectionHandlers(ports: BillingPorts): Handler[] {
       )
       insertRow(sql, 'objections', { id: requestId, statement: row.number, about: body.about, text, at: nowMs })
       statements.set(sql, row.number, { state })
+      if (row.state === 'card-held') {
+        stopCharge(context, row)
+        afterCommit(stopped)
+      }
       return { objection: requestId, atMs: nowMs }
     }),
   ]
@@ -102,7 +108,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         const { objection, row } = find()
         const { sql, nowMs } = within
         const member = memberOf(sql, row)
-        const now = priceFacts(ports, facts, row.to_date)
+        const now = priceFacts(ports, facts, period)
         const found = differences(linesOf(row), now.lines)
         if (objection.about === 'data')
           found.push(

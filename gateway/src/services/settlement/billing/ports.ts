@@ -3,7 +3,7 @@ import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placem
 import type { Currency } from '@azukari/protocol/money'
 import type { OwnBankAccount } from '../bank-files/bank-file.ts'
 import type { Desk } from '../desk.ts'
-import type { Tariff } from './price.ts'
+import type { FirstPeriod, Tariff } from './price.ts'
 
 /** Placement, in this process or apart (`placement.account`). Rejects when placement cannot answer; then nothing is closed. */
 export interface PlacementView {
@@ -12,6 +12,7 @@ export interface PlacementView {
 
 export interface BillingRules {
   tariff: Tariff
+  firstPeriod: FirstPeriod
   currency: Currency
   /** The site's time zone: closing days and deadlines are civil dates in it. */
   timeZone: string
@@ -21,6 +22,8 @@ export interface BillingRules {
   debitBankDays: number
   /** Days until the bank is asked again after a return. */
   againDays: number
+  /** So many days before the day of the debit a card's authorisation is asked for. */
+  authoriseDays: number
   /** After so many returns it is arrears. */
   triesMost: number
   format: 'zengin' | 'pain.008'
@@ -30,6 +33,8 @@ export interface BillingPorts {
   desk: Desk
   placement: PlacementView
   rules: BillingRules
+  /** Whether a card company is there to ask. */
+  cards: boolean
   /** Our account. @throws {Problem} `config.invalid` when the site has named none */
   own: () => OwnBankAccount
 }

@@ -6,7 +6,8 @@
 import type { Static } from '@azukari/protocol/contract'
 import type { StatementLine } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
-import { type Rounding, taxUpon } from '../tax.ts'
+import { divide, type Rounding, taxUpon } from '../tax.ts'
+import { addDays, addMonths, type CivilDate, daysBetween } from './calendar.ts'
 
 export interface Tariff {
   /** Fee of a month by level, before tax, minor units. */
@@ -37,24 +38,53 @@ export const standardTariff: Tariff = {
 
 const gib = 1024 ** 3
 
+/**
+ * How a first period that is shorter than a month is charged: `days`: by its days; `whole`: as a month; `free`: not at all.
+ */
+export type FirstPeriod = 'days' | 'whole' | 'free'
+
+/** So many days of so many that a month would have had. */
+export interface Part {
+  days: number
+  of: number
+}
+
+/**
+ * The part of a month that a period is, when it is the first and began after the closing day; undefined for a whole one.
+ * The month is the one that ends with the period: 28 to 31 days.
+ */
+export function partOf(from: CivilDate, to: CivilDate): Part | undefined {
+  const before = addMonths(to, -1)
+  const days = daysBetween(addDays(from, -1), to)
+  const of = daysBetween(before, to)
+  return days < of ? { days, of } : undefined
+}
+
 export interface Priced {
   lines: StatementLine[]
   taxes: { rate: 10 | 8 | 0; net: number; tax: number }[]
   total: number
 }
 
-export type PriceFacts = Pick<Static<typeof AccountFacts>, 'level' | 'bytes' | 'tamperings'> & { years: number }
+export type PriceFacts = Pick<Static<typeof AccountFacts>, 'level' | 'bytes' | 'tamperings'> & {
+  years: number
+  /** Of a shorter period: what a month costs is charged by its days, rounded as tax is. */
+  part?: Part | undefined
+}
 
-export function priceOf({ level, years, bytes, tamperings }: PriceFacts, tariff: Tariff): Priced {
+export function priceOf({ level, years, bytes, tamperings, part }: PriceFacts, tariff: Tariff): Priced {
+  const byDays = (minor: number) =>
+    part ? Number(divide(BigInt(minor) * BigInt(part.days), BigInt(part.of), tariff.rounding)) : minor
+  const days = part ? `, ${part.days} of ${part.of} days` : ''
   const at = Math.min(level, tariff.baseMinor.length - 1)
-  const base = tariff.baseMinor[at]!
-  const lines: StatementLine[] = [{ what: 'base', how: `level ${level}`, netMinor: base, tax: 10 }]
+  const base = byDays(tariff.baseMinor[at]!)
+  const lines: StatementLine[] = [{ what: 'base', how: `level ${level}${days}`, netMinor: base, tax: 10 }]
   const beyond = Math.max(0, Math.ceil((bytes - tariff.includedBytes[at]!) / gib))
   if (beyond > 0)
     lines.push({
       what: 'usage',
-      how: `${beyond} GiB × ${tariff.perGibMinor}`,
-      netMinor: beyond * tariff.perGibMinor,
+      how: `${beyond} GiB × ${tariff.perGibMinor}${days}`,
+      netMinor: byDays(beyond * tariff.perGibMinor),
       tax: 10,
     })
   const reduce = (what: string, times: number, per: number, most: number, how: string) => {

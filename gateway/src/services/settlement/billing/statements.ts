@@ -2,6 +2,7 @@
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
+  type PaymentWay,
   Statement,
   type StatementLine,
   statementDomain,
@@ -14,15 +15,15 @@ import type { Sql } from '../../../storage/database.ts'
 import { memberAccount, ownAccount } from '../accounts.ts'
 import { derivedId, tell, type Within } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
+import { ledgerOf } from '../epoch.ts'
 import { atRestKey } from '../keystore.ts'
-import { Ledger } from '../ledger/ledger.ts'
 import type { Leg } from '../ledger/model.ts'
 import { nextNumber } from '../numbers.ts'
-import { statementPdf } from '../paper/statement.ts'
+import { type Addressee, statementPdf } from '../paper/statement.ts'
 import { insertRow, type MemberRow, members, openPerson } from '../registers.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { type Priced, priceOf } from './price.ts'
+import { type Priced, partOf, priceOf } from './price.ts'
 import type { StatementState } from './stages.ts'
 
 export interface StatementRow {
@@ -41,7 +42,7 @@ export interface StatementRow {
   state: StatementState
   object_by: CivilDate
   debit_on: CivilDate
-  payment: 'debit' | 'value'
+  payment: PaymentWay
   replaces: string | null
   tries: number
   /** The signed content, sealed at rest. */
@@ -79,9 +80,13 @@ export function linesOf(row: StatementRow): StatementLine[] {
 }
 
 /** Price of a period from placement's facts. */
-export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, to: CivilDate): Priced {
+export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, { from, to }: Period): Priced {
+  const { level, bytes, tamperings } = facts
   const years = yearsBetween(civilDate(facts.sinceMs, rules.timeZone), to)
-  return priceOf({ level: facts.level, bytes: facts.bytes, tamperings: facts.tamperings, years }, rules.tariff)
+  const short = partOf(from, to)
+  const part = short && rules.firstPeriod === 'free' ? { ...short, days: 0 } : short
+  const charged = rules.firstPeriod === 'whole' ? undefined : part
+  return priceOf({ level, bytes, tamperings, years, part: charged }, rules.tariff)
 }
 
 /** Issues a statement: number, booking, page, message. The period of a member is issued once per version. */
@@ -91,11 +96,11 @@ export function issueStatement(
   member: MemberRow,
   { from, to }: Period,
   facts: AccountFacts,
-  { payment, replaced }: { payment: 'debit' | 'value'; replaced?: StatementRow },
+  { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
 ): StatementRow {
   const { desk, rules } = ports
   const { sql, nowMs } = within
-  const { lines, taxes, total } = priceFacts(ports, facts, to)
+  const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
   const number = nextNumber(sql, 'statement', nowMs)
   const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
@@ -152,7 +157,7 @@ export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement 
 /** Books a statement's fee and tax against what the member owes, or takes all of it back. */
 export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'issue' | 'credit'): void {
   if (row.total === 0) return
-  const ledger = new Ledger(sql)
+  const ledger = ledgerOf(sql)
   const owed = memberAccount(ledger, 'receivable', row.member, row.currency)
   const leg = (account: string, minor: number): Leg[] =>
     minor === 0
@@ -179,8 +184,12 @@ export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'i
   )
 }
 
-export function addressee({ desk }: BillingPorts, member: MemberRow): { name: string; number: string } {
-  return { name: openPerson(desk.keys, member.id, member.person).name, number: member.number }
+export function addressee({ desk }: BillingPorts, member: MemberRow): Addressee {
+  return {
+    name: openPerson(desk.keys, member.id, member.person).name,
+    number: member.number,
+    font: desk.font?.(),
+  }
 }
 
 export function memberOf(sql: Sql, row: StatementRow): MemberRow {

@@ -10,6 +10,7 @@ import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
 import type { PlacementView } from '../billing/ports.ts'
 import { chargeHandlers } from '../charges.ts'
+import type { PlacementKeeping } from '../in-step.ts'
 import { openSettlement } from '../main.ts'
 import type { SettlementSettings } from '../settings.ts'
 import { Centre } from './centre.ts'
@@ -30,6 +31,7 @@ export interface CentreSettings {
   role: 'primary' | 'backup'
   addresses: NonNullable<SettlementSettings['centre']>
   placement: PlacementView
+  keeping: PlacementKeeping
   host: string
   port: number
   passphrase?: string | undefined
@@ -38,7 +40,7 @@ export interface CentreSettings {
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, log, passphrase, host, port } = settings
+  const { folder, ports, role, addresses, placement, keeping, log, passphrase, host, port } = settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -61,7 +63,9 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       if (!leading) return
       const database = ledDatabase(store.database)
       const confirmed = () => centre.acknowledged()
-      await led.begin(await openSettlement(folder, ports, { placement, log, passphrase, led: { database, confirmed } }))
+      await led.begin(
+        await openSettlement(folder, ports, { placement, keeping, log, passphrase, led: { database, confirmed } }),
+      )
     },
   })
   const calls = await startCallServer({

@@ -1,6 +1,7 @@
 /** Statement, credit note, receipt and reminder as pages (S13), with the fields of a qualified invoice. */
 import type { Statement } from '@azukari/protocol/contracts/settlement-billing'
 import { type Block, makePdf } from './pdf.ts'
+import type { TrueTypeFont } from './true-type.ts'
 
 const yen = (minor: number, currency: string) => `${minor.toLocaleString('en-US')} ${currency}`
 const title = {
@@ -11,14 +12,22 @@ const title = {
   floor: '調整 Adjustment',
 } as Record<string, string>
 
+const ways = {
+  debit: '口座振替 bank debit',
+  card: 'クレジットカード credit card',
+  value: '電子マネー残高 stored value',
+}
+
 export interface Addressee {
   name: string
   number: string
+  /** Whose glyphs the pages carry. */
+  font?: TrueTypeFont | undefined
 }
 
 export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
   const { currency } = statement.total
-  return makePdf(`Statement ${statement.statement}`, [
+  return makePdf(`Statement ${statement.statement}`, to.font, [
     ...head('ご利用明細書（適格請求書）', 'Statement (qualified invoice)', statement, to),
     ...lines(statement, currency),
     { gap: 10 },
@@ -46,13 +55,13 @@ export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
     { text: statement.howToObject.ja },
     { text: statement.howToObject.en },
     {
-      text: `お支払い Payment: ${statement.payment === 'value' ? '電子マネー残高 stored value' : '口座振替 bank debit'}, ${statement.debitOn}`,
+      text: `お支払い Payment: ${ways[statement.payment]}, ${statement.debitOn}`,
     },
   ])
 }
 
 export function creditNotePdf(statement: Statement, to: Addressee, findings: readonly string[]): Uint8Array {
-  return makePdf(`Credit note ${statement.statement}`, [
+  return makePdf(`Credit note ${statement.statement}`, to.font, [
     ...head('返還請求書（適格返還請求書）', 'Credit note (qualified return invoice)', statement, to),
     ...lines(statement, statement.total.currency),
     { gap: 10 },
@@ -64,7 +73,7 @@ export function creditNotePdf(statement: Statement, to: Addressee, findings: rea
 }
 
 export function receiptPdf(statement: Statement, to: Addressee, paidOn: string): Uint8Array {
-  return makePdf(`Receipt ${statement.statement}`, [
+  return makePdf(`Receipt ${statement.statement}`, to.font, [
     ...head('領収書', 'Receipt', statement, to),
     ...lines(statement, statement.total.currency),
     { gap: 10 },
@@ -78,13 +87,13 @@ export function reminderPdf(
   outcome: string,
   againOn: string | undefined,
 ): Uint8Array {
-  return makePdf(`Reminder ${statement.statement}`, [
+  return makePdf(`Reminder ${statement.statement}`, to.font, [
     ...head('お支払いのお願い', 'Reminder', statement, to),
-    { text: `口座振替ができませんでした（${outcome}）。The debit was not possible (${outcome}).` },
+    { text: `お支払いを受けられませんでした（${outcome}）。It could not be collected (${outcome}).` },
     { text: `金額 Amount: ${yen(statement.total.minor, statement.total.currency)}`, size: 12 },
     {
       text: againOn
-        ? `${againOn} に再度振替を行います。It is tried again on ${againOn}.`
+        ? `${againOn} に再度請求いたします。It is tried again on ${againOn}.`
         : '決済センタまでご連絡ください。Please call the settlement centre.',
     },
   ])

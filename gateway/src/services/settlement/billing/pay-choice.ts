@@ -1,0 +1,74 @@
+/** How a member's statements are paid (S14): the member's own signed choice, or a clerk's on the member's word. */
+import {
+  choosePayment,
+  PayChoice,
+  type PaymentWay,
+  payChoiceDomain,
+} from '@azukari/protocol/contracts/settlement-billing'
+import { encrypt0 } from '@azukari/protocol/cose'
+import { Problem } from '@azukari/protocol/problem'
+import { act, type Handler } from '../../../service/service.ts'
+import { sealedActReader, type Within } from '../desk.ts'
+import { atRestKey } from '../keystore.ts'
+import { type MemberRow, openPerson } from '../registers.ts'
+import { tokenDomain } from '../top-up.ts'
+import { civilDate, nextBankDay } from './calendar.ts'
+import { openAccount } from './closing.ts'
+import type { BillingPorts } from './ports.ts'
+import { nextStage } from './stages.ts'
+import { type StatementRow, statements } from './statements.ts'
+
+const readChoice = sealedActReader(PayChoice, 'choice of payment', payChoiceDomain)
+
+export function payChoiceHandlers(ports: BillingPorts): Handler[] {
+  const { desk } = ports
+  return [
+    act(choosePayment, ({ choice }, context) => {
+      const { member, body } = readChoice(desk, context, choice)
+      const { way, cardToken } = body
+      if (cardToken !== undefined && way !== 'card')
+        throw new Problem('message.invalid', 'a card token goes with the way “card” only')
+      payBy(ports, context, member, way, cardToken)
+      return { way, atMs: context.nowMs }
+    }),
+  ]
+}
+
+/**
+ * Sets the way, for statements to come and for open ones that are not being collected; those in arrears are asked for once
+ * more.
+ * @param cardToken of another card than the one that is known
+ * @throws {Problem} `bill.way` without a bank account, a card, or a card company
+ */
+export function payBy(
+  ports: BillingPorts,
+  { sql, nowMs }: Within,
+  member: MemberRow,
+  way: PaymentWay,
+  cardToken?: string,
+): void {
+  const { desk, rules } = ports
+  if (member.since === null) throw new Problem('bill.way', 'not registered yet')
+  const account = openAccount(sql, member, rules.timeZone)
+  const token =
+    cardToken === undefined
+      ? account.token
+      : encrypt0(Buffer.from(cardToken), atRestKey(desk.keys, 'card-token'), desk.random.bytes(12), tokenDomain)
+  if (way === 'card' && !ports.cards) throw new Problem('bill.way', 'no card company')
+  if (way === 'card' && !token) throw new Problem('bill.way', 'no card')
+  if (way === 'debit' && !openPerson(desk.keys, member.id, member.person).account)
+    throw new Problem('bill.way', 'no bank account')
+  sql.run('UPDATE billing_accounts SET payment = ?, token = ? WHERE member = ?', way, token, member.id)
+  const open = sql.all<StatementRow>(
+    "SELECT * FROM statements WHERE member = ? AND state IN ('sent', 'objected', 'returned', 'arrears')",
+    member.id,
+  )
+  for (const { number, state } of open)
+    statements.set(sql, number, {
+      payment: way,
+      ...(state === 'arrears' && {
+        state: nextStage(state, 'again'),
+        debit_on: nextBankDay(civilDate(nowMs, rules.timeZone)),
+      }),
+    })
+}
