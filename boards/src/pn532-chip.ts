@@ -26,6 +26,7 @@ export class Pn532Chip {
   readonly #o: Pn532ChipOptions
   readonly #line: SerialLine
   #heard: Heard[] = []
+  #parser = new FrameParser()
   #news = Promise.withResolvers<void>()
   #turn: Promise<unknown> = Promise.resolve()
   #isClosed = false
@@ -70,7 +71,9 @@ export class Pn532Chip {
   async #ask(code: number, command: Uint8Array, limitMs: number, signal?: AbortSignal): Promise<Uint8Array> {
     const { clock } = this.#o
     signal?.throwIfAborted()
+    // The chip speaks only when it is asked: whatever is left was not for this command.
     this.#heard = []
+    this.#parser.forget()
     this.#write([...wakeUp, ...encodeFrame(command)])
     await this.#until((one) => one === 'acknowledged', clock.monotonicMs() + acknowledgeMs)
     const answer = await this.#until(
@@ -91,11 +94,14 @@ export class Pn532Chip {
       this.#line.require('reader')
       if (this.#isClosed) throw partProblem('reader', 'failed', 'closed')
       if (clock.monotonicMs() > endMs) throw partProblem('reader', 'timeout', 'the chip does not answer')
-      const { promise, resolve } = this.#news
-      using _nudge = clock.timer(nudgeMs, resolve)
-      const heard = this.#heard.length
+      const { promise } = this.#news
+      using _nudge = clock.timer(nudgeMs, () => this.#wake())
+      const [heard, waiting] = [this.#heard.length, this.#parser.waiting]
       await promise
-      if (this.#heard.length === heard) this.#write([0])
+      if (this.#heard.length !== heard) continue
+      // No frame takes that long: the rest of this one is lost, and may have hidden what came behind it.
+      if (waiting > 0 && this.#parser.waiting === waiting) this.#heard.push(...this.#parser.giveUp())
+      else this.#write([0])
     }
   }
 
@@ -106,6 +112,7 @@ export class Pn532Chip {
 
   #opened(port: SerialPort): void {
     const parser = new FrameParser()
+    this.#parser = parser
     port.on('data', (bytes: Buffer) => {
       // More than a few frames that nobody asked for are garbage.
       this.#heard = [...this.#heard, ...parser.take(bytes)].slice(-8)

@@ -43,6 +43,26 @@ export class FrameParser {
     }
   }
 
+  /** Forgets half a frame whose rest never came: it would swallow what comes next. */
+  forget(): void {
+    this.#bytes = []
+  }
+
+  /** Bytes of a frame that is not whole yet. */
+  get waiting(): number {
+    return this.#bytes.length
+  }
+
+  /** Gives half a frame up, and hears what came behind it. */
+  giveUp(): Heard[] {
+    const heard: Heard[] = []
+    while (this.#bytes.length > 1) {
+      this.#bytes.shift()
+      heard.push(...this.take([]))
+    }
+    return heard
+  }
+
   #next(): Heard | 'more' | 'skipped' {
     const bytes = this.#bytes
     let at = 0

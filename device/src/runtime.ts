@@ -344,17 +344,20 @@ export class Runtime {
     signal.addEventListener('abort', () => this.#news.resolve(), { once: true })
     while (!signal.aborted) {
       const news = this.#news.promise
+      let isTold = true
       if (this.link.up) {
         await this.#time.learn(this.link.siteNow())
         await this.#watch.ask(signal)
         const { rows, bytes } = await this.outbox.waiting()
         const parts = this.#watch.report(this.#time.now())
-        await this.link
-          .call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal })
-          .catch(() => undefined)
+        isTold = await this.link.call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal }).then(
+          () => true,
+          () => false,
+        )
       }
       // What happens to a part is told soon, and not more often than the site can use.
       await clock.sleep(newsMs, signal).catch(() => undefined)
+      if (!isTold) continue
       const { promise, resolve } = Promise.withResolvers<void>()
       using _rest = clock.timer(this.caretaker.reportMs - newsMs, resolve)
       await Promise.race([promise, news])

@@ -1,4 +1,5 @@
 /** Serial NFC readers in the loop: our PN532 driver over the real serial port to a pty, and our virtual card in its field. */
+import { answerIdentifier, encodeFrame } from '@azukari/boards/pn532-frames'
 import { Pn532Reader } from '@azukari/boards/pn532-reader'
 import { CardClient } from '@azukari/device/card'
 import { readerConforms } from '@azukari/device/conformance/reader'
@@ -108,6 +109,19 @@ t.test(
     await reader.close()
   },
 )
+
+t.test('S17: half a frame, whose rest never comes, swallows no answer', async (t) => {
+  const reader = await make({ commandMs: 2_000 })
+  await put(reader)
+  const channel = await reader.connect(limit())
+  for (let cut = 6; cut < 40; cut += 11) {
+    far.garbage(encodeFrame(new Uint8Array(200), answerIdentifier).subarray(0, cut))
+    t.ok((await channel.transmit(selectMaster, limit())).length >= 2, `${cut} bytes of a frame`)
+  }
+  t.ok(reader.isReady)
+  await channel.disconnect()
+  await reader.close()
+})
 
 t.test('S17: unplugged with a card in use, and plugged in again: works within five seconds', async (t) => {
   const reader = await make()

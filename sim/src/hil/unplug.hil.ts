@@ -11,6 +11,7 @@ import { usualPins } from '@azukari/boards/firmata-panel'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { Runtime } from '@azukari/device/runtime'
+import { site as siteName, startTestSite } from '@azukari/gateway/test-site'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
@@ -19,7 +20,6 @@ import t from 'tap'
 import { SimulatedDisplay } from '../boards/index.ts'
 import { quietLog as log } from '../site/log.ts'
 import { gatewayCommand } from '../site/processes.ts'
-import { SimulatedSite } from '../site/site.ts'
 import { until } from '../site/wait.ts'
 import { FirmataFirmware } from './firmata-firmware.ts'
 import { VirtualReader } from './pcscd.ts'
@@ -30,12 +30,11 @@ import { ReceiptPrinter } from './receipt-printer.ts'
 t.setTimeout(240_000)
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const folder = await mkdtemp(join(tmpdir(), 'azukari-unplug-'))
-const site = new SimulatedSite({ folder, log, tell: () => undefined, boards: [] })
+const site = await startTestSite()
 t.teardown(async () => {
   await site.stop()
   await rm(folder, { recursive: true, force: true })
 })
-await site.start()
 
 async function start(name: string, language: 'ja' | 'en', parts: BoardDefinition['parts']) {
   const own = `${folder}/devices/${name}`
@@ -47,13 +46,13 @@ async function start(name: string, language: 'ja' | 'en', parts: BoardDefinition
   )
   const runtime = new Runtime(
     {
-      ...{ site: 'site', role: 'terminal', claim: await site.newClaim('JP-13'), model: name, version: '0.1.0' },
+      ...{ site: siteName, role: 'terminal', claim: site.newClaim(), model: name, version: '0.1.0' },
       ...{ folder: own, language },
     },
     {
       ...ports,
       database: await openDeviceDatabase(`${own}/device.db`),
-      transport: mqttTransport({ url: site.broker }),
+      transport: mqttTransport({ url: site.url }),
       log,
     },
     board,
@@ -78,20 +77,31 @@ interface ListedPart {
 
 /** What `azukari-gateway device list` says of one device. */
 async function listed(id: string): Promise<ListedPart[]> {
-  const devices = await gatewayCommand<{ id: string; parts?: ListedPart[] }[]>(['device', 'list', '--folder', folder])
+  const devices = await gatewayCommand<{ id: string; parts?: ListedPart[] }[]>([
+    'device',
+    'list',
+    '--folder',
+    site.directory,
+  ])
   return devices.find((device) => device.id === id)?.parts ?? []
 }
 
 /** The same, as people read it. */
 function list(): string {
   const cli = join(import.meta.dirname, '../../../gateway/src/cli.ts')
-  return spawnSync(process.execPath, [cli, 'device', 'list', '--folder', folder], { encoding: 'utf8' }).stdout
+  return spawnSync(process.execPath, [cli, 'device', 'list', '--folder', site.directory], { encoding: 'utf8' }).stdout
 }
 
 async function listedAs(id: string, part: string, state: string) {
-  return until(`${part} ${state} in the operator’s list`, async () =>
-    (await listed(id)).find((one) => one.part === part && one.state === state),
-  )
+  let last: ListedPart[] = []
+  const look = async () => {
+    last = await listed(id)
+    return last.find((one) => one.part === part && one.state === state)
+  }
+  return until(`${part} ${state} in the operator’s list`, look, 90_000).catch((error) => {
+    t.comment(JSON.stringify(last))
+    throw error
+  })
 }
 
 t.test('S17 D6: panel and PC/SC reader: told in Japanese, on the lamp, and to the operator', async (t) => {
