@@ -11,6 +11,7 @@ const packages: Readonly<Record<string, string>> = {
   chromium: 'the kiosk display',
   'cups-ipp-utils': 'the reference IPP Everywhere printer and its client',
   dbus: 'the announcer’s bus',
+  e2fsprogs: 'memory cards and sticks',
   ffmpeg: 'cameras',
   gphoto2: 'tethered cameras',
   iproute2: 'networks of their own',

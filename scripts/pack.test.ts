@@ -104,9 +104,14 @@ t.test('a camera board installs device and boards, and that is small', async (t)
   t.equal(doctor.status, 1, doctor.stderr)
   const { findings } = JSON.parse(doctor.stdout) as { findings: { what: string; state: string; todo?: string }[] }
   t.match(
-    findings.find(({ what }) => what === 'board'),
-    { state: 'problem', todo: /card reader/ },
-    'says that this board has no card reader',
+    findings.find(({ what }) => what === 'reader'),
+    { state: 'problem', todo: /azukari-device card issue/ },
+    'says that the card built in was not issued yet',
+  )
+  t.match(
+    findings.find(({ what }) => what === 'attached: serial lines'),
+    { state: 'absent', todo: /npm install serialport/ },
+    'and which library a look at serial lines needs',
   )
   t.match(
     findings.find(({ what }) => what === 'camera'),

@@ -5,6 +5,7 @@
 import { type Camera, type Captured, partProblem } from '@azukari/device/drivers'
 import type { Clock } from '@azukari/protocol/ports'
 import { CommandError, runCommand } from './adapters/commands.ts'
+import { whyNotOpen } from './adapters/device-nodes.ts'
 
 export interface CommandCameraOptions {
   model: string
@@ -12,6 +13,8 @@ export interface CommandCameraOptions {
   command: readonly [string, ...string[]]
   clock: Clock
   limitMs?: number
+  /** Device node that is there, and may be opened, as long as the camera is plugged in. */
+  node?: string
 }
 
 /** The Raspberry Pi's own cameras. */
@@ -26,7 +29,7 @@ export function libcameraCamera(clock: Clock, { width = 4056, height = 3040 } = 
 
 /** A USB camera. @param device `/dev/video0` */
 export function v4l2Camera(clock: Clock, device: string): CommandCamera {
-  return streamCamera(clock, ['-f', 'v4l2', '-i', device], { model: `V4L2 ${device}` })
+  return streamCamera(clock, ['-f', 'v4l2', '-i', device], { model: `V4L2 ${device}`, node: device })
 }
 
 /** A network camera. @param url `rtsp://…`, `http://…/mjpeg` */
@@ -38,13 +41,14 @@ export function networkCamera(clock: Clock, url: string, more: Partial<StreamOpt
 export interface StreamOptions {
   model: string
   limitMs: number
+  node: string
 }
 
 /** Anything ffmpeg can read: one frame of it as a JPEG. */
 export function streamCamera(
   clock: Clock,
   input: readonly string[],
-  { model = 'stream', limitMs = 20_000 }: Partial<StreamOptions> = {},
+  { model = 'stream', limitMs = 20_000, node }: Partial<StreamOptions> = {},
 ): CommandCamera {
   // A frame of which a part is missing is none: without this it would be a picture that is half grey.
   const whole = ['-xerror', '-err_detect', 'explode']
@@ -54,6 +58,7 @@ export function streamCamera(
     command: ['ffmpeg', '-hide_banner', '-loglevel', 'error', '-nostdin', ...whole, ...input, ...frame],
     clock,
     limitMs,
+    ...(node ? { node } : {}),
   })
 }
 
@@ -79,6 +84,11 @@ export class CommandCamera implements Camera {
   constructor(options: CommandCameraOptions) {
     this.model = options.model
     this.#o = options
+  }
+
+  /** Of a network or tethered camera nobody knows before it is used. */
+  get isReady(): boolean | undefined {
+    return this.#o.node === undefined ? undefined : whyNotOpen(this.#o.node) === undefined
   }
 
   async capture(signal: AbortSignal): Promise<Captured> {

@@ -52,7 +52,12 @@ const panel: PartDefinition = { driver: 'firmata', path: '/dev/azukari-panel' }
 const reader: PartDefinition = { driver: 'pcsc' }
 const printer: PartDefinition = { driver: 'ipp', url: 'ipp://localhost:631/ipp/print' }
 /** Where the image's mount rule puts a card or stick. */
-const media: PartDefinition = { driver: 'directory', folder: '/media/azukari' }
+const media: PartDefinition = {
+  driver: 'directory',
+  folder: '/media/azukari',
+  mounted: true,
+  device: '/dev/azukari-memory',
+}
 
 export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   'all-simulated': {
@@ -70,8 +75,9 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   },
   'pc-kiosk': {
     model: 'pc-kiosk',
-    what: 'a PC whose camera, scanner and printer work on folders',
+    what: 'a PC whose camera, scanner and printer work on folders, with a card built in',
     parts: {
+      reader: { driver: 'built-in' },
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
       memory: folders.memory,

@@ -67,6 +67,11 @@ export class EscposPrinter implements Printer {
     )
   }
 
+  /** Whether its line is there; what the printer says is in its attributes. */
+  get isReady(): boolean {
+    return this.#line.isOpen
+  }
+
   async attributes(signal: AbortSignal): Promise<PrinterAttributes> {
     const reason = await this.#reason(signal)
     const { dots = 576 } = this.#o

@@ -206,6 +206,34 @@ export const partDrivers: readonly PartDriver[] = [
     ['serialport@13.0.0'],
   ),
   driver(
+    'reader',
+    'built-in',
+    'a card in software, in the device’s own keystore',
+    Type.Object(
+      {
+        keystore: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description: 'folder, below the board’s own unless absolute; “keystore” by default',
+          }),
+        ),
+        secret: Type.Optional(
+          Type.String({ minLength: 1, description: 'file of its secret; “secret” in that folder by default' }),
+        ),
+        lookMs: Type.Optional(milliseconds),
+        forgetMs: Type.Optional(milliseconds),
+      },
+      strict,
+    ),
+    async ({ keystore = 'keystore', secret, ...o }, ports) =>
+      new (await import('./built-in-reader.ts')).BuiltInReader({
+        ...ports,
+        ...o,
+        folder: at(ports, keystore),
+        ...(secret ? { secret: at(ports, secret) } : {}),
+      }),
+  ),
+  driver(
     'panel',
     'firmata',
     'buttons, lamps, buzzer and light sensor on an Arduino-class board with Firmata',
@@ -258,9 +286,25 @@ export const partDrivers: readonly PartDriver[] = [
     'memory',
     'directory',
     'removable memory that the system mounts at a folder',
-    Type.Object({ folder }, strict),
-    async (o, ports) =>
-      new (await import('./directory-memory.ts')).DirectoryMemory({ ...ports, directory: at(ports, o.folder) }),
+    Type.Object(
+      {
+        folder,
+        mounted: Type.Optional(
+          Type.Boolean({ description: 'the folder is a mount point: without a mount there is no medium' }),
+        ),
+        device: Type.Optional(
+          Type.String({ description: 'node that is there while a medium is plugged in: /dev/azukari-memory' }),
+        ),
+      },
+      strict,
+    ),
+    async ({ mounted, device, ...o }, ports) =>
+      new (await import('./directory-memory.ts')).DirectoryMemory({
+        ...ports,
+        directory: at(ports, o.folder),
+        device,
+        mountAt: mounted ? (await import('./adapters/mounts.ts')).mountAt : undefined,
+      }),
   ),
   driver(
     'input',

@@ -34,6 +34,10 @@ export class SerialLine {
     this.#open()
   }
 
+  get isOpen(): boolean {
+    return this.#port?.isOpen === true
+  }
+
   /** The open line. @throws {Problem} the part's `absent` */
   require(part: PartKind): SerialPort {
     if (!this.#port?.isOpen) throw partProblem(part, 'absent', `${this.#o.path}: ${this.#why || 'not open'}`)

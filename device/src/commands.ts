@@ -4,6 +4,7 @@
  */
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
+import { cardCommands } from './card-commands.ts'
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
 const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
@@ -151,8 +152,14 @@ export const commands: Record<string, Command> = {
   },
 
   doctor: {
-    what: 'Looks at the folder, the clock, the board’s parts and the line, and says what to do about what is wrong.',
-    options: { folder, board, broker, parts },
+    what: 'Looks at the folder, the clock, the line, the board’s parts and whatever else is attached; says what is wrong, what to do, and what line the board’s file needs.',
+    options: {
+      ...{ folder, board, broker, parts },
+      identify: {
+        type: 'boolean',
+        what: 'also ask serial lines that no part has what is on them: sends bytes to them',
+      },
+    },
     async run(values) {
       const { examine } = await import('./doctor.ts')
       const findings = await examine({
@@ -160,6 +167,7 @@ export const commands: Record<string, Command> = {
         board: optional(values, 'board'),
         broker: optional(values, 'broker'),
         parts: optional(values, 'parts'),
+        attached: values['identify'] ? 'identify' : 'look',
       })
       const marks = { ok: 'ok      ', absent: 'absent  ', problem: 'PROBLEM ' }
       return {
@@ -171,6 +179,8 @@ export const commands: Record<string, Command> = {
       }
     },
   },
+
+  ...cardCommands,
 }
 
 function optional(values: Values, name: string): string | undefined {

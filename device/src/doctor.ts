@@ -5,7 +5,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { describe, isProblem } from '@azukari/protocol/problem'
 import { consoleLog } from './adapters/console-log.ts'
 import { openDeviceDatabase } from './adapters/database.ts'
-import { loadBoard } from './adapters/load-board.ts'
+import { boardWords, findAttached, loadBoard } from './adapters/load-board.ts'
 import { reach } from './adapters/reach.ts'
 import { type Board, closeBoard } from './drivers.ts'
 import { loadIdentity } from './identity.ts'
@@ -72,6 +72,8 @@ export interface Finding {
   fact: string
   /** What the person can do. */
   todo?: string
+  /** The line that a board's file needs for a part that is attached and not in it. */
+  add?: { part: string; definition: object }
 }
 
 export interface Examined {
@@ -79,10 +81,12 @@ export interface Examined {
   board?: string | undefined
   broker?: string | undefined
   parts?: string | undefined
+  /** Look for what is attached, whether the board names it or not; `identify` asks serial lines what is on them. */
+  attached?: 'look' | 'identify' | undefined
 }
 
 /** Looks at everything that can be looked at without disturbing a running device. */
-export async function examine({ folder, board, broker, parts }: Examined): Promise<Finding[]> {
+export async function examine({ folder, board, broker, parts, attached }: Examined): Promise<Finding[]> {
   const findings: Finding[] = []
   const look = async (what: string, work: () => Promise<Omit<Finding, 'what'>>) => {
     findings.push({ what, ...(await work().catch(findingOf)) })
@@ -145,6 +149,10 @@ export async function examine({ folder, board, broker, parts }: Examined): Promi
     else await look('board', async () => examineBoard(board, parts ?? `${folder}/parts`, findings))
   } else
     findings.push({ what: 'board', state: 'absent', fact: 'not looked at', todo: 'Give --board to try its parts.' })
+  if (attached)
+    await findAttached({ board: board && boardWords(board), identify: attached === 'identify' && !running })
+      .then((found) => findings.push(...found.map((one) => ({ ...one, what: `attached: ${one.what}` }))))
+      .catch((error) => findings.push({ what: 'attached', ...findingOf(error) }))
   return findings
 }
 
@@ -194,6 +202,8 @@ async function examinePart(
   for (const endMs = systemClock.monotonicMs() + partMs; part.isReady === false; await systemClock.sleep(50))
     if (systemClock.monotonicMs() > endMs)
       return { state: 'problem', fact: `${part.model}: does not answer`, todo: todoOf[kind] }
+  const advice = await part.advice?.()
+  if (advice) return { state: 'problem', fact: `${part.model}: not ready`, todo: advice }
   if (kind === 'printer') {
     const { ready, reason } = await board.printer!.attributes(signal)
     if (!ready)

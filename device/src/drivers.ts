@@ -72,8 +72,10 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 /** What every part has. `close` may be called twice and lets go of the part. */
 export interface Part {
   readonly model: string
-  /** Whether the part is attached and answers; absent when the driver cannot know without using it. */
-  readonly isReady?: boolean
+  /** Whether the part is attached and answers; undefined when the driver cannot know without using it. */
+  readonly isReady?: boolean | undefined
+  /** What somebody must do before the part can be used, for `doctor`; undefined when nothing. */
+  advice?(): Promise<string | undefined>
   close(): Promise<void>
 }
 

@@ -8,7 +8,7 @@
  */
 import { reportState } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
-import { describe, Problem } from '@azukari/protocol/problem'
+import { describe, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { CameraApp } from './apps/camera.ts'
@@ -27,7 +27,9 @@ import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
 import { Link, type LinkLimits } from './link.ts'
 import { fileSpool, memorySpool } from './memory-spool.ts'
+import { NoticeDisplay } from './notices.ts'
 import { Outbox } from './outbox.ts'
+import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
 import type { MqttTransport } from './transport.ts'
 
@@ -57,6 +59,9 @@ export interface DevicePorts {
   log: Log
 }
 
+/** Between two reports, also when parts come and go all the time. */
+const newsMs = 5_000
+
 /** Why a site turns a device away: it stays so until somebody does something. */
 const refusals: ReadonlySet<string> = new Set([
   'device.unknown',
@@ -72,11 +77,14 @@ export class Runtime {
   readonly #config: DeviceConfig
   readonly #ports: DevicePorts
   readonly #board: Board
+  readonly #display: NoticeDisplay | undefined
+  readonly #watch: PartWatch
   readonly #stop = new AbortController()
   readonly #listeners = new Set<(state: RuntimeState) => void>()
   #running: Promise<unknown> = Promise.resolve()
   #state: RuntimeState = 'starting'
   #shownRefusal = ''
+  #news = Promise.withResolvers<void>()
   #time!: KnownTime
   identity!: Identity
   link!: Link
@@ -99,6 +107,12 @@ export class Runtime {
     this.#config = config
     this.#ports = ports
     this.#board = board
+    this.#display = board.display && new NoticeDisplay(board.display, ports.log)
+    this.#watch = new PartWatch({
+      ...{ board, clock: ports.clock },
+      onFaults: (faults) => this.#tellFaults(faults),
+      onNews: () => this.#reportSoon(),
+    })
   }
 
   get state(): RuntimeState {
@@ -179,6 +193,7 @@ export class Runtime {
         this.#time
           .learn(this.link.siteNow())
           .catch((error) => log.warn('the time could not be kept', { error: String(error) }))
+        this.#reportSoon()
         this.outbox.kick()
         this.saves.kick()
         this.caretaker.kick()
@@ -217,15 +232,34 @@ export class Runtime {
     if (!refusals.has(code) || code === this.#shownRefusal) return
     this.#shownRefusal = code
     const { title, todo } = describe(code, this.caretaker?.language ?? this.#config.language ?? 'en')
-    this.#board.display
+    this.#display
       ?.show({ lines: [title, todo], tone: 'problem' })
       .catch((error) => this.#ports.log.warn('the display failed', { error: String(error) }))
+  }
+
+  /** S17: which part is gone and what to do, as long as it is; on the panel's lamp where there is no display, or it is what is gone. */
+  #tellFaults(faults: readonly ProblemCode[]): void {
+    const { log } = this.#ports
+    const { panel } = this.#board
+    log.info('parts', { faults })
+    const language = this.caretaker?.language ?? this.#config.language ?? 'en'
+    this.#display?.notify(faults.map((code) => describe(code, language)))
+    if (panel?.lamps.includes('problem'))
+      panel
+        .lamp('problem', faults.length > 0 ? 'blink' : 'off')
+        .catch((error) => log.debug('the lamp waits for its panel', { error: String(error) }))
+  }
+
+  #reportSoon(): void {
+    this.#news.resolve()
+    this.#news = Promise.withResolvers()
   }
 
   #makeApps(): void {
     const { random, log } = this.#ports
     const clock = this.#time
-    const { reader, display, panel, camera, printer } = this.#board
+    const { reader, panel, camera, printer } = this.#board
+    const display = this.#display
     const { role, language } = this.#config
     if (!reader) return
     const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[role]
@@ -268,6 +302,7 @@ export class Runtime {
       ['outbox', () => this.outbox.run()],
       ['saves', (signal) => this.saves.run(signal)],
       ['report', (signal) => this.#report(signal)],
+      ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
@@ -305,22 +340,25 @@ export class Runtime {
   }
 
   async #report(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#ports
+    signal.addEventListener('abort', () => this.#news.resolve(), { once: true })
     while (!signal.aborted) {
+      const news = this.#news.promise
       if (this.link.up) {
         await this.#time.learn(this.link.siteNow())
+        await this.#watch.ask(signal)
         const { rows, bytes } = await this.outbox.waiting()
+        const parts = this.#watch.report(this.#time.now())
         await this.link
-          .call(reportState, { parts: this.#parts(), outboxRows: rows, outboxBytes: bytes }, { signal })
+          .call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal })
           .catch(() => undefined)
       }
-      await this.#ports.clock.sleep(this.caretaker.reportMs, signal).catch(() => undefined)
+      // What happens to a part is told soon, and not more often than the site can use.
+      await clock.sleep(newsMs, signal).catch(() => undefined)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      using _rest = clock.timer(this.caretaker.reportMs - newsMs, resolve)
+      await Promise.race([promise, news])
     }
-  }
-
-  #parts(): { part: string; state: string }[] {
-    return Object.entries(this.#board)
-      .filter(([, part]) => typeof part === 'object')
-      .map(([part]) => ({ part, state: 'attached' }))
   }
 
   /** What an operator wants to know of a board far away: no secret, nothing of a member. */
@@ -334,7 +372,7 @@ export class Runtime {
       aheadMs: this.link.siteNow() - clock.now(),
       outbox: { rows, bytes },
       freeBytes: await files.freeBytes(folder),
-      parts: this.#parts(),
+      parts: this.#watch.report(this.#time.now()),
       slots: this.#config.slots && slotsForPeople(await this.#config.slots.read()),
     }
   }

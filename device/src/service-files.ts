@@ -131,7 +131,8 @@ function rules(): string {
     `SUBSYSTEM=="video4linux", ${owned}`,
     `SUBSYSTEM=="media", ${owned}`,
     `SUBSYSTEM=="dma_heap", ${owned}`,
-    '# Memory that is plugged in',
+    '# Memory that is plugged in; one name for it, also when its file system is not understood',
+    `ACTION!="remove", SUBSYSTEM=="block", ENV{ID_BUS}=="usb", SYMLINK+="azukari-memory"`,
     'ACTION=="add", SUBSYSTEM=="block", ENV{ID_BUS}=="usb", ENV{ID_FS_USAGE}=="filesystem", TAG+="systemd", ENV{SYSTEMD_WANTS}+="azukari-media@%k.service"',
     '',
   ].join('\n')

@@ -11,6 +11,7 @@ import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
 import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
 import { runDataServer } from './data-server/main.ts'
+import { partsForPeople, partsOfDevices } from './fleet/parts.ts'
 import { consoleLog } from './log.ts'
 import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
@@ -19,7 +20,7 @@ import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
-import { settlementCommands } from './operator/settlement-commands.ts'
+import { settlementChecks, settlementCommands } from './operator/settlement-commands.ts'
 import { siteUnits } from './operator/units.ts'
 import { upgradeCommands } from './operator/upgrade-commands.ts'
 import { newClaim } from './registry/claims.ts'
@@ -127,6 +128,9 @@ export const commands: Record<string, Command> = {
           },
         }),
         ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
+        ...(config.enrolPort >= 0 && {
+          enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
+        }),
         log,
       })
       ready({
@@ -134,6 +138,7 @@ export const commands: Record<string, Command> = {
         port: running.port,
         ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
         ...(running.healthPort > 0 && { healthPort: running.healthPort }),
+        ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
       })
       const { gateway } = running
       using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
@@ -174,7 +179,7 @@ export const commands: Record<string, Command> = {
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
       const findings = await examine(
-        [settings, ...checks, ...hazardChecks(text(values, 'folder'))],
+        [settings, ...checks, ...hazardChecks(text(values, 'folder')), ...settlementChecks(text(values, 'folder'))],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(
@@ -316,16 +321,21 @@ export const commands: Record<string, Command> = {
   },
 
   'device list': {
-    what: 'Lists the devices of the site.',
+    what: 'Lists the devices of the site, with what is wrong with their parts and since when.',
     options: { folder, site },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
         const devices = new Devices(database).list()
+        const parts = partsOfDevices(database)
         return {
-          json: devices.map(({ key: _, ...device }) => device),
+          json: devices.map(({ key: _, ...device }) => ({ ...device, ...parts.get(device.id) })),
           text:
-            devices.map((device) => `${device.id}  ${device.region}  ${device.model}  ${device.version}`).join('\n') ||
-            'no devices yet',
+            devices
+              .map(
+                ({ id, region, model, version }) =>
+                  `${id}  ${region}  ${model}  ${version}  ${partsForPeople(parts.get(id)?.parts)}`,
+              )
+              .join('\n') || 'no devices yet',
         }
       })
     },

@@ -41,7 +41,30 @@ export const GatewayConfig = Type.Object(
       Type.String({ pattern: '^https://', description: 'https://… of settlement in a process of its own' }),
     ),
     bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
-    healthPort: whole(-1, 65_535, -1, 'loopback port of /healthz and /metrics; 0 = any free one, -1 = none'),
+    healthPort: whole(
+      -1,
+      65_535,
+      -1,
+      'loopback port of /healthz, /metrics, /risks and /statistics; 0 = any free one, -1 = none',
+    ),
+    enrolPort: whole(
+      -1,
+      65_535,
+      -1,
+      'port of the page on which people apply for membership; 0 = any free one, -1 = none',
+    ),
+    enrolHost: Type.String({
+      minLength: 1,
+      maxLength: 255,
+      default: '127.0.0.1',
+      description: 'its address; beyond loopback it needs tlsKey and tlsCert, or insecure behind a TLS proxy',
+    }),
+    enrolUrl: Type.Optional(
+      Type.String({
+        pattern: '^https?://[^/]+$',
+        description: 'under which people reach it, when a proxy stands before it',
+      }),
+    ),
     homeAssistant: Type.Boolean({
       default: false,
       description: 'publish devices and site for Home Assistant (MQTT discovery)',

@@ -28,6 +28,7 @@ import { backupName, primaryName } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
 import type { PlacementKeeping } from './services/settlement/in-step.ts'
 import { openSettlement } from './services/settlement/main.ts'
+import { serveEnrolment } from './services/settlement/page/serve.ts'
 import type { Settlement } from './services/settlement/service.ts'
 import { settlementSettings } from './services/settlement/settings.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
@@ -60,6 +61,8 @@ export interface GatewaySettings {
   limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
+  /** The page on which people apply for membership (P1); absent = none. */
+  enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
   telemetry?: TelemetrySettings
   /** Placement in a process of its own. */
@@ -94,6 +97,8 @@ export interface RunningGateway {
   port: number
   /** Of `/healthz` and `/metrics`; 0 when there are none. */
   healthPort: number
+  /** Where people apply for membership, when there is such a page. */
+  enrolUrl?: string
   /** Where placement reads the receive buffer, when it runs apart. */
   bufferPort?: number
   /** Absent when placement runs apart. */
@@ -269,19 +274,29 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement && { care: () => placement.placement.care.status() }),
           ...(centres && { centres: () => centres.reports() }),
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
+          ...(settlement ? { statistics: () => settlement.statistics() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
   const healthAddress = health?.server.address()
+  const enrolment =
+    settings.enrolment &&
+    (await serveEnrolment({
+      ...{ settlement: settlementRemote ?? settlement!, clock: ports.clock, random: ports.random },
+      ...{ log: log.child({ part: 'enrolment' }), tls: settings.tls, insecure: settings.insecure ?? false },
+      ...settings.enrolment,
+    }))
   return {
     gateway,
     folder,
     port: listener?.port ?? 0,
     healthPort: typeof healthAddress === 'object' && healthAddress ? healthAddress.port : 0,
+    ...(enrolment ? { enrolUrl: enrolment.url } : {}),
     ...(bufferServer ? { bufferPort: bufferServer.port } : {}),
     ...(placement ? { placement } : {}),
     ...(settlement ? { settlement } : {}),
     stop: async () => {
       await health?.close()
+      await enrolment?.close()
       await close()
     },
   }

@@ -189,7 +189,7 @@ export function wrapKeyBytes(wrapId: number): number {
 }
 
 export function wrapKey(wrapId: number, key: Uint8Array, content: Uint8Array): Uint8Array {
-  const cipher = createCipheriv(wraps.get(wrapId)!.cipher, key, wrapIv)
+  const cipher = createCipheriv(wraps.get(wrapId)!.cipher, createSecretKey(key), wrapIv)
   return new Uint8Array(Buffer.concat([cipher.update(content), cipher.final()]))
 }
 
@@ -199,7 +199,7 @@ export function unwrapKey(wrapId: number, key: Uint8Array, wrapped: Uint8Array):
   if (key.length !== keyBytes || wrapped.length < 24 || wrapped.length % 8 !== 0)
     throw new Problem('cose.decrypt-failed')
   try {
-    const decipher = createDecipheriv(cipher, key, wrapIv)
+    const decipher = createDecipheriv(cipher, createSecretKey(key), wrapIv)
     return new Uint8Array(Buffer.concat([decipher.update(wrapped), decipher.final()]))
   } catch {
     throw new Problem('cose.decrypt-failed')

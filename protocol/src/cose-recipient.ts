@@ -2,7 +2,7 @@
  * COSE_Encrypt for one recipient (RFC 9052 §5.1, §8.5): the content under a fresh key, and that key for whoever has the
  * private key: agreed on by ECDH (RFC 9053 §6.3, 6.4) or transported by RSA (RFC 8230 §3). Cards do the secret step.
  */
-import { hkdfSync, type KeyObject } from 'node:crypto'
+import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { decodeMap, encodeDeterministic, Tagged } from './codec.ts'
 import {
   aeadId,
@@ -29,7 +29,7 @@ import {
   protectedHeader,
   tag,
 } from './cose-structure.ts'
-import { agree, coseKey, generateKey, keyOf, kindOf, publicOf, type RandomSource } from './keys.ts'
+import { agree, coseKey, ephemeralX25519, generateKey, keyOf, kindOf, publicOf, type RandomSource } from './keys.ts'
 import { InternalError, isProblem, Problem } from './problem.ts'
 
 /** The private key, or what a card gives in its stead: the raw ECDH secret, or the deciphering of a wrapped key. */
@@ -75,7 +75,7 @@ export function encryptTo(
 ): Uint8Array {
   const kind = kindOf(recipient)
   if (kind !== 'x25519' && kind !== 'p256') throw new Problem('cose.wrong-algorithm', `${kind} keys do not agree`)
-  const ephemeral = generateKey(kind, random)
+  const ephemeral = kind === 'x25519' ? ephemeralX25519(random) : generateKey(kind, random)
   const header = protectedHeader([
     [label.alg, ecdhEsA256kw],
     ...(options?.kid ? [[label.kid, options.kid] as const] : []),
@@ -243,5 +243,7 @@ function derive(hash: string, secret: Uint8Array, id: number, keyBytes: number, 
   const party = (first: number) => [0, -1, -2].map((step) => eitherHeader(recipient, first + step) ?? null)
   const context = [id, party(-21), party(-24), [keyBytes * 8, recipient.protectedBytes]]
   const salt = eitherHeader(recipient, -20) ?? new Uint8Array(0)
-  return new Uint8Array(hkdfSync(hash, secret, byteString(salt, 'the salt'), encodeDeterministic(context), keyBytes))
+  return new Uint8Array(
+    hkdfSync(hash, createSecretKey(secret), byteString(salt, 'the salt'), encodeDeterministic(context), keyBytes),
+  )
 }

@@ -51,7 +51,8 @@ export interface Files {
   list(directory: string): Promise<string[]>
   makeDirectory(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
-  stat(path: string): Promise<{ sizeBytes: number; directory: boolean } | undefined>
+  /** `mode`: POSIX permission bits; absent where the medium knows none. */
+  stat(path: string): Promise<{ sizeBytes: number; directory: boolean; mode?: number } | undefined>
   /** Free bytes on the medium that holds `path`. */
   freeBytes(path: string): Promise<number>
 }

@@ -720,6 +720,17 @@ export const catalogue = {
       todo: '書き込み禁止スイッチを解除するか、別のメモリを入れてください。',
     },
   },
+  'memory.unreadable': {
+    retry: 'after-fix',
+    en: {
+      title: 'The memory card or stick cannot be read',
+      todo: 'Put in another, formatted as FAT32, exFAT or ext4; nothing was changed on this one.',
+    },
+    ja: {
+      title: 'メモリを読み取れません',
+      todo: 'FAT32、exFATまたはext4で初期化された別のメモリを入れてください。このメモリの内容は変更していません。',
+    },
+  },
   'reader.failed': {
     retry: 'after-fix',
     en: {
@@ -730,6 +741,26 @@ export const catalogue = {
       title: 'カードリーダーが動作していません',
       todo: 'カードを入れ直してください。繰り返す場合はリーダーを抜き差ししてください。',
     },
+  },
+  'reader.absent': {
+    retry: 'after-fix',
+    en: { title: 'The card reader is unplugged', todo: 'Plug it in again; it then goes on by itself.' },
+    ja: { title: 'カードリーダーが外れています', todo: 'つなぎ直してください。自動的に再開します。' },
+  },
+  'panel.absent': {
+    retry: 'after-fix',
+    en: { title: 'The buttons and lamps are unplugged', todo: 'Plug the panel in again; it then goes on by itself.' },
+    ja: { title: '操作パネルが外れています', todo: 'パネルをつなぎ直してください。自動的に再開します。' },
+  },
+  'display.absent': {
+    retry: 'after-fix',
+    en: { title: 'The display does not answer', todo: 'Switch it on, or start its browser again.' },
+    ja: { title: '画面が応答しません', todo: '電源を入れるか、ブラウザを起動し直してください。' },
+  },
+  'input.absent': {
+    retry: 'after-fix',
+    en: { title: 'The scanner or other source does not answer', todo: 'Check that it is connected and switched on.' },
+    ja: { title: 'スキャナーなどの入力機器が応答しません', todo: '接続と電源を確認してください。' },
   },
 
   'part.absent': {

@@ -6,8 +6,15 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import { systemFiles } from '@azukari/protocol/adapters/files'
+import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'
 import type { Board, BoardModule, BoardPorts } from '../drivers.ts'
+import { consoleLog } from './console-log.ts'
+
+/** For all that is attached: each look has a shorter limit of its own. */
+const lookMs = 300_000
 
 /**
  * @param name a file (`./board.js`, `/etc/azukari/board.js`), a package's module (`@azukari/boards/pc-kiosk`), or a plain
@@ -20,6 +27,26 @@ export async function loadBoard(name: string, ports: BoardPorts): Promise<Board>
   if (typeof module.board !== 'function')
     throw new Problem('config.invalid', `${name} exports no function \`board\`, so it is no board module`)
   return module.board(ports)
+}
+
+/** What a board's name or file says, for `findAttached`. @throws {Problem} `config.invalid` */
+export function boardWords(name: string): unknown {
+  return name.endsWith('.json') ? definitionIn(name) : name.replace(/^@azukari\/boards\//, '')
+}
+
+/** What `@azukari/boards` finds attached to this machine; nothing where it is not installed. */
+export async function findAttached(options: {
+  board: unknown
+  identify: boolean
+}): Promise<{ what: string; state: 'ok' | 'absent' | 'problem'; fact: string; todo?: string }[]> {
+  const module = await importBoard('@azukari/boards/attached').catch(() => undefined)
+  const find = (module as { attached?: (options: object) => ReturnType<typeof findAttached> } | undefined)?.attached
+  if (!find) return [{ what: 'parts', state: 'absent', fact: 'not looked: @azukari/boards is not installed' }]
+  return find({
+    ...options,
+    ...{ clock: systemClock, files: systemFiles(), random: systemRandom, log: consoleLog('doctor', 'silent') },
+    signal: AbortSignal.timeout(lookMs),
+  })
 }
 
 function definitionIn(file: string): unknown {

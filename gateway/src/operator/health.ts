@@ -1,5 +1,5 @@
 /**
- * `/healthz` and `/metrics` on loopback (D6). The Host header is checked, so that a page in an operator's browser cannot
+ * `/healthz`, `/metrics`, `/risks` and `/statistics` on loopback (D6, P9). The Host header is checked, so that a page in an operator's browser cannot
  * read them under another name (DNS rebinding).
  */
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -12,6 +12,8 @@ import type { MoverStatus } from '../services/placement/replace/mover.ts'
 import type { RiskReport } from '../services/placement/risk-report.ts'
 import type { ErasureReport } from '../services/placement/wishes/report.ts'
 import type { CentreReport } from '../services/settlement/centre/watch.ts'
+import { statisticsPage, statisticsPolicy } from '../services/settlement/statistics/page.ts'
+import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 
 export interface HealthSources {
   version: string
@@ -28,7 +30,12 @@ export interface HealthSources {
   centres?: () => Promise<CentreReport[]>
   /** Risks and feeds, when placement runs in this process. */
   risks?: () => RiskReport
+  /** Figures of settlement, when it runs in this process. */
+  statistics?: () => StatisticsReport
 }
+
+/** How long figures of settlement are shown before they are added up again. */
+const statisticsMs = 300_000
 
 /** Makes the server; `listen({ host: '127.0.0.1', port })` starts it. */
 export function healthServer(sources: HealthSources): FastifyInstance {
@@ -73,6 +80,26 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/risks', async (_request, reply) =>
     sources.risks ? sources.risks() : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
   )
+  // Adding up a year of a large journal takes a while, during which nothing else runs: once is enough for some minutes.
+  let drawn: { page: string; picture: string; atMs: number } | undefined
+  const statistics = () => {
+    if (!sources.statistics) return undefined
+    if (!drawn || performance.now() - drawn.atMs > statisticsMs) {
+      const report = sources.statistics()
+      drawn = { page: statisticsPage(report), picture: statisticsPicture(report), atMs: performance.now() }
+    }
+    return drawn
+  }
+  for (const [path, what, type] of [
+    ['/statistics', 'page', 'text/html; charset=utf-8'],
+    ['/statistics.svg', 'picture', 'image/svg+xml'],
+  ] as const)
+    server.get(path, async (_request, reply) => {
+      const found = statistics()
+      return found
+        ? reply.type(type).header('content-security-policy', statisticsPolicy).send(found[what])
+        : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() })
+    })
   server.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
   return server
 }

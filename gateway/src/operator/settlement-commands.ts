@@ -2,7 +2,8 @@
  * The clerks' commands of settlement (P1, P5, P7, P9, S13), beside a running gateway or without one: applications, cash, bank
  * files, payouts, closing, objections, debits, documents, statistics, the printed operation log, and the audit.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { checker } from '@azukari/protocol/contract'
 import { LevelChange } from '@azukari/protocol/contracts/settlement-placement'
@@ -10,6 +11,7 @@ import { coseKey, parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
+import { pageFontPath, readFont } from '../adapters/page-font-file.ts'
 import { systemPorts } from '../main.ts'
 import { accountFacts } from '../services/placement/account-facts.ts'
 import { BankGate } from '../services/settlement/bank-release.ts'
@@ -18,12 +20,54 @@ import type { DocumentKind } from '../services/settlement/documents.ts'
 import { auditSite } from '../services/settlement/independent-audit.ts'
 import { openSettlement } from '../services/settlement/main.ts'
 import type { Settlement } from '../services/settlement/service.ts'
+import { settlementSettings } from '../services/settlement/settings.ts'
+import { monthsAtMost } from '../services/settlement/statistics/months.ts'
+import { statisticsPage } from '../services/settlement/statistics/page.ts'
+import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
 import { SiteFolder } from '../site-folder.ts'
+import type { Check } from './doctor.ts'
+import { drawPng } from './draw.ts'
 
 const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
 const clerk = { type: 'string', what: 'who does it; it goes into the operation log', required: true } as const
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+
+/** What doctor looks at: the settings, and whether pages carry a Japanese font. */
+export function settlementChecks(path: string): Check[] {
+  const settings = () => {
+    const file = join(path, 'settlement.json')
+    return existsSync(file) ? settlementSettings(readFileSync(file)) : undefined
+  }
+  return [
+    {
+      what: 'settlement.json',
+      look: async () => (settings() ? 'sound' : 'not there: no statements, no bank files'),
+    },
+    {
+      what: 'font of pages',
+      look: async () => {
+        const given = settings()?.font
+        const file = pageFontPath(given === undefined ? undefined : resolve(path, given))
+        if (file === undefined) {
+          if (!settings()) return 'none, and no settlement.json'
+          throw new Problem(
+            'config.invalid',
+            'letters and statements carry no Japanese font: name a .ttf as "font" in settlement.json, or install the gateway with its packages',
+          )
+        }
+        return `${readFont(file).metrics.name} is carried by every page`
+      },
+    },
+  ]
+}
+
+async function drawStatistics(report: StatisticsReport, path: string): Promise<void> {
+  const kind = /\.(svg|html|png)$/.exec(path)?.[1]
+  if (!kind) throw new Problem('config.invalid', '--out ends in .svg, .html or .png')
+  const picture = statisticsPicture(report)
+  writeFileSync(path, kind === 'html' ? statisticsPage(report) : kind === 'svg' ? picture : await drawPng(picture))
+}
 
 async function withSettlement<T>(
   values: Parameters<Command['run']>[0],
@@ -410,15 +454,27 @@ export const settlementCommands: Record<string, Command> = {
   },
 
   'settlement statistics': {
-    what: 'Figures by day: payments, refunds, value issued, statements; and what the accounts hold.',
-    options: { folder, site },
+    what: 'Figures by day and month: purchases, refunds, value issued, fees, payouts, arrears, objections; sales by shop.',
+    options: {
+      folder,
+      site,
+      months: { type: 'string', what: `months, up to ${monthsAtMost}; 12 unless told` },
+      out: { type: 'string', what: 'file for the plots: .svg, .html with tables, or .png (drawn by chromium)' },
+    },
     run: (values) =>
-      withSettlement(values, (settlement) => {
-        const report = settlement.statistics()
+      withSettlement(values, async (settlement) => {
+        const report = settlement.statistics(
+          values['months'] === undefined ? undefined : integer(values, 'months', 1, monthsAtMost),
+        )
         const lines = report.days.map(
           ({ day, reason, postings, minor, currency }) =>
             `${day}  ${reason.padEnd(18)} ${String(postings).padStart(6)}  ${minor} ${currency}`,
         )
+        if (values['out'] !== undefined) {
+          const path = text(values, 'out')
+          await drawStatistics(report, path)
+          lines.push(`${path} written`)
+        }
         return { json: report, text: lines.join('\n') || 'nothing yet' }
       }),
   },

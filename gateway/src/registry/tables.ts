@@ -84,6 +84,8 @@ export interface GatewayTables {
     code: string | null
     detail: string | null
   }
+  /** JSON of the parts, as last reported. */
+  device_parts: { device: string; parts: string; at_ms: number }
   diagnostics: { job: Uint8Array; device: string; at_ms: number; report: Uint8Array }
 }
 
@@ -143,6 +145,13 @@ export const gatewayMigrations: MigrationSet = {
         CREATE TABLE card_data (
           card BLOB PRIMARY KEY, number INTEGER NOT NULL, outcome TEXT NOT NULL, code TEXT, at_ms INTEGER NOT NULL
         ) WITHOUT ROWID;
+      `,
+    },
+    {
+      number: 4,
+      name: 'how the parts of devices are',
+      up: `
+        CREATE TABLE device_parts (device TEXT PRIMARY KEY, parts TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
       `,
     },
   ],

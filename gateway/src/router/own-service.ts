@@ -17,6 +17,7 @@ import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { keepCardResults } from '../fleet/card-data.ts'
 import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
+import { keepParts, sameParts } from '../fleet/parts.ts'
 import type { Releases } from '../fleet/releases.ts'
 import { report, stateOf } from '../fleet/states.ts'
 import type { Devices } from '../registry/devices.ts'
@@ -63,7 +64,11 @@ export class OwnService implements Service {
   constructor(options: OwnServiceOptions) {
     this.#options = options
     const { devices, buffer, pump, commits, releases, clock } = options
-    this.#add(reportState, (body, { device }) => {
+    this.#add(reportState, async (body, { device }) => {
+      const before = this.reports.get(device)
+      // A report comes every few minutes and nearly always says the same: that is not written again.
+      if (!before || !sameParts(before.parts, body.parts))
+        await commits.run((sql) => keepParts(sql, device, body.parts, clock.now()))
       this.reports.delete(device)
       this.reports.set(device, { atMs: clock.now(), ...body })
       if (this.reports.size > reportsAtMost) this.reports.delete(this.reports.keys().next().value!)

@@ -172,6 +172,45 @@ t.test('D5: what queued up is committed together, in order, with one commit', as
   t.equal(notes().length, 6)
 })
 
+t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtakes it', async (t) => {
+  const begun: { text: string; done: () => void }[] = []
+  const { send, turn, notes, service } = await host(memoryDatabase(), {
+    handlers: (store) =>
+      handlers(store).map((handler) =>
+        handler.kind === 'act'
+          ? {
+              ...handler,
+              ahead: ({ text = '' }: { text?: string }) => {
+                if (text === 'full') throw new Problem('service.busy', 'test')
+                return text.startsWith('slow') ? new Promise((done) => begun.push({ text, done })) : undefined
+              },
+            }
+          : handler,
+      ),
+  })
+  const replies = [send(1, 'first'), send(2, 'slow 2'), send(3, 'slow 3'), send(4, 'last')]
+  t.match(await send(5, 'full'), { problem: { code: 'service.busy', retry: 'later' } })
+  turn()
+  t.same(await replies[0], { body: { n: 1 } }, 'what waits for nothing is done')
+  t.same(notes(), ['first'])
+  begun[1]!.done()
+  await null
+  turn()
+  t.same(notes(), ['first'], 'the third waits for the second, and the fourth for both')
+  begun[0]!.done()
+  await null
+  turn()
+  t.same(await Promise.all(replies.slice(1)), [{ body: { n: 2 } }, { body: { n: 3 } }, { body: { n: 4 } }])
+  t.equal(service.counts.commits, 2)
+  const stopping = send(5, 'slow 5')
+  const stopped = service.stop()
+  begun[2]!.done()
+  await null
+  turn()
+  t.same(await stopping, { body: { n: 5 } }, 'what waits when the service stops is still done')
+  await stopped
+})
+
 t.test('D5: a commit that fails undoes the whole group and every act comes again', async (t) => {
   const database = memoryDatabase()
   let broken = true

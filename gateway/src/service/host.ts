@@ -91,6 +91,8 @@ export function createServiceHost(options: ServiceHostOptions): ServiceHost {
 interface WaitingAct {
   request: ServiceRequest
   handler: Handler & { kind: 'act' }
+  /** What its turn waits for is done. */
+  ready: boolean
   resolve(reply: ServiceReply): void
 }
 
@@ -158,9 +160,20 @@ class Host implements ServiceHost {
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     if (this.#queue.length >= this.#limits.queuedActs) return refusal(new Problem('service.busy', 'too many acts wait'))
+    let ahead: Promise<void> | undefined
+    try {
+      ahead = handler.ahead?.((request.body ?? {}) as object)
+    } catch (error) {
+      return refusal(isProblem(error) ? error : new Problem('internal'))
+    }
     return new Promise((resolve) => {
-      this.#queue.push({ request, handler, resolve })
-      this.#askDrain()
+      const waiting: WaitingAct = { request, handler, ready: !ahead, resolve }
+      this.#queue.push(waiting)
+      if (!ahead) return this.#askDrain()
+      void ahead.then(() => {
+        waiting.ready = true
+        this.#askDrain()
+      })
     })
   }
 
@@ -213,12 +226,13 @@ class Host implements ServiceHost {
     this.#soon(turn)
   }
 
-  /** One group: everything that waits, up to the limit, in one commit. */
+  /** One group: everything that waits and is ready, up to the limit, in one commit. Nothing overtakes what is not ready. */
   #drain(): void {
-    const { actsPerCommit } = this.#limits
-    const group = this.#queue.length <= actsPerCommit ? this.#queue : this.#queue.slice(0, actsPerCommit)
-    this.#queue = this.#queue.length <= actsPerCommit ? [] : this.#queue.slice(actsPerCommit)
-    if (this.#queue.length > 0) this.#askDrain()
+    const unready = this.#queue.findIndex(({ ready }) => !ready)
+    const length = Math.min(this.#limits.actsPerCommit, unready < 0 ? this.#queue.length : unready)
+    const group = this.#queue.slice(0, length)
+    this.#queue = this.#queue.slice(length)
+    if (this.#queue[0]?.ready) this.#askDrain()
     if (group.length === 0) return
     const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
     let replies: ServiceReply[]

@@ -83,9 +83,15 @@ export interface ActContext extends Context {
 export type ActHandler<C extends Contract> = (body: RequestOf<C>, context: ActContext) => ReplyOf<C>
 export type CallHandler<C extends Contract> = (body: RequestOf<C>, context: Context) => Promise<ReplyOf<C>> | ReplyOf<C>
 
+/**
+ * Slow work that an act's turn waits for, begun when it arrives; its place among the acts stays. The body is unchecked
+ * yet. It never rejects: what it did not find out, the handler does itself. @throws {Problem} at once, to refuse the act
+ */
+export type Ahead<C extends Contract> = (body: Partial<RequestOf<C>>) => Promise<void> | undefined
+
 /** One row of a service's dispatch table; made with `act` or `call` so that types are checked. */
 export type Handler =
-  | { contract: Contract; kind: 'act'; handle: ActHandler<Contract> }
+  | { contract: Contract; kind: 'act'; handle: ActHandler<Contract>; ahead?: Ahead<Contract> }
   | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
 
 export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {

@@ -8,7 +8,7 @@ export const watchedParts = ['camera', 'printer', 'reader'] as const
 export type WatchedPart = (typeof watchedParts)[number]
 
 /** States that are no fault; whatever else a board reports of a part is. */
-const soundStates: ReadonlySet<string> = new Set(['attached', 'ready', 'ok', 'idle', 'busy'])
+const soundStates: ReadonlySet<string> = new Set(['attached', 'present', 'unknown', 'ready', 'ok', 'idle', 'busy'])
 /** States that say that somebody must put paper in. */
 const paperStates: ReadonlySet<string> = new Set(['out-of-media', 'out-of-paper', 'printer.out-of-paper'])
 

@@ -78,7 +78,7 @@ export function systemFiles(access: { fileMode?: number; directoryMode?: number 
     },
     stat: async (path) => {
       const found = await told(path, orAbsent(stat(path), undefined))
-      return found && { sizeBytes: found.size, directory: found.isDirectory() }
+      return found && { sizeBytes: found.size, directory: found.isDirectory(), mode: found.mode & 0o777 }
     },
     freeBytes: async (path) => {
       const { bavail, bsize } = await told(path, statfs(path))

@@ -70,9 +70,18 @@ export const reportState = contract({
   title: 'What a device says of its parts: attached, missing, out of paper',
   serves: ['D6'],
   request: Type.Object({
-    parts: Type.Array(Type.Object({ part: Text(32), state: Text(32), detail: Type.Optional(Text(200)) }), {
-      maxItems: 32,
-    }),
+    parts: Type.Array(
+      Type.Object({
+        part: Text(32),
+        /** `present`, `absent`, `failed`, `out-of-media`, `jam`, `full`, `read-only`; `unknown` of what cannot be known without using it. */
+        state: Text(32),
+        /** Code of the problem. */
+        detail: Type.Optional(Text(200)),
+        /** Since when it is so. */
+        sinceMs: Type.Optional(TimeMs),
+      }),
+      { maxItems: 32 },
+    ),
     outboxRows: Count,
     outboxBytes: Count,
   }),

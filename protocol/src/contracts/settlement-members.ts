@@ -59,6 +59,8 @@ export const readGuide = contract({
     agreement: PublicKey,
     terms: Text(32),
     guide: Type.Object({ ja: Text(4000), en: Text(4000) }),
+    /** What is agreed to: the text of the terms. */
+    conditions: Type.Optional(Type.Object({ ja: Text(20_000), en: Text(20_000) })),
     currencies: Type.Array(CurrencyCode, { minItems: 1, maxItems: 16 }),
   }),
 })

@@ -133,6 +133,84 @@ export const settlementProblems = {
     },
     ja: { title: '申込みの規約が最新ではありません', todo: '最新の規約を読み、もう一度お申し込みください。' },
   },
+  // The application form (P1)
+  'apply.name': {
+    retry: 'after-fix',
+    en: { title: 'The name is missing or too long', todo: 'Write your name in at most 100 characters.' },
+    ja: { title: '氏名がないか、長すぎます', todo: '氏名を100文字以内でご記入ください。' },
+  },
+  'apply.kana': {
+    retry: 'after-fix',
+    en: {
+      title: 'The reading of the name is not in kana',
+      todo: 'Write the reading in hiragana or katakana, at most 100 characters.',
+    },
+    ja: { title: 'フリガナが正しくありません', todo: 'ひらがなまたはカタカナで100文字以内でご記入ください。' },
+  },
+  'apply.postcode': {
+    retry: 'after-fix',
+    en: { title: 'The postcode is not one', todo: 'Write seven digits, such as 100-0001.' },
+    ja: { title: '郵便番号が正しくありません', todo: '100-0001のように7桁の数字でご記入ください。' },
+  },
+  'apply.address': {
+    retry: 'after-fix',
+    en: {
+      title: 'The address is missing or too long',
+      todo: 'Write the address in at most 200 characters; the letter goes there.',
+    },
+    ja: {
+      title: '住所がないか、長すぎます',
+      todo: '住所を200文字以内でご記入ください。書類をお送りする宛先になります。',
+    },
+  },
+  'apply.email': {
+    retry: 'after-fix',
+    en: { title: 'The mail address is not one', todo: 'Correct it, or leave it empty.' },
+    ja: { title: 'メールアドレスが正しくありません', todo: '訂正するか、空欄にしてください。' },
+  },
+  'apply.account': {
+    retry: 'after-fix',
+    en: {
+      title: 'The bank account is not complete',
+      todo: 'Give bank (4 digits), branch (3), number (7) and the holder in kana, or leave all of them empty. Shops need an account.',
+    },
+    ja: {
+      title: '口座の記入が正しくありません',
+      todo: '銀行番号4桁、支店番号3桁、口座番号7桁、名義（カナ）をすべてご記入いただくか、すべて空欄にしてください。店舗会員には口座が必要です。',
+    },
+  },
+  'apply.invoice-number': {
+    retry: 'after-fix',
+    en: { title: 'The invoice registration number is not one', todo: 'Write T and 13 digits, or leave it empty.' },
+    ja: {
+      title: '適格請求書発行事業者の登録番号が正しくありません',
+      todo: 'Tと13桁の数字でご記入いただくか、空欄にしてください。',
+    },
+  },
+  'apply.agree': {
+    retry: 'after-fix',
+    en: { title: 'The terms are not agreed to', todo: 'Read the terms and tick the box if you agree.' },
+    ja: { title: '規約への同意がありません', todo: '規約をお読みになり、同意される場合はチェックを入れてください。' },
+  },
+  'apply.form-expired': {
+    retry: 'after-fix',
+    en: {
+      title: 'This form is not valid any more',
+      todo: 'Open the form again from this page, with cookies allowed, and send it once more.',
+    },
+    ja: {
+      title: 'このフォームは無効になりました',
+      todo: 'このページからフォームを開き直し（クッキーを許可してください）、もう一度お送りください。',
+    },
+  },
+  'apply.too-many': {
+    retry: 'later',
+    en: { title: 'Too many applications at this time', todo: 'Try again later, or apply at a terminal.' },
+    ja: {
+      title: 'ただいま申込みが混み合っています',
+      todo: 'しばらくしてからもう一度お試しいただくか、端末からお申し込みください。',
+    },
+  },
   // Stored value (P5)
   'topup.unknown': {
     retry: 'no',

@@ -4,6 +4,7 @@
  * rounds in turn.
  */
 import { createPublicKey, sign, verify } from 'node:crypto'
+import { CheckPool } from '@azukari/gateway/adapters/check-pool'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { Ledger } from '@azukari/gateway/services/settlement/ledger/ledger'
 import type { Posting } from '@azukari/gateway/services/settlement/ledger/model'
@@ -14,6 +15,7 @@ import { instructPayment, placeOrder, putOffer } from '@azukari/protocol/contrac
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { InternalError } from '@azukari/protocol/problem'
 import { type BenchMember, SettlementBench, seeded } from '../settlement/bench.ts'
+import { quietLog } from '../site/log.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 const accounts = 1_000
@@ -29,9 +31,18 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
     raw.push(rawRate(`${folder}/raw-${round}.db`, transfers))
     tell(`ledger ${own.at(-1)!.toFixed(0)}/s, raw ${raw.at(-1)!.toFixed(0)}/s`)
   }
-  const payments = await paymentRate(`${folder}/payments.db`, quick ? 60 : 400)
-  const checks = verifyRate()
-  tell(`payments ${payments.toFixed(0)}/s, signature checks ${checks.toFixed(0)}/s`)
+  const paid: number[] = []
+  const checked: number[] = []
+  const desk = await Payments.open(`${folder}/payments.db`)
+  // Once before it counts: a service runs for months, and its code is compiled in the first second.
+  await desk.rate(quick ? 60 : 400)
+  for (let round = 0; round < rounds; round++) {
+    paid.push(await desk.rate(quick ? 60 : 400))
+    checked.push(verifyRate())
+    tell(`payments ${paid.at(-1)!.toFixed(0)}/s, signature checks ${checked.at(-1)!.toFixed(0)}/s`)
+  }
+  await desk.close()
+  const paidRatio = median(paid.map((rate, i) => rate / checked[i]!))
   const ratio = median(own.map((rate, i) => rate / raw[i]!))
   return [
     {
@@ -41,10 +52,10 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
       note: `raw inserts of the same rows, full sync; ledger ${spread(own)}, raw ${spread(raw)}; audited afterwards`,
     },
     {
-      ...{ row: 'B6', what: 'signed payments end to end in the service, on one thread', unit: 'payments/s' },
-      ...{ value: Math.round(payments), peer: Math.round(checks), ratio: rounded(payments / checks, 3) },
-      ...{ target: '≥ 0.5 of the rate of signature checks', met: payments / checks >= 0.5 },
-      note: 'a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers',
+      ...{ row: 'B6', what: 'signed payments end to end in the service', unit: 'payments/s' },
+      ...{ value: Math.round(median(paid)), peer: Math.round(median(checked)), ratio: rounded(paidRatio, 3) },
+      ...{ target: '≥ 0.5 of one thread’s signature checks', met: paidRatio >= 0.5 },
+      note: `payments ${spread(paid)}, checks ${spread(checked)}; a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers`,
     },
   ]
 }
@@ -118,44 +129,73 @@ function rawRate(path: string, transfers: number): number {
   return transfers / seconds
 }
 
-async function paymentRate(path: string, payments: number): Promise<number> {
-  const bench = await new SettlementBench({ database: openDatabase(path) }).start()
-  const shop = await bench.enrol('shop')
-  const item = { item: 'x', name: 'x', kind: 'digital' as const, price: 10, currency: 'JPY' as const, tax: 10 as const }
-  await bench.act(putOffer, { offer: shop.pay.offer([item]) }, shop.device)
-  const buyers: BenchMember[] = []
-  for (let i = 0; i < 20; i++) {
-    const buyer = await bench.enrol()
-    const { payment } = await bench.act(
-      requestValue,
-      { request: buyer.pay.topUp('cash', { minor: 100_000, currency: 'JPY' }) },
-      buyer.device,
-    )
-    for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100_000, 'R')
-    buyers.push(buyer)
+/** A shop and twenty buyers at a real service; every payment is ordered and signed before the time is taken. */
+class Payments {
+  readonly #bench: SettlementBench
+  #shop!: BenchMember
+  readonly #buyers: BenchMember[] = []
+  readonly #random = seeded(6)
+  #lanes = 0
+
+  private constructor(bench: SettlementBench) {
+    this.#bench = bench
   }
-  const ready: { device: string; instruction: Uint8Array }[] = []
-  for (let n = 0; n < payments; n++) {
-    const buyer = buyers[n % buyers.length]!
-    const order = buyer.pay.order(shop.number, [{ item: 'x', count: 1 }])
-    const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
-    ready.push({ device: `lane-${n}`, instruction: buyer.pay.instruction(transaction, shop.number, total) })
+
+  static async open(path: string): Promise<Payments> {
+    const bench = new SettlementBench({
+      database: openDatabase(path),
+      more: (keys) => ({ checks: new CheckPool({ agreement: keys.agreement, log: quietLog }) }),
+    })
+    await bench.start()
+    const payments = new Payments(bench)
+    const shop = await bench.enrol('shop')
+    const item = { item: 'x', name: 'x', kind: 'digital' as const, price: 10, currency: 'JPY' as const }
+    await bench.act(putOffer, { offer: shop.pay.offer([{ ...item, tax: 10 }]) }, shop.device)
+    for (let i = 0; i < 20; i++) {
+      const buyer = await bench.enrol()
+      const { payment } = await bench.act(
+        requestValue,
+        { request: buyer.pay.topUp('cash', { minor: 100_000, currency: 'JPY' }) },
+        buyer.device,
+      )
+      for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100_000, 'R')
+      payments.#buyers.push(buyer)
+    }
+    payments.#shop = shop
+    return payments
   }
-  // Each lane is a stream of its own with one act, so that all may be under way at once, as from many terminals.
-  const random = seeded(6)
-  const requests = ready.map(({ device, instruction }) => ({
-    caller: { device, region: 'JP-13', roles: ['terminal'] },
-    ...{ contract: instructPayment.id, id: random.bytes(16), atMs: bench.clock.now(), body: { instruction } },
-    act: { stream: random.bytes(16), seq: 1 },
-  }))
-  const began = performance.now()
-  const replies = await Promise.all(requests.map((request) => bench.settlement.handle(request)))
-  const seconds = (performance.now() - began) / 1000
-  const failed = replies.find(({ problem }) => problem)
-  if (failed) throw new InternalError(`a payment failed: ${failed.problem!.code}`)
-  if (bench.settlement.audit().findings.length > 0) throw new InternalError('the audit found something')
-  await bench.settlement.stop()
-  return payments / seconds
+
+  /** Payments per second when `count` come at once. */
+  async rate(count: number): Promise<number> {
+    const bench = this.#bench
+    const shop = this.#shop
+    const ready: { device: string; instruction: Uint8Array }[] = []
+    for (let n = 0; n < count; n++) {
+      const buyer = this.#buyers[n % this.#buyers.length]!
+      const order = buyer.pay.order(shop.number, [{ item: 'x', count: 1 }])
+      const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
+      const instruction = buyer.pay.instruction(transaction, shop.number, total)
+      ready.push({ device: `lane-${this.#lanes++}`, instruction })
+    }
+    // Each lane is a stream of its own with one act, so that all may be under way at once, as from many terminals.
+    const requests = ready.map(({ device, instruction }) => ({
+      caller: { device, region: 'JP-13', roles: ['terminal'] },
+      ...{ contract: instructPayment.id, id: this.#random.bytes(16), atMs: bench.clock.now(), body: { instruction } },
+      act: { stream: this.#random.bytes(16), seq: 1 },
+    }))
+    const began = performance.now()
+    const replies = await Promise.all(requests.map((request) => bench.settlement.handle(request)))
+    const seconds = (performance.now() - began) / 1000
+    const failed = replies.find(({ problem }) => problem)
+    if (failed) throw new InternalError(`a payment failed: ${failed.problem!.code}`)
+    return count / seconds
+  }
+
+  /** Audits what was done. */
+  async close(): Promise<void> {
+    if (this.#bench.settlement.audit().findings.length > 0) throw new InternalError('the audit found something')
+    await this.#bench.settlement.stop()
+  }
 }
 
 /** Ed25519 checks per second of one thread, over messages of the size of an instruction. */

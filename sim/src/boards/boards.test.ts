@@ -14,7 +14,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import t from 'tap'
-import { issueCard } from '../card/issue.ts'
+import { issueCard } from '../card/virtual-card.ts'
 import { SeededRandom } from '../world/chance.ts'
 import { SimClock } from '../world/clock.ts'
 import {

@@ -1,5 +1,6 @@
 /** What the tests of cards share: a card for a member, a channel to it, a client that may write. */
 import { type KeyObject, randomBytes } from 'node:crypto'
+import type { CardRegistration } from '@azukari/device/applet/issue'
 import { CardClient } from '@azukari/device/card'
 import type { CardChannel } from '@azukari/device/drivers'
 import { decodeResponse, encodeCommand, instructions as ins } from '@azukari/protocol/card/apdu'
@@ -14,8 +15,7 @@ import { signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, generateRsaKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
-import { type CardRegistration, issueCard } from './issue.ts'
-import type { VirtualCard } from './virtual-card.ts'
+import { issueCard, type VirtualCard } from './virtual-card.ts'
 
 export const utf8 = new TextEncoder()
 export const never: AbortSignal = new AbortController().signal

@@ -21,8 +21,7 @@ import {
   sw,
   utf8,
 } from './bench.ts'
-import { issueCard } from './issue.ts'
-import { VirtualCard } from './virtual-card.ts'
+import { issueCard, VirtualCard } from './virtual-card.ts'
 
 t.test('S15: SELECT finds every folder and file, and nothing else', (t) => {
   const { card } = issue()

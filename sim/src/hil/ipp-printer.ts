@@ -27,6 +27,11 @@ export class ReferencePrinter {
     return `ipp://127.0.0.1:${this.#port}/ipp/print`
   }
 
+  /** The message bus on which it is announced, as DBUS_SYSTEM_BUS_ADDRESS has it. */
+  get bus(): string {
+    return `unix:path=${this.#folder}/bus`
+  }
+
   static async start(): Promise<ReferencePrinter> {
     const printer = new ReferencePrinter(await mkdtemp(join(tmpdir(), 'azukari-ipp-')))
     await printer.#start()

@@ -1,11 +1,11 @@
 /** The gateway of the site, with placement in the same process, on one machine. */
 import type { KeyObject } from 'node:crypto'
+import type { CardRegistration } from '@azukari/device/applet/issue'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
 import { createKeys, type PlacementKeys } from '@azukari/gateway/services/placement/keystore'
 import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
-import type { CardRegistration } from '../card/issue.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import { DatabaseMedium } from '../world/database.ts'
 import type { Life } from '../world/life.ts'

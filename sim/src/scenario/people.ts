@@ -1,7 +1,7 @@
 /** Clumsy people: they put cards in, take pictures, print, mistype, pull the card out in the middle, and come back. */
 import type { KeyObject } from 'node:crypto'
+import type { CardMemory } from '@azukari/device/applet/memory'
 import type { CardKeyName } from '@azukari/protocol/card/layout'
-import type { CardMemory } from '../card/memory.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import type { DeviceMachine } from './device-machine.ts'

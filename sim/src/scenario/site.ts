@@ -1,13 +1,12 @@
 /** A whole site in one process: boards with the real runtime, the gateway with placement, data servers, people's cards. */
 import { createHash } from 'node:crypto'
+import type { CardRegistration } from '@azukari/device/applet/issue'
 import type { Shown } from '@azukari/device/drivers'
 import { decodeUpright } from '@azukari/device/picture'
 import type { DeviceRole } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
-import { type CardRegistration, issueCard } from '../card/issue.ts'
-import { CardMemory } from '../card/memory.ts'
-import { VirtualCard } from '../card/virtual-card.ts'
+import { FragileMemory, issueCard, VirtualCard } from '../card/virtual-card.ts'
 import { checkReplicas, openConditions } from './audit.ts'
 import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
 import { GatewayMachine } from './gateway-machine.ts'
@@ -277,7 +276,7 @@ function makePerson(world: World, gateway: GatewayMachine, index: number, home: 
     random,
     keys,
   })
-  const memory = CardMemory.load(issued.card.save())
+  const memory = FragileMemory.load(issued.card.save())
   const card = new VirtualCard(memory, random)
   const { registration } = issued
   return { person: new Person(world, registration.number, memberId, card, memory, keys, pin, stranger), registration }

@@ -77,7 +77,8 @@ export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 
   database?: Database
   cardCompany?: CardCompany
   placement?: PlacementView
-  more?: Partial<SettlementOptions>
+  /** Anything more; a function gets the keys. */
+  more?: Partial<SettlementOptions> | ((keys: SettlementKeys) => Partial<SettlementOptions>)
 }
 
 /** The site's account at the simulated bank. */
@@ -129,7 +130,7 @@ export class SettlementBench {
       rules: { issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' }, ...rules },
       own: ownAccount,
       ...(cardCompany ? { cardCompany } : {}),
-      ...more,
+      ...(typeof more === 'function' ? more(this.keys) : more),
     })
   }
 

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { pageFontPath } from '@azukari/gateway/adapters/page-font-file'
 import { commands } from '@azukari/gateway/commands'
 import { enterBankFile } from '@azukari/gateway/services/settlement/bank-release'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
@@ -19,6 +20,10 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     t.teardown(() => stage.stop())
     await stage.start()
+    // The page for applicants and the operator's figures are served by the gateway itself.
+    const { enrolUrl, healthPort } = stage.gateway
+    t.match(await (await fetch(`${enrolUrl}/apply?kind=shop&lang=en`)).text(), /Account holder in kana/)
+    t.match(await (await fetch(`http://127.0.0.1:${healthPort}/statistics`)).text(), /決済統計/)
     const terminal = await stage.terminal('home')
     const member = await stage.enrol('general', personOf(1), terminal)
     const run = async (name: string, values: Record<string, string>, ...rest: string[]) =>
@@ -34,6 +39,30 @@ t.test(
     await run('reissue', { clerk: 'clerk-1', out }, member.number)
     t.match(codesOf(readFileSync(out)).code, /^[a-z2-7]{16}$/)
     t.match(await run('statistics', {}), { json: { days: [{ reason: 'top-up-cash', postings: 1, minor: 700 }] } })
+    for (const [file, start] of [
+      ['plots.svg', '<svg '],
+      ['plots.html', '<!doctype html>'],
+    ] as const) {
+      t.match(await run('statistics', { out: join(folder, file), months: '3' }), {
+        json: { shops: { buyersAtLeast: 5 } },
+      })
+      t.ok(readFileSync(join(folder, file), 'utf8').startsWith(start), file)
+    }
+    await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
+    await t.rejects(run('statistics', { months: '61' }), { code: 'config.invalid' })
+    const doctor = async () => {
+      const { json } = (await commands['doctor']!.run({ folder }, []))!
+      return (json as { findings: { what: string; ok: boolean; detail: string }[] }).findings.find(
+        ({ what }) => what === 'font of pages',
+      )
+    }
+    const carries = pageFontPath() !== undefined
+    t.match(await doctor(), carries ? { ok: true, detail: /BIZUDGothic/ } : { ok: false, detail: /no Japanese font/ })
+    const settings = JSON.parse(readFileSync(join(folder, 'settlement.json'), 'utf8'))
+    writeFileSync(join(folder, 'settlement.json'), JSON.stringify({ ...settings, font: 'no-such.ttf' }))
+    t.match(await doctor(), { ok: false, detail: /no-such\.ttf/ })
+    await t.rejects(run('log', {}), { code: 'config.invalid' }, 'a wrong setting is told before anything is done')
+    writeFileSync(join(folder, 'settlement.json'), JSON.stringify(settings))
     t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
     // What is for the bank leaves with its note, and the gate before the bank lets it through once. (Here a letter is sent.)
     const [letter] = stage.settlement.documents('letter')

@@ -1,4 +1,7 @@
 import { openPayReceipt } from '@azukari/device/pay/member'
+import { CheckPool } from '@azukari/gateway/adapters/check-pool'
+import type { ServiceRequest } from '@azukari/gateway/service/service'
+import type { SettlementKeys } from '@azukari/gateway/services/settlement/keystore'
 import {
   actAsShop,
   balanceChanged,
@@ -12,7 +15,8 @@ import {
 import { readAccount, requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
-import { type BenchMember, SettlementBench } from './bench.ts'
+import { quietLog } from '../site/log.ts'
+import { type BenchMember, type BenchOptions, SettlementBench, seeded } from './bench.ts'
 
 const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what: string) => {
   try {
@@ -119,75 +123,147 @@ t.test(
   },
 )
 
-t.test('P6 bad input: replay, reordering, other amounts, other members, no money, too late', async (t) => {
-  const bench = await new SettlementBench().start()
-  const [buyer, other, shop] = [await bench.enrol(), await bench.enrol(), await shopWithOffer(bench)]
-  await withCash(bench, buyer, 500)
-  const order = buyer.pay.order(shop.number, [{ item: 'photo-a', count: 1 }])
-  const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
-  const pay = (instruction: Uint8Array, device = buyer.device) => bench.act(instructPayment, { instruction }, device)
-  await refused(t, 'pay.amount-differs', pay(buyer.pay.instruction(transaction, shop.number, yen(1))), 'another amount')
-  await refused(
-    t,
-    'pay.amount-differs',
-    pay(buyer.pay.instruction(transaction, shop.number, { minor: 330, currency: 'USD' })),
-    'another currency',
-  )
-  await refused(t, 'pay.amount-differs', pay(buyer.pay.instruction(transaction, other.number, total)), 'another shop')
-  await refused(
-    t,
-    'register.not-own',
-    pay(other.pay.instruction(transaction, shop.number, total), other.device),
-    'another buyer',
-  )
-  await refused(
-    t,
-    'pay.order-unknown',
-    pay(buyer.pay.instruction('40000000000099', shop.number, total)),
-    'no such order',
-  )
-  const instruction = buyer.pay.instruction(transaction, shop.number, total)
-  const broken = instruction.slice()
-  broken[broken.length - 1]! ^= 1
-  await refused(t, 'cose.decrypt-failed', pay(broken), 'a changed bit')
-  await pay(instruction)
-  await refused(t, 'act.replayed', pay(instruction, 'thief'), 'a replay from elsewhere')
-  await refused(t, 'pay.order-state', pay(buyer.pay.instruction(transaction, shop.number, total)), 'paying twice')
-  t.strictSame(await balance(bench, buyer), { stands: 170, free: 170 })
+/** Signatures checked where the act is done, and ahead of it on threads of their own: every judgement is the same. */
+const checkers: Record<string, BenchOptions> = {
+  'by the act': {},
+  'by threads': {
+    more: ({ agreement }: SettlementKeys) => ({ checks: new CheckPool({ agreement, log: quietLog, worthwhile: 1 }) }),
+  },
+}
+for (const [how, options] of Object.entries(checkers))
+  t.test(
+    `P6 bad input, checked ${how}: replay, reordering, other amounts, other members, no money, too late`,
+    async (t) => {
+      const bench = await new SettlementBench(options).start()
+      t.teardown(() => bench.settlement.stop())
+      const [buyer, other, shop] = [await bench.enrol(), await bench.enrol(), await shopWithOffer(bench)]
+      await withCash(bench, buyer, 500)
+      const order = buyer.pay.order(shop.number, [{ item: 'photo-a', count: 1 }])
+      const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
+      const pay = (instruction: Uint8Array, device = buyer.device) =>
+        bench.act(instructPayment, { instruction }, device)
+      await refused(
+        t,
+        'pay.amount-differs',
+        pay(buyer.pay.instruction(transaction, shop.number, yen(1))),
+        'another amount',
+      )
+      await refused(
+        t,
+        'pay.amount-differs',
+        pay(buyer.pay.instruction(transaction, shop.number, { minor: 330, currency: 'USD' })),
+        'another currency',
+      )
+      await refused(
+        t,
+        'pay.amount-differs',
+        pay(buyer.pay.instruction(transaction, other.number, total)),
+        'another shop',
+      )
+      await refused(
+        t,
+        'register.not-own',
+        pay(other.pay.instruction(transaction, shop.number, total), other.device),
+        'another buyer',
+      )
+      await refused(
+        t,
+        'pay.order-unknown',
+        pay(buyer.pay.instruction('40000000000099', shop.number, total)),
+        'no such order',
+      )
+      const instruction = buyer.pay.instruction(transaction, shop.number, total)
+      const broken = instruction.slice()
+      broken[broken.length - 1]! ^= 1
+      await refused(t, 'cose.decrypt-failed', pay(broken), 'a changed bit')
+      await pay(instruction)
+      await refused(t, 'act.replayed', pay(instruction, 'thief'), 'a replay from elsewhere')
+      await refused(t, 'pay.order-state', pay(buyer.pay.instruction(transaction, shop.number, total)), 'paying twice')
+      t.strictSame(await balance(bench, buyer), { stands: 170, free: 170 })
 
-  await refused(t, 'ledger.insufficient', buy(bench, buyer, shop, [{ item: 'photo-a', count: 1 }]), 'no money')
-  await refused(t, 'pay.item-unknown', buy(bench, buyer, shop, [{ item: 'gold', count: 1 }]), 'no such item')
-  await refused(t, 'register.unknown-number', buy(bench, buyer, other, [{ item: 'tea', count: 1 }]), 'no shop')
-  await refused(
-    t,
-    'message.invalid',
-    buy(bench, buyer, shop, [
-      { item: 'scan', count: 1 },
-      { item: 'tea', count: 1 },
-    ]),
-    'metered with others',
+      await refused(t, 'ledger.insufficient', buy(bench, buyer, shop, [{ item: 'photo-a', count: 1 }]), 'no money')
+      await refused(t, 'pay.item-unknown', buy(bench, buyer, shop, [{ item: 'gold', count: 1 }]), 'no such item')
+      await refused(t, 'register.unknown-number', buy(bench, buyer, other, [{ item: 'tea', count: 1 }]), 'no shop')
+      await refused(
+        t,
+        'message.invalid',
+        buy(bench, buyer, shop, [
+          { item: 'scan', count: 1 },
+          { item: 'tea', count: 1 },
+        ]),
+        'metered with others',
+      )
+      await refused(
+        t,
+        'register.not-shop',
+        bench.act(putOffer, { offer: buyer.pay.offer([]) }, buyer.device),
+        'an offer of no shop',
+      )
+      const late = await bench.act(
+        placeOrder,
+        { order: buyer.pay.order(shop.number, [{ item: 'scan', count: 1 }]) },
+        buyer.device,
+      )
+      bench.clock.turn(31 * 60_000)
+      await refused(
+        t,
+        'pay.order-expired',
+        pay(buyer.pay.instruction(late.transaction, shop.number, late.total)),
+        'too late',
+      )
+      t.equal(bench.settlement.payouts.lapse(), 2, 'unpaid orders lapse: the late one and the one without money')
+      conserved(t, bench)
+    },
   )
-  await refused(
-    t,
-    'register.not-shop',
-    bench.act(putOffer, { offer: buyer.pay.offer([]) }, buyer.device),
-    'an offer of no shop',
-  )
-  const late = await bench.act(
-    placeOrder,
-    { order: buyer.pay.order(shop.number, [{ item: 'scan', count: 1 }]) },
-    buyer.device,
-  )
-  bench.clock.turn(31 * 60_000)
-  await refused(
-    t,
-    'pay.order-expired',
-    pay(buyer.pay.instruction(late.transaction, shop.number, late.total)),
-    'too late',
-  )
-  t.equal(bench.settlement.payouts.lapse(), 2, 'unpaid orders lapse: the late one and the one without money')
-  conserved(t, bench)
-})
+
+t.test(
+  'P6 B6 hundreds of payments at once through the threads: each once, in its order, and a forgery among them',
+  async (t) => {
+    const pools: CheckPool[] = []
+    const bench = await new SettlementBench({
+      more: ({ agreement }: SettlementKeys) => {
+        pools.push(new CheckPool({ agreement, log: quietLog }))
+        return { checks: pools.at(-1)! }
+      },
+    }).start()
+    t.teardown(() => bench.settlement.stop())
+    const [one, two, shop] = [await bench.enrol(), await bench.enrol(), await shopWithOffer(bench)]
+    for (const buyer of [one, two]) await withCash(bench, buyer, 40_000)
+    const random = seeded(7)
+    const requests: ServiceRequest[] = []
+    const request = (device: string, stream: Uint8Array, seq: number, instruction: Uint8Array) =>
+      requests.push({
+        ...{ caller: { device, region: 'JP-13', roles: ['terminal'] }, contract: instructPayment.id },
+        ...{ id: random.bytes(16), atMs: bench.clock.now(), body: { instruction }, act: { stream, seq } },
+      })
+    for (const buyer of [one, two]) {
+      const stream = random.bytes(16)
+      for (let seq = 1; seq <= 100; seq++) {
+        const order = buyer.pay.order(shop.number, [{ item: 'photo-a', count: 1 }])
+        const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
+        const instruction = buyer.pay.instruction(transaction, shop.number, total)
+        // One of two's is signed by one in two's name: the order is two's, the key is not.
+        request(
+          buyer.device,
+          stream,
+          seq,
+          buyer === two && seq === 50 ? one.pay.instruction(transaction, shop.number, total) : instruction,
+        )
+      }
+    }
+    const send = () => Promise.all(requests.map((one) => bench.settlement.handle(one)))
+    const [first, again] = [await send(), await send()]
+    t.strictSame(again, first, 'repeated, each is answered as before')
+    const problems = first.flatMap(({ problem }, i) => (problem ? [[i, problem.code]] : []))
+    t.strictSame(problems, [[149, 'register.not-own']])
+    t.strictSame(
+      [(await balance(bench, one)).stands, (await balance(bench, two)).stands],
+      [40_000 - 33_000, 40_000 - 99 * 330],
+    )
+    t.ok(pools[0]!.checked >= 200, 'the threads have looked at them')
+    conserved(t, bench)
+  },
+)
 
 t.test('P7 digital goods now, other goods later, metered use by the unit; then the claim', async (t) => {
   const bench = await new SettlementBench().start()

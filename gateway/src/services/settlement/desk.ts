@@ -8,16 +8,20 @@ import type { Currency } from '@azukari/protocol/money'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openSealed, sealSigned } from '@azukari/protocol/signed-sealed'
+import type { Checked, SignatureChecks } from '../../service/checks.ts'
 import { claimSignedAct } from '../../service/inbox.ts'
 import type { ActContext, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import type { SettlementKeys } from './keystore.ts'
+import type { TrueTypeFont } from './paper/true-type.ts'
 import { type KeyRow, type MemberRow, memberKeys, members } from './registers.ts'
 
 export interface SettlementRules {
   /** Version of the terms in force; applications must name it. */
   terms: string
   guide: { ja: string; en: string }
+  /** The text of those terms. */
+  conditions: { ja: string; en: string }
   currencies: readonly Currency[]
   /** Name and registration number on statements (qualified invoices). */
   issuer: { name: string; invoiceNumber: string }
@@ -45,6 +49,16 @@ export const defaultRules: SettlementRules = {
     ja: '申込みをお送りください。会員番号と登録コードを郵送します。端末で二つのパスワードと鍵を作り、登録してください。',
     en: 'Send the application. The member number and a code come by letter. Then make your passwords and key on the terminal and register.',
   },
+  conditions: {
+    ja: `会員番号と登録コードは郵送します。署名の鍵は会員の端末だけで作られ、端末とカードの外には出ません。鍵による署名は会員本人の意思表示として扱います。
+鍵・カード・番号を失ったときは、郵送した停止コードで直ちに届け出てください。届出の後の取引について会員は責任を負いません。
+料金は締切日ごとに明細でお知らせします。明細に記した期限までに異議を申し立てることができ、異議が解決するまで引き落としません。
+氏名・住所・口座などの個人情報は、入会の審査、郵送、料金の請求と支払、法令に基づく場合のほかには用いず、暗号化して保管します。会員はいつでも、その写しの交付と、法令が保存を求める記録を除く消去を求めることができます。`,
+    en: `The member number and a registration code come by letter. Your signature key is made on your own terminal and never leaves it and your card. What it signs counts as your own will.
+If you lose your key, card or number, report it at once with the blocking code of the letter. You are not liable for what happens after that.
+Fees are told by a statement on each closing day. You may object until the deadline on it, and nothing is collected while an objection is open.
+Name, address, account and other personal data are used for this application, for letters, for billing and payment and where the law demands it, and for nothing else; they are kept encrypted. You may ask for a copy at any time, and for erasure of all that the law does not oblige us to keep.`,
+  },
   currencies: ['JPY'],
   issuer: { name: 'Azukari', invoiceNumber: 'T0000000000000' },
   codeMs: 90 * dayMs,
@@ -66,13 +80,20 @@ export interface Desk {
   random: Random
   log: Log
   rules: SettlementRules
+  /** The font whose glyphs pages carry; without one they name the reader's own. */
+  font: (() => TrueTypeFont | undefined) | undefined
+  /** Other threads that check signatures ahead of their acts; without them, each act does so itself. */
+  checks: SignatureChecks | undefined
+  /** What they found out, by the very bytes of a message. */
+  checked: WeakMap<Uint8Array, { domain: Uint8Array; found: Checked }>
 }
 
 export function createDesk(
-  options: Omit<Desk, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
+  options: Omit<Desk, 'signer' | 'self' | 'rules' | 'checked'> & { rules?: Partial<SettlementRules> },
 ): Desk {
   return {
     ...options,
+    checked: new WeakMap(),
     rules: { ...defaultRules, ...options.rules },
     signer: signerOf(options.keys.signing),
     self: thumbprint(options.keys.signing),
@@ -112,16 +133,27 @@ export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
 /** A reader of what a member signed (COSE_Sign1): schema, key register, and the judgement above. Nothing is claimed yet. */
 export function signedReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const check = checker(schema, what)
-  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number) => {
+  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number, found?: Checked) => {
     let key: KeyRow | undefined
-    const { payload } = verify1(
-      signed,
-      (kid) => {
-        key = memberKeys.get(sql, kid)
-        return key && parseCoseKey(key.key)
-      },
-      domain,
-    )
+    const keyOf = (kid: Uint8Array) => {
+      key = memberKeys.get(sql, kid)
+      if (found?.is === 'opened' && key) desk.checks?.learn(key.key)
+      return key
+    }
+    let payload: Uint8Array
+    if (found?.is === 'proven') {
+      // A register's key lies under its own thumbprint, so who holds that kid is who signed.
+      if (!keyOf(found.kid)) throw new Problem('cose.unknown-key')
+      payload = found.payload
+    } else
+      ({ payload } = verify1(
+        signed,
+        (kid) => {
+          const row = keyOf(kid)
+          return row && parseCoseKey(row.key)
+        },
+        domain,
+      ))
     const body = check(decode(payload))
     judgeSigned(desk, body as SignedBody, nowMs)
     if (key!.state !== 'active') throw new Problem('register.key-revoked')
@@ -134,8 +166,13 @@ export function signedReader<S extends TSchema>(schema: S, what: string, domain:
 /** As `signedReader`, for acts: the act is claimed within the transaction, so that it is done once whatever carries it. */
 export function actReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = signedReader(schema, what, domain)
-  return (desk: Desk, { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, signed: Uint8Array) => {
-    const from = read(desk, sql, signed, nowMs)
+  return (
+    desk: Desk,
+    { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>,
+    signed: Uint8Array,
+    found?: Checked,
+  ) => {
+    const from = read(desk, sql, signed, nowMs, found)
     const { act, expiresMs } = from.body as SignedBody
     claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
     if (from.member.device !== caller.device) members.moved(sql, from.member.id, caller.device)
@@ -146,8 +183,13 @@ export function actReader<S extends TSchema>(schema: S, what: string, domain: Ui
 /** As `actReader`, of a message that is sealed for settlement. @throws {Problem} `cose.decrypt-failed` and those above */
 export function sealedActReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = actReader(schema, what, domain)
-  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) =>
-    read(desk, context, openSealed(sealed, desk.keys.agreement, domain))
+  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) => {
+    const ahead = desk.checked.get(sealed)
+    const found = ahead?.domain === domain ? ahead.found : undefined
+    if (found?.is === 'refused') throw new Problem(found.code, found.detail)
+    const signed = found?.signed ?? openSealed(sealed, desk.keys.agreement, domain)
+    return read(desk, context, signed, found)
+  }
 }
 
 /** How long settlement's own messages are good: devices may be away for long. */

@@ -60,6 +60,7 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       agreement: coseKey(publicOf(keys.agreement)),
       terms: rules.terms,
       guide: rules.guide,
+      conditions: rules.conditions,
       currencies: [...rules.currencies],
     })),
 
@@ -209,6 +210,7 @@ export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      font: desk.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
     keepDocument(desk, sql, {

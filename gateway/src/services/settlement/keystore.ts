@@ -70,7 +70,16 @@ export function openSettlementKeys(
   }
 }
 
+/** Keys that were derived: every payment opens or seals something. They live as long as the keys they come from. */
+const derived = new WeakMap<Uint8Array, Map<string, Uint8Array>>()
+
 /** A key for one kind of content at rest, so that a box can never be read as another kind. */
 export function atRestKey({ atRest }: SettlementKeys, use: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', atRest, new Uint8Array(0), `azukari/settlement-at-rest/${use}`, 32))
+  const keys = derived.get(atRest) ?? new Map<string, Uint8Array>()
+  derived.set(atRest, keys)
+  const known = keys.get(use)
+  if (known) return known
+  const key = new Uint8Array(hkdfSync('sha256', atRest, new Uint8Array(0), `azukari/settlement-at-rest/${use}`, 32))
+  keys.set(use, key)
+  return key
 }

@@ -1,9 +1,12 @@
 /** Settlement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
+import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
+import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
@@ -34,13 +37,15 @@ export async function openSettlement(
   ports: SitePorts,
   { placement, keeping, log, passphrase, led, clerk = false }: OpenSettlementOptions,
 ): Promise<Settlement> {
-  const { cardCompany, own, billing, centre, ...rules } = settlementSettings(await folder.read('settlement.json'))
+  const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
   if (centre && !led && !clerk)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
   const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
+    checks: new CheckPool({ agreement: keys.agreement, log }),
+    font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
     ...(keeping ? { keeping } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),

@@ -7,12 +7,13 @@ import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
-import { offsetOf } from './billing/calendar.ts'
+import { civilDate, offsetOf } from './billing/calendar.ts'
 import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
@@ -23,6 +24,7 @@ import { standardTariff } from './billing/price.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
 import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
+import { withChecksAhead } from './checks-ahead.ts'
 import { createDesk, type Desk, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
@@ -34,10 +36,14 @@ import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
 import type { Total } from './ledger/ledger.ts'
 import { settlementMigrations } from './migrations.ts'
+import type { TrueTypeFont } from './paper/true-type.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payout.ts'
 import { purchaseHandlers } from './purchase.ts'
 import { memberByNumber } from './registers.ts'
-import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics.ts'
+import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
+import { monthFigures } from './statistics/months.ts'
+import type { StatisticsReport } from './statistics/picture.ts'
+import { shopFigures } from './statistics/shops.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './top-up.ts'
 
 export interface SettlementOptions {
@@ -60,6 +66,10 @@ export interface SettlementOptions {
   housekeepingMs?: number
   /** Resolves when the backup centre has what was committed (P9). */
   confirmed?: () => Promise<void>
+  /** The font that pages carry for Japanese. Without it they rely on the reader's own. */
+  font?: () => TrueTypeFont | undefined
+  /** Threads that check signatures; ended with the service. Without them it checks them itself. */
+  checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
 }
@@ -80,8 +90,8 @@ export interface Settlement extends Service {
   /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
   charge(service: string, request: Charge): { seq: number; atMs: number }
   audit(): Audit
-  /** Figures by day (P9). */
-  statistics(): { days: DayFigure[] }
+  /** Figures by day, by month, and by shop where enough people bought (P9). @param months up to `monthsAtMost` */
+  statistics(months?: number): StatisticsReport & { days: DayFigure[] }
   /** Who did what, for printing. */
   operations(limit: number): Operation[]
   /** Resolves when nothing is being asked of the card company. */
@@ -140,7 +150,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
-      desk = createDesk({ keys, store, clock, random, log, ...(options.rules ? { rules: options.rules } : {}) })
+      desk = createDesk({
+        keys,
+        store,
+        clock,
+        random,
+        log,
+        checks: options.checks,
+        font: options.font,
+        ...(options.rules ? { rules: options.rules } : {}),
+      })
       if (options.keeping) inStep = new InStep(desk, options.keeping, confirmed)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
@@ -153,7 +172,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       return [
         ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...purchaseHandlers(desk),
+        ...withChecksAhead(desk, purchaseHandlers(desk)),
         ...payoutHandlers(desk),
         ...objectionHandlers(billing, () => cards?.kick()),
         ...payChoiceHandlers(billing),
@@ -214,7 +233,16 @@ export function createSettlement(options: SettlementOptions): Settlement {
     head: (day) => hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), desk.signer, day, nowMs)),
     charge: (service, request) => charge(desk, service, request),
     audit: () => audit(database),
-    statistics: () => ({ days: dayFigures(database, offsetOf(billing.rules.timeZone, clock.now())) }),
+    statistics: (months = 12) => {
+      const nowMs = clock.now()
+      const offsetMs = offsetOf(billing.rules.timeZone, nowMs)
+      const report = monthFigures(database, nowMs, offsetMs, months)
+      const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
+      return {
+        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: shopFigures(database, since) },
+        days: dayFigures(database, offsetMs),
+      }
+    },
     operations: (limit) => operationLog(database, limit),
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
@@ -230,6 +258,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       await cards?.stop()
       await inStep?.stop()
       await hosted.stop()
+      await options.checks?.close()
     },
   }
 }

@@ -17,6 +17,14 @@ export const SettlementSettings = Type.Object(
       }),
     ),
     terms: Type.Optional(Type.String({ maxLength: 32 })),
+    conditions: Type.Optional(
+      Type.Object({
+        ja: Type.String({ minLength: 1, maxLength: 20_000 }),
+        en: Type.String({ minLength: 1, maxLength: 20_000 }),
+      }),
+    ),
+    /** A TrueType font for the pages, absolute or from the site's folder. */
+    font: Type.Optional(Type.String({ minLength: 1, maxLength: 500 })),
     currencies: Type.Optional(Type.Array(CurrencyCode, { minItems: 1, maxItems: 7 })),
     own: Type.Optional(Type.Object({ account: BankAccount, requester: Type.String({ pattern: '^\\d{10}$' }) })),
     cardCompany: Type.Optional(

@@ -27,8 +27,7 @@ import {
 import { coseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { type SimulatedBoard, simulatedBoard } from '../../boards/index.ts'
-import { issueCard } from '../../card/issue.ts'
-import type { VirtualCard } from '../../card/virtual-card.ts'
+import { issueCard, type VirtualCard } from '../../card/virtual-card.ts'
 import { codesOf, ownAccount } from '../../settlement/bench.ts'
 import { Partner } from '../../settlement/partners.ts'
 import { until } from '../wait.ts'
@@ -87,6 +86,7 @@ export class SettlementStage {
     await initPlacement(new SiteFolder(this.folder, site, this.ports), this.ports)
     this.gateway = await runGateway({
       ...{ site, folder: this.folder, version: '0.1.0', host: '127.0.0.1', port: 0, ports: this.ports, log: this.#log },
+      ...{ healthPort: 0, enrolment: { host: '127.0.0.1', port: 0 } },
     })
   }
 

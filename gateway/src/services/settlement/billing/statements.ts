@@ -19,7 +19,7 @@ import { ledgerOf } from '../epoch.ts'
 import { atRestKey } from '../keystore.ts'
 import type { Leg } from '../ledger/model.ts'
 import { nextNumber } from '../numbers.ts'
-import { statementPdf } from '../paper/statement.ts'
+import { type Addressee, statementPdf } from '../paper/statement.ts'
 import { insertRow, type MemberRow, members, openPerson } from '../registers.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
@@ -184,8 +184,12 @@ export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'i
   )
 }
 
-export function addressee({ desk }: BillingPorts, member: MemberRow): { name: string; number: string } {
-  return { name: openPerson(desk.keys, member.id, member.person).name, number: member.number }
+export function addressee({ desk }: BillingPorts, member: MemberRow): Addressee {
+  return {
+    name: openPerson(desk.keys, member.id, member.person).name,
+    number: member.number,
+    font: desk.font?.(),
+  }
 }
 
 export function memberOf(sql: Sql, row: StatementRow): MemberRow {

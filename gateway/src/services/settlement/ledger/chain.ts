@@ -31,9 +31,10 @@ export function nextChain(
 ): Uint8Array {
   const bytes = Buffer.allocUnsafe(32 + 24 + 32)
   bytes.set(before, 0)
-  bytes.writeBigUInt64BE(BigInt(seq), 32)
-  bytes.writeBigUInt64BE(BigInt(atMs), 40)
-  bytes.writeBigUInt64BE(BigInt(epoch), 48)
+  for (const [n, value] of [seq, atMs, epoch].entries()) {
+    bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), 32 + 8 * n)
+    bytes.writeUInt32BE(value >>> 0, 36 + 8 * n)
+  }
   bytes.set(content, 56)
   return hash('sha256', bytes, 'buffer')
 }

@@ -4,7 +4,7 @@
  */
 import type { Currency } from '@azukari/protocol/money'
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import type { Sql } from '../../../storage/database.ts'
+import type { Sql, SqlValue } from '../../../storage/database.ts'
 import { chainStart, contentHash, nextChain } from './chain.ts'
 import {
   type Account,
@@ -18,6 +18,7 @@ import {
   type Side,
   type WrittenLeg,
 } from './model.ts'
+import { finder, inserter } from './rows.ts'
 
 export interface AccountSpec {
   /** A pseudonym of the service's own, such as `value/3f…`; 1 to 96 characters. */
@@ -244,68 +245,53 @@ export class Ledger {
   }
 
   #write(postings: readonly Posting[], nowMs: number): (Posted | Problem)[] {
-    const pages = new Pages(this)
+    const pages = new Pages(this, accountsOf(this.#sql, postings))
+    const done = new Map(
+      findPostings(
+        this.#sql,
+        postings.map(({ id }) => id),
+      ).map((row) => [nameOf(row.id), row]),
+    )
     const tip = this.tip()
     let { seq, chain } = tip
     const { epoch } = this
     // What a later leadership wrote is never continued under an earlier one.
     if (epoch < tip.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${tip.epoch}`)
     const atMs = Math.max(nowMs, tip.atMs)
+    const written: SqlValue[] = []
+    const legs: SqlValue[] = []
     const outcomes = postings.map((posting): Posted | Problem => {
+      const { id, reason, reference } = posting
       const content = contentHash(posting)
+      const name = nameOf(id)
+      const before = done.get(name)
+      if (before)
+        return Buffer.compare(before.content, content) === 0
+          ? { seq: before.seq, atMs: before.at, replayed: true }
+          : new Problem('ledger.conflict', reason)
       const draft = pages.draft()
       const decision = decide(posting, draft, atMs)
-      if ('refused' in decision)
-        return this.#replay(posting, content) ?? refusal(decision.refused, posting, decision.leg)
-      const next = nextChain(chain, { seq: seq + 1, atMs, epoch, content })
-      // Whether the id is known is asked of the index that must look anyway: most are new.
-      const { changes } = this.#sql.run(
-        `INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO NOTHING`,
-        seq + 1,
-        posting.id,
-        posting.reason,
-        posting.reference,
-        atMs,
-        epoch,
-        content,
-        next,
-      )
-      if (changes === 0) return this.#replay(posting, content)!
+      if ('refused' in decision) return refusal(decision.refused, posting, decision.leg)
       draft.keep()
       seq++
-      chain = next
-      for (const [n, leg] of decision.legs.entries()) this.#writeLeg(seq, n, leg)
+      chain = nextChain(chain, { seq, atMs, epoch, content })
+      written.push(seq, id, reason, reference, atMs, epoch, content, chain)
+      done.set(name, { id, seq, at: atMs, content })
+      for (const [n, leg] of decision.legs.entries()) {
+        const { kind, debit, credit, amountMinor, hold, expiresMs } = leg
+        legs.push(seq, n, kind, debit.id, credit.id, amountMinor, hold, expiresMs)
+        if (hold) this.#writeHold(leg, hold)
+      }
       return { seq, atMs, replayed: false }
     })
+    insertPostings(this.#sql, written)
+    insertLegs(this.#sql, legs)
     pages.flush(this.#sql)
     return outcomes
   }
 
-  /** What was done under this id before; undefined when nothing was. */
-  #replay({ id, reason }: Posting, content: Uint8Array): Posted | Problem | undefined {
-    const before = this.#sql.get<{ seq: number; at: number; content: Uint8Array }>(
-      'SELECT seq, at, content FROM ledger_postings WHERE id = ?',
-      id,
-    )
-    if (!before) return undefined
-    return Buffer.compare(before.content, content) === 0
-      ? { seq: before.seq, atMs: before.at, replayed: true }
-      : new Problem('ledger.conflict', reason)
-  }
-
-  #writeLeg(seq: number, n: number, { kind, debit, credit, amountMinor, hold, expiresMs }: WrittenLeg): void {
-    this.#sql.run(
-      'INSERT INTO ledger_legs (posting, n, kind, debit, credit, amount, hold, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      seq,
-      n,
-      kind,
-      debit.id,
-      credit.id,
-      amountMinor,
-      hold,
-      expiresMs,
-    )
+  /** At once, unlike what is only read back by auditors: a later posting of the group may resolve it. */
+  #writeHold({ kind, debit, credit, amountMinor, expiresMs }: WrittenLeg, hold: Uint8Array): void {
     if (kind === 'hold')
       this.#sql.run(
         'INSERT INTO ledger_holds (id, debit, credit, amount, expires) VALUES (?, ?, ?, ?, ?)',
@@ -315,18 +301,47 @@ export class Ledger {
         amountMinor,
         expiresMs,
       )
-    else if (kind !== 'post') this.#sql.run('UPDATE ledger_holds SET resolved = 1 WHERE id = ?', hold)
+    else this.#sql.run('UPDATE ledger_holds SET resolved = 1 WHERE id = ?', hold)
   }
+}
+
+interface PostingRecord {
+  id: Uint8Array
+  seq: number
+  at: number
+  content: Uint8Array
+}
+const findPostings = finder<PostingRecord>('SELECT id, seq, at, content FROM ledger_postings WHERE id')
+const findAccounts = finder<AccountRecord>('SELECT * FROM ledger_accounts WHERE code')
+const insertPostings = inserter('ledger_postings', [
+  ...['seq', 'id', 'reason', 'reference', 'at', 'epoch', 'content', 'chain'],
+])
+const insertLegs = inserter('ledger_legs', [
+  ...['posting', 'n', 'kind', 'debit', 'credit', 'amount', 'hold', 'expires'],
+])
+
+/** The accounts that the legs of some postings name. */
+function accountsOf(sql: Sql, postings: readonly Posting[]): Map<string, Account> {
+  const codes = new Set<string>()
+  for (const { legs } of postings)
+    for (const leg of legs) if (leg.kind === 'post' || leg.kind === 'hold') codes.add(leg.debit).add(leg.credit)
+  return new Map(findAccounts(sql, [...codes]).map((row) => [row.code, accountOf(row)]))
+}
+
+function nameOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1')
 }
 
 /** Accounts as a group of postings changes them: read once, written once, however many postings touch them. */
 class Pages {
   readonly #ledger: Ledger
-  readonly #accounts = new Map<string, Account>()
+  readonly #accounts: Map<string, Account>
   readonly #dirty = new Set<string>()
 
-  constructor(ledger: Ledger) {
+  /** @param accounts that are likely to be asked for */
+  constructor(ledger: Ledger, accounts: Map<string, Account>) {
     this.#ledger = ledger
+    this.#accounts = accounts
   }
 
   /** A book for one posting, thrown away unless it is kept. */

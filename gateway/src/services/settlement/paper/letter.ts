@@ -1,6 +1,7 @@
 /** The letter that brings the member number and the codes (P1): the way out of band that no network listener sees. */
 import type { Person } from '@azukari/protocol/contracts/settlement-members'
 import { makePdf } from './pdf.ts'
+import type { TrueTypeFont } from './true-type.ts'
 
 export interface LetterContent {
   person: Pick<Person, 'name' | 'postcode' | 'address'>
@@ -12,11 +13,13 @@ export interface LetterContent {
   /** Civil date until which the code is good. */
   until: string
   issuer: string
+  /** Whose glyphs the page carries. */
+  font?: TrueTypeFont | undefined
 }
 
-export function letterPdf({ person, number, code, blockCode, until, issuer }: LetterContent): Uint8Array {
+export function letterPdf({ person, number, code, blockCode, until, issuer, font }: LetterContent): Uint8Array {
   const grouped = (text: string) => text.replace(/(.{4})(?=.)/g, '$1 ')
-  return makePdf(`${issuer} ${number}`, [
+  return makePdf(`${issuer} ${number}`, font, [
     { text: `〒${person.postcode}` },
     { text: person.address },
     { text: `${person.name} 様`, size: 14 },

@@ -1,9 +1,11 @@
 /**
- * A small writer of PDF 1.4 (ISO 32000) for letters, statements and receipts: A4 pages of text, columns and rules. No font
- * is embedded: letters and digits are in Courier, which every viewer has, and Japanese names the character collection
- * Adobe-Japan1, which viewers have or substitute. Letters and digits are half an em wide, so that columns stand.
+ * A small writer of PDF 1.4 (ISO 32000) for letters, statements and receipts: A4 pages of text, columns and rules. Letters
+ * and digits are in Courier, which every viewer has; Japanese is in a font that the page carries, or names the character
+ * collection Adobe-Japan1, which viewers have or substitute. Letters and digits are half an em wide, so that columns stand.
  */
 import { InternalError } from '@azukari/protocol/problem'
+import { type PageFont, pageFont, stream } from './page-font.ts'
+import type { TrueTypeFont } from './true-type.ts'
 
 /** One thing on a page. `right`: the text ends at `x`. Units are points from the left, sizes in points. */
 export type Block =
@@ -16,8 +18,13 @@ export type Block =
 const page = { width: 595, height: 842, left: 57, right: 538, top: 780, bottom: 64 } as const
 const standardSize = 10
 
-/** Lays blocks out from top to bottom, on as many pages as needed, each with its number. */
-export function makePdf(title: string, blocks: readonly Block[]): Uint8Array {
+/**
+ * Lays blocks out from top to bottom, on as many pages as needed, each with its number.
+ * @param font whose glyphs the pages carry for Japanese; without one the viewer's own is named
+ */
+export function makePdf(title: string, font: TrueTypeFont | undefined, blocks: readonly Block[]): Uint8Array {
+  const japanese = pageFont(font)
+  const show = (text: string, x: number, y: number, size: number) => shown(japanese, text, x, y, size)
   const pages: string[][] = [[]]
   let y: number = page.top
   const need = (height: number) => {
@@ -53,6 +60,7 @@ export function makePdf(title: string, blocks: readonly Block[]): Uint8Array {
     pages.map((content, i) =>
       [...content, show(`${i + 1} / ${pages.length}`, page.right - 30, page.bottom - 24, 8)].join('\n'),
     ),
+    japanese,
   )
 }
 
@@ -85,16 +93,18 @@ function wrapped({ text, x = page.left, right = false }: { text: string; x?: num
 }
 
 /** Letters and digits in a font that every viewer has, narrowed to half an em; all else in the Japanese one. */
-function show(text: string, x: number, y: number, size: number): string {
+function shown(japanese: PageFont, text: string, x: number, y: number, size: number): string {
   let at = x
   return (text.match(/[ -~]+|[^ -~]+/g) ?? [])
     .map((run) => {
       const latin = run.charCodeAt(0) < 0x7f
-      const font = latin ? `/C ${size} Tf 83.33 Tz` : `/F ${size} Tf 100 Tz`
-      const shown = latin ? `(${run.replace(/[\\()]/g, '\\$&')})` : `<${ucs2(run)}>`
+      const width = widthOf(run, size)
+      // Whatever the font's own widths, a run takes the room that the columns give it.
+      const scale = latin ? 83.33 : (100 * width) / (size * japanese.natural(run) || width)
+      const codes = latin ? `(${run.replace(/[\\()]/g, '\\$&')})` : `<${japanese.codes(run)}>`
       const place = `${round(at)} ${round(y)}`
-      at += widthOf(run, size)
-      return `BT ${font} ${place} Td ${shown} Tj ET`
+      at += width
+      return `BT /${latin ? 'C' : 'F'} ${size} Tf ${round(scale)} Tz ${place} Td ${codes} Tj ET`
     })
     .join('\n')
 }
@@ -103,37 +113,28 @@ function round(value: number): string {
   return value.toFixed(2).replace(/\.?0+$/, '')
 }
 
-/** UCS-2 in hex; characters beyond it are shown as a geta mark, as printers do. */
-function ucs2(text: string): string {
+/** UTF-16 in hex, as titles are written. */
+function utf16(text: string): string {
   let hex = ''
-  for (const character of text) {
-    const code = character.codePointAt(0)!
-    hex += (code > 0xffff ? 0x3013 : code).toString(16).padStart(4, '0')
-  }
+  for (let i = 0; i < text.length; i++) hex += text.charCodeAt(i).toString(16).padStart(4, '0')
   return hex
 }
 
-/** Codes are Unicode already: so that text can be searched and copied. */
-const toUnicode = `/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /Ucs2 def /CMapType 2 def
-1 begincodespacerange <0000> <ffff> endcodespacerange
-1 beginbfrange <0000> <ffff> <0000> endbfrange
-endcmap end end`
-
-function assemble(title: string, contents: readonly string[]): Uint8Array {
-  const pageIds = contents.map((_, i) => 8 + i * 2)
+function assemble(title: string, contents: readonly string[], japanese: PageFont): Uint8Array {
+  const font = japanese.objects()
+  const first = 8 + (font.has(8) ? 1 : 0)
+  const pageIds = contents.map((_, i) => first + i * 2)
   const objects = [
     '<< /Type /Catalog /Pages 2 0 R /Lang (ja) >>',
     `<< /Type /Pages /Kids [${pageIds.map((id) => `${id} 0 R`).join(' ')}] /Count ${contents.length} >>`,
-    '<< /Type /Font /Subtype /Type0 /BaseFont /HeiseiKakuGo-W5-UniJIS-UCS2-HW-H /Encoding /UniJIS-UCS2-HW-H /DescendantFonts [4 0 R] /ToUnicode 7 0 R >>',
-    '<< /Type /Font /Subtype /CIDFontType0 /BaseFont /HeiseiKakuGo-W5 /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1) /Supplement 2 >> /DW 1000 /W [1 632 500] /FontDescriptor 5 0 R >>',
-    '<< /Type /FontDescriptor /FontName /HeiseiKakuGo-W5 /Flags 4 /FontBBox [-92 -250 1010 922] /ItalicAngle 0 /Ascent 752 /Descent -221 /CapHeight 737 /StemV 114 >>',
+    ...[3, 4, 5].map((id) => font.get(id)!),
     '<< /Type /Font /Subtype /Type1 /BaseFont /Courier /Encoding /WinAnsiEncoding >>',
-    `<< /Length ${toUnicode.length} >>\nstream\n${toUnicode}\nendstream`,
+    ...[7, 8].flatMap((id) => font.get(id) ?? []),
     ...contents.flatMap((content, i) => [
       `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${page.width} ${page.height}] /Resources << /Font << /F 3 0 R /C 6 0 R >> >> /Contents ${pageIds[i]! + 1} 0 R >>`,
-      `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
+      stream('', content),
     ]),
-    `<< /Title <feff${ucs2(title)}> /Producer (Azukari) >>`,
+    `<< /Title <feff${utf16(title)}> /Producer (Azukari) >>`,
   ]
   let text = '%PDF-1.4\n%\u00e2\u00e3\u00cf\u00d3\n'
   const places: number[] = []

@@ -1,6 +1,7 @@
 /** Statement, credit note, receipt and reminder as pages (S13), with the fields of a qualified invoice. */
 import type { Statement } from '@azukari/protocol/contracts/settlement-billing'
 import { type Block, makePdf } from './pdf.ts'
+import type { TrueTypeFont } from './true-type.ts'
 
 const yen = (minor: number, currency: string) => `${minor.toLocaleString('en-US')} ${currency}`
 const title = {
@@ -20,11 +21,13 @@ const ways = {
 export interface Addressee {
   name: string
   number: string
+  /** Whose glyphs the pages carry. */
+  font?: TrueTypeFont | undefined
 }
 
 export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
   const { currency } = statement.total
-  return makePdf(`Statement ${statement.statement}`, [
+  return makePdf(`Statement ${statement.statement}`, to.font, [
     ...head('ご利用明細書（適格請求書）', 'Statement (qualified invoice)', statement, to),
     ...lines(statement, currency),
     { gap: 10 },
@@ -58,7 +61,7 @@ export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
 }
 
 export function creditNotePdf(statement: Statement, to: Addressee, findings: readonly string[]): Uint8Array {
-  return makePdf(`Credit note ${statement.statement}`, [
+  return makePdf(`Credit note ${statement.statement}`, to.font, [
     ...head('返還請求書（適格返還請求書）', 'Credit note (qualified return invoice)', statement, to),
     ...lines(statement, statement.total.currency),
     { gap: 10 },
@@ -70,7 +73,7 @@ export function creditNotePdf(statement: Statement, to: Addressee, findings: rea
 }
 
 export function receiptPdf(statement: Statement, to: Addressee, paidOn: string): Uint8Array {
-  return makePdf(`Receipt ${statement.statement}`, [
+  return makePdf(`Receipt ${statement.statement}`, to.font, [
     ...head('領収書', 'Receipt', statement, to),
     ...lines(statement, statement.total.currency),
     { gap: 10 },
@@ -84,7 +87,7 @@ export function reminderPdf(
   outcome: string,
   againOn: string | undefined,
 ): Uint8Array {
-  return makePdf(`Reminder ${statement.statement}`, [
+  return makePdf(`Reminder ${statement.statement}`, to.font, [
     ...head('お支払いのお願い', 'Reminder', statement, to),
     { text: `お支払いを受けられませんでした（${outcome}）。It could not be collected (${outcome}).` },
     { text: `金額 Amount: ${yen(statement.total.minor, statement.total.currency)}`, size: 12 },

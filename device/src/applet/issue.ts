@@ -16,7 +16,6 @@ import { coseKey, generateKey, generateRsaKey, publicOf, thumbprint } from '@azu
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { CardMemory, secretHash } from './memory.ts'
-import { VirtualCard } from './virtual-card.ts'
 
 export interface IssueOptions {
   kind: CardKind
@@ -50,7 +49,7 @@ export interface CardRegistration {
 }
 
 /** @throws {Problem} `message.invalid` for a PIN, level or region that is none */
-export function issueCard(options: IssueOptions): { card: VirtualCard; registration: CardRegistration } {
+export function issueCard(options: IssueOptions): { memory: CardMemory; registration: CardRegistration } {
   const { kind, member, level, homeRegion, random } = options
   const pin = pinBlock(options.pin)
   const puk = pinBlock(options.puk)
@@ -101,7 +100,7 @@ export function issueCard(options: IssueOptions): { card: VirtualCard; registrat
     actsKey: cose('acts'),
     agreementKey: cose('agreement'),
   }
-  return { card: new VirtualCard(memory, random), registration }
+  return { memory, registration }
 }
 
 function freshKeys(kind: CardKind, random: Random): Record<CardKeyName, KeyObject> {

@@ -1,4 +1,4 @@
-/** What the chip of a virtual card computes with its private keys, per kind of card. */
+/** What the chip of a card computes; here in software, with its private keys, per kind of card. */
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import type { CardKind } from '@azukari/protocol/card/layout'
 import { agree } from '@azukari/protocol/keys'

@@ -1,4 +1,7 @@
-/** The memory of a virtual card that outlasts power: files, PIN and PUK with their counters, private keys. It can lose power at any byte. */
+/**
+ * The memory of a card in software, which outlasts power: files, PIN and PUK with their counters, private keys. Each change
+ * goes through `commit`, in the order in which a chip makes them; what the memory rests on overrides it.
+ */
 import { createHash, createPrivateKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import {
   type CardFileName,
@@ -25,9 +28,6 @@ const ImageSchema = Type.Object({
 export type CardImage = Static<typeof ImageSchema>
 const checkImage = checker(ImageSchema, 'card image')
 
-/** Thrown inside the card when the power goes; never leaves it. */
-export class PowerLost extends Error {}
-
 export type SecretName = 'pin' | 'puk'
 
 export class CardMemory {
@@ -35,8 +35,6 @@ export class CardMemory {
   readonly extended: boolean
   readonly keys: Readonly<Record<CardKeyName, KeyObject>>
   readonly #image: CardImage
-  /** Bytes that can still be written before the power goes; undefined when it stays. */
-  #budgetBytes: number | undefined
 
   constructor(image: CardImage) {
     this.#image = image
@@ -51,7 +49,7 @@ export class CardMemory {
   }
 
   /** @throws {Problem} `cbor.*`, `message.invalid` */
-  static load(bytes: Uint8Array): CardMemory {
+  static load<Memory extends CardMemory>(this: new (image: CardImage) => Memory, bytes: Uint8Array): Memory {
     const image = checkImage(decode(bytes, { maxBytes: 1 << 20 }))
     for (const [name, file] of Object.entries(cardFiles)) {
       const content = image.files[name] ?? new Uint8Array(0)
@@ -59,16 +57,12 @@ export class CardMemory {
       whole.set(content.subarray(0, whole.length))
       image.files[name] = whole
     }
-    return new CardMemory(image)
+    return new this(image)
   }
 
+  /** The whole card, private keys included: keep it as secret as a card. */
   save(): Uint8Array {
     return encodeDeterministic(this.#image)
-  }
-
-  /** The next `bytes` bytes are still written, then the power is gone. */
-  losePowerAfter(bytes: number | undefined): void {
-    this.#budgetBytes = bytes
   }
 
   file(name: CardFileName): Uint8Array {
@@ -76,9 +70,7 @@ export class CardMemory {
   }
 
   write(name: CardFileName, offset: number, bytes: Uint8Array): void {
-    const written = Math.min(bytes.length, this.#budgetBytes ?? bytes.length)
-    this.file(name).set(bytes.subarray(0, written), offset)
-    this.#spend(bytes.length)
+    this.commit(bytes.length, (taken) => this.file(name).set(bytes.subarray(0, taken), offset))
   }
 
   triesLeft(secret: SecretName): number {
@@ -89,27 +81,26 @@ export class CardMemory {
   compare(secret: SecretName, block: Uint8Array): boolean {
     const held = this.#image[secret]
     if (held.triesLeft === 0) return false
-    this.#spend(1)
-    held.triesLeft--
+    this.commit(1, (taken) => {
+      held.triesLeft -= taken
+    })
     if (!timingSafeEqual(secretHash(this.#image.keys.acts, block), held.hash)) return false
-    this.#spend(1)
-    held.triesLeft = secret === 'pin' ? pinRules.tries : pinRules.pukTries
+    this.commit(1, (taken) => {
+      if (taken === 1) held.triesLeft = secret === 'pin' ? pinRules.tries : pinRules.pukTries
+    })
     return true
   }
 
   /** Small enough to be written at once or not at all. */
   setPin(block: Uint8Array): void {
-    this.#spend(1)
-    this.#image.pin = { hash: secretHash(this.#image.keys.acts, block), triesLeft: pinRules.tries }
+    this.commit(1, (taken) => {
+      if (taken === 1) this.#image.pin = { hash: secretHash(this.#image.keys.acts, block), triesLeft: pinRules.tries }
+    })
   }
 
-  #spend(bytes: number): void {
-    if (this.#budgetBytes === undefined) return
-    if (bytes > this.#budgetBytes) {
-      this.#budgetBytes = undefined
-      throw new PowerLost()
-    }
-    this.#budgetBytes -= bytes
+  /** Makes one change: `make` is told how many of its bytes reach the medium. */
+  protected commit(bytes: number, make: (taken: number) => void): void {
+    make(bytes)
   }
 }
 

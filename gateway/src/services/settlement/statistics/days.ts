@@ -1,5 +1,5 @@
 /** Figures for the centre (P9): what moved, by day and reason, from the journal. No person is in it. */
-import type { Sql } from '../../storage/database.ts'
+import type { Sql } from '../../../storage/database.ts'
 
 export interface DayFigure {
   day: string
