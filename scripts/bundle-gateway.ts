@@ -1,13 +1,16 @@
 /**
- * Makes a folder that `azukari-gateway release pack --program gateway` can sign (D6): the whole gateway as one script, with
- * the package.json that its version stands in.
+ * Makes a folder that `azukari-gateway release pack --program gateway` can sign (D6): the whole gateway as one script, what
+ * its threads run beside it, the package.json that its version stands in, and the font of pages as the package that it is.
  *
  *   npm run bundle:gateway -- OUT [VERSION]
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
+const fontPackage = '@expo-google-fonts/biz-udgothic'
+const fontFile = '400Regular/BIZUDGothic_400Regular.ttf'
 const gateway = resolve(import.meta.dirname, '../gateway')
 
 /** @param plugins change what is bundled, for trials */
@@ -19,8 +22,9 @@ export async function bundleGateway(out: string, version?: string, plugins: Plug
     `${JSON.stringify({ name: manifest.name, version: version ?? manifest.version, type: 'module' }, null, 2)}\n`,
   )
   await build({
-    entryPoints: [join(gateway, 'src/cli.ts')],
-    outfile: join(out, 'src/cli.js'),
+    entryPoints: [join(gateway, 'src/cli.ts'), join(gateway, 'src/adapters/check-worker.ts')],
+    entryNames: '[name]',
+    outdir: join(out, 'src'),
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -32,6 +36,9 @@ export async function bundleGateway(out: string, version?: string, plugins: Plug
     logLevel: 'warning',
     plugins,
   })
+  const font = dirname(fileURLToPath(import.meta.resolve(`${fontPackage}/package.json`)))
+  for (const file of ['package.json', 'LICENSE_FONT', fontFile])
+    cpSync(join(font, file), join(out, 'node_modules', fontPackage, file), { recursive: true })
 }
 
 if (import.meta.main) {

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { Releases } from '@azukari/gateway/fleet/releases'
+import { gatewayMigrations } from '@azukari/gateway/registry/tables'
 import { gatewaySlots, isUnsettled } from '@azukari/gateway/upgrade/main'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { parseCoseKey } from '@azukari/protocol/keys'
@@ -56,17 +57,20 @@ function changed(path: RegExp, from: string | RegExp, to: string): Plugin {
   }
 }
 
+/** The number of the next migration of the registry. */
+const next = Math.max(...gatewayMigrations.migrations.map(({ number }) => number)) + 1
+
 /** A release with a further migration of the registry. */
 const migrating = changed(
   /registry\/tables\.ts$/,
   /(\n {2}\],\n\}\n*)$/,
-  `{ number: 4, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },$1`,
+  `{ number: ${next}, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },$1`,
 )
 const again = changed(
   /registry\/tables\.ts$/,
   /(\n {2}\],\n\}\n*)$/,
-  `{ number: 4, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },
-   { number: 5, name: 'folly', up: 'DROP TABLE claims' },$1`,
+  `{ number: ${next}, name: 'novelty', up: 'CREATE TABLE novelty (n INTEGER PRIMARY KEY)' },
+   { number: ${next + 1}, name: 'folly', up: 'DROP TABLE claims' },$1`,
 )
 const beforeConfirm = /gateway\/src\/upgrade\/main\.ts$/
 const crashing = changed(beforeConfirm, 'await confirmHealth(store, version)', `throw new Problem('internal', 'folly')`)

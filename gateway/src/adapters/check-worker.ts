@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { parentPort, workerData } from 'node:worker_threads'
 import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
-import { InternalError, isProblem } from '@azukari/protocol/problem'
+import { isProblem } from '@azukari/protocol/problem'
 import { openSealed } from '@azukari/protocol/signed-sealed'
 import type { Checked } from '../service/checks.ts'
 
@@ -18,14 +18,12 @@ export type CheckAnswers = (Checked | undefined)[]
 /** Keys kept: the members who pay at one time. The oldest goes, and is learned again. */
 const keysMost = 8_192
 const keys = new Map<string, KeyObject>()
-const { agreement } = workerData as { agreement: KeyObject }
-const port = parentPort
-if (!port) throw new InternalError('check-worker runs as a thread')
 
-port.on('message', (batch: CheckBatch) => {
+parentPort?.on('message', (batch: CheckBatch) => {
+  const { agreement } = workerData as { agreement: KeyObject }
   for (const key of batch.keys) learn(key)
-  const answers: CheckAnswers = batch.jobs.map(({ sealed, domain }) => check(sealed, domain))
-  port.postMessage(answers)
+  const answers: CheckAnswers = batch.jobs.map(({ sealed, domain }) => check(sealed, domain, agreement))
+  parentPort?.postMessage(answers)
 })
 
 /** Kept under the thumbprint that is computed here: a message proves who signed it, whatever the register says. */
@@ -35,7 +33,7 @@ function learn(bytes: Uint8Array): void {
   keys.set(nameOf(thumbprint(key)), key)
 }
 
-function check(sealed: Uint8Array, domain: Uint8Array): Checked | undefined {
+function check(sealed: Uint8Array, domain: Uint8Array, agreement: KeyObject): Checked | undefined {
   try {
     const signed = openSealed(sealed, agreement, domain)
     try {

@@ -32,6 +32,9 @@ export interface RunReport {
   failures: { seed: number; message: string; story: readonly string[] }[]
 }
 
+/** A thread ends after so many, and with it the memory of their databases, which the collector does not see. */
+const seedsPerThread = 20
+
 /** Runs seeds `first` … `first + seeds − 1`. */
 export async function run(options: RunOptions): Promise<RunReport> {
   const { seeds, first = 1, threads = availableParallelism(), onSeed, ...whole } = options
@@ -68,11 +71,14 @@ export async function run(options: RunOptions): Promise<RunReport> {
     }
     onSeed?.(outcome, done)
   }
-  const work = () =>
-    new Promise<void>((resolve, reject) => {
+  /** A thread's worth of seeds. @returns whether there are more */
+  const some = () =>
+    new Promise<boolean>((resolve, reject) => {
       const worker = new Worker(new URL(import.meta.resolve('@azukari/sim/scenario/seed-worker')))
+      let left = seedsPerThread
       const give = () => {
-        if (next >= first + seeds) return void worker.terminate().then(() => resolve(), reject)
+        if (left-- === 0 || next >= first + seeds)
+          return void worker.terminate().then(() => resolve(next < first + seeds), reject)
         worker.postMessage({ ...whole, seed: next++ } satisfies WholeOptions)
       }
       worker.on('message', (outcome: SeedOutcome) => {
@@ -82,6 +88,9 @@ export async function run(options: RunOptions): Promise<RunReport> {
       worker.on('error', reject)
       give()
     })
+  const work = async () => {
+    while (await some());
+  }
   await Promise.all(Array.from({ length: Math.max(1, Math.min(threads, seeds)) }, work))
   report.failed.sort((a, b) => a - b)
   report.failures.sort((a, b) => a.seed - b.seed)
