@@ -272,6 +272,8 @@ class Server implements DataServer {
               throw new Problem('replica.conflict', `segment ${from + at} is not the one that stood there`)
           const last = Math.floor((from + segments.length - 1) / stripeShards)
           for (let stripe = Math.floor(from / stripeShards); stripe <= last; stripe++) await reader.stripe(stripe, root)
+          // Parity's part in a repair that was ordered is no news to who ordered it.
+          reader.repaired = 0
         }),
       )
     })

@@ -246,6 +246,12 @@ t.test('S11: rot is repaired on the fly, rewritten durably, and reported by the 
   t.equal((await problemOf(again.restoreSegments(made.name, 0, [made.segments[1]!]))).code, 'replica.conflict')
   await again.restoreSegments(made.name, 0, made.segments.slice(0, 1))
   t.ok((await readAll(again, made)).equals(made.plain), 'one from the other replica, the rest from parity')
+  const ordered = openScrubReport(await again.scrub(1 << 30), publicOf(world.identity))
+  t.same(
+    [ordered.repaired, ordered.repairedShards],
+    [undefined, 0],
+    'a repair that was ordered is not reported as found',
+  )
 })
 
 t.test('S11: the scrub keeps to its budget, goes on where it ended, and tells change from rot', async (t) => {
