@@ -23,8 +23,10 @@ export const ScrubReport = Type.Object({
   unrepairable: Type.Array(Type.Object({ ...Found, segments: Type.Array(Count, { maxItems: 64 }) }), { maxItems: 64 }),
   /** Checksums agree with the bytes and yet the root is not the manifest's: no media error does that. */
   changed: Type.Array(Type.Object(Found), { maxItems: 64 }),
-  /** Replicas in which parity restored something since the last report, while scanning or while reading. */
-  repaired: Type.Optional(Type.Array(Type.Object({ ...Found, parts: Count }), { maxItems: 64 })),
+  /** Replicas in which parity restored something since the last report, while scanning or while reading, and when it last did. */
+  repaired: Type.Optional(
+    Type.Array(Type.Object({ ...Found, parts: Count, atMs: Type.Optional(TimeMs) }), { maxItems: 64 }),
+  ),
   /** Whether the scan came past the last replica and starts over next time. */
   complete: Type.Boolean(),
 })

@@ -40,7 +40,7 @@ export class Scrubber {
   #names: string[] | undefined
   #place: Place | undefined
   #running: Promise<unknown> = Promise.resolve()
-  readonly #repairs = new Map<string, { ref: ReplicaRef; parts: number }>()
+  readonly #repairs = new Map<string, { ref: ReplicaRef; parts: number; atMs: number }>()
 
   constructor(options: ScrubberOptions) {
     this.#options = options
@@ -57,13 +57,17 @@ export class Scrubber {
   noteRepair(ref: ReplicaRef, parts: number): void {
     const name = replicaName(ref)
     const before = this.#repairs.get(name)?.parts ?? 0
-    if (before > 0 || this.#repairs.size < repairsMax) this.#repairs.set(name, { ref, parts: before + parts })
+    if (before > 0 || this.#repairs.size < repairsMax)
+      this.#repairs.set(name, { ref, parts: before + parts, atMs: this.#options.clock.now() })
   }
 
   #takeRepairs(): NonNullable<ScrubReport['repaired']> {
     const taken = [...this.#repairs].slice(0, namedMax)
     for (const [name] of taken) this.#repairs.delete(name)
-    return taken.map(([, { ref, parts }]) => ({ object: ref.object, version: ref.version, slot: ref.slot, parts }))
+    return taken.map(([, { ref, parts, atMs }]) => ({
+      ...{ object: ref.object, version: ref.version, slot: ref.slot },
+      ...{ parts, atMs },
+    }))
   }
 
   async #scrub(maxBytes: number): Promise<Uint8Array> {

@@ -201,8 +201,12 @@ async function impostor(
   else report.wrong.push(`impostor ${id}: not found`)
   for (const { kind, object } of said) if (object) report.wrong.push(`an impostor, and ${kind} was said of a replica`)
   await bed.run(4 * hourMs, () => !sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id))
-  if (sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id))
-    report.wrong.push(`impostor ${id}: what lay there was not made anew elsewhere`)
+  const left = sql.all<ReplicaRow>('SELECT * FROM replicas WHERE server = ?', id)
+  if (left.length > 0) {
+    const why = sql.all('SELECT source, cause, tries, problem FROM moves LIMIT 4')
+    const names = left.slice(0, 4).map(nameOf).join(', ')
+    report.wrong.push(`impostor ${id}: ${left.length} were not made anew elsewhere: ${names} ${JSON.stringify(why)}`)
+  }
   await bed.bootServer(id)
   bed.placement.releaseServer(id, 'the real one is there again')
   await bed.rest()

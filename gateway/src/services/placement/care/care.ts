@@ -368,10 +368,11 @@ export class Care {
     const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#rounds.signal)
     this.counts.scans++
     this.counts.scannedBytes += report.readBytes
-    // What was judged a moment ago may have been read before that: the next round says whether there is more to it.
-    const sinceMs = clock.now() - judgedForMs
+    // What was judged a moment ago may have been read, or mended, before that: the next round says whether there is more to it.
+    const nowMs = clock.now()
+    const sinceOf = ({ atMs = nowMs }: Found) => Math.max(atMs, nowMs - toldLateMs) - judgedForMs
     this.#suspect(
-      found.filter(({ ref }) => !verdicts.judgedSince(store.sql, ref, sinceMs)),
+      found.filter((one) => !verdicts.judgedSince(store.sql, one.ref, sinceOf(one))),
       server.id,
     )
     const { complete } = report
@@ -407,6 +408,8 @@ export class Care {
 const scanApartMs = 4_000
 /** How long a scan is not believed about what was judged meanwhile, ms. */
 const judgedForMs = 3_600_000
+/** How long ago a server may say that it mended something, ms. */
+const toldLateMs = 86_400_000
 
 interface Oldest {
   object: Uint8Array

@@ -19,6 +19,8 @@ import type { Met } from './verdict.ts'
 export interface Found {
   ref: ReplicaRef
   met: Met
+  /** When, by the server's word; without it: now. */
+  atMs?: number
 }
 
 const listPage = 32
@@ -218,7 +220,10 @@ export async function scan(
   const found = [
     ...report.unrepairable.map(named('damaged')),
     ...report.changed.map(named('differs')),
-    ...(report.repaired ?? []).map(named('repaired')),
+    ...(report.repaired ?? []).map((one) => ({
+      ...named('repaired')(one),
+      ...(one.atMs !== undefined && { atMs: one.atMs }),
+    })),
   ]
   return { report, found }
 }
