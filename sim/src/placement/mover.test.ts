@@ -1,3 +1,4 @@
+import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { type BedPlace, hex, PlacementBed } from './bed.ts'
 import { faultOf, standing } from './check.ts'
@@ -172,6 +173,25 @@ t.test('S9: paused, nothing begins; it survives a restart', async (t) => {
   bed.placement.mover.pause(false)
   await bed.rest()
   t.equal(on('uusimaa'), 0)
+  await bed.stop()
+})
+
+t.test('S9: targets that all failed for a while are tried again', async (t) => {
+  const { bed, on, allGood } = await bedOf(9, 12)
+  t.ok(on('uusimaa') > 0)
+  const others = [...bed.servers].filter(([id]) => id !== 'uusimaa').map(([, server]) => server)
+  for (const { files } of others)
+    files.intercept = (operation, path) => {
+      if (operation === 'write' && path.includes('/incoming/')) throw new Problem('storage.full', path)
+    }
+  bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
+  await bed.run(2 * hourMs)
+  t.ok(on('uusimaa') > 0, 'nobody takes it')
+  t.ok(bed.placement.mover.status().failures > 6)
+  for (const { files } of others) files.intercept = undefined
+  await bed.run(2 * hourMs)
+  t.equal(on('uusimaa'), 0)
+  t.equal(await allGood(), undefined)
   await bed.stop()
 })
 

@@ -416,7 +416,11 @@ export class Mover {
         return
       }
       if (turn.do === 'wait') return this.#postpone(move, 5_000, null)
-      if (turn.do === 'stay') throw new Problem('placement.no-server', `slot ${move.slot} stays on ${move.source}`)
+      if (turn.do === 'stay') {
+        // Targets that failed may be well again by the next turn.
+        this.#failed.delete(name)
+        throw new Problem('placement.no-server', `slot ${move.slot} stays on ${move.source}`)
+      }
       await this.#carryOut(move, turn)
       this.#failed.delete(name)
     } catch (error) {
