@@ -10,6 +10,9 @@ export interface Notice {
   todo: string
 }
 
+/** Lines of a notice. */
+const linesEach = 2
+
 export class NoticeDisplay implements Display {
   readonly #inner: Display
   readonly #log: Log
@@ -25,8 +28,9 @@ export class NoticeDisplay implements Display {
     return this.#inner.model
   }
 
+  /** What notices leave to apps. */
   get rows(): number {
-    return this.#inner.rows
+    return Math.max(0, this.#inner.rows - linesEach * this.#notices.length)
   }
 
   get isReady(): boolean | undefined {

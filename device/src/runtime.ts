@@ -278,6 +278,7 @@ export class Runtime {
       log,
       operation,
       askPin,
+      lines: () => display?.rows ?? 0,
     })
     this.presence = presence
     const wishes = new Wishes({

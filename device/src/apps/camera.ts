@@ -2,12 +2,12 @@
  * The camera app (S4, S17, D5): shutter → picture → kept here → kept in two places. It also takes text, audio, video and
  * any other file from a scanner, a PC or a memory (S14). What it shows is what is true: "kept" only after the receipt.
  */
-import { findingText } from '@azukari/protocol/finding-text'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
 import { decodePicture, readExif, shrink, takenMsOf, withoutPosition } from '../picture.ts'
 import type { Author, Save, Saves } from '../saves.ts'
+import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
 
 export interface CameraAppOptions {
@@ -32,11 +32,7 @@ export class CameraApp {
     options.saves.onChange((save) => void this.#onSave(save))
     options.presence.onNews((news) => {
       if (news.type === 'in') void this.show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
-      if (news.type === 'findings')
-        void this.show({
-          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
-          tone: 'problem',
-        })
+      if (news.type === 'findings') void this.show(findingsShown(news.findings, options.language))
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') void this.show({ lines: ['Please insert your card'], tone: 'calm' })
     })

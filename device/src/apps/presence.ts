@@ -41,7 +41,12 @@ export interface PresenceOptions {
   cardData: Pick<CardData, 'apply'>
   /** Asks the person for the PIN. */
   askPin: (prompt: string, signal: AbortSignal) => Promise<string>
+  /** How many lines a person can see now; with none, findings wait for a device that can show them. */
+  lines: () => number
 }
+
+/** How long findings stand before others take their place, ms. */
+const readMs = 6_000
 
 /** What is known of the member's session. */
 export interface SessionFacts {
@@ -282,9 +287,9 @@ export class Presence {
     await this.#tellFindings(card)
   }
 
-  /** S11, S12: what happened to the member's data since they were last told; told once. */
+  /** S11, S12: what happened to the member's data since they were last told; told once, and no more of it than can be seen. */
   async #tellFindings(card: Present): Promise<void> {
-    for (let more = true; more && card.session; ) {
+    while (card.session && this.#o.lines() > 0) {
       const { session } = card
       const answer = await this.#o.link
         .call(findings, { session: session.id }, { signal: card.signal })
@@ -294,13 +299,16 @@ export class Presence {
           throw error
         })
       // What was shown already is on its way to placement.
-      const news = answer.findings.filter(({ id }) => !card.told.has(id))
+      const untold = answer.findings.filter(({ id }) => !card.told.has(id))
+      const news = untold.slice(0, this.#o.lines())
       if (news.length === 0) return
+      card.signal.throwIfAborted()
       this.#tell({ type: 'findings', card, findings: news })
       const told = news.map(({ id }) => id)
       await this.#o.outbox.append(findingsTold, { session: session.id, findings: told }, this.#o.random.bytes(16))
-      more = answer.more
       for (const id of told) card.told.add(id)
+      if (!answer.more && untold.length === news.length) return
+      await this.#o.clock.sleep(readMs, card.signal)
     }
   }
 

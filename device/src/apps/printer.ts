@@ -3,11 +3,11 @@
  */
 
 import type { Conditions } from '@azukari/protocol/contracts/save'
-import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.ts'
 import { decodeUpright } from '../picture.ts'
 import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
+import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
 import { readShelf, readWholeShelf } from './shelf.ts'
 
@@ -43,11 +43,7 @@ export class PrinterApp {
           lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'],
           tone: 'calm',
         })
-      if (news.type === 'findings')
-        void this.#show({
-          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
-          tone: 'problem',
-        })
+      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language))
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') {
         this.#shelf = []

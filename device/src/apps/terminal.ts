@@ -6,12 +6,12 @@
 import type { CardKind } from '@azukari/protocol/card/layout'
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Wish } from '@azukari/protocol/contracts/wish'
-import { findingText } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, RemovableMemory, Shown } from '../drivers.ts'
 import type { SiteTrust } from '../identity.ts'
 import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
 import type { FetchPorts } from './fetch.ts'
+import { findingsShown } from './findings.ts'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
 import type { MadeWish, Wishes } from './wishes.ts'
@@ -44,11 +44,7 @@ export class TerminalApp {
     this.#o = options
     options.presence.onNews((news) => {
       if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
-      if (news.type === 'findings')
-        void this.#show({
-          lines: news.findings.map((finding) => findingText(finding, options.language ?? 'en')),
-          tone: 'problem',
-        })
+      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language))
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
     })
