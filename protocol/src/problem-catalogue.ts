@@ -901,6 +901,17 @@ export const catalogue = {
     en: { title: 'The configuration has an error', todo: 'Correct the setting that the detail names and start again.' },
     ja: { title: '設定に誤りがあります', todo: '詳細に示された設定を直し、再起動してください。' },
   },
+  'command.invalid': {
+    retry: 'after-fix',
+    en: {
+      title: 'The command cannot be carried out as it was given',
+      todo: 'Correct what is named and give it again; --help tells what it takes.',
+    },
+    ja: {
+      title: 'このコマンドは、この形では実行できません',
+      todo: '示された箇所を直して、もう一度実行してください。使い方は --help で見られます。',
+    },
+  },
   'database.newer': {
     retry: 'after-fix',
     en: {
