@@ -2,13 +2,16 @@
 /** `azukari-gateway`: the gateway of a site, its services and its data servers. */
 import { runCommandLine } from '@azukari/protocol/adapters/command-line'
 import { commands } from './commands.ts'
+import { atSite } from './operator/at-site.ts'
 import { handOver } from './operator/handover.ts'
 
 const program = {
   name: 'azukari-gateway',
   what: 'the gateway of a site, its services and data servers',
   manifest: new URL('../package.json', import.meta.url),
-  commands,
+  commands: atSite(commands),
   handOver,
 }
 process.exitCode = await runCommandLine(program, process.argv.slice(2), process.env)
+// What a process that could not start has opened already must not keep it alive: it looks as if it worked.
+if (process.exitCode !== 0) setTimeout(() => process.exit(), 2_000).unref()

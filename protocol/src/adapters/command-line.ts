@@ -200,13 +200,34 @@ function headOf(program: Program, name: string, { what, positionals }: Command):
   return [`  ${program.name} ${name}${positionals ? ` ${positionals}` : ''}`, `      ${what}`]
 }
 
+const systemWords: Record<string, string> = {
+  EADDRINUSE: 'another program listens there already; choose another port',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'this user may not use it',
+  EPERM: 'this user may not use it',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of it is no folder',
+  EROFS: 'nothing can be written there',
+}
+
+/** A file or port named in the call that cannot be used is the caller's to mend, and no bug of ours. */
+function systemProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  const words = systemWords[String(error.code)]
+  const what = 'path' in error ? error.path : 'port' in error && 'address' in error && `${error.address}:${error.port}`
+  return words && what ? new Problem('command.invalid', `${what}: ${words}`, { cause: error }) : undefined
+}
+
 function tell(error: unknown, json: boolean, environment: NodeJS.ProcessEnv): number {
   const unparsed = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
   const usage = unparsed || error instanceof UsageError
-  const ours = isProblem(error)
-  const problem = ours
+  const file = systemProblem(error)
+  const ours = isProblem(error) || file !== undefined
+  const problem = isProblem(error)
     ? error
-    : new Problem(usage ? 'command.invalid' : 'internal', error instanceof Error ? error.message : String(error))
+    : (file ??
+      new Problem(usage ? 'command.invalid' : 'internal', error instanceof Error ? error.message : String(error)))
   const { title, todo } = describe(problem.code, environment['LANG']?.startsWith('ja') ? 'ja' : 'en')
   if (json) console.log(JSON.stringify({ problem: problem.toWire() }))
   else console.error(`${title}${problem.detail ? `: ${problem.detail}` : ''}\n${todo}`)
