@@ -175,6 +175,7 @@ export class Runtime {
         ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
         trust: () => this.identity.trust,
         idle: () => !this.presence?.card,
+        onSettings: () => this.#invite(),
         restart: () => this.onRestart(),
         rotate: (signal) => rotation.rotate(signal),
         examine: () => this.#examination(),
@@ -252,6 +253,12 @@ export class Runtime {
   /** What the board speaks now: as an operator desires it, or as it was started with. */
   get #language(): 'ja' | 'en' {
     return this.caretaker?.language ?? this.#config.language ?? 'en'
+  }
+
+  /** What a board says that nobody uses, in the language that it speaks now. */
+  #invite(): void {
+    if (this.presence?.card) return
+    void (this.camera ?? this.printer ?? this.terminal)?.invite()
   }
 
   #reportSoon(): void {

@@ -40,7 +40,7 @@ export class CameraApp {
         void this.show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
       if (news.type === 'findings') void this.show(findingsShown(news.findings, options.language?.()))
       if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.show({ lines: [this.#words.insertCard], tone: 'calm' })
+      if (news.type === 'out') void this.invite()
     })
   }
 
@@ -89,6 +89,11 @@ export class CameraApp {
     await this.#o.display
       ?.show(shown)
       .catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
+  }
+
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {

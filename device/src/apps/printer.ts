@@ -50,7 +50,7 @@ export class PrinterApp {
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') {
         this.#shelf = []
-        void this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
+        void this.invite()
       }
     })
   }
@@ -108,6 +108,11 @@ export class PrinterApp {
     )
     await this.#show({ lines: [this.#words.printed(conditions.name)], tone: 'good' })
     return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
+  }
+
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {

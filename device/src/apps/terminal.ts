@@ -50,7 +50,7 @@ export class TerminalApp {
         void this.#show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
       if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language?.()))
       if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
+      if (news.type === 'out') void this.invite()
     })
   }
 
@@ -129,6 +129,11 @@ export class TerminalApp {
       return card.use((client) => client.unblock(puk, wanted, card.signal))
     })
     await this.#show({ lines: this.#words.unblocked, tone: 'good' })
+  }
+
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {
