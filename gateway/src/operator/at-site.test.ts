@@ -70,3 +70,27 @@ t.test('D6: a port in use is told without a stack, and nothing half-started stay
     t.notMatch(stderr, /\n {4}at |inside the system/)
   }
 })
+
+t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
+  const folder = t.testdir({ 'no-feed.xml': 'x' })
+  const site = join(folder, 'site')
+  t.equal(run('init', '--folder', site).status, 0)
+  const alert = (id: string, years: number) => {
+    const at = (hours: number) => new Date(Date.now() + years * 365 * 86_400_000 + hours * 3_600_000).toISOString()
+    const file = join(folder, `${id}.xml`)
+    writeFileSync(
+      file,
+      `<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>${id}</identifier><sender>x@example.org</sender>
+      <sent>${at(-1)}</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope><info><category>Met</category>
+      <event>Flood</event><urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
+      <onset>${at(0)}</onset><expires>${at(9)}</expires><area><areaDesc>x</areaDesc>
+      <polygon>36,138 36,139 37,139 37,138 36,138</polygon></area></info></alert>`,
+    )
+    return run('hazard', 'push', file, '--folder', site)
+  }
+  const now = alert('now', 0)
+  t.equal(now.status, 0, now.stderr)
+  t.match(now.stdout, /now: Flood, until .*\nTaken\. azukari-gateway risk/)
+  t.match(alert('old', -2).stdout, /old: Flood, over since .*: it changes nothing/)
+  t.equal(run('hazard', 'push', join(folder, 'no-feed.xml'), '--folder', site).status, 1)
+})
