@@ -120,7 +120,7 @@ t.test('a camera board installs device and boards, and that is small', async (t)
   )
 })
 
-t.test('every command of the installed packages runs', async (t) => {
+t.test('D1 D6: every command of the installed packages runs', async (t) => {
   const folder = join(temp, 'everything')
   install(t, folder, names)
   for (const name of names) {

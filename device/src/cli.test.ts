@@ -100,7 +100,7 @@ t.test('the command line: exit codes', async (t) => {
   const run = (...args: string[]) => spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8' })
   t.equal(run('--version').stdout.trim(), '0.1.0')
   t.equal(run('fly').status, 2)
-  t.equal(run('run', '--json').status, 1)
+  t.equal(run('run', '--json').status, 2, 'what is needed is missing')
   t.match(JSON.parse(run('run', '--board', board, '--broker', 'x', '--role', 'cook', '--json').stdout), {
     problem: { code: 'config.invalid', detail: /camera, printer, terminal/ },
   })

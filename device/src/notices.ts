@@ -58,9 +58,11 @@ export class NoticeDisplay implements Display {
 
   #whole(shown: Shown): Shown {
     if (this.#notices.length === 0) return shown
+    const notices = this.#notices.flatMap(({ title, todo }) => [title, todo])
     return {
       ...shown,
-      lines: [...this.#notices.flatMap(({ title, todo }) => [title, todo]), ...shown.lines],
+      // An app that met the same part says the same: once is enough.
+      lines: [...notices, ...shown.lines.filter((line) => !notices.includes(line))],
       tone: 'problem',
     }
   }

@@ -175,6 +175,7 @@ export class Runtime {
         ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
         trust: () => this.identity.trust,
         idle: () => !this.presence?.card,
+        onSettings: () => this.#invite(),
         restart: () => this.onRestart(),
         rotate: (signal) => rotation.rotate(signal),
         examine: () => this.#examination(),
@@ -231,7 +232,7 @@ export class Runtime {
   #showLinkProblem({ code }: Problem): void {
     if (!refusals.has(code) || code === this.#shownRefusal) return
     this.#shownRefusal = code
-    const { title, todo } = describe(code, this.caretaker?.language ?? this.#config.language ?? 'en')
+    const { title, todo } = describe(code, this.#language)
     this.#display
       ?.show({ lines: [title, todo], tone: 'problem' })
       .catch((error) => this.#ports.log.warn('the display failed', { error: String(error) }))
@@ -242,12 +243,22 @@ export class Runtime {
     const { log } = this.#ports
     const { panel } = this.#board
     log.info('parts', { faults })
-    const language = this.caretaker?.language ?? this.#config.language ?? 'en'
-    this.#display?.notify(faults.map((code) => describe(code, language)))
+    this.#display?.notify(faults.map((code) => describe(code, this.#language)))
     if (panel?.lamps.includes('problem'))
       panel
         .lamp('problem', faults.length > 0 ? 'blink' : 'off')
         .catch((error) => log.debug('the lamp waits for its panel', { error: String(error) }))
+  }
+
+  /** What the board speaks now: as an operator desires it, or as it was started with. */
+  get #language(): 'ja' | 'en' {
+    return this.caretaker?.language ?? this.#config.language ?? 'en'
+  }
+
+  /** What a board says that nobody uses, in the language that it speaks now. */
+  #invite(): void {
+    if (this.presence?.card) return
+    void (this.camera ?? this.printer ?? this.terminal)?.invite()
   }
 
   #reportSoon(): void {
@@ -260,7 +271,7 @@ export class Runtime {
     const clock = this.#time
     const { reader, panel, camera, printer } = this.#board
     const display = this.#display
-    const { role, language } = this.#config
+    const { role } = this.#config
     if (!reader) return
     const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[role]
     const askPin = async (prompt: string, signal: AbortSignal) => {
@@ -286,8 +297,9 @@ export class Runtime {
       ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
     })
     this.wishes = wishes
-    const shared = { presence, display, panel, clock, log, ...(language ? { language } : {}) }
-    if (role === 'camera') this.camera = new CameraApp({ ...shared, saves: this.saves, camera })
+    const shared = { presence, display, panel, clock, log, language: () => this.#language }
+    if (role === 'camera')
+      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, online: () => this.link.up })
     if (role === 'printer')
       this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
     if (role === 'terminal')

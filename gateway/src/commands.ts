@@ -26,6 +26,7 @@ import { upgradeCommands } from './operator/upgrade-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { withRegistry } from './registry/open.ts'
+import { regions } from './services/placement/geography.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
 import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
@@ -309,9 +310,11 @@ export const commands: Record<string, Command> = {
     },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const name = values['name']
+        const [name, region] = [values['name'], text(values, 'region')]
+        if (!regions.has(region))
+          throw new Problem('config.invalid', `--region ${region} is not known: ISO 3166-2, such as JP-13`)
         const claim = newClaim(database, systemPorts, {
-          region: text(values, 'region'),
+          region,
           lifeMs: integer(values, 'hours', 1, 24 * 365) * 3_600_000,
           ...(name ? { name: String(name) } : {}),
         })
@@ -380,20 +383,20 @@ export const commands: Record<string, Command> = {
         passphrase: process.env['AZUKARI_PASSPHRASE'],
       })
       try {
-        const registration = JSON.parse(readFileSync(file, 'utf8'))
+        const registration = registrationOf(file)
         const bytes = (name: string) => new Uint8Array(Buffer.from(String(registration[name]), 'hex'))
         for (const name of ['authKey', 'actsKey', 'agreementKey']) parseCoseKey(bytes(name))
         opened.placement.registry.addMember({
           memberId: bytes('memberId'),
-          number: String(registration.number),
-          name: String(registration.name),
-          level: Number(registration.level),
-          homeRegion: String(registration.homeRegion),
+          number: String(registration['number']),
+          name: String(registration['name']),
+          level: Number(registration['level']),
+          homeRegion: String(registration['homeRegion']),
           authKey: bytes('authKey'),
           actsKey: bytes('actsKey'),
           agreementKey: bytes('agreementKey'),
         })
-        return { json: { member: registration.memberId }, text: `${registration.name} is a member` }
+        return { json: { member: registration['memberId'] }, text: `${registration['name']} is a member` }
       } finally {
         opened.close()
       }
@@ -495,6 +498,18 @@ const noBuffer = {
   describe: async () => undefined,
   read: async () => [],
   release: async () => undefined,
+}
+
+/** What an issuing office wrote of a member. @throws {Problem} `config.invalid` */
+function registrationOf(file: string): Record<string, unknown> {
+  const written = readFileSync(file, 'utf8')
+  try {
+    const registration: unknown = JSON.parse(written)
+    if (typeof registration === 'object' && registration !== null) return registration as Record<string, unknown>
+  } catch (cause) {
+    throw new Problem('config.invalid', `${file} is no registration file: not JSON`, { cause })
+  }
+  throw new Problem('config.invalid', `${file} is no registration file`)
 }
 
 /** The settings of a call: flags, environment, then the folder's gateway.json. @throws {Problem} `config.invalid` */

@@ -64,7 +64,7 @@ t.test('D1 D3: a device enrols once with its claim, greets, asks and acts', asyn
   await until(() => !world.gateway.isUp(device.id))
 })
 
-t.test('D1: wrong claims are refused, counted and burned', async (t) => {
+t.test('D1 D6: wrong claims are refused, counted and burned', async (t) => {
   const world = await startTestSite()
   t.teardown(() => world.stop())
   const device = new TestDevice(site)

@@ -276,7 +276,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
           ...(settlement ? { statistics: () => settlement.statistics() } : {}),
         })
-  await health?.listen({ host: '127.0.0.1', port: settings.healthPort! })
+  await health?.listen({ host: '127.0.0.1', port: settings.healthPort! }).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
   const healthAddress = health?.server.address()
   const enrolment =
     settings.enrolment &&

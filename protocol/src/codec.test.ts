@@ -27,7 +27,7 @@ interface Vector {
 }
 const own = JSON.parse(readFileSync(join(import.meta.dirname, '../vectors/cbor.json'), 'utf8')) as Vector[]
 
-t.test('golden vectors: what the profile accepts, writes back and refuses, with the code', (t) => {
+t.test('D3: golden vectors: what the profile accepts, writes back and refuses, with the code', (t) => {
   for (const { hex: bytes, what, code, value } of own) {
     t.equal(refusal(hex(bytes)), code ?? 'accepted', `${what}: ${bytes}`)
     if (code === undefined && value !== undefined) {

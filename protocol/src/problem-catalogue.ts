@@ -656,18 +656,18 @@ export const catalogue = {
   },
   'printer.out-of-paper': {
     retry: 'after-fix',
-    en: { title: 'The printer has run out of paper', todo: 'Refill the paper; printing then goes on.' },
-    ja: { title: 'プリンタの用紙がありません', todo: '用紙を補充してください。印刷を再開します。' },
+    en: { title: 'The printer has run out of paper', todo: 'Refill the paper, then print again.' },
+    ja: { title: 'プリンタの用紙がありません', todo: '用紙を補充してから、もう一度印刷してください。' },
   },
   'printer.jam': {
     retry: 'after-fix',
     en: {
       title: 'Paper is stuck in the printer',
-      todo: 'Open the printer and take the paper out; the page is printed again.',
+      todo: 'Open the printer and take the paper out, then print again.',
     },
     ja: {
       title: 'プリンタに紙が詰まっています',
-      todo: 'カバーを開けて用紙を取り除いてください。そのページは印刷し直されます。',
+      todo: 'カバーを開けて用紙を取り除いてから、もう一度印刷してください。',
     },
   },
   'printer.offline': {
@@ -799,9 +799,12 @@ export const catalogue = {
     retry: 'later',
     en: {
       title: 'There is no connection to the gateway',
-      todo: 'What you did is kept and sent as soon as the connection is back.',
+      todo: 'What you saved is kept here and sent as soon as there is one; try anything else again then.',
     },
-    ja: { title: 'ゲートウェイに接続されていません', todo: '操作の内容は保存され、接続が戻り次第送られます。' },
+    ja: {
+      title: 'ゲートウェイに接続されていません',
+      todo: '保存したものはこの端末にあり、接続が戻り次第送られます。そのほかは、戻ってからもう一度お試しください。',
+    },
   },
   'link.timeout': {
     retry: 'later',
@@ -897,6 +900,17 @@ export const catalogue = {
     retry: 'after-fix',
     en: { title: 'The configuration has an error', todo: 'Correct the setting that the detail names and start again.' },
     ja: { title: '設定に誤りがあります', todo: '詳細に示された設定を直し、再起動してください。' },
+  },
+  'command.invalid': {
+    retry: 'after-fix',
+    en: {
+      title: 'The command cannot be carried out as it was given',
+      todo: 'Correct what is named and give it again; --help tells what it takes.',
+    },
+    ja: {
+      title: 'このコマンドは、この形では実行できません',
+      todo: '示された箇所を直して、もう一度実行してください。使い方は --help で見られます。',
+    },
   },
   'database.newer': {
     retry: 'after-fix',

@@ -2,13 +2,15 @@
  * The camera app (S4, S17, D5): shutter → picture → kept here → kept in two places. It also takes text, audio, video and
  * any other file from a scanner, a PC or a memory (S14). What it shows is what is true: "kept" only after the receipt.
  */
+import type { Language } from '@azukari/protocol/finding-text'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import { describe, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
-import { decodePicture, readExif, shrink, takenMsOf, withoutPosition } from '../picture.ts'
+import { decodePicture, readExif, rotate, shrink, takenMsOf, withoutPosition } from '../picture.ts'
 import type { Author, Save, Saves } from '../saves.ts'
 import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
+import { problemShown, wordsOf } from './words.ts'
 
 export interface CameraAppOptions {
   presence: Presence
@@ -18,7 +20,10 @@ export interface CameraAppOptions {
   panel?: Panel | undefined
   clock: Clock
   log: Log
-  language?: 'ja' | 'en'
+  /** Whether there is a line to the site now. */
+  online: () => boolean
+  /** What the board speaks now; English without it. */
+  language?: () => Language
 }
 
 const pieceBytes = 65_536
@@ -31,10 +36,11 @@ export class CameraApp {
     this.#o = options
     options.saves.onChange((save) => void this.#onSave(save))
     options.presence.onNews((news) => {
-      if (news.type === 'in') void this.show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
-      if (news.type === 'findings') void this.show(findingsShown(news.findings, options.language))
+      if (news.type === 'in')
+        void this.show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
+      if (news.type === 'findings') void this.show(findingsShown(news.findings, options.language?.()))
       if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.show({ lines: ['Please insert your card'], tone: 'calm' })
+      if (news.type === 'out') void this.invite()
     })
   }
 
@@ -85,10 +91,13 @@ export class CameraApp {
       .catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
   }
 
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.show({ lines: [this.#words.insertCard], tone: 'calm' })
+  }
+
   async showProblem(error: unknown): Promise<void> {
-    const problem = isProblem(error) ? error : new Problem('internal', String(error))
-    const { title, todo } = describe(problem.code, this.#o.language ?? 'en')
-    await this.show({ lines: [title, todo], tone: 'problem' })
+    await this.show(problemShown(error, this.#o.language))
   }
 
   async #keep(keepsake: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
@@ -96,8 +105,9 @@ export class CameraApp {
     await card.requirePin(pin)
     const author: Author = { member: card.facts.member.id, signer: lockedSigner(card) }
     const save = await this.#o.saves.keep(keepsake, author)
+    const words = this.#words
     await this.show({
-      lines: [`${save.name}: on this device`, 'On its way to two safe places'],
+      lines: [words.here(save.name), this.#o.online() ? words.onItsWay : words.withoutLine],
       tone: 'busy',
       ...(picture ? { picture } : {}),
     })
@@ -105,23 +115,27 @@ export class CameraApp {
   }
 
   async #onSave(save: Save): Promise<void> {
+    const words = this.#words
     if (save.state === 'kept' && save.receipt) {
-      const places = save.receipt.replicas.map((replica) => `${replica.region} (${replica.distanceKm} km)`)
-      await this.show({ lines: [`${save.name}: kept in two places`, places.join(' and ')], tone: 'good' })
+      await this.show({ lines: [words.kept(save.name), words.places(save.receipt.replicas)], tone: 'good' })
     } else if (save.state === 'refused' && save.problem) {
-      const { title, todo } = describe(save.problem, this.#o.language ?? 'en')
+      const { title, todo } = describe(save.problem, this.#o.language?.() ?? 'en')
       await this.show({ lines: [`${save.name}: ${title}`, todo], tone: 'problem' })
     } else if (save.state === 'buffered') {
-      const why = save.problem ? this.#waitsFor(save.problem) : 'Being kept in two safe places'
-      await this.show({ lines: [`${save.name}: received`, why], tone: 'busy' })
+      const why = save.problem ? this.#waitsFor(save.problem) : words.beingKept
+      await this.show({ lines: [words.received(save.name), why], tone: 'busy' })
     } else if (save.state === 'here' && save.problem) {
-      await this.show({ lines: [`${save.name}: on this device`, this.#waitsFor(save.problem)], tone: 'busy' })
+      await this.show({ lines: [words.here(save.name), this.#waitsFor(save.problem)], tone: 'busy' })
     }
   }
 
   /** Nothing is lost and nothing need be done, but the person may know why it takes long. */
   #waitsFor(code: string): string {
-    return `Waits: ${describe(code, this.#o.language ?? 'en').title}`
+    return this.#words.waits(describe(code, this.#o.language?.() ?? 'en').title)
+  }
+
+  get #words() {
+    return wordsOf(this.#o.language)
   }
 }
 
@@ -137,7 +151,7 @@ function lockedSigner(card: ReturnType<Presence['require']>): Author['signer'] {
 
 function thumbnailOf(bytes: Uint8Array): Raster | undefined {
   try {
-    return shrink(decodePicture(bytes), 160)
+    return rotate(shrink(decodePicture(bytes), 160), readExif(bytes).orientation)
   } catch {
     // A picture that does not decode is kept byte for byte all the same (the printer will say so).
     return undefined

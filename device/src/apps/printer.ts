@@ -3,20 +3,23 @@
  */
 
 import type { Conditions } from '@azukari/protocol/contracts/save'
-import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import type { Language } from '@azukari/protocol/finding-text'
+import { Problem } from '@azukari/protocol/problem'
 import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.ts'
 import { decodeUpright } from '../picture.ts'
 import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
 import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
 import { readShelf, readWholeShelf } from './shelf.ts'
+import { problemShown, wordsOf } from './words.ts'
 
 export interface PrinterAppOptions extends FetchPorts {
   presence: Presence
   printer?: Printer | undefined
   display?: Display | undefined
   panel?: Panel | undefined
-  language?: 'ja' | 'en'
+  /** What the board speaks now; English without it. */
+  language?: () => Language
 }
 
 export interface Printed {
@@ -40,14 +43,14 @@ export class PrinterApp {
     options.presence.onNews((news) => {
       if (news.type === 'in')
         void this.#show({
-          lines: [`Welcome, ${news.card.facts.member.name}`, 'Press OK to see what you have'],
+          lines: [this.#words.welcome(news.card.facts.member.name), this.#words.pressOk],
           tone: 'calm',
         })
-      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language))
+      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language?.()))
       if (news.type === 'problem') void this.showProblem(news.problem)
       if (news.type === 'out') {
         this.#shelf = []
-        void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
+        void this.invite()
       }
     })
   }
@@ -94,23 +97,26 @@ export class PrinterApp {
       (fetch) => {
         options.onNews?.({ stage: 'fetching', fetch })
         if (fetch.segments === 1)
-          void this.#show({ lines: [conditions.name, `Fetching from ${fetch.region}`], tone: 'busy' })
+          void this.#show({ lines: [conditions.name, this.#words.fetching(fetch.region)], tone: 'busy' })
       },
       options.order,
     )
     const page = decodeUpright(fetched.bytes)
-    await this.#show({ lines: [conditions.name, 'Printing'], tone: 'busy', picture: page })
+    await this.#show({ lines: [conditions.name, this.#words.printing], tone: 'busy', picture: page })
     await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, card.signal, (print) =>
       options.onNews?.({ stage: 'printing', print }),
     )
-    await this.#show({ lines: [`${conditions.name}: printed`], tone: 'good' })
+    await this.#show({ lines: [this.#words.printed(conditions.name)], tone: 'good' })
     return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
   }
 
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
+  }
+
   async showProblem(error: unknown): Promise<void> {
-    const problem = isProblem(error) ? error : new Problem('internal', String(error))
-    const { title, todo } = describe(problem.code, this.#o.language ?? 'en')
-    await this.#show({ lines: [title, todo], tone: 'problem' })
+    await this.#show(problemShown(error, this.#o.language))
   }
 
   async #ok(): Promise<void> {
@@ -124,17 +130,21 @@ export class PrinterApp {
   }
 
   async #move(step: number): Promise<void> {
-    if (this.#shelf.length === 0) return this.#show({ lines: ['Nothing is on this card yet'], tone: 'calm' })
+    if (this.#shelf.length === 0) return this.#show({ lines: [this.#words.nothingYet], tone: 'calm' })
     this.#chosen = (this.#chosen + step + this.#shelf.length) % this.#shelf.length
     const { name, takenMs } = this.#shelf[this.#chosen]!
     await this.#show({
       lines: [
-        `${this.#chosen + 1} of ${this.#shelf.length}: ${name}`,
+        this.#words.place(this.#chosen + 1, this.#shelf.length, name),
         new Date(takenMs).toISOString().slice(0, 16).replace('T', ' '),
-        'OK prints it',
+        this.#words.okPrints,
       ],
       tone: 'calm',
     })
+  }
+
+  get #words() {
+    return wordsOf(this.#o.language)
   }
 
   async #show(shown: Shown): Promise<void> {

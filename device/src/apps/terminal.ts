@@ -6,7 +6,8 @@
 import type { CardKind } from '@azukari/protocol/card/layout'
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Wish } from '@azukari/protocol/contracts/wish'
-import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import type { Language } from '@azukari/protocol/finding-text'
+import { Problem } from '@azukari/protocol/problem'
 import type { Display, RemovableMemory, Shown } from '../drivers.ts'
 import type { SiteTrust } from '../identity.ts'
 import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
@@ -15,6 +16,7 @@ import { findingsShown } from './findings.ts'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
 import type { MadeWish, Wishes } from './wishes.ts'
+import { problemShown, wordsOf } from './words.ts'
 
 export interface WhoAmI {
   name: string
@@ -34,7 +36,8 @@ export interface TerminalAppOptions extends FetchPorts {
   now: () => number
   trust: () => SiteTrust | undefined
   display?: Display | undefined
-  language?: 'ja' | 'en'
+  /** What the board speaks now; English without it. */
+  language?: () => Language
 }
 
 export class TerminalApp {
@@ -43,10 +46,11 @@ export class TerminalApp {
   constructor(options: TerminalAppOptions) {
     this.#o = options
     options.presence.onNews((news) => {
-      if (news.type === 'in') void this.#show({ lines: [`Welcome, ${news.card.facts.member.name}`], tone: 'calm' })
-      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language))
+      if (news.type === 'in')
+        void this.#show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
+      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language?.()))
       if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.#show({ lines: ['Please insert your card'], tone: 'calm' })
+      if (news.type === 'out') void this.invite()
     })
   }
 
@@ -73,11 +77,11 @@ export class TerminalApp {
   /** The member's word on their data; it is delivered when there is a line. @throws {Problem} `card.*`, `device.unknown`; shown as well */
   async wish(wish: Wish, pin?: string): Promise<MadeWish> {
     const made = await this.#told(() => this.#o.wishes.make(wish, pin))
-    await this.#show({ lines: ['Your wish is written down', 'It will be delivered'], tone: 'busy' })
+    await this.#show({ lines: this.#words.wishWritten, tone: 'busy' })
     made.accepted.then(
       ({ objects }) =>
         this.#show({
-          lines: ['Your wish is accepted', ...(objects > 0 ? [`To be destroyed: ${objects}`] : [])],
+          lines: [this.#words.wishAccepted, ...(objects > 0 ? [this.#words.toDestroy(objects)] : [])],
           tone: 'good',
         }),
       (error) => this.showProblem(error),
@@ -93,12 +97,13 @@ export class TerminalApp {
       const card = this.#o.presence.require()
       await card.requirePin(pin)
       const manifest = await exportAll({ ...this.#o, memory }, card, (progress) => {
-        void this.#show({ lines: [`${progress.done} of ${progress.of}`, progress.name], tone: 'busy' })
+        void this.#show({ lines: [this.#words.progress(progress.done, progress.of), progress.name], tone: 'busy' })
         onProgress?.(progress)
       })
       const { files, missing } = manifest
+      const words = this.#words
       await this.#show({
-        lines: [`${files.length} exported`, missing.length > 0 ? `${missing.length} could not be had` : 'All of it'],
+        lines: [words.exported(files.length), missing.length > 0 ? words.missing(missing.length) : words.allOfIt],
         tone: missing.length > 0 ? 'problem' : 'good',
       })
       return manifest
@@ -111,7 +116,7 @@ export class TerminalApp {
       const card = this.#o.presence.require()
       return card.use((client) => client.changePin(old, wanted, card.signal))
     })
-    await this.#show({ lines: ['Your PIN is changed'], tone: 'good' })
+    await this.#show({ lines: [this.#words.pinChanged], tone: 'good' })
   }
 
   /**
@@ -123,13 +128,16 @@ export class TerminalApp {
       const card = this.#o.presence.require()
       return card.use((client) => client.unblock(puk, wanted, card.signal))
     })
-    await this.#show({ lines: ['Your card is unblocked', 'Use your new PIN from now on'], tone: 'good' })
+    await this.#show({ lines: this.#words.unblocked, tone: 'good' })
+  }
+
+  /** Asks for a card. */
+  async invite(): Promise<void> {
+    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {
-    const problem = isProblem(error) ? error : new Problem('internal', String(error))
-    const { title, todo } = describe(problem.code, this.#o.language ?? 'en')
-    await this.#show({ lines: [title, todo], tone: 'problem' })
+    await this.#show(problemShown(error, this.#o.language))
   }
 
   async #told<T>(work: () => Promise<T>): Promise<T> {
@@ -139,6 +147,10 @@ export class TerminalApp {
       await this.showProblem(error)
       throw error
     }
+  }
+
+  get #words() {
+    return wordsOf(this.#o.language)
   }
 
   async #show(shown: Shown): Promise<void> {

@@ -43,6 +43,8 @@ export interface CaretakerOptions {
   version: string
   language: 'ja' | 'en'
   trust: () => SiteTrust | undefined
+  /** Settings were changed from afar. */
+  onSettings?: () => void
   /** Nobody is in the middle of something. */
   idle: () => boolean
   /** Asks to be ended and started again. */
@@ -146,6 +148,7 @@ export class Caretaker {
       this.#kept = { ...this.#kept, have: version, desired: values }
       await write(database, 'state', this.#kept)
       this.#settings = settings
+      this.#options.onSettings?.()
       log.info('settings were changed from afar', { version, refused: refused.map(({ key }) => key) })
     }
   }

@@ -4,7 +4,7 @@ import type { ReportedState, SettingValues } from '@azukari/protocol/contracts/f
 export interface Settings {
   /** How often the device says how it is, minutes. */
   'report.minutes': number
-  /** What the board says of its own line and site. */
+  /** What the board speaks to the person in front of it. */
   language: 'ja' | 'en'
 }
 

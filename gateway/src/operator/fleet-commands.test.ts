@@ -107,7 +107,7 @@ t.test('D6: a job that cannot be meant is refused with what is wrong', async (t)
   const wrong: [string[], unknown[]][] = [
     [
       ['job', 'new', ...at],
-      [1, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['job', 'new', ...at, '--kind', 'dance'],
@@ -143,19 +143,19 @@ t.test('D6: a job that cannot be meant is refused with what is wrong', async (t)
     ],
     [
       ['job', 'new', ...at, '--kind', 'rotation', '--per-minute', '0'],
-      [1, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['job', 'new', ...at, '--kind', 'rotation', '--abort-percent', '101'],
-      [1, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['job', 'new', ...at, '--kind', 'rotation', '--retries', 'many'],
-      [1, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['job', 'new', ...at, '--kind', 'rotation', '--speed', '9'],
-      [2, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['job', 'show', ...at],
@@ -175,7 +175,7 @@ t.test('D6: a job that cannot be meant is refused with what is wrong', async (t)
     ],
     [
       ['job', 'list', 'more', ...at],
-      [2, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
   ]
   for (const [words, wanted] of wrong) t.same(await problem(...words), wanted, words.join(' '))
@@ -216,7 +216,7 @@ t.test('D6: device set changes what is desired; who was slower, or means nothing
     ],
     [
       ['device', 'set', 'a', 'language=ja', '--if-version', 'x', ...at],
-      [1, 'config.invalid'],
+      [2, 'command.invalid'],
     ],
     [
       ['device', 'set', ...at],
@@ -264,12 +264,12 @@ t.test('D6: releases are packed under the version that is given, once; wrong one
   t.match(packed, { exit: 0, answer: { version: '1.0.0', name: /^[0-9a-f]{64}$/ } })
   t.same(await pack('--version', '1.0.0', '--sequence', '2'), [1, 'config.invalid'], 'a version is packed once')
   t.same(await pack('--version', '1.0', '--sequence', '2'), [1, 'message.invalid'])
-  t.same(await pack('--version', '1.1.0', '--sequence', '0'), [1, 'config.invalid'])
+  t.same(await pack('--version', '1.1.0', '--sequence', '0'), [2, 'command.invalid'])
   t.same(await pack('--version', '1.1.0', '--sequence', '2', '--program', 'toaster'), [1, 'config.invalid'])
   t.same(await pack('--version', '1.1.0', '--sequence', '2', '--entry', 'src/none.js'), [1, 'message.invalid'])
   const card = (...more: string[]) => problem('release', 'card', ...at, ...more)
   t.same(await card('--number', '1', '--retire', 'azukari/session/1'), [1, 'message.invalid'])
-  t.same(await card('--number', '0'), [1, 'config.invalid'])
+  t.same(await card('--number', '0'), [2, 'command.invalid'])
   t.match(await run('card', 'list', ...at), { exit: 0, out: 'no card has been given any data' })
 })
 

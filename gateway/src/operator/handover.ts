@@ -3,7 +3,7 @@
  * upgraded itself, and then does not know its databases. So it hands an operator's command on to the confirmed version.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -28,6 +28,8 @@ export async function handOver(words: readonly string[], environment: NodeJS.Pro
   if (environment[launchedVariable] || words.length === 0 || isOwn(words)) return undefined
   if (words[0] === '--version' || words.includes('--help') || words.includes('-h')) return undefined
   const folder = folderOf(words, environment)
+  // A folder that is none has no version of its own; the command itself says so.
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return undefined
   const store = gatewaySlots(folder)
   const { active, attempt } = await store.read()
   if (attempt?.phase === 'trying' || isUnsettled(folder))

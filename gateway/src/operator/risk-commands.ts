@@ -80,16 +80,24 @@ export const riskCommands: Record<string, Command> = {
       return {
         json: {
           file: name,
-          hazards: hazards.map(({ id, peril, title }) => ({ id, peril, title })),
+          hazards: hazards.map(({ id, peril, title, fromMs, untilMs }) => ({ id, peril, title, fromMs, untilMs })),
           cancelled: cancelled.map(({ id }) => id),
           passed,
           problems: problems.map((problem) => problem.toWire()),
         },
         text: [
-          ...hazards.map(({ id, title }) => `${id}: ${title}`),
+          ...hazards.map(({ id, title, untilMs }) =>
+            untilMs < nowMs
+              ? `${id}: ${title}, over since ${stamp(untilMs)}: it changes nothing`
+              : `${id}: ${title}, until ${stamp(untilMs)}`,
+          ),
           ...cancelled.map(({ id }) => `${id}: taken back`),
-          `${passed} entries are no danger, ${problems.length} could not be used`,
+          ...(passed > 0 ? [`${passed} entries are no danger`] : []),
+          ...(problems.length > 0 ? [`${problems.length} could not be used:`] : []),
           ...problems.slice(0, 10).map((problem) => `  ${problem.message}`),
+          hazards.length + cancelled.length > 0
+            ? 'Taken. azukari-gateway risk shows in some seconds what it changes, and whether anything is wrong with it.'
+            : 'Nothing in it changes a risk.',
         ].join('\n'),
       }
     },

@@ -36,6 +36,13 @@ export interface Program {
   handOver?: (words: readonly string[], environment: NodeJS.ProcessEnv) => Promise<number | undefined>
 }
 
+/** The call's words are off: exit code 2. */
+class UsageError extends Problem {
+  constructor(detail: string) {
+    super('command.invalid', detail)
+  }
+}
+
 export const exitCodes = { done: 0, failed: 1, usage: 2 }
 
 /** Runs one call and gives its exit code. */
@@ -56,13 +63,17 @@ export async function runCommandLine(
     return tell(error, words.includes('--json'), environment)
   }
   const found = find(program, words)
+  const json = words.includes('--json')
   const asked = words.includes('--help') || words.includes('-h')
-  if (!found || asked) {
-    if (!found && words.length > 0 && !asked) console.error(`${program.name}: no such command: ${words.join(' ')}\n`)
-    console.log(help(program, found?.name))
+  if (asked || words.length === 0) {
+    console.log(found ? helpOf(program, found.name, found.command) : help(program, leading(words)))
     return asked ? exitCodes.done : exitCodes.usage
   }
-  const json = words.includes('--json')
+  if (!found) {
+    const given = leading(words)
+    const detail = `${program.name} has no command “${given || words.join(' ')}”${meant(program, given)}`
+    return tell(new UsageError(detail), json, environment)
+  }
   try {
     const { values, positionals } = parse(found.command, found.rest, environment)
     const answer = await found.command.run(values, positionals)
@@ -73,19 +84,19 @@ export async function runCommandLine(
   }
 }
 
-/** A needed text option. @throws {Problem} `config.invalid` */
+/** A needed text option. @throws {Problem} `command.invalid` */
 export function text(values: Values, name: string): string {
   const value = values[name]
-  if (typeof value !== 'string' || value === '') throw new Problem('config.invalid', `--${name} is needed`)
+  if (typeof value !== 'string' || value === '') throw new UsageError(`--${name} is needed`)
   return value
 }
 
-/** A whole number in bounds. @throws {Problem} `config.invalid`, naming what is allowed */
+/** A whole number in bounds. @throws {Problem} `command.invalid`, naming what is allowed */
 export function integer(values: Values, name: string, low: number, high: number): number {
   const given = text(values, name)
   const value = Number(given)
   if (!Number.isInteger(value) || value < low || value > high)
-    throw new Problem('config.invalid', `--${name} is ${given}; it must be a whole number from ${low} to ${high}`)
+    throw new UsageError(`--${name} is ${given}; it must be a whole number from ${low} to ${high}`)
   return value
 }
 
@@ -118,39 +129,105 @@ function parse(
   const values: Values = { ...parsed.values }
   for (const [name, option] of Object.entries(command.options)) {
     values[name] ??= environment[`AZUKARI_${name.toUpperCase().replaceAll('-', '_')}`] ?? option.default
-    if (option.required && values[name] === undefined)
-      throw new Problem('config.invalid', `--${name} is needed: ${option.what}`)
+    if (option.required && values[name] === undefined) throw new UsageError(`--${name} is needed: ${option.what}`)
   }
   return { values, positionals: parsed.positionals }
 }
 
-function help(program: Program, only?: string): string {
-  const shown = Object.entries(program.commands).filter(([name]) => only === undefined || name === only)
-  const lines = [`${program.name}: ${program.what}`, '']
-  for (const [name, command] of shown) {
-    lines.push(
-      `  ${program.name} ${name}${command.positionals ? ` ${command.positionals}` : ''}`,
-      `      ${command.what}`,
-    )
-    for (const [option, { type, what, default: otherwise }] of Object.entries(command.options))
-      lines.push(
-        `      --${option}${type === 'string' ? ' …' : ''}  ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
-      )
-    lines.push('')
+/** The words before the first option. */
+function leading(words: readonly string[]): string {
+  const end = words.findIndex((word) => word.startsWith('-'))
+  return words.slice(0, end === -1 ? words.length : end).join(' ')
+}
+
+/** What was probably meant by words that are no command: those that begin so, or that differ in a letter or two. */
+function meant({ name, commands }: Program, given: string): string {
+  const names = Object.keys(commands)
+  const begun = given ? names.filter((known) => known.startsWith(`${given} `)) : []
+  const words = given.split(' ')
+  const close = names.filter((known) => {
+    const length = known.split(' ').length
+    return editsBetween(words.slice(0, length).join(' '), known) <= 2
+  })
+  const likely = (begun.length > 0 ? begun : close).slice(0, 6)
+  return likely.length > 0 ? `; there is ${likely.join(', ')}` : `; ${name} --help lists them`
+}
+
+/** How many letters must be changed, added or left out (Levenshtein). */
+function editsBetween(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
   }
+  return row[b.length]!
+}
+
+/** Every command, or those that begin with `under`, in two lines each. */
+function help(program: Program, under: string): string {
+  const all = Object.entries(program.commands)
+  const begun = all.filter(([name]) => name.startsWith(`${under} `))
+  const lines = [`${program.name}: ${program.what}`, '']
+  for (const [name, command] of begun.length > 0 ? begun : all) lines.push(...headOf(program, name, command))
   lines.push(
+    '',
+    `  ${program.name} COMMAND --help  the options of one command`,
+    '  --json  one JSON document in place of words; --version',
+  )
+  return lines.join('\n')
+}
+
+/** One command with its options. */
+function helpOf(program: Program, name: string, command: Command): string {
+  const lines = [`${program.name}: ${program.what}`, '', ...headOf(program, name, command)]
+  for (const [option, { type, what, default: otherwise }] of Object.entries(command.options))
+    lines.push(
+      `      --${option}${type === 'string' ? ' …' : ''}  ${what}${otherwise === undefined ? '' : ` (${otherwise})`}`,
+    )
+  const more = Object.keys(program.commands).filter((other) => other.startsWith(`${name} `))
+  if (more.length > 0) lines.push('', `  Also: ${more.join(', ')}`)
+  lines.push(
+    '',
     '  --help  this text; --json  one JSON document in place of words; --version',
     '  Options may also stand in the environment: --folder as AZUKARI_FOLDER, and so on.',
   )
   return lines.join('\n')
 }
 
+function headOf(program: Program, name: string, { what, positionals }: Command): [string, string] {
+  return [`  ${program.name} ${name}${positionals ? ` ${positionals}` : ''}`, `      ${what}`]
+}
+
+const systemWords: Record<string, string> = {
+  EADDRINUSE: 'another program listens there already; choose another port',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'this user may not use it',
+  EPERM: 'this user may not use it',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of it is no folder',
+  EROFS: 'nothing can be written there',
+}
+
+/** A file or port named in the call that cannot be used is the caller's to mend, and no bug of ours. */
+function systemProblem(error: unknown): Problem | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined
+  const words = systemWords[String(error.code)]
+  const what = 'path' in error ? error.path : 'port' in error && 'address' in error && `${error.address}:${error.port}`
+  return words && what ? new Problem('command.invalid', `${what}: ${words}`, { cause: error }) : undefined
+}
+
 function tell(error: unknown, json: boolean, environment: NodeJS.ProcessEnv): number {
-  const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
-  const ours = isProblem(error)
-  const problem = ours
+  const unparsed = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  const usage = unparsed || error instanceof UsageError
+  const file = systemProblem(error)
+  const ours = isProblem(error) || file !== undefined
+  const problem = isProblem(error)
     ? error
-    : new Problem(usage ? 'config.invalid' : 'internal', error instanceof Error ? error.message : String(error))
+    : (file ??
+      new Problem(usage ? 'command.invalid' : 'internal', error instanceof Error ? error.message : String(error)))
   const { title, todo } = describe(problem.code, environment['LANG']?.startsWith('ja') ? 'ja' : 'en')
   if (json) console.log(JSON.stringify({ problem: problem.toWire() }))
   else console.error(`${title}${problem.detail ? `: ${problem.detail}` : ''}\n${todo}`)

@@ -81,7 +81,9 @@ export class SimulatedCamera implements Camera {
   }
 
   async #fromFolder({ files, directory }: { files: Files; directory: string }): Promise<Captured> {
-    const names = (await files.list(directory)).filter((name) => /\.jpe?g$/i.test(name))
+    const names: string[] = []
+    for (const name of await files.list(directory))
+      if (/\.jpe?g$/i.test(name) && !(await files.stat(`${directory}/${name}`))?.directory) names.push(name)
     const name = names[this.#shots % Math.max(1, names.length)]
     if (name === undefined) throw partProblem('camera', 'failed', 'the folder has no photos')
     const handle = await files.open(`${directory}/${name}`, 'read')

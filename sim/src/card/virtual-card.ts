@@ -55,6 +55,11 @@ export class VirtualCard {
     return new VirtualCard(FragileMemory.load(image), random)
   }
 
+  /** Wrong PINs that it still bears; 0: it is blocked. */
+  get triesLeft(): number {
+    return this.#memory.triesLeft('pin')
+  }
+
   /** The whole card as one file, private keys included: keep it as secret as a card. */
   save(): Uint8Array {
     return this.#memory.save()

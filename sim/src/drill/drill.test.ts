@@ -20,7 +20,7 @@ t.test('S14: a history is every telling of every document, in the order in which
     ['track', 'track', 'track', 'track', 'track', 'track', 'jma', 'usgs', 'jma'],
   )
   t.same(history.told.at(-1)!.cancelled, 'jma:tsunami:20260920121000', 'lifted')
-  t.throws(() => readHistory(`${example}/README.md`), { code: 'feed.malformed' })
+  t.throws(() => readHistory(`${example}/README.md`), { code: 'config.invalid', message: /README.md/ })
   t.throws(() => readHistory(`${example}/none`), { code: 'config.invalid' })
 })
 

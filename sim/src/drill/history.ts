@@ -46,7 +46,9 @@ export function readHistory(path: string): History {
       history.unread.push({ file, problem: error.message })
     }
   }
-  if (history.told.length === 0 && history.unread[0]) throw new Problem('feed.malformed', history.unread[0].problem)
+  const [unread] = history.unread
+  if (history.told.length === 0 && unread)
+    throw new Problem('config.invalid', `${path} tells of no hazard; ${unread.file}: ${unread.problem}`)
   if (history.told.length === 0)
     throw new Problem('config.invalid', `${path} tells of no hazard (${history.documents} documents)`)
   history.told.sort((a, b) => a.atMs - b.atMs || (a.hazard?.id ?? '').localeCompare(b.hazard?.id ?? ''))

@@ -49,7 +49,7 @@ t.test(
       t.ok(readFileSync(join(folder, file), 'utf8').startsWith(start), file)
     }
     await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
-    await t.rejects(run('statistics', { months: '61' }), { code: 'config.invalid' })
+    await t.rejects(run('statistics', { months: '61' }), { code: 'command.invalid' })
     const doctor = async () => {
       const { json } = (await commands['doctor']!.run({ folder }, []))!
       return (json as { findings: { what: string; ok: boolean; detail: string }[] }).findings.find(

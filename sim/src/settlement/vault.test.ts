@@ -27,7 +27,7 @@ function bench(seed = 1) {
 }
 const entry = { atMs: 5, what: 'purchase', reference: '40000000000123', changeMinor: -330, currency: 'JPY' }
 
-t.test('P2 two passwords: A shows the history and what waits, never the key; signing needs both', async (t) => {
+t.test('P2 P8 two passwords: A shows the history and what waits, never the key; signing needs both', async (t) => {
   const { vault, random, files } = bench()
   await refused(t, 'vault.absent', vault.open(a), 'before there is one')
   const seed = makeSeed(random)

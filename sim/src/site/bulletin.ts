@@ -4,23 +4,28 @@
  */
 import { readFile } from 'node:fs/promises'
 import { encodePng } from '@azukari/boards/png'
+import { wordsOf } from '@azukari/device/apps/words'
 import type { Shown } from '@azukari/device/drivers'
 import { encodeJpeg, shrink } from '@azukari/device/picture'
 import type { Save } from '@azukari/device/saves'
 import { distanceKm } from '@azukari/gateway/services/placement/geography'
 import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
-import { findingText } from '@azukari/protocol/finding-text'
+import { findingText, type Language } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { cycloneGone, cycloneOver } from './placement-demo/documents.ts'
-import { positionOf } from './places.ts'
+import { places, positionOf } from './places.ts'
+import { gatewayCommand } from './processes.ts'
 import { statusReader } from './server-status.ts'
-import { pin, type SimulatedSite, type SiteBoard } from './site.ts'
+import { pin, type SimulatedSite, type SiteBoard, type SiteServer } from './site.ts'
+import { nameOf, regionName, type Said, say } from './words.ts'
 
 export interface Action {
   action: string
   target: string
   object?: string
+  /** What the person types when the board asks for the PIN. */
+  pin?: string
 }
 
 const linesKept = 200
@@ -40,6 +45,9 @@ interface Standing {
   algorithm: string
 }
 
+/** Of Hanako's card; in real life it comes by letter. */
+const puk = '13572468'
+
 interface Print {
   name: string
   page: string
@@ -48,7 +56,7 @@ interface Print {
 export class Bulletin {
   readonly #site: SimulatedSite
   readonly #say: (line: string) => void
-  readonly #lines: { at: string; text: string }[] = []
+  readonly #lines: { at: string; text: Said }[] = []
   readonly #pictures = new Map<string, Uint8Array>()
   readonly #prints: Print[] = []
   readonly #shelves = new Map<string, { object: string; name: string }[]>()
@@ -66,7 +74,13 @@ export class Bulletin {
   /** Which board the member's card is in. */
   #cardIn: string | undefined
   #saves: (Save & { device: string })[] = []
-  #language: 'ja' | 'en' = 'en'
+  /** What is being done at a board now, so that nobody has to press twice. */
+  readonly #doing = new Map<string, string>()
+  /** Boards whose lost line was told already. */
+  readonly #offline = new Set<string>()
+  #typed = pin
+  /** The card has taken the PIN since it was put in: it asks no more. */
+  #pinTaken = false
   #nextPicture = 0
   #nextStorm = 0
 
@@ -77,10 +91,13 @@ export class Bulletin {
 
   /** Issues the member's card and begins to watch the boards. */
   async begin(): Promise<void> {
-    this.#card = await this.#site.issueCard('Hanako')
+    this.#card = await this.#site.issueCard('Hanako', { puk })
     this.#status = await statusReader(this.#site)
     for (const [id, board] of this.#site.boards) this.#watch(id, board)
-    this.#line('Hanako has a card (PIN 2468). Put it into the camera.')
+    this.#line({
+      en: `Hanako has a card (PIN ${pin}). Put it into the camera.`,
+      ja: `花子さんのカードがあります（暗証番号 ${pin}）。カメラに入れてください。`,
+    })
     await this.#look()
     this.#timer = setInterval(() => void this.#look(), lookMs)
   }
@@ -101,48 +118,52 @@ export class Bulletin {
   }
 
   /** Does what a person pressed. @throws {Problem} */
-  async act({ action, target, object }: Action): Promise<void> {
-    if (action === 'language') {
-      this.#language = target === 'ja' ? 'ja' : 'en'
-      return
-    }
+  async act({ action, target, object, pin: typed }: Action): Promise<void> {
+    if (action === 'language') return this.#setLanguage(target === 'ja' ? 'ja' : 'en')
     if (action === 'server') return this.#toggleServer(target)
     if (action === 'storm') return this.#toggleStorm(target)
-    const board = this.#site.boards.get(target)
+    const board = this.#card && this.#site.boards.get(target)
     if (!board) throw new Problem('config.invalid', `no board ${target}`)
+    if (typed !== undefined) this.#typed = typed
     switch (action) {
       case 'insert':
         return this.#insert(target, board)
       case 'remove':
         return this.#remove()
       case 'shutter':
-        this.#line('The shutter is pressed')
+        this.#line({ en: 'The shutter is pressed', ja: 'シャッターを押しました' })
         return void board.board.panel.press('shutter')
       case 'list':
-        return this.#list(target, board)
+        return this.#at(target, action, () => this.#list(target, board))
       case 'print':
-        return this.#print(board, object ?? '')
+        return this.#at(target, action, () => this.#print(board, object ?? ''))
+      case 'unblock':
+        return this.#at(target, action, () => this.#unblock(board))
       case 'paper':
         board.board.printer!.sheets = board.board.printer!.sheets > 0 ? 0 : Number.POSITIVE_INFINITY
         return this.#changed()
       case 'network':
         board.tap.isCut ? board.tap.join() : board.tap.cut()
-        return this.#line(`The line of the ${board.place.name.toLowerCase()} is ${board.tap.isCut ? 'cut' : 'joined'}`)
+        return this.#line({
+          en: `The line of the ${board.place.name.toLowerCase()} is ${board.tap.isCut ? 'cut' : 'joined'}`,
+          ja: `${nameOf(board.place.name).ja}の回線を${board.tap.isCut ? '切りました' : 'つなぎました'}`,
+        })
       default:
         throw new Problem('config.invalid', `no action ${action}`)
     }
   }
 
-  /** All that the page shows. */
-  state(): unknown {
+  /** All that the page shows, in the language of whoever looks. */
+  state(language: Language): unknown {
     const kept = this.#saves.filter((save) => save.state === 'kept').length
     return {
-      summary:
-        this.#language === 'ja'
+      summary: !this.#card
+        ? { en: 'The site is starting …', ja: 'サイトを起動しています…' }[language]
+        : language === 'ja'
           ? `データサーバ ${this.#site.servers.size}台、端末 ${this.#site.boards.size}台、保存済み ${kept}件`
           : `${this.#site.servers.size} data servers, ${this.#site.boards.size} boards, ${kept} kept in two places each`,
-      devices: [...this.#site.boards].map(([id, board]) => this.#deviceState(id, board)),
-      servers: [...this.#site.servers.values()].map(({ place, process }) => {
+      devices: [...(this.#card ? this.#site.boards : [])].map(([id, board]) => this.#deviceState(id, board, language)),
+      servers: inOrder(this.#site.servers.values()).map(({ place, process }) => {
         const { id, name, region, latitude, longitude } = place
         const risk = this.#risks.get(id)
         const arriving = risk?.terms.find(
@@ -150,13 +171,14 @@ export class Bulletin {
         )
         return {
           id,
-          name,
-          region,
+          name: nameOf(name)[language],
+          region: regionName(region)[language],
+          abroad: !region.startsWith('JP'),
           latitude,
           longitude,
           up: process !== undefined,
           risk: risk?.risk,
-          why: risk?.terms.map((term) => `${term[this.#language]} (${term.source})`).join('\n'),
+          why: risk?.terms.map((term) => `${term[language]} (${term.source})`).join('\n'),
           arrivesMs: arriving?.arrivesMs,
           storm: this.#storms.has(id),
           replicas: [...this.#standing.values()].flat().filter(({ server }) => server === id).length,
@@ -169,29 +191,33 @@ export class Bulletin {
         state: save.state,
         device: save.device,
         progress: save.progress,
-        problem: save.problem && describe(save.problem, this.#language).title,
-        replicas: save.state === 'kept' ? this.#placesOf(save) : undefined,
+        problem: save.problem && describe(save.problem, language).title,
+        replicas: save.state === 'kept' ? this.#placesOf(save, language) : undefined,
       })),
       prints: this.#prints,
-      log: this.#lines,
+      log: this.#lines.map(({ at, text }) => ({ at, text: text[language] })),
     }
   }
 
-  #deviceState(id: string, { place, runtime, board, tap }: SiteBoard): unknown {
-    const { latitude, longitude, name } = positionOf(place.region)
-    const shown = board.display.current ?? { lines: ['Please insert your card'] }
+  #deviceState(id: string, { place, runtime, board, tap }: SiteBoard, language: Language): unknown {
+    const { latitude, longitude } = positionOf(place.region)
+    const shown = board.display.current ?? { lines: [wordsOf(() => runtime.caretaker.language).insertCard] }
+    const card = this.#cardIn === id
     const shownPicture = shown.picture ? `/picture/display-${id}` : undefined
     return {
       id,
       kind: place.role,
-      name: place.name,
-      place: name,
+      name: nameOf(place.name)[language],
+      place: regionName(place.region)[language],
       latitude,
       longitude,
       link: runtime.link.state,
       waiting: this.#saves.filter((save) => save.device === id && save.state !== 'kept' && save.state !== 'refused')
         .length,
-      card: this.#cardIn === id,
+      card,
+      asksPin: card && !this.#pinTaken && !this.#blocked,
+      blocked: card && this.#blocked,
+      doing: this.#doing.get(id),
       cut: tap.isCut,
       paper: (board.printer?.sheets ?? 1) > 0,
       shelf: this.#shelves.get(id),
@@ -202,28 +228,44 @@ export class Bulletin {
   #watch(id: string, { runtime, board, place }: SiteBoard): void {
     board.display.onShown = (shown) => this.#onShown(id, shown)
     runtime.link.onState((state, why) => {
-      if (why && state === 'waiting')
-        this.#line(`${place.name}: no line (${describe(why.code, this.#language).title.toLowerCase()})`)
-      else if (state === 'up') this.#line(`${place.name}: connected`)
-      else this.#changed()
+      // It tries again and again; that it has no line is said once.
+      if (why && state === 'waiting' && !this.#offline.has(id)) {
+        this.#offline.add(id)
+        this.#line(say((to) => `${nameOf(place.name)[to]}${to === 'ja' ? '：' : ': '}${describe(why.code, to).title}`))
+      } else if (state === 'up') {
+        this.#offline.delete(id)
+        this.#line({ en: `${place.name}: connected`, ja: `${nameOf(place.name).ja}：つながりました` })
+      } else this.#changed()
     })
     runtime.saves.onChange((save) => {
-      if (save.state === 'kept' && save.receipt)
-        this.#line(
-          `${save.name} is kept in ${save.receipt.replicas.map((replica) => `${replica.server} (${replica.distanceKm} km away)`).join(' and ')}`,
-        )
-      else if (save.state === 'refused' && save.problem)
-        this.#line(`${save.name} was refused: ${describe(save.problem, this.#language).title}`)
+      if (save.state === 'kept' && save.receipt) this.#line(this.#keptLine(save.name, save.receipt.replicas))
+      else if (save.state === 'refused' && save.problem) {
+        const { problem } = save
+        this.#line({
+          en: `${save.name} was refused: ${describe(problem, 'en').title}`,
+          ja: `${save.name} は断られました：${describe(problem, 'ja').title}`,
+        })
+      } else if (save.state === 'here' && this.#cardIn === id) this.#pinTaken = true
       void this.#look()
     })
     runtime.presence?.onNews((news) => {
       if (news.type === 'session')
-        this.#line(`${place.name}: ${news.session.name}'s card and placement know each other`)
-      else if (news.type === 'written') this.#line(`${place.name}: the card now knows ${news.count} more`)
+        this.#line({
+          en: `${place.name}: ${news.session.name}'s card and placement know each other`,
+          ja: `${nameOf(place.name).ja}：${news.session.name}さんのカードと配置サービスが互いを確かめました`,
+        })
+      else if (news.type === 'written')
+        this.#line({
+          en: `${place.name}: the card now knows ${news.count} more`,
+          ja: `${nameOf(place.name).ja}：カードに${news.count}件書き足しました`,
+        })
       else if (news.type === 'findings')
-        for (const finding of news.findings) this.#line(`${place.name}: ${findingText(finding, this.#language)}`)
+        for (const finding of news.findings)
+          this.#line(say((to) => `${nameOf(place.name)[to]}${to === 'ja' ? '：' : ': '}${findingText(finding, to)}`))
       else if (news.type === 'problem')
-        this.#line(`${place.name}: ${describe(news.problem.code, this.#language).title}`)
+        this.#line(
+          say((to) => `${nameOf(place.name)[to]}${to === 'ja' ? '：' : ': '}${describe(news.problem.code, to).title}`),
+        )
       else this.#changed()
     })
   }
@@ -236,8 +278,14 @@ export class Bulletin {
   #insert(id: string, { board, place }: SiteBoard): void {
     if (this.#cardIn) this.#remove()
     this.#cardIn = id
+    this.#pinTaken = false
+    board.panel.person = () => this.#typed
     board.reader.insert(this.#card!)
-    this.#line(`Hanako puts her card into the ${place.name.toLowerCase()} in ${positionOf(place.region).name}`)
+    const where = regionName(place.region)
+    this.#line({
+      en: `Hanako puts her card into the ${place.name.toLowerCase()} in ${where.en}`,
+      ja: `花子さんがカードを${where.ja}の${nameOf(place.name).ja}に入れました`,
+    })
   }
 
   #remove(): void {
@@ -246,42 +294,73 @@ export class Bulletin {
     if (!id) return
     this.#shelves.delete(id)
     this.#site.boards.get(id)!.board.reader.remove()
-    this.#line('The card is out')
+    this.#line({ en: 'The card is out', ja: 'カードを抜きました' })
   }
 
-  async #list(id: string, { runtime }: SiteBoard): Promise<void> {
-    const items = runtime.printer ? await runtime.printer.list(pin) : await runtime.terminal!.whatDoIHave(pin)
+  /** Does one thing at a board; until it is done the page offers it no second time. */
+  async #at(id: string, what: string, work: () => Promise<void>): Promise<void> {
+    if (this.#doing.has(id)) throw new Problem('part.busy', `${id} is doing ${this.#doing.get(id)}`)
+    this.#doing.set(id, what)
+    this.#changed()
+    try {
+      await work()
+    } finally {
+      this.#doing.delete(id)
+      this.#changed()
+    }
+  }
+
+  async #list(id: string, { runtime, place }: SiteBoard): Promise<void> {
+    const items = await (runtime.printer
+      ? runtime.printer.list(this.#typed)
+      : runtime.terminal!.whatDoIHave(this.#typed)
+    ).catch(async (error: unknown) => {
+      await (runtime.printer ?? runtime.terminal)!.showProblem(error)
+      this.#line(say((to) => `${nameOf(place.name)[to]}${to === 'ja' ? '：' : ': '}${titleOf(error, to)}`))
+    })
+    if (!items) return
+    this.#pinTaken = true
     this.#shelves.set(
       id,
       items.map((item) => ({ object: Buffer.from(item.object).toString('hex'), name: item.name })),
     )
-    this.#line(
-      `The card knows ${items.length}: ${items
-        .map((item) => item.name)
-        .slice(0, 5)
-        .join(', ')}${items.length > 5 ? ' …' : ''}`,
-    )
+    const names = `${items
+      .slice(0, 5)
+      .map((item) => item.name)
+      .join(', ')}${items.length > 5 ? ' …' : ''}`
+    this.#line({
+      en: `The card knows ${items.length}${names && `: ${names}`}`,
+      ja: `カードには${items.length}件あります${names && `：${names}`}`,
+    })
   }
 
   async #print({ runtime, board }: SiteBoard, object: string): Promise<void> {
     if (!/^[0-9a-f]{32}$/.test(object)) throw new Problem('object.unknown')
-    this.#line('Printing')
+    this.#line({ en: 'Printing', ja: '印刷しています' })
     try {
-      const printed = await runtime.printer!.print(Buffer.from(object, 'hex'), { pin })
+      const printed = await runtime.printer!.print(Buffer.from(object, 'hex'), { pin: this.#typed })
+      this.#pinTaken = true
       const page = board.printer!.pages.at(-1)!
       const name = `page-${++this.#nextPicture}`
       this.#pictures.set(name, encodePng(shrink(page.page, 480)))
       this.#prints.unshift({ name: page.title, page: `/picture/${name}` })
       for (const gone of this.#prints.splice(printsKept)) this.#pictures.delete(gone.page.slice('/picture/'.length))
-      this.#line(`Printed ${page.title}, fetched from ${printed.server}`)
+      const from = this.#serverName(printed.server)
+      this.#line({
+        en: `Printed ${page.title}, fetched from ${from.en}`,
+        ja: `${page.title} を${from.ja}から取り出して印刷しました`,
+      })
     } catch (error) {
       await runtime.printer!.showProblem(error)
-      this.#line(`Not printed: ${describe(isProblem(error) ? error.code : 'internal', this.#language).title}`)
+      this.#line({
+        en: `Not printed: ${titleOf(error, 'en')}`,
+        ja: `印刷できませんでした：${titleOf(error, 'ja')}`,
+      })
     }
   }
 
   /** Where a save lies now, or did when its receipt was written. */
-  #placesOf({ object, receipt, device }: Save & { device: string }) {
+  #placesOf({ object, receipt, device }: Save & { device: string }, language: Language) {
     const region = this.#site.boards.get(device)?.place.region
     const standing = this.#standing.get(Buffer.from(object).toString('hex'))
     return standing && region
@@ -289,14 +368,14 @@ export class Bulletin {
           const { place } = this.#site.servers.get(server)!
           return {
             server,
-            region: place.region,
+            name: nameOf(place.name)[language],
             algorithm,
             distanceKm: Math.round(distanceKm(positionOf(region), place)),
           }
         })
-      : receipt?.replicas.map(({ server, region, distanceKm, algorithm }) => ({
+      : receipt?.replicas.map(({ server, distanceKm, algorithm }) => ({
           server,
-          region,
+          name: this.#serverName(server)[language],
           distanceKm,
           algorithm,
         }))
@@ -310,12 +389,19 @@ export class Bulletin {
     if (known) {
       this.#storms.delete(id)
       await this.#site.pushHazard(cycloneGone(known, Date.now()), 'json')
-      return this.#line(`The cyclone for ${server.place.name} is called off`)
+      return this.#line({
+        en: `The cyclone for ${server.place.name} is called off`,
+        ja: `${nameOf(server.place.name).ja}への台風の予報を取り消しました`,
+      })
     }
     const name = `${server.place.name}-${++this.#nextStorm}`
     this.#storms.set(id, name)
     await this.#site.pushHazard(cycloneOver(name, server.place, Date.now(), stormInMs), 'json')
-    this.#line(`A cyclone is forecast for ${server.place.name}: it arrives in ${stormInMs / 3_600_000} hours`)
+    const hours = stormInMs / 3_600_000
+    this.#line({
+      en: `A cyclone is forecast for ${server.place.name}: it arrives in ${hours} hours`,
+      ja: `${nameOf(server.place.name).ja}に台風の予報が出ました：${hours}時間後に到達します`,
+    })
   }
 
   async #toggleServer(id: string): Promise<void> {
@@ -324,11 +410,17 @@ export class Bulletin {
     if (server.process) {
       const process = server.process
       server.process = undefined
-      this.#line(`The data server in ${server.place.name} is stopped`)
+      this.#line({
+        en: `The data server in ${server.place.name} is stopped`,
+        ja: `${nameOf(server.place.name).ja}のデータサーバを止めました`,
+      })
       await process.stop()
     } else {
       await this.#site.startServer(server.place)
-      this.#line(`The data server in ${server.place.name} runs again`)
+      this.#line({
+        en: `The data server in ${server.place.name} runs again`,
+        ja: `${nameOf(server.place.name).ja}のデータサーバがまた動いています`,
+      })
     }
   }
 
@@ -371,21 +463,84 @@ export class Bulletin {
       const [before, now] = [this.#standing.get(id), standing.get(id)]
       if (before?.length !== 2 || now?.length !== 2 || before.every(({ server }, at) => server === now[at]!.server))
         continue
-      this.#line(`${name} has moved: it is now kept in ${now.map(({ server }) => server).join(' and ')}`)
+      const [first, second] = now.map(({ server }) => this.#serverName(server))
+      this.#line({
+        en: `${name} has moved: it is now kept in ${first!.en} and ${second!.en}`,
+        ja: `${name} を移しました：今は${first!.ja}と${second!.ja}にあります`,
+      })
     }
     this.#standing = standing
   }
 
-  #line(text: string): void {
+  #keptLine(name: string, replicas: readonly { server: string; distanceKm: number }[]): Said {
+    const places = say((to) =>
+      replicas
+        .map(({ server, distanceKm }) => {
+          const place = this.#serverName(server)[to]
+          return to === 'ja' ? `${place}（${distanceKm} km 先）` : `${place} (${distanceKm} km away)`
+        })
+        .join(to === 'ja' ? 'と' : ' and '),
+    )
+    return { en: `${name} is kept in ${places.en}`, ja: `${name} を${places.ja}に保存しました` }
+  }
+
+  #serverName(id: string): Said {
+    return nameOf(this.#site.servers.get(id)?.place.name ?? id)
+  }
+
+  get #blocked(): boolean {
+    return this.#card?.triesLeft === 0
+  }
+
+  /** S15: with the PUK of the card's letter. */
+  async #unblock({ runtime }: SiteBoard): Promise<void> {
+    try {
+      await runtime.terminal!.unblock(puk, pin)
+      this.#typed = pin
+      this.#line({
+        en: `The card is unblocked with its PUK; the PIN is ${pin} again`,
+        ja: `PUKでカードが使えるようになりました。暗証番号は ${pin} です`,
+      })
+    } catch (error) {
+      this.#line(say((to) => titleOf(error, to)))
+    }
+  }
+
+  /** What the boards' displays speak: as an operator would change it. */
+  async #setLanguage(language: Language): Promise<void> {
+    await Promise.all(
+      [...this.#site.boards.values()].map(({ runtime }) =>
+        gatewayCommand([
+          'device',
+          'set',
+          runtime.identity.device,
+          `language=${language}`,
+          ...['--folder', this.#site.folder, '--site', 'site'],
+        ]),
+      ),
+    )
+  }
+
+  #line(text: Said): void {
     this.#lines.unshift({ at: new Date().toTimeString().slice(0, 8), text })
     this.#lines.splice(linesKept)
-    this.#say(text)
+    this.#say(text.en)
     this.#changed()
   }
 
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+/** As they are listed, whichever came up first. */
+function inOrder(servers: Iterable<SiteServer>): SiteServer[] {
+  const at = ({ place }: SiteServer) => places.findIndex(({ id }) => id === place.id)
+  return [...servers].sort((a, b) => at(a) - at(b))
+}
+
+function titleOf(error: unknown, language: Language): string {
+  return describe(isProblem(error) ? error.code : 'internal', language).title
 }
 
 /** A file of the page's own. */

@@ -18,6 +18,7 @@ import { isProblem, type Problem } from '@azukari/protocol/problem'
 import { decodePng } from '../boards/index.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { Checks } from './checks.ts'
+import { photosIn } from './photos.ts'
 import { pin, SimulatedSite, type SiteBoard } from './site.ts'
 import { until } from './wait.ts'
 
@@ -53,10 +54,9 @@ export interface DemoReport {
   folder: string
 }
 
-const photoName = /\.(jpe?g)$/i
-
 /** Runs the demo. The site's folder stays, so that pages can be looked at. */
 export async function runDemo(options: DemoOptions): Promise<DemoReport> {
+  const files = options.photos ? await photosIn(resolve(options.photos), options.tell) : undefined
   const folder = options.folder ? resolve(options.folder) : await mkdtemp(join(tmpdir(), 'azukari-demo-'))
   if (options.folder) await rm(`${folder}/pages`, { recursive: true, force: true })
   const site = new SimulatedSite({
@@ -67,7 +67,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
   })
   try {
     await site.start()
-    return await new Demo(site, options).run()
+    return await new Demo(site, options, files).run()
   } finally {
     options.tell('Stopping the site')
     await site.stop()
@@ -77,12 +77,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
 class Demo {
   readonly #site: SimulatedSite
   readonly #options: DemoOptions
+  readonly #files: readonly string[]
   readonly #checks = new Checks()
   readonly #camera: SiteBoard
   readonly #printer: SiteBoard
   readonly #receipts = new Map<string, SaveReceipt>()
 
-  constructor(site: SimulatedSite, options: DemoOptions) {
+  constructor(site: SimulatedSite, options: DemoOptions, files: readonly string[] | undefined) {
+    this.#files = files ?? Array.from({ length: options.scenes ?? 3 }, (_, i) => `scene-${i + 1}.jpg`)
     this.#site = site
     this.#options = options
     this.#camera = site.boards.get('camera')!
@@ -95,9 +97,8 @@ class Demo {
     await this.#refusals()
     tell('Hanako puts her card into the camera')
     await this.#insert(this.#camera, card)
-    const files = await this.#photoFiles()
     const saved: { file: string; bytes: Uint8Array; save: Save }[] = []
-    for (const file of files) saved.push(await this.#photograph(file, saved.length === 0))
+    for (const file of this.#files) saved.push(await this.#photograph(file, saved.length === 0))
     await this.#offline(saved)
     const others = await this.#otherKinds()
     const messages = { ...this.#camera.tap.counts }
@@ -114,11 +115,6 @@ class Demo {
   async #insert(on: SiteBoard, card: VirtualCard): Promise<void> {
     on.board.reader.insert(card)
     await until('the member’s session', () => on.runtime.presence?.card?.session)
-  }
-
-  async #photoFiles(): Promise<string[]> {
-    if (!this.#options.photos) return Array.from({ length: this.#options.scenes ?? 3 }, (_, i) => `scene-${i + 1}.jpg`)
-    return (await readdir(this.#options.photos)).filter((name) => photoName.test(name)).sort()
   }
 
   /** Presses the shutter and waits for the receipt. The first photo's first block is damaged on the way (S4). */

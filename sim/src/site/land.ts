@@ -15,10 +15,26 @@ export function landPath(scale: '50m' | '110m'): string {
   const parts: string[] = []
   const polygons =
     shape.type === 'FeatureCollection' ? shape.features.flatMap((one) => rings(one.geometry)) : rings(shape.geometry)
-  for (const ring of polygons) parts.push(`M${ring.map(([x, y]) => `${x!.toFixed(2)} ${y!.toFixed(2)}`).join('L')}Z`)
+  for (const ring of polygons.map(unwrapped))
+    parts.push(`M${ring.map(([x, y]) => `${x!.toFixed(2)} ${y!.toFixed(2)}`).join('L')}Z`)
   const land = parts.join('')
   known.set(scale, land)
   return land
+}
+
+/** A ring that crosses the antimeridian goes on beyond 180° instead of back across the whole map. */
+function unwrapped(ring: number[][]): number[][] {
+  let turns = 0
+  const whole = ring.map(([x, y], at) => {
+    const before = ring[at - 1]?.[0] ?? x!
+    if (x! - before > 180) turns -= 360
+    else if (x! - before < -180) turns += 360
+    return [x! + turns, y!]
+  })
+  // Most of it lies where it belongs, wherever the ring began.
+  const middle = whole.reduce((sum, [x]) => sum + x!, 0) / whole.length
+  const back = 360 * Math.round(middle / 360)
+  return whole.map(([x, y]) => [x! - back, y!])
 }
 
 function rings(geometry: { type: string; coordinates?: unknown }): number[][][] {

@@ -1,6 +1,7 @@
 /** Serves the page on loopback: static files, a stream of states, and actions behind Host, Origin and token checks. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Language } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import { type Action, type Bulletin, pageFile } from './bulletin.ts'
 import { landPath } from './land.ts'
@@ -25,7 +26,8 @@ export async function servePage(
   bulletin: Bulletin,
   { port, csrf }: PageOptions,
 ): Promise<{ url: string; close(): Promise<void> }> {
-  const streams = new Set<ServerResponse>()
+  /** Who looks, and in which language. */
+  const streams = new Map<ServerResponse, Language>()
   let hosts: string[] = []
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => {
@@ -35,7 +37,7 @@ export async function servePage(
         response,
         isProblem(error) ? 400 : 500,
         'application/json',
-        JSON.stringify({ code: problem.code, title: describe(problem.code, 'en').title }),
+        JSON.stringify({ code: problem.code, title: describe(problem.code, languageOf(request)).title }),
       )
     })
   })
@@ -53,7 +55,7 @@ export async function servePage(
       return send(response, 200, 'application/json', '{}')
     }
     if (request.method !== 'GET') return send(response, 405, 'text/plain', 'method not allowed')
-    if (path === '/state') return stream(response)
+    if (path === '/state') return stream(response, languageOf(request))
     if (path === '/land') return send(response, 200, 'text/plain', landPath('50m'))
     if (path.startsWith('/picture/')) {
       const picture = bulletin.picture(path.slice('/picture/'.length))
@@ -67,11 +69,13 @@ export async function servePage(
     return send(response, 200, known.type, known.file === 'index.html' ? text.replace('{{csrf}}', csrf) : text)
   }
 
-  function stream(response: ServerResponse): void {
+  const told = (language: Language) => `data: ${JSON.stringify(bulletin.state(language))}\n\n`
+
+  function stream(response: ServerResponse, language: Language): void {
     if (streams.size >= streamsMax) return send(response, 503, 'text/plain', 'too many pages are open')
     response.writeHead(200, { ...headers, 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-    response.write(`data: ${JSON.stringify(bulletin.state())}\n\n`)
-    streams.add(response)
+    response.write(told(language))
+    streams.set(response, language)
     response.on('close', () => streams.delete(response))
   }
 
@@ -79,9 +83,9 @@ export async function servePage(
   const stopWatching = bulletin.onChange(() => {
     planned ??= setTimeout(() => {
       planned = undefined
-      const text = `data: ${JSON.stringify(bulletin.state())}\n\n`
+      const texts = { en: told('en'), ja: told('ja') }
       // A page that does not read gets the next state instead.
-      for (const response of streams) if (!response.writableNeedDrain) response.write(text)
+      for (const [response, language] of streams) if (!response.writableNeedDrain) response.write(texts[language])
     }, everyMs)
   })
 
@@ -99,7 +103,7 @@ export async function servePage(
     close: async () => {
       stopWatching()
       clearTimeout(planned)
-      for (const response of streams) response.end()
+      for (const response of streams.keys()) response.end()
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
@@ -117,6 +121,10 @@ function send(response: ServerResponse, status: number, type: string, content: s
   response.end(content)
 }
 
+function languageOf(request: IncomingMessage): Language {
+  return new URL(request.url ?? '/', 'http://localhost').searchParams.get('language') === 'ja' ? 'ja' : 'en'
+}
+
 async function body(request: IncomingMessage): Promise<string> {
   let text = ''
   for await (const chunk of request.setEncoding('utf8')) {
@@ -128,9 +136,14 @@ async function body(request: IncomingMessage): Promise<string> {
 
 function actionOf(text: string): Action {
   try {
-    const { action, target, object } = JSON.parse(text)
+    const { action, target, object, pin } = JSON.parse(text)
     if (typeof action === 'string' && typeof target === 'string')
-      return { action, target, ...(typeof object === 'string' ? { object } : {}) }
+      return {
+        action,
+        target,
+        ...(typeof object === 'string' ? { object } : {}),
+        ...(typeof pin === 'string' ? { pin } : {}),
+      }
   } catch (cause) {
     throw new Problem('message.invalid', 'not JSON', { cause })
   }

@@ -82,18 +82,46 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
   await tab.locator('#saves .state.kept').first().waitFor()
   await board('Camera').getByText('kept in two places').waitFor()
   t.pass('S7: kept twice, and shown')
+  await board('Camera').getByRole('button', { name: 'Press the shutter' }).click()
+  await tab.locator('#saves .state.kept').nth(1).waitFor()
 
   await board('Printer').getByRole('button', { name: 'Put the card in' }).click()
   await board('Printer').getByRole('button', { name: 'What do I have?' }).click()
   await board('Printer').getByRole('combobox').waitFor()
-  await board('Printer').getByRole('button', { name: 'Print', exact: true }).click()
+  // A new state comes every two seconds and with every change: what was chosen stays chosen.
+  const choice = board('Printer').getByRole('combobox')
+  const names = await choice.locator('option').allTextContents()
+  t.equal(names.length, 2, 'two photos to choose from')
+  await choice.selectOption({ label: names[1]! })
+  await board('Terminal').getByRole('button', { name: 'Cut the network' }).click()
+  await board('Terminal').getByText('no line').waitFor()
+  await board('Terminal').getByRole('button', { name: 'Join the network' }).click()
+  await board('Terminal').getByText('connected').waitFor()
+  t.equal(await choice.locator('option:checked').textContent(), names[1])
+  const print = board('Printer').getByRole('button', { name: 'Print', exact: true })
+  await print.click()
   const printed = tab.locator('#prints img').first()
   await printed.waitFor()
   await tab.waitForFunction("document.querySelector('#prints img').naturalWidth > 0")
-  t.pass('S10: the printed page is seen')
+  t.equal(await printed.getAttribute('alt'), names[1], 'S10: the printed page is seen, and it is the chosen one')
+
+  // S15: a wrong PIN thrice blocks the card, told with the tries that are left; the terminal unblocks it with the PUK.
+  await board('Terminal').getByRole('button', { name: 'Put the card in' }).click()
+  await board('Terminal').getByLabel('PIN').fill('0000')
+  const look = board('Terminal').getByRole('button', { name: 'What do I have?' })
+  for (const told of ['2 tries are left', 'One try is left', 'The card is blocked']) {
+    await look.click()
+    await board('Terminal').getByText(told).waitFor()
+  }
+  await board('Terminal').getByRole('button', { name: 'Unblock with the PUK' }).click()
+  await board('Terminal').getByText('Your card is unblocked').waitFor()
+  await board('Terminal').getByLabel('PIN').fill('2468')
+  await look.click()
+  await board('Terminal').locator('.shelf li').nth(1).waitFor()
+  t.pass('S15: what the card knows is listed where it was asked')
 
   // S9: a storm is forecast for where the photo lies: it leaves, and the page says so; then it is called off.
-  const holder = tab.locator('#servers tr', { has: tab.locator('td:nth-child(4)', { hasText: /^1$/ }) }).first()
+  const holder = tab.locator('#servers tr', { has: tab.locator('td:nth-child(4)', { hasText: /^[12]$/ }) }).first()
   const name = (await holder.locator('td').first().textContent()) ?? ''
   const row = tab.locator('#servers tr', { has: tab.locator('td:first-child', { hasText: name }) })
   await row.getByRole('button', { name: 'Forecast a storm' }).click()
@@ -109,7 +137,20 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
   await tab.getByRole('button', { name: '日本語' }).click()
   await tab.getByRole('heading', { name: '保存したもの' }).waitFor()
   t.equal(await tab.locator('html').getAttribute('lang'), 'ja')
-  t.ok(await board('Printer').getByRole('button', { name: '印刷する' }).isVisible(), 'in Japanese as well')
+  await board('端末機').getByRole('button', { name: '一覧を見る' }).waitFor()
+  // The boards speak it too, a second window keeps its own language, and a reload keeps what was chosen.
+  await board('カメラ').getByText('カードを入れてください').waitFor()
+  await tab.locator('#log').getByText('保存しました').first().waitFor()
+  const other = await browser.newPage({ viewport: { width: 390, height: 844 }, locale: 'en-US' })
+  other.on('pageerror', (error) => errors.push(String(error)))
+  await other.goto(url)
+  await other.getByRole('heading', { name: 'What was saved' }).waitFor()
+  await other.locator('#log').getByText('is kept in').first().waitFor()
+  t.equal(await other.evaluate('document.documentElement.scrollWidth'), 390, 'nothing is cut off on a telephone')
+  await other.close()
+  await tab.reload()
+  await tab.getByRole('heading', { name: '保存したもの' }).waitFor()
+  await board('カメラ').waitFor()
   const labels = await tab.locator('#maps text').evaluateAll((nodes) =>
     nodes.map((node) => {
       const { x, y, width, height } = node.getBoundingClientRect()

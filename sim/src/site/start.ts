@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { Bulletin } from './bulletin.ts'
 import { quietLog } from './log.ts'
 import { servePage } from './page-server.ts'
+import { photosIn } from './photos.ts'
 import { SimulatedSite } from './site.ts'
 
 export interface StartOptions {
@@ -22,6 +23,7 @@ export interface StartOptions {
 /** Runs until it is told to stop. */
 export async function runSite(options: StartOptions): Promise<void> {
   const say = (line: string) => console.log(line)
+  if (options.photos) await photosIn(options.photos, say)
   const site = new SimulatedSite({
     folder: options.folder,
     log: quietLog,
@@ -32,9 +34,10 @@ export async function runSite(options: StartOptions): Promise<void> {
   let page: Awaited<ReturnType<typeof servePage>> | undefined
   const bulletin = new Bulletin(site, say)
   try {
+    // The page first: a port in use is told before a whole site is started for nothing.
+    page = await servePage(bulletin, { port: options.port, csrf: randomBytes(16).toString('hex') })
     await site.start()
     await bulletin.begin()
-    page = await servePage(bulletin, { port: options.port, csrf: randomBytes(16).toString('hex') })
     say(`\nThe site runs. Open ${page.url} and press the shutter. Ctrl-C stops it.\n`)
     options.onReady?.(page.url)
     await new Promise<void>((resolve) => {
@@ -42,7 +45,7 @@ export async function runSite(options: StartOptions): Promise<void> {
       stop.addEventListener('abort', () => resolve(), { once: true })
     })
   } finally {
-    say('Stopping: what waits is kept and goes on at the next start')
+    if (page) say('Stopping: what waits is kept and goes on at the next start')
     await page?.close()
     await bulletin.end()
     await site.stop()

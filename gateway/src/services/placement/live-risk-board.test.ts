@@ -114,7 +114,7 @@ const alert = (region: string[], more: Partial<Hazard> = {}): Hazard => ({
   shape: { kind: 'area', severity: 'severe', regions: region },
 })
 
-t.test('S9: a hazard changes the risk of the servers that it reaches, and only those are told', (t) => {
+t.test('S5 S9: a hazard changes the risk of the servers that it reaches, and only those are told', (t) => {
   const { board, changes } = site()
   const before = board.of('jp-43').value
   t.same(board.take('jma', telling(quake())), { added: 1, changed: 0, cancelled: 0, ignored: 0, endangeredShare: 0.4 })

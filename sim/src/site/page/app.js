@@ -13,6 +13,18 @@ const words = {
     remove: 'Take the card out',
     list: 'What do I have?',
     print: 'Print',
+    doing: { list: 'Reading the card …', print: 'Printing …', unblock: 'Unblocking …' },
+    pin: 'PIN',
+    unblock: 'Unblock with the PUK',
+    empty: 'Nothing is on this card yet',
+    up: 'connected',
+    offline: 'no line',
+    connecting: 'connecting',
+    waiting: (n) => `${n} waiting`,
+    legend: '● data server (replicas)  ■ board. Lines: where the latest save lies',
+    perYear: 'expected loss a year, with what is forecast now',
+    world: 'World',
+    japan: 'Japan',
     cut: 'Cut the network',
     join: 'Join the network',
     stop: 'Stop',
@@ -22,7 +34,7 @@ const words = {
     here: 'on the device',
     sent: 'sent',
     buffered: 'received',
-    kept: 'kept twice',
+    kept: 'kept in two places',
     refused: 'refused',
     server: 'server',
     place: 'place',
@@ -32,6 +44,8 @@ const words = {
     arrives: 'arrives',
     replicas: 'replicas',
     used: 'used',
+    noPrints: 'Nothing yet. Take the card to the printer.',
+    failed: 'That did not work',
     nothing: 'Nothing yet. Put the card into the camera and press the shutter.',
     lost: 'No word from the site. Is it still running?',
   },
@@ -48,6 +62,18 @@ const words = {
     remove: 'カードを抜く',
     list: '一覧を見る',
     print: '印刷する',
+    doing: { list: 'カードを読んでいます…', print: '印刷しています…', unblock: '解除しています…' },
+    pin: '暗証番号',
+    unblock: 'PUKで解除する',
+    empty: 'このカードにはまだ何もありません',
+    up: '接続中',
+    offline: '回線なし',
+    connecting: '接続しています',
+    waiting: (n) => `未送信 ${n}件`,
+    legend: '● データサーバ（複製の数）　■ 端末。線は最新の保存先',
+    perYear: '一年あたりの予想損失（今の予報を含む）',
+    world: '世界',
+    japan: '日本',
     cut: '回線を切る',
     join: '回線をつなぐ',
     stop: '止める',
@@ -67,11 +93,17 @@ const words = {
     arrives: '到達',
     replicas: '複製',
     used: '使用量',
+    noPrints: 'まだありません。カードをプリンタに入れてください。',
+    failed: 'できませんでした',
     nothing: 'まだありません。カメラにカードを入れてシャッターを押してください。',
     lost: 'サイトから応答がありません。動いていますか。',
   },
 }
-let language = navigator.language?.startsWith('ja') ? 'ja' : 'en'
+const chosenLanguage = localStorage.getItem('language')
+let language = chosenLanguage ?? (navigator.language?.startsWith('ja') ? 'ja' : 'en')
+/** What a person has chosen and typed at a board: a new state does not take it back. */
+const chosen = new Map()
+const typed = new Map()
 let state
 let land
 const t = (key) => words[language][key] ?? key
@@ -89,24 +121,40 @@ function element(name, attributes = {}, ...children) {
   return node
 }
 
+let noticeTimer
+/** Says what went wrong until something else is done, at most ten seconds. */
+function notice(text) {
+  clearTimeout(noticeTimer)
+  byId('notice').textContent = text
+  if (text) noticeTimer = setTimeout(() => notice(''), 10_000)
+}
+
 async function act(action, target, more = {}) {
-  const answer = await fetch('/act', {
+  const answer = await fetch(`/act?language=${language}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', 'x-csrf': csrf },
     body: JSON.stringify({ action, target, ...more }),
-  })
-  if (!answer.ok) byId('summary').textContent = (await answer.json()).title ?? answer.statusText
+  }).catch(() => undefined)
+  if (!answer) return notice(t('lost'))
+  notice(answer.ok ? '' : `${t('failed')}: ${(await answer.json()).title ?? answer.statusText}`)
 }
 
 function button(label, action, target, more, main = false) {
   return element(
     'button',
-    { type: 'button', class: main ? 'main' : undefined, onclick: () => void act(action, target, more) },
+    {
+      type: 'button',
+      class: main ? 'main' : undefined,
+      'data-do': action,
+      disabled: state.devices.some((device) => device.id === target && device.doing),
+      onclick: () => void act(action, target, typeof more === 'function' ? more() : more),
+    },
     t(label),
   )
 }
 
 function board(device) {
+  if (!device.card) typed.delete(device.id)
   const shown = device.display
   const display = element(
     'div',
@@ -114,45 +162,76 @@ function board(device) {
     element('div', {}, ...shown.lines.map((line) => element('p', {}, line))),
   )
   if (shown.picture) display.append(element('img', { src: shown.picture, alt: '' }))
-  const controls = element(
-    'div',
-    { class: 'controls' },
+  const controls = element('div', { class: 'controls' })
+  const pin = () => (device.asksPin ? { pin: typed.get(device.id) ?? simulatedPin } : {})
+  controls.append(
     button(device.card ? 'remove' : 'insert', device.card ? 'remove' : 'insert', device.id, {}, !device.card),
   )
-  if (device.kind === 'camera' && device.card) controls.append(button('shutter', 'shutter', device.id, {}, true))
-  if (device.kind === 'printer' && device.card) {
-    controls.append(button('list', 'list', device.id))
-    if (device.shelf?.length) {
-      const choice = element(
-        'select',
-        { 'aria-label': t('print') },
-        ...device.shelf.map((item) => element('option', { value: item.object }, item.name)),
-      )
-      controls.append(
-        choice,
-        element(
-          'button',
-          { type: 'button', class: 'main', onclick: () => void act('print', device.id, { object: choice.value }) },
-          t('print'),
-        ),
-      )
-    }
+  if (device.card && device.asksPin) controls.append(pinField(device))
+  if (device.kind === 'camera' && device.card && !device.blocked)
+    controls.append(button('shutter', 'shutter', device.id, pin, true))
+  if (device.kind !== 'camera' && device.card && !device.blocked)
+    controls.append(button('list', 'list', device.id, pin, !device.shelf))
+  if (device.kind === 'printer' && device.shelf?.length) {
+    const known = device.shelf.map((item) => item.object)
+    const choice = element(
+      'select',
+      { 'aria-label': t('print'), 'data-do': 'choice', onchange: () => chosen.set(device.id, choice.value) },
+      ...device.shelf.map((item) => element('option', { value: item.object }, item.name)),
+    )
+    if (known.includes(chosen.get(device.id))) choice.value = chosen.get(device.id)
+    controls.append(
+      choice,
+      button('print', 'print', device.id, () => ({ ...pin(), object: choice.value }), true),
+    )
   }
+  if (device.kind === 'terminal' && device.blocked) controls.append(button('unblock', 'unblock', device.id, {}, true))
   if (device.kind === 'printer') controls.append(button(device.paper ? 'paper' : 'refill', 'paper', device.id))
-  if (device.kind === 'terminal' && device.card) controls.append(button('list', 'list', device.id))
   controls.append(button(device.cut ? 'join' : 'cut', 'network', device.id))
-  return element(
-    'div',
-    { class: 'board' },
+  const link = device.link === 'up' ? 'up' : device.cut || device.link === 'waiting' ? 'offline' : 'connecting'
+  const parts = [
     element(
       'h3',
       {},
       `${device.name} · ${device.place}`,
-      element('span', { class: 'link' }, `${device.link}${device.waiting ? ` · ${device.waiting} ⏳` : ''}`),
+      element(
+        'span',
+        { class: `link ${link}` },
+        [t(link), ...(device.waiting ? [t('waiting')(device.waiting)] : [])].join(' · '),
+      ),
     ),
     display,
-    controls,
-  )
+  ]
+  if (device.doing) parts.push(element('p', { class: 'doing', role: 'status' }, t('doing')[device.doing]))
+  if (device.kind === 'terminal' && device.shelf)
+    parts.push(
+      element(
+        'ul',
+        { class: 'shelf' },
+        ...(device.shelf.length ? device.shelf.map((item) => item.name) : [t('empty')]).map((line) =>
+          element('li', {}, line),
+        ),
+      ),
+    )
+  if (device.kind === 'printer' && device.shelf?.length === 0)
+    parts.push(element('p', { class: 'doing', role: 'status' }, t('empty')))
+  return element('div', { class: 'board' }, ...parts, controls)
+}
+
+/** The simulated card's PIN stands there; whoever wants to see what a wrong one does types another. */
+const simulatedPin = '2468'
+
+function pinField(device) {
+  const field = element('input', {
+    'data-do': 'pin',
+    inputmode: 'numeric',
+    autocomplete: 'off',
+    maxlength: '12',
+    size: '6',
+    oninput: () => typed.set(device.id, field.value),
+  })
+  field.value = typed.get(device.id) ?? simulatedPin
+  return element('label', { class: 'pin' }, t('pin'), ' ', field)
 }
 
 function svg(name, attributes, ...children) {
@@ -192,10 +271,6 @@ function map(title, box, label) {
         }),
       )
   }
-  for (const device of state.devices.filter(inside))
-    picture.append(
-      svg('rect', { class: 'device', x: x(device.longitude) - 4, y: y(device.latitude) - 4, width: 8, height: 8 }),
-    )
   for (const server of state.servers.filter(inside)) {
     picture.append(
       svg('circle', {
@@ -221,6 +296,11 @@ function map(title, box, label) {
     text.textContent = server.replicas ? `${server.name} (${server.replicas})` : server.name
     picture.append(text)
   }
+  // On top, and a little aside: a board may stand where a data server stands.
+  for (const device of state.devices.filter(inside))
+    picture.append(
+      svg('rect', { class: 'device', x: x(device.longitude) - 12, y: y(device.latitude) - 12, width: 9, height: 9 }),
+    )
   return picture
 }
 
@@ -231,7 +311,9 @@ function servers() {
   const head = element(
     'tr',
     {},
-    ...['server', 'place', 'risk', 'replicas', 'used'].map((key) => element('th', { scope: 'col' }, t(key))),
+    ...['server', 'place', 'risk', 'replicas', 'used'].map((key) =>
+      element('th', { scope: 'col', title: key === 'risk' ? t('perYear') : undefined }, t(key)),
+    ),
     element('th', {}),
   )
   const rows = state.servers.map((server) =>
@@ -262,7 +344,7 @@ function servers() {
 function saves() {
   const rows = state.saves.map((save) => {
     const where = save.replicas
-      ?.map((replica) => `${replica.region} ${replica.distanceKm} km · ${replica.algorithm}`)
+      ?.map((replica) => `${replica.name} ${replica.distanceKm} km · ${replica.algorithm}`)
       .join('  +  ')
     const row = element(
       'li',
@@ -279,48 +361,81 @@ function saves() {
   byId('saves').replaceChildren(...(rows.length ? rows : [element('li', {}, t('nothing'))]))
 }
 
+const drawn = new WeakMap()
+/** Makes anew only what has changed, so that what a person is using is not taken away; the focus stays where it was. */
+function keyed(parent, items, keyOf, make) {
+  const before = new Map([...parent.children].map((node) => [drawn.get(node)?.key, node]))
+  const nodes = items.map((item) => {
+    const key = keyOf(item)
+    const text = `${language}${JSON.stringify(item)}`
+    const known = before.get(key)
+    if (known && drawn.get(known).text === text) return known
+    const node = make(item)
+    drawn.set(node, { key, text })
+    return node
+  })
+  const focus = parent.contains(document.activeElement) ? document.activeElement : undefined
+  const at = focus && { key: drawn.get([...parent.children].find((node) => node.contains(focus)))?.key, is: focus }
+  if (nodes.length !== parent.children.length || nodes.some((node, i) => node !== parent.children[i])) {
+    parent.replaceChildren(...nodes)
+    if (at && !at.is.isConnected) {
+      const node = nodes.find((candidate) => drawn.get(candidate).key === at.key)
+      const again = [...(node?.querySelectorAll('[data-do]') ?? [])]
+      ;(again.find((one) => one.dataset.do === at.is.dataset.do) ?? again[0])?.focus()
+    } else if (at) at.is.focus()
+  }
+}
+
 function render() {
   document.documentElement.lang = language
   byId('language').textContent = language === 'en' ? '日本語' : 'English'
   for (const node of document.querySelectorAll('[data-t]')) node.textContent = t(node.dataset.t)
   if (!state) return
   byId('summary').textContent = state.summary
-  const focus = document.activeElement?.closest?.('.board')
-    ? [...document.querySelectorAll('.board button, .board select')].indexOf(document.activeElement)
-    : -1
-  byId('boards').replaceChildren(...state.devices.map(board))
-  document.querySelectorAll('.board button, .board select')[focus]?.focus()
+  keyed(byId('boards'), state.devices, (device) => device.id, board)
   byId('maps').replaceChildren(
-    map('World', { west: -130, east: 175, south: -40, north: 75 }, (server) => !server.region.startsWith('JP')),
-    map('Japan', { west: 128, east: 149, south: 30.5, north: 46 }, () => true),
+    map(t('world'), { west: -130, east: 175, south: -40, north: 72 }, (server) => server.abroad),
+    map(t('japan'), { west: 128, east: 149, south: 30.5, north: 46 }, () => true),
   )
   servers()
   saves()
-  byId('prints').replaceChildren(
-    ...state.prints.map((print) =>
-      element(
-        'figure',
-        {},
-        element('img', { src: print.page, alt: print.name }),
-        element('figcaption', {}, print.name),
-      ),
-    ),
+  keyed(
+    byId('prints'),
+    state.prints.length ? state.prints : [{ page: '', name: t('noPrints') }],
+    (print) => print.page,
+    (print) =>
+      print.page
+        ? element(
+            'figure',
+            {},
+            element('img', { src: print.page, alt: print.name }),
+            element('figcaption', {}, print.name),
+          )
+        : element('p', {}, print.name),
   )
   byId('log').replaceChildren(...state.log.map((line) => element('li', {}, element('time', {}, line.at), line.text)))
 }
 
+let stream
+function listen() {
+  stream?.close()
+  stream = new EventSource(`/state?language=${language}`)
+  stream.onmessage = (event) => {
+    state = JSON.parse(event.data)
+    render()
+  }
+  stream.onerror = () => {
+    byId('summary').textContent = t('lost')
+  }
+}
+
 byId('language').addEventListener('click', () => {
   language = language === 'en' ? 'ja' : 'en'
+  localStorage.setItem('language', language)
+  listen()
   void act('language', language)
   render()
 })
 land = await (await fetch('/land')).text()
-const stream = new EventSource('/state')
-stream.onmessage = (event) => {
-  state = JSON.parse(event.data)
-  render()
-}
-stream.onerror = () => {
-  byId('summary').textContent = t('lost')
-}
+listen()
 render()

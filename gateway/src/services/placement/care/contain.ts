@@ -39,7 +39,7 @@ export function contain(
   const { store, clock, log } = ports
   const done = store.transaction(({ sql }) => {
     const row = servers.byId(sql, id)
-    if (!row) throw new Problem('server.unreachable', `${id} is not in the register`)
+    if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
     if (row.state === 'contained') return false
     setState(sql, ports, row, 'contained')
     // S12: its rank is lowered, and stays so until somebody has looked.
@@ -58,12 +58,12 @@ export function contain(
   return true
 }
 
-/** Lets a server back in: it starts again like a new one. @throws {Problem} `server.unreachable` when it is not in the register */
+/** Lets a server back in: it starts again like a new one. @throws {Problem} `config.invalid` when it is not in the register */
 export function release(ports: ContainPorts, id: string, reason: string): void {
   const { store, clock, log } = ports
   store.transaction(({ sql }) => {
     const row = servers.byId(sql, id)
-    if (!row) throw new Problem('server.unreachable', `${id} is not in the register`)
+    if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
     setState(sql, ports, row, 'open')
     sql.run('UPDATE servers SET demerits = 0, impostors = 0 WHERE id = ?', id)
     audits.set(sql, id, { refusals: 0 })

@@ -97,12 +97,12 @@ function write(
 /**
  * An operator's word about a server. `draining`: to be emptied; `lost`: gone for good, all that was there is made anew
  * elsewhere, most exposed first; `open`: in use again.
- * @throws {Problem} `server.unreachable` when it is not in the register
+ * @throws {Problem} `config.invalid` when it is not in the register
  */
 export function changeServer({ store, keys, random }: ChangePorts, id: string, state: ServerState): void {
   store.transaction(({ sql }) => {
     const row = servers.byId(sql, id)
-    if (!row) throw new Problem('server.unreachable', `${id} is not in the register`)
+    if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
     servers.setState(sql, id, state)
     if (state === 'lost') servers.setAway(sql, id, awayForGood)
     else if (row.away === awayForGood) servers.setAway(sql, id, null)

@@ -1,0 +1,112 @@
+/** What boards say to the person in front of them, in the language that the board is set to (D6, S17). */
+import type { Language } from '@azukari/protocol/finding-text'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import type { Shown } from '../drivers.ts'
+
+interface Words {
+  insertCard: string
+  welcome: (name: string) => string
+  pressOk: string
+  nothingYet: string
+  okPrints: string
+  place: (at: number, of: number, name: string) => string
+  fetching: (region: string) => string
+  printing: string
+  printed: (name: string) => string
+  here: (name: string) => string
+  onItsWay: string
+  withoutLine: string
+  received: (name: string) => string
+  beingKept: string
+  kept: (name: string) => string
+  places: (regions: readonly { region: string; distanceKm: number }[]) => string
+  waits: (why: string) => string
+  triesLeft: (tries: number) => string
+  wishWritten: [string, string]
+  wishAccepted: string
+  toDestroy: (objects: number) => string
+  progress: (done: number, of: number) => string
+  exported: (files: number) => string
+  missing: (files: number) => string
+  allOfIt: string
+  pinChanged: string
+  unblocked: [string, string]
+}
+
+const words: Record<Language, Words> = {
+  en: {
+    insertCard: 'Please insert your card',
+    welcome: (name) => `Welcome, ${name}`,
+    pressOk: 'Press OK to see what you have',
+    nothingYet: 'Nothing is on this card yet',
+    okPrints: 'OK prints it',
+    place: (at, of, name) => `${at} of ${of}: ${name}`,
+    fetching: (region) => `Fetching from ${region}`,
+    printing: 'Printing',
+    printed: (name) => `${name}: printed`,
+    here: (name) => `${name}: on this device`,
+    onItsWay: 'On its way to two safe places',
+    withoutLine: 'No line now; it goes on by itself when there is one',
+    received: (name) => `${name}: received`,
+    beingKept: 'Being kept in two safe places',
+    kept: (name) => `${name}: kept in two places`,
+    places: (regions) => regions.map(({ region, distanceKm }) => `${region} (${distanceKm} km)`).join(' and '),
+    waits: (why) => `Waits: ${why}`,
+    triesLeft: (tries) => (tries === 1 ? 'One try is left' : `${tries} tries are left`),
+    wishWritten: ['Your wish is written down', 'It will be delivered'],
+    wishAccepted: 'Your wish is accepted',
+    toDestroy: (objects) => `To be destroyed: ${objects}`,
+    progress: (done, of) => `${done} of ${of}`,
+    exported: (files) => `${files} exported`,
+    missing: (files) => `${files} could not be had`,
+    allOfIt: 'All of it',
+    pinChanged: 'Your PIN is changed',
+    unblocked: ['Your card is unblocked', 'Use your new PIN from now on'],
+  },
+  ja: {
+    insertCard: 'カードを入れてください',
+    welcome: (name) => `${name} 様、こんにちは`,
+    pressOk: 'OKを押すと一覧が出ます',
+    nothingYet: 'このカードにはまだ何もありません',
+    okPrints: 'OKで印刷します',
+    place: (at, of, name) => `${of}件中 ${at}件目：${name}`,
+    fetching: (region) => `${region} から取り出しています`,
+    printing: '印刷しています',
+    printed: (name) => `${name}：印刷しました`,
+    here: (name) => `${name}：この端末にあります`,
+    onItsWay: '二か所の安全な場所へ送っています',
+    withoutLine: '回線がありません。つながり次第、自動で送ります',
+    received: (name) => `${name}：受け取りました`,
+    beingKept: '二か所の安全な場所に保存しています',
+    kept: (name) => `${name}：二か所に保存しました`,
+    places: (regions) => regions.map(({ region, distanceKm }) => `${region}（${distanceKm} km）`).join(' と '),
+    waits: (why) => `お待ちください：${why}`,
+    triesLeft: (tries) => `あと${tries}回入力できます`,
+    wishWritten: ['お申し出を書き留めました', 'これから届けます'],
+    wishAccepted: 'お申し出を受け付けました',
+    toDestroy: (objects) => `消去するもの：${objects}件`,
+    progress: (done, of) => `${of}件中 ${done}件`,
+    exported: (files) => `${files}件を取り出しました`,
+    missing: (files) => `${files}件は取り出せませんでした`,
+    allOfIt: 'すべて取り出しました',
+    pinChanged: '暗証番号を変更しました',
+    unblocked: ['カードが使えるようになりました', '今後は新しい暗証番号をお使いください'],
+  },
+}
+
+/** @param language of the board; English when it was told none */
+export function wordsOf(language: (() => Language) | undefined): Words {
+  return words[language?.() ?? 'en']
+}
+
+/** S17: what happened, what can be done, and after a wrong PIN how many tries are left. */
+export function problemShown(error: unknown, language: (() => Language) | undefined): Shown {
+  const problem = isProblem(error) ? error : new Problem('internal', String(error))
+  const { title, todo } = describe(problem.code, language?.() ?? 'en')
+  const triesLeft = problem.data?.['triesLeft']
+  const counts = problem.code === 'card.wrong-pin' && typeof triesLeft === 'number'
+  return {
+    lines: [title, ...(counts ? [wordsOf(language).triesLeft(triesLeft)] : []), todo],
+    tone: 'problem',
+  }
+}

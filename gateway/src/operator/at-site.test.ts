@@ -1,0 +1,96 @@
+/** Operators' words that are off: a mistyped folder, name or file is told in words, and nothing is made (issue 2). */
+import { spawnSync } from 'node:child_process'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+
+const cli = join(import.meta.dirname, '../cli.ts')
+const run = (...words: string[]) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', timeout: 60_000 })
+
+t.test('D6: a folder that is no site is told, and none is made', async (t) => {
+  const folder = t.testdir({ file: 'x' })
+  const none = join(folder, 'none')
+  for (const words of [['claim', 'new', '--region', 'JP-13'], ['device', 'list'], ['release', 'key'], ['moves']]) {
+    const { status, stderr } = run(...words, '--folder', none)
+    t.equal(status, 1, words.join(' '))
+    t.match(stderr, /is not there; name the site’s folder.*azukari-gateway init/)
+    t.notMatch(stderr, /\n {4}at /, 'without a stack')
+  }
+  t.notOk(existsSync(none), 'nothing was made')
+  t.match(run('init', '--folder', join(folder, 'file/x')).stderr, /cannot be made: .*file is no folder/)
+  t.match(run('device', 'list', '--folder', join(folder, 'file')).stderr, /file is no folder/)
+  t.match(run('init', '--folder', none, '--site', 'Bad Name').stderr, /--site Bad Name: a–z/)
+  t.match(run('data-server', '--folder', folder, '--id', 'x y').stderr, /--id x y: a–z/)
+  t.match(run('claim', 'new', '--folder', folder, '--region', 'XX-99').stderr, /XX-99 is not known/)
+  t.notOk(existsSync(none))
+})
+
+t.test('D6: a file that is not there, or is none of ours, is told without a stack', async (t) => {
+  const folder = t.testdir({ 'card.json': 'no JSON' })
+  const site = join(folder, 'site')
+  t.equal(run('init', '--folder', site).status, 0)
+  const absent = run('member', 'add', join(folder, 'none.json'), '--folder', site)
+  t.equal(absent.status, 1)
+  t.match(absent.stderr, /none\.json: there is no such file/)
+  t.notMatch(absent.stderr, /\n {4}at |inside the system/)
+  t.match(
+    run('member', 'add', join(folder, 'card.json'), '--folder', site).stderr,
+    /card\.json is no registration file/,
+  )
+  writeFileSync(join(folder, 'list.json'), 'null')
+  t.match(
+    run('member', 'add', join(folder, 'list.json'), '--folder', site).stderr,
+    /list\.json is no registration file/,
+  )
+  t.match(
+    run('servers', 'contain', 'nobody', '--reason', 'x', '--folder', site).stderr,
+    /there is no data server “nobody”/,
+  )
+})
+
+t.test('D6: a port in use is told without a stack, and nothing half-started stays behind', async (t) => {
+  const site = join(t.testdir(), 'site')
+  t.equal(run('init', '--folder', site).status, 0)
+  const other = createServer()
+  t.teardown(() => other.close())
+  await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+  const address = other.address()
+  const port = String(typeof address === 'object' && address?.port)
+  const gateway = 'https://127.0.0.1:1'
+  for (const words of [
+    ['run', '--port', port],
+    ['run', '--port', '0', '--health-port', port],
+    ['data-server', '--id', 'x', '--port', port],
+    ['placement', '--port', port, '--gateway', gateway],
+  ]) {
+    const { status, stderr } = run(...words, '--folder', site)
+    t.equal(status, 1, words.join(' '))
+    t.match(stderr, port)
+    t.notMatch(stderr, /\n {4}at |inside the system/)
+  }
+})
+
+t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
+  const folder = t.testdir({ 'no-feed.xml': 'x' })
+  const site = join(folder, 'site')
+  t.equal(run('init', '--folder', site).status, 0)
+  const alert = (id: string, years: number) => {
+    const at = (hours: number) => new Date(Date.now() + years * 365 * 86_400_000 + hours * 3_600_000).toISOString()
+    const file = join(folder, `${id}.xml`)
+    writeFileSync(
+      file,
+      `<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><identifier>${id}</identifier><sender>x@example.org</sender>
+      <sent>${at(-1)}</sent><status>Actual</status><msgType>Alert</msgType><scope>Public</scope><info><category>Met</category>
+      <event>Flood</event><urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
+      <onset>${at(0)}</onset><expires>${at(9)}</expires><area><areaDesc>x</areaDesc>
+      <polygon>36,138 36,139 37,139 37,138 36,138</polygon></area></info></alert>`,
+    )
+    return run('hazard', 'push', file, '--folder', site)
+  }
+  const now = alert('now', 0)
+  t.equal(now.status, 0, now.stderr)
+  t.match(now.stdout, /now: Flood, until .*\nTaken\. azukari-gateway risk/)
+  t.match(alert('old', -2).stdout, /old: Flood, over since .*: it changes nothing/)
+  t.equal(run('hazard', 'push', join(folder, 'no-feed.xml'), '--folder', site).status, 1)
+})
