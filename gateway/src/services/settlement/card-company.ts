@@ -6,10 +6,10 @@
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { Rounds } from '../../service/rounds.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { ownAccount } from './accounts.ts'
 import { type Desk, derivedId, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
-import { insertRow } from './registers.ts'
 
 /** What the company took back after it was captured: the cardholder disputed it. Numbered by the company, from 1 on. */
 export interface Reversal {
