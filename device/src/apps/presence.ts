@@ -30,9 +30,9 @@ import type { Outbox } from '../outbox.ts'
 
 export interface PresenceOptions {
   reader: CardReader
-  link: Link
-  outbox: Outbox
-  identity: Identity
+  link: Pick<Link, 'up' | 'call' | 'onState' | 'onEvent'>
+  outbox: Pick<Outbox, 'append'>
+  identity: Pick<Identity, 'device' | 'trust'>
   clock: Clock
   random: Random
   log: Log
@@ -91,6 +91,8 @@ class Present implements PresentCard {
   refused: Problem | undefined
   /** Findings that were shown while it is in: an act on its way is not told again. */
   readonly told = new Set<number>()
+  /** Findings are to be asked for: a session has begun, or what was shown has stood long enough. */
+  findingsDue = false
   #pinVerified = false
 
   constructor(client: CardClient, askPin: PresenceOptions['askPin']) {
@@ -219,6 +221,7 @@ export class Presence {
     try {
       if (card.session && card.session.expiresMs - clock.now() > 30_000) await this.#fetchPending(card)
       else await this.#openSession(card)
+      await this.#tellFindings(card)
     } catch (error) {
       if (card.signal.aborted) return
       const problem = isProblem(error) ? error : new Problem('internal', String(error))
@@ -284,32 +287,38 @@ export class Presence {
     await this.#write(card, proved.pending)
     if (proved.cardProof) await card.use((client) => this.#o.cardData.apply(client, signal))
     if (proved.morePending) await this.#fetchPending(card)
-    await this.#tellFindings(card)
+    card.findingsDue = true
   }
 
-  /** S11, S12: what happened to the member's data since they were last told; told once, and no more of it than can be seen. */
+  /**
+   * S11, S12: what happened to the member's data since they were last told; told once, and as much of it as can be seen at
+   * a time. What is left comes when that was read: meanwhile the card goes on being brought up to date.
+   */
   async #tellFindings(card: Present): Promise<void> {
-    while (card.session && this.#o.lines() > 0) {
-      const { session } = card
-      const answer = await this.#o.link
-        .call(findings, { session: session.id }, { signal: card.signal })
-        .catch((error) => {
-          // A placement of the release before knows nothing of it.
-          if (isProblem(error, 'message.unknown-contract')) return { findings: [], more: false }
-          throw error
-        })
-      // What was shown already is on its way to placement.
-      const untold = answer.findings.filter(({ id }) => !card.told.has(id))
-      const news = untold.slice(0, this.#o.lines())
-      if (news.length === 0) return
-      card.signal.throwIfAborted()
+    const { link, clock, outbox, random, lines } = this.#o
+    const { session, signal } = card
+    if (!session || !card.findingsDue || lines() < 1) return
+    const answer = await link.call(findings, { session: session.id }, { signal }).catch((error) => {
+      // A placement of the release before knows nothing of it.
+      if (isProblem(error, 'message.unknown-contract')) return { findings: [], more: false }
+      throw error
+    })
+    signal.throwIfAborted()
+    // What was shown already is on its way to placement.
+    const untold = answer.findings.filter(({ id }) => !card.told.has(id))
+    const news = untold.slice(0, lines())
+    if (news.length > 0) {
       this.#tell({ type: 'findings', card, findings: news })
       const told = news.map(({ id }) => id)
-      await this.#o.outbox.append(findingsTold, { session: session.id, findings: told }, this.#o.random.bytes(16))
+      await outbox.append(findingsTold, { session: session.id, findings: told }, random.bytes(16))
       for (const id of told) card.told.add(id)
-      if (!answer.more && untold.length === news.length) return
-      await this.#o.clock.sleep(readMs, card.signal)
     }
+    card.findingsDue = false
+    if (!answer.more && untold.length === news.length) return
+    clock.timer(readMs, () => {
+      card.findingsDue = true
+      this.#kick()
+    })
   }
 
   async #fetchPending(card: Present): Promise<void> {

@@ -1,0 +1,159 @@
+import { Presence } from '@azukari/device/apps/presence'
+import type { Contract } from '@azukari/protocol/contract'
+import { type Finding, findings, findingsTold } from '@azukari/protocol/contracts/care'
+import { closeSession, openSession, pendingConditions, proveSession } from '@azukari/protocol/contracts/session'
+import { publicOf, thumbprint } from '@azukari/protocol/keys'
+import { Problem } from '@azukari/protocol/problem'
+import t from 'tap'
+import { SimulatedReader } from '../boards/reader.ts'
+import { quietLog } from '../site/log.ts'
+import { SimClock } from '../world/clock.ts'
+import { issue, providerKey, random } from './bench.ts'
+
+/** A device at whose reader a member stands, and a placement that has something to tell them: at most eight at once. */
+function bench(untold: number, lines: number) {
+  const clock = new SimClock()
+  const stop = new AbortController()
+  const reader = new SimulatedReader({ clock })
+  const placementKey = publicOf(providerKey)
+  const site = {
+    lines,
+    /** The line is cut. */
+    cut: false,
+    untold: Array.from({ length: untold }, (_, i) => i + 1),
+    /** What the member saw, a page each. */
+    pages: [] as number[][],
+    asked: 0,
+    conditionsAsked: 0,
+  }
+  const answers: Record<string, () => unknown> = {
+    [openSession.id]: () => ({
+      session: new Uint8Array(16),
+      challenge: random.bytes(32),
+      verifier: thumbprint(placementKey),
+      expiresMs: clock.now() + 600_000,
+    }),
+    [proveSession.id]: () => ({
+      member: new Uint8Array(16),
+      name: 'Hanako',
+      level: 2,
+      home: 'JP-13',
+      expiresMs: clock.now() + 600_000,
+      pending: [],
+      morePending: false,
+    }),
+    [pendingConditions.id]: () => {
+      site.conditionsAsked++
+      return { pending: [], morePending: false }
+    },
+    [findings.id]: () => {
+      site.asked++
+      return { findings: site.untold.slice(0, 8).map(finding), more: site.untold.length > 8 }
+    },
+    [closeSession.id]: () => ({}),
+  }
+  const presence = new Presence({
+    reader,
+    clock,
+    random,
+    operation: 'look',
+    log: quietLog,
+    identity: { device: 'terminal-1', trust: { placementKey } as never },
+    link: {
+      up: true,
+      onState: () => () => false,
+      onEvent: () => {},
+      call: async (contract: Contract) => {
+        if (site.cut) throw new Problem('link.offline')
+        return answers[contract.id]!() as never
+      },
+    },
+    outbox: {
+      append: async (contract: Contract, body: unknown) => {
+        if (contract.id !== findingsTold.id) return
+        const told = new Set((body as { findings: number[] }).findings)
+        site.untold = site.untold.filter((id) => !told.has(id))
+      },
+    },
+    cardData: { apply: async () => {} },
+    askPin: async () => '',
+    lines: () => site.lines,
+  })
+  presence.onNews((news) => {
+    if (news.type === 'findings') site.pages.push(news.findings.map(({ id }) => id))
+  })
+  const run = presence.run(stop.signal)
+  const end = async () => {
+    reader.remove()
+    stop.abort()
+    await run
+  }
+  return { clock, reader, presence, site, end, pass: (ms: number) => clock.runUntil(clock.now() + ms) }
+}
+
+const finding = (id: number): Finding => ({
+  id,
+  kind: 'tampering',
+  atMs: 0,
+  server: 'sapporo',
+  ranges: [],
+  differs: 1,
+  restored: true,
+})
+
+t.test('S11, S12: findings are told as many at a time as can be seen, each once', async (t) => {
+  const { reader, site, pass, presence, end } = bench(11, 4)
+  reader.insert(issue().card)
+  await pass(1_000)
+  t.same(site.pages, [[1, 2, 3, 4]])
+  presence.refresh()
+  await pass(1_000)
+  t.equal(site.conditionsAsked, 1, 'conditions do not wait until all was read')
+  t.equal(site.pages.length, 1, 'nothing takes the place of what is still being read')
+  await pass(30_000)
+  t.same(site.pages, [
+    [1, 2, 3, 4],
+    [5, 6, 7, 8],
+    [9, 10, 11],
+  ])
+  const { asked } = site
+  await pass(60_000)
+  t.equal(site.asked, asked, 'and then nobody asks again')
+  await end()
+})
+
+t.test('S11: what nobody could see is not taken for told', async (t) => {
+  await t.test('no display', async (t) => {
+    const { reader, site, pass, end } = bench(3, 0)
+    reader.insert(issue().card)
+    await pass(60_000)
+    t.equal(site.untold.length, 3)
+    t.same(site.pages, [])
+    await end()
+  })
+  await t.test('the card is taken out before all was shown', async (t) => {
+    const { reader, site, pass, end } = bench(5, 4)
+    const { card } = issue()
+    reader.insert(card)
+    await pass(1_000)
+    reader.remove()
+    await pass(60_000)
+    t.same(site.untold, [5])
+    reader.insert(card)
+    await pass(1_000)
+    t.same(site.pages, [[1, 2, 3, 4], [5]], 'the rest at the next session')
+    await end()
+  })
+  await t.test('the line is cut before it could be asked for', async (t) => {
+    const { reader, site, pass, end } = bench(5, 4)
+    reader.insert(issue().card)
+    await pass(1_000)
+    site.cut = true
+    await pass(20_000)
+    t.equal(site.pages.length, 1)
+    site.cut = false
+    await pass(20_000)
+    t.same(site.untold, [], 'and it is asked for again, in the same session')
+    await end()
+  })
+})
