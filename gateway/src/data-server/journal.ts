@@ -18,7 +18,7 @@ const magic = 0x415a4a31
 const headerBytes = 4 + 4 + 8 + 32
 const recordMaxBytes = 1 << 20
 const chunkMaxBytes = 4 << 20
-export const journalEntriesMax = 256
+const journalEntriesMax = 256
 
 interface Chunk {
   first: number

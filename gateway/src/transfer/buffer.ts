@@ -37,7 +37,7 @@ export interface BufferLimits {
   open: number
 }
 
-export const bufferLimits: BufferLimits = {
+const bufferLimits: BufferLimits = {
   totalBytes: 64 * 2 ** 30,
   deviceBytes: 16 * 2 ** 30,
   deviceTransfers: 64,

@@ -37,7 +37,7 @@ export interface BedPlace {
 }
 
 /** A data server of the bed. */
-export class BedServer {
+class BedServer {
   readonly place: BedPlace
   readonly identity: KeyObject
   readonly files: SimFiles
@@ -54,7 +54,7 @@ export class BedServer {
 }
 
 /** Standing rates, and hazards as they are announced here. */
-export class BedRisks implements RiskBoard {
+class BedRisks implements RiskBoard {
   readonly #places: readonly BedPlace[]
   readonly #hazards = new Map<string, RiskTerm[]>()
   readonly #listeners = new Set<(change: RiskChange) => void>()

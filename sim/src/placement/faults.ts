@@ -73,11 +73,7 @@ export async function copyOf(bed: PlacementBed, replica: ReplicaRow): Promise<Ma
 }
 
 /** Puts files in the place of a replica's. */
-export async function putBack(
-  bed: PlacementBed,
-  replica: ReplicaRow,
-  copy: ReadonlyMap<string, Uint8Array>,
-): Promise<void> {
+async function putBack(bed: PlacementBed, replica: ReplicaRow, copy: ReadonlyMap<string, Uint8Array>): Promise<void> {
   const { files } = bed.servers.get(replica.server)!
   const folder = folderOf(replica)
   await files.remove(folder)

@@ -95,7 +95,7 @@ function looksLikeBug(error: string): boolean {
 }
 
 /** `hh:mm:ss.mmm` */
-export function clockText(ms: number): string {
+function clockText(ms: number): string {
   const pad = (value: number, digits = 2) => String(value).padStart(digits, '0')
   return `${pad(Math.floor(ms / 3_600_000))}:${pad(Math.floor(ms / 60_000) % 60)}:${pad(Math.floor(ms / 1000) % 60)}.${pad(ms % 1000, 3)}`
 }

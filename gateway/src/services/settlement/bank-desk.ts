@@ -288,7 +288,7 @@ function suspend(sql: Sql, { minor, currency }: BankLine, id: Uint8Array, comesI
 }
 
 /** The one number of a kind that stands in the texts, with right check digits; undefined when there are several. */
-export function numberIn(texts: readonly string[], kind: NumberKind): string | undefined {
+function numberIn(texts: readonly string[], kind: NumberKind): string | undefined {
   const found = new Set(
     texts
       .flatMap((text) => text.replaceAll(/[ -]/g, '').match(/\d{14}/g) ?? [])

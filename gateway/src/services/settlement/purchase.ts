@@ -178,7 +178,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
 }
 
 /** Prices of an order as the offer stands now. @throws {Problem} `pay.item-unknown`, `ledger.wrong-currency`, `ledger.bad-amount` */
-export function priceOrder(
+function priceOrder(
   wanted: readonly { item: string; count: number }[],
   itemOf: (item: string) => ItemRow | undefined,
 ): { lines: OrderLine[]; total: number; currency: Currency; metered: boolean } {
@@ -206,7 +206,7 @@ function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
 }
 
 /** What the buyer is told after a payment or a refund. */
-export function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
+function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
   const { currency } = order
   const ledger = ledgerOf(sql)
   const account = ledger.account(memberAccount(ledger, 'value', order.buyer, currency))!

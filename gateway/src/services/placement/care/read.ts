@@ -25,7 +25,7 @@ export function unsealerOf({ keys }: ReplacePorts, { row, member }: Standing, re
 }
 
 /** Sealed segments as the server sends them, in order. @throws {Problem} the server's */
-export function sealedOf(
+function sealedOf(
   ports: ReplacePorts,
   { row }: Standing,
   replica: ReplicaRow,

@@ -32,7 +32,7 @@ export interface MoverLimits {
   splitBytes: number
 }
 
-export const defaultMoverLimits: MoverLimits = {
+const defaultMoverLimits: MoverLimits = {
   atOnce: 4,
   bytesPerSecond: 32 * 1024 * 1024,
   queueMax: 50_000,

@@ -26,12 +26,12 @@ const atOnce = 8
 const membersPerRun = 1_000
 
 /** 1 to 28, spread over members. */
-export function closingDayOf(member: Uint8Array): number {
+function closingDayOf(member: Uint8Array): number {
   return 1 + (createHash('sha256').update(member).digest().readUInt32BE(0) % 28)
 }
 
 /** The first closing day after a date. */
-export function nextClosing(after: CivilDate, closingDay: number): CivilDate {
+function nextClosing(after: CivilDate, closingDay: number): CivilDate {
   const sameMonth = `${after.slice(0, 8)}${String(closingDay).padStart(2, '0')}`
   return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
 }
