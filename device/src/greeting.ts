@@ -3,6 +3,7 @@
  * line, the enrolment, the greeting, and the gateway's word that it is there. Messages in, messages out; `link.ts` sends them.
  */
 import type { KeyObject } from 'node:crypto'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { encode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Id, type Static, Type } from '@azukari/protocol/contract'
 import { type EnrolRequest, enrol, enrolDomain } from '@azukari/protocol/contracts/fleet'
@@ -154,8 +155,4 @@ export function siteNews(payload: Uint8Array, trust: SiteTrust): SiteNews {
 function gatewayKeyFor(key: KeyObject): (kid: Uint8Array) => KeyObject | undefined {
   const kid = thumbprint(key)
   return (asked) => (sameBytes(asked, kid) ? key : undefined)
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

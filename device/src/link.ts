@@ -4,6 +4,7 @@
  * It connects, enrols if it must, greets, and then carries calls, acts, blocks and events until the line breaks; then it
  * waits with jitter and begins again. It keeps nothing: what must not be lost is in the outbox.
  */
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { acknowledgeEvents, enrol } from '@azukari/protocol/contracts/fleet'
@@ -20,7 +21,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import { backoffMs } from './backoff.ts'
-import { checkOpenReply, connectToken, enrolment, greeting, type OpenReply, sameBytes, siteNews } from './greeting.ts'
+import { checkOpenReply, connectToken, enrolment, greeting, type OpenReply, siteNews } from './greeting.ts'
 import { type Identity, parseClaim, type SiteTrust } from './identity.ts'
 import type { ActSender } from './outbox.ts'
 import type { MqttMessage, MqttSession, MqttTransport } from './transport.ts'
@@ -500,8 +501,4 @@ export class Link implements ActSender {
     this.#waiting.clear()
     for (const { reject } of waiting) reject(problem)
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -6,12 +6,11 @@
  * record, so what a power cut tears is never something that was acknowledged.
  */
 import { createHash } from 'node:crypto'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
-import { sameBytes } from '@azukari/protocol/manifest'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
-import { hex } from './layout.ts'
 import { Turns } from './turns.ts'
 
 const magic = 0x415a4a31

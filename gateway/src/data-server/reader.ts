@@ -3,7 +3,7 @@
  * the scrub. What was repaired is written back and synced before it is relied on again.
  */
 
-import { sameBytes } from '@azukari/protocol/manifest'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { leafHash, ProofStream, TreeHash } from '@azukari/protocol/merkle'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'

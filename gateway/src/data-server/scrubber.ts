@@ -1,6 +1,7 @@
 /** Walks over everything on the media under a byte budget, repairs what parity can, and signs what it found (S11). */
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { DirectSigner } from '@azukari/protocol/cose'
-import { type ReplicaRef, sameBytes } from '@azukari/protocol/manifest'
+import type { ReplicaRef } from '@azukari/protocol/manifest'
 import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Files } from '@azukari/protocol/ports'
 import { type ScrubReport, signScrubReport } from '@azukari/protocol/scrub'

@@ -3,6 +3,7 @@
  * only, so that the simulation runs this very code on disks that lose, tear and rot.
  */
 import type { KeyObject } from 'node:crypto'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { signExamination } from '@azukari/protocol/examination'
 import { signIdentification } from '@azukari/protocol/identify'
@@ -14,7 +15,6 @@ import {
   openManifest,
   openRemoval,
   type ReplicaRef,
-  sameBytes,
   signRemovalReceipt,
   signReplicaReceipt,
 } from '@azukari/protocol/manifest'
@@ -25,7 +25,7 @@ import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol
 import { Disk } from './disk.ts'
 import { examine } from './examiner.ts'
 import { Journals } from './journal.ts'
-import { bytesOnDisk, encodeNotes, hex, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
+import { bytesOnDisk, encodeNotes, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
 import { readNotes, replaceNotes } from './notes.ts'
 import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'

@@ -4,10 +4,11 @@
  */
 import { filesIn, recordBytes, shapeOf, stripeOf } from '@azukari/gateway/data-server/layout'
 import { members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
+import { hex } from '@azukari/protocol/bytes'
 import { Problem } from '@azukari/protocol/problem'
 import { segmentSealedBytes } from '@azukari/protocol/sealed'
 import type { VerdictKind } from '@azukari/protocol/verdict'
-import { hex, type PlacementBed } from './bed.ts'
+import type { PlacementBed } from './bed.ts'
 import { forge, replicaFolder, scrambled, sealedAnew, shardsOf, someOther, storedSegments } from './forger.ts'
 
 export const faultKinds = [

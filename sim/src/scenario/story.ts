@@ -105,7 +105,3 @@ export function nameOf(error: unknown): string {
   if (error instanceof Problem) return error.detail ? `${error.code} (${error.detail})` : error.code
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
 }
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
-}

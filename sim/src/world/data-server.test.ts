@@ -1,6 +1,7 @@
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { from, makeReplica, problemOf } from '@azukari/gateway/data-server/test-replica'
 import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { signerOf } from '@azukari/protocol/cose'
 import { openExamination } from '@azukari/protocol/examination'
 import { openIdentification } from '@azukari/protocol/identify'
@@ -9,7 +10,6 @@ import {
   type Manifest,
   openRemovalReceipt,
   openReplicaReceipt,
-  sameBytes,
   signManifest,
   signRemoval,
 } from '@azukari/protocol/manifest'

@@ -1,6 +1,6 @@
 /** Reads replicas to hold them against what was signed (S11): constant memory, whatever the size. */
 import { createHash } from 'node:crypto'
-import { sameBytes } from '@azukari/protocol/manifest'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type SealAlgorithm, segmentCount, segmentPlainBytes, Unsealer } from '@azukari/protocol/sealed'
