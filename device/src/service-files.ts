@@ -71,8 +71,7 @@ export function boardService({ node, program, board, broker, site, folder }: Boa
           ['Type', 'exec'],
           // AZUKARI_CLAIM for the first start, and any option.
           ['EnvironmentFile', '-/etc/azukari/device.env'],
-          // A small young generation gives the memory of blocks back sooner.
-          ['ExecStart', execLine([node, '--max-semi-space-size=1', program, ...words])],
+          ['ExecStart', execLine([node, program, ...words])],
           ...restarting,
           ...watched,
           ['User', user],

@@ -1,9 +1,14 @@
 #!/usr/bin/env node
 /** `azukari-gateway`: the gateway of a site, its services and its data servers. */
-import { runCommandLine } from '@azukari/protocol/adapters/command-line'
-import { commands } from './commands.ts'
-import { handOver } from './operator/handover.ts'
+import { keepYoungGenerationSmall } from '@azukari/protocol/adapters/lean-memory'
 
+// Before the rest is loaded: that alone would make it grow.
+keepYoungGenerationSmall()
+const [{ runCommandLine }, { commands }, { handOver }] = await Promise.all([
+  import('@azukari/protocol/adapters/command-line'),
+  import('./commands.ts'),
+  import('./operator/handover.ts'),
+])
 const program = {
   name: 'azukari-gateway',
   what: 'the gateway of a site, its services and data servers',

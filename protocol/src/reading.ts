@@ -11,7 +11,7 @@
  * 4-byte counter, which is also the nonce and additional data. A frame sent again gets the same answer again, so a
  * carrier may repeat what it lost.
  */
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, type KeyObject } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
 import { Bytes, Count, checker, Id, Slug, type Static, Text, Type } from './contract.ts'
 import { agree, parseCoseKey } from './keys.ts'
@@ -172,7 +172,7 @@ export function sealFrame(key: Uint8Array, { session, counter }: SealedHeader, b
   frame[0] = frameType.sealed
   frame.set(session, 1)
   new DataView(frame.buffer).setUint32(17, counter)
-  const cipher = createCipheriv('aes-256-gcm', key, nonceOf(counter))
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonceOf(counter))
   cipher.setAAD(frame.subarray(0, headerBytes))
   frame.set(cipher.update(plain), headerBytes)
   cipher.final()
@@ -184,12 +184,12 @@ export function sealFrame(key: Uint8Array, { session, counter }: SealedHeader, b
 export function openSealed(key: Uint8Array, frame: Uint8Array): unknown {
   const { counter } = sealedHeader(frame)
   const end = frame.length - tagBytes
-  const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(counter))
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), nonceOf(counter))
   decipher.setAAD(frame.subarray(0, headerBytes))
   decipher.setAuthTag(frame.subarray(end))
-  let plain: Buffer
+  const plain = decipher.update(frame.subarray(headerBytes, end))
   try {
-    plain = Buffer.concat([decipher.update(frame.subarray(headerBytes, end)), decipher.final()])
+    decipher.final()
   } catch (cause) {
     throw new Problem('message.invalid', 'a frame does not open', { cause })
   }

@@ -5,7 +5,7 @@
  * Blocks are encrypted for the receiving service under a key made for this transfer, so neither a foreign broker nor
  * the buffer's disk sees plaintext; encryption depends on (key, transfer, index) only, so a block sent twice is the same.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey } from 'node:crypto'
 import { encodeDeterministic } from './codec.ts'
 import { Problem } from './problem.ts'
 
@@ -29,7 +29,7 @@ export function encryptedBytes(sizeBytes: number): number {
 
 /** Encrypts one block: AES-256-GCM, nonce = 4 zero bytes and the index, AAD = domain, transfer and index. */
 export function encryptBlock(key: Uint8Array, transfer: Uint8Array, index: number, plain: Uint8Array): Uint8Array {
-  const cipher = createCipheriv('aes-256-gcm', key, nonceOf(index))
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), nonceOf(index))
   cipher.setAAD(aadOf(transfer, index))
   return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()])
 }
@@ -37,11 +37,14 @@ export function encryptBlock(key: Uint8Array, transfer: Uint8Array, index: numbe
 /** @throws {Problem} `transfer.bad-block` */
 export function decryptBlock(key: Uint8Array, transfer: Uint8Array, index: number, block: Uint8Array): Uint8Array {
   if (block.length < tagBytes) throw new Problem('transfer.bad-block', `block ${index} is too short`)
-  const decipher = createDecipheriv('aes-256-gcm', key, nonceOf(index))
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), nonceOf(index))
   decipher.setAAD(aadOf(transfer, index))
   decipher.setAuthTag(block.subarray(block.length - tagBytes))
+  // A cipher in counter mode gives each byte at once: nothing is left for the end but the verdict.
+  const plain = decipher.update(block.subarray(0, block.length - tagBytes))
   try {
-    return Buffer.concat([decipher.update(block.subarray(0, block.length - tagBytes)), decipher.final()])
+    decipher.final()
+    return plain
   } catch (cause) {
     throw new Problem('transfer.bad-block', `block ${index} does not open`, { cause })
   }

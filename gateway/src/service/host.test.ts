@@ -217,6 +217,44 @@ t.test('D5: a full disk in a handler is no refusal', async (t) => {
   t.match(await sendNow(1, 'a'), { problem: { code: 'storage.full', retry: 'later' } })
 })
 
+t.test('D5, B1: steps of the service itself share a commit; one that fails undoes itself alone', async (t) => {
+  const database = memoryDatabase()
+  let commits = 0
+  const counting: Database = Object.assign(Object.create(database) as Database, {
+    run: database.run.bind(database),
+    get: database.get.bind(database),
+    all: database.all.bind(database),
+    script: database.script.bind(database),
+    savepoint: database.savepoint.bind(database),
+    transaction: <T>(work: Parameters<Database['transaction']>[0]) => {
+      commits++
+      return database.transaction(work) as T
+    },
+  })
+  const { service, notes, turn } = await host(counting)
+  const heard: string[] = []
+  service.onEvents((events) => heard.push(...events.map(({ body }) => (body as { text: string }).text)))
+  const before = commits
+  const step = (text: string) =>
+    service.store.commit(({ sql, emit, afterCommit }) => {
+      sql.run('INSERT INTO notes (text) VALUES (?)', text)
+      emit(passing, 'camera', { text })
+      afterCommit(() => heard.push(`after ${text}`))
+      if (text === 'bad') throw new Problem('storage.full')
+      return text.toUpperCase()
+    })
+  const steps = ['a', 'bad', 'c'].map(step)
+  t.same([heard, notes()], [[], []], 'nothing yet')
+  turn()
+  const outcomes = await Promise.allSettled(steps)
+  t.match(outcomes, [{ value: 'A' }, { reason: { code: 'storage.full' } }, { value: 'C' }])
+  t.same(notes(), ['a', 'c'])
+  t.same(heard, ['a', 'after a', 'c', 'after c'])
+  t.equal(commits - before, 1)
+  await service.stop()
+  await t.rejects(step('late'), { code: 'service.unavailable' })
+})
+
 t.test('D5: kept events stay until the device has them; passing ones go to listeners after the commit', async (t) => {
   const { service, sendNow, turn } = await host(memoryDatabase())
   const heard: (readonly QueuedEvent[])[] = []

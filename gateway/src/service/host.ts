@@ -97,6 +97,9 @@ interface WaitingAct {
   resolve(reply: ServiceReply): void
 }
 
+/** A step of the service itself, inside a transaction. */
+type OwnWork<T> = (context: Omit<ActContext, 'caller' | 'requestId'>) => T
+
 /** What a transaction wants done when it has committed. */
 interface Effects {
   passing: QueuedEvent[]
@@ -132,7 +135,11 @@ class Host implements ServiceHost {
     this.#events = new EventQueue(options.database)
     this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
     this.#commits = new CommitGroup(options.database, this.#soon)
-    this.store = { sql: options.database, transaction: (work) => this.#ownTransaction(work) }
+    this.store = {
+      sql: options.database,
+      transaction: (work) => this.#ownTransaction(work),
+      commit: (work) => this.#ownCommit(work),
+    }
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
   }
@@ -326,18 +333,36 @@ class Host implements ServiceHost {
     return reply
   }
 
-  #ownTransaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T {
-    const { database, clock, random } = this.#options
-    if (this.#state === 'stopped') throw new Problem('service.unavailable', `${this.name} is stopped`)
-    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
-    const trace = hex(random.bytes(16))
-    const result = database.transaction(() => work(this.#effectContext(clock.now(), trace, effects)))
+  #ownTransaction<T>(work: OwnWork<T>): T {
+    this.#requireOpen()
+    const { result, effects } = this.#options.database.transaction(() => this.#own(work))
     this.counts.commits++
+    this.#performConfirmed(effects)
+    return result
+  }
+
+  async #ownCommit<T>(work: OwnWork<T>): Promise<T> {
+    this.#requireOpen()
+    const { result, effects } = await this.#commits.run(() => this.#own(work))
+    this.#performConfirmed(effects)
+    return result
+  }
+
+  #requireOpen(): void {
+    if (this.#state === 'stopped') throw new Problem('service.unavailable', `${this.name} is stopped`)
+  }
+
+  #own<T>(work: OwnWork<T>): { result: T; effects: Effects } {
+    const { clock, random } = this.#options
+    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
+    return { result: work(this.#effectContext(clock.now(), hex(random.bytes(16)), effects)), effects }
+  }
+
+  #performConfirmed(effects: Effects): void {
     this.#whenConfirmed(
       () => this.#perform(effects),
       (error) => this.#options.log.warn('a commit is not confirmed', { service: this.name, error: String(error) }),
     )
-    return result
   }
 
   #perform({ passing, keptFor, afterCommit }: Effects): void {

@@ -105,6 +105,11 @@ export function call<C extends Contract>(contract: C, handle: CallHandler<C>): H
 /** A service's own transactions outside acts (slow work that finishes): same emit, same commit. */
 export interface ServiceStore {
   transaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T
+  /**
+   * The same for steps of which many are under way at once: what is asked for meanwhile shares the commit and its fsync.
+   * Resolves when it is durable; a throw of `work` undoes only what `work` did.
+   */
+  commit<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): Promise<T>
   sql: Sql
 }
 

@@ -162,7 +162,11 @@ async function startDevice(site: SimulatedSite): Promise<Measured> {
   mkdirSync(folder, { recursive: true })
   const claim = await site.newClaim('JP-27')
   const script = fileURLToPath(new URL('device-process.ts', import.meta.url))
-  const device = new Measured([script, JSON.stringify({ broker: `mqtt://127.0.0.1:${site.port}`, folder, claim })])
+  const device = new Measured([
+    '--max-semi-space-size=1',
+    script,
+    JSON.stringify({ broker: `mqtt://127.0.0.1:${site.port}`, folder, claim }),
+  ])
   await device.said('up')
   return device
 }

@@ -208,7 +208,7 @@ async function build(folder: string, objects: number) {
     await Promise.all(Array.from({ length: Math.min(8, objects - at) }, (_, i) => keep(at + i)))
   names.sort((a, b) => Buffer.compare(a.object, b.object))
   const ports: Pick<ReplacePorts, 'store' | 'dataServers' | 'signer' | 'random' | 'clock'> = {
-    store: { sql: database, transaction: () => unused() },
+    store: { sql: database, transaction: () => unused(), commit: () => unused() },
     dataServers: { of: () => server },
     ...{ signer, random: systemRandom, clock: systemClock },
   }

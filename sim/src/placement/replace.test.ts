@@ -118,6 +118,19 @@ t.test('S9: what is wrong at the source is no fault of the target, and the other
   await bed.stop()
 })
 
+t.test('S9: two that make the same move at once make it once', async (t) => {
+  const { bed, object, free, ports, order } = await kept(12, 150_000)
+  const to = free(1)
+  const move = () => copy(ports(), order(1, to), signal)
+  await bed.settle(Promise.all([move(), move()]))
+  const servers = bed.medium.sql.all<{ id: string; used: number }>('SELECT id, used FROM servers')
+  for (const { server, sealed } of standing(bed, object))
+    t.equal(servers.find(({ id }) => id === server)!.used, sealed, `${server} counts it once`)
+  t.equal(standing(bed, object)[0]!.server, to)
+  t.equal(bed.medium.sql.all('SELECT * FROM retired').length, 1)
+  await bed.stop()
+})
+
 t.test('S9: a crash at any step of a move, and it goes on; a rebuilt placement finds it', async (t) => {
   for (const kind of ['copy', 'reseal'] as const) {
     let crashes = 0

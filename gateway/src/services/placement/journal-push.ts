@@ -87,7 +87,7 @@ export class JournalPush {
       const sent = await Promise.all(waiting.map((server) => this.#send(server)))
       // The acknowledgements of all servers in one commit.
       if (sent.some((one) => one && one.seqs.length > 0))
-        store.transaction(({ sql }) => {
+        await store.commit(({ sql }) => {
           for (const one of sent) for (const seq of one?.seqs ?? []) journal.ack(sql, seq, one!.server.id)
         })
       whole &&= sent.every((one) => one !== undefined)

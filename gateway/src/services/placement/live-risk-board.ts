@@ -16,7 +16,7 @@ import type { RiskBoard, RiskChange } from './risk-board.ts'
 import { ratesOf, type ServerRow, servers } from './store.ts'
 
 export interface LiveRiskOptions {
-  store: ServiceStore
+  store: Pick<ServiceStore, 'sql' | 'transaction'>
   clock: Clock
   log: Log
   rules?: HazardRules
@@ -51,7 +51,7 @@ const againMs = 60_000
 const mostHazards = 20_000
 
 export class LiveRiskBoard implements RiskBoard {
-  readonly #store: ServiceStore
+  readonly #store: LiveRiskOptions['store']
   readonly #clock: Clock
   readonly #log: Log
   readonly #rules: HazardRules

@@ -14,7 +14,7 @@ import type { ReceiveBuffer, ServiceStore } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { contain } from './care/contain.ts'
 import { beginCatalogue, catalogueBytes, catalogueFrom, catalogueVersionsKept } from './catalogue.ts'
-import { type ChooseRules, choiceOf, choose } from './choose.ts'
+import { type Candidate, type Choice, type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
 import type { DataServers } from './data-servers.ts'
 import { deliverSealing, destroy } from './deliver.ts'
@@ -129,15 +129,18 @@ export class SaveWorker {
 
   /** One look around. @returns when to look again at the latest, ms */
   #round(): number {
-    const { clock, store } = this.#o
+    const { clock, store, log } = this.#o
     const now = clock.monotonicMs()
     for (const row of saves.open(store.sql, 64)) {
       const key = nameOf(row)
       if (this.#busy.size >= savesAtOnce || this.#busy.has(key) || (this.#notBefore.get(key) ?? 0) > now) continue
-      const work = this.#work(row, key).finally(() => {
-        this.#busy.delete(key)
-        this.kick()
-      })
+      const work = this.#work(row, key)
+        // What went wrong could not be written down either: it is found as it stands, when its time has come again.
+        .catch((error) => log.error('a save’s failure could not be kept', { object: key, error: String(error) }))
+        .finally(() => {
+          this.#busy.delete(key)
+          this.kick()
+        })
       this.#busy.set(key, work)
     }
     if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
@@ -216,7 +219,6 @@ export class SaveWorker {
       const tries = row.tries + 1
       this.#notBefore.set(key, clock.monotonicMs() + Math.min(waitAtMostMs, 500 * 2 ** Math.min(10, tries)))
       const state = endOf(code, row)
-      if (state) this.#notBefore.delete(key)
       // What lies in the buffer is good for nothing: the device sends it again, or the person was told.
       if (state) await this.#o.buffer.release(row.transfer).catch(() => undefined)
       store.transaction(({ sql, emit }) => {
@@ -225,6 +227,7 @@ export class SaveWorker {
         if (row.device)
           emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
       })
+      if (state) this.#notBefore.delete(key)
     }
   }
 
@@ -238,7 +241,7 @@ export class SaveWorker {
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
       this.#rounds.signal.throwIfAborted()
-      const planned = this.#plan(row, member, avoid)
+      const planned = await this.#plan(row, member, avoid)
       const missing = planned.filter((replica) => !replica.receipt)
       const pass = new OnePass(
         content,
@@ -258,7 +261,7 @@ export class SaveWorker {
       if (failed.length === 0) {
         // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
         // the servers answer with the same receipts.
-        store.transaction(({ sql }) => {
+        await store.commit(({ sql }) => {
           requireWanted(sql, row)
           keepReceipts(sql)
           const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
@@ -296,44 +299,31 @@ export class SaveWorker {
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
-  #plan(row: SaveRow, member: MemberRow, avoid: ReadonlyMap<string, number>): ReplicaRow[] {
-    const { store, registry, random, keys, rules } = this.#o
-    const standing = replicas
-      .of(store.sql, row.object, row.version)
-      .filter((replica) => replica.receipt || !avoid.has(replica.server))
-    if (standing.length === 2) return standing
-    const candidates = registry.candidates()
-    const find = (slot: 1 | 2) => {
-      const server = standing.find((replica) => replica.slot === slot)?.server
-      return candidates.find((candidate) => candidate.server === server)
-    }
-    const one = find(1)
-    const two = find(2)
-    const sealedBytes = sealedSize(row.size)
-    const bucket = store.transaction(({ sql }) => enterBucket(sql, row, member, sealedBytes))
-    // Where its bucket belongs; elsewhere only when that cannot be now.
-    const assigned = standing.length === 0 && avoid.size === 0 && assignedPlaces(bucket, candidates, sealedBytes)
-    if (!assigned && bucket.one !== '') this.#o.onElsewhere?.()
-    const choices = assigned
-      ? choiceOf(...assigned)
-      : choose(
-          candidates.filter((candidate) => !avoid.has(candidate.server)),
-          {
-            ...{ object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
-            abroad: isAbroad(member),
-          },
-          rules,
-          { ...(one ? { 1: one } : {}), ...(two ? { 2: two } : {}) },
-        )
+  async #plan(row: SaveRow, member: MemberRow, avoid: ReadonlyMap<string, number>): Promise<ReplicaRow[]> {
+    const { store, registry, random, keys } = this.#o
+    const isGood = (replica: ReplicaRow) => replica.receipt || !avoid.has(replica.server)
+    const good = replicas.of(store.sql, row.object, row.version).filter(isGood)
+    if (good.length === 2) return good
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-    return store.transaction(({ sql }) => {
+    const sealedBytes = sealedSize(row.size)
+    return store.commit(({ sql, afterCommit }) => {
       requireWanted(sql, row)
+      const before = replicas.of(sql, row.object, row.version)
+      const standing = before.filter(isGood)
+      const candidates = registry.candidates()
+      const bucket = enterBucket(sql, row, member, sealedBytes)
+      // Where its bucket belongs; elsewhere only when that cannot be now.
+      const assigned = standing.length === 0 && avoid.size === 0 && assignedPlaces(bucket, candidates, sealedBytes)
+      if (!assigned && bucket.one !== '') afterCommit(() => this.#o.onElsewhere?.())
+      const choices = assigned
+        ? choiceOf(...assigned)
+        : this.#choose(row, member, { candidates, standing, avoid, sealedBytes })
       const planned = choices.map((choice) => {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
-        const before = replicas.of(sql, row.object, row.version).find((replica) => replica.slot === choice.slot)
-        if (before) giveUp(sql, before)
-        const replica = newReplica(row, choice, sealedBytes, memberKey, (before?.epoch ?? 0) + 1, random)
+        const old = before.find((replica) => replica.slot === choice.slot)
+        if (old) giveUp(sql, old)
+        const replica = newReplica(row, choice, sealedBytes, memberKey, (old?.epoch ?? 0) + 1, random)
         replicas.put(sql, replica)
         servers.reserve(sql, replica.server, sealedBytes)
         return replica
@@ -341,6 +331,35 @@ export class SaveWorker {
       noteStrays(sql, bucket, planned)
       return planned
     })
+  }
+
+  /** Places for the slots that have none, beside what stands. @throws {Problem} `placement.*` when there are none */
+  #choose(
+    row: SaveRow,
+    member: MemberRow,
+    given: {
+      candidates: readonly Candidate[]
+      standing: readonly ReplicaRow[]
+      avoid: ReadonlyMap<string, number>
+      sealedBytes: number
+    },
+  ): Choice[] {
+    const { candidates, standing, avoid, sealedBytes } = given
+    const find = (slot: 1 | 2) => {
+      const server = standing.find((replica) => replica.slot === slot)?.server
+      return candidates.find((candidate) => candidate.server === server)
+    }
+    const one = find(1)
+    const two = find(2)
+    return choose(
+      candidates.filter((candidate) => !avoid.has(candidate.server)),
+      {
+        ...{ object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
+        abroad: isAbroad(member),
+      },
+      this.#o.rules,
+      { ...(one ? { 1: one } : {}), ...(two ? { 2: two } : {}) },
+    )
   }
 
   #dataKeyOf(replica: ReplicaRow, member: { wrapped_key: Uint8Array }): Uint8Array {
@@ -390,7 +409,7 @@ export class SaveWorker {
     await this.journal.push()
     if (!this.journal.isSafe(row.journal!))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
-    store.transaction(({ sql, emit }) => {
+    await store.commit(({ sql, emit }) => {
       requireWanted(sql, row)
       const member = members.byId(sql, row.member)!
       const standing = replicas.of(sql, row.object, row.version)

@@ -235,16 +235,29 @@ class Decision {
       const place = this.#byId.get(server)
       const why = this.#whyLeave(place, of, bucket)
       if (why) leave.set(server, why)
+      else if (server !== one && server !== two && place && this.#isInTheWay(place, level))
+        leave.set(server, { cause: 'rank', urgency: urgencyOfRoom })
     }
     // Where it is assigned also: the region's rules, and room beside the levels above.
     if (second && first && !leave.has(two) && !isSecond(second, first, of, this.#rules))
       leave.set(two, { cause: 'home', urgency: urgencyOf(second, this.#nowMs) })
     for (const place of [first, second]) {
       if (!place || leave.has(place.server) || this.#fits(place, bucket.bytes, level)) continue
-      const above = this.#byLevel[place.at]!.some((bytes, other) => other > level && bytes > 0)
-      leave.set(place.server, { cause: above ? 'rank' : 'capacity', urgency: urgencyOfRoom })
+      leave.set(place.server, {
+        cause: this.#isWantedAbove(place, level) ? 'rank' : 'capacity',
+        urgency: urgencyOfRoom,
+      })
     }
     return leave
+  }
+
+  /** What a level may not fill is filled, and somebody above wants to be there: strays fill it, which are assigned elsewhere. */
+  #isInTheWay(place: Place, level: number): boolean {
+    return place.usedBytes > place.capacityBytes * (this.#rules.share[level] ?? 0) && this.#isWantedAbove(place, level)
+  }
+
+  #isWantedAbove(place: Place, level: number): boolean {
+    return this.#byLevel[place.at]!.some((bytes, other) => other > level && bytes > 0)
   }
 
   #whyLeave(place: Place | undefined, of: ClassFacts, bucket: Bucket): Leave | undefined {

@@ -249,6 +249,8 @@ function takeSlot(ports: ReplacePorts, row: MakingTable): ReplicaRow {
   const { store, clock, graceMs } = ports
   return store.transaction(({ sql }) => {
     const { row: save, old, other } = standingOf(sql, row)
+    // Two that finish the same making meet here: the first has done all of this.
+    if (making.of(sql, row)?.epoch !== row.epoch) return old
     const replica = replicaOf(row)
     replicas.put(sql, replica)
     making.drop(sql, row)
