@@ -238,7 +238,7 @@ t.test('D5, B1: steps of the service itself share a commit; one that fails undoe
   const step = (text: string) =>
     service.store.commit(({ sql, emit, afterCommit }) => {
       sql.run('INSERT INTO notes (text) VALUES (?)', text)
-      emit(passing, 'camera', { text })
+      emit(hum, 'camera', { text })
       afterCommit(() => heard.push(`after ${text}`))
       if (text === 'bad') throw new Problem('storage.full')
       return text.toUpperCase()
