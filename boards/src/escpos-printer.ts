@@ -11,10 +11,10 @@ import {
   partProblem,
 } from '@azukari/device/drivers'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
 import type { SerialPort } from 'serialport'
 import { EscposAnswers } from './escpos-answers.ts'
 import { dither, type OneBit } from './one-bit.ts'
+import { printCopies } from './print-copies.ts'
 import { SerialLine } from './serial-port.ts'
 
 export interface EscposPrinterOptions {
@@ -79,29 +79,21 @@ export class EscposPrinter implements Printer {
   }
 
   async print(
-    { page, copies, media: wanted }: PrintRequest,
+    request: PrintRequest,
     signal: AbortSignal,
     progress: (progress: PrintProgress) => void = () => {},
   ): Promise<void> {
     signal.throwIfAborted()
     if (this.#busy) throw partProblem('printer', 'busy')
     this.#busy = true
-    let out = 0
     try {
-      if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax)
-        throw partProblem('printer', 'unsupported', `${copies} copies`)
-      if (page.rgba.length !== page.width * page.height * 4)
-        throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
-      if (wanted !== undefined && wanted !== media) throw partProblem('printer', 'unsupported', `no ${wanted}`)
-      const picture = dither(page, this.#o.dots ?? 576)
-      if (picture.height > pageMaxLines) throw partProblem('printer', 'unsupported', `${picture.height} lines`)
-      for (; out < copies; out++) {
-        await this.#one(picture, signal, (stage) => progress({ stage, copies: out }))
-        progress({ stage: 'printed', copies: out + 1 })
-      }
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-      throw new Problem(error.code, error.detail, { cause: error, data: { ...error.data, copies: out } })
+      await printCopies(request, copiesMax, signal, progress, () => {
+        const { page, media: wanted } = request
+        if (wanted !== undefined && wanted !== media) throw partProblem('printer', 'unsupported', `no ${wanted}`)
+        const picture = dither(page, this.#o.dots ?? 576)
+        if (picture.height > pageMaxLines) throw partProblem('printer', 'unsupported', `${picture.height} lines`)
+        return (tell) => this.#one(picture, signal, tell)
+      })
     } finally {
       this.#busy = false
     }

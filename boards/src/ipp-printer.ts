@@ -12,9 +12,10 @@ import {
 } from '@azukari/device/drivers'
 import { encodeJpeg } from '@azukari/device/picture'
 import type { Clock } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { isProblem } from '@azukari/protocol/problem'
 import ipp, { type IppMessage } from '@sealsystems/ipp'
 import { httpPost } from './adapters/http-post.ts'
+import { printCopies } from './print-copies.ts'
 
 export interface IppPrinterOptions {
   /** `ipp://host:631/ipp/print` or `ipps://…`. */
@@ -85,7 +86,7 @@ export class IppPrinter implements Printer {
   }
 
   async print(
-    { page, title, copies, media }: PrintRequest,
+    request: PrintRequest,
     signal: AbortSignal,
     progress: (progress: PrintProgress) => void = () => {},
   ): Promise<void> {
@@ -93,25 +94,16 @@ export class IppPrinter implements Printer {
     if (this.#closed) throw partProblem('printer', 'absent', 'closed')
     if (this.#busy) throw partProblem('printer', 'busy')
     this.#busy = true
-    let out = 0
     try {
-      if (!Number.isInteger(copies) || copies < 1 || copies > copiesMax)
-        throw partProblem('printer', 'unsupported', `${copies} copies`)
-      if (page.rgba.length !== page.width * page.height * 4)
-        throw partProblem('printer', 'unsupported', 'the page has not the pixels it says')
-      const attributes = await this.attributes(signal)
-      if (media !== undefined && !attributes.media.includes(media))
-        throw partProblem('printer', 'unsupported', `no ${media}`)
-      if (attributes.reason) throw partProblem('printer', attributes.reason)
-      const jpeg = encodeJpeg(page, 95)
-      for (; out < copies; out++) {
-        signal.throwIfAborted()
-        await this.#one(jpeg, title, media, signal, (stage) => progress({ stage, copies: out }))
-        progress({ stage: 'printed', copies: out + 1 })
-      }
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-      throw new Problem(error.code, error.detail, { cause: error, data: { ...error.data, copies: out } })
+      await printCopies(request, copiesMax, signal, progress, async () => {
+        const { page, title, media } = request
+        const attributes = await this.attributes(signal)
+        if (media !== undefined && !attributes.media.includes(media))
+          throw partProblem('printer', 'unsupported', `no ${media}`)
+        if (attributes.reason) throw partProblem('printer', attributes.reason)
+        const jpeg = encodeJpeg(page, 95)
+        return (tell) => this.#one(jpeg, title, media, signal, tell)
+      })
     } finally {
       this.#busy = false
     }

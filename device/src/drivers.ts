@@ -80,7 +80,7 @@ export interface Part {
 }
 
 /** Listeners per event source; one more is our mistake and throws. */
-export const listenersMax = 16
+const listenersMax = 16
 
 export interface Captured {
   bytes: Uint8Array

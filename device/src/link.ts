@@ -4,42 +4,25 @@
  * It connects, enrols if it must, greets, and then carries calls, acts, blocks and events until the line breaks; then it
  * waits with jitter and begins again. It keeps nothing: what must not be lost is in the outbox.
  */
-import type { KeyObject } from 'node:crypto'
-import { decode, encode, encodeDeterministic } from '@azukari/protocol/codec'
-import {
-  Bytes,
-  type Contract,
-  checker,
-  Id,
-  type ReplyOf,
-  type RequestOf,
-  type Static,
-  Type,
-} from '@azukari/protocol/contract'
-import { acknowledgeEvents, type EnrolRequest, enrol, enrolDomain } from '@azukari/protocol/contracts/fleet'
-import { sign1, signerOf } from '@azukari/protocol/cose'
-import { signCwt } from '@azukari/protocol/cwt'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
+import { decode, encode } from '@azukari/protocol/codec'
+import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { acknowledgeEvents, enrol } from '@azukari/protocol/contracts/fleet'
 import {
   type ActKey,
-  birthDomain,
-  Channel,
-  checkSite,
-  checkWelcome,
+  type Channel,
   decodeEvent,
   decodeReply,
   encodeRequest,
-  openGreeting,
   type Reply,
-  signGreeting,
-  siteDomain,
-  welcomeDomain,
 } from '@azukari/protocol/envelope'
-import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { coseKey } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import { backoffMs } from './backoff.ts'
-import { claimProof, type Identity, parseClaim, type SiteTrust, trustOf } from './identity.ts'
+import { checkOpenReply, connectToken, enrolment, greeting, type OpenReply, siteNews } from './greeting.ts'
+import { type Identity, parseClaim, type SiteTrust } from './identity.ts'
 import type { ActSender } from './outbox.ts'
 import type { MqttMessage, MqttSession, MqttTransport } from './transport.ts'
 
@@ -88,17 +71,6 @@ const strangers: ReadonlySet<string> = new Set([
   'cose.bad-signature',
   'cose.wrong-audience',
 ])
-
-/** What a reply looks like outside a channel: the answer to an enrolment or a birth, or the hint to greet again. */
-const OpenReply = Type.Object({
-  i: Type.Optional(Id),
-  s: Type.Optional(Bytes(1, 4096)),
-  b: Type.Optional(Type.Unknown()),
-  p: Type.Optional(Type.Unknown()),
-  hint: Type.Optional(Type.String({ maxLength: 64 })),
-})
-const checkOpenReply = checker(OpenReply, 'reply')
-type OpenReply = Static<typeof OpenReply>
 
 interface Waiting {
   resolve(reply: Reply): void
@@ -261,7 +233,7 @@ export class Link implements ActSender {
       {
         clientId: identity.device,
         username: 'device',
-        password: this.#token(),
+        password: connectToken(this.#options, this.siteNow()),
         will: { topic: deathTopic, payload: farewell, retain: true },
         keepaliveMs: this.#limits.keepaliveMs,
         connectLimitMs: this.#limits.connectMs,
@@ -331,33 +303,17 @@ export class Link implements ActSender {
     throw new Problem('link.offline', `the clock was off by ${offMs} ms`)
   }
 
-  /** CONNECT's password: a token of five minutes, signed by the device, for this site. */
-  #token(confirmation?: Uint8Array): Uint8Array {
-    const { identity, site } = this.#options
-    const iat = Math.floor(this.siteNow() / 1000)
-    return signCwt(
-      {
-        iss: identity.device,
-        aud: site,
-        iat,
-        exp: iat + 300,
-        ...(confirmation ? { 8: new Map([[1, confirmation]]) } : {}),
-      },
-      signerOf(identity.key),
-    )
-  }
-
   async #enrol(signal: AbortSignal): Promise<void> {
-    const { identity, site, claim: claimText, transport, random, model, version, roles } = this.#options
+    const { identity, site, claim: claimText, transport } = this.#options
     if (!claimText) throw new Problem('claim.unknown', 'this device is not enrolled and has no claim')
-    const { claim, secret } = parseClaim(claimText)
+    const claim = parseClaim(claimText)
     this.#enter('enrolling')
     const topic = deviceTopic(site, identity.device, 'call', enrol.name)
     const session = await transport.connect(
       {
         clientId: identity.device,
         username: 'claim',
-        password: this.#token(coseKey(identity.key)),
+        password: connectToken(this.#options, this.siteNow(), coseKey(identity.key)),
         will: { topic: deviceTopic(site, identity.device, 'death'), payload: encode({ epoch: 0 }), retain: false },
         keepaliveMs: this.#limits.keepaliveMs,
         connectLimitMs: this.#limits.connectMs,
@@ -367,23 +323,10 @@ export class Link implements ActSender {
     )
     try {
       await session.subscribe([deviceTopic(site, identity.device, 'reply')])
-      const body: EnrolRequest = {
-        claim,
-        key: coseKey(identity.key),
-        proof: claimProof(secret, site, claim, identity.key),
-        model,
-        version,
-        roles: [...roles],
-      }
-      const id = random.bytes(16)
-      const message = encode({
-        i: id,
-        s: sign1(encodeDeterministic(body), signerOf(identity.key), new TextEncoder().encode(enrolDomain)),
-      })
+      const { id, message, trustFrom } = enrolment(this.#options, claim)
       const send = () => session.publish(topic, message, { qos: 1 })
       const reply = await this.#openExchange(id, send, signal, (answer) => answer)
-      if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-      const trust = { ...trustOf(enrol.checkReply(reply.b), secret), claim }
+      const trust = trustFrom(reply)
       await this.#options.keepTrust(trust)
       identity.trust = trust
       this.#enrolAgain = false
@@ -393,35 +336,18 @@ export class Link implements ActSender {
   }
 
   async #greet(session: MqttSession, epoch: number, signal: AbortSignal): Promise<void> {
-    const { identity, site, random, clock, model, version, roles } = this.#options
-    const trust = identity.trust
-    if (!trust) throw new Problem('device.unknown', 'not enrolled')
-    const share = generateKey('x25519', random)
-    const nonce = random.bytes(16)
-    const birth = {
-      site,
-      device: identity.device,
-      epoch,
-      share: coseKey(publicOf(share)),
-      nonce,
-      at: this.siteNow(),
-      model,
-      version,
-      roles: [...roles],
-    }
-    const message = signGreeting(birth, signerOf(identity.key), birthDomain)
+    const { identity, site, clock } = this.#options
+    if (!identity.trust) throw new Problem('device.unknown', 'not enrolled')
+    const { id, message, welcomeOf, agree } = greeting(this.#options, identity.trust, epoch, this.siteNow())
     const topic = deviceTopic(site, identity.device, 'birth')
     const agreeOn = (reply: OpenReply) => {
       if (reply.p) throw this.#refusedBirth(Problem.fromWire(reply.p as ProblemWire))
-      const key = gatewayKeyFor(trust.gatewayKey)
-      const welcome = openGreeting(reply.s ?? new Uint8Array(), key, welcomeDomain, checkWelcome)
-      if (welcome.device !== identity.device || welcome.epoch !== epoch || !sameBytes(welcome.nonce, nonce))
-        throw new Problem('cose.wrong-audience', 'a welcome for another birth')
+      const welcome = welcomeOf(reply)
       this.#told = { siteMs: welcome.at, atMs: clock.monotonicMs() }
-      this.#channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
+      this.#channel = agree(welcome)
     }
     const publish = () => session.publish(topic, message, { qos: 1, retain: true })
-    await this.#openExchange(nonce, publish, signal, agreeOn)
+    await this.#openExchange(id, publish, signal, agreeOn)
   }
 
   /** A device whose disk was put back greets with an epoch that has been: the next one is past what the gateway knows. */
@@ -528,7 +454,7 @@ export class Link implements ActSender {
   #onSite(payload: Uint8Array): void {
     const { identity, site } = this.#options
     if (!identity.trust) return
-    const news = openGreeting(payload, gatewayKeyFor(identity.trust.gatewayKey), siteDomain, checkSite)
+    const news = siteNews(payload, identity.trust)
     if (news.site !== site) return
     const boot = hex(news.boot)
     if (this.#boot !== undefined && this.#boot !== boot && this.up) this.#tellAgain?.()
@@ -575,17 +501,4 @@ export class Link implements ActSender {
     this.#waiting.clear()
     for (const { reject } of waiting) reject(problem)
   }
-}
-
-function gatewayKeyFor(key: KeyObject): (kid: Uint8Array) => KeyObject | undefined {
-  const kid = thumbprint(key)
-  return (asked) => (sameBytes(asked, kid) ? key : undefined)
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

@@ -6,6 +6,7 @@
  *
  *   here → sent → buffered → kept        (or refused, with the problem; then the copy stays for the member)
  */
+import { hex } from '@azukari/protocol/bytes'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -460,8 +461,4 @@ function isOfTheSave({ code }: Problem): boolean {
 
 function fileOf(object: Uint8Array): string {
   return `${hex(object)}.azx`
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -5,7 +5,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { blockPlainBytes, encryptBlock } from '@azukari/protocol/transfer'
 
 /** The largest object: 2 MiB of leaf hashes. */
-export const objectMaxBytes = 4 * 1024 ** 3
+const objectMaxBytes = 4 * 1024 ** 3
 
 /** Plaintext pieces of any length → encrypted blocks, with hashes of both sides made on the way. */
 export class Sealing {

@@ -1,71 +1,40 @@
 /** What `azukari-gateway` can do. Each command is one row: what it is for, its options, what it does. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
-import { launchedVariable } from '@azukari/protocol/adapters/launched'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
-import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
-import { restartCode } from '@azukari/protocol/upgrade/launcher'
 import { openDatabase } from './adapters/database.ts'
 import { mosquittoAcl } from './broker/acl.ts'
-import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
-import { runDataServer } from './data-server/main.ts'
+import { configOptions } from './config.ts'
 import { partsForPeople, partsOfDevices } from './fleet/parts.ts'
 import { consoleLog } from './log.ts'
-import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
+import { systemPorts } from './main.ts'
 import { careCommands } from './operator/care-commands.ts'
 import { examine, siteChecks } from './operator/doctor.ts'
 import { fleetCommands } from './operator/fleet-commands.ts'
 import { moveCommands } from './operator/move-commands.ts'
+import { withService } from './operator/placement-access.ts'
 import { readerCommands } from './operator/reader-commands.ts'
 import { hazardChecks, riskCommands } from './operator/risk-commands.ts'
-import { settlementChecks, settlementCommands } from './operator/settlement-commands.ts'
+import { settlementBookCommands } from './operator/settlement/book-commands.ts'
+import { settlementChecks } from './operator/settlement/checks.ts'
+import { settlementMemberCommands } from './operator/settlement/member-commands.ts'
+import { settlementMoneyCommands } from './operator/settlement/money-commands.ts'
+import { folder, site } from './operator/site-options.ts'
 import { siteUnits } from './operator/units.ts'
 import { upgradeCommands } from './operator/upgrade-commands.ts'
 import { newClaim } from './registry/claims.ts'
 import { Devices } from './registry/devices.ts'
 import { withRegistry } from './registry/open.ts'
+import { configOf, packageVersion, processCommands, runCommand } from './run-commands.ts'
 import { regions } from './services/placement/geography.ts'
 import { parseRecoverySecret } from './services/placement/keystore.ts'
-import { initPlacement, openPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
+import { initPlacement, RemoteDataServers, storeKeys } from './services/placement/main.ts'
 import { rebuildPlacement } from './services/placement/rebuild.ts'
-import { runWitness } from './services/settlement/centre/main.ts'
 import { SiteFolder } from './site-folder.ts'
 import { loadSiteKey } from './site-key.ts'
-import type { TelemetrySettings } from './telemetry/publisher.ts'
 import { discoveryPrefix, telemetryTopics } from './telemetry/topics.ts'
-import { launchedGateway } from './upgrade/main.ts'
-
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
-const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
-const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
-
-const settlementOptions: Command['options'] = {
-  folder,
-  site,
-  host,
-  port: { ...port, default: '8472' },
-  placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
-}
-
-async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
-  const running = await runSettlement({
-    site: text(values, 'site'),
-    folder: text(values, 'folder'),
-    host: text(values, 'host'),
-    port: integer(values, 'port', 0, 65_535),
-    placementUrl: address(values['placement'], /^https:$/, '--placement'),
-    role,
-    passphrase: process.env['AZUKARI_PASSPHRASE'],
-    log: consoleLog(role === 'primary' ? 'settlement' : 'settlement-backup'),
-  })
-  ready({ ready: 'settlement', url: running.url })
-  await stopAsked()
-  await running.stop()
-  return undefined
-}
 
 export const commands: Record<string, Command> = {
   init: {
@@ -85,76 +54,7 @@ export const commands: Record<string, Command> = {
     },
   },
 
-  run: {
-    what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
-    options: { folder, ...configOptions() },
-    async run(values) {
-      const config = configOf(values)
-      const log = consoleLog('gateway', config.log)
-      const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
-      const path = text(values, 'folder')
-      const launched = process.env[launchedVariable] ? await launchedGateway(path, packageVersion(), log) : undefined
-      const running = await runGateway({
-        site: config.site,
-        folder: path,
-        version: packageVersion(),
-        ...(launched?.confirm && { confirm: launched.confirm }),
-        host: config.host,
-        port: config.port,
-        ...(tlsKey && tlsCert ? { tls: { key: pem(tlsKey), cert: pem(tlsCert) } } : {}),
-        insecure: config.insecure,
-        ...(broker && {
-          broker: {
-            url: address(broker, /^mqtts?:$/, '--broker'),
-            username: brokerUser,
-            password: process.env['AZUKARI_BROKER_PASSWORD'],
-            ca: brokerCa && pem(brokerCa),
-          },
-        }),
-        ...(settlement && { settlementApart: addresses(settlement, '--settlement') }),
-        ...(placement && {
-          placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
-        }),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-        limits: {
-          bus: { connections: config.connections, messagesPerSecond: config.messagesPerSecond },
-          buffer: { totalBytes: config.bufferMb * 1e6, deviceBytes: config.deviceMb * 1e6 },
-        },
-        ...((config.homeAssistant || config.senml !== 'none') && {
-          telemetry: {
-            homeAssistant: config.homeAssistant,
-            prefix: config.homeAssistantPrefix,
-            senml: config.senml as TelemetrySettings['senml'],
-            everyMs: config.telemetrySeconds * 1_000,
-          },
-        }),
-        ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
-        ...(config.enrolPort >= 0 && {
-          enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
-        }),
-        log,
-      })
-      ready({
-        ready: 'gateway',
-        port: running.port,
-        ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
-        ...(running.healthPort > 0 && { healthPort: running.healthPort }),
-        ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
-      })
-      const { gateway } = running
-      using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
-      const over = new AbortController()
-      const replaced = launched?.replaced(over.signal).then(
-        () => true,
-        () => false,
-      )
-      const again = await Promise.race([stopAsked().then(() => false), ...(replaced ? [replaced] : [])])
-      over.abort()
-      await running.stop()
-      if (!again) return undefined
-      return { json: { restart: true }, text: 'to be started again', exit: restartCode }
-    },
-  },
+  run: runCommand,
 
   'config check': {
     what: 'Checks the settings and shows them as they would be used.',
@@ -192,112 +92,7 @@ export const commands: Record<string, Command> = {
     },
   },
 
-  placement: {
-    what: 'Runs placement as a process of its own, beside a gateway that was started with --placement.',
-    options: {
-      folder,
-      site,
-      host,
-      port: { ...port, default: '8471' },
-      gateway: {
-        type: 'string',
-        what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
-        required: true,
-      },
-    },
-    async run(values) {
-      const running = await runPlacement({
-        site: text(values, 'site'),
-        folder: text(values, 'folder'),
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        gatewayUrl: address(values['gateway'], /^https:$/, '--gateway'),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-        log: consoleLog('placement'),
-      })
-      ready({ ready: 'placement', url: running.url })
-      await stopAsked()
-      await running.stop()
-      return undefined
-    },
-  },
-
-  settlement: {
-    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement; the first of two centres when settlement.json names them.',
-    options: settlementOptions,
-    run: (values) => settlementProcess(values, 'primary'),
-  },
-
-  'settlement backup': {
-    what: 'Runs the backup centre: it keeps what the other centre commits and takes over when that one is lost.',
-    options: { ...settlementOptions, port: { ...port, default: '8473' } },
-    run: (values) => settlementProcess(values, 'backup'),
-  },
-
-  'settlement witness': {
-    what: 'Runs one of the three witnesses that say which settlement centre leads.',
-    options: {
-      folder,
-      site,
-      host,
-      port: { ...port, default: '0' },
-      number: { type: 'string', what: '1, 2 or 3', required: true },
-    },
-    async run(values) {
-      const running = await runWitness({
-        folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
-        ports: systemPorts,
-        number: integer(values, 'number', 1, 3),
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        log: consoleLog('settlement-witness'),
-      })
-      ready({ ready: 'settlement-witness', url: running.url })
-      await stopAsked()
-      await running.stop()
-      return undefined
-    },
-  },
-
-  'data-server': {
-    what: 'Runs one data server of the site, until it is told to stop.',
-    options: {
-      folder,
-      site,
-      id: { type: 'string', what: 'its id: a–z, digits, hyphens', required: true },
-      host,
-      port: { ...port, default: '0' },
-      disk: { type: 'string', what: 'PATH=BYTES of a disk; may be repeated', multiple: true },
-    },
-    async run(values) {
-      const path = text(values, 'folder')
-      const id = text(values, 'id')
-      const place = new SiteFolder(path, text(values, 'site'), systemPorts)
-      const log = consoleLog('data-server')
-      const disks = (values['disk'] as string[] | undefined)?.map(diskOf) ?? [
-        { path: `${path}/data-servers/${id}/disk`, capacityBytes: 10 * 1024 ** 3 },
-      ]
-      const identity = await loadSiteKey(
-        systemPorts.files,
-        `${path}/data-servers/${id}/identity.key`,
-        systemPorts.random,
-      )
-      const running = await runDataServer({
-        id,
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        disks,
-        identity,
-        trust: [(await place.placementPublic()).key],
-        tls: await place.keyring.identity(id, 'data-server'),
-        log,
-      })
-      ready({ ready: 'data-server', id, url: running.url })
-      await stopAsked()
-      await running.stop()
-      return undefined
-    },
-  },
+  ...processCommands,
 
   'claim new': {
     what: 'Makes a one-time claim with which a device enrols.',
@@ -368,7 +163,9 @@ export const commands: Record<string, Command> = {
 
   ...riskCommands,
 
-  ...settlementCommands,
+  ...settlementMemberCommands,
+  ...settlementMoneyCommands,
+  ...settlementBookCommands,
 
   'member add': {
     what: 'Registers a member from the file that `azukari-sim card issue` or an issuing office made.',
@@ -376,17 +173,11 @@ export const commands: Record<string, Command> = {
     options: { folder, site },
     async run(values, [file]) {
       if (!file) throw new Problem('config.invalid', 'which registration file?')
-      const place = new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts)
-      const opened = await openPlacement(place, systemPorts, {
-        buffer: noBuffer,
-        log: consoleLog('placement'),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-      })
-      try {
+      return withService(values, ({ registry }) => {
         const registration = registrationOf(file)
         const bytes = (name: string) => new Uint8Array(Buffer.from(String(registration[name]), 'hex'))
         for (const name of ['authKey', 'actsKey', 'agreementKey']) parseCoseKey(bytes(name))
-        opened.placement.registry.addMember({
+        registry.addMember({
           memberId: bytes('memberId'),
           number: String(registration['number']),
           name: String(registration['name']),
@@ -397,9 +188,7 @@ export const commands: Record<string, Command> = {
           agreementKey: bytes('agreementKey'),
         })
         return { json: { member: registration['memberId'] }, text: `${registration['name']} is a member` }
-      } finally {
-        opened.close()
-      }
+      })
     },
   },
 
@@ -494,12 +283,6 @@ export const commands: Record<string, Command> = {
   },
 }
 
-const noBuffer = {
-  describe: async () => undefined,
-  read: async () => [],
-  release: async () => undefined,
-}
-
 /** What an issuing office wrote of a member. @throws {Problem} `config.invalid` */
 function registrationOf(file: string): Record<string, unknown> {
   const written = readFileSync(file, 'utf8')
@@ -512,62 +295,6 @@ function registrationOf(file: string): Record<string, unknown> {
   throw new Problem('config.invalid', `${file} is no registration file`)
 }
 
-/** The settings of a call: flags, environment, then the folder's gateway.json. @throws {Problem} `config.invalid` */
-function configOf(values: Values): GatewayConfig {
-  const path = `${text(values, 'folder')}/gateway.json`
-  let file: unknown
-  try {
-    file = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
-  } catch (cause) {
-    throw new Problem('config.invalid', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
-  return loadConfig(file, values)
-}
-
-function pem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new Problem('config.invalid', `${path} cannot be read`, { cause })
-  }
-}
-
-function packageVersion(): string {
-  return String(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
-}
-
-/** A URL of the right kind. @throws {Problem} `config.invalid` */
-function address(value: unknown, protocol: RegExp, option: string): string {
-  const url = URL.parse(String(value))
-  if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
-  return String(value)
-}
-
-/** One address, or two with a comma between them. */
-function addresses(value: unknown, option: string): string {
-  const list = String(value).split(',')
-  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
-  return list.map((one) => address(one, /^https:$/, option)).join(',')
-}
-
-function diskOf(spec: string): { path: string; capacityBytes: number } {
-  const match = /^(.+)=(\d+)$/.exec(spec)
-  if (!match) throw new Problem('config.invalid', `--disk ${spec}: it must be PATH=BYTES`)
-  return { path: match[1]!, capacityBytes: Number(match[2]) }
-}
-
 function grouped(secret: string): string {
   return (secret.match(/.{1,8}/g) ?? []).join(' ')
-}
-
-/** Tells whoever started this process that it works now: one JSON line on standard output. */
-function ready(fact: Record<string, unknown>): void {
-  console.log(JSON.stringify(fact))
-}
-
-function stopAsked(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
 }

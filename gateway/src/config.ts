@@ -107,7 +107,7 @@ const settings = GatewayConfig.properties as unknown as Record<Name, Setting>
 export const configNames = Object.keys(settings) as Name[]
 
 /** `tlsKey` as a flag: `tls-key`. */
-export function flagOf(name: string): string {
+function flagOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 

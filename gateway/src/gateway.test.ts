@@ -11,7 +11,8 @@ import t from 'tap'
 import { listenOn } from './adapters/listen.ts'
 import { createAuthority, issue } from './pki/authority.ts'
 import { TestDevice } from './test-client.ts'
-import { note, noted, secret, site, slow, startTestSite } from './test-site.ts'
+import { note, noted, secret, slow } from './test-contracts.ts'
+import { site, startTestSite } from './test-site.ts'
 
 async function enrolled(world: Awaited<ReturnType<typeof startTestSite>>): Promise<TestDevice> {
   const device = new TestDevice(site)

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { contract, Nothing, Type } from '@azukari/protocol/contract'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -19,60 +18,7 @@ import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
 import { act, call } from './service/service.ts'
 import type { Database } from './storage/database.ts'
-
-export const note = contract({
-  name: 'test.note',
-  kind: 'act',
-  service: 'placement',
-  authority: 'device',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String({ maxLength: 8_000 }) }),
-  reply: Type.Object({ n: Type.Integer() }),
-})
-export const noted = contract({
-  name: 'test.noted',
-  kind: 'event',
-  service: 'device',
-  authority: 'service',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String() }),
-  reply: Nothing,
-})
-export const hum = contract({
-  name: 'test.hum',
-  kind: 'event',
-  passing: true,
-  service: 'device',
-  authority: 'service',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String() }),
-  reply: Nothing,
-})
-export const secret = contract({
-  name: 'test.internal',
-  kind: 'internal',
-  service: 'placement',
-  authority: 'service',
-  title: 'test',
-  serves: ['D4'],
-  request: Nothing,
-  reply: Nothing,
-})
-export const slow = contract({
-  name: 'test.slow',
-  kind: 'call',
-  service: 'placement',
-  authority: 'device',
-  title: 'test',
-  serves: ['D4'],
-  request: Nothing,
-  reply: Nothing,
-})
-
-export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
+import { hum, note, noted, secret, silent, slow } from './test-contracts.ts'
 
 export interface TestSite {
   gateway: Gateway

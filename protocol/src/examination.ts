@@ -3,10 +3,11 @@
  * tells a media error from a change. Fresh by its nonce, and judged alone, later, by anyone.
  */
 import type { KeyObject } from 'node:crypto'
+import { sameBytes } from './bytes.ts'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Bytes, Count, checker, Hash, Slug, type Static, TimeMs, Type } from './contract.ts'
 import { type DirectSigner, sign1, verify1 } from './cose.ts'
-import { manifestMaxBytes, ReplicaRef, sameBytes } from './manifest.ts'
+import { manifestMaxBytes, ReplicaRef } from './manifest.ts'
 import { Problem } from './problem.ts'
 
 const examinationDomain = new TextEncoder().encode('azukari/examination/1')

@@ -1,9 +1,9 @@
 /** How a data server shows placement that it is itself, before a byte is sent to it and whenever it is audited (S7, S12). */
 import type { KeyObject } from 'node:crypto'
+import { sameBytes } from './bytes.ts'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Bytes, checker, Slug, type Static, TimeMs, Type } from './contract.ts'
 import { type DirectSigner, sign1, verify1 } from './cose.ts'
-import { sameBytes } from './manifest.ts'
 import { Problem } from './problem.ts'
 
 const identifyDomain = new TextEncoder().encode('azukari/identify/1')

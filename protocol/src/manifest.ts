@@ -5,6 +5,7 @@
  * judged alone, later, by anyone.
  */
 import { createHash, type KeyObject } from 'node:crypto'
+import { sameBytes } from './bytes.ts'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Bytes, Count, checker, Hash, Id, Slug, type Static, TimeMs, Type } from './contract.ts'
 import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
@@ -190,8 +191,4 @@ export function signRemovalReceipt(receipt: RemovalReceipt, signer: DirectSigner
 /** @throws {Problem} `cose.*`, `cbor.*`, `message.invalid` */
 export function openRemovalReceipt(signed: Uint8Array, serverKey: KeyObject): RemovalReceipt {
   return checkRemovalReceipt(decode(verify1(signed, () => serverKey, removalReceiptDomain).payload))
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

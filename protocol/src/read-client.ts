@@ -1,9 +1,10 @@
 /** The device's end of reading a replica back (S10). `ReadClient` is pure; `openReading` drives it over any carrier. */
 import type { KeyObject } from 'node:crypto'
+import { sameBytes } from './bytes.ts'
 import { decode, encode } from './codec.ts'
 import { type Signer, sign1With, verify1 } from './cose.ts'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from './keys.ts'
-import { type Manifest, openManifest, peekManifest, sameBytes } from './manifest.ts'
+import { type Manifest, openManifest, peekManifest } from './manifest.ts'
 import type { Random } from './ports.ts'
 import { InternalError, Problem, type ProblemWire } from './problem.ts'
 import {

@@ -3,10 +3,11 @@
  * manifest, without placement. Sessions are bounded in number, idle time and frames; whoever fails is hung up on.
  */
 import type { KeyObject } from 'node:crypto'
+import { sameBytes } from './bytes.ts'
 import { decode, encode } from './codec.ts'
 import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from './keys.ts'
-import { type Manifest, sameBytes } from './manifest.ts'
+import type { Manifest } from './manifest.ts'
 import type { Clock, Random } from './ports.ts'
 import { InternalError, isProblem, Problem } from './problem.ts'
 import {

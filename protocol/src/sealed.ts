@@ -18,8 +18,6 @@ export const segmentPlainBytes = 65_536
 export const tagBytes = 16
 /** Sealed bytes of a full segment. */
 export const segmentSealedBytes = segmentPlainBytes + tagBytes
-/** The counter has 32 bits: no replica is larger than this many plaintext bytes (256 TiB). */
-export const plainMaxBytes = segmentPlainBytes * 0x1_0000_0000
 
 export type Slot = 1 | 2
 export type SealAlgorithm = 'A256GCM' | 'ChaCha20/Poly1305'

@@ -1,4 +1,5 @@
 /** What is on a card, as a reader sees it (S15); no secrets. */
+import { hex } from '@azukari/protocol/bytes'
 import type { Clock } from '@azukari/protocol/ports'
 import { CardClient } from '../card.ts'
 import type { CardChannel } from '../drivers.ts'
@@ -22,8 +23,4 @@ export async function showCard(channel: CardChannel, clock: Clock, signal: Abort
       .readConditions()
       .map(({ tag, version, counter, record }) => ({ tag: hex(tag), version, counter, bytes: record.length })),
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

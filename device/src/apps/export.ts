@@ -4,6 +4,7 @@
  * and goes on where it stopped; the manifest is written last, so that where there is one, all that it names is there.
  */
 import { createHash } from 'node:crypto'
+import { hex } from '@azukari/protocol/bytes'
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import { type HistoryItem, readHistory } from '@azukari/protocol/contracts/wish'
 import { coseKey } from '@azukari/protocol/keys'
@@ -157,10 +158,6 @@ function jsonOf(value: unknown): Uint8Array {
 
 function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
 function base64(bytes: Uint8Array): string {

@@ -38,7 +38,7 @@ export interface FetchProgress {
 /** Tries of one frame before the other replica is asked. */
 const triesPerFrame = 3
 /** Largest object that is printed or shown: it must fit in memory here. */
-export const fetchMaxBytes = 64 * 1024 * 1024
+const fetchMaxBytes = 64 * 1024 * 1024
 
 /**
  * @param order which slot to ask first

@@ -2,6 +2,7 @@
  * Paying on the terminal (P5–P8, S13): sends what a member signed through the outbox, keeps what settlement says until the
  * vault is opened, and writes receipts on the card whenever it is there. Nothing here is in the clear and no key is held.
  */
+import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import {
@@ -187,8 +188,4 @@ export class PayApp {
       await database.run('UPDATE pay_events SET on_card = 1 WHERE n = ?', row.n)
     }
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -2,6 +2,7 @@
  * What a member decides over their data, at a device (D8): the card signs the wish, the outbox carries it through hours
  * without a network, and placement's receipts say what was destroyed where.
  */
+import { hex } from '@azukari/protocol/bytes'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -136,8 +137,4 @@ export class Wishes {
     if (!trust) throw new Problem('device.unknown', 'this device must be enrolled first')
     return trust
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -14,9 +14,9 @@ import { Problem } from '@azukari/protocol/problem'
 import type { CardChannel } from '../drivers.ts'
 
 /** Longest wait for one answer; RSA on a slow card takes a second or two. */
-export const apduTimeoutMs = 10_000
+const apduTimeoutMs = 10_000
 /** Most bytes in one extended command or answer; a card need not buffer more. */
-export const extendedBytes = 2048
+const extendedBytes = 2048
 /** Rounds of GET RESPONSE for one answer: 256 bytes each. */
 const restRoundsMax = 32
 

@@ -13,7 +13,7 @@ export interface VaultKeys {
 }
 
 /** Bits that a member's own chance must reach, when it is asked for. */
-export const wantedBits = 128
+const wantedBits = 128
 
 /** Gathers chance: times and places of keys and mouse, pictures of a covered lens. */
 export class ChancePool {

@@ -45,7 +45,7 @@ export const WaitingMessage = Type.Object({ contract: Text(64), body: Bytes(64, 
 export type WaitingMessage = Static<typeof WaitingMessage>
 
 /** Entries kept; the oldest go, and settlement has them all. */
-export const historyAtMost = 2_000
+const historyAtMost = 2_000
 const waitingAtMost = 16
 const passwordMinLength = 8
 

@@ -58,6 +58,6 @@ export function listenOn({ host, port, tls, insecure = false }: ListenOptions): 
   }
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

@@ -13,7 +13,8 @@ import { MqttBus } from '../adapters/mqtt.ts'
 import { Devices } from '../registry/devices.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import { TestDevice } from '../test-client.ts'
-import { note, silent, site, startTestSite } from '../test-site.ts'
+import { note, silent } from '../test-contracts.ts'
+import { site, startTestSite } from '../test-site.ts'
 import { mosquittoAcl } from './acl.ts'
 
 const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))

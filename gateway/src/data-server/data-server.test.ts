@@ -12,32 +12,18 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
 import { openScrubReport } from '@azukari/protocol/scrub'
-import { newReplicaKey, Sealer, sealedBytes, sealedFormat, sealStream, segmentCount } from '@azukari/protocol/sealed'
 import t from 'tap'
 import { createAuthority, isDue, issue } from '../pki/authority.ts'
 import { Keyring } from '../pki/keyring.ts'
 import { CallClient } from '../transport/client.ts'
 import { remoteDataServer } from './client.ts'
 import { runDataServer } from './main.ts'
+import { from, makeReplica, problemOf } from './test-replica.ts'
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 const clock = systemClock
 
 const files = systemFiles()
-
-async function* from(parts: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* parts
-}
-
-async function problemOf(work: Promise<unknown>): Promise<Problem> {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-  throw new Error('nothing was refused')
-}
 
 /** A site with one data server, on real files and a real port. */
 async function makeSite(t: { testdir(): string; teardown(work: () => unknown): unknown }) {
@@ -63,30 +49,7 @@ async function makeSite(t: { testdir(): string; teardown(work: () => unknown): u
     return remoteDataServer(client)
   }
   t.teardown(() => Promise.all(clients.map((client) => client.close())))
-  const replica = async (plainBytes: number) => {
-    const name = { object: random.bytes(16), version: 1, slot: 2 as const }
-    const key = newReplicaKey(2, random)
-    const sealer = new Sealer(name, key)
-    const segments: Uint8Array[] = []
-    for await (const segment of sealStream(sealer, from([random.bytes(plainBytes)]))) segments.push(segment)
-    const manifest: Manifest = {
-      format: sealedFormat,
-      ...name,
-      epoch: 1,
-      server: 'ds-1',
-      serverKey: thumbprint(identity),
-      algorithm: key.algorithm,
-      keyId: key.keyId,
-      segmentBytes: 65_536,
-      segments: segmentCount(plainBytes),
-      plainBytes,
-      sealedBytes: sealedBytes(plainBytes),
-      root: sealer.root(),
-      owner: { member: random.bytes(16), key: coseKey(publicOf(card)) },
-      createdMs: 1,
-    }
-    return { name, segments, manifest, signed: signManifest(manifest, signerOf(placement)) }
-  }
+  const replica = (plainBytes: number) => makeReplica(random, { identity, placement, card }, plainBytes, { slot: 2 })
   return { folder, keyring, identity, placement, card, running, clientAs, replica }
 }
 

@@ -5,8 +5,8 @@ import { TreeHash } from '@azukari/protocol/merkle'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import { shapeOf } from './layout.ts'
+import { scanNotes } from './notes.ts'
 import { ReplicaReader } from './reader.ts'
-import { scanNotes } from './scrubber.ts'
 import { type Held, manifestOrNothing } from './shelves.ts'
 
 type Finding = Omit<Examination, 'server' | 'replica' | 'nonce' | 'atMs'>

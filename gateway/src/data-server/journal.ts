@@ -6,19 +6,18 @@
  * record, so what a power cut tears is never something that was acknowledged.
  */
 import { createHash } from 'node:crypto'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
-import { sameBytes } from '@azukari/protocol/manifest'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
-import { hex } from './layout.ts'
 import { Turns } from './turns.ts'
 
 const magic = 0x415a4a31
 const headerBytes = 4 + 4 + 8 + 32
 const recordMaxBytes = 1 << 20
 const chunkMaxBytes = 4 << 20
-export const journalEntriesMax = 256
+const journalEntriesMax = 256
 
 interface Chunk {
   first: number

@@ -11,8 +11,9 @@
  * Whatever is small lies twice in different files, and everything has its own checksum, so that rot is found where it is.
  */
 import { createHash } from 'node:crypto'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
-import { type ReplicaRef, sameBytes } from '@azukari/protocol/manifest'
+import type { ReplicaRef } from '@azukari/protocol/manifest'
 import { Problem } from '@azukari/protocol/problem'
 import { sealedSegmentBytes, segmentSealedBytes } from '@azukari/protocol/sealed'
 import { parityShards, stripeShards } from './parity.ts'
@@ -42,10 +43,6 @@ export function filesIn(folder: string): ReplicaFiles {
     parity: `${folder}/parity`,
     notes: `${folder}/notes`,
   }
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 }
 
 export function replicaName({ object, version, slot }: ReplicaRef): string {

@@ -90,57 +90,53 @@ export function repairStripe(shards: readonly Uint8Array[], count: number, lost:
     const [i, j] = lostData as [number, number]
     const x = shards[i]!
     const y = shards[j]!
-    const sums = xorOf(shards, count, lostData, p)
-    const weighted = weightedOf(shards, count, lostData, q)
+    const ofP = sumOf(shards, count, addPlain, lostData, p)
+    const ofQ = sumOf(shards, count, addWeighted, lostData, q)
     const scale = inverse(exponents[i]! ^ exponents[j]!)
-    const ofSum = timesTable(multiply(scale, exponents[j]!))
-    const ofWeighted = timesTable(scale)
+    const timesP = timesTable(multiply(scale, exponents[j]!))
+    const timesQ = timesTable(scale)
     for (let at = 0; at < x.length; at++) {
-      const value = ofSum[sums[at]!]! ^ ofWeighted[weighted[at]!]!
+      const value = timesP[ofP[at]!]! ^ timesQ[ofQ[at]!]!
       x[at] = value
-      y[at] = value ^ sums[at]!
+      y[at] = value ^ ofP[at]!
     }
   } else if (lostData.length === 1) {
     const i = lostData[0]!
-    if (known(count)) shards[i]!.set(xorOf(shards, count, lostData, p))
+    if (known(count)) shards[i]!.set(sumOf(shards, count, addPlain, lostData, p))
     else {
       const table = timesTable(inverse(exponents[i]!))
-      const weighted = weightedOf(shards, count, lostData, q)
-      for (let at = 0; at < weighted.length; at++) shards[i]![at] = table[weighted[at]!]!
+      const ofQ = sumOf(shards, count, addWeighted, lostData, q)
+      for (let at = 0; at < ofQ.length; at++) shards[i]![at] = table[ofQ[at]!]!
     }
   }
-  if (!known(count)) p.set(xorOf(shards, count, [], undefined))
-  if (!known(count + 1)) q.set(weightedOf(shards, count, [], undefined))
+  if (!known(count)) p.set(sumOf(shards, count, addPlain))
+  if (!known(count + 1)) q.set(sumOf(shards, count, addWeighted))
   return true
 }
 
-function xorOf(
-  shards: readonly Uint8Array[],
-  count: number,
-  without: readonly number[],
-  start: Uint8Array | undefined,
-): Uint8Array {
-  const sum = start ? Uint8Array.from(start) : new Uint8Array(shards[0]!.length)
-  for (let index = 0; index < count; index++) {
-    if (without.includes(index)) continue
-    const shard = shards[index]!
-    for (let at = 0; at < sum.length; at++) sum[at]! ^= shard[at]!
-  }
-  return sum
+/** Adds a data shard to a sum; `index` is the shard's place in its stripe. */
+type Add = (sum: Uint8Array, shard: Uint8Array, index: number) => void
+
+/** As in P: dᵢ. */
+const addPlain: Add = (sum, shard) => {
+  for (let at = 0; at < sum.length; at++) sum[at]! ^= shard[at]!
 }
 
-function weightedOf(
+/** As in Q: gⁱ·dᵢ. */
+const addWeighted: Add = (sum, shard, index) => {
+  const table = timesTable(exponents[index]!)
+  for (let at = 0; at < sum.length; at++) sum[at]! ^= table[shard[at]!]!
+}
+
+/** What `start` and the data shards add up to, but those `without`. */
+function sumOf(
   shards: readonly Uint8Array[],
   count: number,
-  without: readonly number[],
-  start: Uint8Array | undefined,
+  add: Add,
+  without: readonly number[] = [],
+  start?: Uint8Array,
 ): Uint8Array {
   const sum = start ? Uint8Array.from(start) : new Uint8Array(shards[0]!.length)
-  for (let index = 0; index < count; index++) {
-    if (without.includes(index)) continue
-    const shard = shards[index]!
-    const table = timesTable(exponents[index]!)
-    for (let at = 0; at < sum.length; at++) sum[at]! ^= table[shard[at]!]!
-  }
+  for (let index = 0; index < count; index++) if (!without.includes(index)) add(sum, shards[index]!, index)
   return sum
 }

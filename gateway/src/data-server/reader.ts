@@ -3,8 +3,8 @@
  * the scrub. What was repaired is written back and synced before it is relied on again.
  */
 
-import { sameBytes } from '@azukari/protocol/manifest'
-import { leafHash, TreeHash } from '@azukari/protocol/merkle'
+import { sameBytes } from '@azukari/protocol/bytes'
+import { leafHash, ProofStream, TreeHash } from '@azukari/protocol/merkle'
 import type { FileHandle, Files } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedSegmentBytes } from '@azukari/protocol/sealed'
@@ -22,6 +22,7 @@ import {
   stripeOf,
 } from './layout.ts'
 import { encodeParity, parityShards, repairStripe, stripeShards } from './parity.ts'
+import type { AuditLeaf } from './port.ts'
 
 type Part = 'segments' | 'head' | 'parity'
 
@@ -93,6 +94,14 @@ export class ReplicaReader {
     const hashes = await this.#record(number, stripe, root)
     if (!hashes) throw new Problem('replica.damaged', `the hashes of stripe ${number} are lost`)
     return hashes.slice(0, stripe.count)
+  }
+
+  /** Proofs that segments are those of the root, in the order asked. @throws {Problem} `replica.damaged` */
+  async proofs(indexes: readonly number[], root: Uint8Array): Promise<AuditLeaf[]> {
+    const proofs = new ProofStream(this.shape.segments, indexes)
+    for (let stripe = 0; stripe < this.shape.stripes; stripe++)
+      for (const hash of await this.hashes(stripe, root)) proofs.addHash(hash)
+    return proofs.proofs()
   }
 
   /** Reads and checks all of a stripe, parity too, and repairs what can be repaired. */

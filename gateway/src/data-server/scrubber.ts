@@ -1,12 +1,13 @@
 /** Walks over everything on the media under a byte budget, repairs what parity can, and signs what it found (S11). */
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { DirectSigner } from '@azukari/protocol/cose'
-import { type ReplicaRef, sameBytes } from '@azukari/protocol/manifest'
+import type { ReplicaRef } from '@azukari/protocol/manifest'
 import { TreeHash } from '@azukari/protocol/merkle'
 import type { Clock, Files } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
 import { type ScrubReport, signScrubReport } from '@azukari/protocol/scrub'
 import type { Journals } from './journal.ts'
-import { decodeNotes, encodeNotes, filesIn, notesMaxBytes, replicaName } from './layout.ts'
+import { replicaName } from './layout.ts'
+import { scanNotes } from './notes.ts'
 import type { ReplicaReader } from './reader.ts'
 import type { Held, Shelves } from './shelves.ts'
 
@@ -144,26 +145,5 @@ export class Scrubber {
       if (reader.repaired > 0) this.noteRepair(place.held.ref, reader.repaired)
       await reader.close()
     }
-  }
-}
-
-/** The notes in a replica's folder: true when sound, false when repaired, undefined when lost. */
-export async function scanNotes(files: Files, folder: string): Promise<boolean | undefined> {
-  const path = filesIn(folder).notes
-  if (!(await files.stat(path))) return undefined
-  const handle = await files.open(path, 'write')
-  try {
-    const found = decodeNotes(await handle.read(0, 4 * notesMaxBytes))
-    if (!found) return undefined
-    if (found.sound === 2) return true
-    await handle.write(0, encodeNotes(found.notes))
-    await handle.sync()
-    return false
-  } catch (error) {
-    // What the medium does not give is lost.
-    if (isProblem(error, 'storage.failed')) return undefined
-    throw error
-  } finally {
-    await handle.close()
   }
 }

@@ -3,6 +3,7 @@
  * only, so that the simulation runs this very code on disks that lose, tear and rot.
  */
 import type { KeyObject } from 'node:crypto'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { signExamination } from '@azukari/protocol/examination'
 import { signIdentification } from '@azukari/protocol/identify'
@@ -14,18 +15,18 @@ import {
   openManifest,
   openRemoval,
   type ReplicaRef,
-  sameBytes,
   signRemovalReceipt,
   signReplicaReceipt,
 } from '@azukari/protocol/manifest'
-import { leafHash, ProofStream } from '@azukari/protocol/merkle'
+import { leafHash } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol/read-server'
 import { Disk } from './disk.ts'
 import { examine } from './examiner.ts'
 import { Journals } from './journal.ts'
-import { bytesOnDisk, decodeNotes, encodeNotes, filesIn, hex, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
+import { bytesOnDisk, encodeNotes, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
+import { readNotes, replaceNotes } from './notes.ts'
 import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
@@ -280,29 +281,17 @@ class Server implements DataServer {
   }
 
   readNotes(ref: ReplicaRef): Promise<Uint8Array> {
-    return this.#take(ref, () => this.#notes(this.#present(ref)))
+    return this.#take(ref, () => readNotes(this.#options.files, this.#present(ref).folder))
   }
 
   writeNotes(ref: ReplicaRef, notes: Uint8Array): Promise<void> {
     return this.#take(ref, async () => {
       const held = this.#present(ref)
-      const path = filesIn(held.folder).notes
       const block = encodeNotes(notes)
-      const { files } = this.#options
       await held.disk.writing(async () => {
-        const before = (await files.stat(path))?.sizeBytes ?? 0
-        const handle = await files.open(`${path}.new`, 'create')
-        try {
-          await handle.truncate(0)
-          await handle.write(0, block)
-          await handle.sync()
-        } finally {
-          await handle.close()
-        }
-        await files.rename(`${path}.new`, path)
-        await files.syncDirectory(held.folder)
-        held.diskBytes += block.length - before
-        held.disk.usedBytes += block.length - before
+        const grownBytes = await replaceNotes(this.#options.files, held.folder, block)
+        held.diskBytes += grownBytes
+        held.disk.usedBytes += grownBytes
       })
     })
   }
@@ -337,7 +326,7 @@ class Server implements DataServer {
       if (full)
         await this.#take(held.ref, async () => {
           summary.manifest = (await this.#preamble(held)).manifest
-          summary.notes = await this.#notes(held)
+          summary.notes = await readNotes(this.#options.files, held.folder)
         }).catch((error: unknown) => {
           if (!isProblem(error)) throw error
         })
@@ -366,13 +355,10 @@ class Server implements DataServer {
   challenge(ref: ReplicaRef, indexes: readonly number[], bytes: boolean): Promise<AuditLeaf[]> {
     return this.#take(ref, async () => {
       const held = this.#present(ref)
-      const { root, shape } = held.known
+      const { root } = held.known
       return this.#withReader(held, async (reader) => {
-        const proofs = new ProofStream(shape.segments, indexes)
-        for (let stripe = 0; stripe < shape.stripes; stripe++)
-          for (const hash of await reader.hashes(stripe, root)) proofs.addHash(hash)
         const leaves: AuditLeaf[] = []
-        for (const { index, proof } of proofs.proofs()) {
+        for (const { index, proof } of await reader.proofs(indexes, root)) {
           const [segment] = await reader.segments(index, 1, root)
           const leaf: AuditLeaf = { index, leafHash: leafHash(segment!), proof }
           if (bytes) leaf.segment = segment!
@@ -388,13 +374,7 @@ class Server implements DataServer {
   proofs(ref: ReplicaRef, indexes: readonly number[]): Promise<Omit<AuditLeaf, 'segment'>[]> {
     return this.#take(ref, async () => {
       const held = this.#present(ref)
-      const { root, shape } = held.known
-      return this.#withReader(held, async (reader) => {
-        const proofs = new ProofStream(shape.segments, indexes)
-        for (let stripe = 0; stripe < shape.stripes; stripe++)
-          for (const hash of await reader.hashes(stripe, root)) proofs.addHash(hash)
-        return proofs.proofs()
-      })
+      return this.#withReader(held, (reader) => reader.proofs(indexes, held.known.root))
     })
   }
 
@@ -476,18 +456,6 @@ class Server implements DataServer {
     const preamble = await this.#withReader(held, (reader) => reader.preamble())
     if (!preamble) throw new Problem('replica.damaged', 'the manifest is lost')
     return preamble
-  }
-
-  async #notes(held: Held): Promise<Uint8Array> {
-    const { files } = this.#options
-    const handle = await files.open(filesIn(held.folder).notes, 'read')
-    try {
-      const found = decodeNotes(await handle.read(0, 4 * notesMaxBytes))
-      if (!found) throw new Problem('replica.damaged', 'the notes are lost')
-      return found.notes
-    } finally {
-      await handle.close()
-    }
   }
 
   async #removeHeld(held: Held): Promise<void> {

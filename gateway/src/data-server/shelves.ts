@@ -1,9 +1,10 @@
 /** Which replicas are on which disk: read from the disks at start, kept in memory (about 300 bytes each). */
+import { hex } from '@azukari/protocol/bytes'
 import { type Manifest, peekManifest, type ReplicaRef } from '@azukari/protocol/manifest'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
-import { bytesOnDisk, encodeNotes, filesIn, hex, parseReplicaName, replicaName, type Shape, shapeOf } from './layout.ts'
+import { bytesOnDisk, encodeNotes, filesIn, parseReplicaName, replicaName, type Shape, shapeOf } from './layout.ts'
 import { ReplicaReader } from './reader.ts'
 
 export interface Held {

@@ -12,9 +12,8 @@ import { showDifference } from '../services/placement/care/show.ts'
 import { suspects, verdicts } from '../services/placement/care/store.ts'
 import { replicas, servers } from '../services/placement/store.ts'
 import { withPlacement, withService } from './placement-access.ts'
+import { folder, site } from './site-options.ts'
 
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
 const reason = { type: 'string', what: 'why, for whoever reads it later', required: true } as const
 
 export const careCommands: Record<string, Command> = {

@@ -15,9 +15,8 @@ import { Devices } from '../registry/devices.ts'
 import { withRegistry } from '../registry/open.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
+import { folder, site } from './site-options.ts'
 
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
 const programs: readonly UpgradeProgram[] = ['device', 'gateway']
 /** Devices are given what lies in theirs and nothing else. */
 const releaseFolders: Record<UpgradeProgram, string> = { device: 'releases', gateway: 'gateway-releases' }

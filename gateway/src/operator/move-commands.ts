@@ -8,9 +8,8 @@ import { movesReport, movesText } from '../services/placement/replace/report.ts'
 import { facts, replicas, type ServerState, servers } from '../services/placement/store.ts'
 import { erasureReport, erasureText } from '../services/placement/wishes/report.ts'
 import { withPlacement, withService } from './placement-access.ts'
+import { folder, site } from './site-options.ts'
 
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
 const states: readonly ServerState[] = ['open', 'draining', 'lost']
 
 export const moveCommands: Record<string, Command> = {

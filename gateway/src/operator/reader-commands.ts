@@ -4,9 +4,7 @@ import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Database } from '../storage/database.ts'
 import { Readers } from '../telemetry/readers.ts'
-
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name: a–z, digits, hyphens', default: 'site' } as const
+import { folder, site } from './site-options.ts'
 
 export interface ReaderPorts {
   clock: Clock

@@ -14,8 +14,8 @@ import { type RiskReport, riskReport } from '../services/placement/risk-report.t
 import { servers } from '../services/placement/store.ts'
 import { SiteFolder } from '../site-folder.ts'
 import type { Check } from './doctor.ts'
+import { folder } from './site-options.ts'
 
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
 const language = (process.env['LANG'] ?? '').startsWith('ja') ? 'ja' : 'en'
 
 export const riskCommands: Record<string, Command> = {

@@ -14,9 +14,7 @@ import { systemPorts } from '../main.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { checkRoom } from '../upgrade/copies.ts'
 import { checkSchemaOfBefore, gatewayCopies, gatewaySlots, siteDatabases } from '../upgrade/main.ts'
-
-const folder = { type: 'string', what: 'the site’s folder', default: './azukari-data' } as const
-const site = { type: 'string', what: 'the site’s name', default: 'site' } as const
+import { folder, site } from './site-options.ts'
 
 export interface UpgradeProgramFacts {
   /** The version of this program. */

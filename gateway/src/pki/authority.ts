@@ -88,7 +88,7 @@ export async function issue(
 }
 
 /** From when and until when a certificate holds, ms. @throws {Problem} `config.invalid` when it is none */
-export function validityOf(cert: string): { fromMs: number; untilMs: number } {
+function validityOf(cert: string): { fromMs: number; untilMs: number } {
   try {
     const { notBefore, notAfter } = new x509.X509Certificate(cert)
     return { fromMs: notBefore.getTime(), untilMs: notAfter.getTime() }

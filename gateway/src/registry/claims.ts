@@ -13,7 +13,7 @@ import type { GatewayTables } from './tables.ts'
 export type Claim = GatewayTables['claims']
 
 /** Wrong proofs after which a claim is worth nothing. */
-export const failuresAtMost = 5
+const failuresAtMost = 5
 const secretBytes = 20
 
 const query = queries<GatewayTables>()

@@ -2,6 +2,7 @@
  * Carries events from services to devices (ARCHITECTURE §5): passing ones if the device is there, kept ones again and
  * again until the device has acknowledged them: at its birth, and after a time without answer.
  */
+import { hex } from '@azukari/protocol/bytes'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import type { QueuedEvent, Service } from '../service/service.ts'
 
@@ -144,8 +145,4 @@ export class Pump {
     }
     this.#timer = this.#options.clock.timer(tickMs, () => this.#tick())
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -41,7 +41,7 @@ export interface RouterLimits {
   greetings: number
 }
 
-export const routerLimits: RouterLimits = { deviceRequests: 256, requests: 16_384, greetings: 2_048 }
+const routerLimits: RouterLimits = { deviceRequests: 256, requests: 16_384, greetings: 2_048 }
 
 /** Time for a device to read its welcome, if it says nothing first. */
 const settleMs = 500

@@ -41,7 +41,7 @@ const dropOldest = query<{ device: string; n: number }>()((db, p) =>
 )
 
 /** Events kept per device. What they tell can also be asked for, so beyond this the oldest go. */
-export const keptEventsPerDevice = 4096
+const keptEventsPerDevice = 4096
 
 export class EventQueue {
   readonly #sql: Sql

@@ -1,47 +1,17 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Contract, contract, Id, Nothing, Type } from '@azukari/protocol/contract'
-import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import { contract, Id, Type } from '@azukari/protocol/contract'
+import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase, openDatabase } from '../adapters/database.ts'
 import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { hum, note, noted, silent } from '../test-contracts.ts'
 import { createServiceHost, type ServiceHostOptions } from './host.ts'
 import { claimSignedAct } from './inbox.ts'
 import { act, call, type QueuedEvent, type ServiceReply } from './service.ts'
 
-const note = contract({
-  name: 'test.note',
-  kind: 'act',
-  service: 'placement',
-  authority: 'device',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String({ maxLength: 100 }) }),
-  reply: Type.Object({ n: Type.Integer() }),
-})
-const told = contract({
-  name: 'test.told',
-  kind: 'event',
-  service: 'device',
-  authority: 'service',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String() }),
-  reply: Nothing,
-})
-const passing: Contract = contract({
-  name: 'test.passing',
-  kind: 'event',
-  passing: true,
-  service: 'device',
-  authority: 'service',
-  title: 'test',
-  serves: ['D5'],
-  request: Type.Object({ text: Type.String() }),
-  reply: Nothing,
-})
 const ask = contract({
   name: 'test.ask',
   kind: 'call',
@@ -52,8 +22,6 @@ const ask = contract({
   request: Type.Object({ id: Id }),
   reply: Type.Object({ id: Id }),
 })
-
-const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 
 /** Deterministic ports; `turn` runs what waits for its turn. */
 function ports() {
@@ -81,8 +49,8 @@ function handlers(store: { sql: { get<T>(sql: string): T | undefined } }) {
   return [
     act(note, ({ text }, { sql, emit, caller }) => {
       sql.run('INSERT INTO notes (text) VALUES (?)', text)
-      emit(told, caller.device, { text })
-      if (text === 'pass') emit(passing, caller.device, { text })
+      emit(noted, caller.device, { text })
+      if (text === 'pass') emit(hum, caller.device, { text })
       if (text === 'refuse') throw new Problem('member.suspended')
       if (text === 'later') throw new Problem('placement.unavailable')
       if (text === 'bug') throw new TypeError('a bug')
@@ -155,7 +123,7 @@ t.test('D5: a refusal advances and undoes the effect; what may pass later, and a
   t.match(await sendNow(2, 'ok', { id: 4 }), { body: { n: 1 } })
   t.same(notes(), ['ok'])
   t.equal((await service.takeEvents(0, 10)).length, 1, 'events of what was undone are undone')
-  t.match(await sendNow(3, 'x'.repeat(101)), { problem: { code: 'message.invalid' } }, 'checked here, and advances')
+  t.match(await sendNow(3, 'x'.repeat(8_001)), { problem: { code: 'message.invalid' } }, 'checked here, and advances')
   t.match(await sendNow(4, 'on'), { body: { n: 2 } })
 })
 
@@ -270,7 +238,7 @@ t.test('D5, B1: steps of the service itself share a commit; one that fails undoe
   const step = (text: string) =>
     service.store.commit(({ sql, emit, afterCommit }) => {
       sql.run('INSERT INTO notes (text) VALUES (?)', text)
-      emit(passing, 'camera', { text })
+      emit(hum, 'camera', { text })
       afterCommit(() => heard.push(`after ${text}`))
       if (text === 'bad') throw new Problem('storage.full')
       return text.toUpperCase()
@@ -294,9 +262,9 @@ t.test('D5: kept events stay until the device has them; passing ones go to liste
   await sendNow(1, 'pass')
   await sendNow(1, 'pass')
   t.equal(heard.length, 1, 'a duplicate tells nothing again')
-  t.match(heard[0], [{ contract: 'test.passing@1', body: { text: 'pass' }, keep: false }])
+  t.match(heard[0], [{ contract: 'test.hum@1', body: { text: 'pass' }, keep: false }])
   const [event] = await service.takeEvents(0, 10)
-  t.match(event, { device: 'camera', contract: 'test.told@1', body: { text: 'pass' }, keep: true })
+  t.match(event, { device: 'camera', contract: 'test.noted@1', body: { text: 'pass' }, keep: true })
   const done = async (device: string) => {
     const committed = service.eventsDone(device, [event!.id])
     turn()

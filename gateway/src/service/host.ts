@@ -5,6 +5,7 @@
  * time under its own savepoint, and committed together: effect, inbox row, reply and events, with one fsync. Only then
  * are the replies given.
  */
+import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -444,8 +445,4 @@ function isTransient(problem: ProblemWire): boolean {
 
 async function refusal(problem: Problem): Promise<ServiceReply> {
   return { problem: problem.toWire() }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -11,9 +11,9 @@ import { queries } from '../storage/query.ts'
 import type { HostTables } from './tables.ts'
 
 /** Replies kept per stream: a device has at most this many acts under way, and later ones acknowledge earlier ones. */
-export const keptReplies = 256
+const keptReplies = 256
 /** Streams kept per device and service. One is in use; others are from before a restored SD image. */
-export const keptStreams = 8
+const keptStreams = 8
 /** How many acts of a stream pass between prunings. */
 const pruneEvery = 64
 /** Streams whose place is held in memory; the rest are read again. */

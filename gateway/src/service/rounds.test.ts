@@ -59,3 +59,33 @@ t.test('S17: it looks again by itself, and stopping waits for the round that is 
   t.ok(isOver)
   t.equal(rounds, 3)
 })
+
+t.test('S17: it is idle when all it was told of is done, also while it is not running and when it stops', async (t) => {
+  let rounds = 0
+  let gate = Promise.withResolvers<void>()
+  const loop = new Rounds({
+    ...{ name: 'the test', clock, log, idleMs: 60_000 },
+    round: async () => {
+      rounds++
+      await gate.promise
+      return 60_000
+    },
+  })
+  loop.kick()
+  await loop.idle()
+  t.equal(rounds, 0, 'it does not run: nothing is to be waited for')
+  loop.start()
+  const first = loop.idle()
+  loop.kick()
+  gate.resolve()
+  await first
+  t.equal(rounds, 2, 'the round that follows at once is waited for too')
+  await loop.idle()
+  gate = Promise.withResolvers()
+  loop.kick()
+  const second = loop.idle()
+  const stopped = loop.stop()
+  gate.resolve()
+  await Promise.all([second, stopped])
+  await loop.idle()
+})

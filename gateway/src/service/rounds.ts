@@ -17,6 +17,10 @@ export class Rounds {
   readonly #o: RoundsOptions
   readonly #stop = new AbortController()
   #wake = Promise.withResolvers<void>()
+  #ended = Promise.withResolvers<void>()
+  /** How often it was told to look, and how often it had been when the last round that has ended began. */
+  #told = 0
+  #seen = 0
   #running: Promise<void> | undefined
 
   constructor(options: RoundsOptions) {
@@ -29,7 +33,9 @@ export class Rounds {
   }
 
   start(): void {
-    this.#running ??= this.#run()
+    if (this.#running) return
+    this.#told++
+    this.#running = this.#run()
   }
 
   /** Resolves when the round that is under way has ended. */
@@ -41,20 +47,33 @@ export class Rounds {
 
   /** There may be something to do: what comes during a round makes another follow it. */
   kick(): void {
+    this.#told++
     this.#wake.resolve()
     this.#wake = Promise.withResolvers()
+  }
+
+  /** Resolves when no round is under way and none follows at once. */
+  async idle(): Promise<void> {
+    while (this.#running && !this.signal.aborted && this.#seen < this.#told)
+      await Promise.race([this.#ended.promise, this.#running])
+    if (this.signal.aborted) await this.#running
   }
 
   async #run(): Promise<void> {
     const { name, clock, log, idleMs, round } = this.#o
     while (!this.signal.aborted) {
       const wake = this.#wake.promise
+      const told = this.#told
       let waitMs = idleMs
       try {
         waitMs = await round()
       } catch (error) {
         if (this.signal.aborted) return
         log.error(name, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+      } finally {
+        this.#seen = told
+        this.#ended.resolve()
+        this.#ended = Promise.withResolvers()
       }
       using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.kick())
       await wake

@@ -4,7 +4,7 @@
  */
 
 /** Parts of which a board can say that something is wrong with them. */
-export const watchedParts = ['camera', 'printer', 'reader'] as const
+const watchedParts = ['camera', 'printer', 'reader'] as const
 export type WatchedPart = (typeof watchedParts)[number]
 
 /** States that are no fault; whatever else a board reports of a part is. */

@@ -2,6 +2,7 @@
  * The receive buffer (S4): where devices' transfers rest, encrypted for the service that they are for, until it has taken
  * them. Announced, quota kept, resumable after any break of line or gateway, released by the service, else expired.
  */
+import { hex } from '@azukari/protocol/bytes'
 import type { Static } from '@azukari/protocol/contract'
 import type { finishTransfer, Have, initTransfer } from '@azukari/protocol/contracts/transfer'
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
@@ -37,7 +38,7 @@ export interface BufferLimits {
   open: number
 }
 
-export const bufferLimits: BufferLimits = {
+const bufferLimits: BufferLimits = {
   totalBytes: 64 * 2 ** 30,
   deviceBytes: 16 * 2 ** 30,
   deviceTransfers: 64,
@@ -397,8 +398,4 @@ function sameTransfer(row: TransferRow, init: TransferInit): boolean {
     Buffer.from(row.root).equals(init.root) &&
     row.service === init.to
   )
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -41,5 +41,3 @@ export const contracts: readonly Contract[] = [
   settlementPlacement,
   settlementBilling,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
-
-export const contractById: ReadonlyMap<string, Contract> = new Map(contracts.map((contract) => [contract.id, contract]))

@@ -124,26 +124,25 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
 /** Enrols devices as if each had come with its claim. The gateway must not be running, or not have heard of them. */
 export function enrolMany(directory: string, count: number): EnrolledDevice[] {
   const database = openDatabase(join(directory, 'gateway.db'))
+  try {
+    return enrolAt(database, count)
+  } finally {
+    database.close()
+  }
+}
+
+/** As `enrolMany`, in a gateway's database that is open. */
+export function enrolAt(database: Database, count: number): EnrolledDevice[] {
   const registry = new Devices(database)
-  const devices = database.transaction((sql) =>
+  return database.transaction((sql) =>
     Array.from({ length: count }, () => {
       const key = generateKey('ed25519', systemRandom)
       const id = base32(thumbprint(key).subarray(0, 15))
       registry.enrol(sql, {
-        id,
-        key: coseKey(publicOf(key)),
-        model: 'bench',
-        version: '1',
-        roles: 'camera',
-        region: 'JP-13',
-        latitude: null,
-        longitude: null,
-        enrolled_ms: 1,
-        claim: 'bench',
+        ...{ id, key: coseKey(publicOf(key)), model: 'bench', version: '1', roles: 'camera', region: 'JP-13' },
+        ...{ latitude: null, longitude: null, enrolled_ms: 1, claim: 'bench' },
       })
       return { id, key: Buffer.from(privateCoseKey(key)).toString('hex'), epoch: 1 }
     }),
   )
-  database.close()
-  return devices
 }

@@ -10,7 +10,6 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { quietLog } from '../site/log.ts'
 import { places } from '../site/places.ts'
-import { gatewayCommand } from '../site/processes.ts'
 import { SimulatedSite } from '../site/site.ts'
 import { bareForward } from './bare-forward.ts'
 import { benchMember } from './member.ts'
@@ -161,14 +160,7 @@ export async function run(context: BenchContext): Promise<Row[]> {
 async function startDevice(site: SimulatedSite): Promise<Measured> {
   const folder = `${site.folder}/devices/bench`
   mkdirSync(folder, { recursive: true })
-  const { claim } = await gatewayCommand<{ claim: string }>([
-    'claim',
-    'new',
-    '--folder',
-    site.folder,
-    '--region',
-    'JP-27',
-  ])
+  const claim = await site.newClaim('JP-27')
   const script = fileURLToPath(new URL('device-process.ts', import.meta.url))
   const device = new Measured([
     '--max-semi-space-size=1',

@@ -2,9 +2,7 @@
  * B10: transfer of blocks of 64 KiB into the receive buffer (each checked, written and fsynced before it counts), beside
  * the bare broker that forwards the same blocks; what ten cuts of the line cost; memory at two sizes.
  */
-import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
@@ -12,16 +10,15 @@ import { listenOn } from '@azukari/gateway/adapters/listen'
 import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway } from '@azukari/gateway/gateway'
-import { Devices } from '@azukari/gateway/registry/devices'
 import { transferStore } from '@azukari/gateway/transfer/store'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { base32 } from '@azukari/protocol/base32'
-import { coseKey, generateKey, privateCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { blockBytes } from '@azukari/protocol/transfer'
-import { Aedes } from 'aedes'
+import { enrolAt } from './act-gateway.ts'
+import { load, withBareBroker } from './load.ts'
 import { median, type Row, spread } from './row.ts'
 import type { TransferOrder, TransferResult } from './transfer-load.ts'
 
@@ -51,12 +48,14 @@ export async function run({
   for (let round = 0; round < rounds; round++) {
     through.push(
       await withGateway(2, (order, check) =>
-        load({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }).then(check),
+        loadOf({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }).then(check),
       ),
     )
     bare.push(
       await withGateway(2, (order) =>
-        runBare({ ...order, mode: 'bare', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }),
+        withBareBroker((port) =>
+          loadOf({ ...order, port, mode: 'bare', sizeBytes: photoBytes, objects, windowBlocks: 32, cuts: 0 }),
+        ),
       ),
     )
   }
@@ -64,7 +63,7 @@ export async function run({
   const value = median(through.map(rate))
   const peer = median(bare.map(rate))
   const cut = await withGateway(1, (order, check) =>
-    load({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects: 1, windowBlocks: 32, cuts: 10 }).then(check),
+    loadOf({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects: 1, windowBlocks: 32, cuts: 10 }).then(check),
   )
   const mostAgain = 10 * cut.windowBlocks
   const small = await peakGrowth(photoBytes, quick)
@@ -106,6 +105,9 @@ export async function run({
   ]
 }
 
+const clients = new URL('./transfer-load.ts', import.meta.url)
+const loadOf = (order: TransferOrder) => load<TransferResult>(clients, order)
+
 type Order = Pick<TransferOrder, 'port' | 'site' | 'devices' | 'gatewayKey'>
 
 /** A gateway on the real disk while `work` runs; `check` looks whether the blocks are really there. */
@@ -134,24 +136,7 @@ async function withGateway(
     log: silent,
     soon: systemSoon,
   })
-  const registry = new Devices(database)
-  const devices = Array.from({ length: count }, () => {
-    const deviceKey = generateKey('ed25519', systemRandom)
-    const id = base32(thumbprint(deviceKey).subarray(0, 15))
-    registry.enrol(database, {
-      id,
-      key: coseKey(publicOf(deviceKey)),
-      model: 'bench',
-      version: '1',
-      roles: 'camera',
-      region: 'JP-13',
-      latitude: null,
-      longitude: null,
-      enrolled_ms: 1,
-      claim: 'bench',
-    })
-    return { id, key: Buffer.from(privateCoseKey(deviceKey)).toString('hex'), epoch: 1 }
-  })
+  const devices = enrolAt(database, count)
   await gateway.start()
   try {
     return await work(
@@ -182,39 +167,11 @@ async function peakGrowth(sizeBytes: number, quick: boolean): Promise<{ sizeByte
       }
     })()
     await withGateway(1, (order, check) =>
-      load({ ...order, mode: 'transfer', sizeBytes, objects: 1, windowBlocks: 32, cuts: 0 }).then(check),
+      loadOf({ ...order, mode: 'transfer', sizeBytes, objects: 1, windowBlocks: 32, cuts: 0 }).then(check),
     )
     watching = false
     await watch
     peaks.push(peak / 1e6)
   }
   return { sizeBytes, peakMb: median(peaks) }
-}
-
-async function runBare(order: TransferOrder): Promise<TransferResult> {
-  const broker = await Aedes.createBroker({ concurrency: 1_000 })
-  const server = createServer({ noDelay: true }, (socket) => void broker.handle(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  try {
-    return await load({ ...order, port: (server.address() as { port: number }).port })
-  } finally {
-    await new Promise<void>((resolve) => broker.close(() => resolve()))
-    server.close()
-  }
-}
-
-async function load(order: TransferOrder): Promise<TransferResult> {
-  const child = fork(new URL('./transfer-load.ts', import.meta.url), {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
-  })
-  return new Promise((resolve, reject) => {
-    child.on('message', (message: { ready?: boolean; result?: TransferResult; error?: string }) => {
-      if (message.ready) child.send({ go: true })
-      else if (message.result) resolve(message.result)
-      else reject(new Error(message.error))
-    })
-    child.once('exit', (code) => reject(new Error(`the clients ended with ${code}`)))
-    child.send(order)
-  })
 }

@@ -3,16 +3,16 @@
  * usual small site. Every run checks what was promised, so a figure counts only when nothing failed and pictures were kept.
  */
 import { InternalError } from '@azukari/protocol/problem'
-import { run } from '../commands/run.ts'
+import { run as simulate } from '../commands/run.ts'
 import type { Row } from './row.ts'
 
 /** A day of a site of 20 boards: each member comes every six hours, something fails every half hour. */
 const day = { hours: 24, devices: 20, visitMinutes: 360, faultMinutes: 30 }
 
-export async function benchSimulation({ days = 8, seeds = 60 } = {}): Promise<Row[]> {
+export async function run({ days = 8, seeds = 60 } = {}): Promise<Row[]> {
   // Threads compile the program once; that is no part of the figure, so each run is long against it.
-  const long = await run({ seeds: days, first: 1_000, ...day })
-  const short = await run({ seeds, first: 2_000 })
+  const long = await simulate({ seeds: days, first: 1_000, ...day })
+  const short = await simulate({ seeds, first: 2_000 })
   for (const { failed, kept } of [long, short]) {
     if (failed.length > 0) throw new InternalError(`seeds ${failed.join(', ')} failed`)
     if (kept === 0) throw new InternalError('nothing was kept, so nothing was simulated')

@@ -3,18 +3,16 @@
  * durable, sealed answer), beside the bare embedded broker that forwards the same bytes at QoS 1, and beside SQLite that
  * inserts the same rows in batches with full sync. Clients are a process of their own.
  */
-import { type ChildProcess, fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
-import { Aedes } from 'aedes'
 import { benchSite, enrolMany, record, startActGateway } from './act-gateway.ts'
 import type { LoadOrder, LoadResult } from './act-load.ts'
+import { load, withBareBroker } from './load.ts'
 import { median, type Row, spread } from './row.ts'
 
 export interface B2Options {
@@ -40,12 +38,16 @@ export async function run({
     for (let round = 0; round < rounds; round++) {
       const world = await startGateway(devices)
       try {
-        acts.push(await load({ ...world.order, mode: 'acts', bodyBytes, actsPerDevice, windowActs }))
+        acts.push(await loadOf({ ...world.order, mode: 'acts', bodyBytes, actsPerDevice, windowActs }))
         world.check(devices * actsPerDevice)
       } finally {
         await world.stop()
       }
-      bare.push(await runBare({ ...world.order, mode: 'bare', bodyBytes, actsPerDevice, windowActs }))
+      bare.push(
+        await withBareBroker((port) =>
+          loadOf({ ...world.order, port, mode: 'bare', bodyBytes, actsPerDevice, windowActs }),
+        ),
+      )
       raw.push(rawInserts(acts.at(-1)!.wireBytes, devices * actsPerDevice))
     }
     const perSecond = (result: LoadResult) => (result.acts / result.ms) * 1000
@@ -88,7 +90,7 @@ export async function run({
     })
     const world = await startGateway(devices)
     try {
-      const half = await load({
+      const half = await loadOf({
         ...world.order,
         mode: 'acts',
         bodyBytes,
@@ -113,6 +115,9 @@ export async function run({
   }
   return rows
 }
+
+const clients = new URL('./act-load.ts', import.meta.url)
+const loadOf = (order: LoadOrder) => load<LoadResult>(clients, order)
 
 type Order = Pick<LoadOrder, 'port' | 'site' | 'devices' | 'gatewayKey' | 'contract'>
 
@@ -144,18 +149,6 @@ async function startGateway(
   }
 }
 
-async function runBare(order: LoadOrder): Promise<LoadResult> {
-  const broker = await Aedes.createBroker({ concurrency: 1_000 })
-  const server = createServer({ noDelay: true }, (socket) => void broker.handle(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  try {
-    return await load({ ...order, port: (server.address() as { port: number }).port })
-  } finally {
-    await new Promise<void>((resolve) => broker.close(() => resolve()))
-    server.close()
-  }
-}
-
 /** The same rows that an act makes, without anything around them. */
 function rawInserts(bytes: number, count: number): number {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b2-'))
@@ -173,21 +166,4 @@ function rawInserts(bytes: number, count: number): number {
     database.close()
     rmSync(directory, { recursive: true, force: true })
   }
-}
-
-/** Runs the load in a process of its own. */
-async function load(order: LoadOrder): Promise<LoadResult> {
-  const child: ChildProcess = fork(new URL('./act-load.ts', import.meta.url), {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    execArgv: [],
-  })
-  return new Promise((resolve, reject) => {
-    child.on('message', (message: { ready?: boolean; result?: LoadResult; error?: string }) => {
-      if (message.ready) child.send({ go: true })
-      else if (message.result) resolve(message.result)
-      else reject(new Error(message.error))
-    })
-    child.once('exit', (code) => reject(new Error(`the clients ended with ${code}`)))
-    child.send(order)
-  })
 }

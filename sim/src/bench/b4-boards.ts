@@ -4,7 +4,7 @@ import { diskBytesOf, Measured, memoryOf, pause } from './process.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 /** Parts that only the simulator makes belong to no board that is measured. */
-export function measuredBoards(): string[] {
+function measuredBoards(): string[] {
   return Object.entries(boardDefinitions)
     .filter(([, { parts }]) => Object.values(parts).every(({ driver }) => driver !== 'simulated'))
     .map(([name]) => name)

@@ -9,7 +9,6 @@ import { Aedes } from 'aedes'
 import { build } from 'esbuild'
 import { quietLog } from '../site/log.ts'
 import { places } from '../site/places.ts'
-import { gatewayCommand } from '../site/processes.ts'
 import { SimulatedSite } from '../site/site.ts'
 import { boardRows } from './b4-boards.ts'
 import { installedMegabytes } from './installed.ts'
@@ -183,14 +182,7 @@ async function enrolled(
 ): Promise<string> {
   const folder = `${site.folder}/devices/${name}`
   mkdirSync(folder, { recursive: true })
-  const { claim } = await gatewayCommand<{ claim: string }>([
-    'claim',
-    'new',
-    '--folder',
-    site.folder,
-    '--region',
-    'JP-27',
-  ])
+  const claim = await site.newClaim('JP-27')
   const measured = new Measured([script, JSON.stringify({ broker, folder, claim, ...more })])
   await measured.said('up')
   await measured.end()

@@ -29,7 +29,7 @@ export interface History {
 }
 
 /** Feeds keep only the last telling of an earthquake, hours later; its first one comes about this long after it. */
-export const quakeToldAfterMs = 5 * 60_000
+const quakeToldAfterMs = 5 * 60_000
 const documentsMax = 20_000
 /** Documents are read as from afar, so that none is dated in the future. */
 const afterAllMs = Date.UTC(2200, 0, 1)

@@ -87,7 +87,7 @@ export interface Outcome {
 }
 
 /** From which probability of loss on a server counts as being in the way. */
-export const inTheWay = 0.01
+const inTheWay = 0.01
 
 export function outcomeOf(
   objects: readonly DrillObject[],

@@ -2,25 +2,21 @@
  * The gateway upgrades itself while its power goes at any step (D6): it is left with a version that works, every act that
  * it acknowledged, and nothing of a version that did not work.
  */
-import { createHash } from 'node:crypto'
 import { DatabaseCopies } from '@azukari/gateway/upgrade/copies'
 import { signerOf } from '@azukari/protocol/cose'
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { type BundleSource, stage } from '@azukari/protocol/upgrade/bundle'
+import type { BundleSource } from '@azukari/protocol/upgrade/bundle'
 import { type Choice, confirmHealth, launch, restartCode, type TrialData } from '@azukari/protocol/upgrade/launcher'
 import { signUpgrade, type UpgradeProgram } from '@azukari/protocol/upgrade/manifest'
 import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { SeededRandom } from '../world/chance.ts'
-import { SimClock } from '../world/clock.ts'
-import { SimFiles } from '../world/files.ts'
-import { Life, never } from '../world/life.ts'
+import { type Life, never } from '../world/life.ts'
+import { bundleFrom, healthMs, Powered, silent } from './powered.ts'
 
-const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
-const healthMs = 120_000
 const folder = '/site'
 const databases = ['gateway.db', 'placement/placement.db', 'settlement/settlement.db']
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -39,19 +35,12 @@ function bundleOf(random: SeededRandom, key: ReturnType<typeof generateKey>, rel
     ['src/cli.js', new TextEncoder().encode(JSON.stringify(release))],
     ['lib', random.bytes(50_000)],
   ])
-  const files = [...contents].map(([path, bytes]) => {
-    const hash = new Uint8Array(createHash('sha256').update(bytes).digest())
-    return { path, bytes: bytes.length, hash }
-  })
-  const says = { site: 'tokyo', version, sequence, minRuntime: '0.1.0', entry: 'src/cli.js', files }
   const signer = signerOf(bundle === 'foreign-key' ? generateKey('ed25519', random) : key)
   const program: UpgradeProgram = bundle === 'device' ? 'device' : 'gateway'
-  const signed = signUpgrade(says, signer, program)
+  const says = { site: 'tokyo', version, sequence, minRuntime: '0.1.0', entry: 'src/cli.js' }
+  const source = bundleFrom(contents, (files) => signUpgrade({ ...says, files }, signer, program))
   if (bundle === 'damaged') contents.get('lib')![30_000]! ^= 1
-  return {
-    manifest: async () => signed,
-    read: async (path, at, length) => contents.get(path)!.slice(at, at + length),
-  }
+  return source
 }
 
 /**
@@ -125,44 +114,23 @@ async function writeWhole(files: Files, path: string, rows: readonly string[]): 
   await file.close()
 }
 
-class Gateway {
-  readonly random: SeededRandom
-  readonly disk: SimFiles
-  readonly clock = new SimClock()
-  readonly key: ReturnType<typeof generateKey>
-  running: Release | undefined
-  readonly met: string[] = []
-  cuts = 0
-  offer: BundleSource | undefined
+class Gateway extends Powered<Release> {
   /** Acts that were acknowledged: `act n`, in all databases. */
   readonly acknowledged: string[] = []
   /** Whether the launcher keeps copies, as it does. */
   copies = true
-  #life = new Life('none')
   #acts = 0
 
   constructor(seed: number) {
-    this.random = new SeededRandom(seed, 11)
-    this.key = generateKey('ed25519', this.random)
-    this.disk = new SimFiles({ random: this.random.fork(1) })
-    this.#life.end()
-  }
-
-  get alive(): boolean {
-    return this.#life.alive
+    const random = new SeededRandom(seed, 11)
+    super(random, generateKey('ed25519', random))
   }
 
   store(files: Files = this.disk): SlotStore {
     return new SlotStore(files, `${folder}/slots`, 'gateway')
   }
 
-  on(steps = Number.POSITIVE_INFINITY): void {
-    this.#life = new Life('gateway')
-    const life = this.#life
-    let left = steps
-    life.onStep = () => {
-      if (left-- <= 0) this.off()
-    }
+  protected boot(life: Life): void {
     const clock = life.clock(this.clock)
     const files = life.files(this.disk)
     const store = this.store(files)
@@ -184,14 +152,6 @@ class Gateway {
         this.met.push(error.code)
       },
     )
-  }
-
-  off(): void {
-    if (!this.#life.alive) return
-    this.#life.end()
-    this.disk.powerLoss()
-    this.running = undefined
-    this.cuts++
   }
 
   async rest(): Promise<void> {
@@ -240,19 +200,7 @@ class Gateway {
       const act = `act ${++this.#acts}`
       for (const one of stores) await one.commit(act)
       this.acknowledged.push(act)
-      const { offer } = this
-      this.offer = undefined
-      if (offer) {
-        try {
-          const installed = { site: 'tokyo', version }
-          await stage({ store, source: offer, installed, releaseKey: publicOf(this.key) })
-          await store.step({ kind: 'activate' })
-          return restartCode
-        } catch (error) {
-          if (!isProblem(error)) throw error
-          this.met.push(error.code)
-        }
-      }
+      if (await this.takeOffer(store, version)) return restartCode
       await clock.sleep(20_000)
     }
   }

@@ -1,21 +1,18 @@
 /** Upgrades of many devices whose power goes at any step (D6): each is left with a runtime that works. */
-import { createHash } from 'node:crypto'
 import { signerOf } from '@azukari/protocol/cose'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
-import { type BundleSource, openSlot, stage } from '@azukari/protocol/upgrade/bundle'
+import { openSlot } from '@azukari/protocol/upgrade/bundle'
 import { type Choice, confirmHealth, launch, restartCode } from '@azukari/protocol/upgrade/launcher'
-import { signUpgrade, type UpgradeManifest } from '@azukari/protocol/upgrade/manifest'
+import { signUpgrade } from '@azukari/protocol/upgrade/manifest'
 import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { SeededRandom } from '../world/chance.ts'
-import { SimClock } from '../world/clock.ts'
-import { SimFiles } from '../world/files.ts'
-import { Life, never } from '../world/life.ts'
+import type { SimClock } from '../world/clock.ts'
+import { type Life, never } from '../world/life.ts'
+import { bundleFrom, healthMs, Powered, silent } from './powered.ts'
 
-const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
-const healthMs = 120_000
 const folder = '/device/slots'
 
 interface Release {
@@ -38,56 +35,26 @@ function bundleOf(random: SeededRandom, key: ReturnType<typeof generateKey>, rel
     ['package.json', random.bytes(300)],
     ['empty', new Uint8Array(0)],
   ])
-  const manifest: UpgradeManifest = {
-    ...{ site, version, sequence, minRuntime, entry: 'src/cli.ts' },
-    files: [...contents].map(([path, bytes]) => ({
-      path,
-      bytes: bytes.length,
-      hash: new Uint8Array(createHash('sha256').update(bytes).digest()),
-    })),
-  }
-  const signed = signUpgrade(manifest, signerOf(bundle === 'foreign-key' ? generateKey('ed25519', random) : key))
+  const signer = signerOf(bundle === 'foreign-key' ? generateKey('ed25519', random) : key)
+  const source = bundleFrom(contents, (files) =>
+    signUpgrade({ site, version, sequence, minRuntime, entry: 'src/cli.ts', files }, signer),
+  )
   const camera = contents.get('src/apps/camera.ts')!
   if (bundle === 'damaged') camera[20_000]! ^= 1
   if (bundle === 'truncated') contents.set('src/apps/camera.ts', camera.subarray(0, 35_000))
-  const source: BundleSource = {
-    manifest: async () => signed,
-    read: async (path, at, length) => contents.get(path)!.slice(at, at + length),
-  }
   return source
 }
 
 /** One board: its disk, its launcher, and whatever runtime that starts. */
-class Board {
-  readonly random: SeededRandom
-  readonly disk: SimFiles
-  readonly clock = new SimClock()
-  readonly key: ReturnType<typeof generateKey>
-  /** What the runtime that runs says of itself. */
-  running: { version: string; slot: string | undefined } | undefined
-  /** Problems that a runtime met when it was to upgrade. */
-  readonly met: string[] = []
-  cuts = 0
-  offer: { source: BundleSource; sequence: number } | undefined
+class Board extends Powered<{ version: string; slot: string | undefined }> {
   /** Sees each life's disk before the software does: to plant a fault. */
   planted: (files: Files) => Files = (files) => files
-  #life = new Life('none')
 
   constructor(seed: number, key: ReturnType<typeof generateKey>) {
-    this.random = new SeededRandom(seed)
-    this.key = key
-    this.disk = new SimFiles({ random: this.random.fork(1) })
-    this.#life.end()
+    super(new SeededRandom(seed), key)
   }
 
-  /** Power on; after `steps` changes to the disk it goes off again. */
-  on(steps = Number.POSITIVE_INFINITY): void {
-    this.#life = new Life('board')
-    const life = this.#life
-    let left = steps
-    life.onStep = () => {
-      if (left-- <= 0) this.off()
-    }
+  protected boot(life: Life): void {
     const clock = life.clock(this.clock)
     const store = new SlotStore(life.files(this.planted(this.disk)), folder)
     const releaseKey = async () => publicOf(this.key)
@@ -106,18 +73,6 @@ class Board {
     launch(options, new AbortController().signal).catch((error) => {
       if (!isProblem(error)) throw error
     })
-  }
-
-  off(): void {
-    if (!this.#life.alive) return
-    this.#life.end()
-    this.disk.powerLoss()
-    this.running = undefined
-    this.cuts++
-  }
-
-  get alive(): boolean {
-    return this.#life.alive
   }
 
   /** Settles when the board has been at rest for a while, or its power has gone. */
@@ -141,19 +96,7 @@ class Board {
     await confirmHealth(store, told.version)
     this.running = { version: told.version, slot: choice.slot }
     for (;;) {
-      const { offer } = this
-      this.offer = undefined
-      if (offer) {
-        const installed = { site: 'tokyo', version: told.version }
-        try {
-          await stage({ store, source: offer.source, installed, releaseKey: publicOf(this.key) })
-          await store.step({ kind: 'activate' })
-          return restartCode
-        } catch (error) {
-          if (!isProblem(error)) throw error
-          this.met.push(error.code)
-        }
-      }
+      if (await this.takeOffer(store, told.version)) return restartCode
       await clock.sleep(20_000)
     }
   }
@@ -172,8 +115,7 @@ async function upgrade(board: Board, release: Release, chance: { cuts: number })
     const slots = await new SlotStore(board.disk, folder).read()
     if (!board.alive) board.on(cuts-- > 0 ? board.random.between(0, 60) : undefined)
     if (slots.last?.sequence === release.sequence && slots.last.outcome === 'confirmed' && board.running) return
-    if (slots.attempt?.phase !== 'pending' && slots.attempt?.phase !== 'trying')
-      board.offer = { source, sequence: release.sequence }
+    if (slots.attempt?.phase !== 'pending' && slots.attempt?.phase !== 'trying') board.offer = source
     await board.rest()
     const after = await new SlotStore(board.disk, folder).read()
     // Without cuts any more, a decision that stands is final; a cut that found nothing to disturb comes now.
@@ -267,7 +209,7 @@ t.test(
     ]
     for (const [how, code] of cases) {
       board.met.length = 0
-      board.offer = { source: bundleOf(random, board.key, { version: '1.6.0', sequence: 6, ...how }), sequence: 6 }
+      board.offer = bundleOf(random, board.key, { version: '1.6.0', sequence: 6, ...how })
       await board.rest()
       t.strictSame(board.met, [code])
       t.equal(board.running?.version, '1.5.0')

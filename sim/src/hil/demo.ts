@@ -16,6 +16,7 @@ import type { Save } from '@azukari/device/saves'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { hex } from '@azukari/protocol/bytes'
 import { Checks } from '../site/checks.ts'
 import { type DemoOptions, pictureTaken } from '../site/demo.ts'
 import { pin, SimulatedSite } from '../site/site.ts'
@@ -161,8 +162,4 @@ function models(...boards: Board[]): string {
 function difference(one: Uint8Array, other: Uint8Array): number {
   if (one.length !== other.length) return 255
   return one.reduce((sum, value, i) => sum + Math.abs(value - other[i]!), 0) / one.length
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -12,6 +12,7 @@ import { quietLog } from '../site/log.ts'
 import { until } from '../site/wait.ts'
 import { Pn532Module } from './pn532-module.ts'
 import { PtyPair } from './pty.ts'
+import { pulledAtEachCommand } from './pulled.ts'
 
 t.setTimeout(180_000)
 // Waits of drivers keep no process alive, as the boards' own line does.
@@ -60,29 +61,10 @@ t.test('C11 S14: a card is opened and proves itself over the air, with answers l
 
 t.test('C11 S17: a card taken away at any command is missed, and works when it is back', async (t) => {
   const reader = await make()
-  const { card } = issue('ed25519')
-  let commands = 0
-  for (let at = 0; ; at++) {
-    await put(reader, card)
-    const channel = await reader.connect(limit())
-    let sent = 0
-    const pulled = {
-      kind: channel.kind,
-      transmit: (apdu: Uint8Array, signal: AbortSignal) => {
-        if (sent++ === at) far.remove()
-        return channel.transmit(apdu, signal)
-      },
-      disconnect: () => channel.disconnect(),
-    }
-    const error = await caught(CardClient.open(pulled, clock, limit()))
-    await channel.disconnect()
-    far.remove()
-    await until('no card', () => reader.cards().length === 0)
-    commands = at
-    if (error === undefined) break
-    if (!isProblem(error, 'card.removed')) t.equal(String(error), 'card.removed', `taken away at command ${at}`)
-  }
-  t.ok(commands >= 2, `taken away at each of ${commands} commands`)
+  await pulledAtEachCommand(t, reader, {
+    put: (card) => put(reader, card),
+    pull: () => far.remove(),
+  })
   await reader.close()
 })
 

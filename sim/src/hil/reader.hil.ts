@@ -12,6 +12,7 @@ import { issue } from '../card/bench.ts'
 import { quietLog } from '../site/log.ts'
 import { until } from '../site/wait.ts'
 import { VirtualReader } from './pcscd.ts'
+import { pulledAtEachCommand } from './pulled.ts'
 
 t.setTimeout(120_000)
 const daemon = await VirtualReader.start()
@@ -48,31 +49,10 @@ t.test('C11 S14: a card is opened and proves itself, contact and contactless', a
 
 t.test('C11 S17: a card pulled at any command is missed, and works when it is put in again', async (t) => {
   const reader = await make()
-  const { card } = issue('ed25519')
-  let commands = 0
-  for (let at = 0; ; at++) {
-    await put(reader, card)
-    const channel = await reader.connect(limit())
-    let sent = 0
-    const pulled = {
-      kind: channel.kind,
-      transmit: (apdu: Uint8Array, signal: AbortSignal) => {
-        if (sent++ === at) slotOf.contact.remove()
-        return channel.transmit(apdu, signal)
-      },
-      disconnect: () => channel.disconnect(),
-    }
-    const error = await caught(CardClient.open(pulled, systemClock, limit()))
-    await channel.disconnect()
-    slotOf.contact.remove()
-    await until('no card', () => reader.cards().length === 0)
-    if (error === undefined) {
-      commands = at
-      break
-    }
-    if (!isProblem(error, 'card.removed')) t.equal(String(error), 'card.removed', `pulled at command ${at}`)
-  }
-  t.ok(commands >= 2, `pulled at each of ${commands} commands`)
+  await pulledAtEachCommand(t, reader, {
+    put: (card) => put(reader, card),
+    pull: () => slotOf.contact.remove(),
+  })
   await reader.close()
 })
 

@@ -9,6 +9,7 @@ import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk'
 import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/risk-board'
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
+import { hex } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { type MemberWish, makeWish, type Wish, wishDomain } from '@azukari/protocol/contracts/wish'
@@ -37,7 +38,7 @@ export interface BedPlace {
 }
 
 /** A data server of the bed. */
-export class BedServer {
+class BedServer {
   readonly place: BedPlace
   readonly identity: KeyObject
   readonly files: SimFiles
@@ -54,7 +55,7 @@ export class BedServer {
 }
 
 /** Standing rates, and hazards as they are announced here. */
-export class BedRisks implements RiskBoard {
+class BedRisks implements RiskBoard {
   readonly #places: readonly BedPlace[]
   readonly #hazards = new Map<string, RiskTerm[]>()
   readonly #listeners = new Set<(change: RiskChange) => void>()
@@ -468,8 +469,4 @@ async function* carried(segments: AsyncIterable<Uint8Array>, life: Life): AsyncG
     if (next.done) return
     yield next.value
   }
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -1,11 +1,10 @@
 /** Looks past all code of placement at what its tables promise: each replica opens to what was kept. Changes nothing. */
 import { unwrapDataKey, unwrapMemberKey } from '@azukari/gateway/services/placement/keystore'
 import { members, type ReplicaRow, replicas } from '@azukari/gateway/services/placement/store'
-import { sameBytes } from '@azukari/protocol/manifest'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { type SealAlgorithm, segmentCount, Unsealer } from '@azukari/protocol/sealed'
 import type { PlacementBed } from './bed.ts'
-import { hex } from './bed.ts'
 
 /** Why a replica is not good; undefined when it is. */
 export async function faultOf(bed: PlacementBed, replica: ReplicaRow): Promise<string | undefined> {

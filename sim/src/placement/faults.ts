@@ -4,10 +4,11 @@
  */
 import { filesIn, recordBytes, shapeOf, stripeOf } from '@azukari/gateway/data-server/layout'
 import { members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
+import { hex } from '@azukari/protocol/bytes'
 import { Problem } from '@azukari/protocol/problem'
 import { segmentSealedBytes } from '@azukari/protocol/sealed'
 import type { VerdictKind } from '@azukari/protocol/verdict'
-import { hex, type PlacementBed } from './bed.ts'
+import type { PlacementBed } from './bed.ts'
 import { forge, replicaFolder, scrambled, sealedAnew, shardsOf, someOther, storedSegments } from './forger.ts'
 
 export const faultKinds = [
@@ -73,11 +74,7 @@ export async function copyOf(bed: PlacementBed, replica: ReplicaRow): Promise<Ma
 }
 
 /** Puts files in the place of a replica's. */
-export async function putBack(
-  bed: PlacementBed,
-  replica: ReplicaRow,
-  copy: ReadonlyMap<string, Uint8Array>,
-): Promise<void> {
+async function putBack(bed: PlacementBed, replica: ReplicaRow, copy: ReadonlyMap<string, Uint8Array>): Promise<void> {
   const { files } = bed.servers.get(replica.server)!
   const folder = folderOf(replica)
   await files.remove(folder)

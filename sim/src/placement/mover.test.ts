@@ -1,6 +1,7 @@
+import { hex } from '@azukari/protocol/bytes'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
-import { type BedPlace, hex, PlacementBed } from './bed.ts'
+import { type BedPlace, PlacementBed } from './bed.ts'
 import { faultOf, standing } from './check.ts'
 
 const hourMs = 3_600_000

@@ -5,12 +5,13 @@ import type { ReplaceOrder, ReplacePorts } from '@azukari/gateway/services/place
 import { cancelMaking } from '@azukari/gateway/services/placement/replace/making'
 import { reseal } from '@azukari/gateway/services/placement/replace/reseal'
 import { replicas } from '@azukari/gateway/services/placement/store'
+import { hex } from '@azukari/protocol/bytes'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { DatabaseMedium } from '../world/database.ts'
 import { Life } from '../world/life.ts'
-import { type BedPlace, hex, PlacementBed } from './bed.ts'
+import { type BedPlace, PlacementBed } from './bed.ts'
 import { faultOf, standing } from './check.ts'
 
 const places: BedPlace[] = [

@@ -5,9 +5,10 @@
 import { auditNow } from '@azukari/gateway/services/placement/care/care'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
 import type { ReplicaRow } from '@azukari/gateway/services/placement/store'
+import { hex } from '@azukari/protocol/bytes'
 import { generateKey } from '@azukari/protocol/keys'
 import { InternalError } from '@azukari/protocol/problem'
-import { type BedPlace, hex, PlacementBed } from './bed.ts'
+import { type BedPlace, PlacementBed } from './bed.ts'
 import { faultOf, standing } from './check.ts'
 import { canDo, copyOf, type Fault, type FaultKind, faultKinds, inflict, truth } from './faults.ts'
 

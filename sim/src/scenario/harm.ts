@@ -6,6 +6,7 @@
 import { filesIn } from '@azukari/gateway/data-server/layout'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
 import { catalogueMedia, members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
+import { hex } from '@azukari/protocol/bytes'
 import { publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { openVerdict, type VerdictKind } from '@azukari/protocol/verdict'
@@ -22,7 +23,6 @@ import {
 import type { SeededRandom } from '../world/chance.ts'
 import { type ServerMachine, serverDisks } from './server-machine.ts'
 import type { Site } from './site.ts'
-import { hex } from './story.ts'
 
 const harmKinds = [
   'changed without keys',

@@ -1,12 +1,13 @@
 /** Clumsy people: they put cards in, take pictures, print, mistype, pull the card out in the middle, and come back. */
 import type { KeyObject } from 'node:crypto'
 import type { CardMemory } from '@azukari/device/applet/memory'
+import { hex } from '@azukari/protocol/bytes'
 import type { CardKeyName } from '@azukari/protocol/card/layout'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { SeededRandom } from '../world/chance.ts'
 import type { DeviceMachine } from './device-machine.ts'
 import type { Site } from './site.ts'
-import { hex, nameOf } from './story.ts'
+import { nameOf } from './story.ts'
 import type { World } from './world.ts'
 
 /** A person gives up waiting for the machine after this. */

@@ -17,7 +17,7 @@ function scene(index: number): Uint8Array {
 const commentBytes = 65_000
 
 /** A JPEG that decodes, different from every other, of about `sizeBytes`. */
-export function makePhoto(random: SeededRandom, sizeBytes: number, takenAtMs: number): Uint8Array {
+function makePhoto(random: SeededRandom, sizeBytes: number, takenAtMs: number): Uint8Array {
   const picture = withExif(scene(random.between(0, 7)), {
     orientation: random.between(1, 8),
     takenAtMs,

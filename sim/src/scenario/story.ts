@@ -95,7 +95,7 @@ function looksLikeBug(error: string): boolean {
 }
 
 /** `hh:mm:ss.mmm` */
-export function clockText(ms: number): string {
+function clockText(ms: number): string {
   const pad = (value: number, digits = 2) => String(value).padStart(digits, '0')
   return `${pad(Math.floor(ms / 3_600_000))}:${pad(Math.floor(ms / 60_000) % 60)}:${pad(Math.floor(ms / 1000) % 60)}.${pad(ms % 1000, 3)}`
 }
@@ -104,8 +104,4 @@ export function clockText(ms: number): string {
 export function nameOf(error: unknown): string {
   if (error instanceof Problem) return error.detail ? `${error.code} (${error.detail})` : error.code
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -1,10 +1,10 @@
 /** What people were told about the care for their data (S11, S12), held against what the audits have found. */
 import { impostorsTold } from '@azukari/gateway/services/placement/care/tell'
+import { hex } from '@azukari/protocol/bytes'
 import { findingText } from '@azukari/protocol/finding-text'
 import type { VerdictKind } from '@azukari/protocol/verdict'
 import type { Person } from './people.ts'
 import type { Site } from './site.ts'
-import { hex } from './story.ts'
 
 /** A verdict that concerns a member, and whether placement takes it for told. */
 interface Concern {

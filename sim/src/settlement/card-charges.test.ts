@@ -81,6 +81,16 @@ function conserved(t: Test, bench: SettlementBench) {
   t.strictSame(auditSite(bench.database, coseKey(bench.settlement.publicKey)).findings, [])
 }
 
+/** A member who pays by a good card, at the company in its own process. */
+async function payingByCard(t: Test) {
+  const company = await Partner.start('card-company')
+  t.teardown(() => company.stop())
+  const { bench, one } = await membered(httpCardCompany(company.url, 'key'))
+  t.teardown(() => bench.settlement.stop())
+  await choose(bench, one, 'card', 'tok-good')
+  return { company, bench, one }
+}
+
 /** What a member owes and what the company owes us, as the ledger has it. */
 function standing(bench: SettlementBench): { owed: number; company: number } {
   const rows = bench.database.all<{ code: string; net: number }>(
@@ -94,11 +104,7 @@ t.test(
   'S14 a statement paid by credit card: authorised ahead, captured on its day, once, through every fault',
   async (t) => {
     for (const fault of ['lost', 'down', 'garbage'] as const) {
-      const company = await Partner.start('card-company')
-      t.teardown(() => company.stop())
-      const { bench, one } = await membered(httpCardCompany(company.url, 'key'))
-      t.teardown(() => bench.settlement.stop())
-      await choose(bench, one, 'card', 'tok-good')
+      const { company, bench, one } = await payingByCard(t)
       const statement = await billed(bench, one)
       t.match(statement, { payment: 'card', total: { minor: 1_100 } })
       t.equal(bench.settlement.billing.collectCards(), 0, 'not weeks ahead')
@@ -132,11 +138,7 @@ t.test(
 t.test(
   'S13 S14 an objection between authorisation and capture: given back, decided, and only then asked anew',
   async (t) => {
-    const company = await Partner.start('card-company')
-    t.teardown(() => company.stop())
-    const { bench, one } = await membered(httpCardCompany(company.url, 'key'))
-    t.teardown(() => bench.settlement.stop())
-    await choose(bench, one, 'card', 'tok-good')
+    const { company, bench, one } = await payingByCard(t)
     const { statement, objectBy, debitOn } = await billed(bench, one)
     const object = (text: string) =>
       bench.act(objectTo, { objection: one.pay.objection(statement, 'fee', text) }, one.device)
@@ -265,11 +267,7 @@ t.test(
 t.test(
   'S14 P5 what the company took back: the statement is open again with a reminder, value is taken back',
   async (t) => {
-    const company = await Partner.start('card-company')
-    t.teardown(() => company.stop())
-    const { bench, one } = await membered(httpCardCompany(company.url, 'key'))
-    t.teardown(() => bench.settlement.stop())
-    await choose(bench, one, 'card', 'tok-good')
+    const { company, bench, one } = await payingByCard(t)
     const { statement, debitOn } = await billed(bench, one)
     turnTo(bench, debitOn)
     bench.settlement.billing.collectCards()

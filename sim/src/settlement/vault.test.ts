@@ -25,6 +25,11 @@ function bench(seed = 1) {
   const ports = { clock: new BenchClock(1_000_000), random, files: new SimFiles({ random }) }
   return { ...ports, ports, vault: new Vault(ports, '/terminal/vault') }
 }
+/** A new vault's, as the member asks for it. */
+const twoPasswords = () => ({
+  ...{ terminal: 'term-1', secret: { seed: new Uint8Array(32).fill(7) } },
+  ...{ passwordA: a, passwordB: b, cost },
+})
 const entry = { atMs: 5, what: 'purchase', reference: '40000000000123', changeMinor: -330, currency: 'JPY' }
 
 t.test('P2 P8 two passwords: A shows the history and what waits, never the key; signing needs both', async (t) => {
@@ -59,13 +64,7 @@ t.test('P2 P8 two passwords: A shows the history and what waits, never the key; 
 
 t.test('P2 either password is changed without the other, and the old one opens no generation', async (t) => {
   const { vault, files, ports } = bench()
-  await vault.create({
-    terminal: 'term-1',
-    secret: { seed: new Uint8Array(32).fill(7) },
-    passwordA: a,
-    passwordB: b,
-    cost,
-  })
+  await vault.create(twoPasswords())
   const [a2, b2] = [passwordBytes('another horse'), passwordBytes('another staple')]
   const open = await vault.open(a)
   await open.note(entry)
@@ -111,13 +110,7 @@ t.test('P10 one password, where the member accepts the risk; and from one to two
 
 t.test('P2 wrong passwords: after a few the vault waits, also through a restart and a clock set back', async (t) => {
   const { vault, clock, ports } = bench()
-  await vault.create({
-    terminal: 'term-1',
-    secret: { seed: new Uint8Array(32).fill(7) },
-    passwordA: a,
-    passwordB: b,
-    cost,
-  })
+  await vault.create(twoPasswords())
   for (let i = 0; i < freeTries; i++)
     await refused(t, 'vault.wrong', vault.open(passwordBytes(`guess number ${i}`)), `guess ${i}`)
   await refused(t, 'vault.locked', vault.open(a), 'even the right one must wait')
@@ -147,14 +140,7 @@ t.test('P2 the card’s secret is mixed in: the file and both passwords are not 
   const card = issue('ed25519')
   const share = await client()
   const vault = new Vault(ports, '/terminal/vault', share)
-  await vault.create({
-    terminal: 'term-1',
-    secret: { seed: new Uint8Array(32).fill(7) },
-    passwordA: a,
-    passwordB: b,
-    card: share,
-    cost,
-  })
+  await vault.create({ ...twoPasswords(), card: share })
   const open = await vault.open(a)
   await open.unlock(b, () => {})
   const without = await new Vault(ports, '/terminal/vault').open(a)
@@ -187,13 +173,7 @@ function share2() {
 
 t.test('P2 paper: every slip of the pen is found on its line, and paper alone opens nothing', async (t) => {
   const { vault } = bench()
-  await vault.create({
-    terminal: 'term-1',
-    secret: { seed: new Uint8Array(32).fill(7) },
-    passwordA: a,
-    passwordB: b,
-    cost,
-  })
+  await vault.create(twoPasswords())
   const open = await vault.open(a)
   const lines = await open.toPaper(b)
   const given = { terminal: 'term-2', passwordA: a, passwordB: b, passwords: 'two' as const, cost }
@@ -239,13 +219,7 @@ t.test('P2 a seed from the system, from the member, or both; RSA keys lie in the
 t.test('P2 power cuts: at every moment of every change there is a whole vault, before or after it', async (t) => {
   for (let cut = 1; cut < 60; cut++) {
     const { vault, files, ports } = bench(cut)
-    await vault.create({
-      terminal: 't',
-      secret: { seed: new Uint8Array(32).fill(7) },
-      passwordA: a,
-      passwordB: b,
-      cost,
-    })
+    await vault.create(twoPasswords())
     const open = await vault.open(a)
     await open.note(entry)
     const before = files.changes

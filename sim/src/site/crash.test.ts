@@ -16,7 +16,6 @@ import type { VirtualCard } from '../card/virtual-card.ts'
 import { DeviceChild } from './device-child.ts'
 import { quietLog } from './log.ts'
 import { boardPlaces, places } from './places.ts'
-import { gatewayCommand } from './processes.ts'
 import { statusReader } from './server-status.ts'
 import { pin, SimulatedSite } from './site.ts'
 import { pictureOf } from './test-pictures.ts'
@@ -66,7 +65,7 @@ t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, async (t) => {
     await rm(folder, { recursive: true, force: true })
   })
   await site.start()
-  const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', folder, '--region', 'JP-13'])
+  const claim = await site.newClaim('JP-13')
   device = new DeviceChild({ folder: `${folder}/devices/camera`, url: `mqtt://127.0.0.1:${site.port}`, claim })
   await device.start()
   const random = chance(seed)

@@ -12,6 +12,7 @@ import { decodeUpright } from '@azukari/device/picture'
 import type { Save } from '@azukari/device/saves'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { hex } from '@azukari/protocol/bytes'
 import type { SaveReceipt } from '@azukari/protocol/contracts/save'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, type Problem } from '@azukari/protocol/problem'
@@ -502,8 +503,4 @@ function pattern(length: number): Uint8Array {
 
 function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -7,8 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { quietLog } from './log.ts'
-import { mosquitto, startMosquitto } from './mosquitto.ts'
-import { gatewayCommand } from './processes.ts'
+import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { SimulatedSite } from './site.ts'
 
 t.setTimeout(60_000)
@@ -28,9 +27,6 @@ async function run(
   }
 }
 
-const newClaim = async (folder: string) =>
-  (await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', folder, '--region', 'JP-27'])).claim
-
 t.test('D3: the example uses nothing of ours', async (t) => {
   const source = await readFile(example, 'utf8')
   const imported = [...source.matchAll(/from '([^']+)'/g)].map(([, name]) => name)
@@ -45,34 +41,18 @@ t.test('D1 D3: it enrols, greets and reads its state over plain TCP', async (t) 
     await rm(folder, { recursive: true, force: true })
   })
   await site.start()
-  const claim = await newClaim(folder)
+  const claim = await site.newClaim('JP-27')
   const { state, said } = await run(site.broker, 'site', claim)
   t.match(state, { model: 'enrol.mjs', version: '1', epoch: 1, region: 'JP-27' }, said ?? '')
   t.match(await run(site.broker, 'site', claim), { said: /claim\.used/ }, 'a claim works once')
-  const wrong = `${(await newClaim(folder)).split('.')[0]}.${'a'.repeat(32)}`
+  const wrong = `${(await site.newClaim('JP-27')).split('.')[0]}.${'a'.repeat(32)}`
   t.match(await run(site.broker, 'site', wrong), { said: /claim\.wrong/ }, 'a wrong secret is refused')
   t.match(await run(site.broker, 'site', `nobody.${'a'.repeat(32)}`), { said: /claim\.(unknown|wrong)/ })
   t.match(await run(site.broker, 'elsewhere', claim), { said: /refused the connection/ }, 'a token for another site')
 })
 
 t.test('D3: and over Mosquitto', { skip: mosquitto ? false : 'no mosquitto here; .ci/run installs it' }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'azukari-interop-'))
-  const broker = await startMosquitto(`${folder}/mosquitto`, 'site')
-  const site = new SimulatedSite({
-    folder,
-    servers: [],
-    boards: [],
-    broker: broker.devicesUrl,
-    gatewayArgs: ['--broker', broker.gatewayUrl],
-    gatewayEnvironment: { AZUKARI_BROKER_PASSWORD: broker.password },
-    log: quietLog,
-  })
-  t.teardown(async () => {
-    await site.stop()
-    await broker.stop()
-    await rm(folder, { recursive: true, force: true })
-  })
-  await site.start()
-  const { state, said } = await run(broker.devicesUrl, 'site', await newClaim(folder))
+  const { site, broker } = await siteOverMosquitto(t, { servers: [], boards: [] })
+  const { state, said } = await run(broker.devicesUrl, 'site', await site.newClaim('JP-27'))
   t.match(state, { model: 'enrol.mjs', epoch: 1 }, said ?? '')
 })

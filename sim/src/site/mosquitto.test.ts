@@ -1,14 +1,10 @@
 /** The same site with Debian's Mosquitto in place of the embedded broker (D3, issue 2). */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
-import { quietLog } from './log.ts'
-import { mosquitto, startMosquitto } from './mosquitto.ts'
+import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { boardPlaces, places } from './places.ts'
-import { pin, SimulatedSite } from './site.ts'
+import { pin } from './site.ts'
 import { until } from './wait.ts'
 
 t.setTimeout(90_000)
@@ -16,23 +12,10 @@ t.setTimeout(90_000)
 const skip = mosquitto ? false : 'no mosquitto here; .ci/run installs it'
 
 t.test('D3 S4 S10: a save and a print over Mosquitto', { skip }, async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'azukari-mosquitto-'))
-  const broker = await startMosquitto(`${folder}/mosquitto`, 'site')
-  const site = new SimulatedSite({
-    folder,
+  const { site, broker } = await siteOverMosquitto(t, {
     servers: places.filter(({ id }) => ['ishikari', 'osaka', 'fukuoka'].includes(id)),
     boards: boardPlaces.filter(({ role }) => role !== 'terminal'),
-    broker: broker.devicesUrl,
-    gatewayArgs: ['--broker', broker.gatewayUrl],
-    gatewayEnvironment: { AZUKARI_BROKER_PASSWORD: broker.password },
-    log: quietLog,
   })
-  t.teardown(async () => {
-    await site.stop()
-    await broker.stop()
-    await rm(folder, { recursive: true, force: true })
-  })
-  await site.start()
   t.equal(site.port, 0, 'the gateway listens for no devices itself')
   const camera = site.boards.get('camera')!
   const printer = site.boards.get('printer')!

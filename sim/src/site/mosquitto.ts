@@ -1,9 +1,13 @@
 /** Debian's Mosquitto as a site's broker, set up as docs/operators.md says: a listener for the gateway, one for devices. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { InternalError } from '@azukari/protocol/problem'
+import { quietLog } from './log.ts'
 import { freePort, gatewayCommand } from './processes.ts'
+import { SimulatedSite, type SiteOptions } from './site.ts'
 
 export const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))
 
@@ -66,4 +70,28 @@ function running(child: ChildProcess): Promise<void> {
     })
     child.once('exit', () => reject(new InternalError(`mosquitto: ${text}`)))
   })
+}
+
+/** A site in a folder of its own that speaks over Mosquitto; it ends, and goes, with the test. */
+export async function siteOverMosquitto(
+  t: { teardown(work: () => unknown): unknown },
+  options: Pick<SiteOptions, 'servers' | 'boards'>,
+): Promise<{ site: SimulatedSite; broker: RunningMosquitto }> {
+  const folder = await mkdtemp(join(tmpdir(), 'azukari-mosquitto-'))
+  const broker = await startMosquitto(`${folder}/mosquitto`, 'site')
+  const site = new SimulatedSite({
+    ...options,
+    folder,
+    broker: broker.devicesUrl,
+    gatewayArgs: ['--broker', broker.gatewayUrl],
+    gatewayEnvironment: { AZUKARI_BROKER_PASSWORD: broker.password },
+    log: quietLog,
+  })
+  t.teardown(async () => {
+    await site.stop()
+    await broker.stop()
+    await rm(folder, { recursive: true, force: true })
+  })
+  await site.start()
+  return { site, broker }
 }

@@ -1,14 +1,15 @@
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
+import { from, makeReplica, problemOf } from '@azukari/gateway/data-server/test-replica'
 import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { signerOf } from '@azukari/protocol/cose'
 import { openExamination } from '@azukari/protocol/examination'
 import { openIdentification } from '@azukari/protocol/identify'
-import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import {
   type Manifest,
   openRemovalReceipt,
   openReplicaReceipt,
-  sameBytes,
   signManifest,
   signRemoval,
 } from '@azukari/protocol/manifest'
@@ -17,16 +18,7 @@ import type { Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
 import { openScrubReport } from '@azukari/protocol/scrub'
-import {
-  newReplicaKey,
-  Sealer,
-  sealedBytes,
-  sealedFormat,
-  sealStream,
-  segmentCount,
-  Unsealer,
-  unsealStream,
-} from '@azukari/protocol/sealed'
+import { Unsealer, unsealStream } from '@azukari/protocol/sealed'
 import t from 'tap'
 import { SeededRandom } from './chance.ts'
 import { SimClock } from './clock.ts'
@@ -55,62 +47,17 @@ function makeWorld(seed: number, disks = 1) {
       limits,
     })
   const replica = async (plainBytes: number, change: Partial<Manifest> = {}) => {
-    const plain = random.bytes(plainBytes)
-    const slot = change.slot ?? 1
-    const name = { object: change.object ?? random.bytes(16), version: change.version ?? 1, slot }
-    const key = newReplicaKey(slot, random)
-    const sealer = new Sealer(name, key)
-    const segments: Uint8Array[] = []
-    for await (const segment of sealStream(sealer, from([plain]))) segments.push(segment)
-    const manifest: Manifest = {
-      format: sealedFormat,
-      ...name,
-      epoch: 1,
-      server: 'ds-1',
-      serverKey: thumbprint(identity),
-      algorithm: key.algorithm,
-      keyId: key.keyId,
-      segmentBytes: 65_536,
-      segments: segmentCount(plainBytes),
-      plainBytes,
-      sealedBytes: sealedBytes(plainBytes),
-      root: sealer.root(),
-      owner: { member: random.bytes(16), key: coseKey(publicOf(card)) },
-      createdMs: 1,
-      ...change,
-    }
+    const made = await makeReplica(random, { identity, placement, card }, plainBytes, change)
+    const { name, key, manifest } = made
     const opened = async (source: AsyncIterable<Uint8Array>) => {
       const parts: Uint8Array[] = []
       for await (const part of unsealStream(new Unsealer(name, key, manifest.segments), manifest.segments, source))
         parts.push(part)
       return Buffer.concat(parts)
     }
-    return {
-      plain,
-      name,
-      key,
-      segments,
-      manifest,
-      signed: signManifest(manifest, signerOf(placement)),
-      notes: random.bytes(60),
-      opened,
-    }
+    return { ...made, opened }
   }
   return { random, identity, placement, card, files, clock, start, replica }
-}
-
-async function* from(parts: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* parts
-}
-
-async function problemOf(work: Promise<unknown>): Promise<Problem> {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof Problem) return error
-    throw error
-  }
-  throw new Error('nothing was refused')
 }
 
 type World = ReturnType<typeof makeWorld>

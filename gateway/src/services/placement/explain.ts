@@ -5,7 +5,7 @@ import { loss } from './risk.ts'
 export type Language = 'ja' | 'en'
 
 /** Bands as people see them; upper ends per year. Choosing compares risks with each other, not with these. */
-export const riskBands: readonly { band: number; below: number; en: string; ja: string }[] = [
+const riskBands: readonly { band: number; below: number; en: string; ja: string }[] = [
   { band: 1, below: 0.002, en: 'calm', ja: '平穏' },
   { band: 2, below: 0.01, en: 'usual', ja: '通常' },
   { band: 3, below: 0.05, en: 'raised', ja: '注意' },

@@ -2,14 +2,14 @@
 import { Problem } from '@azukari/protocol/problem'
 
 /** Levels that plans begin with. */
-export const planLevels = { light: 0, basic: 1, standard: 2, premium: 3 } as const
+const planLevels = { light: 0, basic: 1, standard: 2, premium: 3 } as const
 export type Plan = keyof typeof planLevels
 
 export const levelMax = 3
 /** Years of membership that are worth a level. */
-export const yearsPerLevel = 5
+const yearsPerLevel = 5
 /** Levels that years can add at most: what was never paid for is not the highest. */
-export const levelsByYearsMax = 1
+const levelsByYearsMax = 1
 
 /** @throws {Problem} `config.invalid` */
 export function parsePlan(text: string): Plan {

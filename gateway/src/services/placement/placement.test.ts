@@ -1,43 +1,23 @@
 import { createHash } from 'node:crypto'
-import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import type { Contract, RequestOf } from '@azukari/protocol/contract'
+import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import {
   Conditions,
   conditionsDomain,
-  offerDomain,
   offerSave,
   receiptDomain,
-  type SaveOffer,
   SaveReceipt,
   saveProgress,
-  saveStatus,
-  transferKeyDomain,
 } from '@azukari/protocol/contracts/save'
-import {
-  conditionsWritten,
-  openSession,
-  pendingConditions,
-  proveSession,
-  sessionDomain,
-} from '@azukari/protocol/contracts/session'
-import { decryptFrom, encryptTo, sign1, signerOf, verify1 } from '@azukari/protocol/cose'
-import { signIdentification } from '@azukari/protocol/identify'
-import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { fulfils, openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
-import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
-import type { Log } from '@azukari/protocol/ports'
-import { Problem, type ProblemCode } from '@azukari/protocol/problem'
+import { conditionsWritten, openSession, pendingConditions } from '@azukari/protocol/contracts/session'
+import { decryptFrom, verify1 } from '@azukari/protocol/cose'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { Unsealer } from '@azukari/protocol/sealed'
-import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
+import { blockPlainBytes } from '@azukari/protocol/transfer'
 import t from 'tap'
 import { memoryDatabase } from '../../adapters/database.ts'
-import { systemSoon } from '../../adapters/soon.ts'
-import type { DataServerPort } from '../../data-server/port.ts'
-import { regions } from './geography.ts'
 import {
   createKeys,
   openKeystore,
@@ -47,253 +27,7 @@ import {
   wrapMemberKey,
 } from './keystore.ts'
 import { rebuildPlacement } from './rebuild.ts'
-import { createPlacement } from './service.ts'
-
-const log: Log = {
-  debug() {},
-  info() {},
-  warn() {},
-  error: (message, fields) => t.comment(message, fields),
-  child: () => log,
-}
-const ports = { clock: systemClock, random: systemRandom }
-const caller = { device: 'cam', region: 'JP-13', roles: ['camera'] }
-
-/** A data server's honest answers, kept in memory, with faults to order. */
-class Server {
-  readonly identity = generateKey('ed25519', systemRandom)
-  readonly id: string
-  readonly region: string
-  readonly replicas = new Map<string, { manifest: Uint8Array; segments: Uint8Array[] }>()
-  readonly journal: Uint8Array[] = []
-  fault: ProblemCode | 'impostor' | undefined
-  puts = 0
-  bytesSent = 0
-  onPut: (() => void) | undefined
-
-  constructor(id: string, region: string) {
-    this.id = id
-    this.region = region
-  }
-
-  port(): DataServerPort {
-    const check = () => {
-      if (this.fault && this.fault !== 'impostor') throw new Problem(this.fault)
-    }
-    const port: Partial<DataServerPort> = {
-      identify: async (nonce, verifier) => {
-        check()
-        const key = this.fault === 'impostor' ? generateKey('ed25519', systemRandom) : this.identity
-        return signIdentification({ nonce, verifier, server: this.id, atMs: Date.now() }, signerOf(key))
-      },
-      put: async (given, _notes, segments) => {
-        check()
-        this.puts++
-        const kept: Uint8Array[] = []
-        const announced = openManifest(given, () => placementKey)
-        let signed = given
-        for await (const segment of segments) {
-          if (kept.length === announced.segments) {
-            signed = segment
-            t.ok(
-              fulfils(
-                openManifest(signed, () => placementKey),
-                announced,
-              ),
-              'the manifest follows the announcement',
-            )
-            continue
-          }
-          kept.push(segment)
-          this.bytesSent += segment.length
-        }
-        const manifest = openManifest(signed, () => placementKey)
-        t.same(rootOfLeafHashes(kept.map(leafHash)), manifest.root, 'the bytes are those of the signed root')
-        this.replicas.set(`${Buffer.from(manifest.object).toString('hex')}.${manifest.version}.${manifest.slot}`, {
-          manifest: signed,
-          segments: kept,
-        })
-        const { object, version, slot, epoch, root, sealedBytes } = manifest
-        this.onPut?.()
-        return signReplicaReceipt(
-          { object, version, slot, epoch, root, sealedBytes, server: this.id, atMs: Date.now() },
-          signerOf(this.identity),
-        )
-      },
-      journalAppend: async (_stream, seq, entries) => {
-        check()
-        const list = entries instanceof Uint8Array ? [entries] : [...entries]
-        for (const [i, entry] of list.entries()) this.journal[seq - 1 + i] = entry
-        return this.journal.length + 1
-      },
-      journalRead: async (_stream, from, count) => {
-        check()
-        return { next: this.journal.length + 1, entries: this.journal.slice(from - 1, from - 1 + count) }
-      },
-    }
-    return port as DataServerPort
-  }
-}
-
-let placementKey: ReturnType<typeof publicOf>
-
-/** A placement with data servers, one member with a card's three keys, and a receive buffer that holds what is put in. */
-async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
-  const { keys, recoverySecret } = createKeys(systemRandom)
-  placementKey = publicOf(keys.signing)
-  const servers = regionCodes.map((region, i) => new Server(`s${i + 1}`, region))
-  const transfers = new Map<string, { device: string; blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
-  const name = (id: Uint8Array) => Buffer.from(id).toString('hex')
-  const dataServers = { of: ({ id }: { id: string }) => servers.find((server) => server.id === id)!.port() }
-  const buffer = {
-    describe: async (id: Uint8Array) => {
-      const held = transfers.get(name(id))
-      return (
-        held && {
-          device: held.device,
-          sizeBytes: held.sizeBytes,
-          blockBytes: 65_552,
-          blocks: held.blocks.length,
-          root: held.root,
-          complete: true,
-        }
-      )
-    },
-    read: async (id: Uint8Array, from: number, count: number) =>
-      transfers.get(name(id))!.blocks.slice(from, from + count),
-    release: async (id: Uint8Array) => void transfers.delete(name(id)),
-  }
-  const database = memoryDatabase()
-  const placement = createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
-  for (const server of servers) {
-    const { latitude, longitude } = regions.get(server.region)!
-    placement.registry.putServer({
-      id: server.id,
-      name: server.id,
-      region: server.region,
-      latitude,
-      longitude,
-      domain: server.id,
-      url: 'https://x',
-      key: coseKey(publicOf(server.identity)),
-      capacityBytes: 1e9,
-      rates: [{ peril: 'earthquake', probability: 0.01, vulnerability: 0.1, source: 'test' }],
-    })
-  }
-  const card = {
-    auth: generateKey('ed25519', systemRandom),
-    acts: generateKey('ed25519', systemRandom),
-    agreement: generateKey('x25519', systemRandom),
-  }
-  const member = systemRandom.bytes(16)
-  placement.registry.addMember({
-    memberId: member,
-    number: '1',
-    name: 'Hanako',
-    level: 2,
-    homeRegion: 'JP-13',
-    authKey: coseKey(publicOf(card.auth)),
-    actsKey: coseKey(publicOf(card.acts)),
-    agreementKey: coseKey(publicOf(card.agreement)),
-  })
-  await placement.start()
-  let seq = 0
-  const stream = systemRandom.bytes(16)
-  const ask = async <C extends Contract>(contract: C, body: RequestOf<C>, from = caller) => {
-    const act = contract.kind === 'act' ? { act: { stream, seq: ++seq } } : {}
-    const reply = await placement.handle({
-      caller: from,
-      contract: contract.id,
-      id: systemRandom.bytes(16),
-      atMs: Date.now(),
-      ...act,
-      body,
-    })
-    if (reply.problem) throw Problem.fromWire(reply.problem)
-    // biome-ignore lint/suspicious/noExplicitAny: bodies are of the contract's reply type
-    return reply.body as any
-  }
-  /** Puts content into the buffer and makes the offer that the card signs. */
-  const transferred = (content: Uint8Array, change: Partial<SaveOffer> = {}, signWith = card.acts) => {
-    const transfer = systemRandom.bytes(16)
-    const key = systemRandom.bytes(32)
-    const blocks = Array.from({ length: blockCount(content.length) }, (_, i) =>
-      encryptBlock(key, transfer, i, content.subarray(i * blockPlainBytes, (i + 1) * blockPlainBytes)),
-    )
-    const root = rootOfLeafHashes(blocks.map(leafHash))
-    transfers.set(name(transfer), { device: caller.device, blocks, root, sizeBytes: encryptedBytes(content.length) })
-    const offer: SaveOffer = {
-      contract: 'save.offer@1',
-      audience: thumbprint(keys.signing),
-      act: systemRandom.bytes(16),
-      issuedMs: Date.now(),
-      expiresMs: Date.now() + 1e6,
-      member,
-      object: systemRandom.bytes(16),
-      version: 1,
-      transfer,
-      root,
-      sizeBytes: content.length,
-      sha256: new Uint8Array(createHash('sha256').update(content).digest()),
-      name: 'a.jpg',
-      mediaType: 'image/jpeg',
-      takenMs: 1,
-      ...change,
-    }
-    const request = {
-      offer: sign1(encodeDeterministic(offer), signerOf(signWith), offerDomain),
-      transferKey: encryptTo(publicOf(keys.agreement), key, transferKeyDomain, systemRandom),
-    }
-    return { offer, request, transfer }
-  }
-  const stageOf = async (object: Uint8Array) => ask(saveStatus, { object, version: 1 })
-  const waitFor = async (object: Uint8Array, stage: string) => {
-    for (let i = 0; i < 400; i++) {
-      const status = await stageOf(object)
-      if (status.stage === stage) return status
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      placement.worker.kick()
-    }
-    throw new Error(`never ${stage}: ${JSON.stringify(await stageOf(object))}`)
-  }
-  const prove = async (change: Record<string, unknown> = {}, signWith = card.auth, from = caller) => {
-    const opened = await ask(openSession, { card: thumbprint(publicOf(card.auth)), operation: 'save' }, from)
-    const proof = {
-      session: opened.session,
-      challenge: opened.challenge,
-      verifier: opened.verifier,
-      device: from.device,
-      operation: 'save',
-      level: 2,
-      counter: 0,
-      ...change,
-    }
-    return {
-      opened,
-      answer: () => {
-        const signer = signerOf(signWith, thumbprint(publicOf(card.auth)))
-        const signed = sign1(encodeDeterministic(proof), signer, sessionDomain)
-        return ask(proveSession, { session: opened.session, proof: signed }, from)
-      },
-    }
-  }
-  return {
-    placement,
-    servers,
-    keys,
-    recoverySecret,
-    card,
-    member,
-    ask,
-    transferred,
-    waitFor,
-    stageOf,
-    prove,
-    transfers,
-    database,
-    dataServers,
-  }
-}
+import { caller, log, ports, site } from './test-bed.ts'
 
 const openConditions = checker(Conditions, 'conditions')
 
@@ -342,7 +76,7 @@ t.test('S4–S8: an offer becomes two replicas that open with the card’s keys 
     const { offer, request } = s.transferred(content)
     await s.ask(offerSave, request)
     const { receipt } = await s.waitFor(offer.object, 'kept')
-    const said = checker(SaveReceipt, 'receipt')(decode(verify1(receipt, () => placementKey, receiptDomain).payload))
+    const said = checker(SaveReceipt, 'receipt')(decode(verify1(receipt, () => s.placementKey, receiptDomain).payload))
     t.equal(new Set(said.replicas.map((replica) => replica.server)).size, 2)
     const { answer } = await s.prove()
     const session = await answer()
@@ -472,14 +206,14 @@ t.test('S7, S12: an impostor gets no byte, and another server is chosen', async 
   const s = await site(['JP-01', 'JP-40', 'SG', 'DE-HE'])
   s.servers[2]!.fault = 'impostor'
   const met = () => s.placement.registry.servers().find((row) => row.id === 's3')!.impostors
-  // Until one object's places are with it; chosen by the object's random id.
-  for (let i = 0; i < 60 && met() === 0; i++) {
+  // Which servers an object goes to is chance: there are as many as it takes until the impostor's turn comes.
+  for (let i = 0; i < 6 || (met() === 0 && i < 100); i++) {
     const { offer, request } = s.transferred(new Uint8Array(1000).fill(i))
     await s.ask(offerSave, request)
     await s.waitFor(offer.object, 'kept')
   }
   t.equal(s.servers[2]!.bytesSent, 0)
-  t.equal(met(), 1, 'it is counted')
+  t.ok(met() >= 1, 'it is counted')
   await s.placement.stop()
 })
 
@@ -624,7 +358,7 @@ t.test('S10: placement begins again from the journal with the recovery key', asy
   s.servers[0]!.fault = 'server.unreachable'
   const rebuilt = await rebuild(s.recoverySecret)
   t.match(rebuilt, { members: 1, objects: 3, servers: 3 })
-  t.same(coseKey(publicOf(rebuilt.keys.signing)), coseKey(placementKey), 'the same placement: receipts still verify')
+  t.same(coseKey(publicOf(rebuilt.keys.signing)), coseKey(s.placementKey), 'the same placement: receipts still verify')
   const { recoverySecret: other } = createKeys(systemRandom)
   await t.rejects(rebuild(other), { code: 'cose.decrypt-failed' }, 'another recovery key opens nothing')
   for (const server of s.servers) server.fault = 'server.unreachable'

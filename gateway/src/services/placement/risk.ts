@@ -38,7 +38,7 @@ export function riskOf(terms: readonly RiskTerm[]): Risk {
 }
 
 /** How far one event of a peril reaches: beyond about three times this, two places are lost independently. */
-export const reachKm: Record<Peril, number> = {
+const reachKm: Record<Peril, number> = {
   earthquake: 150,
   tsunami: 400,
   flood: 60,

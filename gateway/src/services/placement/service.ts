@@ -3,6 +3,7 @@
  * write in one transaction; the slow work is the worker's.
  */
 import type { KeyObject } from 'node:crypto'
+import { hex } from '@azukari/protocol/bytes'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
@@ -476,8 +477,4 @@ function keyOf(kid: Uint8Array, key: Uint8Array, otherwise: 'card.rejected'): (a
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.from(a.buffer, a.byteOffset, a.byteLength).equals(b)
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -1,6 +1,7 @@
 /** Placement's SQL: rows in, rows out, no decisions. Every function runs inside the caller's transaction, or alone. */
 
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import type { RiskTerm } from './risk.ts'
 
 export interface MemberRow {
@@ -112,19 +113,8 @@ export interface ConditionsRow {
 /** The media type by which a member's catalogue is told from what members keep. */
 export const catalogueMedia = 'application/x-azukari'
 
-/** Inserts a row whose keys are the columns' names. */
-function insert(sql: Sql, table: string, row: object, onConflict = ''): number {
-  const entries = Object.entries(row)
-  const names = entries.map(([name]) => name).join(', ')
-  const marks = entries.map(() => '?').join(', ')
-  return sql.run(
-    `INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`,
-    ...entries.map(([, value]) => value),
-  ).changes
-}
-
 export const members = {
-  add: (sql: Sql, row: MemberRow) => insert(sql, 'members', row),
+  add: (sql: Sql, row: MemberRow) => insertRow(sql, 'members', row),
   byId: (sql: Sql, id: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', id),
   byNumber: (sql: Sql, number: string) => sql.get<MemberRow>('SELECT * FROM members WHERE number = ?', number),
   byCard: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE auth_kid = ?', kid),
@@ -148,7 +138,7 @@ export const members = {
 
 export const servers = {
   put: (sql: Sql, row: Omit<ServerRow, 'used' | 'demerits' | 'impostors' | 'state' | 'away'>) =>
-    insert(
+    insertRow(
       sql,
       'servers',
       row,
@@ -181,7 +171,7 @@ export function ratesOf(row: ServerRow): RiskTerm[] {
 }
 
 export const saves = {
-  add: (sql: Sql, row: SaveRow) => insert(sql, 'saves', row),
+  add: (sql: Sql, row: SaveRow) => insertRow(sql, 'saves', row),
   get: (sql: Sql, object: Uint8Array, version: number) =>
     sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
   open: (sql: Sql, limit: number) =>
@@ -218,7 +208,7 @@ export const replicas = {
   of: (sql: Sql, object: Uint8Array, version: number) =>
     sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version = ? ORDER BY slot', object, version),
   put: (sql: Sql, row: ReplicaRow) =>
-    insert(
+    insertRow(
       sql,
       'replicas',
       row,
@@ -252,7 +242,7 @@ export interface AbandonedRow {
 
 export const abandoned = {
   add: (sql: Sql, row: AbandonedRow) =>
-    insert(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
+    insertRow(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
   of: (sql: Sql, row: Omit<AbandonedRow, 'epoch'>) =>
     sql.get<AbandonedRow>(
       'SELECT * FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ?',
@@ -275,7 +265,7 @@ export const abandoned = {
 
 export const conditions = {
   put: (sql: Sql, row: ConditionsRow) =>
-    insert(
+    insertRow(
       sql,
       'conditions',
       row,
@@ -319,7 +309,7 @@ export interface CatalogueRow {
 export const catalogues = {
   get: (sql: Sql, member: Uint8Array) => sql.get<CatalogueRow>('SELECT * FROM catalogues WHERE member = ?', member),
   put: (sql: Sql, row: CatalogueRow) =>
-    insert(
+    insertRow(
       sql,
       'catalogues',
       row,

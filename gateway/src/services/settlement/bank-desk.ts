@@ -8,6 +8,7 @@ import { encrypt0 } from '@azukari/protocol/cose'
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { ownAccount } from './accounts.ts'
 import type { BankLine, DebitOutcome, OrderOutcome, OwnBankAccount } from './bank-files/bank-file.ts'
 import { readNotification, readStatusReport, writeCreditTransfers } from './bank-files/iso20022.ts'
@@ -19,7 +20,7 @@ import { ledgerOf } from './epoch.ts'
 import { atRestKey } from './keystore.ts'
 import { isNumber, type NumberKind } from './numbers.ts'
 import { type PayoutRow, sendPayouts, settlePayout } from './payout.ts'
-import { insertRow, members, openPerson } from './registers.ts'
+import { members, openPerson } from './registers.ts'
 import { issueValue, reverseValue, topUps } from './top-up.ts'
 
 export type BankFormat = 'camt' | 'pain.002' | 'zengin-movements' | 'zengin-debits'
@@ -287,7 +288,7 @@ function suspend(sql: Sql, { minor, currency }: BankLine, id: Uint8Array, comesI
 }
 
 /** The one number of a kind that stands in the texts, with right check digits; undefined when there are several. */
-export function numberIn(texts: readonly string[], kind: NumberKind): string | undefined {
+function numberIn(texts: readonly string[], kind: NumberKind): string | undefined {
   const found = new Set(
     texts
       .flatMap((text) => text.replaceAll(/[ -]/g, '').match(/\d{14}/g) ?? [])

@@ -12,8 +12,8 @@ import { type DirectSigner, sign1, verify1 } from '@azukari/protocol/cose'
 import { thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import type { Database, Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { presentEpoch } from './epoch.ts'
-import { insertRow } from './registers.ts'
 
 export const bankReleaseTables = `
 CREATE TABLE bank_out (

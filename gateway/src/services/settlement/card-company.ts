@@ -4,12 +4,12 @@
  * and hears from the company what it took back.
  */
 import type { Currency } from '@azukari/protocol/money'
-import type { Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Rounds } from '../../service/rounds.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { ownAccount } from './accounts.ts'
 import { type Desk, derivedId, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
-import { insertRow } from './registers.ts'
 
 /** What the company took back after it was captured: the cardholder disputed it. Numbered by the company, from 1 on. */
 export interface Reversal {
@@ -77,50 +77,38 @@ export interface CardWorkerOptions {
 
 export class CardWorker {
   readonly #o: CardWorkerOptions
-  #stop = new AbortController()
-  #running = false
-  #turn: Promise<void> | undefined
-  #again = false
-  #timer: Timer | undefined
+  readonly #rounds: Rounds
   #reversalsAtMs = 0
 
   constructor(options: CardWorkerOptions) {
     this.#o = options
+    const { clock, log } = options.desk
+    this.#rounds = new Rounds({
+      ...{ name: 'the card company', clock, log, idleMs: reversalsEveryMs },
+      round: () => this.#round(),
+    })
   }
 
   start(): void {
-    this.#stop = new AbortController()
-    this.#running = true
-    this.kick()
+    this.#rounds.start()
   }
 
-  async stop(): Promise<void> {
-    this.#running = false
-    this.#stop.abort(new Problem('service.unavailable', 'settlement stops'))
-    this.#timer?.cancel()
-    await this.#turn
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   /** Something may be due. Nothing happens where the worker does not run: the process that runs settlement sees it too. */
   kick(): void {
-    if (!this.#running) return
-    this.#again = true
-    this.#turn ??= this.#run().finally(() => {
-      this.#turn = undefined
-      if (this.#again) this.kick()
-    })
+    this.#rounds.kick()
   }
 
   /** Resolves when nothing is being asked. */
-  async idle(): Promise<void> {
-    while (this.#turn) await this.#turn
+  idle(): Promise<void> {
+    return this.#rounds.idle()
   }
 
-  async #run(): Promise<void> {
-    this.#again = false
-    this.#timer?.cancel()
+  async #round(): Promise<number> {
     const { desk, queues } = this.#o
-    let restMs = reversalsEveryMs
     try {
       // What is asked must not be forgotten with this centre: the company would have taken what nobody knows of.
       await this.#o.confirmed()
@@ -129,14 +117,18 @@ export class CardWorker {
       for (const queue of queues) {
         const due = queue.due(nowMs, atOnce)
         await Promise.all(due.map((row) => this.#step(queue, row)))
-        if (due.length === atOnce) this.#again = true
+        if (due.length === atOnce) this.kick()
       }
       const next = Math.min(...queues.map((queue) => queue.next() ?? Number.POSITIVE_INFINITY), this.#reversalsAtMs)
-      restMs = Math.min(restAtMostMs, Math.max(10, next - desk.clock.now()))
+      return Math.min(restAtMostMs, Math.max(10, next - desk.clock.now()))
     } catch (error) {
-      if (this.#running) desk.log.warn('the card company is asked later', { error: told(error) })
+      if (!this.#stopped) desk.log.warn('the card company is asked later', { error: told(error) })
+      return reversalsEveryMs
     }
-    if (this.#running) this.#timer = desk.clock.timer(restMs, () => this.kick())
+  }
+
+  get #stopped(): boolean {
+    return this.#rounds.signal.aborted
   }
 
   async #step(queue: CardQueue, row: unknown): Promise<void> {
@@ -144,9 +136,9 @@ export class CardWorker {
     const limit = new AbortController()
     using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
     try {
-      await queue.step(row, AbortSignal.any([this.#stop.signal, limit.signal]), confirmed)
+      await queue.step(row, AbortSignal.any([this.#rounds.signal, limit.signal]), confirmed)
     } catch (error) {
-      if (!this.#running) return
+      if (this.#stopped) return
       desk.log.warn('the card company gave no clear answer', { ...queue.unclear(row), error: told(error) })
     }
   }
@@ -157,7 +149,7 @@ export class CardWorker {
     this.#reversalsAtMs = nowMs + reversalsEveryMs
     const limit = new AbortController()
     using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
-    const signal = AbortSignal.any([this.#stop.signal, limit.signal])
+    const signal = AbortSignal.any([this.#rounds.signal, limit.signal])
     for (;;) {
       const { last } = desk.store.sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals')!
       let some: Reversal[]
@@ -165,7 +157,7 @@ export class CardWorker {
         some = await company.reversals({ after: last ?? 0, signal })
       } catch (error) {
         // Nothing is lost: they are numbered. Questions of money that is due do not wait for it.
-        if (this.#running) desk.log.warn('the card company does not tell what it took back', { error: told(error) })
+        if (!this.#stopped) desk.log.warn('the card company does not tell what it took back', { error: told(error) })
         return
       }
       if (some.length === 0) return

@@ -1,9 +1,9 @@
 /** Documents for people, banks and files (P1, P7, S13): sealed in the database until they are printed or handed over. */
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import type { Desk } from './desk.ts'
 import { atRestKey } from './keystore.ts'
-import { insertRow } from './registers.ts'
 
 export type DocumentKind =
   | 'letter'

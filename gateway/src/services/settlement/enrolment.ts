@@ -36,12 +36,13 @@ import { openSealed } from '@azukari/protocol/signed-sealed'
 import { claimSignedAct } from '../../service/inbox.ts'
 import { act, call, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { type Desk, judgeSigned, noteOperation, sealedActReader } from './desk.ts'
 import { keepDocument } from './documents.ts'
 import { type CardStanding, cardStanding, noteStanding } from './in-step.ts'
 import { isNumber, nextNumber } from './numbers.ts'
 import { letterPdf } from './paper/letter.ts'
-import { insertRow, type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
+import { type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
 
 const checkApplication = checker(Application, 'application')
 const checkRegistration = checker(Registration, 'registration')

@@ -5,8 +5,8 @@
  */
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import type { keepCard, LevelChange, listChanges } from '@azukari/protocol/contracts/settlement-placement'
-import type { Timer } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
+import { Rounds } from '../../service/rounds.ts'
 import type { Sql } from '../../storage/database.ts'
 import type { Desk, Within } from './desk.ts'
 
@@ -119,10 +119,7 @@ export class InStep {
   readonly #desk: Desk
   readonly #placement: PlacementKeeping
   readonly #confirmed: () => Promise<void>
-  #running = false
-  #turn: Promise<void> | undefined
-  #again = false
-  #timer: Timer | undefined
+  readonly #rounds: Rounds
   #anewAtMs = 0
   #failed = false
 
@@ -131,38 +128,29 @@ export class InStep {
     this.#desk = desk
     this.#placement = placement
     this.#confirmed = confirmed
+    const { clock, log } = desk
+    this.#rounds = new Rounds({ name: 'in step', clock, log, idleMs: everyMs, round: () => this.#round() })
   }
 
   start(): void {
-    this.#running = true
-    this.#anewAtMs = 0
-    this.kick()
+    this.#rounds.start()
   }
 
-  async stop(): Promise<void> {
-    this.#running = false
-    this.#timer?.cancel()
-    await this.#turn
+  stop(): Promise<void> {
+    return this.#rounds.stop()
   }
 
   /** Something may be to tell. */
   kick(): void {
-    if (!this.#running) return
-    this.#again = true
-    this.#turn ??= this.#run().finally(() => {
-      this.#turn = undefined
-      if (this.#again) this.kick()
-    })
+    this.#rounds.kick()
   }
 
   /** Resolves when nothing is under way. */
-  async idle(): Promise<void> {
-    while (this.#turn) await this.#turn
+  idle(): Promise<void> {
+    return this.#rounds.idle()
   }
 
-  async #run(): Promise<void> {
-    this.#again = false
-    this.#timer?.cancel()
+  async #round(): Promise<number> {
     const { store, clock, log } = this.#desk
     try {
       if (clock.now() >= this.#anewAtMs) this.#tellAnew(clock.now())
@@ -173,16 +161,16 @@ export class InStep {
         atOnce,
       )
       await Promise.all(due.map((row) => this.#tell(row)))
-      if (due.length === atOnce) this.#again = true
+      if (due.length === atOnce) this.kick()
       await this.#follow()
       this.#failed = false
     } catch (error) {
       // Told once: placement may be away for long.
-      if (this.#running && !this.#failed)
+      if (!this.#rounds.signal.aborted && !this.#failed)
         log.warn('placement is not in step', { error: isProblem(error) ? error.code : String(error) })
       this.#failed = true
     }
-    if (this.#running) this.#timer = clock.timer(everyMs, () => this.kick())
+    return everyMs
   }
 
   #tellAnew(nowMs: number): void {

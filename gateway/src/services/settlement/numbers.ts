@@ -6,13 +6,13 @@ import { InternalError } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
 
 /** The first digit says what a number is of. */
-export const numberKinds = { general: 1, shop: 2, transaction: 4, payment: 6, statement: 8, payout: 9 } as const
+const numberKinds = { general: 1, shop: 2, transaction: 4, payment: 6, statement: 8, payout: 9 } as const
 export type NumberKind = keyof typeof numberKinds
 
 const sequenceMax = 99_999_999_999
 
 /** The two check digits of some digits. */
-export function checkDigits(digits: string): string {
+function checkDigits(digits: string): string {
   return String(98n - ((BigInt(digits) * 100n) % 97n)).padStart(2, '0')
 }
 

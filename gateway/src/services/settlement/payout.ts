@@ -17,13 +17,14 @@ import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { type ActContext, act, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId, noteOperation, sealedActReader, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
-import { insertRow, type MemberRow, memberKeys } from './registers.ts'
+import { type MemberRow, memberKeys } from './registers.ts'
 
 export interface PayoutRow {
   number: string

@@ -32,13 +32,14 @@ import { Problem } from '@azukari/protocol/problem'
 import { openSealed } from '@azukari/protocol/signed-sealed'
 import { act, call, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { memberAccount } from './accounts.ts'
 import { actReader, type Desk, derivedId, sealedActReader, sealFor, signedReader, tell, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
-import { insertRow, type MemberRow, memberByNumber, members, openPerson } from './registers.ts'
+import { type MemberRow, memberByNumber, members, openPerson } from './registers.ts'
 import { taxWithin } from './tax.ts'
 
 const readOffer = actReader(ShopOffer, 'offer', offerListDomain)
@@ -177,7 +178,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
 }
 
 /** Prices of an order as the offer stands now. @throws {Problem} `pay.item-unknown`, `ledger.wrong-currency`, `ledger.bad-amount` */
-export function priceOrder(
+function priceOrder(
   wanted: readonly { item: string; count: number }[],
   itemOf: (item: string) => ItemRow | undefined,
 ): { lines: OrderLine[]; total: number; currency: Currency; metered: boolean } {
@@ -205,7 +206,7 @@ function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
 }
 
 /** What the buyer is told after a payment or a refund. */
-export function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
+function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
   const { currency } = order
   const ledger = ledgerOf(sql)
   const account = ledger.account(memberAccount(ledger, 'value', order.buyer, currency))!

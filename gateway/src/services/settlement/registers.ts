@@ -6,6 +6,7 @@ import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import type { RandomSource } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { atRestKey, type SettlementKeys } from './keystore.ts'
 
 /** `invited`: the letter is on its way; `blocked`: a loss was reported, until it registers again. */
@@ -38,16 +39,6 @@ export interface KeyRow {
   since: number
   until: number | null
   reason: string | null
-}
-
-/** Inserts a row whose keys are the columns' names. */
-export function insertRow(sql: Sql, table: string, row: object): void {
-  const entries = Object.entries(row)
-  const marks = entries.map(() => '?').join(', ')
-  sql.run(
-    `INSERT INTO ${table} (${entries.map(([name]) => name).join(', ')}) VALUES (${marks})`,
-    ...entries.map(([, value]) => value),
-  )
 }
 
 export const members = {

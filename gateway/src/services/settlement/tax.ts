@@ -5,7 +5,7 @@
 import type { TaxRate } from '@azukari/protocol/contracts/settlement-purchase'
 
 export type Rounding = 'down' | 'up' | 'half-up'
-export const taxRates: readonly TaxRate[] = [10, 8, 0]
+const taxRates: readonly TaxRate[] = [10, 8, 0]
 
 /** `numerator / denominator` as an integer; for amounts that are not negative. */
 export function divide(numerator: bigint, denominator: bigint, rounding: Rounding): bigint {

@@ -17,6 +17,7 @@ import type { Currency } from '@azukari/protocol/money'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { act, type Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
+import { insertRow } from '../../storage/insert.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId, noteOperation, sealedActReader, tell, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
@@ -24,7 +25,6 @@ import { atRestKey } from './keystore.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
-import { insertRow } from './registers.ts'
 
 export interface TopUpRow {
   id: Uint8Array

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { historyName, manifestName } from '@azukari/device/apps/export'
 import type { Erasures } from '@azukari/device/apps/wishes'
 import { readExif } from '@azukari/device/picture'
+import { hex } from '@azukari/protocol/bytes'
 import { thumbprint } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { pin } from '../site.ts'
@@ -199,8 +200,4 @@ async function fileOf(demo: PlacementDemo, name: string): Promise<Uint8Array> {
 
 function text(n: number): Uint8Array {
   return new TextEncoder().encode(`Diary, part ${n}.\n`.repeat(120))
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

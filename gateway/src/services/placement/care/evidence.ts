@@ -1,7 +1,8 @@
 /** Gathers what is needed to judge one replica (S11): its server proves its key, reads it from end to end, signs, and sends it. */
+import { sameBytes } from '@azukari/protocol/bytes'
 import { type Examination, openExamination } from '@azukari/protocol/examination'
 import { parseCoseKey, publicOf } from '@azukari/protocol/keys'
-import { type Manifest, openManifest, openReplicaReceipt, peekManifest, sameBytes } from '@azukari/protocol/manifest'
+import { type Manifest, openManifest, openReplicaReceipt, peekManifest } from '@azukari/protocol/manifest'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { identify } from '../identify.ts'
 import type { PlacementKeys } from '../keystore.ts'

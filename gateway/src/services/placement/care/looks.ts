@@ -1,8 +1,9 @@
 /** The looks of the first two tiers (S11): a server's listing held against the record, random leaves, the server's own scan. */
+import { sameBytes } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import { Count, checker, Id, type Static, Type } from '@azukari/protocol/contract'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { type ReplicaRef, SlotSchema, sameBytes } from '@azukari/protocol/manifest'
+import { type ReplicaRef, SlotSchema } from '@azukari/protocol/manifest'
 import { leafHash, verifyProof } from '@azukari/protocol/merkle'
 import { Problem } from '@azukari/protocol/problem'
 import { openScrubReport, type ScrubReport } from '@azukari/protocol/scrub'

@@ -1,6 +1,6 @@
 /** Reads replicas to hold them against what was signed (S11): constant memory, whatever the size. */
 import { createHash } from 'node:crypto'
-import { sameBytes } from '@azukari/protocol/manifest'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type SealAlgorithm, segmentCount, segmentPlainBytes, Unsealer } from '@azukari/protocol/sealed'
@@ -25,7 +25,7 @@ export function unsealerOf({ keys }: ReplacePorts, { row, member }: Standing, re
 }
 
 /** Sealed segments as the server sends them, in order. @throws {Problem} the server's */
-export function sealedOf(
+function sealedOf(
   ports: ReplacePorts,
   { row }: Standing,
   replica: ReplicaRow,

@@ -2,8 +2,8 @@
  * Segments lost beyond parity, sealed again from the other slot (S11). What stood there is proven by the server's recorded
  * hashes against the signed root, what is taken from the other slot against that slot's; only then is it stored.
  */
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { Examination } from '@azukari/protocol/examination'
-import { sameBytes } from '@azukari/protocol/manifest'
 import { leafHash, verifyProof } from '@azukari/protocol/merkle'
 import { isProblem } from '@azukari/protocol/problem'
 import { Resealer, type SealAlgorithm, segmentCount } from '@azukari/protocol/sealed'

@@ -1,4 +1,5 @@
 /** How audits stand, for operators: from the database alone, so that it can be asked beside a running gateway. */
+import { hex } from '@azukari/protocol/bytes'
 import type { Sql } from '../../../storage/database.ts'
 import { audits, differences, suspects, verdicts } from './store.ts'
 import type { VerdictTable } from './tables.ts'
@@ -96,8 +97,4 @@ export function auditText({ servers, objects, suspects: found, verdicts: counts,
 export function verdictText({ id, atMs, kind, server, object, slot, because, outcome, differs }: VerdictLine): string {
   const what = object ? `${object.slice(0, 12)}… slot ${slot} on ${server}` : server
   return `#${id} ${new Date(atMs).toISOString()} ${kind}: ${what}: ${because}; ${outcome}${differs === null ? '' : `; ${differs} bytes differ`}`
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }

@@ -3,8 +3,8 @@
  * root that the server itself had signed for, a fresh signed reading that finds every checksum sound and another root, and
  * the same other bytes read again by placement. Whatever falls short of that is `unexplained`.
  */
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { Examination } from '@azukari/protocol/examination'
-import { sameBytes } from '@azukari/protocol/manifest'
 import type { VerdictKind } from '@azukari/protocol/verdict'
 
 /** How an audit came upon it. `listed`: only by what the server lists, so that a race with a move looks the same. */

@@ -45,17 +45,13 @@ function profileOf({ windMs, stormKm }: TrackPoint, { coreKm, windExponent }: Ha
   return { core: stormKm * (stormWind / windMs) ** (1 / exponent), exponent }
 }
 
+/** Sustained wind at a distance from the centre: the modified Rankine profile, through the storm radius where one is given. */
 function windIn({ core, exponent }: Profile, windMs: number, km: number): number {
   return km <= core ? windMs : windMs * (core / km) ** exponent
 }
 
-/** Sustained wind at a distance from the centre: the modified Rankine profile, through the storm radius where one is given. */
-export function windAt(km: number, point: TrackPoint, rules: HazardRules['cyclone']): number {
-  return windIn(profileOf(point, rules), point.windMs, km)
-}
-
 /** The track from `nowMs` on, hour by hour; a cyclone without a forecast stays near, less and less certainly. */
-export function hourly(track: Track, nowMs: number, rules: HazardRules['cyclone']): TrackPoint[] {
+function hourly(track: Track, nowMs: number, rules: HazardRules['cyclone']): TrackPoint[] {
   const points = [...track.points]
   const last = points.at(-1)!
   if (points.length === 1)

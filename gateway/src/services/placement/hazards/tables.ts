@@ -22,7 +22,7 @@ CREATE TABLE risk_history (
 `
 
 /** `body` null: taken back, and an older telling does not bring it to life again. */
-export interface HazardRow {
+export type HazardRow = {
   feed: string
   id: string
   issued: number
@@ -31,7 +31,7 @@ export interface HazardRow {
   body: string | null
 }
 
-export interface FeedRow {
+export type FeedRow = {
   name: string
   trust: number
   /** Last looked at; last read whole without a fault of the document. */
@@ -44,7 +44,7 @@ export interface FeedRow {
   modified: string | null
 }
 
-interface HistoryRow {
+type HistoryRow = {
   server: string
   at: number
   value: number
@@ -61,14 +61,7 @@ interface Tables {
 
 const query = queries<Tables>()
 
-const putHazard = query<{
-  feed: string
-  id: string
-  issued: number
-  until: number
-  learned: number
-  body: string | null
-}>()((db, p) =>
+const putHazard = query<HazardRow>()((db, p) =>
   db
     .replaceInto('hazards')
     .values({ feed: p.feed, id: p.id, issued: p.issued, until: p.until, learned: p.learned, body: p.body }),
@@ -77,17 +70,7 @@ const allHazards = query<Record<string, never>>()((db) =>
   db.selectFrom('hazards').selectAll().orderBy('feed').orderBy('id'),
 )
 const dropHazards = query<{ before: number }>()((db, p) => db.deleteFrom('hazards').where('until', '<', p.before))
-const putFeed = query<{
-  name: string
-  trust: number
-  checked: number
-  good: number | null
-  hazards: number
-  problem: string | null
-  detail: string | null
-  etag: string | null
-  modified: string | null
-}>()((db, p) =>
+const putFeed = query<FeedRow>()((db, p) =>
   db.replaceInto('feeds').values({
     name: p.name,
     trust: p.trust,
@@ -105,7 +88,7 @@ const putGround = query<{ server: string; body: string }>()((db, p) =>
   db.replaceInto('grounds').values({ server: p.server, body: p.body }),
 )
 const allGrounds = query<Record<string, never>>()((db) => db.selectFrom('grounds').selectAll())
-const putHistory = query<{ server: string; at: number; value: number; terms: string; reason: string }>()((db, p) =>
+const putHistory = query<HistoryRow>()((db, p) =>
   db
     .replaceInto('risk_history')
     .values({ server: p.server, at: p.at, value: p.value, terms: p.terms, reason: p.reason }),
@@ -129,14 +112,14 @@ const trimHistory = query<{ server: string; keep: number }>()((db, p) =>
 )
 
 export const hazardRows = {
-  put: (sql: Sql, row: HazardRow) => putHazard.run(sql, { ...row }),
+  put: (sql: Sql, row: HazardRow) => putHazard.run(sql, row),
   all: (sql: Sql) => allHazards.all(sql, {}),
   /** Forgets what ended before that. */
   forget: (sql: Sql, before: number) => dropHazards.run(sql, { before }).changes,
 }
 
 export const feedRows = {
-  put: (sql: Sql, row: FeedRow) => putFeed.run(sql, { ...row }),
+  put: (sql: Sql, row: FeedRow) => putFeed.run(sql, row),
   all: (sql: Sql) => allFeeds.all(sql, {}),
 }
 

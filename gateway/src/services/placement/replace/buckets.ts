@@ -74,7 +74,7 @@ export function placeOf(object: Uint8Array): number {
 }
 
 /** A bucket with little to hold it against is not split below this many places. */
-export const spanLeast = 1
+const spanLeast = 1
 
 export const buckets = {
   classes: (sql: Sql): ClassFacts[] => allClasses.all(sql, {}).map((row) => ({ ...row, abroad: row.abroad === 1 })),

@@ -2,7 +2,7 @@
  * A replica moved as it is (S9): its sealed bytes are copied to another server, checked against the signed root on the
  * way, and only the manifest changes: server and epoch. The card's keys go on opening it.
  */
-import { sameBytes } from '@azukari/protocol/manifest'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { segmentCount } from '@azukari/protocol/sealed'

@@ -132,7 +132,7 @@ export function decide(
 }
 
 /** Exposure ÷ lead time (§7): how probable a loss is per hour until it comes. */
-export function urgencyOf(candidate: Pick<Candidate, 'risk'>, nowMs: number): number {
+function urgencyOf(candidate: Pick<Candidate, 'risk'>, nowMs: number): number {
   let most = candidate.risk.value / (365 * 24)
   for (const term of candidate.risk.terms) {
     if (!isLive(term, nowMs)) continue

@@ -1,23 +1,18 @@
 /**
  * The mover (S9, S16): decides where buckets belong when something has changed, queues just the moves that follow, and
- * carries them out at a bounded rate, most exposed first. All it knows is in the database, so a crash at any step costs
- * nothing but time.
+ * has them carried out (`carrier.ts`) at a bounded rate, most exposed first. All it knows is in the database, so a crash at
+ * any step costs nothing but time.
  */
-import { isProblem, Problem } from '@azukari/protocol/problem'
 import { Rounds } from '../../../service/rounds.ts'
-import type { Candidate } from '../choose.ts'
 import type { Registry } from '../registry.ts'
 import { facts, members, type SaveRow, saves } from '../store.ts'
 import { buckets, enterBucket, leaveBucket, noteStrays } from './buckets.ts'
-import { copy } from './copy.ts'
-import { type Bucket, type BucketReason, type DecideRules, decide } from './decide.ts'
-import { cancelMaking, ReplaceFailure, type ReplaceOrder, type ReplacePorts, standingOf } from './making.ts'
+import { Carrier, type CarrierCounts, keyOf } from './carrier.ts'
+import { type Bucket, type DecideRules, decide } from './decide.ts'
+import { type ReplaceOrder, type ReplacePorts, standingOf } from './making.ts'
 import { type Cursor, feed, moves } from './queue.ts'
-import { reseal } from './reseal.ts'
 import { retireDue } from './retire.ts'
 import { making } from './store.ts'
-import type { MoveCause, MovesTable } from './tables.ts'
-import { type Turn, turnOf } from './turn.ts'
 import { watchServers } from './watch.ts'
 
 export interface MoverLimits {
@@ -37,7 +32,7 @@ export interface MoverLimits {
   splitBytes: number
 }
 
-export const defaultMoverLimits: MoverLimits = {
+const defaultMoverLimits: MoverLimits = {
   atOnce: 4,
   bytesPerSecond: 32 * 1024 * 1024,
   queueMax: 50_000,
@@ -56,13 +51,8 @@ export interface MoverOptions extends ReplacePorts {
 }
 
 /** What the operator sees of it; all since the start unless said otherwise. */
-export interface MoverCounts {
-  moved: number
-  movedBytes: number
-  resealed: number
-  cancelled: number
+export interface MoverCounts extends CarrierCounts {
   retired: number
-  failures: number
   decisions: number
   /** Of the last decision. */
   decideMs: number
@@ -78,17 +68,12 @@ export interface MoverStatus extends MoverCounts {
   queuedBytes: number
 }
 
-/** Longest wait of a move that could not be made, ms. */
-const waitAtMostMs = 300_000
-/** How often a target is tried before another one is looked for. */
-const triesOfTarget = 3
 const classifyAtOnce = 256
 const pageObjects = 2_000
 const idleMs = 10_000
 const asideMs = 1_000
 const dayMs = 86_400_000
 const membersAtOnce = 200
-const nowhereApartMs = 600_000
 /** Decisions follow each other no faster: what changes many times at once is decided on once. */
 const decideApartMs = 1_000
 const pausedFact = 'moves.paused'
@@ -98,10 +83,9 @@ export class Mover {
   readonly #o: MoverOptions
   readonly #limits: MoverLimits
   readonly #rounds: Rounds
+  readonly #carrier: Carrier
   readonly #busy = new Map<string, Promise<unknown>>()
   readonly #cursors = new Map<string, Cursor>()
-  /** Targets that failed, by move: how often. */
-  readonly #failed = new Map<string, Map<string, number>>()
   #budget: { bytes: number; atMs: number } | undefined
   #decideDue: string | undefined = 'start'
   #decidedMs = Number.NEGATIVE_INFINITY
@@ -109,7 +93,6 @@ export class Mover {
   #dataVersion: number | undefined
   #agedMs = Number.NEGATIVE_INFINITY
   #ageAfter: string | undefined
-  #nowhereMs = Number.NEGATIVE_INFINITY
   #asideMs = Number.NEGATIVE_INFINITY
   #side: Promise<void> | undefined
   #watching: Promise<void> | undefined
@@ -123,6 +106,7 @@ export class Mover {
     this.#limits = { ...defaultMoverLimits, ...options.limits }
     const { clock, log } = options
     this.#rounds = new Rounds({ name: 'the mover', clock, log, idleMs, round: () => this.#round() })
+    this.#carrier = new Carrier(options, this.counts, this.#rounds.signal)
   }
 
   start(): void {
@@ -375,7 +359,7 @@ export class Mover {
       if (this.#busy.has(key)) continue
       const lateMs = this.#afford(move.sealed, nowMs)
       if (lateMs > 0) return Math.min(idleMs, lateMs)
-      this.#hold(key, this.#take(move, candidates))
+      this.#hold(key, this.#carrier.take(move, candidates))
     }
     return idleMs
   }
@@ -401,125 +385,6 @@ export class Mover {
     if (has < Math.min(bytes, most)) return (Math.min(bytes, most) - has) / perMs
     this.#budget.bytes = has - bytes
     return 0
-  }
-
-  async #take(move: MovesTable, candidates: readonly Candidate[]): Promise<void> {
-    const { store, log } = this.#o
-    const name = `${keyOf(move.object)}.${move.version}.${move.slot}`
-    try {
-      const turn = this.#turn(move, candidates, name)
-      if (turn.do === 'nothing') {
-        if (!cancelMaking(store, move)) return
-        this.counts.cancelled++
-        this.#failed.delete(name)
-        store.transaction(({ sql }) => moves.drop(sql, move))
-        return
-      }
-      if (turn.do === 'wait') return this.#postpone(move, 5_000, null)
-      if (turn.do === 'stay') {
-        // Targets that failed may be well again by the next turn.
-        this.#failed.delete(name)
-        throw new Problem('placement.no-server', `slot ${move.slot} stays on ${move.source}`)
-      }
-      await this.#carryOut(move, turn)
-      this.#failed.delete(name)
-    } catch (error) {
-      if (this.#rounds.signal.aborted) return
-      this.counts.failures++
-      const problem = error instanceof ReplaceFailure ? error.problem : error
-      if (error instanceof ReplaceFailure && error.at === 'target') this.#blame(name, error.server)
-      if (isProblem(problem, 'object.unknown')) {
-        cancelMaking(store, move)
-        store.transaction(({ sql }) => moves.drop(sql, move))
-        return
-      }
-      if (!isProblem(problem))
-        log.error('a move failed', { move: name, error: String((problem as Error)?.stack ?? problem) })
-      else if (isProblem(problem, 'placement.no-server')) this.#sayNowhere(move)
-      const code = isProblem(problem) ? problem.code : 'internal'
-      this.#postpone(move, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, move.tries)), code)
-    }
-  }
-
-  /** Once for many. */
-  #sayNowhere({ source, cause }: MovesTable): void {
-    const nowMs = this.#o.clock.monotonicMs()
-    if (nowMs - this.#nowhereMs < nowhereApartMs) return
-    this.#nowhereMs = nowMs
-    this.#o.log.error('data has nowhere to go', { code: 'placement.no-server', server: source, cause })
-  }
-
-  #postpone(move: MovesTable, ms: number, problem: string | null): void {
-    const { store, clock } = this.#o
-    store.transaction(({ sql }) => moves.postpone(sql, move, clock.now() + ms, move.tries + (problem ? 1 : 0), problem))
-  }
-
-  /** A target that failed a few times is left out for this move. */
-  #blame(name: string, server: string): void {
-    const failed = this.#failed.get(name) ?? new Map<string, number>()
-    failed.set(server, (failed.get(server) ?? 0) + 1)
-    this.#failed.set(name, failed)
-    // Bounded: what is forgotten is only tried a little more often.
-    if (this.#failed.size > 1_000) this.#failed.delete(this.#failed.keys().next().value!)
-  }
-
-  #turn(move: MovesTable, candidates: readonly Candidate[], name: string): Turn {
-    const { store, rules } = this.#o
-    const { sql } = store
-    const { row, old, other } = standingOf(sql, move)
-    const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-    const of = bucket && buckets.classOf(sql, bucket.class)
-    const under = making.of(sql, move)
-    if (!bucket || !of) return { do: 'wait' }
-    const failed = this.#failed.get(name) ?? new Map<string, number>()
-    const avoid = new Set([...failed].filter(([, times]) => times >= triesOfTarget).map(([server]) => server))
-    const { one, two } = bucket
-    const leaves = JSON.parse(bucket.leaves) as string[]
-    return turnOf({ move, own: old, other, class: of, one, two, leaves, making: under, candidates, avoid, rules })
-  }
-
-  async #carryOut(move: MovesTable, turn: Turn & { do: 'copy' | 'reseal' }): Promise<void> {
-    const ports = this.#o
-    const order: ReplaceOrder = {
-      ...{ object: move.object, version: move.version, slot: move.slot, to: turn.to, cause: move.cause },
-      reason: this.#reasonOf(move, turn.to),
-    }
-    let resealed = turn.do === 'reseal'
-    try {
-      await (resealed ? reseal : copy)(ports, order, this.#rounds.signal)
-    } catch (error) {
-      // What cannot be copied is made anew from the other slot.
-      if (!(error instanceof ReplaceFailure && error.at === 'source' && turn.otherwise)) throw error
-      resealed = true
-      await reseal(ports, order, this.#rounds.signal)
-    }
-    this.counts.moved++
-    this.counts.movedBytes += move.sealed
-    if (resealed) this.counts.resealed++
-    this.#noteElsewhere(move, turn.to)
-  }
-
-  /** What ended elsewhere than assigned is watched there. */
-  #noteElsewhere(move: MovesTable, to: string): void {
-    const { store } = this.#o
-    store.transaction(({ sql }) => {
-      const { row, old, other } = standingOf(sql, move)
-      const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-      if (bucket && to !== (move.slot === 1 ? bucket.one : bucket.two)) noteStrays(sql, bucket, [old, other])
-    })
-  }
-
-  /** For the member: why it was moved, and what is better now. */
-  #reasonOf(move: MovesTable, to: string): string {
-    const candidate = this.#o.registry.candidates().find(({ server }) => server === to)
-    const { from, ...rest } = JSON.parse(move.reason || '{}') as Partial<BucketReason>
-    return JSON.stringify({
-      cause: move.cause satisfies MoveCause,
-      risk: candidate?.risk.value,
-      ...(rest.jointLoss !== undefined && { jointLoss: rest.jointLoss, apartKm: rest.apartKm }),
-      from: from?.find(({ server }) => server === move.source) ?? { server: move.source },
-      atMs: this.#o.clock.now(),
-    })
   }
 
   /** What nobody waits for: old replicas, and buckets that have been emptied. */
@@ -549,10 +414,6 @@ export function reclassify(sql: ReplacePorts['store']['sql'], member: Uint8Array
     member,
   )
   for (const row of rows) leaveBucket(sql, row, row.sealed)
-}
-
-function keyOf(object: Uint8Array): string {
-  return Buffer.from(object.buffer, object.byteOffset, object.byteLength).toString('hex')
 }
 
 function nameOf({ class: of, place }: { class: number; place: number }): string {

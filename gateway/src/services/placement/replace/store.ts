@@ -1,5 +1,6 @@
 /** SQL of re-placement: rows in, rows out, no decisions. */
 import type { Sql } from '../../../storage/database.ts'
+import { insertRow } from '../../../storage/insert.ts'
 import { queries } from '../../../storage/query.ts'
 import type { MakingTable, ReplaceTables, RetiredTable } from './tables.ts'
 
@@ -36,7 +37,7 @@ export const making = {
       `SELECT * FROM making AS m WHERE NOT EXISTS
        (SELECT 1 FROM moves WHERE object = m.object AND version = m.version AND slot = m.slot) LIMIT 1000`,
     ),
-  add: (sql: Sql, row: MakingTable) => insert(sql, 'making', row),
+  add: (sql: Sql, row: MakingTable) => insertRow(sql, 'making', row),
   set: (sql: Sql, row: MakingTable, change: Partial<MakingTable>) => {
     const entries = Object.entries(change)
     sql.run(
@@ -73,7 +74,7 @@ const dropRetired = query<RetiredKey>()((db, p) =>
 export const retired = {
   of: (sql: Sql, key: RetiredKey) => retiredOf.get(sql, key),
   put: (sql: Sql, row: RetiredTable) =>
-    insert(
+    insertRow(
       sql,
       'retired',
       row,
@@ -82,12 +83,4 @@ export const retired = {
     ),
   drop: (sql: Sql, { server, object, version, slot }: RetiredKey) =>
     dropRetired.run(sql, { server, object, version, slot }),
-}
-
-function insert(sql: Sql, table: keyof ReplaceTables, row: object, onConflict = ''): void {
-  const entries = Object.entries(row)
-  sql.run(
-    `INSERT INTO ${table} (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')}) ${onConflict}`,
-    ...entries.map(([, value]) => value),
-  )
 }

@@ -1,5 +1,6 @@
 /** Tables of re-placement (S9, S16): migration 6 of placement. */
 import type { Migration } from '../../../storage/migrate.ts'
+import type { ReplicaRow } from '../store.ts'
 
 /** Why data moves; texts for people are in `reasons.ts`. */
 export type MoveCause =
@@ -18,23 +19,9 @@ export type MoveCause =
   | 'back'
 
 /** A replica on its way to the place of the one that stands in its slot. Written before anything is sent. */
-export interface MakingTable {
-  object: Uint8Array
-  version: number
-  slot: 1 | 2
+export interface MakingTable extends ReplicaRow {
   kind: 'copy' | 'reseal'
   cause: MoveCause
-  server: string
-  epoch: number
-  algorithm: string
-  key_id: Uint8Array
-  wrapped_key: Uint8Array
-  prefix: Uint8Array
-  root: Uint8Array | null
-  sealed: number
-  manifest: Uint8Array | null
-  receipt: Uint8Array | null
-  reason: string
   /** Its entry in the journal: from then on it takes the slot, whatever happens. */
   journal: number | null
 }

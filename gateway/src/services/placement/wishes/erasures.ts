@@ -1,6 +1,7 @@
 /** SQL of wishes and erasures (D8): rows in, rows out; and the two steps that begin an erasure. */
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import type { Sql } from '../../../storage/database.ts'
+import { insertRow } from '../../../storage/insert.ts'
 import type { ErasedEntry } from '../journal.ts'
 import { leaveBucket } from '../replace/buckets.ts'
 import { making, retired } from '../replace/store.ts'
@@ -19,7 +20,7 @@ import type { ErasingRow, ErasureCause, ErasureRow, WishRow } from './tables.ts'
 
 export const wishes = {
   of: (sql: Sql, act: Uint8Array) => sql.get<WishRow>('SELECT * FROM wishes WHERE act = ?', act),
-  add: (sql: Sql, row: WishRow) => insert(sql, 'wishes', row),
+  add: (sql: Sql, row: WishRow) => insertRow(sql, 'wishes', row),
   /** Accounts that are to be closed and have nothing left to erase. */
   closable: (sql: Sql) =>
     sql.all<WishRow>(
@@ -86,7 +87,7 @@ export function beginErasure(
   { object, member, device }: Pick<SaveRow, 'object' | 'member' | 'device'>,
   { act, cause, atMs }: { act: Uint8Array; cause: ErasureCause; atMs: number },
 ): void {
-  insert(sql, 'erasures', {
+  insertRow(sql, 'erasures', {
     ...{ object, act, member, device, cause, at: atMs, keys: 0 },
     ...{ journal: null, done: null, receipt: null },
   })
@@ -159,7 +160,7 @@ export function resumeErasure(
   { object, act, member, cause, asked, keys, places }: ErasedEntry,
   seq: number,
 ): void {
-  insert(sql, 'erasures', {
+  insertRow(sql, 'erasures', {
     ...{ object, act, member, device: '', cause: cause as ErasureCause, at: asked, keys },
     ...{ journal: seq, done: null, receipt: null },
   })
@@ -167,13 +168,5 @@ export function resumeErasure(
 }
 
 function addPlace(sql: Sql, object: Uint8Array, place: Gathered['places'][number]): void {
-  insert(sql, 'erasing', { object, ...place, state: 'open', at: 0, receipt: null, tries: 0, not_before: 0 })
-}
-
-function insert(sql: Sql, table: string, row: object): void {
-  const entries = Object.entries(row)
-  sql.run(
-    `INSERT INTO ${table} (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')})`,
-    ...entries.map(([, value]) => value),
-  )
+  insertRow(sql, 'erasing', { object, ...place, state: 'open', at: 0, receipt: null, tries: 0, not_before: 0 })
 }

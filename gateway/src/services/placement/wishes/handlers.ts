@@ -1,5 +1,6 @@
 /** Members' wishes as they come over the contracts (D8): each is decided and written in one transaction. */
 import { createHash } from 'node:crypto'
+import { sameBytes } from '@azukari/protocol/bytes'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
@@ -13,7 +14,6 @@ import {
 } from '@azukari/protocol/contracts/wish'
 import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import { sameBytes } from '@azukari/protocol/manifest'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { act, call } from '../../../service/service.ts'

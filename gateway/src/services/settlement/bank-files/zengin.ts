@@ -186,22 +186,14 @@ export function readDebitResults(bytes: Uint8Array): DebitOutcome[] {
   const first = readRecord(header, records[0]!, 'record 1')
   if (first['record'] !== '1' || first['type'] !== '91') throw new Problem('bank.malformed', 'not an answer to debits')
   const outcomes: DebitOutcome[] = []
-  let trailer: Values | undefined
-  let ended = false
-  for (const [i, record] of records.entries()) {
-    const place = `record ${i + 1}`
-    if (i === 0) continue
-    if (ended) throw new Problem('bank.malformed', `${place} comes after the end`)
-    if (record[0] === '2' && !trailer) {
+  const trailer = readAfterHeader(records, debitTrailer, {
+    data: (record, place) => {
       const { reference, amount, result } = readRecord(debitData, record, place)
       const outcome = debitResults[result!]
       if (!outcome) throw new Problem('bank.malformed', `${place}, result ${result}`)
       outcomes.push({ reference: reference!, minor: BigInt(amount!), outcome })
-    } else if (record[0] === '8' && !trailer) trailer = readRecord(debitTrailer, record, place)
-    else if (record[0] === '9' && trailer) ended = true
-    else throw new Problem('bank.malformed', `${place} begins with ${record[0]}`)
-  }
-  if (!trailer || !ended) throw new Problem('bank.malformed', 'the file is cut off')
+    },
+  })
   const sum = (paid: boolean) =>
     outcomes.filter(({ outcome }) => (outcome === 'paid') === paid).reduce((total, { minor }) => total + minor, 0n)
   const count = (paid: boolean) => outcomes.filter(({ outcome }) => (outcome === 'paid') === paid).length
@@ -224,21 +216,13 @@ export function readMovements(bytes: Uint8Array): BankLine[] {
   if (first['record'] !== '1' || first['type'] !== '03') throw new Problem('bank.malformed', 'not a file of movements')
   const account = `${first['bank']}${first['branch']}${first['number']}`
   const lines: BankLine[] = []
-  let trailer: Values | undefined
-  let ended = false
-  for (const [i, record] of records.entries()) {
-    const place = `record ${i + 1}`
-    if (i === 0) continue
-    if (ended) throw new Problem('bank.malformed', `${place} comes after the end`)
-    if (record[0] === '2' && !trailer) lines.push(movementLine(readRecord(movementData, record, place), account, place))
-    else if (record[0] === '8' && !trailer) trailer = readRecord(movementTrailer, record, place)
-    else if (record[0] === '9' && trailer) {
-      ended = true
+  const trailer = readAfterHeader(records, movementTrailer, {
+    data: (record, place) => void lines.push(movementLine(readRecord(movementData, record, place), account, place)),
+    end: (record, place) => {
       if (Number(readRecord(movementEnd, record, place)['rows']) !== records.length)
         throw new Problem('bank.totals', 'rows')
-    } else throw new Problem('bank.malformed', `${place} begins with ${record[0]}`)
-  }
-  if (!trailer || !ended) throw new Problem('bank.malformed', 'the file is cut off')
+    },
+  })
   const of = (direction: 'in' | 'out') => lines.filter((line) => line.direction === direction)
   const sum = (direction: 'in' | 'out') => of(direction).reduce((total, { minor }) => total + minor, 0n)
   if (
@@ -276,4 +260,31 @@ function eraDate(text: string, place: string): string {
   if (Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== date)
     throw new Problem('bank.malformed', `${place}, date ${text}`)
   return date
+}
+
+/**
+ * Walks over what follows a file's header: data, one trailer, the end, and nothing more.
+ * @param take what is done with each record of data, and with the end
+ * @returns the trailer
+ */
+function readAfterHeader(
+  records: readonly string[],
+  layout: Layout,
+  take: { data(record: string, place: string): void; end?(record: string, place: string): void },
+): Values {
+  let trailer: Values | undefined
+  let ended = false
+  for (const [i, record] of records.entries()) {
+    const place = `record ${i + 1}`
+    if (i === 0) continue
+    if (ended) throw new Problem('bank.malformed', `${place} comes after the end`)
+    if (record[0] === '2' && !trailer) take.data(record, place)
+    else if (record[0] === '8' && !trailer) trailer = readRecord(layout, record, place)
+    else if (record[0] === '9' && trailer) {
+      ended = true
+      take.end?.(record, place)
+    } else throw new Problem('bank.malformed', `${place} begins with ${record[0]}`)
+  }
+  if (!trailer || !ended) throw new Problem('bank.malformed', 'the file is cut off')
+  return trailer
 }

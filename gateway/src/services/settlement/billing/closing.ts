@@ -4,8 +4,9 @@ import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
+import { insertRow } from '../../../storage/insert.ts'
 import { defaultRules } from '../desk.ts'
-import { insertRow, type MemberRow } from '../registers.ts'
+import type { MemberRow } from '../registers.ts'
 import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { issueStatement, type Period } from './statements.ts'
@@ -25,12 +26,12 @@ const atOnce = 8
 const membersPerRun = 1_000
 
 /** 1 to 28, spread over members. */
-export function closingDayOf(member: Uint8Array): number {
+function closingDayOf(member: Uint8Array): number {
   return 1 + (createHash('sha256').update(member).digest().readUInt32BE(0) % 28)
 }
 
 /** The first closing day after a date. */
-export function nextClosing(after: CivilDate, closingDay: number): CivilDate {
+function nextClosing(after: CivilDate, closingDay: number): CivilDate {
   const sameMonth = `${after.slice(0, 8)}${String(closingDay).padStart(2, '0')}`
   return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
 }

@@ -47,7 +47,7 @@ export interface StandReply {
 }
 
 /** A lease is never longer. */
-export const leaseMostMs = 60_000
+const leaseMostMs = 60_000
 
 export const freshMemory: Memory = { promised: undefined, standing: undefined }
 

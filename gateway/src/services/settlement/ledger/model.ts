@@ -65,9 +65,9 @@ export interface WrittenLeg {
 }
 
 /** Legs of one posting. */
-export const legsAtMost = 64
+const legsAtMost = 64
 /** Balances stay exactly representable wherever they are read. */
-export const balanceMaxMinor = BigInt(Number.MAX_SAFE_INTEGER)
+const balanceMaxMinor = BigInt(Number.MAX_SAFE_INTEGER)
 
 /**
  * Why a posting is refused. When several reasons hold, the first of this list is told, so that every replay and every

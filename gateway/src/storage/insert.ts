@@ -1,0 +1,17 @@
+/** Rows in, as they stand in the program. Where one statement is run very often, it is compiled instead: see `query.ts`. */
+import type { Sql } from './database.ts'
+
+/**
+ * Inserts a row whose keys are the columns' names.
+ * @param onConflict the clause that says what happens when the row is there already
+ * @returns how many rows were changed
+ */
+export function insertRow(sql: Sql, table: string, row: object, onConflict = ''): number {
+  const entries = Object.entries(row)
+  const names = entries.map(([name]) => name).join(', ')
+  const marks = entries.map(() => '?').join(', ')
+  return sql.run(
+    `INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`,
+    ...entries.map(([, value]) => value),
+  ).changes
+}

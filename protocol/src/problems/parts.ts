@@ -1,0 +1,172 @@
+/** Problems of a board's parts (S17): printers, cameras, memory, card readers and what else there is; as part of the catalogue. */
+import type { CatalogueEntry } from '../problem-catalogue.ts'
+
+export const partProblems = {
+  // Devices: printing, taking pictures, removable memory, reading cards
+  'object.not-printable': {
+    retry: 'no',
+    en: { title: 'This cannot be printed', todo: 'Choose a picture or a document. The data itself is unharmed.' },
+    ja: { title: 'このデータは印刷できません', todo: '写真か文書を選んでください。データ自体に問題はありません。' },
+  },
+  'photo.corrupt': {
+    retry: 'no',
+    en: {
+      title: 'The picture is damaged and cannot be printed',
+      todo: 'It is kept byte for byte as it is. Choose another, or save a good copy.',
+    },
+    ja: {
+      title: '写真のデータが壊れており、印刷できません',
+      todo: 'データはそのままの形でお預かりします。別の写真を選ぶか、正常な写しを保存してください。',
+    },
+  },
+  'photo.too-large': {
+    retry: 'no',
+    en: {
+      title: 'The picture is too large for this device',
+      todo: 'Print it on a larger device. It is kept as it is.',
+    },
+    ja: {
+      title: '写真が大きすぎてこの機器では扱えません',
+      todo: '別の機器で印刷してください。データはそのままお預かりします。',
+    },
+  },
+  'printer.out-of-paper': {
+    retry: 'after-fix',
+    en: { title: 'The printer has run out of paper', todo: 'Refill the paper, then print again.' },
+    ja: { title: 'プリンタの用紙がありません', todo: '用紙を補充してから、もう一度印刷してください。' },
+  },
+  'printer.jam': {
+    retry: 'after-fix',
+    en: {
+      title: 'Paper is stuck in the printer',
+      todo: 'Open the printer and take the paper out, then print again.',
+    },
+    ja: {
+      title: 'プリンタに紙が詰まっています',
+      todo: 'カバーを開けて用紙を取り除いてから、もう一度印刷してください。',
+    },
+  },
+  'printer.offline': {
+    retry: 'after-fix',
+    en: { title: 'The printer does not answer', todo: 'Check that it is switched on and connected.' },
+    ja: { title: 'プリンタが応答しません', todo: '電源と接続を確認してください。' },
+  },
+  'printer.unsupported': {
+    retry: 'no',
+    en: {
+      title: 'The printer cannot print in this form',
+      todo: 'Choose another paper size or format, or another printer.',
+    },
+    ja: {
+      title: 'この形式はプリンタが対応していません',
+      todo: '用紙サイズや形式を変えるか、別のプリンタをお使いください。',
+    },
+  },
+  'camera.failed': {
+    retry: 'after-fix',
+    en: {
+      title: 'The camera could not take the picture',
+      todo: 'Try again; if it happens again, switch the camera off and on.',
+    },
+    ja: {
+      title: '撮影できませんでした',
+      todo: 'もう一度お試しください。繰り返す場合はカメラの電源を入れ直してください。',
+    },
+  },
+  'camera.offline': {
+    retry: 'after-fix',
+    en: { title: 'The camera does not answer', todo: 'Check that it is switched on and connected.' },
+    ja: { title: 'カメラが応答しません', todo: '電源と接続を確認してください。' },
+  },
+  'memory.absent': {
+    retry: 'after-fix',
+    en: { title: 'There is no memory card or stick', todo: 'Put one in.' },
+    ja: { title: 'メモリが入っていません', todo: 'メモリカードまたはUSBメモリを入れてください。' },
+  },
+  'memory.full': {
+    retry: 'after-fix',
+    en: { title: 'The memory card or stick is full', todo: 'Delete something from it, or put another in.' },
+    ja: { title: 'メモリの空きがありません', todo: '不要なものを消すか、別のメモリを入れてください。' },
+  },
+  'memory.read-only': {
+    retry: 'after-fix',
+    en: { title: 'The memory card or stick is write-protected', todo: 'Release its switch, or put another in.' },
+    ja: {
+      title: 'メモリが書き込み禁止になっています',
+      todo: '書き込み禁止スイッチを解除するか、別のメモリを入れてください。',
+    },
+  },
+  'memory.unreadable': {
+    retry: 'after-fix',
+    en: {
+      title: 'The memory card or stick cannot be read',
+      todo: 'Put in another, formatted as FAT32, exFAT or ext4; nothing was changed on this one.',
+    },
+    ja: {
+      title: 'メモリを読み取れません',
+      todo: 'FAT32、exFATまたはext4で初期化された別のメモリを入れてください。このメモリの内容は変更していません。',
+    },
+  },
+  'reader.failed': {
+    retry: 'after-fix',
+    en: {
+      title: 'The card reader does not work',
+      todo: 'Put the card in again; if it happens again, unplug the reader and plug it in.',
+    },
+    ja: {
+      title: 'カードリーダーが動作していません',
+      todo: 'カードを入れ直してください。繰り返す場合はリーダーを抜き差ししてください。',
+    },
+  },
+  'reader.absent': {
+    retry: 'after-fix',
+    en: { title: 'The card reader is unplugged', todo: 'Plug it in again; it then goes on by itself.' },
+    ja: { title: 'カードリーダーが外れています', todo: 'つなぎ直してください。自動的に再開します。' },
+  },
+  'panel.absent': {
+    retry: 'after-fix',
+    en: { title: 'The buttons and lamps are unplugged', todo: 'Plug the panel in again; it then goes on by itself.' },
+    ja: { title: '操作パネルが外れています', todo: 'パネルをつなぎ直してください。自動的に再開します。' },
+  },
+  'display.absent': {
+    retry: 'after-fix',
+    en: { title: 'The display does not answer', todo: 'Switch it on, or start its browser again.' },
+    ja: { title: '画面が応答しません', todo: '電源を入れるか、ブラウザを起動し直してください。' },
+  },
+  'input.absent': {
+    retry: 'after-fix',
+    en: { title: 'The scanner or other source does not answer', todo: 'Check that it is connected and switched on.' },
+    ja: { title: 'スキャナーなどの入力機器が応答しません', todo: '接続と電源を確認してください。' },
+  },
+
+  'part.absent': {
+    retry: 'after-fix',
+    en: { title: 'A part of the device does not answer', todo: 'Check that it is connected and switched on.' },
+    ja: { title: '機器の一部が応答しません', todo: '接続と電源を確認してください。' },
+  },
+  'part.busy': {
+    retry: 'later',
+    en: { title: 'The device is busy with something else', todo: 'Wait until it has finished.' },
+    ja: { title: '機器は別の作業中です', todo: '終わるまでお待ちください。' },
+  },
+  'part.failed': {
+    retry: 'after-fix',
+    en: { title: 'A part of the device does not work', todo: 'Switch the device off and on; then tell the operator.' },
+    ja: { title: '機器の一部が動作していません', todo: '電源を入れ直し、直らない場合は係員に知らせてください。' },
+  },
+  'part.unsupported': {
+    retry: 'no',
+    en: { title: 'This device cannot do that', todo: 'Use a device that has the part for it.' },
+    ja: { title: 'この機器ではできません', todo: '必要な部品を備えた機器をお使いください。' },
+  },
+  'part.timeout': {
+    retry: 'later',
+    en: { title: 'A part of the device took too long', todo: 'Try again; then check the part.' },
+    ja: { title: '機器の一部から時間内に応答がありませんでした', todo: 'もう一度試し、続く場合は点検してください。' },
+  },
+  'panel.cancelled': {
+    retry: 'after-fix',
+    en: { title: 'You cancelled', todo: 'Start again when you like; nothing was changed.' },
+    ja: { title: '操作を取りやめました', todo: '必要なときにもう一度始めてください。変更は行われていません。' },
+  },
+} as const satisfies Record<string, CatalogueEntry>
