@@ -3,6 +3,7 @@
  * brings the card up to date, and lets go of everything when the card leaves. Without a line the card still works: what
  * it signs is delivered later (D5).
  */
+import { sameBytes } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { type Finding, findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { saveKept } from '@azukari/protocol/contracts/save'
@@ -380,8 +381,4 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }
