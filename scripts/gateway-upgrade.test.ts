@@ -3,7 +3,7 @@
  * databases that a release brings up to date, and `kill -9` in the middle of a trial.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
@@ -199,6 +199,7 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
 t.test('D6: services in processes of their own, and a site without a release key, are told so', async (t) => {
   t.strictSame(codeOf(run('launch', '--placement', 'https://127.0.0.1:1')), [1, 'config.invalid'])
   const other = join(base, 'other')
+  mkdirSync(other)
   const { status: code, stdout } = spawnSync(
     process.execPath,
     [cli, 'upgrade', 'install', '--folder', other, '--from', base, '--json'],

@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Log } from '@azukari/protocol/ports'
@@ -49,12 +50,12 @@ export interface RunningNote {
   problem?: string
 }
 
-/** @throws {Problem} `config.invalid`, `part.*`, `storage.*`; `part.busy` when another process works in the folder */
+/** @throws {Problem} `config.invalid`, `part.*`, `storage.*`; `folder.in-use` when another process works in the folder */
 export async function runDevice(settings: DeviceSettings): Promise<RunningDevice> {
   const { site, broker, ca, claim, folder, language, version, log } = settings
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const other = runningNote(folder)
-  if (other) throw new Problem('part.busy', `process ${other.pid} works in ${folder} already`)
+  using starting = new DisposableStack()
+  starting.use(holdFolder(`${folder}/device.lock`))
   const directory = settings.parts ?? `${folder}/parts`
   const board = await loadBoard(settings.board, { ...systemPorts, log, directory })
   const role = settings.role ?? roleOf(board)
@@ -80,12 +81,14 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
     if (state === 'up' || state === 'waiting') note(state, why?.code)
     log.info('link', { state, ...(why ? { code: why.code, detail: why.detail } : {}) })
   })
+  const held = starting.move()
   return {
     runtime,
     board,
     stop: async () => {
       await runtime.stop()
       rmSync(`${folder}/running.json`, { force: true })
+      held.dispose()
     },
   }
 }

@@ -1,6 +1,7 @@
 /** Commands that run a site's processes until they are told to stop (SIGINT, SIGTERM): the gateway, services apart, data servers. */
 import { existsSync, readFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { Problem } from '@azukari/protocol/problem'
@@ -28,6 +29,7 @@ const settlementOptions: Command['options'] = {
 }
 
 async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
+  using _ = holdFolder(`${text(values, 'folder')}/settlement-${role}.lock`)
   const running = await runSettlement({
     site: text(values, 'site'),
     folder: text(values, 'folder'),
@@ -52,6 +54,9 @@ export const runCommand: Command = {
     const log = consoleLog('gateway', config.log)
     const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
     const path = text(values, 'folder')
+    using _gateway = holdFolder(`${path}/gateway.lock`)
+    using _placement = placement ? undefined : holdFolder(`${path}/placement.lock`)
+    using _settlement = settlement ? undefined : holdFolder(`${path}/settlement-primary.lock`)
     const launched = process.env[launchedVariable] ? await launchedGateway(path, packageVersion(), log) : undefined
     const running = await runGateway({
       site: config.site,
@@ -101,7 +106,7 @@ export const runCommand: Command = {
       ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
     })
     const { gateway } = running
-    using _ = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
+    using _watchdog = watchdog({ environment: process.env, alive: () => gateway.alive(), log })
     const over = new AbortController()
     const replaced = launched?.replaced(over.signal).then(
       () => true,
@@ -131,6 +136,7 @@ export const processCommands: Record<string, Command> = {
       },
     },
     async run(values) {
+      using _ = holdFolder(`${text(values, 'folder')}/placement.lock`)
       const running = await runPlacement({
         site: text(values, 'site'),
         folder: text(values, 'folder'),
@@ -169,6 +175,7 @@ export const processCommands: Record<string, Command> = {
       number: { type: 'string', what: '1, 2 or 3', required: true },
     },
     async run(values) {
+      using _ = holdFolder(`${text(values, 'folder')}/witness-${integer(values, 'number', 1, 3)}.lock`)
       const running = await runWitness({
         folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
         ports: systemPorts,
@@ -202,6 +209,8 @@ export const processCommands: Record<string, Command> = {
       const disks = (values['disk'] as string[] | undefined)?.map(diskOf) ?? [
         { path: `${path}/data-servers/${id}/disk`, capacityBytes: 10 * 1024 ** 3 },
       ]
+      using locks = new DisposableStack()
+      for (const disk of disks) locks.use(holdFolder(`${disk.path}/data-server.lock`))
       const identity = await loadSiteKey(
         systemPorts.files,
         `${path}/data-servers/${id}/identity.key`,

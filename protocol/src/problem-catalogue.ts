@@ -79,6 +79,17 @@ export const catalogue = {
       todo: '示された箇所を直して、もう一度実行してください。使い方は --help で見られます。',
     },
   },
+  'folder.in-use': {
+    retry: 'after-fix',
+    en: {
+      title: 'Another process works in this folder',
+      todo: 'End that one first, or name another folder: two at once would do the same work twice.',
+    },
+    ja: {
+      title: '別のプロセスがこのフォルダを使用しています',
+      todo: '先にそのプロセスを終了するか、別のフォルダを指定してください。同時に動かすと同じ作業が二重に行われます。',
+    },
+  },
   'database.newer': {
     retry: 'after-fix',
     en: {

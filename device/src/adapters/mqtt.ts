@@ -13,7 +13,10 @@ export interface MqttTransportOptions {
   stream?: () => Duplex
 }
 
+/** @throws {Problem} `config.invalid` for what is no broker's address */
 export function mqttTransport({ url, ca, stream }: MqttTransportOptions): MqttTransport {
+  if (!/^mqtts?:\/\/[^/]/i.test(url))
+    throw new Problem('config.invalid', `the broker ${url} is no address: mqtt://HOST:PORT or mqtts://HOST:PORT`)
   return {
     connect: (options, signal) =>
       new Promise<MqttSession>((resolve, reject) => {
