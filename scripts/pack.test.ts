@@ -153,9 +153,9 @@ t.test('D1 D6: every command of the installed packages runs', async (t) => {
     const { status, stdout, stderr } = run(bin(folder, command), ['service', ...words, '--json'], folder)
     t.equal(status, 0, stderr)
     const files = JSON.parse(stdout) as Record<string, string>
-    const lines = Object.values(files).flatMap((text) => text.match(/^ExecStart=\/.+ run .+$/gm) ?? [])
+    const lines = Object.values(files).flatMap((text) => text.match(/^ExecStart=\/.+ (?:run|launch) .+$/gm) ?? [])
     t.equal(lines.length, 1, `${command} service has one unit that runs it`)
-    for (const path of lines[0]!.matchAll(/(?<=[= ])\/\S+(?=.* run )/g))
+    for (const path of lines[0]!.matchAll(/(?<=[= ])\/\S+(?=.* (?:run|launch) )/g))
       t.ok(existsSync(path[0]), `${path[0]} is there`)
     t.match(lines[0], join(folder, 'node_modules/@azukari'), 'the unit runs what was installed')
   }

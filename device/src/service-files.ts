@@ -50,7 +50,8 @@ export function boardService({ node, program, board, broker, site, folder }: Boa
   const state = /^\/var\/lib\/([a-z0-9][a-z0-9-]{0,63})$/.exec(folder)?.[1]
   if (state === undefined)
     throw new Problem('config.invalid', `--folder ${folder}: a service keeps its folder directly below /var/lib`)
-  const words = ['run', '--board', board, '--broker', broker, '--site', site, '--folder', folder]
+  // The launcher, so that an upgrade's release can take over and be gone back from.
+  const words = ['launch', '--board', board, '--broker', broker, '--site', site, '--folder', folder]
   return {
     '/usr/lib/sysusers.d/azukari-device.conf': [
       `u ${user} - "Azukari device" ${folder}`,
