@@ -159,7 +159,7 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
   const forDevices = await release('0.2.3', 3, [], 'device')
   t.strictSame(codeOf(run('upgrade', 'install', '--from', forDevices)), [1, 'upgrade.foreign'])
   t.strictSame(codeOf(run('upgrade', 'install', '--from', join(base, 'nowhere'))), [1, 'upgrade.truncated'])
-  t.strictSame(codeOf(run('upgrade', 'install')), [1, 'config.invalid'])
+  t.strictSame(codeOf(run('upgrade', 'install')), [2, 'command.invalid'])
 
   t.equal(run('upgrade', 'install', '--from', await release('0.3.0', 3, [again, crashing])).status, 0)
   await until('0.3.0 is rolled back', ({ last }) => last?.version === '0.3.0')
