@@ -9,6 +9,7 @@ import { Problem } from '@azukari/protocol/problem'
 import type { Check } from '../site/checks.ts'
 import type { DemoOptions } from '../site/demo.ts'
 import { quietLog } from '../site/log.ts'
+import { progress } from './progress.ts'
 
 const ports = () => ({ clock: systemClock, random: systemRandom, files: systemFiles() })
 
@@ -163,16 +164,18 @@ export const commands: Record<string, Command> = {
         return { json: report, text: message, exit: report.failed.length === 0 ? 0 : 1 }
       }
       const seeds = values['seeds'] === undefined ? 100 : integer(values, 'seeds', 1, 10_000_000)
+      const tell = progress('seeds', seeds)
+      let failed = 0
       const report = await run({
         seeds,
         first,
         hours,
         devices,
         wire,
-        onSeed: ({ seed, failure }, done) => {
+        onSeed: ({ failure }, done) => {
           if (failure) console.error(`\r${failure.message}`)
-          else if (!values['json'] && process.stderr.isTTY)
-            process.stderr.write(`\r${done} of ${seeds} seeds, ${seed} holds `)
+          if (failure) failed++
+          tell(done, failed)
         },
       })
       const { failures: _, ...json } = report
@@ -191,6 +194,8 @@ export const commands: Record<string, Command> = {
     async run(values) {
       const { runSettlement, settlementSummary } = await import('./settlement.ts')
       const seeds = integer(values, 'seeds', 1, 10_000_000)
+      const tell = progress('seeds', seeds)
+      let failed = 0
       const report = await runSettlement({
         seeds,
         first: integer(values, 'seed', 0, 0xffffffff),
@@ -198,8 +203,8 @@ export const commands: Record<string, Command> = {
         centres: values['centres'] === true,
         onSeed: ({ seed, violations }, done) => {
           if (violations.length > 0) console.error(`\rseed ${seed}: ${violations.join('; ')}`)
-          else if (!values['json'] && process.stderr.isTTY)
-            process.stderr.write(`\r${done} of ${seeds} seeds, ${seed} holds `)
+          if (violations.length > 0) failed++
+          tell(done, failed)
         },
       })
       return { json: report, text: settlementSummary(report), exit: report.failed.length === 0 ? 0 : 1 }
