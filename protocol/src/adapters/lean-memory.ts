@@ -1,7 +1,7 @@
 /**
  * The memory of blocks (B1). Blocks and segments lie outside V8's heap and are given back only when the young generation is
- * collected. Node lets that grow until it hardly ever is: a save then costs twice the processor time, in pages that are
- * faulted in anew and in collections of the whole heap.
+ * collected. Node lets that grow until it hardly ever is: a save then wants 40 to 100 MB more in each process and a tenth
+ * more processor time (twice as much on a busy machine), in pages that are faulted in anew and collections of the whole heap.
  */
 import { setFlagsFromString } from 'node:v8'
 
