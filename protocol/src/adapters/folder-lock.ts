@@ -23,12 +23,13 @@ export function holdFolder(path: string): Disposable {
     lock.exec('BEGIN EXCLUSIVE')
   } catch (cause) {
     lock?.close()
-    if ((cause as { errcode?: number }).errcode === sqliteBusy) throw new Problem('folder.in-use', path, { cause })
+    if (((cause as { errcode?: number }).errcode ?? 0) % 256 === sqliteBusy)
+      throw new Problem('folder.in-use', path, { cause })
     // A disk that is read-only, full or gone: who opens what matters there says so.
     return { [Symbol.dispose]: () => undefined }
   }
   return { [Symbol.dispose]: () => lock.close() }
 }
 
-/** SQLITE_BUSY. */
+/** SQLITE_BUSY, which extended codes have as their last byte. */
 const sqliteBusy = 5

@@ -196,6 +196,35 @@ t.test('S9: targets that all failed for a while are tried again', async (t) => {
   await bed.stop()
 })
 
+t.test('S9: on a full disk moves wait, and it is told; when there is room they are made', async (t) => {
+  let unkept = 0
+  let calls = 0
+  const { bed, on, allGood } = await bedOf(11, 20, {
+    onLog: (line) => {
+      if (line.includes('failure could not be kept')) unkept++
+    },
+  })
+  const { store } = bed.placement.replace
+  const { transaction } = store
+  bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
+  bed.onCall = () => {
+    calls++
+    store.transaction = () => {
+      throw new Problem('storage.full')
+    }
+  }
+  await bed.run(10 * 60_000)
+  t.ok(unkept > 0, `${unkept} failures were told`)
+  t.ok(calls < 200, `${calls} calls to servers in ten minutes`)
+  t.ok(on('uusimaa') > 0)
+  bed.onCall = () => {}
+  store.transaction = transaction
+  await bed.rest()
+  t.equal(on('uusimaa'), 0)
+  t.equal(await allGood(), undefined)
+  await bed.stop()
+})
+
 t.test('S16: a higher level gets the safest place; the lower one that filled it moves away', async (t) => {
   const small = places.map((place) => ({ ...place, capacityBytes: place.quake < 0.02 ? 1e6 : 1e9 }))
   const bed = await PlacementBed.make({ seed: 8, places: small, placement: { mover: { decideMs: 60_000 } } })

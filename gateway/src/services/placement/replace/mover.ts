@@ -359,9 +359,18 @@ export class Mover {
       if (this.#busy.has(key)) continue
       const lateMs = this.#afford(move.sealed, nowMs)
       if (lateMs > 0) return Math.min(idleMs, lateMs)
-      this.#hold(key, this.#carrier.take(move, candidates))
+      const carried = this.#carrier.take(move, candidates).catch((error) => this.#rest(key, error))
+      this.#hold(key, carried)
     }
     return idleMs
+  }
+
+  /** What went wrong could not be written down either, as on a full disk: it is told, and the move is left alone for a while. */
+  async #rest(key: string, error: unknown): Promise<void> {
+    const { clock, log } = this.#o
+    if (this.#rounds.signal.aborted) return
+    log.error('a move’s failure could not be kept', { move: key, error: String(error) })
+    await clock.sleep(idleMs, this.#rounds.signal).catch(() => undefined)
   }
 
   #hold(key: string, work: Promise<unknown>): void {
