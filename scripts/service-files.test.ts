@@ -31,7 +31,7 @@ const keys: Record<string, ReadonlySet<string>> = {
   ),
   Service: new Set(
     (
-      'Type EnvironmentFile ExecStart ExecStop Restart RestartSec KillMode WatchdogSec NotifyAccess TimeoutStartSec TimeoutStopSec RemainAfterExit DynamicUser ' +
+      'Type Environment EnvironmentFile CacheDirectory ExecStart ExecStop Restart RestartSec KillMode WatchdogSec NotifyAccess TimeoutStartSec TimeoutStopSec RemainAfterExit DynamicUser ' +
       'User StateDirectory StateDirectoryMode WorkingDirectory UMask NoNewPrivileges CapabilityBoundingSet ' +
       'AmbientCapabilities ProtectSystem ProtectHome ReadWritePaths PrivateTmp PrivateDevices ProtectClock ' +
       'ProtectControlGroups ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc ' +
@@ -95,6 +95,10 @@ for (const name of ['gateway', 'device'] as const)
         }
       if (!sections['Service'] || path.includes('media@')) continue
       const service = new Map(sections['Service'])
+      t.ok(
+        sections['Service'].some(([key, value]) => key === 'Environment' && value.startsWith('GLIBC_TUNABLES=')),
+        `${path}: freed blocks stay with the process (B1)`,
+      )
       t.match(Object.fromEntries(service), {
         ...{ Restart: 'always', NoNewPrivileges: 'yes', ProtectSystem: 'strict', LimitNOFILE: /^\d+$/, UMask: '0077' },
       })

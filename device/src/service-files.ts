@@ -5,6 +5,7 @@
 import {
   execLine,
   hardened,
+  leanUnit,
   journalLimits,
   restarting,
   type ServiceFiles,
@@ -75,6 +76,7 @@ export function boardService({ node, program, board, broker, site, folder }: Boa
           ['ExecStart', execLine([node, program, ...words])],
           ...restarting,
           ...watched,
+          ...leanUnit,
           ['User', user],
           ['StateDirectory', state],
           ['StateDirectoryMode', '0700'],

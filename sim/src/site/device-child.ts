@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import type { DeviceReport, FromDevice, ToDevice } from './device-process.ts'
@@ -39,7 +40,7 @@ export class DeviceChild {
     const child = fork(entry, [folder, url, claim], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache'), ...process.env },
+      env: { ...leanEnvironment, NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache'), ...process.env },
     })
     this.#child = child
     await new Promise<void>((resolve, reject) => {

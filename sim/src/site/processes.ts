@@ -5,13 +5,14 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 
 /** The gateway's command, as source here and as JavaScript in an installed package. */
 const gatewayCli = fileURLToPath(import.meta.resolve('@azukari/gateway/cli'))
 
 /** Ten processes of the same code: compiled once, they start in half the time. */
-const shared = { NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache') }
+const shared = { ...leanEnvironment, NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache') }
 
 export interface Running {
   readonly pid: number

@@ -4,7 +4,7 @@ import { type Command, integer, text } from '@azukari/protocol/adapters/command-
 import { coseKey, parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
-import { systemPorts } from '../../main.ts'
+import { systemPorts } from '../../adapters/system-ports.ts'
 import { BankGate } from '../../services/settlement/bank-release.ts'
 import type { Settlement } from '../../services/settlement/service.ts'
 import { folder, site } from '../site-options.ts'
