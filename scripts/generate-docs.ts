@@ -268,13 +268,17 @@ async function documents(): Promise<Record<string, string>> {
 }
 
 /** Paths of generated documents that differ from what is committed. */
-export async function staleDocuments(): Promise<string[]> {
+async function staleDocuments(): Promise<string[]> {
   return Object.entries(await documents())
     .filter(([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text)
     .map(([path]) => path)
 }
 
-if (import.meta.main) {
+if (process.argv.includes('--check')) {
+  const stale = await staleDocuments()
+  for (const path of stale) console.error(`${path} is stale: run npm run docs`)
+  process.exitCode = stale.length > 0 ? 1 : 0
+} else {
   const made = await documents()
   mkdirSync(join(root, 'docs/reference'), { recursive: true })
   for (const [path, text] of Object.entries(made)) writeFileSync(join(root, path), text)

@@ -5,8 +5,8 @@
 import {
   execLine,
   hardened,
-  leanUnit,
   journalLimits,
+  leanUnit,
   restarting,
   type ServiceFiles,
   unitText,
