@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { Problem } from '@azukari/protocol/problem'
+import { watchProgress } from '../testkit/progress.ts'
 import type { BankAsk } from './bank-process.ts'
 import type { CompanyTotals } from './card-company-books.ts'
 import type { CompanyEvent, CompanyFault } from './card-company-process.ts'
@@ -25,9 +26,11 @@ export class Partner {
       env: { ...leanEnvironment, ...process.env },
     })
     const port = await new Promise<number>((resolve, reject) => {
-      const limit = setTimeout(() => reject(new Problem('service.unavailable', `${name} did not start`)), startMs)
+      const limit = watchProgress(child.pid!, startMs, () =>
+        reject(new Problem('service.unavailable', `${name} did not start`)),
+      )
       child.once('message', (message: { port: number }) => {
-        clearTimeout(limit)
+        limit[Symbol.dispose]()
         resolve(message.port)
       })
       child.once('exit', () => reject(new Problem('service.unavailable', `${name} ended`)))
