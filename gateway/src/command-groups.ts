@@ -13,7 +13,13 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     const { readerCommands } = await import('./operator/reader-commands.ts')
     const { systemPorts } = await import('./adapters/system-ports.ts')
     const { withRegistry } = await import('./registry/open.ts')
-    return readerCommands({ ...systemPorts, withDatabase: withRegistry })
+    const isTelemetryOn = async (folder: string) => {
+      const { configOf } = await import('./operator/call-settings.ts')
+      const { AZUKARI_HOME_ASSISTANT: homeAssistant, AZUKARI_SENML: senml } = process.env
+      const config = configOf({ folder, 'home-assistant': homeAssistant, senml })
+      return config.homeAssistant || config.senml !== 'none'
+    }
+    return readerCommands({ ...systemPorts, withDatabase: withRegistry, isTelemetryOn })
   },
   fleet: async () => (await import('./operator/fleet-commands.ts')).fleetCommands,
   upgrade: async () => {

@@ -1,6 +1,6 @@
 /** `azukari-gateway member add` and `placement rebuild`. */
-import { readFileSync } from 'node:fs'
 import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
@@ -60,7 +60,7 @@ export const placementCommands: Record<string, Command> = {
       try {
         const { keys, ...report } = await rebuildPlacement({
           database,
-          recoverySecret: parseRecoverySecret(readFileSync(text(values, 'recovery-key'), 'utf8')),
+          recoverySecret: parseRecoverySecret(readNamedText(text(values, 'recovery-key'))),
           servers,
           dataServers,
           ...systemPorts,
@@ -81,12 +81,24 @@ export const placementCommands: Record<string, Command> = {
 
 /** What an issuing office wrote of a member. @throws {Problem} `config.invalid` */
 function registrationOf(file: string): Record<string, unknown> {
-  const written = readFileSync(file, 'utf8')
+  const written = readNamedText(file)
   try {
     const registration: unknown = JSON.parse(written)
-    if (typeof registration === 'object' && registration !== null) return registration as Record<string, unknown>
+    if (typeof registration === 'object' && registration !== null)
+      return checkedRegistration(file, registration as Record<string, unknown>)
   } catch (cause) {
+    if (cause instanceof Problem) throw cause
     throw new Problem('config.invalid', `${file} is no registration file: not JSON`, { cause })
   }
   throw new Problem('config.invalid', `${file} is no registration file`)
+}
+
+const registrationFields = ['memberId', 'number', 'name', 'level', 'homeRegion', 'authKey', 'actsKey', 'agreementKey']
+
+/** @throws {Problem} `config.invalid` naming the fields that are missing */
+function checkedRegistration(file: string, registration: Record<string, unknown>): Record<string, unknown> {
+  const missing = registrationFields.filter((name) => registration[name] === undefined)
+  if (missing.length > 0)
+    throw new Problem('config.invalid', `${file} is no registration file: it has no ${missing.join(', ')}`)
+  return registration
 }

@@ -226,6 +226,9 @@ const systemWords: Record<string, string> = {
 function systemProblem(error: unknown): Problem | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   const words = systemWords[String(error.code)]
+  // Reading a folder as a file names no path.
+  if (error.code === 'EISDIR' && !('path' in error))
+    return new Problem('command.invalid', 'a folder was named where a file is needed', { cause: error })
   const what = 'path' in error ? error.path : 'port' in error && 'address' in error && `${error.address}:${error.port}`
   return words && what ? new Problem('command.invalid', `${what}: ${words}`, { cause: error }) : undefined
 }
