@@ -4,8 +4,9 @@
  * names what was left out. With AZUKARI_TEST_ALL=1 or CI=true something left out is a failure.
  *
  *   npm test [-- FILE… | tap's options]
+ *   npm run test:system    what is slow and of the whole system (*.system.test.ts), without the static checks
  */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { postgresPrograms } from '../sim/src/testkit/postgres.ts'
 import { installPackages, missingPackages, testPackages } from './debian-packages.ts'
@@ -27,18 +28,28 @@ async function test(words: string[]): Promise<number> {
     console.error(`${lacking.length} programs are missing and nothing may be left out: ${lacking.join(', ')}`)
     return 1
   }
-  const checked = await runCommand([process.execPath, 'scripts/check.ts', '--all'], {})
+  const isSystem = words[0] === '--system'
+  const stage = isSystem ? ['--exclude=no-file', ...systemFiles(), ...words.slice(1)] : words
+  const checked = isSystem ? 0 : await runCommand([process.execPath, 'scripts/check.ts', '--all'], {})
   if (checked !== 0) return checked
 
   makeLinksRelative(root)
   const results = join(root, '.tap/test-results')
   rmSync(results, { recursive: true, force: true })
-  const tap = [process.execPath, 'node_modules/tap/dist/esm/run.mjs', ...words]
+  const tap = [process.execPath, 'node_modules/tap/dist/esm/run.mjs', ...stage]
   const tested = postgresPrograms() ? await runWithPostgres(tap) : await runCommand(tap, {})
   const files = readdirSync(results, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tap'))
   const texts = files.map((name) => ({ name, text: readFileSync(join(results, name), 'utf8') }))
   tellSlowest(texts)
   return tellOmissions(lacking, texts.map(({ text }) => text).join('\n'), tested)
+}
+
+/** Test files of the second stage. */
+function systemFiles(): string[] {
+  return globSync('{protocol,device,boards,gateway,sim,scripts}/**/*.system.test.ts', {
+    cwd: root,
+    exclude: ['**/node_modules/**', '**/dist/**'],
+  }).sort()
 }
 
 /** Installs what is missing; gives the names of what is missing still. */
