@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { commandGroups } from '@azukari/gateway/command-groups'
 import type { Contract, TSchema } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { Conditions, SaveOffer, SaveReceipt } from '@azukari/protocol/contracts/save'
@@ -13,7 +14,7 @@ import { Manifest, ReplicaReceipt } from '@azukari/protocol/manifest'
 import { catalogue } from '@azukari/protocol/problem-catalogue'
 import { topicTable } from '@azukari/protocol/topics'
 
-const folder = resolve(import.meta.dirname, '../docs/reference')
+const root = resolve(import.meta.dirname, '..')
 const note = 'Generated from the contracts by `npm run docs`; do not edit.'
 
 /** Bodies that travel signed or sealed inside others. */
@@ -247,24 +248,39 @@ function problems(): string {
   return `${lines.join('\n')}\n`
 }
 
-function documents(): Record<string, string> {
+/** Of each command of the gateway, which group it is in and what its help says: calls load nothing else (B14). */
+async function commandIndex(): Promise<string> {
+  const index: Record<string, unknown> = {}
+  for (const [group, load] of Object.entries(commandGroups))
+    for (const [name, { run: _, ...head }] of Object.entries(await load())) index[name] = { group, ...head }
+  return `${JSON.stringify(index, null, 2)}\n`
+}
+
+/** Text by path in the project. */
+async function documents(): Promise<Record<string, string>> {
   return {
-    'asyncapi.json': asyncApi(),
-    'azukari.cddl': cddlDocument(),
-    'messages.md': reference(),
-    'problems.md': problems(),
+    'docs/reference/asyncapi.json': asyncApi(),
+    'docs/reference/azukari.cddl': cddlDocument(),
+    'docs/reference/messages.md': reference(),
+    'docs/reference/problems.md': problems(),
+    'gateway/src/command-index.json': await commandIndex(),
   }
 }
 
-/** Names of generated documents that differ from what is committed. */
-export async function staleDocuments(): Promise<string[]> {
-  return Object.entries(documents())
-    .filter(([name, text]) => !existsSync(join(folder, name)) || readFileSync(join(folder, name), 'utf8') !== text)
-    .map(([name]) => `docs/reference/${name}`)
+/** Paths of generated documents that differ from what is committed. */
+async function staleDocuments(): Promise<string[]> {
+  return Object.entries(await documents())
+    .filter(([path, text]) => !existsSync(join(root, path)) || readFileSync(join(root, path), 'utf8') !== text)
+    .map(([path]) => path)
 }
 
-if (process.argv[1] === import.meta.filename) {
-  mkdirSync(folder, { recursive: true })
-  for (const [name, text] of Object.entries(documents())) writeFileSync(join(folder, name), text)
-  console.log(`docs: ${Object.keys(documents()).join(', ')} written`)
+if (process.argv.includes('--check')) {
+  const stale = await staleDocuments()
+  for (const path of stale) console.error(`${path} is stale: run npm run docs`)
+  process.exitCode = stale.length > 0 ? 1 : 0
+} else {
+  const made = await documents()
+  mkdirSync(join(root, 'docs/reference'), { recursive: true })
+  for (const [path, text] of Object.entries(made)) writeFileSync(join(root, path), text)
+  console.log(`docs: ${Object.keys(made).join(', ')} written`)
 }

@@ -6,7 +6,7 @@ import { keepYoungGenerationSmall } from '@azukari/protocol/adapters/lean-memory
 keepYoungGenerationSmall()
 const [{ runCommandLine }, { commands }, { atSite }, { handOver }] = await Promise.all([
   import('@azukari/protocol/adapters/command-line'),
-  import('./commands.ts'),
+  import('./lazy-commands.ts'),
   import('./operator/at-site.ts'),
   import('./operator/handover.ts'),
 ])

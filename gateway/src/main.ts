@@ -1,8 +1,5 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and placement inside it or apart. */
 import type { KeyObject } from 'node:crypto'
-import { systemClock } from '@azukari/protocol/adapters/clock'
-import { systemFiles } from '@azukari/protocol/adapters/files'
-import { systemRandom } from '@azukari/protocol/adapters/random'
 import { readPlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { keepCard, listChanges, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log } from '@azukari/protocol/ports'
@@ -12,6 +9,7 @@ import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
+import { systemPorts } from './adapters/system-ports.ts'
 import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
@@ -42,8 +40,6 @@ import { CallClient } from './transport/client.ts'
 import { type Caller, PairClient } from './transport/pair-client.ts'
 import { startCallServer, type TlsIdentity } from './transport/server.ts'
 import { checkDatabases } from './upgrade/main.ts'
-
-export const systemPorts = { clock: systemClock, random: systemRandom, files: systemFiles() }
 
 export interface GatewaySettings {
   site: string

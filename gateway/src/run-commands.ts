@@ -1,21 +1,17 @@
 /** Commands that run a site's processes until they are told to stop (SIGINT, SIGTERM): the gateway, services apart, data servers. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { Problem } from '@azukari/protocol/problem'
-import { restartCode } from '@azukari/protocol/upgrade/launcher'
-import { configOptions, type GatewayConfig, loadConfig } from './config.ts'
-import { runDataServer } from './data-server/main.ts'
+import { systemPorts } from './adapters/system-ports.ts'
+import { configOptions } from './config.ts'
 import { consoleLog } from './log.ts'
-import { runGateway, runPlacement, runSettlement, systemPorts } from './main.ts'
+import { configOf } from './operator/call-settings.ts'
 import { folder, site } from './operator/site-options.ts'
-import { runWitness } from './services/settlement/centre/main.ts'
-import { SiteFolder } from './site-folder.ts'
-import { loadSiteKey } from './site-key.ts'
+import { packageVersion } from './program.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
-import { launchedGateway } from './upgrade/main.ts'
 
 const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
 const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
@@ -29,6 +25,7 @@ const settlementOptions: Command['options'] = {
 }
 
 async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
+  const { runSettlement } = await import('./main.ts')
   using _ = holdFolder(`${text(values, 'folder')}/settlement-${role}.lock`)
   const running = await runSettlement({
     site: text(values, 'site'),
@@ -46,18 +43,21 @@ async function settlementProcess(values: Values, role: 'primary' | 'backup'): Pr
   return undefined
 }
 
-export const runCommand: Command = {
+const runCommand: Command = {
   what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
   options: { folder, ...configOptions() },
   async run(values) {
     const config = configOf(values)
+    const { runGateway } = await import('./main.ts')
     const log = consoleLog('gateway', config.log)
     const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
     const path = text(values, 'folder')
     using _gateway = holdFolder(`${path}/gateway.lock`)
     using _placement = placement ? undefined : holdFolder(`${path}/placement.lock`)
     using _settlement = settlement ? undefined : holdFolder(`${path}/settlement-primary.lock`)
-    const launched = process.env[launchedVariable] ? await launchedGateway(path, packageVersion(), log) : undefined
+    const launched = process.env[launchedVariable]
+      ? await (await import('./upgrade/main.ts')).launchedGateway(path, packageVersion(), log)
+      : undefined
     const running = await runGateway({
       site: config.site,
       folder: path,
@@ -116,7 +116,22 @@ export const runCommand: Command = {
     over.abort()
     await running.stop()
     if (!again) return undefined
+    const { restartCode } = await import('@azukari/protocol/upgrade/launcher')
     return { json: { restart: true }, text: 'to be started again', exit: restartCode }
+  },
+}
+
+export const gatewayCommands: Record<string, Command> = {
+  run: runCommand,
+
+  'config check': {
+    what: 'Checks the settings and shows them as they would be used.',
+    options: { folder, ...configOptions() },
+    async run(values) {
+      const config = configOf(values)
+      const lines = Object.entries(config).map(([name, value]) => `${name.padEnd(20)} ${value}`)
+      return { json: config, text: lines.join('\n') }
+    },
   },
 }
 
@@ -136,6 +151,7 @@ export const processCommands: Record<string, Command> = {
       },
     },
     async run(values) {
+      const { runPlacement } = await import('./main.ts')
       using _ = holdFolder(`${text(values, 'folder')}/placement.lock`)
       const running = await runPlacement({
         site: text(values, 'site'),
@@ -175,6 +191,8 @@ export const processCommands: Record<string, Command> = {
       number: { type: 'string', what: '1, 2 or 3', required: true },
     },
     async run(values) {
+      const { runWitness } = await import('./services/settlement/centre/main.ts')
+      const { SiteFolder } = await import('./site-folder.ts')
       using _ = holdFolder(`${text(values, 'folder')}/witness-${integer(values, 'number', 1, 3)}.lock`)
       const running = await runWitness({
         folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
@@ -202,6 +220,9 @@ export const processCommands: Record<string, Command> = {
       disk: { type: 'string', what: 'PATH=BYTES of a disk; may be repeated', multiple: true },
     },
     async run(values) {
+      const { runDataServer } = await import('./data-server/main.ts')
+      const { SiteFolder } = await import('./site-folder.ts')
+      const { loadSiteKey } = await import('./site-key.ts')
       const path = text(values, 'folder')
       const id = text(values, 'id')
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
@@ -234,28 +255,12 @@ export const processCommands: Record<string, Command> = {
   },
 }
 
-/** The settings of a call: flags, environment, then the folder's gateway.json. @throws {Problem} `config.invalid` */
-export function configOf(values: Values): GatewayConfig {
-  const path = `${text(values, 'folder')}/gateway.json`
-  let file: unknown
-  try {
-    file = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
-  } catch (cause) {
-    throw new Problem('config.invalid', `${path}: ${cause instanceof Error ? cause.message : cause}`, { cause })
-  }
-  return loadConfig(file, values)
-}
-
 function pem(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (cause) {
     throw new Problem('config.invalid', `${path} cannot be read`, { cause })
   }
-}
-
-export function packageVersion(): string {
-  return String(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version)
 }
 
 /** A URL of the right kind. @throws {Problem} `config.invalid` */

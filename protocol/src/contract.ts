@@ -6,6 +6,7 @@
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { Problem, type ProblemCode } from './problem.ts'
+import { slugPattern } from './slug.ts'
 
 /** Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, or a service. */
 export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service'
@@ -123,7 +124,7 @@ export const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER
 /** Text shown to people. */
 export const Text = (maxLength: number) => Type.String({ maxLength })
 /** Ids that appear in topics: devices, sites, servers. */
-export const Slug = Type.String({ pattern: '^[a-z0-9-]{1,32}$' })
+export const Slug = Type.String({ pattern: slugPattern })
 /** ISO 3166-2 code of a region (`JP-13`, `US-CA`) or ISO 3166-1 (`SG`). */
 export const Region = Type.String({ pattern: '^[A-Z]{2}(-[A-Z0-9]{1,3})?$' })
 export const Nothing = Type.Object({})

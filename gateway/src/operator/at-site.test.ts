@@ -1,6 +1,6 @@
-/** Operators' words that are off: a mistyped folder, name or file is told in words, and nothing is made (issue 2). */
+/** Operators' words that are off: a mistyped folder, name or file is told in words, and nothing is made. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
@@ -93,4 +93,41 @@ t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
   t.match(now.stdout, /now: Flood, until .*\nTaken\. azukari-gateway risk/)
   t.match(alert('old', -2).stdout, /old: Flood, over since .*: it changes nothing/)
   t.equal(run('hazard', 'push', join(folder, 'no-feed.xml'), '--folder', site).status, 1)
+})
+
+t.test(
+  'D6: a folder, a dangling link, another encoding or another format in place of a file is told as what it is',
+  (t) => {
+    const folder = t.testdir({ 'empty.json': '{}', there: {} })
+    const site = join(folder, 'site')
+    t.equal(run('init', '--folder', site).status, 0)
+    symlinkSync('nowhere', join(folder, 'dangling'))
+    writeFileSync(join(folder, 'utf16'), Buffer.from('\ufeff<?xml version="1.0"?><Document/>', 'utf16le'))
+    const mt940 = ':20:STARTUMS\n:25:1234/5678\n:28C:1/1\n:60F:C260901JPY0,\n:61:2609010901C100,NTRF\n'
+    writeFileSync(join(folder, 'mt940'), mt940)
+    const told = (command: string, name: string, words: RegExp) => {
+      const { status, stderr } = run(...command.split(' '), join(folder, name), '--folder', site)
+      t.equal(status, 1, `${command} ${name}`)
+      t.match(stderr, words)
+      t.notMatch(stderr, /\n {4}at |inside the system/, 'without a stack')
+    }
+    for (const command of ['member add', 'hazard push', 'settlement bank']) {
+      told(command, 'there', /there is a folder; a file is needed/)
+      told(command, 'dangling', /dangling is a link to nowhere, which is not there/)
+      told(command, 'utf16', /utf16 is written in UTF-16; save it as UTF-8/)
+    }
+    told('settlement bank', 'mt940', /mt940 is a SWIFT MT940 statement, which is not taken in/)
+    told('member add', 'empty.json', /it has no memberId, number, name, level/)
+    t.end()
+  },
+)
+
+t.test('D6: a reader that can read nothing yet is told so', (t) => {
+  const site = join(t.testdir(), 'site')
+  t.equal(run('init', '--folder', site).status, 0)
+  const made = (name: string) => run('reader', 'new', name, '--folder', site).stdout
+  t.match(made('one'), /password \S+\nTelemetry is off in the settings of this site/)
+  writeFileSync(join(site, 'gateway.json'), '{"senml": "json"}')
+  t.notMatch(made('two'), /Telemetry is off/)
+  t.end()
 })

@@ -2,12 +2,12 @@
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
-import { checker, Slug } from '@azukari/protocol/contract'
 import { Problem } from '@azukari/protocol/problem'
+import { slugPattern } from '@azukari/protocol/slug'
 
 /** Commands that may make the folder, or show what would stand there. */
 const makers = new Set(['init', 'run', 'launch', 'placement', 'settlement', 'data-server', 'config check', 'service'])
-const checkSlug = checker(Slug, 'name')
+const slug = new RegExp(slugPattern)
 
 /** The commands, each of which looks at its folder and site first. */
 export function atSite(commands: Record<string, Command>): Record<string, Command> {
@@ -30,11 +30,8 @@ export function atSite(commands: Record<string, Command>): Record<string, Comman
 
 /** @throws {Problem} `config.invalid` */
 function checkName(option: string, value: unknown): void {
-  try {
-    checkSlug(value)
-  } catch (cause) {
-    throw new Problem('config.invalid', `--${option} ${value}: a–z, 0–9 and hyphens, at most 32`, { cause })
-  }
+  if (typeof value !== 'string' || !slug.test(value))
+    throw new Problem('config.invalid', `--${option} ${value}: a–z, 0–9 and hyphens, at most 32`)
 }
 
 function mayMake(name: string): boolean {

@@ -4,7 +4,7 @@ import { type Command, integer, text } from '@azukari/protocol/adapters/command-
 import { publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openVerdict } from '@azukari/protocol/verdict'
-import { systemPorts } from '../main.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
 import { auditNow } from '../services/placement/care/care.ts'
 import { decodePicture, differingRegions, drawRegions, encodePng } from '../services/placement/care/picture.ts'
 import { auditReport, auditText, verdictLine, verdictText } from '../services/placement/care/report.ts'

@@ -3,12 +3,10 @@
  * upgraded itself, and then does not know its databases. So it hands an operator's command on to the confirmed version.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { openSlot } from '@azukari/protocol/upgrade/bundle'
-import { gatewaySlots, isUnsettled } from '../upgrade/main.ts'
 
 /** Commands that are always this program's own: they run or install gateways, or need no database. */
 const ownCommands = new Set(['run', 'launch', 'upgrade', 'service', 'init', 'acl', 'release', 'data-server'])
@@ -28,8 +26,13 @@ export async function handOver(words: readonly string[], environment: NodeJS.Pro
   if (environment[launchedVariable] || words.length === 0 || isOwn(words)) return undefined
   if (words[0] === '--version' || words.includes('--help') || words.includes('-h')) return undefined
   const folder = folderOf(words, environment)
-  // A folder that is none has no version of its own; the command itself says so.
-  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return undefined
+  // Before the first upgrade, and in a folder that is none, there is no other version; the command itself says what is wrong.
+  if (!existsSync(`${folder}/slots`)) return undefined
+  const [{ gatewaySlots, isUnsettled }, { openSlot }, { parseCoseKey }] = await Promise.all([
+    import('../upgrade/main.ts'),
+    import('@azukari/protocol/upgrade/bundle'),
+    import('@azukari/protocol/keys'),
+  ])
   const store = gatewaySlots(folder)
   const { active, attempt } = await store.read()
   if (attempt?.phase === 'trying' || isUnsettled(folder))
@@ -41,7 +44,7 @@ export async function handOver(words: readonly string[], environment: NodeJS.Pro
     const { entry } = await openSlot(store, active, key)
     const child = spawn(process.execPath, [`${store.directoryOf(active)}/files/${entry}`, ...words], {
       stdio: 'inherit',
-      env: { ...environment, [launchedVariable]: '1' },
+      env: { ...leanEnvironment, ...environment, [launchedVariable]: '1' },
     })
     return await new Promise((resolve) => {
       child.once('exit', (code) => resolve(code ?? 1))

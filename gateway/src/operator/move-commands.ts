@@ -1,7 +1,7 @@
 /** `azukari-gateway moves …`: what is being moved, and an operator's word about servers and members (S9, S16). */
 import { type Command, integer, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
-import { systemPorts } from '../main.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
 import { parsePlan } from '../services/placement/level.ts'
 import { reasonText } from '../services/placement/reasons.ts'
 import { movesReport, movesText } from '../services/placement/replace/report.ts'

@@ -9,6 +9,8 @@ import { folder, site } from './site-options.ts'
 export interface ReaderPorts {
   clock: Clock
   random: Random
+  /** Whether the site’s settings have telemetry published. */
+  isTelemetryOn(folder: string): Promise<boolean>
   /** Opens the gateway's database of a site's folder, brought to this release, while `work` runs. */
   withDatabase<T>(folder: string, work: (database: Database) => Promise<T>): Promise<T>
 }
@@ -22,7 +24,14 @@ export function readerCommands(ports: ReaderPorts): Record<string, Command> {
       async run(values, [name]) {
         return ports.withDatabase(text(values, 'folder'), async (database) => {
           const password = new Readers(database).make(required(name), ports)
-          return { json: { reader: name, password }, text: `user ${name}\npassword ${password}` }
+          const isOff = !(await ports.isTelemetryOn(text(values, 'folder')))
+          const note = isOff
+            ? '\nTelemetry is off in the settings of this site: nothing can be read until the gateway runs with --home-assistant or --senml.'
+            : ''
+          return {
+            json: { reader: name, password, telemetry: !isOff },
+            text: `user ${name}\npassword ${password}${note}`,
+          }
         })
       },
     },

@@ -1,10 +1,11 @@
 /** `azukari-gateway risk` and `hazard push`, and what the doctor looks at: the same figures that choosing uses. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { readNamedFile, refuseUtf16 } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
-import { systemPorts } from '../main.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
 import { explainRisk, percent } from '../services/placement/explain.ts'
 import { type Format, formats, readBulletin } from '../services/placement/hazards/read.ts'
 import { hazardSettings } from '../services/placement/hazards/settings.ts'
@@ -58,12 +59,8 @@ export const riskCommands: Record<string, Command> = {
       if (!file) throw new Problem('config.invalid', 'which file?')
       const path = text(values, 'folder')
       if (!existsSync(path)) throw new Problem('config.invalid', `${path} is no site: run azukari-gateway init`)
-      let bytes: Uint8Array
-      try {
-        bytes = readFileSync(file)
-      } catch (cause) {
-        throw new Problem('config.invalid', `${file} cannot be read`, { cause })
-      }
+      const bytes = readNamedFile(file)
+      refuseUtf16(file, bytes)
       const format = values['format'] === undefined ? undefined : String(values['format'])
       if (format !== undefined && !(format in formats)) throw new Problem('config.invalid', `format ${format}`)
       const { rules } = hazardSettings(await siteOf(path).hazards())

@@ -6,7 +6,6 @@
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import type { Random } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
 import * as x509 from '@peculiar/x509'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
@@ -85,22 +84,6 @@ export async function issue(
     webcrypto,
   )
   return { cert: certificate.toString('pem'), key: await pemOf(keys.privateKey) }
-}
-
-/** From when and until when a certificate holds, ms. @throws {Problem} `config.invalid` when it is none */
-function validityOf(cert: string): { fromMs: number; untilMs: number } {
-  try {
-    const { notBefore, notAfter } = new x509.X509Certificate(cert)
-    return { fromMs: notBefore.getTime(), untilMs: notAfter.getTime() }
-  } catch (cause) {
-    throw new Problem('config.invalid', 'not a certificate', { cause })
-  }
-}
-
-/** Whether it is time for a new one: less than a third of its time is left. */
-export function isDue(cert: string, nowMs: number): boolean {
-  const { fromMs, untilMs } = validityOf(cert)
-  return nowMs > untilMs - (untilMs - fromMs) / 3
 }
 
 function nameOf(parts: Record<string, string>): x509.JsonName {

@@ -7,7 +7,8 @@ import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { TlsIdentity } from '../transport/server.ts'
-import { type CertifiedKey, createAuthority, isDue, issue, type Role } from './authority.ts'
+import type { CertifiedKey, Role } from './authority.ts'
+import { isDue } from './validity.ts'
 
 export interface KeyringOptions {
   folder: string
@@ -32,6 +33,7 @@ export class Keyring {
     const found = await this.#load('authority')
     if (found && !isDue(found.cert, clock.now())) return found
     if (found) await this.#save(`trusted/${clock.now()}.pem`, found.cert)
+    const { createAuthority } = await import('./authority.ts')
     const made = await createAuthority(site, { nowMs: clock.now(), days: authorityDays }, random)
     await this.#keep('authority', made)
     return made
@@ -43,6 +45,7 @@ export class Keyring {
     const authority = await this.authority()
     let own = await this.#load(id)
     if (!own || isDue(own.cert, clock.now())) {
+      const { issue } = await import('./authority.ts')
       own = await issue(authority, { id, role }, { nowMs: clock.now(), days: certificateDays }, random)
       await this.#keep(id, own)
     }

@@ -1,6 +1,6 @@
 /** The site's registry for commands that run beside the gateway, or without it. */
 import { openDatabase } from '../adapters/database.ts'
-import { systemPorts } from '../main.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
 import { migrate } from '../storage/migrate.ts'
 import { telemetryMigrations } from '../telemetry/tables.ts'
 import { gatewayMigrations } from './tables.ts'

@@ -1,4 +1,4 @@
-/** The command line of every program: help that can be read, words that are off, exit codes, JSON (issue 2). */
+/** The command line of every program: help that can be read, words that are off, exit codes, JSON. */
 import t from 'tap'
 import { type Command, integer, runCommandLine } from './command-line.ts'
 

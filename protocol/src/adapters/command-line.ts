@@ -62,8 +62,18 @@ export async function runCommandLine(
   } catch (error) {
     return tell(error, words.includes('--json'), environment)
   }
-  const found = find(program, words)
   const json = words.includes('--json')
+  if (words[0] === 'completion') {
+    const { completion } = await import('./completion.ts')
+    try {
+      console.log(completion(program, words.slice(1)))
+      return exitCodes.done
+    } catch (error) {
+      tell(error, false, environment)
+      return exitCodes.usage
+    }
+  }
+  const found = find(program, words)
   const asked = words.includes('--help') || words.includes('-h')
   if (asked || words.length === 0) {
     console.log(found ? helpOf(program, found.name, found.command) : help(program, leading(words)))
@@ -174,6 +184,7 @@ function help(program: Program, under: string): string {
   lines.push(
     '',
     `  ${program.name} COMMAND --help  the options of one command`,
+    `  ${program.name} completion bash|zsh|fish  completion for a shell`,
     '  --json  one JSON document in place of words; --version',
   )
   return lines.join('\n')
@@ -215,6 +226,9 @@ const systemWords: Record<string, string> = {
 function systemProblem(error: unknown): Problem | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   const words = systemWords[String(error.code)]
+  // Reading a folder as a file names no path.
+  if (error.code === 'EISDIR' && !('path' in error))
+    return new Problem('command.invalid', 'a folder was named where a file is needed', { cause: error })
   const what = 'path' in error ? error.path : 'port' in error && 'address' in error && `${error.address}:${error.port}`
   return words && what ? new Problem('command.invalid', `${what}: ${words}`, { cause: error }) : undefined
 }

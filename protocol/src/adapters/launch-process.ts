@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { type Choice, type LauncherOptions, launch, type Started } from '../upgrade/launcher.ts'
 import { systemClock } from './clock.ts'
 import { launchedVariable } from './launched.ts'
+import { leanEnvironment } from './lean-memory.ts'
 import { watchdog } from './watchdog.ts'
 
 /** How long a runtime has to end when it is told to, ms. */
@@ -31,7 +32,7 @@ export async function launchProcess(settings: ProcessSettings, signal: AbortSign
   const start = (choice: Choice): Started => {
     const child = spawn(process.execPath, [choice.slot === undefined ? builtIn : choice.entry, ...words], {
       stdio: 'inherit',
-      env: { ...process.env, [launchedVariable]: '1' },
+      env: { ...leanEnvironment, ...process.env, [launchedVariable]: '1' },
     })
     answersUntilMs = choice.trial ? systemClock.monotonicMs() + healthMs : 0
     const started = startedBy(child)

@@ -5,6 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Problem } from '../problem.ts'
+import { leanEnvironment } from './lean-memory.ts'
 
 /** Text by absolute path. */
 export type ServiceFiles = Readonly<Record<string, string>>
@@ -68,6 +69,11 @@ export function hardened(programs: readonly string[]): UnitSection {
     ['SystemCallErrorNumber', 'EPERM'],
   ]
 }
+
+/** What the process finds in its environment; a drop-in or the environment file may say otherwise. */
+export const leanUnit: UnitSection = Object.entries(leanEnvironment).map(
+  ([name, value]) => ['Environment', `${name}=${value}`] as const,
+)
 
 /** Comes back after any end, for ever: nobody stands beside a board, or a gateway, at night. */
 export const restarting: UnitSection = [

@@ -18,6 +18,7 @@ const modules: Readonly<Record<string, { what: string; file: string; quick?: Rec
   B10: { what: 'transfer: blocks, cuts, memory', file: './b10-transfer.ts' },
   B11: { what: 'fleet: 10,000 devices, memory, reconnect storm', file: './b11-fleet.ts' },
   B12: { what: 'simulation: hours per minute', file: './b12-simulation.ts' },
+  B14: { what: 'start: commands, a data server, npm start to its page', file: './b14-start.ts' },
 }
 
 const { values, positionals } = parseArgs({

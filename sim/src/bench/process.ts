@@ -1,6 +1,7 @@
 /** Processes under measurement: started, asked and ended by id; what the kernel says of them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { InternalError } from '@azukari/protocol/problem'
 
 export class Measured {
@@ -15,7 +16,7 @@ export class Measured {
     const { NODE_OPTIONS: _, ...inherited } = process.env
     this.#child = spawn(process.execPath, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...inherited, ...environment },
+      env: { ...leanEnvironment, ...inherited, ...environment },
     })
     let rest = ''
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,4 @@
-/** One line of the benchmark table (BENCHMARKS.md). */
+/** One line of the benchmark table (docs/requirements.md, B). */
 export interface Row {
   row: string
   what: string

@@ -7,8 +7,8 @@ import { register } from '@azukari/protocol/contracts/settlement-members'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { chromium } from 'playwright-core'
 import t from 'tap'
+import { launchBrowser, noBrowser } from '../testkit/browser.ts'
 import { codesOf, SettlementBench } from './bench.ts'
 
 t.setTimeout(120_000)
@@ -81,12 +81,10 @@ async function served(more: Partial<Parameters<typeof serveEnrolment>[0]> = {}) 
 
 t.test(
   'P1 P3 P4 a person applies on the page, is told of every mistake, gets the letter, and registers at the terminal',
+  { skip: noBrowser },
   async (t) => {
     const { bench, page, logged, stop } = await served()
-    const browser = await chromium.launch({
-      executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    const browser = await launchBrowser()
     t.teardown(async () => {
       await browser.close()
       await stop()

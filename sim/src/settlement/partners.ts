@@ -1,7 +1,9 @@
 /** Starts the card company and the bank as processes of their own, and speaks to them. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { Problem } from '@azukari/protocol/problem'
+import { watchProgress } from '../testkit/progress.ts'
 import type { BankAsk } from './bank-process.ts'
 import type { CompanyTotals } from './card-company-books.ts'
 import type { CompanyEvent, CompanyFault } from './card-company-process.ts'
@@ -19,11 +21,16 @@ export class Partner {
 
   static async start(name: 'card-company' | 'bank'): Promise<Partner> {
     const extension = import.meta.filename.endsWith('.ts') ? 'ts' : 'js'
-    const child = fork(join(import.meta.dirname, `${name}-process.${extension}`), { stdio: 'inherit' })
+    const child = fork(join(import.meta.dirname, `${name}-process.${extension}`), {
+      stdio: 'inherit',
+      env: { ...leanEnvironment, ...process.env },
+    })
     const port = await new Promise<number>((resolve, reject) => {
-      const limit = setTimeout(() => reject(new Problem('service.unavailable', `${name} did not start`)), startMs)
+      const limit = watchProgress(child.pid!, startMs, () =>
+        reject(new Problem('service.unavailable', `${name} did not start`)),
+      )
       child.once('message', (message: { port: number }) => {
-        clearTimeout(limit)
+        limit[Symbol.dispose]()
         resolve(message.port)
       })
       child.once('exit', () => reject(new Problem('service.unavailable', `${name} ended`)))

@@ -8,9 +8,9 @@ import { closeSmall, type ShopFigure } from '@azukari/gateway/services/settlemen
 import { actAsShop, instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import fc from 'fast-check'
-import { chromium } from 'playwright-core'
 import { SaxesParser } from 'saxes'
 import t from 'tap'
+import { launchBrowser, noBrowser } from '../testkit/browser.ts'
 import { type BenchMember, SettlementBench } from './bench.ts'
 
 /** Throws unless it is well-formed XML; returns the text of it. */
@@ -128,6 +128,7 @@ t.test('P9 no total less what is shown tells of one shop, or of few people', (t)
 
 t.test(
   'P9 the picture is sound SVG, and drawn as PNG; the page shows it and tables, and may do nothing else',
+  { skip: noBrowser },
   async (t) => {
     const { bench } = await year()
     const report = bench.settlement.statistics()
@@ -156,10 +157,7 @@ t.test(
     })
     await server.listen({ host: '127.0.0.1', port: 0 })
     const { port } = server.server.address() as { port: number }
-    const browser = await chromium.launch({
-      executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-      args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-    })
+    const browser = await launchBrowser()
     t.teardown(async () => {
       await browser.close()
       await server.close()

@@ -3,8 +3,10 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
+import { watchProgress } from '../testkit/progress.ts'
 import type { DeviceReport, FromDevice, ToDevice } from './device-process.ts'
 
 const entry = fileURLToPath(new URL('./device-process.ts', import.meta.url))
@@ -39,23 +41,23 @@ export class DeviceChild {
     const child = fork(entry, [folder, url, claim], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache'), ...process.env },
+      env: { ...leanEnvironment, NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache'), ...process.env },
     })
     this.#child = child
     await new Promise<void>((resolve, reject) => {
-      const limit = setTimeout(() => {
+      const limit = watchProgress(child.pid!, readyMs, () => {
         child.kill('SIGKILL')
         reject(new Problem('service.unavailable', 'the device did not start'))
-      }, readyMs)
+      })
       child.on('message', (message: FromDevice) => {
         if (this.#child !== child) return
         if (message.say === 'ready') {
-          clearTimeout(limit)
+          limit[Symbol.dispose]()
           resolve()
         } else this.#hear(message)
       })
       child.once('exit', () => {
-        clearTimeout(limit)
+        limit[Symbol.dispose]()
         if (this.#killing !== child) this.crashes++
         // The reader has no power any more: whatever the card was doing ends here.
         this.#card?.powerOff()

@@ -9,7 +9,7 @@ import { until } from './wait.ts'
 
 t.setTimeout(90_000)
 
-const skip = mosquitto ? false : 'no mosquitto here; .ci/run installs it'
+const skip = mosquitto ? false : 'no mosquitto here; npm test installs it where it may'
 
 t.test('D3 S4 S10: a save and a print over Mosquitto', { skip }, async (t) => {
   const { site, broker } = await siteOverMosquitto(t, {

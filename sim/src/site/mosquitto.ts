@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InternalError } from '@azukari/protocol/problem'
+import { watchProgress } from '../testkit/progress.ts'
 import { quietLog } from './log.ts'
 import { freePort, gatewayCommand } from './processes.ts'
 import { SimulatedSite, type SiteOptions } from './site.ts'
@@ -61,11 +62,11 @@ export async function startMosquitto(folder: string, site: string): Promise<Runn
 function running(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     let text = ''
-    const limit = setTimeout(() => child.kill('SIGKILL'), startMs)
+    const limit = watchProgress(child.pid!, startMs, () => child.kill('SIGKILL'))
     child.stderr!.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
       if (!/running/.test(text)) return
-      clearTimeout(limit)
+      limit[Symbol.dispose]()
       resolve()
     })
     child.once('exit', () => reject(new InternalError(`mosquitto: ${text}`)))

@@ -1,11 +1,10 @@
-/** The site's page in Chromium (issue 2): a person saves, moves the card, prints; pages of strangers are refused. */
-import { existsSync } from 'node:fs'
+/** The site's page in Chromium: a person saves, moves the card, prints; pages of strangers are refused. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
 import t from 'tap'
+import { launchBrowser, noBrowser } from '../testkit/browser.ts'
 import { Bulletin } from './bulletin.ts'
 import { quietLog } from './log.ts'
 import { servePage } from './page-server.ts'
@@ -14,8 +13,6 @@ import { SimulatedSite } from './site.ts'
 
 t.setTimeout(120_000)
 
-const browserPath = '/usr/bin/chromium'
-const skip = existsSync(browserPath) ? false : 'no chromium here; .ci/run installs it'
 const csrf = 'a-token-of-the-test'
 
 /** The status that a request with these headers gets. */
@@ -30,7 +27,7 @@ function ask(url: string, headers: Record<string, string>, method = 'GET', path 
   })
 }
 
-t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
+t.test('D4 S10: a person works the site on its page', { skip: noBrowser }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-page-'))
   const site = new SimulatedSite({
     folder,
@@ -39,7 +36,7 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
   })
   const bulletin = new Bulletin(site, () => undefined)
   let page: Awaited<ReturnType<typeof servePage>> | undefined
-  let browser: Awaited<ReturnType<typeof chromium.launch>> | undefined
+  let browser: Awaited<ReturnType<typeof launchBrowser>> | undefined
   t.teardown(async () => {
     await browser?.close()
     await page?.close()
@@ -59,10 +56,7 @@ t.test('D4 S10: a person works the site on its page', { skip }, async (t) => {
   t.equal(await ask(url, { host, origin: `http://${host}` }, 'POST', '/act'), 400, 'without the token')
   t.equal(await ask(url, { host, 'x-csrf': 'guessed' }, 'POST', '/act'), 400, 'with a wrong one')
 
-  browser = await chromium.launch({
-    executablePath: browserPath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-  })
+  browser = await launchBrowser()
   const tab = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: 'en-US' })
   const errors: string[] = []
   tab.on('pageerror', (error) => errors.push(String(error)))

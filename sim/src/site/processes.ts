@@ -5,13 +5,15 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { InternalError, Problem } from '@azukari/protocol/problem'
+import { watchProgress } from '../testkit/progress.ts'
 
 /** The gateway's command, as source here and as JavaScript in an installed package. */
 const gatewayCli = fileURLToPath(import.meta.resolve('@azukari/gateway/cli'))
 
 /** Ten processes of the same code: compiled once, they start in half the time. */
-const shared = { NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache') }
+const shared = { ...leanEnvironment, NODE_COMPILE_CACHE: join(tmpdir(), 'azukari-compile-cache') }
 
 export interface Running {
   readonly pid: number
@@ -28,6 +30,7 @@ export interface StartOptions {
   /** File that its standard error is written to. */
   logFile: string
   environment?: Record<string, string>
+  /** How long it may do nothing before it is ready. */
   limitMs?: number
 }
 
@@ -51,9 +54,8 @@ export async function startGatewayCommand(
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
+      using _ = watchProgress(child.pid!, 10_000, () => child.kill('SIGKILL'))
       await exited
-      clearTimeout(timer)
     },
     kill: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
@@ -72,12 +74,14 @@ function readyLine(
 ): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     let text = ''
-    const timer = setTimeout(() => {
+    const limit = watchProgress(child.pid!, limitMs, () => {
       child.kill('SIGKILL')
-      reject(new Problem('service.unavailable', `${what} was not ready within ${limitMs} ms; see ${logFile}`))
-    }, limitMs)
+      reject(
+        new Problem('service.unavailable', `${what} did nothing for ${limitMs} ms and was not ready; see ${logFile}`),
+      )
+    })
     void exited.then((code) => {
-      clearTimeout(timer)
+      limit[Symbol.dispose]()
       reject(new Problem('service.unavailable', `${what} ended with ${code}; see ${logFile}`))
     })
     child.stdout!.setEncoding('utf8')
@@ -85,7 +89,7 @@ function readyLine(
       text += chunk
       const end = text.indexOf('\n')
       if (end < 0) return
-      clearTimeout(timer)
+      limit[Symbol.dispose]()
       try {
         resolve(JSON.parse(text.slice(0, end)))
       } catch (cause) {

@@ -1,10 +1,11 @@
 /** The clerks' commands about money (P5, P7, S13): cash, files to and from the bank, closing, objections, debits, cards. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { readNamedFile, refuseUtf16 } from '@azukari/protocol/adapters/named-file'
 import { coseKey, parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
-import { systemPorts } from '../../main.ts'
+import { systemPorts } from '../../adapters/system-ports.ts'
 import { BankGate } from '../../services/settlement/bank-release.ts'
 import type { Settlement } from '../../services/settlement/service.ts'
 import { folder, site } from '../site-options.ts'
@@ -36,7 +37,7 @@ export const settlementMoneyCommands: Record<string, Command> = {
     run: (values, [file]) =>
       withSettlement(values, ({ bank }) => {
         if (!file) throw new Problem('config.invalid', 'which file?')
-        const report = bank.take(new Uint8Array(readFileSync(file)))
+        const report = bank.take(bankFile(file))
         const { format, known, booked, repeated, unmatched } = report
         return {
           json: report,
@@ -239,4 +240,17 @@ async function giveOut(
   const { content, note } = await bank.release(document, clerk, again)
   writeFileSync(path, content, { mode: 0o600 })
   writeFileSync(`${path}.release`, note, { mode: 0o600 })
+}
+
+/** @throws {Problem} `command.invalid` for what is no file of a format that is taken in, told as what it is */
+function bankFile(path: string): Uint8Array {
+  const bytes = readNamedFile(path)
+  refuseUtf16(path, bytes)
+  const head = Buffer.from(bytes.subarray(0, 2_000)).toString('latin1')
+  if (/^\s*(\{1:F01|:20:)/.test(head) && /^:(25|28C|60[FM]):/m.test(head))
+    throw new Problem(
+      'command.invalid',
+      `${path} is a SWIFT MT940 statement, which is not taken in; ask the bank for camt.053 or Zengin movements`,
+    )
+  return bytes
 }

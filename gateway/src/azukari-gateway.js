@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { start } from '@azukari/protocol/adapters/start'
+
+await start('azukari-gateway', import.meta.url)

@@ -1,0 +1,39 @@
+/**
+ * The commands of `azukari-gateway`, in groups that are loaded when one of theirs is called. `command-index.json` tells which
+ * command is in which, and what `--help` says of it; `npm run docs` makes it from the commands themselves.
+ */
+import type { Command } from '@azukari/protocol/adapters/command-line'
+
+export const commandGroups: Readonly<Record<string, () => Promise<Record<string, Command>>>> = {
+  site: async () => (await import('./operator/site-commands.ts')).siteCommands,
+  gateway: async () => (await import('./run-commands.ts')).gatewayCommands,
+  processes: async () => (await import('./run-commands.ts')).processCommands,
+  devices: async () => (await import('./operator/device-commands.ts')).deviceCommands,
+  readers: async () => {
+    const { readerCommands } = await import('./operator/reader-commands.ts')
+    const { systemPorts } = await import('./adapters/system-ports.ts')
+    const { withRegistry } = await import('./registry/open.ts')
+    const isTelemetryOn = async (folder: string) => {
+      const { configOf } = await import('./operator/call-settings.ts')
+      const { AZUKARI_HOME_ASSISTANT: homeAssistant, AZUKARI_SENML: senml } = process.env
+      const config = configOf({ folder, 'home-assistant': homeAssistant, senml })
+      return config.homeAssistant || config.senml !== 'none'
+    }
+    return readerCommands({ ...systemPorts, withDatabase: withRegistry, isTelemetryOn })
+  },
+  fleet: async () => (await import('./operator/fleet-commands.ts')).fleetCommands,
+  upgrade: async () => {
+    const { upgradeCommands } = await import('./operator/upgrade-commands.ts')
+    const { packageVersion, programPath } = await import('./program.ts')
+    const { configOf } = await import('./operator/call-settings.ts')
+    return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
+  },
+  risk: async () => (await import('./operator/risk-commands.ts')).riskCommands,
+  'settlement members': async () => (await import('./operator/settlement/member-commands.ts')).settlementMemberCommands,
+  'settlement money': async () => (await import('./operator/settlement/money-commands.ts')).settlementMoneyCommands,
+  'settlement books': async () => (await import('./operator/settlement/book-commands.ts')).settlementBookCommands,
+  placement: async () => (await import('./operator/placement-commands.ts')).placementCommands,
+  moves: async () => (await import('./operator/move-commands.ts')).moveCommands,
+  care: async () => (await import('./operator/care-commands.ts')).careCommands,
+  broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
+}

@@ -1,0 +1,85 @@
+/** `azukari-gateway init`, `doctor`, `service`: a site as a whole. */
+import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import { answerFiles } from '@azukari/protocol/adapters/service-files'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { programPath } from '../program.ts'
+import { folder, site } from './site-options.ts'
+import { siteUnits } from './units.ts'
+
+export const siteCommands: Record<string, Command> = {
+  init: {
+    what: 'Makes a site: keys, certificates and placement’s keystore. Prints the recovery key once: keep it away from the site.',
+    options: { folder, site },
+    async run(values) {
+      const path = text(values, 'folder')
+      const { SiteFolder } = await import('../site-folder.ts')
+      const { loadSiteKey } = await import('../site-key.ts')
+      const { initPlacement } = await import('../services/placement/main.ts')
+      const place = new SiteFolder(path, text(values, 'site'), systemPorts)
+      await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
+      await place.keyring.authority()
+      const made = await initPlacement(place, systemPorts, process.env['AZUKARI_PASSPHRASE'])
+      if (!made) return { json: { folder: path, made: false }, text: `${path} is a site already; nothing was changed` }
+      return {
+        json: { folder: path, made: true, recoveryKey: made.recoverySecret },
+        text: `A site is in ${path}.\nRecovery key (print it, keep it away from here):\n\n  ${grouped(made.recoverySecret)}\n`,
+      }
+    },
+  },
+
+  doctor: {
+    what: 'Looks at a site and says what is wrong and what to do. Exit 1 when something is.',
+    options: { folder },
+    async run(values) {
+      const { openDatabase } = await import('../adapters/database.ts')
+      const { configOf } = await import('./call-settings.ts')
+      const { examine, siteChecks } = await import('./doctor.ts')
+      const { hazardChecks } = await import('./risk-commands.ts')
+      const { settlementChecks } = await import('./settlement/checks.ts')
+      const checks = siteChecks(text(values, 'folder'), systemPorts, (path) => {
+        const database = openDatabase(path)
+        const integrity = () => String(Object.values(database.get('PRAGMA quick_check') ?? {})[0])
+        return { integrity, close: () => database.close() }
+      })
+      const settings = {
+        what: 'settings',
+        look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
+      }
+      const findings = await examine(
+        [settings, ...checks, ...hazardChecks(text(values, 'folder')), ...settlementChecks(text(values, 'folder'))],
+        process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
+      )
+      const lines = findings.map(
+        ({ what, ok, detail, todo }) =>
+          `${ok ? ' ok ' : 'BAD '} ${what.padEnd(24)} ${detail}${todo ? `\n     → ${todo}` : ''}`,
+      )
+      const ok = findings.every((finding) => finding.ok)
+      return { json: { ok, findings }, text: lines.join('\n'), exit: ok ? 0 : 1 }
+    },
+  },
+
+  service: {
+    what: 'Shows the systemd units of a site and its journal limits; --out / installs them.',
+    options: {
+      folder: { ...folder, default: '/var/lib/azukari' },
+      site,
+      apart: { type: 'boolean', what: 'placement and settlement as processes of their own' },
+      node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
+      out: { type: 'string', what: 'folder below which the files are written' },
+    },
+    async run(values) {
+      const files = siteUnits({
+        node: values['node'] === undefined ? process.execPath : text(values, 'node'),
+        program: programPath(),
+        site: text(values, 'site'),
+        folder: text(values, 'folder'),
+        apart: values['apart'] === true,
+      })
+      return answerFiles(files, values['out'] === undefined ? undefined : text(values, 'out'))
+    },
+  },
+}
+
+function grouped(secret: string): string {
+  return (secret.match(/.{1,8}/g) ?? []).join(' ')
+}

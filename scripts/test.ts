@@ -1,0 +1,91 @@
+/**
+ * `npm test`: everything that is checked before a change is taken. Installs what the tests drive where it may (root on Debian;
+ * AZUKARI_TEST_INSTALL=no keeps it from doing so), starts a PostgreSQL for them, runs the static checks and the tests, and
+ * names what was left out. With AZUKARI_TEST_ALL=1 or CI=true something left out is a failure.
+ *
+ *   npm test [-- FILE… | tap's options]
+ *   npm run test:system    what is slow and of the whole system (*.system.test.ts), without the static checks
+ */
+import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { postgresPrograms } from '../sim/src/testkit/postgres.ts'
+import { installPackages, missingPackages, testPackages } from './debian-packages.ts'
+import { omissionsOf } from './omissions.ts'
+import { runCommand, runWithPostgres } from './postgres.ts'
+import { makeLinksRelative } from './tap-links.ts'
+
+const slowestCount = 15
+const root = resolve(import.meta.dirname, '..')
+const isComplete = process.env['AZUKARI_TEST_ALL'] === '1' || process.env['CI'] === 'true'
+const mayInstall = process.env['AZUKARI_TEST_INSTALL'] !== 'no'
+
+process.chdir(root)
+process.exitCode = await test(process.argv.slice(2))
+
+async function test(words: string[]): Promise<number> {
+  const lacking = providePrograms()
+  if (lacking.length > 0 && isComplete) {
+    console.error(`${lacking.length} programs are missing and nothing may be left out: ${lacking.join(', ')}`)
+    return 1
+  }
+  const isSystem = words[0] === '--system'
+  const stage = isSystem ? ['--exclude=no-file', ...systemFiles(), ...words.slice(1)] : words
+  const checked = isSystem ? 0 : await runCommand([process.execPath, 'scripts/check.ts', '--all'], {})
+  if (checked !== 0) return checked
+
+  makeLinksRelative(root)
+  const results = join(root, '.tap/test-results')
+  rmSync(results, { recursive: true, force: true })
+  const tap = [process.execPath, 'node_modules/tap/dist/esm/run.mjs', ...stage]
+  const tested = postgresPrograms() ? await runWithPostgres(tap) : await runCommand(tap, {})
+  const files = readdirSync(results, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tap'))
+  const texts = files.map((name) => ({ name, text: readFileSync(join(results, name), 'utf8') }))
+  tellSlowest(texts)
+  return tellOmissions(lacking, texts.map(({ text }) => text).join('\n'), tested)
+}
+
+/** Test files of the second stage. */
+function systemFiles(): string[] {
+  return globSync('{protocol,device,boards,gateway,sim,scripts}/**/*.system.test.ts', {
+    cwd: root,
+    exclude: ['**/node_modules/**', '**/dist/**'],
+  }).sort()
+}
+
+/** Installs what is missing; gives the names of what is missing still. */
+function providePrograms(): string[] {
+  const missing = missingPackages(testPackages)
+  if (missing.length === 0) return []
+  console.log(`The tests drive programs that are not installed: ${missing.map(({ name }) => name).join(' ')}`)
+  const refusal = mayInstall ? installPackages(missing) : 'AZUKARI_TEST_INSTALL=no'
+  if (!refusal) return []
+  const still = missingPackages(testPackages)
+  console.log(`They were not installed (${refusal}). Tests of these are left out:`)
+  for (const { name, what } of still) console.log(`  ${name}: ${what}`)
+  if (still.length > 0) console.log(`To have them: apt-get install ${still.map(({ name }) => name).join(' ')}`)
+  return still.map(({ name }) => name)
+}
+
+/** Names the files that took longest, when there were many. */
+function tellSlowest(files: readonly { name: string; text: string }[]): void {
+  if (files.length <= slowestCount) return
+  const timed = files
+    .map(({ name, text }) => ({ name, ms: Number(/^# time=([\d.]+)ms/m.exec(text)?.[1] ?? 0) }))
+    .sort((a, b) => b.ms - a.ms)
+  console.log('\nThe slowest files:')
+  for (const { name, ms } of timed.slice(0, slowestCount))
+    console.log(`  ${(ms / 1_000).toFixed(1).padStart(6)} s  ${name.replace(/\.tap$/, '')}`)
+}
+
+/** Names the tests that were skipped and gives the exit code. */
+function tellOmissions(lacking: readonly string[], tap: string, tested: number): number {
+  const { skipped, withoutInputs } = omissionsOf(tap)
+  if (lacking.length > 0) console.log(`\nLeft out for lack of ${lacking.join(', ')}:`)
+  else if (skipped.length > 0) console.log('\nLeft out:')
+  for (const { title, why } of skipped) console.log(`  ${title} (${why})`)
+  if (withoutInputs.length > 0)
+    console.log(`${withoutInputs.length} tests had no inputs here: they read sample files that are not in the project`)
+  if (tested !== 0 || skipped.length === 0 || !isComplete) return tested
+  console.error(`${skipped.length} tests were left out, and nothing may be`)
+  return 1
+}
