@@ -9,7 +9,7 @@ import type { Hazard } from './hazard.ts'
 
 /** Whether two hazards are one event. */
 export function sameEvent(a: Hazard, b: Hazard): boolean {
-  if (a.id === b.id) return true
+  if (a.id === b.id || (a.event !== undefined && a.event === b.event)) return true
   if (a.shape.kind === 'quake' && b.shape.kind === 'quake')
     return Math.abs(a.fromMs - b.fromMs) <= 180_000 && distanceKm(a.shape.at, b.shape.at) <= 200
   if (a.shape.kind === 'track' && b.shape.kind === 'track') {
