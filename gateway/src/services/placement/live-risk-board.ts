@@ -9,7 +9,7 @@ import type { Bulletin, Hazard } from './hazards/hazard.ts'
 import { type Taken as Changed, KnownHazards } from './hazards/known.ts'
 import type { Ground, Place } from './hazards/place.ts'
 import { type HazardRules, standardRules } from './hazards/rules.ts'
-import { events, worstTelling } from './hazards/same-event.ts'
+import { countedTellings, type Telling } from './hazards/same-event.ts'
 import {
   feedRows,
   groundRows,
@@ -19,7 +19,7 @@ import {
   knownRow,
   type RiskRecord,
 } from './hazards/tables.ts'
-import { loss, type Risk, type RiskTerm, riskOf } from './risk.ts'
+import { loss, type Risk, riskOf } from './risk.ts'
 import type { RiskBoard, RiskChange } from './risk-board.ts'
 import { ratesOf, type ServerRow, servers } from './store.ts'
 
@@ -219,7 +219,7 @@ export class LiveRiskBoard implements RiskBoard {
     const standing = live.filter(({ hazard }) => hazard.shape.kind === 'exceedance').map(({ hazard }) => hazard)
     const terms = standingTerms(ratesOf(row), place, standing, this.#rules)
     // Only what reaches the place is worth grouping into events.
-    const telling: { hazard: Hazard; terms: RiskTerm[] }[] = []
+    const telling: Telling[] = []
     for (const { hazard, trust } of live) {
       const found = termsOf(hazard, place, nowMs, this.#rules).map((term) => ({
         ...term,
@@ -227,9 +227,7 @@ export class LiveRiskBoard implements RiskBoard {
       }))
       if (found.length > 0) telling.push({ hazard, terms: found })
     }
-    const byHazard = new Map(telling.map((told) => [told.hazard, told.terms]))
-    for (const group of events(telling.map(({ hazard }) => hazard)))
-      terms.push(...worstTelling(group.map((hazard) => byHazard.get(hazard)!)))
+    for (const { terms: counted } of countedTellings(telling)) terms.push(...counted)
     return riskOf(terms)
   }
 

@@ -86,7 +86,7 @@ function readInfos(
   problems: Problem[],
 ): void {
   if (infos.length === 0) problems.push(new Problem('hazard.invalid', `${id}: it says nothing`))
-  const told = new Map<string, Hazard>()
+  const told: { said: string; languages: Set<string>; hazard: Hazard }[] = []
   let number = 0
   for (const info of infos) {
     number++
@@ -117,10 +117,14 @@ function readInfos(
       // The same once more in another language: whichever names the peril in words that are known.
       const { certainty, untilMs, shape } = hazard
       const said = JSON.stringify([certainty, fromMs, untilMs, shape, codesOf(info)])
-      if (!told.has(said) || known) told.set(said, { ...hazard, id: told.get(said)?.id ?? part })
+      const language = textOf(info, 'language') ?? ''
+      const same = told.find((one) => one.said === said && !one.languages.has(language))
+      if (!same) return void told.push({ said, languages: new Set([language]), hazard })
+      same.languages.add(language)
+      if (known) same.hazard = { ...hazard, id: same.hazard.id }
     })
   }
-  bulletin.hazards.push(...told.values())
+  for (const { hazard } of told) bulletin.hazards.push(hazard)
 }
 
 /** When an information ends. Some agencies let a message expire before what it tells of begins: then its own end counts. */
