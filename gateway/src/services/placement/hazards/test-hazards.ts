@@ -1,11 +1,13 @@
 /** A board with data servers at named places, and hazard documents of this project's own, for tests. */
-import type { Clock, Log } from '@azukari/protocol/ports'
+import type { Clock, Files, Log } from '@azukari/protocol/ports'
 import { memoryDatabase } from '../../../adapters/database.ts'
 import type { ServiceStore } from '../../../service/service.ts'
 import { migrate } from '../../../storage/migrate.ts'
 import { LiveRiskBoard } from '../live-risk-board.ts'
 import { placementMigrations } from '../migrations.ts'
 import { servers } from '../store.ts'
+import type { FetchFeed } from './feed-port.ts'
+import { hazardSettings } from './settings.ts'
 import { FeedWatch } from './watch.ts'
 
 export const hourMs = 3_600_000
@@ -23,8 +25,15 @@ export type PlaceName = keyof typeof places
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => quiet }
 
+/** Feeds as `hazards.json` names them, and how they are reached. */
+export interface TestFeeds {
+  feeds: { name: string; url: string; mayRedirectTo?: string[] }[]
+  files: Files
+  fetchFeed: FetchFeed
+}
+
 /** A site that takes documents by the same way as `hazard push`, on a clock that is turned by hand. */
-export function hazardSite() {
+export function hazardSite(from?: TestFeeds) {
   const database = memoryDatabase()
   migrate(database, [{ set: 'placement', migrations: placementMigrations }], nowMs)
   for (const [id, [latitude, longitude, region]] of Object.entries(places)) {
@@ -57,10 +66,11 @@ export function hazardSite() {
     sleep: async () => undefined,
     timer: () => ({ cancel, [Symbol.dispose]: cancel }),
   }
+  const sources = from && { ...from, feeds: hazardSettings({ feeds: from.feeds }).feeds }
   const start = () => {
     const board = new LiveRiskBoard({ store, clock, log: quiet })
     board.refresh('start')
-    return { board, watch: new FeedWatch({ board, store, clock, log: quiet }) }
+    return { board, watch: new FeedWatch({ board, store, clock, log: quiet, ...(sources ? { sources } : {}) }) }
   }
   let running = start()
   return {
@@ -68,6 +78,7 @@ export function hazardSite() {
     risk: (place: PlaceName) => running.board.of(place).value,
     terms: (place: PlaceName) => running.board.of(place).terms.filter(({ hazard }) => hazard !== undefined),
     hazards: () => running.board.hazards().map(({ hazard }) => hazard),
+    look: () => running.watch.look(),
     status: () => running.watch.status(),
     pass(hours: number) {
       ms += hours * hourMs
