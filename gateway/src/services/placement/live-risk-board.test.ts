@@ -416,6 +416,7 @@ t.test('D6: settings of hazards are checked, and the fault is named', (t) => {
     ],
     [{ feeds: [{ name: 'operator', path: 'x' }] }, /taken/],
     [{ feeds: [{ name: 'a', path: 'x', format: 'rumour' }] }, /format/],
+    [{ feeds: [{ name: 'a', url: 'https://x/', mayRedirectTo: ['10.0.0.1'] }] }, /mayRedirectTo/],
     [{ rules: { quake: { lossIntensity: 60 } } }, /rules\/quake\/lossIntensity/],
     [{ rules: { moon: 1 } }, /rules\/moon/],
   ] as [unknown, RegExp][])
