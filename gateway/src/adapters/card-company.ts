@@ -7,6 +7,8 @@ import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { Compile } from 'typebox/compile'
 import type { CardCompany } from '../services/settlement/card-company.ts'
+import { guardedFetch, type OutboundRequest } from './guarded-fetch.ts'
+import { hostAndPort } from './outbound-address.ts'
 
 const Answer = Type.Union([
   Type.Object({ state: Type.Literal('authorised'), authorisation: Type.String({ minLength: 1, maxLength: 64 }) }),
@@ -28,21 +30,33 @@ const Reversals = Type.Object({
 })
 const checkReversals = Compile(Reversals)
 const answerMaxBytes = 32_768
+const answerMs = 60_000
+const problems = {
+  unreachable: 'topup.unanswered',
+  refused: 'topup.unanswered',
+  tooLarge: 'topup.unanswered',
+  type: 'topup.unanswered',
+} as const
+type Speech = Pick<OutboundRequest, 'method' | 'headers' | 'body' | 'signal'>
 
 /** @param url where the company answers @param key what it knows us by */
 export function httpCardCompany(url: string, key: string): CardCompany {
-  const speak = async (path: string, more: RequestInit): Promise<unknown> => {
-    let text: string
-    try {
-      const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...more.headers }
-      const answer = await fetch(`${url}${path}`, { ...more, headers, redirect: 'error' })
-      text = await answer.text()
-      if (!answer.ok) throw new Problem('topup.unanswered', `the card company answers ${answer.status}`)
-    } catch (error) {
-      if (error instanceof Problem) throw error
-      throw new Problem('topup.unanswered', undefined, { cause: error })
-    }
-    return text.length > answerMaxBytes ? undefined : parsed(text)
+  const named = [hostAndPort(new URL(url))]
+  const speak = async (path: string, more: Speech): Promise<unknown> => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...more.headers }
+    const limits = { maxBytes: answerMaxBytes, timeoutMs: answerMs }
+    const answer = await guardedFetch({
+      url: `${url}${path}`,
+      ...more,
+      headers,
+      named,
+      ...limits,
+      redirects: 0,
+      problems,
+    })
+    if (answer.status < 200 || answer.status > 299)
+      throw new Problem('topup.unanswered', `the card company answers ${answer.status}`)
+    return parsed(new TextDecoder().decode(answer.bytes))
   }
   const ask = async (path: string, id: string, body: object, signal: AbortSignal): Promise<Static<typeof Answer>> => {
     const headers = { 'idempotency-key': `${id}${path}` }

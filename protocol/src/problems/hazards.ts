@@ -14,6 +14,17 @@ export const hazardProblems = {
       todo: '自動で再試行し、それまでの情報は有効のままです。続く場合は配信元のアドレスとネットワークを確認してください。',
     },
   },
+  'feed.refused': {
+    retry: 'after-fix',
+    en: {
+      title: 'A hazard feed led to an address that is not allowed',
+      todo: 'What was known keeps counting. Check who answers at its address; a host of your own network that it may redirect to is named in mayRedirectTo of hazards.json.',
+    },
+    ja: {
+      title: '災害情報の配信元が、許可されていないアドレスへ転送しました',
+      todo: 'それまでの情報は有効のままです。配信元を確認してください。転送先が自社のネットワーク内なら、hazards.jsonのmayRedirectToに指定してください。',
+    },
+  },
   'feed.malformed': {
     retry: 'later',
     en: {

@@ -219,6 +219,7 @@ class Replay {
     const bulletin = {
       hazards: [] as Hazard[],
       cancelled: [] as { id: string; atMs: number }[],
+      held: [],
       problems: [],
       passed: 0,
     }

@@ -383,7 +383,8 @@ t.test('S9: over real HTTP: ETag, limits, what is not there', async (t) => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close())
   const { port } = server.address() as AddressInfo
-  const request = { maxBytes: 100_000, timeoutMs: 5_000, signal: new AbortController().signal }
+  const named = [`127.0.0.1:${port}`, '127.0.0.1:1']
+  const request = { named, maxBytes: 100_000, timeoutMs: 5_000, signal: new AbortController().signal }
   const url = (path: string) => `http://127.0.0.1:${port}${path}`
   t.match(await fetchFeed({ ...request, url: url('/feed') }), { kind: 'new', etag: '"7"' })
   t.match(await fetchFeed({ ...request, url: url('/feed'), etag: '"7"' }), { kind: 'same' })
@@ -415,6 +416,7 @@ t.test('D6: settings of hazards are checked, and the fault is named', (t) => {
     ],
     [{ feeds: [{ name: 'operator', path: 'x' }] }, /taken/],
     [{ feeds: [{ name: 'a', path: 'x', format: 'rumour' }] }, /format/],
+    [{ feeds: [{ name: 'a', url: 'https://x/', mayRedirectTo: ['10.0.0.1'] }] }, /mayRedirectTo/],
     [{ rules: { quake: { lossIntensity: 60 } } }, /rules\/quake\/lossIntensity/],
     [{ rules: { moon: 1 } }, /rules\/moon/],
   ] as [unknown, RegExp][])

@@ -6,12 +6,20 @@ import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import type { ServiceStore } from '../../service/service.ts'
 import { standingTerms, termsOf } from './hazards/effect.ts'
 import type { Bulletin, Hazard } from './hazards/hazard.ts'
+import { type Taken as Changed, KnownHazards } from './hazards/known.ts'
 import type { Ground, Place } from './hazards/place.ts'
 import { type HazardRules, standardRules } from './hazards/rules.ts'
-import { events, worstTelling } from './hazards/same-event.ts'
-import { supersede } from './hazards/supersede.ts'
-import { feedRows, groundRows, hazardOf, hazardRows, historyRows, type RiskRecord } from './hazards/tables.ts'
-import { loss, type Risk, type RiskTerm, riskOf } from './risk.ts'
+import { countedTellings, type Telling } from './hazards/same-event.ts'
+import {
+  feedRows,
+  groundRows,
+  hazardRow,
+  hazardRows,
+  historyRows,
+  knownRow,
+  type RiskRecord,
+} from './hazards/tables.ts'
+import { loss, type Risk, riskOf } from './risk.ts'
 import type { RiskBoard, RiskChange } from './risk-board.ts'
 import { ratesOf, type ServerRow, servers } from './store.ts'
 
@@ -30,12 +38,7 @@ export interface LiveHazard {
 }
 
 /** What a bulletin changed. */
-export interface Taken {
-  added: number
-  changed: number
-  cancelled: number
-  /** Older than what is known, over, or the same again. */
-  ignored: number
+export interface Taken extends Changed {
   /** Share of servers whose risk this feed at least doubles. */
   endangeredShare: number
 }
@@ -47,15 +50,13 @@ interface Standing {
 
 /** How often risks are looked at again without news: hazards come nearer, decay and end by themselves. */
 const againMs = 60_000
-/** Hazards kept in all, over all feeds. */
-const mostHazards = 20_000
 
 export class LiveRiskBoard implements RiskBoard {
   readonly #store: LiveRiskOptions['store']
   readonly #clock: Clock
   readonly #log: Log
   readonly #rules: HazardRules
-  readonly #hazards = new Map<string, { feed: string; hazard: Hazard | undefined; issuedMs: number; untilMs: number }>()
+  readonly #known = new KnownHazards()
   readonly #feeds = new Map<string, { trust: number; silent: boolean }>()
   readonly #listeners = new Set<(change: RiskChange) => void>()
   #grounds: Map<string, Ground> = new Map()
@@ -141,50 +142,9 @@ export class LiveRiskBoard implements RiskBoard {
   /** Takes over what a feed said; durable when it returns. */
   take(feed: string, bulletin: Bulletin, reason?: string): Taken {
     const nowMs = this.#clock.now()
-    const taken: Taken = { added: 0, changed: 0, cancelled: 0, ignored: 0, endangeredShare: 0 }
-    const titles: string[] = []
+    const { rows, taken, titles } = this.#known.take(feed, bulletin, nowMs)
     this.#store.transaction(({ sql }) => {
-      for (const { id, atMs } of bulletin.cancelled) {
-        const known = this.#hazards.get(key(feed, id))
-        if (known && (known.hazard === undefined || known.issuedMs > atMs)) {
-          taken.ignored++
-          continue
-        }
-        if (known) taken.cancelled++
-        // Also what was never heard of: an alert may arrive after its own cancellation.
-        const untilMs = known?.untilMs ?? nowMs + 7 * 86_400_000
-        this.#hazards.set(key(feed, id), { feed, hazard: undefined, issuedMs: atMs, untilMs })
-        hazardRows.put(sql, { feed, id, issued: atMs, until: untilMs, learned: nowMs, body: null })
-        titles.push(`${id} cancelled`)
-      }
-      for (const told of bulletin.hazards) {
-        const known = this.#hazards.get(key(feed, told.id))
-        if (told.untilMs < nowMs || (known && !known.hazard && told.issuedMs <= known.issuedMs)) {
-          taken.ignored++
-          continue
-        }
-        const next = known?.hazard ? supersede(known.hazard, told) : told
-        if (next === known?.hazard) {
-          taken.ignored++
-          continue
-        }
-        if (!known && this.#hazards.size >= mostHazards) {
-          taken.ignored++
-          continue
-        }
-        if (known?.hazard) taken.changed++
-        else taken.added++
-        this.#hazards.set(key(feed, next.id), { feed, hazard: next, issuedMs: next.issuedMs, untilMs: next.untilMs })
-        hazardRows.put(sql, {
-          feed,
-          id: next.id,
-          issued: next.issuedMs,
-          until: next.untilMs,
-          learned: nowMs,
-          body: JSON.stringify(next),
-        })
-        titles.push(next.title)
-      }
+      for (const row of rows) hazardRows.put(sql, hazardRow(row, nowMs))
       this.#forget(sql, nowMs)
     })
     if (titles.length > 0)
@@ -192,8 +152,7 @@ export class LiveRiskBoard implements RiskBoard {
         reason ??
           `${feed}: ${titles.slice(0, 3).join('; ')}${titles.length > 3 ? ` and ${titles.length - 3} more` : ''}`,
       )
-    taken.endangeredShare = this.#endangeredBy(feed)
-    return taken
+    return { ...taken, endangeredShare: this.#endangeredBy(feed) }
   }
 
   /** Computes every risk anew, keeps and tells what changed. */
@@ -225,13 +184,7 @@ export class LiveRiskBoard implements RiskBoard {
 
   #load(): void {
     const { sql } = this.#store
-    for (const row of hazardRows.all(sql))
-      this.#hazards.set(key(row.feed, row.id), {
-        feed: row.feed,
-        hazard: hazardOf(row),
-        issuedMs: row.issued,
-        untilMs: row.until,
-      })
+    for (const row of hazardRows.all(sql)) this.#known.put(knownRow(row))
     this.#grounds = groundRows.all(sql)
     // A feed that was silent when this process stopped is taken to be silent until it is heard of.
     for (const { name, trust, problem } of feedRows.all(sql))
@@ -252,8 +205,7 @@ export class LiveRiskBoard implements RiskBoard {
   /** Hazards that count at a time; those of a silent feed longer than they say. */
   #live(nowMs: number): LiveHazard[] {
     const live: LiveHazard[] = []
-    for (const { feed, hazard } of this.#hazards.values()) {
-      if (!hazard) continue
+    for (const { feed, hazard } of this.#known.hazards()) {
       const { trust = 1, silent = false } = this.#feeds.get(feed) ?? {}
       const untilMs = hazard.untilMs + (silent ? this.#rules.holdHours * 3_600_000 : 0)
       if (nowMs <= untilMs)
@@ -267,7 +219,7 @@ export class LiveRiskBoard implements RiskBoard {
     const standing = live.filter(({ hazard }) => hazard.shape.kind === 'exceedance').map(({ hazard }) => hazard)
     const terms = standingTerms(ratesOf(row), place, standing, this.#rules)
     // Only what reaches the place is worth grouping into events.
-    const telling: { hazard: Hazard; terms: RiskTerm[] }[] = []
+    const telling: Telling[] = []
     for (const { hazard, trust } of live) {
       const found = termsOf(hazard, place, nowMs, this.#rules).map((term) => ({
         ...term,
@@ -275,9 +227,7 @@ export class LiveRiskBoard implements RiskBoard {
       }))
       if (found.length > 0) telling.push({ hazard, terms: found })
     }
-    const byHazard = new Map(telling.map((told) => [told.hazard, told.terms]))
-    for (const group of events(telling.map(({ hazard }) => hazard)))
-      terms.push(...worstTelling(group.map((hazard) => byHazard.get(hazard)!)))
+    for (const { terms: counted } of countedTellings(telling)) terms.push(...counted)
     return riskOf(terms)
   }
 
@@ -286,7 +236,12 @@ export class LiveRiskBoard implements RiskBoard {
   }
 
   #endangeredBy(feed: string): number {
-    const ids = new Set([...this.#hazards.values()].filter((one) => one.feed === feed).map(({ hazard }) => hazard?.id))
+    const ids = new Set(
+      this.#known
+        .hazards()
+        .filter((one) => one.feed === feed)
+        .map(({ hazard }) => hazard.id),
+    )
     let endangered = 0
     for (const { risk } of this.#told.values()) {
       const mine = risk.terms.filter((term) => term.hazard !== undefined && ids.has(term.hazard))
@@ -298,13 +253,8 @@ export class LiveRiskBoard implements RiskBoard {
 
   #forget(sql: Parameters<typeof hazardRows.forget>[0], nowMs: number): void {
     const before = nowMs - (this.#rules.holdHours + 24) * 3_600_000
-    if (hazardRows.forget(sql, before) === 0) return
-    for (const [name, { untilMs }] of this.#hazards) if (untilMs < before) this.#hazards.delete(name)
+    if (hazardRows.forget(sql, before) > 0) this.#known.forget(before)
   }
-}
-
-function key(feed: string, id: string): string {
-  return `${feed} ${id}`
 }
 
 /** Whether a risk is worth telling: another size, or other hazards behind it. */

@@ -60,8 +60,14 @@ export type Severity = 'extreme' | 'severe' | 'moderate' | 'minor'
 export type Shape = Quake | Track | Coasts | Area | Exceedance
 
 export interface Hazard {
-  /** Stable over updates of the same event by the same agency: `usgs:us7000abcd`. */
+  /** Stable over updates of the same event by the same agency: `usgs:us7000abcd`; parts of one message end in `#n`. */
   id: string
+  /** Hazards of one message that count once at a place, the worst of them: an alert in several languages. */
+  event?: string
+  /** Kind of report that told it. Several kinds tell of one hazard, and each can be withdrawn alone. */
+  telegram?: string
+  /** It says only a part: what it does not speak of stays as it was known. */
+  partial?: boolean
   peril: Peril
   /** What people are shown; the agency's own words. */
   title: string
@@ -75,18 +81,42 @@ export interface Hazard {
   shape: Shape
 }
 
+/** What an agency ended: the whole of a message, or only what one kind of report told of it. */
+export interface Cancellation {
+  id: string
+  atMs: number
+  telegram?: string
+}
+
+/** A message that replaces others but could not be used: they are held until one comes that can, or that ends them. */
+export interface Hold {
+  /** Of the message that could not be used; whatever ends or replaces it ends or replaces those. */
+  id: string
+  /** Ids of the messages that are held. */
+  predecessors: string[]
+  atMs: number
+  /** Until when, at least. */
+  untilMs: number
+}
+
 /** What one document of a feed said. */
 export interface Bulletin {
   hazards: Hazard[]
-  /** Ids of hazards that the agency took back. */
-  cancelled: { id: string; atMs: number }[]
+  cancelled: Cancellation[]
+  held: Hold[]
   /** What could not be used, and why: never dropped without a word. */
   problems: Problem[]
   /** Entries that are no danger to data (droughts, drills, tests, small shocks). */
   passed: number
 }
 
-export const emptyBulletin = (): Bulletin => ({ hazards: [], cancelled: [], problems: [], passed: 0 })
+export const emptyBulletin = (): Bulletin => ({
+  hazards: [],
+  cancelled: [],
+  held: [],
+  problems: [],
+  passed: 0,
+})
 
 /** Limits of one hazard and one bulletin; beyond them is an error or an attack, not an event. */
 export const limits = {
@@ -135,7 +165,7 @@ export function checkHazard(hazard: Hazard, nowMs: number): Hazard {
       if (!(shape.magnitude >= -2 && shape.magnitude <= 10)) fail(`magnitude ${shape.magnitude}`)
       if (!(shape.depthKm >= 0 && shape.depthKm <= 800)) fail(`depth ${shape.depthKm} km`)
       for (const { region, intensity } of shape.felt ?? []) {
-        known(region, fail)
+        checkRegion(region, fail)
         if (!(intensity >= 0 && intensity <= 7.5)) fail(`intensity ${intensity}`)
       }
       break
@@ -145,7 +175,7 @@ export function checkHazard(hazard: Hazard, nowMs: number): Hazard {
     case 'coasts':
       if (shape.coasts.length > limits.coasts) fail(`${shape.coasts.length} coasts`)
       for (const { regions: named, heightM } of shape.coasts) {
-        for (const region of named) known(region, fail)
+        for (const region of named) checkRegion(region, fail)
         if (!(heightM >= 0 && heightM <= 100)) fail(`height ${heightM} m`)
       }
       break
@@ -158,7 +188,8 @@ export function checkHazard(hazard: Hazard, nowMs: number): Hazard {
   return hazard
 }
 
-type Fail = (what: string) => never
+/** Throws a problem that names the fault. */
+export type Fail = (what: string) => never
 
 /** A position on the earth. Latitude and longitude are often swapped, and then the latitude gives it away. */
 function place({ latitude, longitude }: Position, fail: Fail): void {
@@ -167,7 +198,7 @@ function place({ latitude, longitude }: Position, fail: Fail): void {
   fail(`position ${latitude}, ${longitude}${swapped ? ': latitude and longitude are swapped' : ''}`)
 }
 
-function known(region: string, fail: Fail): void {
+export function checkRegion(region: string, fail: Fail): void {
   if (!/^[A-Z]{2}(-[A-Z0-9]{1,3})?$/.test(region)) fail(`region ${region}`)
 }
 
@@ -191,15 +222,19 @@ function area({ rings = [], circles = [], regions: named = [] }: Area, fail: Fai
   if (rings.length + circles.length > limits.rings) fail(`${rings.length + circles.length} areas`)
   if (rings.length + circles.length + named.length === 0) fail('no area')
   if (named.length > regions.size + 300) fail(`${named.length} regions`)
-  for (const region of named) known(region, fail)
-  for (const circle of circles) {
-    place(circle, fail)
-    if (!(circle.radiusKm >= 0 && circle.radiusKm <= limits.extentKm)) fail(`circle of ${circle.radiusKm} km`)
-  }
-  for (const ring of rings) {
-    if (ring.length < 3 || ring.length > limits.ringPoints) fail(`a ring of ${ring.length} points`)
-    for (const point of ring) place(point, fail)
-    const first = ring[0]!
-    if (ring.some((point) => distanceKm(first, point) > 2 * limits.extentKm)) fail('a ring around half the world')
-  }
+  for (const region of named) checkRegion(region, fail)
+  for (const circle of circles) checkCircle(circle, fail)
+  for (const ring of rings) checkRing(ring, fail)
+}
+
+export function checkCircle(circle: Position & { radiusKm: number }, fail: Fail): void {
+  place(circle, fail)
+  if (!(circle.radiusKm >= 0 && circle.radiusKm <= limits.extentKm)) fail(`circle of ${circle.radiusKm} km`)
+}
+
+export function checkRing(ring: readonly Position[], fail: Fail): void {
+  if (ring.length < 3 || ring.length > limits.ringPoints) fail(`a ring of ${ring.length} points`)
+  for (const point of ring) place(point, fail)
+  const first = ring[0]!
+  if (ring.some((point) => distanceKm(first, point) > 2 * limits.extentKm)) fail('a ring around half the world')
 }

@@ -1,4 +1,4 @@
-/** VXSE51 (intensity), VXSE52 (hypocentre) and VXSE53 (both): one earthquake, ever better known under one event id. */
+/** VXSE43–45 (early warning), VXSE51 (intensity), VXSE52 (hypocentre), VXSE53 (both), VXSE61 (corrected): one earthquake. */
 import { Problem } from '@azukari/protocol/problem'
 import type { Position } from '../geography.ts'
 import type { Bulletin, Hazard } from './hazard.ts'
@@ -24,8 +24,9 @@ export function quakeOf(head: JmaHead, body: XmlNode | undefined, { rules }: Rea
   const felt = feltOf(body, bulletin)
   const quake = find(body, 'Earthquake')
   const hypocentre = quake && hypocentreOf(quake)
-  // VXSE51 comes first and knows only where it shook: until the hypocentre is known, that is taken for an alert.
-  if (!quake || !hypocentre) {
+  const magnitude = quake && magnitudeOf(quake)
+  // VXSE51 comes first and knows only where it shook: until the rest is known, that is taken for an alert.
+  if (!quake || !hypocentre || magnitude === undefined) {
     const strong = felt.filter(({ intensity }) => intensity >= 4.75)
     if (strong.length === 0) return undefined
     const most = Math.max(...strong.map(({ intensity }) => intensity))
@@ -43,7 +44,6 @@ export function quakeOf(head: JmaHead, body: XmlNode | undefined, { rules }: Rea
       },
     } satisfies Omit<Hazard, 'id'>
   }
-  const magnitude = magnitudeOf(quake)
   const fromMs = time(textOf(quake, 'OriginTime'), 'OriginTime')
   const where = textOf(quake, 'Hypocenter', 'Area', 'Name') ?? ''
   return {
@@ -63,13 +63,15 @@ export function quakeOf(head: JmaHead, body: XmlNode | undefined, { rules }: Rea
   } satisfies Omit<Hazard, 'id'>
 }
 
-/** The magnitude; above 8 the agency may first say so in words only. */
-function magnitudeOf(quake: XmlNode): number {
+/** The magnitude; above 8 the agency may first say so in words only. Undefined: it says that it is not known. */
+function magnitudeOf(quake: XmlNode): number | undefined {
   const node = find(quake, 'Magnitude')
-  const value = Number(node?.text)
+  const value = Number(node?.text.trim() || Number.NaN)
   if (Number.isFinite(value)) return value
-  if (node?.attributes['description']?.includes('８を超える')) return 8.5
-  throw new Problem('hazard.invalid', `magnitude ${node?.attributes['description'] ?? 'missing'}`)
+  const words = node?.attributes['description'] ?? ''
+  if (words.includes('８を超える')) return 8.5
+  if (/^[ＭM]不明$/.test(words)) return undefined
+  throw new Problem('hazard.invalid', `magnitude ${words || 'missing'}`)
 }
 
 function hypocentreOf(quake: XmlNode): { at: Position; depthKm: number } | undefined {

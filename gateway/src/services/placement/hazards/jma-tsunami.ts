@@ -1,9 +1,12 @@
-/** VTSE41: tsunami warnings, advisories and forecasts per forecast area of the coast. */
+/**
+ * VTSE41: tsunami warnings, advisories and forecasts per forecast area of the coast; each says all that is in force.
+ * VTSE51: heights and arrivals for the same areas, which add to the warnings and lift none.
+ */
 import { Problem } from '@azukari/protocol/problem'
 import { regions } from '../geography.ts'
 import type { Bulletin, Coasts, Hazard } from './hazard.ts'
 import type { JmaHead } from './jma.ts'
-import { time } from './parse.ts'
+import { collect, time } from './parse.ts'
 import type { ReadOptions } from './read.ts'
 import { all, below, find, textOf, type XmlNode } from './xml.ts'
 
@@ -38,33 +41,44 @@ const inWords: [word: string, heightM: number][] = [
 ]
 /** Kinds by code: 52, 53 major warning; 51 warning; 62 advisory; 71–73 forecast without danger; 00, 50, 60 lifted. */
 const byKind: Record<string, number> = { 52: 5, 53: 5, 51: 3, 62: 1 }
+const calm = new Set(['00', '50', '60', '71', '72', '73'])
 
 export function coastsOf(head: JmaHead, body: XmlNode | undefined, { rules }: ReadOptions, bulletin: Bulletin) {
   const coasts: Coasts['coasts'][number][] = []
+  const [id] = head.ids
+  let named = 0
+  let unread = 0
+  const refuse = (what: string) => {
+    unread++
+    bulletin.problems.push(new Problem('hazard.invalid', `${id}: ${what}`))
+  }
   for (const forecast of below(find(body, 'Tsunami'), 'Forecast'))
     for (const item of all(forecast, 'Item')) {
       const name = textOf(item, 'Area', 'Name') ?? ''
       const kind = textOf(item, 'Category', 'Kind', 'Code') ?? ''
-      if (!(kind in byKind)) continue
-      const codes = coastRegions(name)
-      if (codes.length === 0) {
-        bulletin.problems.push(
-          new Problem('hazard.invalid', `jma:tsunami:${head.event}: coast ${name.slice(0, 40)} is not known`),
-        )
+      named++
+      if (calm.has(kind)) continue
+      if (!(kind in byKind)) {
+        refuse(`coast ${name.slice(0, 40)}: kind ${kind.slice(0, 20)} is not known`)
         continue
       }
+      const codes = coastRegions(name)
+      if (codes.length === 0) {
+        refuse(`coast ${name.slice(0, 40)} is not known`)
+        continue
+      }
+      const coast: Coasts['coasts'][number] = { name, regions: codes, heightM: heightOf(item) ?? byKind[kind]! }
       const arrival = textOf(item, 'FirstHeight', 'ArrivalTime')
-      coasts.push({
-        name,
-        regions: codes,
-        heightM: heightOf(item) ?? byKind[kind]!,
-        ...(arrival ? { arrivesMs: time(arrival, 'ArrivalTime') } : {}),
-      })
+      if (arrival)
+        collect(bulletin.problems, () => {
+          coast.arrivesMs = time(arrival, `${id} ArrivalTime`)
+        })
+      coasts.push(coast)
     }
   if (coasts.length === 0) {
-    // A report that names coasts but no danger lifts what was warned of before.
-    if (find(body, 'Tsunami', 'Forecast'))
-      bulletin.cancelled.push({ id: `jma:tsunami:${head.event}`, atMs: head.issuedMs })
+    // A warning report that names coasts but no danger lifts what was warned of before, by whatever kind of report.
+    if (head.telegram === 'VTSE41' && named > 0 && unread === 0)
+      for (const lifted of head.ids) bulletin.cancelled.push({ id: lifted, atMs: head.issuedMs })
     return undefined
   }
   const last = Math.max(head.issuedMs, ...coasts.map(({ arrivesMs }) => arrivesMs ?? 0))
@@ -75,6 +89,7 @@ export function coastsOf(head: JmaHead, body: XmlNode | undefined, { rules }: Re
     issuedMs: head.issuedMs,
     fromMs: head.issuedMs,
     untilMs: last + rules.tsunami.hours * 3_600_000,
+    ...(head.telegram === 'VTSE41' && unread === 0 ? {} : { partial: true }),
     shape: { kind: 'coasts', coasts },
   } satisfies Omit<Hazard, 'id'>
 }
@@ -89,7 +104,7 @@ function coastRegions(name: string): readonly string[] {
 function heightOf(item: XmlNode): number | undefined {
   const node = find(item, 'MaxHeight', 'TsunamiHeight')
   if (!node) return undefined
-  const value = Number(node.text)
+  const value = Number(node.text.trim() || Number.NaN)
   if (Number.isFinite(value)) return value
   const words = node.attributes['description'] ?? ''
   return inWords.find(([word]) => words.includes(word))?.[1]

@@ -9,18 +9,24 @@ import { all, below, find, textOf, type XmlNode } from './xml.ts'
 
 export function typhoonOf(head: JmaHead, body: XmlNode | undefined, options: ReadOptions, _bulletin: Bulletin) {
   const points: TrackPoint[] = []
+  const [id = ''] = head.ids
   let name = ''
+  let ahead = false
   for (const infos of all(body, 'MeteorologicalInfos'))
     for (const info of all(infos, 'MeteorologicalInfo')) {
       const at = find(info, 'DateTime')
       const kind = at?.attributes['type'] ?? ''
-      // 推定 is the same analysis an hour on; the forecast begins from 実況.
-      if (!kind.startsWith('実況') && !kind.startsWith('予報')) continue
+      // 推定 is the same analysis an hour on; the forecast begins from 実況, and days four and five are 延長予報.
+      const forecast = kind.includes('予報')
+      if (!kind.startsWith('実況') && !forecast) continue
       name ||= nameOf(info)
       const point = pointOf(info, time(at?.text.trim(), 'DateTime'), points.at(-1))
       if (point) points.push(point)
+      if (point && forecast) ahead = true
     }
-  if (points.length === 0) throw new Problem('hazard.invalid', `jma:typhoon:${head.event}: no position`)
+  if (points.length === 0) throw new Problem('hazard.invalid', `${id}: no position`)
+  // Hourly reports give the position only. Without a word that the typhoon is over, the forecast is still the last one.
+  const over = [...below(body, 'Remark')].some(({ text }) => /消滅|可能性が小さくなった/.test(text))
   points.sort((a, b) => a.atMs - b.atMs)
   const last = points.at(-1)!
   return {
@@ -29,8 +35,9 @@ export function typhoonOf(head: JmaHead, body: XmlNode | undefined, options: Rea
     certainty: 1,
     issuedMs: head.issuedMs,
     fromMs: points[0]!.atMs,
+    ...(ahead || over ? {} : { partial: true }),
     untilMs: last.atMs + (points.length === 1 ? options.rules.cyclone.aheadHours : 24) * 3_600_000,
-    shape: { kind: 'track', name: name || head.event, points },
+    shape: { kind: 'track', name: name || id.slice(id.lastIndexOf(':') + 1), points },
   } satisfies Omit<Hazard, 'id'>
 }
 

@@ -1,5 +1,6 @@
 /** The formats of hazards, and how one is told from another. */
 import { Problem } from '@azukari/protocol/problem'
+import { startOf } from '../../../xml/read.ts'
 import { readCap } from './cap.ts'
 import { readGdacs } from './gdacs.ts'
 import { type Bulletin, limits } from './hazard.ts'
@@ -36,12 +37,18 @@ export function readBulletin(bytes: Uint8Array, format: Format | undefined, opti
   const forecasts = bulletin.hazards.filter(({ shape }) => shape.kind !== 'quake').length
   if (bulletin.hazards.length > limits.hazards || forecasts > limits.forecasts)
     throw new Problem('feed.too-large', `${bulletin.hazards.length} hazards, ${forecasts} of them forecasts`)
+  // An end that is dated ahead would also end what is told until then.
+  const ahead = (atMs: number) => atMs > options.nowMs + limits.clockSkewMs
+  for (const { id, atMs } of bulletin.cancelled)
+    if (ahead(atMs)) bulletin.problems.push(new Problem('hazard.invalid', `${id} is ended in the future`))
+  bulletin.cancelled = bulletin.cancelled.filter(({ atMs }) => !ahead(atMs))
+  bulletin.held = bulletin.held.filter(({ atMs }) => !ahead(atMs))
   return bulletin
 }
 
 /** Tells a document's format from its beginning. @throws {Problem} `feed.malformed` */
 export function formatOf(bytes: Uint8Array): Format {
-  const start = new TextDecoder().decode(bytes.subarray(0, 4096))
+  const start = startOf(bytes, 4096)
   const trimmed = start.trimStart()
   if (trimmed.startsWith('{')) {
     if (/"T30_I\d\d_PS"/.test(start)) return 'jshis'

@@ -11,7 +11,7 @@ import { normalCdf } from './normal.ts'
 import type { Place } from './place.ts'
 import { aftershocks, intensityAt, lossAtIntensity, quakeTerms } from './quake.ts'
 import { standardRules as rules } from './rules.ts'
-import { sameEvent, worstTelling } from './same-event.ts'
+import { countedTellings, sameEvent, type Telling } from './same-event.ts'
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
@@ -273,8 +273,25 @@ t.test('S14: agencies that contradict each other: one event, the worst telling',
   t.notOk(sameEvent(jma, hazard(kobe95, { id: 'jma:3' })))
   const strong = quakeTerms(jma, kumamoto16, kumamoto, hourMs, rules)
   const weak = quakeTerms(usgs, { ...kumamoto16, magnitude: 6 }, kumamoto, hourMs, rules)
-  t.same(worstTelling([weak, strong]), strong)
-  t.same(worstTelling([strong, weak, []]), strong)
+  const strongTelling = { hazard: jma, terms: strong }
+  const weakTelling = { hazard: usgs, terms: weak }
+  t.same(countedTellings([weakTelling, strongTelling]), [strongTelling])
+  t.same(countedTellings([strongTelling, weakTelling, { hazard: usgs, terms: [] }]), [strongTelling])
+  // Three in a row, the middle one near both: the two at the ends are two events, whatever lies between them.
+  const inRow = (i: number): Telling => ({
+    hazard: hazard({ ...kumamoto16, at: { latitude: 32.75 + 1.5 * i, longitude: 130.76 } }, { id: `row:${i}` }),
+    terms: strong,
+  })
+  const first = inRow(0)
+  const middle = inRow(1)
+  const last = inRow(2)
+  t.ok(sameEvent(first.hazard, middle.hazard) && !sameEvent(first.hazard, last.hazard))
+  t.same(countedTellings([first, middle, last]), [first, last])
+  t.same(countedTellings([first, last, { ...middle, terms: weak }]), [first, last], 'in any order')
+  t.same(countedTellings([{ ...first, terms: weak }, { ...last, terms: weak }, middle]).length, 1, 'the worst choice')
+  const many = Array.from({ length: 400 }, (_, i) => ({ hazard: { ...jma, id: `m${i}`, event: 'one' }, terms: weak }))
+  t.equal(countedTellings([...many, strongTelling])[0]!.terms.length, weak.length)
+  t.equal(countedTellings(many).length, 1, 'one message, hundreds of parts')
   const shifted: Track = {
     ...hagibis,
     points: hagibis.points.map((point) => ({ ...point, latitude: point.latitude + 1 })),

@@ -19,6 +19,12 @@ export const FeedSettings = Type.Object(
     url: Type.Optional(
       Type.String({ pattern: '^https?://', maxLength: 2_000, description: 'polled; an Atom index is followed' }),
     ),
+    mayRedirectTo: Type.Optional(
+      Type.Array(Type.String({ pattern: '^[^\\s/@]{1,255}:\\d{1,5}$' }), {
+        maxItems: 10,
+        description: 'host:port on a network of your own that the url may redirect to; public ones need not be named',
+      }),
+    ),
     path: Type.Optional(
       Type.String({ minLength: 1, maxLength: 1_000, description: 'file or folder that is looked at' }),
     ),
@@ -67,6 +73,14 @@ export function hazardSettings(file: unknown): HazardSettings {
   const whole = merged(standardRules, rules, 'rules') as HazardRules
   check(HazardRules, whole, 'rules')
   return { feeds: checked, rules: whole }
+}
+
+/** `host:port` of every address that the operator named in a feed's settings. */
+export function namedHosts({ url, mayRedirectTo = [] }: FeedSettings): string[] {
+  const parsed = url === undefined ? null : URL.parse(url)
+  if (!parsed) return [...mayRedirectTo]
+  const port = parsed.port || (parsed.protocol === 'https:' ? '443' : '80')
+  return [`${parsed.hostname}:${port}`, ...mayRedirectTo]
 }
 
 /** Anyone on the way could forge a disaster over an open line. */

@@ -2,7 +2,8 @@
 import type { Sql } from '../../../storage/database.ts'
 import { queries } from '../../../storage/query.ts'
 import type { RiskTerm } from '../risk.ts'
-import type { Hazard } from './hazard.ts'
+import type { Hazard, Hold } from './hazard.ts'
+import type { KnownRow } from './known.ts'
 import type { Ground } from './place.ts'
 
 export const riskTables = `
@@ -154,6 +155,15 @@ export const historyRows = {
     })),
 }
 
-export function hazardOf(row: HazardRow): Hazard | undefined {
-  return row.body === null ? undefined : (JSON.parse(row.body) as Hazard)
+/** The row that keeps what is known; its body is the hazard or what it holds. */
+export function hazardRow({ feed, row, issuedMs, untilMs, hazard, hold }: KnownRow, learned: number): HazardRow {
+  const body = hazard ? JSON.stringify(hazard) : hold ? JSON.stringify({ hold }) : null
+  return { feed, id: row, issued: issuedMs, until: untilMs, learned, body }
+}
+
+export function knownRow({ feed, id, issued, until, body }: HazardRow): KnownRow {
+  const row: KnownRow = { feed, row: id, issuedMs: issued, untilMs: until }
+  if (body === null) return row
+  const said = JSON.parse(body) as Hazard | { hold: Hold }
+  return 'hold' in said ? { ...row, hold: said.hold } : { ...row, hazard: said }
 }

@@ -11,7 +11,7 @@ import { atomLinks } from './atom.ts'
 import type { FeedRequest, FetchFeed } from './feed-port.ts'
 import { limits } from './hazard.ts'
 import { type Format, readBulletin } from './read.ts'
-import { type FeedSettings, operatorFeed } from './settings.ts'
+import { type FeedSettings, namedHosts, operatorFeed } from './settings.ts'
 import { type FeedRow, feedRows } from './tables.ts'
 
 /** Where hazards come from by themselves. */
@@ -149,7 +149,7 @@ export class FeedWatch {
 
   async #poll(feed: Feed, url: string, fetchFeed: FetchFeed, look: Look): Promise<void> {
     const { etag, modified } = feed.row
-    const answer = await fetchFeed(this.#request(url, etag, modified))
+    const answer = await fetchFeed(this.#request(feed, url, etag, modified))
     look.read = true
     if (answer.kind === 'same') {
       for (const name of feed.taken.keys()) look.present.add(name)
@@ -167,7 +167,7 @@ export class FeedWatch {
     for (const link of links) look.present.add(link)
     const fresh = links.filter((link) => !feed.taken.has(link))
     for (const link of fresh.slice(-mostLinks)) {
-      const answer = await fetchFeed(this.#request(link))
+      const answer = await fetchFeed(this.#request(feed, link))
       if (answer.kind === 'same') continue
       this.#guarded(feed, link, answer.bytes, look)
     }
@@ -175,10 +175,10 @@ export class FeedWatch {
       look.problems.push(new Problem('feed.too-large', `${fresh.length} new documents at once`))
   }
 
-  #request(url: string, etag?: string | null, modified?: string | null): FeedRequest {
+  #request({ settings }: Feed, url: string, etag?: string | null, modified?: string | null): FeedRequest {
     const { signal } = this.#stop
     const since = { etag: etag ?? undefined, modified: modified ?? undefined }
-    return { url, ...since, maxBytes: limits.bulletinBytes, timeoutMs, signal }
+    return { url, ...since, named: namedHosts(settings), maxBytes: limits.bulletinBytes, timeoutMs, signal }
   }
 
   async #open(feed: Feed, path: string, files: Files, look: Look): Promise<void> {

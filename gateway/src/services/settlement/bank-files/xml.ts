@@ -1,17 +1,8 @@
-/** XML as bank files have it: written with escapes, read into a small tree with limits, without DTDs or entities of its own. */
-import { Problem } from '@azukari/protocol/problem'
-import { SaxesParser } from 'saxes'
+/** XML as bank files have it: written with escapes; the limits under which it is read. */
+import { readXml as read, type XmlNode } from '../../../xml/read.ts'
 
-export interface XmlNode {
-  /** Without prefix. */
-  name: string
-  attributes: Record<string, string>
-  children: XmlNode[]
-  text: string
-}
-
-const nodesAtMost = 500_000
-const depthAtMost = 40
+export type { XmlNode } from '../../../xml/read.ts'
+export { at, textAt } from '../../../xml/walk.ts'
 
 /** An element to write; absent parts are left out. */
 export type Xml = readonly [
@@ -45,48 +36,13 @@ function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (mark) => marks[mark]!)
 }
 
-/** @throws {Problem} `bank.malformed` */
+/** @returns a node above the root element, so that paths begin with the root's name @throws {Problem} `bank.malformed` */
 export function readXml(bytes: Uint8Array): XmlNode {
-  const parser = new SaxesParser({ xmlns: true })
-  const root: XmlNode = { name: '', attributes: {}, children: [], text: '' }
-  const open = [root]
-  let nodes = 0
-  const refuse = (what: string): never => {
-    throw new Problem('bank.malformed', what)
-  }
-  parser.on('error', (error) => refuse(`XML: ${error.message.slice(0, 120)}`))
-  parser.on('doctype', () => refuse('a document type is not taken'))
-  parser.on('opentag', (tag) => {
-    if (++nodes > nodesAtMost || open.length > depthAtMost) refuse('too many elements')
-    const attributes = Object.fromEntries(Object.values(tag.attributes).map(({ local, value }) => [local, value]))
-    const node = { name: tag.local, attributes, children: [], text: '' }
-    open.at(-1)!.children.push(node)
-    open.push(node)
+  const root = read(bytes, {
+    maxBytes: 64 * 1024 * 1024,
+    maxElements: 500_000,
+    maxDepth: 40,
+    problems: { malformed: 'bank.malformed', hostile: 'bank.malformed', tooLarge: 'bank.malformed' },
   })
-  parser.on('text', (text) => {
-    open.at(-1)!.text += text
-  })
-  parser.on('closetag', () => void open.pop())
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    throw new Problem('bank.malformed', 'not UTF-8')
-  }
-  parser.write(text).close()
-  return root
-}
-
-/** The nodes at a path below a node. */
-export function at(node: XmlNode, ...path: string[]): XmlNode[] {
-  return path.reduce<XmlNode[]>(
-    (nodes, name) => nodes.flatMap(({ children }) => children.filter((child) => child.name === name)),
-    [node],
-  )
-}
-
-/** The text at a path, when there is exactly one such node. */
-export function textAt(node: XmlNode, ...path: string[]): string | undefined {
-  const found = at(node, ...path)
-  return found.length === 1 ? found[0]!.text.trim() : undefined
+  return { name: '', attributes: {}, children: [root], text: '' }
 }
