@@ -31,9 +31,10 @@ export function rebuildProfile(profile: Uint8Array): Uint8Array | undefined {
     const name = fourCc(profile, entry)
     if (colourTags.has(name) && numberTypes.has(fourCc(profile, at))) tags.set(name, profile.subarray(at, at + size))
   }
+  // One short text for both that must be there, so that the profile fits where the old one was.
   const isOld = profile[8]! < 4
-  tags.set('desc', isOld ? oldDescription('Colours') : unicode('Colours'))
-  tags.set('cprt', isOld ? oldText('None') : unicode('None'))
+  tags.set('desc', isOld ? oldDescription('-') : unicode('-'))
+  tags.set('cprt', isOld ? oldText('-') : unicode('-'))
   return assemble(profile.subarray(0, headerBytes), tags)
 }
 
