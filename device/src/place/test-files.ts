@@ -239,3 +239,52 @@ export function pdfWithPlace(jpeg: Uint8Array, size: { width: number; height: nu
     Buffer.from(`trailer\n<< /Size 12 /Root 1 0 R /Info 7 0 R >>\nstartxref\n0\n%%EOF\n`),
   ])
 }
+
+/** A WebP whose picture nobody decodes, with EXIF, XMP and an unknown chunk. */
+export function webpWithPlace(): Uint8Array {
+  const little = (number: number) => Uint8Array.from(u32(number)).reverse()
+  const chunk = (type: string, body: Uint8Array) =>
+    Buffer.concat([Buffer.from(type, 'latin1'), little(body.length), body, new Uint8Array(body.length % 2)])
+  const body = Buffer.concat([
+    Buffer.from('WEBP'),
+    chunk('VP8X', Uint8Array.of(0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
+    chunk('VP8L', Uint8Array.of(0x2f, 0, 0, 0, 0)),
+    chunk('EXIF', exifWithPlace()),
+    chunk('XMP ', Buffer.from(xmp)),
+    chunk('plac', Buffer.from(city)),
+  ])
+  return Buffer.concat([Buffer.from('RIFF'), little(body.length), body])
+}
+
+/** A HEIC whose picture nobody decodes, with EXIF and XMP as items. */
+export function heifWithPlace(): Uint8Array {
+  const kind = box('ftyp', Buffer.from('heic\0\0\0\0mif1heic', 'latin1'))
+  const picture = Buffer.alloc(40, 7)
+  const exif = Buffer.concat([u32(0), exifWithPlace(), new Uint8Array(200)])
+  const items: [string, Uint8Array][] = [
+    ['hvc1', picture],
+    ['Exif', exif],
+    ['mime', Buffer.from(xmp)],
+  ]
+  const meta = (dataAt: number) => {
+    let at = dataAt
+    const places = items.map(([, { length }], i) => {
+      at += length
+      return Buffer.concat([u16(i + 1), u16(0), u16(1), u32(at - length), u32(length)])
+    })
+    const entries = items.map(([type], i) =>
+      box('infe', Uint8Array.of(2, 0, 0, 0), u16(i + 1), u16(0), Buffer.from(`${type}${city}\0`)),
+    )
+    return box(
+      'meta',
+      u32(0),
+      box('hdlr', full(0), Buffer.from('pict'), new Uint8Array(12), Buffer.from(`${city}\0`)),
+      box('pitm', u32(0), u16(1)),
+      box('iloc', u32(0), u16(0x4400), u16(items.length), ...places),
+      box('iinf', u32(0), u16(items.length), ...entries),
+      box('iprp', box('ipco', box('ispe', full(8, 8)), box('udes', u32(0), Buffer.from(city)))),
+    )
+  }
+  const dataAt = kind.length + meta(0).length + 8
+  return Buffer.concat([kind, meta(dataAt), box('mdat', ...items.map(([, content]) => content), Buffer.from(city))])
+}

@@ -109,6 +109,13 @@ t.test('D8: nothing of a place is left in a PNG, WebP, AVIF, PDF, film or sound'
     t.ok((await sharp(after).metadata()).icc, `${kind}: the colour profile`)
     t.match((await sharp(after).metadata()).exif?.toString('latin1'), /Azukari/, `${kind}: the camera`)
   }
+  for (const [name, bytes] of [
+    ['webp', files.webpWithPlace()],
+    ['heic', files.heifWithPlace()],
+  ] as const) {
+    t.ok(holdsPlace(Buffer.from(bytes)), `${name}: there is a place`)
+    t.notOk(holdsPlace((await cleaned(bytes)).bytes), `${name}: there is none`)
+  }
   const pdf = files.pdfWithPlace(jpeg, { width: 48, height: 32 })
   const { bytes: pages } = await cleaned(pdf)
   t.notOk(holdsPlace(pages), 'pdf: there is none')
