@@ -97,7 +97,7 @@ function soundFiles(): Uint8Array[] {
 
 /** One file of the corpus with bytes changed, left out, doubled, or taken from another. */
 function damaged(corpus: readonly Uint8Array[], random: (below: number) => number): Uint8Array {
-  let bytes: Uint8Array = corpus[random(corpus.length)]!.slice()
+  let bytes: Uint8Array = Uint8Array.from(corpus[random(corpus.length)]!)
   for (let left = 1 + random(3); left > 0 && bytes.length > 0; left--) {
     const at = random(bytes.length)
     const length = random(Math.min(64, bytes.length - at)) + 1

@@ -28,7 +28,7 @@ export function webpWithoutPlace(webp: Uint8Array, leftOut: Set<LeftOut>): Uint8
     if (type === 'EXIF') exif ??= writtenAnew(body)
     if (type === 'ICCP') profile ??= rebuildProfile(body)
     if (type === 'C2PA') leftOut.add('provenance')
-    if (type === 'VP8X' && body.length >= 10) head ??= body.slice(0, 10)
+    if (type === 'VP8X' && body.length >= 10) head ??= Uint8Array.from(body.subarray(0, 10))
     if (webpKept.has(type)) picture.push({ type, body })
     if (type === 'ANMF') picture.push({ type, body: frameOf(body) })
   }
