@@ -49,7 +49,7 @@ export function readPdf(bytes: Uint8Array): PdfObjects {
     // Tables and whatever else stands between objects: only objects count.
     if (reader.at === from) reader.at++
   }
-  if (!(root instanceof Reference)) throw notRemovable('it has no catalogue')
+  if (!(root instanceof Reference) || !objects.has(root.number)) throw notRemovable('it has no catalogue')
   return { objects, root }
 }
 
