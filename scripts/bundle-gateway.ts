@@ -1,16 +1,19 @@
 /**
  * Makes a folder that `azukari-gateway release pack --program gateway` can sign (D6): the whole gateway as one script, what
- * its threads run beside it, the package.json that its version stands in, and the font of pages as the package that it is.
+ * its threads run beside it, the package.json that its version stands in, and as the packages that they are the font of
+ * pages and sharp with what it needs on this kind of machine (elsewhere pictures are not drawn, and all else works).
  *
  *   npm run bundle:gateway -- OUT [VERSION]
  */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
 const fontPackage = '@expo-google-fonts/biz-udgothic'
 const fontFile = '400Regular/BIZUDGothic_400Regular.ttf'
+/** Native, so it stays apart from the script; it is loaded when a picture is drawn. */
+const native = ['sharp', 'detect-libc', 'semver', '@img/colour']
 const gateway = resolve(import.meta.dirname, '../gateway')
 
 /** @param plugins change what is bundled, for trials */
@@ -33,12 +36,17 @@ export async function bundleGateway(out: string, version?: string, plugins: Plug
     banner: {
       js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
     },
+    external: ['sharp'],
     logLevel: 'warning',
     plugins,
   })
   const font = dirname(fileURLToPath(import.meta.resolve(`${fontPackage}/package.json`)))
   for (const file of ['package.json', 'LICENSE_FONT', fontFile])
     cpSync(join(font, file), join(out, 'node_modules', fontPackage, file), { recursive: true })
+  const modules = resolve(gateway, '../node_modules')
+  const platform = readdirSync(join(modules, '@img')).filter((name) => name.startsWith('sharp-'))
+  for (const name of [...native, ...platform.map((name) => `@img/${name}`)])
+    cpSync(join(modules, name), join(out, 'node_modules', name), { recursive: true })
 }
 
 if (import.meta.main) {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isProblem } from '@azukari/protocol/problem'
 import fc from 'fast-check'
+import sharp from 'sharp'
 import t from 'tap'
 import type { Raster } from './drivers.ts'
 import { readStructure } from './picture/structure.ts'
@@ -51,6 +52,103 @@ t.test('S10: every photo decodes, and the damaged one is refused', skip, (t) => 
     t.equal(Math.max(small.width, small.height), 160)
   }
   t.end()
+})
+
+/** Pixels as libvips decodes them: a decoder that is not ours. Colour values as they are stored. */
+async function independently(bytes: Uint8Array): Promise<Buffer> {
+  return sharp(bytes, { ignoreIcc: true, failOn: 'none' }).ensureAlpha().raw().toBuffer()
+}
+
+/** A JPEG with Adobe's segment, its frame's components renamed. */
+function asAdobe(jpeg: Uint8Array, transform: number, ids?: string): Uint8Array {
+  const adobe = Uint8Array.of(0xff, 0xee, 0, 14, ...Buffer.from('Adobe'), 0, 100, 0, 0, 0, 0, transform)
+  const out = Uint8Array.from(jpeg)
+  for (const [i, id] of [...(ids ?? '')].entries()) {
+    const frame = Buffer.from(out).indexOf(Uint8Array.of(0xff, 0xc0))
+    const scan = Buffer.from(out).indexOf(Uint8Array.of(0xff, 0xda))
+    out[frame + 10 + 3 * i] = id.charCodeAt(0)
+    out[scan + 5 + 2 * i] = id.charCodeAt(0)
+  }
+  // Without JFIF's segment, which would say that the colours are YCbCr.
+  const from = out[3] === 0xe0 ? 4 + ((out[4]! << 8) | out[5]!) : 2
+  return Buffer.concat([out.subarray(0, 2), adobe, out.subarray(from)])
+}
+
+t.test('S10: colours are those that an independent decoder sees, pixel by pixel', async (t) => {
+  const plain = encodeJpeg(gradient(60, 40), 90)
+  const pictures: Record<string, Uint8Array> = {
+    'YCbCr as JFIF has it': plain,
+    'YCbCr as Adobe says': asAdobe(plain, 1),
+    'RGB as Adobe says': asAdobe(plain, 0),
+    'RGB as its components are called': asAdobe(plain, 0, 'RGB'),
+    'half the colours each way': await sharp(plain).jpeg({ chromaSubsampling: '4:2:0' }).toBuffer(),
+    grey: await sharp(plain).greyscale().jpeg().toBuffer(),
+    progressive: await sharp(plain).jpeg({ progressive: true }).toBuffer(),
+  }
+  for (const [name, bytes] of Object.entries(pictures)) {
+    const { rgba, width, height } = decodePicture(bytes)
+    t.same([width, height], [60, 40])
+    t.ok(Buffer.from(rgba).equals(await independently(bytes)), name)
+  }
+  const red = decodePicture(pictures['RGB as its components are called']!).rgba
+  t.notOk(Buffer.from(red).equals(Buffer.from(decodePicture(plain).rgba)), 'RGB is not taken for YCbCr')
+})
+
+t.test('S10: CMYK and YCCK come out as the light that their inks leave', async (t) => {
+  const cmyk = await sharp(encodeJpeg(gradient(64, 48), 95))
+    .toColourspace('cmyk')
+    .jpeg({ quality: 95 })
+    .toBuffer()
+  const transformAt = cmyk.indexOf('Adobe') + 11
+  const ycck = Buffer.from(cmyk)
+  ycck[transformAt] = 2
+  for (const [name, bytes] of Object.entries({ CMYK: cmyk, YCCK: ycck })) {
+    const inks = await sharp(bytes, { ignoreIcc: true })
+      .pipelineColourspace('cmyk')
+      .toColourspace('cmyk')
+      .raw()
+      .toBuffer()
+    const { rgba } = decodePicture(bytes)
+    t.equal(rgba.length, inks.length)
+    let sum = 0
+    for (let at = 0; at < inks.length; at += 4)
+      for (let i = 0; i < 3; i++) {
+        const light = ((255 - inks[at + i]!) * (255 - inks[at + 3]!)) / 255
+        sum += Math.abs(rgba[at + i]! - light)
+      }
+    t.ok(sum / ((inks.length / 4) * 3) < 2, `${name}: ${(sum / ((inks.length / 4) * 3)).toFixed(2)} of 255`)
+  }
+  const nameless = Buffer.from(cmyk)
+  nameless.write('Nobod', nameless.indexOf('Adobe'), 'latin1')
+  t.equal(corruptCode(nameless), 'object.not-printable', 'four inks that do not say how they are meant')
+})
+
+t.test('S10: stray bytes before a marker do not matter, arithmetic coding is told', async (t) => {
+  const plain = encodeJpeg(gradient(40, 30))
+  const stray = Buffer.concat([plain.subarray(0, 2), Uint8Array.of(0, 0x42), plain.subarray(2)])
+  t.same(decodePicture(stray), decodePicture(plain))
+  t.ok(Buffer.from(decodePicture(stray).rgba).equals(await independently(stray)))
+  const scanEnd = Buffer.concat([plain.subarray(0, -2), Uint8Array.of(0x11), plain.subarray(-2)])
+  t.same(decodePicture(scanEnd), decodePicture(plain), 'nor does a byte too many at the end of the scan')
+  const endless = Buffer.concat([plain.subarray(0, 2), Buffer.alloc(70_000), plain.subarray(2)])
+  t.equal(corruptCode(endless), 'photo.corrupt', 'but not any number of them')
+  for (const marker of [0xc9, 0xca]) {
+    const coded = Buffer.from(plain)
+    coded[coded.indexOf(Uint8Array.of(0xff, 0xc0)) + 1] = marker
+    t.equal(corruptCode(coded), 'object.not-printable', `arithmetic coding, ${marker.toString(16)}`)
+  }
+})
+
+const faults = data ? join(data, 'faults/photos') : ''
+t.test('S10: photos that came out wrong', { skip: !existsSync(faults) && 'no photos on this machine' }, async (t) => {
+  const bytes = (name: string) => readFileSync(join(faults, name))
+  t.same([...decodePicture(bytes('i-rgb-red.jpg')).rgba.subarray(0, 4)], [255, 0, 0, 255])
+  for (const name of readdirSync(faults))
+    t.ok(Buffer.from(decodePicture(bytes(name)).rgba).equals(await independently(bytes(name))), name)
+  for (const name of readdirSync(photos).filter((name) => name.endsWith('.jpg') && name !== 'corrupted.jpg')) {
+    const photo = readFileSync(join(photos, name))
+    t.ok(Buffer.from(decodePicture(photo).rgba).equals(await independently(photo)), name)
+  }
 })
 
 t.test('S10: a photo cut off anywhere is refused', skip, (t) => {

@@ -1,29 +1,48 @@
 /**
  * Pictures for printing and showing: JPEG → pixels, turned upright, and thumbnails (S10, S17).
  *
- * The decoder is jpeg-js, pure JavaScript, so that a board needs no native build. It takes
- * all its memory before it sees that data is missing, hence the walk over the markers first (docs/decisions/0006).
+ * mozjpeg as WebAssembly decodes, so that a board needs no native build; jpeg-js decodes CMYK, which that one cannot, and
+ * encodes. Both believe the header and take memory for it, hence the walk over the markers first (docs/decisions/0011).
  */
 import { Problem } from '@azukari/protocol/problem'
 import jpegJs from 'jpeg-js'
+import { decodeJpeg } from './adapters/jpeg-decoder.ts'
 import type { Raster } from './drivers.ts'
 import { type Exif, readExif } from './picture/exif.ts'
-import { pixelsMax, readStructure } from './picture/structure.ts'
+import { type JpegStructure, pixelsMax, readStructure } from './picture/structure.ts'
 
-export { type Exif, readExif, takenMsOf, withoutPosition } from './picture/exif.ts'
+export { type Exif, readExif, takenMsOf } from './picture/exif.ts'
 
-/** What decoding may take; 12 megapixels need about 350 MB with this decoder. */
+/** What decoding CMYK may take; 12 megapixels need about 600 MB with jpeg-js. */
 const decodeMaxMemoryMb = 2048
 
 /**
- * Decodes a JPEG as it is stored, not turned.
+ * Decodes a JPEG as it is stored, not turned. RGB, YCbCr, grey, CMYK and YCCK come out as red, green, blue.
  * @throws {Problem} `photo.corrupt` when anything is missing or damaged, `photo.too-large`, `object.not-printable` for
- * processes other than baseline and progressive
+ * processes other than baseline and progressive with Huffman codes
  */
 export function decodePicture(bytes: Uint8Array): Raster {
-  const { endBytes } = readStructure(bytes)
+  const structure = readStructure(bytes)
+  if (structure.components === 4) return decodeInks(structure)
   try {
-    const { width, height, data } = jpegJs.decode(bytes.subarray(0, endBytes), {
+    const { complaint, ...raster } = decodeJpeg(structure.essence)
+    // The decoder goes on after damage and fills with grey. Bytes too many at the end of a scan harm nothing.
+    if (complaint && !/extraneous bytes before marker/.test(complaint)) throw new Error(complaint)
+    return raster
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : 'it does not decode'
+    throw new Problem(/memory|Aborted\(OOM/i.test(why) ? 'photo.too-large' : 'photo.corrupt', why, { cause })
+  }
+}
+
+/**
+ * CMYK and YCCK, without a profile: each ink takes its part of the light. Adobe's programs store them inverted, and their
+ * segment says so.
+ */
+function decodeInks({ essence, adobeTransform }: JpegStructure): Raster {
+  if (adobeTransform === undefined) throw new Problem('object.not-printable', 'four inks without saying which')
+  try {
+    const { width, height, data } = jpegJs.decode(essence, {
       useTArray: true,
       tolerantDecoding: false,
       maxResolutionInMP: pixelsMax / 1e6,

@@ -18,6 +18,7 @@ import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
 import { Wishes } from './apps/wishes.ts'
 import { backoffMs } from './backoff.ts'
+import { Consents } from './consents.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type Board, closeBoard } from './drivers.ts'
 import { CardData } from './fleet/card-data.ts'
@@ -100,6 +101,7 @@ export class Runtime {
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #cardData!: CardData
+  #consents!: Consents
   /** Called when an upgrade waits to be started and nobody has a card in; who started this runtime ends it and starts again. */
   onRestart: () => void = () => undefined
 
@@ -166,6 +168,7 @@ export class Runtime {
         ...{ database, log, site, trust: () => this.identity.trust },
         onResult: () => this.caretaker.kick(),
       })
+      this.#consents = await Consents.open(database)
       this.#makeApps()
       const rotation = new KeyRotation({
         ...{ site, identity: this.identity, link: this.link, random },
@@ -280,6 +283,7 @@ export class Runtime {
     }
     const presence = new Presence({
       cardData: this.#cardData,
+      consents: this.#consents,
       reader,
       link: this.link,
       outbox: this.outbox,

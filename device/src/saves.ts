@@ -30,6 +30,7 @@ import type { DeviceDatabase } from './database.ts'
 import type { SiteTrust } from './identity.ts'
 import type { Link } from './link.ts'
 import type { Outbox, Outcome } from './outbox.ts'
+import { allPieces, type LeftOut, type Source, withoutPlace } from './place/without-place.ts'
 import { Sealing } from './sealing.ts'
 import type { Spool } from './spool.ts'
 import { Upload, type UploadProgress } from './upload.ts'
@@ -38,16 +39,18 @@ export type SaveState = 'here' | 'sent' | 'buffered' | 'kept' | 'refused'
 
 /** What is to be kept, and what people call it. */
 export interface Keepsake {
-  pieces: AsyncIterable<Uint8Array>
+  source: Source
   name: string
   mediaType: string
   takenMs: number
 }
 
-/** The card that asks, while it is in: who, and its key for acts. */
+/** The card that asks, while it is in: who, its key for acts, and what its member agreed to. */
 export interface Author {
   member: Uint8Array
   signer: Signer
+  /** D8: without it, what is kept loses the place where it was made. */
+  allowsLocation: boolean
 }
 
 export interface Save {
@@ -62,6 +65,8 @@ export interface Save {
   problem?: string
   receipt?: SaveReceipt
   progress?: UploadProgress
+  /** What had to go together with the place (D8); only when it is kept. */
+  leftOut?: ReadonlySet<LeftOut>
 }
 
 interface Row {
@@ -154,12 +159,17 @@ export class Saves {
   /**
    * Keeps something for a member: encrypts it onto the spool, has the card sign the offer, writes it down. When this
    * resolves it will be delivered, also after hours without a network (D5).
-   * @throws {Problem} `device.unknown` before the first enrolment, `memory.*`, `card.*`, `transfer.too-large`
+   * Without consent nothing of the place where it was made gets onto the spool (D8), whatever it came from.
+   * @throws {Problem} `device.unknown` before the first enrolment, `memory.*`, `card.*`, `transfer.too-large`,
+   * `place.not-removable`
    */
   async keep(keepsake: Keepsake, author: Author): Promise<Save> {
     const { random, spool, database } = this.#options
     const trust = this.#options.trust()
     if (!trust) throw new Problem('device.unknown', 'this device must be enrolled before it can keep anything')
+    const { pieces, leftOut } = author.allowsLocation
+      ? { pieces: allPieces(keepsake.source), leftOut: undefined }
+      : await withoutPlace(keepsake.source)
     const object = random.bytes(16)
     const transfer = random.bytes(16)
     const act = random.bytes(16)
@@ -167,7 +177,7 @@ export class Saves {
     const file = fileOf(object)
     const sealing = new Sealing(key, transfer)
     try {
-      await spool.write(file, sealing.blocks(keepsake.pieces))
+      await spool.write(file, sealing.blocks(pieces))
       const { sizeBytes, sha256, root, leaves } = sealing.result()
       const issuedMs = this.#options.now()
       const offer: SaveOffer = {
@@ -212,7 +222,8 @@ export class Saves {
       throw error
     }
     this.kick()
-    return (await this.#tell(object))!
+    const save = (await this.#tell(object))!
+    return leftOut ? { ...save, leftOut } : save
   }
 
   /** All saves that are not yet kept, and the latest that are. */

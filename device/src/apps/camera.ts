@@ -6,7 +6,8 @@ import type { Language } from '@azukari/protocol/finding-text'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { describe, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
-import { decodePicture, readExif, rotate, shrink, takenMsOf, withoutPosition } from '../picture.ts'
+import { decodePicture, readExif, rotate, shrink, takenMsOf } from '../picture.ts'
+import { sourceOf } from '../place/without-place.ts'
 import type { Author, Save, Saves } from '../saves.ts'
 import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
@@ -25,8 +26,6 @@ export interface CameraAppOptions {
   /** What the board speaks now; English without it. */
   language?: () => Language
 }
-
-const pieceBytes = 65_536
 
 export class CameraApp {
   readonly #o: CameraAppOptions
@@ -66,10 +65,8 @@ export class CameraApp {
     const exif = readExif(picture.bytes)
     const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
     const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
-    // D8: without consent the place where it was taken does not leave this board.
-    const bytes = card.session?.location === false ? withoutPosition(picture.bytes) : picture.bytes
     return this.#keep(
-      { pieces: piecesOf(bytes), name, mediaType: picture.mediaType, takenMs },
+      { source: sourceOf(picture.bytes), name, mediaType: picture.mediaType, takenMs },
       pin,
       thumbnailOf(picture.bytes),
     )
@@ -78,7 +75,7 @@ export class CameraApp {
   /** Keeps a file of any kind (S14). */
   async keepFile(file: InputFile, pin?: string): Promise<Save> {
     const save = await this.#keep(
-      { pieces: readAll(file), name: file.name, mediaType: file.mediaType, takenMs: this.#o.clock.now() },
+      { source: file, name: file.name, mediaType: file.mediaType, takenMs: this.#o.clock.now() },
       pin,
     )
     await file.done()
@@ -103,11 +100,19 @@ export class CameraApp {
   async #keep(keepsake: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
     const card = this.#o.presence.require()
     await card.requirePin(pin)
-    const author: Author = { member: card.facts.member.id, signer: lockedSigner(card) }
+    const author: Author = {
+      member: card.facts.member.id,
+      signer: lockedSigner(card),
+      allowsLocation: await card.allowsLocation(),
+    }
     const save = await this.#o.saves.keep(keepsake, author)
     const words = this.#words
     await this.show({
-      lines: [words.here(save.name), this.#o.online() ? words.onItsWay : words.withoutLine],
+      lines: [
+        words.here(save.name),
+        this.#o.online() ? words.onItsWay : words.withoutLine,
+        ...[...(save.leftOut ?? [])].map((what) => words.leftOut[what]),
+      ],
       tone: 'busy',
       ...(picture ? { picture } : {}),
     })
@@ -155,18 +160,5 @@ function thumbnailOf(bytes: Uint8Array): Raster | undefined {
   } catch {
     // A picture that does not decode is kept byte for byte all the same (the printer will say so).
     return undefined
-  }
-}
-
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes)
-}
-
-async function* readAll(file: InputFile): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < file.sizeBytes; ) {
-    const piece = await file.read(at, pieceBytes)
-    if (piece.length === 0) throw new Problem('memory.absent', 'the file ended early')
-    yield piece
-    at += piece.length
   }
 }

@@ -22,6 +22,7 @@ import { thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardClient, type CardFacts } from '../card.ts'
+import type { Consents } from '../consents.ts'
 import type { CardChannel, CardReader } from '../drivers.ts'
 import type { CardData } from '../fleet/card-data.ts'
 import type { Identity } from '../identity.ts'
@@ -40,6 +41,8 @@ export interface PresenceOptions {
   operation: 'save' | 'print' | 'look'
   /** What cards are to be given (D6). */
   cardData: Pick<CardData, 'apply'>
+  /** What members agreed to, for hours without a line (D8). */
+  consents: Pick<Consents, 'allowsLocation' | 'remember'>
   /** Asks the person for the PIN. */
   askPin: (prompt: string, signal: AbortSignal) => Promise<string>
   /** How many lines a person can see now; with none, findings wait for a device that can show them. */
@@ -81,6 +84,10 @@ export interface PresentCard {
   use<T>(work: (client: CardClient) => Promise<T>): Promise<T>
   /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.cancelled` */
   requirePin(pin?: string): Promise<void>
+  /** D8: whether the member lets the places of what is kept be kept with it; false when that is not known. */
+  allowsLocation(): Promise<boolean>
+  /** D8: from now on places are not kept, on this board at once. */
+  withdrawLocation(): Promise<void>
 }
 
 class Present implements PresentCard {
@@ -88,6 +95,7 @@ class Present implements PresentCard {
   readonly leave = new AbortController()
   readonly #lock = new Lock()
   readonly #askPin: PresenceOptions['askPin']
+  readonly #consents: PresenceOptions['consents']
   session: SessionFacts | undefined
   refused: Problem | undefined
   /** Findings that were shown while it is in: an act on its way is not told again. */
@@ -96,9 +104,10 @@ class Present implements PresentCard {
   findingsDue = false
   #pinVerified = false
 
-  constructor(client: CardClient, askPin: PresenceOptions['askPin']) {
+  constructor(client: CardClient, { askPin, consents }: Pick<PresenceOptions, 'askPin' | 'consents'>) {
     this.client = client
     this.#askPin = askPin
+    this.#consents = consents
   }
 
   get facts(): CardFacts {
@@ -121,6 +130,15 @@ class Present implements PresentCard {
     const digits = pin ?? (await this.#askPin(`PIN: ${this.facts.member.name}`, this.signal))
     await this.use((client) => client.verifyPin(digits, this.signal))
     this.#pinVerified = true
+  }
+
+  async allowsLocation(): Promise<boolean> {
+    return this.session?.location ?? this.#consents.allowsLocation(this.facts.member.id)
+  }
+
+  async withdrawLocation(): Promise<void> {
+    if (this.session) this.session.location = false
+    await this.#consents.remember(this.facts.member.id, false)
   }
 }
 
@@ -189,7 +207,7 @@ export class Presence {
     try {
       channel = await reader.connect(signal)
       const client = await CardClient.open(channel, clock, signal)
-      card = new Present(client, this.#o.askPin)
+      card = new Present(client, this.#o)
       this.#card = card
       this.#tell({ type: 'in', card })
       while (!signal.aborted && !card.signal.aborted && reader.cards().length > 0) {
@@ -276,8 +294,9 @@ export class Presence {
       level: proved.level,
       home: proved.home,
       expiresMs: proved.expiresMs,
-      location: proved.location ?? true,
+      location: proved.location ?? false,
     }
+    await this.#o.consents.remember(card.facts.member.id, card.session.location)
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session: card.session })
     // S9, S16: a level or home region that has changed since the card was last written.

@@ -97,6 +97,8 @@ export class Wishes {
     if (this.#awaited.size >= awaitedMax) this.#awaited.delete(this.#awaited.keys().next().value!)
     this.#awaited.set(hex(act), awaited)
     await outbox.append(makeWish, { wish: signed }, act)
+    // D8: what is withdrawn is not used any more, also before the site hears of it.
+    if (wish.kind === 'consent' && !wish.location) await card.withdrawLocation()
     return { act, accepted: awaited.promise }
   }
 

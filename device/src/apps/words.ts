@@ -2,6 +2,7 @@
 import type { Language } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Shown } from '../drivers.ts'
+import type { LeftOut } from '../place/without-place.ts'
 
 interface Words {
   insertCard: string
@@ -16,6 +17,7 @@ interface Words {
   here: (name: string) => string
   onItsWay: string
   withoutLine: string
+  leftOut: Record<LeftOut, string>
   received: (name: string) => string
   beingKept: string
   kept: (name: string) => string
@@ -47,6 +49,10 @@ const words: Record<Language, Words> = {
     here: (name) => `${name}: on this device`,
     onItsWay: 'On its way to two safe places',
     withoutLine: 'No line now; it goes on by itself when there is one',
+    leftOut: {
+      provenance: 'Its proof of origin (C2PA) went with the place',
+      tracks: 'What is neither picture nor sound went with the place',
+    },
     received: (name) => `${name}: received`,
     beingKept: 'Being kept in two safe places',
     kept: (name) => `${name}: kept in two places`,
@@ -76,6 +82,10 @@ const words: Record<Language, Words> = {
     here: (name) => `${name}：この端末にあります`,
     onItsWay: '二か所の安全な場所へ送っています',
     withoutLine: '回線がありません。つながり次第、自動で送ります',
+    leftOut: {
+      provenance: '撮影場所とともに来歴情報（C2PA）も外しました',
+      tracks: '撮影場所とともに映像・音声以外の記録も外しました',
+    },
     received: (name) => `${name}：受け取りました`,
     beingKept: '二か所の安全な場所に保存しています',
     kept: (name) => `${name}：二か所に保存しました`,

@@ -1,7 +1,12 @@
 /**
- * Reads the few EXIF facts that the apps use (CIPA DC-008): orientation, date, model, position. Pictures come from
- * anywhere, so every offset is checked, nothing is followed twice, and what cannot be read is simply not there.
+ * The EXIF facts that the apps use, and those that stay with a picture without its place (CIPA DC-008; D8). exifreader reads
+ * them out of the TIFF structure alone: pictures come from anywhere, and what cannot be read is simply not there.
  */
+import ExifReader from 'exifreader'
+import { walkJpeg } from './structure.ts'
+
+/** A ratio as TIFF has them. */
+export type Ratio = readonly [above: number, below: number]
 
 export interface Exif {
   /** 1 to 8, TIFF's Orientation; 1 when absent or out of range. */
@@ -16,187 +21,145 @@ export interface Exif {
   position?: { latitude: number; longitude: number }
 }
 
-/** Entries of one directory that are looked at; real ones have some dozens. */
-const entriesMax = 512
-const textMaxBytes = 256
+/** How a picture was exposed. */
+export interface Exposure {
+  /** Seconds. */
+  time?: Ratio
+  fNumber?: Ratio
+  /** ISO speed. */
+  speed?: number
+  /** Exposure compensation, EV. */
+  bias?: Ratio
+  /** mm. */
+  focalLength?: Ratio
+  focalLength35mm?: number
+  program?: number
+  metering?: number
+  flash?: number
+  whiteBalance?: number
+}
 
-const tags = {
-  make: 0x010f,
-  model: 0x0110,
-  orientation: 0x0112,
-  exif: 0x8769,
-  gps: 0x8825,
-  dateOriginal: 0x9003,
-  offsetOriginal: 0x9011,
-  date: 0x0132,
-} as const
-const gpsTags = { latitudeRef: 1, latitude: 2, longitudeRef: 3, longitude: 4 } as const
-/** Bytes per value of the TIFF types 1 to 10. */
-const typeBytes = [0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8]
+/** A TIFF structure larger than this is no camera's EXIF: JPEG has room for 64 KiB, other files for a thumbnail beside. */
+const tiffMaxBytes = 1 << 20
+const textMaxBytes = 64
+/** Names as exifreader has them. */
+const read = [
+  ...['Orientation', 'Make', 'Model', 'DateTime', 'DateTimeOriginal', 'OffsetTimeOriginal', 'ExposureTime', 'FNumber'],
+  ...['ISOSpeedRatings', 'ExposureBiasValue', 'FocalLength', 'FocalLengthIn35mmFilm', 'ExposureProgram'],
+  ...['MeteringMode', 'Flash', 'WhiteBalance', 'GPSLatitudeRef', 'GPSLatitude', 'GPSLongitudeRef', 'GPSLongitude'],
+]
+
+type Tags = Record<string, { value: unknown } | undefined>
 
 /** The EXIF facts of a JPEG; `{ orientation: 1 }` when there are none. Never throws. */
 export function readExif(jpeg: Uint8Array): Exif {
-  const tiff = exifSegment(jpeg)
-  return tiff ? readTiff(tiff) : { orientation: 1 }
+  const tiff = exifOfJpeg(jpeg)
+  return tiff ? readTiff(tiff).exif : { orientation: 1 }
 }
 
-/**
- * The same JPEG without the place where it was taken (D8): EXIF's GPS directory emptied, XMP that names one blanked. The
- * picture itself and all other facts stay as they are.
- */
-export function withoutPosition(jpeg: Uint8Array): Uint8Array {
-  const copy = jpeg.slice()
-  const exif = exifSegment(copy)
-  const tiff = exif && tiffOf(exif)
-  const at = tiff?.number(tiff.entries(tiff.u32(4)), tags.gps)
-  const entries = at === undefined ? 0 : (tiff!.u16(at) ?? 0)
-  if (exif && at !== undefined && entries > 0 && entries <= entriesMax) {
-    for (const { at: value, type, count } of tiff!.entries(at).values())
-      exif.fill(0, value, value + (typeBytes[type] ?? 0) * count)
-    exif.fill(0, at, Math.min(exif.length, at + 2 + entries * 12))
+/** The TIFF structure of the first EXIF segment. */
+export function exifOfJpeg(jpeg: Uint8Array): Uint8Array | undefined {
+  try {
+    for (const { marker, from, to } of walkJpeg(jpeg)) {
+      if (marker === 0xda) return undefined
+      const body = jpeg.subarray(from + 4, to)
+      if (marker === 0xe1 && startsWith(body, 'Exif\0')) return body.subarray(6)
+    }
+  } catch {
+    // A damaged picture has no facts.
   }
-  for (const { marker, content } of segments(copy)) {
-    const isXmp = marker === 0xe1 && startsWith(content, 'http://ns.adobe.com/')
-    if (isXmp && Buffer.from(content.buffer, content.byteOffset, content.length).includes('GPS'))
-      content.fill(0x20, content.indexOf(0) + 1)
-  }
-  return copy
-}
-
-/** The TIFF structure in the first APP1 segment that is EXIF. */
-function exifSegment(jpeg: Uint8Array): Uint8Array | undefined {
-  for (const { marker, content } of segments(jpeg))
-    if (marker === 0xe1 && startsWith(content, 'Exif\0\0')) return content.subarray(6)
   return undefined
 }
 
-/** What stands before the picture's own data: markers with what they hold. */
-function* segments(jpeg: Uint8Array): Generator<{ marker: number; content: Uint8Array }> {
-  if (jpeg[0] !== 0xff || jpeg[1] !== 0xd8) return
-  for (let at = 2; at + 4 <= jpeg.length && jpeg[at] === 0xff; ) {
-    const marker = jpeg[at + 1]!
-    if (marker === 0xff) {
-      at++
-      continue
-    }
-    if (marker === 0xda || marker === 0xd9) return
-    const length = (jpeg[at + 2]! << 8) | jpeg[at + 3]!
-    const end = at + 2 + length
-    if (length < 2 || end > jpeg.length) return
-    yield { marker, content: jpeg.subarray(at + 4, end) }
-    at = end
-  }
+export function startsWith(bytes: Uint8Array, text: string): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, text.length)).toString('latin1') === text
 }
 
-function startsWith(bytes: Uint8Array, text: string): boolean {
-  return bytes.length >= text.length && [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0))
-}
-
-type Entries = Map<number, { type: number; count: number; at: number }>
-
-class Tiff {
-  readonly #view: DataView
-  readonly #little: boolean
-
-  constructor(bytes: Uint8Array, little: boolean) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    this.#little = little
-  }
-
-  u16(at: number): number | undefined {
-    return at >= 0 && at + 2 <= this.#view.byteLength ? this.#view.getUint16(at, this.#little) : undefined
-  }
-
-  u32(at: number): number | undefined {
-    return at >= 0 && at + 4 <= this.#view.byteLength ? this.#view.getUint32(at, this.#little) : undefined
-  }
-
-  entries(at: number | undefined): Entries {
-    const entries: Entries = new Map()
-    const count = at === undefined ? undefined : this.u16(at)
-    if (at === undefined || count === undefined || count > entriesMax) return entries
-    for (let i = 0; i < count; i++) {
-      const entry = at + 2 + i * 12
-      const tag = this.u16(entry)
-      const type = this.u16(entry + 2)
-      const values = this.u32(entry + 4)
-      if (tag === undefined || type === undefined || values === undefined) break
-      const bytes = (typeBytes[type] ?? 0) * values
-      const where = bytes <= 4 ? entry + 8 : this.u32(entry + 8)
-      if (bytes === 0 || where === undefined || where + bytes > this.#view.byteLength || entries.has(tag)) continue
-      entries.set(tag, { type, count: values, at: where })
+/** Facts of a TIFF structure. Never throws. */
+export function readTiff(tiff: Uint8Array): { exif: Exif; exposure: Exposure } {
+  let tags: Tags = {}
+  try {
+    if (tiff.length <= tiffMaxBytes) {
+      const bytes = Uint8Array.from(tiff).buffer
+      tags = ExifReader.load(bytes, { expanded: true, includeTags: { exif: read } }).exif as unknown as Tags
     }
-    return entries
+  } catch {
+    // What is no TIFF structure has no facts.
   }
-
-  text(entries: Entries, tag: number): string | undefined {
-    const entry = entries.get(tag)
-    if (entry?.type !== 2) return undefined
-    let text = ''
-    for (let i = 0; i < Math.min(entry.count, textMaxBytes); i++) {
-      const byte = this.#view.getUint8(entry.at + i)
-      if (byte === 0) break
-      if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte)
-    }
-    return text.trim() || undefined
-  }
-
-  number(entries: Entries, tag: number): number | undefined {
-    const entry = entries.get(tag)
-    if (entry?.type === 3) return this.u16(entry.at)
-    return entry?.type === 4 ? this.u32(entry.at) : undefined
-  }
-
-  /** Degrees from three rationals and a reference letter. */
-  degrees(
-    entries: Entries,
-    tag: number,
-    refTag: number,
-    positive: string,
-    negative: string,
-    limit: number,
-  ): number | undefined {
-    const entry = entries.get(tag)
-    const ref = this.text(entries, refTag)
-    if (entry?.type !== 5 || entry.count !== 3 || (ref !== positive && ref !== negative)) return undefined
-    let degrees = 0
-    for (let i = 0; i < 3; i++) {
-      const above = this.u32(entry.at + i * 8)!
-      const below = this.u32(entry.at + i * 8 + 4)!
-      if (below === 0 && above !== 0) return undefined
-      degrees += below === 0 ? 0 : above / below / 60 ** i
-    }
-    return degrees <= limit ? (ref === positive ? degrees : -degrees) : undefined
-  }
-}
-
-function tiffOf(bytes: Uint8Array): Tiff | undefined {
-  const order =
-    bytes[0] === 0x49 && bytes[1] === 0x49 ? true : bytes[0] === 0x4d && bytes[1] === 0x4d ? false : undefined
-  const tiff = order === undefined ? undefined : new Tiff(bytes, order)
-  return tiff?.u16(2) === 42 ? tiff : undefined
-}
-
-function readTiff(bytes: Uint8Array): Exif {
-  const tiff = tiffOf(bytes)
-  if (!tiff) return { orientation: 1 }
-  const main = tiff.entries(tiff.u32(4))
-  const details = tiff.entries(tiff.number(main, tags.exif))
-  const gps = tiff.entries(tiff.number(main, tags.gps))
-  const orientation = tiff.number(main, tags.orientation) ?? 1
-  const exif: Exif = { orientation: orientation >= 1 && orientation <= 8 ? orientation : 1 }
-  const takenAt = tiff.text(details, tags.dateOriginal) ?? tiff.text(main, tags.date)
+  tags ??= {}
+  const exif: Exif = { orientation: whole(tags['Orientation'], 1, 8) ?? 1 }
+  const takenAt = text(tags['DateTimeOriginal']) ?? text(tags['DateTime'])
   if (takenAt && /^\d{4}:\d{2}:\d{2} \d{2}:\d{2}:\d{2}$/.test(takenAt)) exif.takenAt = takenAt
-  const offset = tiff.text(details, tags.offsetOriginal)
+  const offset = text(tags['OffsetTimeOriginal'])
   if (offset && /^[+-]\d{2}:\d{2}$/.test(offset)) exif.offset = offset
-  const make = tiff.text(main, tags.make)
+  const make = text(tags['Make'])
   if (make) exif.make = make
-  const model = tiff.text(main, tags.model)
+  const model = text(tags['Model'])
   if (model) exif.model = model
-  const latitude = tiff.degrees(gps, gpsTags.latitude, gpsTags.latitudeRef, 'N', 'S', 90)
-  const longitude = tiff.degrees(gps, gpsTags.longitude, gpsTags.longitudeRef, 'E', 'W', 180)
+  const latitude = degrees(tags['GPSLatitude'], text(tags['GPSLatitudeRef']), 'N', 'S', 90)
+  const longitude = degrees(tags['GPSLongitude'], text(tags['GPSLongitudeRef']), 'E', 'W', 180)
   if (latitude !== undefined && longitude !== undefined) exif.position = { latitude, longitude }
-  return exif
+  return { exif, exposure: exposureOf(tags) }
+}
+
+function exposureOf(tags: Tags): Exposure {
+  const found = {
+    time: ratio(tags['ExposureTime']),
+    fNumber: ratio(tags['FNumber']),
+    speed: whole(tags['ISOSpeedRatings'], 1, 0xffff),
+    bias: ratio(tags['ExposureBiasValue'], true),
+    focalLength: ratio(tags['FocalLength']),
+    focalLength35mm: whole(tags['FocalLengthIn35mmFilm'], 1, 10_000),
+    program: whole(tags['ExposureProgram'], 0, 9),
+    metering: whole(tags['MeteringMode'], 0, 255),
+    flash: whole(tags['Flash'], 0, 127),
+    whiteBalance: whole(tags['WhiteBalance'], 0, 1),
+  }
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
+}
+
+function whole(tag: Tags[string], min: number, max: number): number | undefined {
+  const value = Array.isArray(tag?.value) ? tag.value[0] : tag?.value
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : undefined
+}
+
+function ratio(tag: Tags[string], signed = false): Ratio | undefined {
+  const value = tag?.value
+  if (!Array.isArray(value) || value.length !== 2) return undefined
+  const [above, below] = value as unknown[]
+  const min = signed ? -0x8000_0000 : 0
+  const max = signed ? 0x7fff_ffff : 0xffff_ffff
+  const fits = (part: unknown): part is number => Number.isInteger(part) && Number(part) >= min && Number(part) <= max
+  return fits(above) && fits(below) && below !== 0 ? [above, below] : undefined
+}
+
+function text(tag: Tags[string]): string | undefined {
+  const value: unknown = Array.isArray(tag?.value) ? tag.value[0] : tag?.value
+  // What exifreader says of a text outside of the structure.
+  if (typeof value !== 'string' || value === '<faulty value>') return undefined
+  const clean = value.split('\0')[0]!.replaceAll(/[^\x20-\x7e]/g, '')
+  return clean.slice(0, textMaxBytes).trim() || undefined
+}
+
+/** Degrees from three rationals and a reference letter. */
+function degrees(
+  tag: Tags[string],
+  reference: string | undefined,
+  positive: string,
+  negative: string,
+  limit: number,
+): number | undefined {
+  const parts = tag?.value
+  if (!Array.isArray(parts) || parts.length !== 3 || (reference !== positive && reference !== negative))
+    return undefined
+  let sum = 0
+  for (const [i, part] of parts.entries()) {
+    const [above, below] = (Array.isArray(part) ? part : []) as unknown[]
+    if (typeof above !== 'number' || typeof below !== 'number' || (below === 0 && above !== 0)) return undefined
+    sum += below === 0 ? 0 : above / below / 60 ** i
+  }
+  if (!(sum <= limit && sum >= 0)) return undefined
+  return reference === positive ? sum : -sum
 }
 
 /** When the picture was taken, as ms since the epoch: with the camera's own offset, else as if its clock showed UTC. */

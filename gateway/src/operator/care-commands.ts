@@ -86,8 +86,8 @@ export const careCommands: Record<string, Command> = {
         }
         if (line.differs === null) return { json, text: `${verdictText(line)}\nsigned by placement` }
         const shown = await showDifference(placement.replace, id, AbortSignal.timeout(120_000))
-        const good = decodePicture(shown.good)
-        const changed = good && decodePicture(shown.changed)
+        const good = await decodePicture(shown.good)
+        const changed = good && (await decodePicture(shown.changed))
         const regions = good && changed ? differingRegions(good, changed) : undefined
         const file = values['png'] === undefined ? undefined : String(values['png'])
         if (file !== undefined) {

@@ -30,6 +30,17 @@ export const partProblems = {
       todo: '別の機器で印刷してください。データはそのままお預かりします。',
     },
   },
+  'place.not-removable': {
+    retry: 'no',
+    en: {
+      title: 'The place where it was made cannot be taken out of this file',
+      todo: 'It was not kept. Save it as JPEG, PNG, MP4, PDF or plain text, or allow your location at a terminal.',
+    },
+    ja: {
+      title: 'このファイルから撮影場所を取り除けません',
+      todo: 'お預かりしていません。JPEG・PNG・MP4・PDF・テキストで保存し直すか、端末で位置情報の利用に同意してください。',
+    },
+  },
   'printer.out-of-paper': {
     retry: 'after-fix',
     en: { title: 'The printer has run out of paper', todo: 'Refill the paper, then print again.' },

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { Runtime } from '@azukari/device/runtime'
+import type { Author } from '@azukari/device/saves'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
@@ -56,24 +57,22 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const author = {
     member: Buffer.from(member, 'hex'),
     signer: signerOf(parseCoseKey(Buffer.from(acts, 'hex'))),
+    allowsLocation: true,
   }
-  const pieces = piecesOf(keep)
-  void runtime.saves
-    .keep({ pieces, name: basename(keep), mediaType: 'image/jpeg', takenMs: Date.now() }, author)
-    .then(() => say({ here: basename(keep) }))
+  void keepFile(keep, author)
 })
 
-/** A file in pieces that share one place in memory, as a camera's driver would hand them over. */
-async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
-  const file = await open(path)
+/** Keeps a file whose pieces share one place in memory, as a camera's driver would hand them over. */
+async function keepFile(path: string, author: Author): Promise<void> {
+  await using file = await open(path)
   const place = new Uint8Array(65_536)
-  try {
-    for (;;) {
-      const { bytesRead } = await file.read(place)
-      if (bytesRead === 0) return
-      yield place.subarray(0, bytesRead)
-    }
-  } finally {
-    await file.close()
+  const source = {
+    sizeBytes: (await file.stat()).size,
+    async read(at: number, length: number) {
+      const { bytesRead } = await file.read(place, 0, Math.min(length, place.length), at)
+      return place.subarray(0, bytesRead)
+    },
   }
+  await runtime.saves.keep({ source, name: basename(path), mediaType: 'image/jpeg', takenMs: Date.now() }, author)
+  say({ here: basename(path) })
 }

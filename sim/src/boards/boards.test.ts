@@ -9,7 +9,8 @@ import { displayConforms, panelConforms } from '@azukari/device/conformance/pane
 import { printerConforms, testPage } from '@azukari/device/conformance/printer'
 import { readerConforms } from '@azukari/device/conformance/reader'
 import { closeBoard } from '@azukari/device/drivers'
-import { decodePicture, decodeUpright, readExif, takenMsOf, withoutPosition } from '@azukari/device/picture'
+import { decodePicture, decodeUpright, readExif, takenMsOf } from '@azukari/device/picture'
+import { jpegWithoutPlace } from '@azukari/device/place/jpeg'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
@@ -126,18 +127,19 @@ t.test('D8: without its position a picture is the same picture, and says all els
     position: { latitude: -33.856784, longitude: 151.215297 },
   })
   const { bytes } = await camera.capture(never)
-  const stripped = withoutPosition(bytes)
+  const stripped = jpegWithoutPlace(bytes)
   const { position, ...rest } = readExif(bytes)
   t.ok(position)
   t.same(readExif(stripped), rest)
   t.same(decodePicture(stripped), decodePicture(bytes))
   t.ok(readExif(bytes).position, 'the original is not touched')
-  t.same(withoutPosition(stripped), stripped)
+  t.same(jpegWithoutPlace(stripped), stripped)
   const xmp = Buffer.from('http://ns.adobe.com/xap/1.0/\0<x exif:GPSLatitude="33,51.4S"/>')
   const head = Uint8Array.of(0xff, 0xe1, (xmp.length + 2) >> 8, (xmp.length + 2) & 255)
   const withXmp = Buffer.concat([bytes.subarray(0, 2), head, xmp, bytes.subarray(2)])
-  t.notMatch(Buffer.from(withoutPosition(withXmp)).toString('latin1'), 'GPSLatitude')
-  for (let length = 0; length < 400; length += 7) withoutPosition(bytes.subarray(0, length))
+  t.notMatch(Buffer.from(jpegWithoutPlace(withXmp)).toString('latin1'), 'GPSLatitude')
+  for (let length = 0; length < 400; length += 7)
+    t.throws(() => jpegWithoutPlace(bytes.subarray(0, length)), { code: 'place.not-removable' })
 })
 
 t.test('S17: a simulated camera makes pictures as cameras do, the same for the same seed', async (t) => {

@@ -76,6 +76,7 @@ function bench(untold: number, lines: number) {
       },
     },
     cardData: { apply: async () => {} },
+    consents: { allowsLocation: async () => false, remember: async () => {} },
     askPin: async () => '',
     lines: () => site.lines,
   })

@@ -10,7 +10,7 @@ import { type FirmataPanel, usualPins } from '@azukari/boards/firmata-panel'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { type Board, closeBoard } from '@azukari/device/drivers'
-import { decodePicture, decodeUpright } from '@azukari/device/picture'
+import { decodePicture } from '@azukari/device/picture'
 import { Runtime } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -19,6 +19,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { hex } from '@azukari/protocol/bytes'
 import { Checks } from '../site/checks.ts'
 import { type DemoOptions, pictureTaken } from '../site/demo.ts'
+import { decodeIndependently } from '../site/independent-decoder.ts'
 import { pin, SimulatedSite } from '../site/site.ts'
 import { until } from '../site/wait.ts'
 import { FirmataFirmware } from './firmata-firmware.ts'
@@ -140,7 +141,7 @@ export async function runHilDemo({ folder: wanted, log, tell }: DemoOptions): Pr
   for (const { save, bytes } of saved) {
     await press.runtime.printer!.print(save.object, { pin })
     const page = decodePicture((await printer.pages()).at(-1)!)
-    differences.push(difference(page.rgba, decodeUpright(bytes).rgba))
+    differences.push(difference(page.rgba, (await decodeIndependently(bytes)).rgba))
     tell(`Printed: ${save.name}`)
   }
   checks.add(

@@ -136,12 +136,12 @@ t.test(
 
     const shown = await bed.settle(showDifference(bed.placement.replace, verdict!.id, new AbortController().signal))
     t.ok(Buffer.from(shown.good).equals(picture))
-    const regions = differingRegions(decodePicture(shown.good)!, decodePicture(shown.changed)!)
+    const regions = differingRegions((await decodePicture(shown.good))!, (await decodePicture(shown.changed))!)
     t.ok(
       regions.some(({ x, y, toX, toY }) => x <= 176 && y <= 80 && toX >= 208 && toY >= 96),
       JSON.stringify(regions),
     )
-    const png = encodePng(drawRegions(decodePicture(shown.good)!, regions))
+    const png = encodePng(drawRegions((await decodePicture(shown.good))!, regions))
     const read = pngjs.PNG.sync.read(Buffer.from(png))
     t.match(read, { width: 320, height: 240 }, 'another reader opens what is drawn')
     await bed.stop()

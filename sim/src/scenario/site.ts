@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import type { Shown } from '@azukari/device/drivers'
 import { decodeUpright } from '@azukari/device/picture'
+import { jpegWithoutPlace } from '@azukari/device/place/jpeg'
 import type { DeviceRole } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { hex } from '@azukari/protocol/bytes'
@@ -105,6 +106,9 @@ export class Site implements DeviceWitness {
     const sha = shaOf(bytes)
     if (this.shots.has(sha)) this.world.violate('simulation', 'two equal pictures')
     this.shots.set(sha, bytes)
+    // What a board keeps of it that does not know what its member agreed to (D8).
+    const placeless = jpegWithoutPlace(bytes)
+    this.shots.set(shaOf(placeless), placeless)
     this.world.story.say(device.name, `takes a picture, ${bytes.length} bytes, ${sha.slice(0, 8)}`)
   }
 

@@ -16,9 +16,9 @@ import { hex } from '@azukari/protocol/bytes'
 import type { SaveReceipt } from '@azukari/protocol/contracts/save'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, type Problem } from '@azukari/protocol/problem'
-import { decodePng } from '../boards/index.ts'
 import type { VirtualCard } from '../card/virtual-card.ts'
 import { Checks } from './checks.ts'
+import { samePixels } from './independent-decoder.ts'
 import { photosIn } from './photos.ts'
 import { pin, SimulatedSite, type SiteBoard } from './site.ts'
 import { until } from './wait.ts'
@@ -225,7 +225,7 @@ class Demo {
       ? (await readdir(`${this.#site.folder}/pages`)).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
       : []
     const page = pages.length > 0 ? join(this.#site.folder, 'pages', pages.at(-1)!) : null
-    const pixelsEqual = page !== null && samePixels(await readFile(page), original)
+    const pixelsEqual = page !== null && (await samePixels(await readFile(page), original))
     this.#options.tell(
       problem
         ? `Not printed: ${file}: ${problem.code}`
@@ -461,13 +461,6 @@ function inputFile(name: string, mediaType: string, bytes: Uint8Array): InputFil
     read: async (at, length) => bytes.subarray(at, at + length),
     done: async () => undefined,
   }
-}
-
-/** Whether what the printer put out decodes to the very pixels of the original, turned as its EXIF says. */
-function samePixels(png: Uint8Array, original: Uint8Array): boolean {
-  const page = decodePng(png)
-  const picture = decodeUpright(original)
-  return page.width === picture.width && page.height === picture.height && Buffer.from(page.rgba).equals(picture.rgba)
 }
 
 function decodes(bytes: Uint8Array): boolean {

@@ -1,7 +1,6 @@
-/** Where two states of a picture differ, drawn on the good one (S11). JPEG in, PNG out. Pure. */
-import { crc32, deflateSync } from 'node:zlib'
+/** Where two states of a picture differ, drawn on the good one (S11). A picture of any kind that sharp reads in, PNG out. */
 import { InternalError } from '@azukari/protocol/problem'
-import jpeg from 'jpeg-js'
+import { PNG } from 'pngjs'
 
 export interface Picture {
   width: number
@@ -23,14 +22,20 @@ const squarePixels = 16
 /** A difference of a channel that an eye can see. */
 const visibleStep = 8
 const regionsMax = 64
+const limitInputPixels = 64_000_000
 
-/** @returns undefined when it is no picture, or is too far gone to be one */
-export function decodePicture(bytes: Uint8Array): Picture | undefined {
-  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) return undefined
+/** @returns undefined when it is no picture, is too far gone to be one, or no decoder is there for this processor */
+export async function decodePicture(bytes: Uint8Array): Promise<Picture | undefined> {
   try {
+    // Loaded when a picture is to be shown, which is seldom: it is native, and the rest of the gateway is not.
+    const { default: sharp } = await import('sharp')
     // What somebody changed may not be sound: as much as can be seen is shown.
-    const options = { useTArray: true, formatAsRGBA: true, tolerantDecoding: true, maxResolutionInMP: 50 } as const
-    return jpeg.decode(bytes, { ...options, maxMemoryUsageInMB: 1024 })
+    const { data, info } = await sharp(bytes, { failOn: 'none', limitInputPixels })
+      .toColourspace('srgb')
+      .ensureAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    return { width: info.width, height: info.height, data: new Uint8Array(data) }
   } catch {
     return undefined
   }
@@ -118,25 +123,7 @@ export function drawRegions({ width, height, data }: Picture, regions: readonly 
 /** PNG (ISO/IEC 15948) of RGBA, 8 bits a channel. */
 export function encodePng({ width, height, data }: Picture): Uint8Array {
   if (data.length !== width * height * 4) throw new InternalError('a picture has four bytes a pixel')
-  const lines = new Uint8Array(height * (1 + width * 4))
-  for (let y = 0; y < height; y++) lines.set(data.subarray(y * width * 4, (y + 1) * width * 4), y * (1 + width * 4) + 1)
-  const head = Buffer.alloc(13)
-  head.writeUInt32BE(width, 0)
-  head.writeUInt32BE(height, 4)
-  head.set([8, 6, 0, 0, 0], 8)
-  return Buffer.concat([
-    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-    chunk('IHDR', head),
-    chunk('IDAT', deflateSync(lines)),
-    chunk('IEND', new Uint8Array(0)),
-  ])
-}
-
-function chunk(type: string, body: Uint8Array): Uint8Array {
-  const bytes = Buffer.alloc(12 + body.length)
-  bytes.writeUInt32BE(body.length, 0)
-  bytes.write(type, 4, 'latin1')
-  bytes.set(body, 8)
-  bytes.writeUInt32BE(crc32(bytes.subarray(4, 8 + body.length)), 8 + body.length)
-  return bytes
+  const png = new PNG({ width, height })
+  png.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  return new Uint8Array(PNG.sync.write(png))
 }
