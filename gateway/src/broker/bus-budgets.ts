@@ -103,6 +103,8 @@ export class BusBudgets {
    * @throws {Problem} `quota.exceeded`, `service.busy`
    */
   settle(connection: Connection, standing: Standing, name: string): void {
+    // What it held was given back already, so it must not take anything.
+    if (connection.stream.destroyed) throw new Problem('service.unavailable', 'the connection is gone')
     const kind = kindOf[standing]
     if (kind === 'claimant') {
       this.#claimants.enter(connection, connection.address)
@@ -133,7 +135,7 @@ export class BusBudgets {
 
   /** Whether this connection may have one more filter. */
   subscribe(connection: Connection, filter: string): boolean {
-    if (!connection.standing) return false
+    if (!connection.standing || connection.stream.destroyed) return false
     if (connection.subscriptions.has(filter)) return true
     const taken = this.#subscriptions.take(kindOf[connection.standing], connection.device, 1)
     if (!(taken instanceof Reservation)) return false
@@ -175,7 +177,7 @@ export class BusBudgets {
     connection.waiting?.release()
     connection.waiting = undefined
     const bytes = connection.stream.writableLength
-    if (bytes === 0) return true
+    if (bytes === 0 || connection.stream.destroyed) return true
     const taken = this.#waiting.take('device', connection.device, bytes)
     if (!(taken instanceof Reservation)) return false
     connection.waiting = taken

@@ -202,7 +202,7 @@ export class EmbeddedBus implements Bus {
   /** Serves one connection. */
   accept(stream: Duplex): void {
     stream.on('error', () => undefined)
-    if (!this.#handlers) return void stream.destroy()
+    if (!this.#handlers || stream.destroyed) return void stream.destroy()
     const connection = this.#budgets.enter(stream)
     this.#open++
     stream.once('close', () => {
@@ -298,7 +298,7 @@ export class EmbeddedBus implements Bus {
     const { clientId, username } = credentials
     const before = this.#clients.get(clientId)
     const present = before && this.#connections.get(before.conn)
-    if (present) {
+    if (present && !present.stream.destroyed) {
       // An old token may be a stolen one: it must not push the device itself off the line.
       if (standing === 'late') throw new Problem('cose.expired', 'the device is connected')
       if (standing === 'device' && present.standing === 'device') this.#budgets.takeOver(present, issuedMs)

@@ -138,12 +138,12 @@ t.test(
     const closed = new Promise<true>((resolve) => device.client.once('close', () => resolve(true)))
     const answered = subscribe(
       device,
-      Array.from({ length: 5_000 }, (_, n) => filter(n)),
+      Array.from({ length: 200 }, (_, n) => filter(n)),
     ).then(
       () => false,
       () => true,
     )
-    t.ok(await Promise.race([closed, answered]), 'a list of 5,000 ends the connection')
+    t.ok(await Promise.race([closed, answered]), 'a list of 200 ends the connection')
     t.ok(await goesOn(other))
     await until(() => at.budgets.report().find(({ budget }) => budget === 'subscriptions')!.held === 4)
   },
@@ -153,10 +153,12 @@ t.test(
 function subscribe(device: TestDevice, filters: string[]): Promise<{ qos: number }[]> {
   return new Promise((resolve, reject) => {
     const { client } = device
-    client.once('close', () => reject(new Error('closed')))
+    const onClose = () => reject(new Error('closed'))
+    client.once('close', onClose)
     const onPacket = (packet: { cmd: string; granted?: unknown }) => {
       if (packet.cmd !== 'suback') return
       client.off('packetreceive', onPacket)
+      client.off('close', onClose)
       resolve((packet.granted as number[]).map((qos) => ({ qos })))
     }
     client.on('packetreceive', onPacket)
