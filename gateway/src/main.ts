@@ -12,10 +12,12 @@ import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
-import type { BusLimits } from './broker/bus-limits.ts'
+import { type BusLimits, busLimits } from './broker/bus-limits.ts'
 import { EmbeddedBus } from './broker/embedded.ts'
+import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
+import type { RouterLimits } from './router/router-budgets.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
@@ -59,7 +61,7 @@ export interface GatewaySettings {
   /** Any MQTT broker in place of the embedded one. */
   broker?: BrokerSettings
   passphrase?: string | undefined
-  limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
+  limits?: { bus?: Partial<BusLimits>; router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
   /** The page on which people apply for membership (P1); absent = none. */
@@ -113,6 +115,7 @@ export interface RunningGateway {
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
 export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
   const { site, log, ports = systemPorts } = settings
+  const budgets = new Budgets()
   const folder = new SiteFolder(settings.folder, site, ports)
   const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
   const database = openDatabase(`${folder.path}/gateway.db`)
@@ -143,6 +146,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         buffer,
         log: log.child({ service: 'placement' }),
         passphrase: settings.passphrase,
+        budgets,
       })
   const placementClient = apart && new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock })
   const remoteFacts =
@@ -159,6 +163,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         keeping: placementKeeping(placement, placementClient),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
+        budgets,
       })
   const settlementRemote = settings.settlementApart
     ? remoteService({
@@ -186,11 +191,15 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             will: { topic: telemetryTopics(site, settings.telemetry.prefix).gatewayOnline, payload: 'offline' },
           }),
         })
+      const { strangers = busLimits.strangers, strangersPerAddress = busLimits.strangersPerAddress } =
+        settings.limits?.bus ?? {}
       listener = listenOn({
         host: settings.host,
         port: settings.port,
         tls: settings.tls,
         insecure: settings.insecure ?? false,
+        handshakes: { all: strangers, each: strangersPerAddress },
+        budgets,
       })
       return new EmbeddedBus({
         site,
@@ -198,6 +207,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         admit,
         clock: ports.clock,
         log,
+        budgets,
         ...(settings.telemetry && { discoveryPrefix: settings.telemetry.prefix }),
         ...(settings.limits?.bus && { limits: settings.limits.bus }),
       })
@@ -220,7 +230,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(remoteFacts && { placement: () => remoteFacts.facts }),
       },
     }),
-    ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
+    budgets,
+    limits: {
+      ...(settings.limits?.router && { router: settings.limits.router }),
+      ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
+    },
   })
   const bufferServer = apart
     ? await startCallServer({
@@ -228,6 +242,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         handlers: bufferHandlers((service) => gateway.bufferFor(service)),
         clock: ports.clock,
         log: log.child({ server: 'buffer' }),
+        budgets,
         host: settings.host,
         port: apart.bufferPort,
       })
@@ -266,6 +281,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       : healthServer({
           version: settings.version,
           status: () => gateway.status(),
+          budgets: () => budgets.report(),
           services: () => ({
             ...(placement ? { placement: placement.placement.counts } : {}),
             ...(settlement ? { settlement: settlement.counts } : {}),
@@ -286,6 +302,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     settings.enrolment &&
     (await serveEnrolment({
       ...{ settlement: settlementRemote ?? settlement!, clock: ports.clock, random: ports.random },
+      budgets,
       ...{ log: log.child({ part: 'enrolment' }), tls: settings.tls, insecure: settings.insecure ?? false },
       ...settings.enrolment,
     }).catch(async (error: unknown) => {

@@ -140,6 +140,24 @@ t.test('D5: what queued up is committed together, in order, with one commit', as
   t.equal(notes().length, 6)
 })
 
+t.test('D4: one device has a bounded number of acts and calls, and leaves the others theirs', async (t) => {
+  const limits = { queuedActs: 6, deviceQueuedActs: 2, calls: 6, deviceCalls: 2 }
+  const { send, turn, service } = await host(memoryDatabase(), { limits })
+  const replies = [send(1, 'a'), send(2, 'b')]
+  t.match(await send(3, 'c'), { problem: { code: 'quota.exceeded', retry: 'later' } })
+  replies.push(send(1, 'd', { device: 'printer', id: 60 }))
+  turn()
+  t.same(await Promise.all(replies), [{ body: { n: 1 } }, { body: { n: 2 } }, { body: { n: 3 } }])
+  replies.push(send(3, 'c'))
+  turn()
+  t.same(await replies.at(-1), { body: { n: 4 } }, 'places are given back')
+  const ports = { contract: ask.id, id: new Uint8Array(16), atMs: 1, body: { id: new Uint8Array(16) } }
+  const call = (device: string) => service.handle({ ...ports, caller: { device, region: 'JP-13', roles: [] } })
+  const answers = await Promise.all([call('a'), call('a'), call('a'), call('b')])
+  t.match(answers, [{ body: {} }, { body: {} }, { problem: { code: 'quota.exceeded' } }, { body: {} }])
+  t.match(await call('a'), { body: {} })
+})
+
 t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtakes it', async (t) => {
   const begun: { text: string; done: () => void }[] = []
   const { send, turn, notes, service } = await host(memoryDatabase(), {
