@@ -205,6 +205,7 @@ class Site implements Gateway {
       releases: new Releases(files, options.releaseDirectory),
       clock,
       log,
+      budgets,
     })
     const admit = admission({
       ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { systemFiles } from '@azukari/protocol/adapters/files'
-import { readState } from '@azukari/protocol/contracts/fleet'
+import { putCardResults, readState } from '@azukari/protocol/contracts/fleet'
 import { haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -316,6 +316,30 @@ t.test('D1 D6: an enrolment that is repeated, by whoever heard it, changes nothi
   await t.resolves(device.greet(), 'an enrolment anew wants a new greeting')
   await t.rejects(thief.claim(first), { code: 'claim.used' })
   t.ok(await goesOn(device))
+})
+
+t.test('D6: rows for cards come in bounded number: cards are what a device says they are', async (t) => {
+  const at = await world(t)
+  const [device, other] = [await enrolled(t, at), await enrolled(t, at)]
+  const results = () =>
+    Array.from({ length: 64 }, () => ({
+      card: new Uint8Array(randomBytes(32)),
+      number: 1,
+      outcome: 'written' as const,
+    }))
+  let kept = 0
+  let refused: unknown
+  for (let n = 0; n < 32 && !refused; n++)
+    await device.call(putCardResults, { results: results() }).then(
+      () => kept++,
+      (error: unknown) => {
+        refused = error
+      },
+    )
+  t.match(refused, { code: 'quota.exceeded' })
+  t.equal(kept, 15, '960 of 1,000')
+  await t.resolves(other.call(putCardResults, { results: results() }))
+  t.equal(at.database.all('SELECT * FROM card_data').length, 16 * 64)
 })
 
 t.test('D6: enrolments under one name come in bounded number, and are told so', async (t) => {

@@ -102,6 +102,7 @@ t.test('D3: a bucket gives its rate and its burst and no more', async (t) => {
   t.equal(bucket.take(500), 0)
   t.equal(bucket.spend(500), 500, 'spent in advance')
   t.equal(bucket.take(1_000), 500)
+  t.equal(new Bucket({ perSecond: 1, burst: 5 }, 0).take(0, 6), 1_000, 'six of five')
   t.equal(bucket.take(100), 500, 'a clock that goes back gives nothing')
 })
 

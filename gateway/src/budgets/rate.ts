@@ -27,14 +27,14 @@ export class Bucket {
     this.#atMs = nowMs
   }
 
-  /** Takes a token, or says in how many ms there will be one and takes nothing. */
-  take(nowMs: number): number {
+  /** Takes tokens, or says in how many ms there will be enough and takes none. More than a burst never come at once. */
+  take(nowMs: number, amount = 1): number {
     this.#fill(nowMs)
-    if (this.#tokens < 1) {
+    if (this.#tokens < amount) {
       this.#refused()
-      return Math.max(1, Math.ceil(((1 - this.#tokens) / this.#limit.perSecond) * 1_000))
+      return Math.max(1, Math.ceil(((amount - this.#tokens) / this.#limit.perSecond) * 1_000))
     }
-    this.#tokens--
+    this.#tokens -= amount
     return 0
   }
 
@@ -92,10 +92,10 @@ export class Rate {
       })
   }
 
-  /** Counts one more; 0 when it may happen, else in how many ms it may. */
-  take(kind: Kind, who: string, nowMs: number): number {
+  /** Counts so many more; 0 when it may happen, else in how many ms it may. */
+  take(kind: Kind, who: string, nowMs: number, amount = 1): number {
     const state = this.#kinds.get(kind)
-    return state ? this.#bucketOf(state, who, nowMs).take(nowMs) : 0
+    return state ? this.#bucketOf(state, who, nowMs).take(nowMs, amount) : 0
   }
 
   /** A bucket that its holder keeps, for what is counted very often; undefined for a kind without a limit. */

@@ -329,6 +329,27 @@ t.test('D5: signed acts are unique across devices and streams until they expire'
   t.same(database.all('SELECT * FROM signed_acts'), [], 'forgotten long after they expired')
 })
 
+t.test('D5: a service that runs for long forgets signed acts that have expired, also after one failure', async (t) => {
+  const database = memoryDatabase()
+  const waiting: (() => void)[] = []
+  let nowMs = 1_700_000_000_000
+  const timer: Clock['timer'] = (_ms, work) => {
+    waiting.push(work)
+    return { cancel() {}, [Symbol.dispose]() {} }
+  }
+  await host(database, { clock: { ...ports().clock, now: () => nowMs, timer } })
+  claimSignedAct(database, new Uint8Array(32), new Uint8Array(16), new Uint8Array([1]), nowMs + 1)
+  const rows = () => database.all('SELECT * FROM signed_acts').length
+  waiting.shift()!()
+  t.equal(rows(), 1, 'a day longer than they are valid')
+  nowMs += 2 * 86_400_000
+  database.run('ALTER TABLE signed_acts RENAME TO away')
+  waiting.shift()!()
+  database.run('ALTER TABLE away RENAME TO signed_acts')
+  waiting.shift()!()
+  t.equal(rows(), 0)
+})
+
 t.test('D4: calls are checked and answered; unknown contracts and a stopped service have their problems', async (t) => {
   const { service, send, turn } = await host(memoryDatabase())
   const request = {

@@ -8,7 +8,7 @@
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
@@ -63,6 +63,9 @@ export interface HostLimits {
   calls: number
   deviceCalls: number
 }
+
+/** How often signed acts that have expired are forgotten: every one is a row. */
+const forgetMs = 3_600_000
 
 /** Turns of the event loop for which a group may go on growing. */
 const gatherTurns = 4
@@ -140,6 +143,7 @@ class Host implements ServiceHost {
   #confirming = 0
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #idle: (() => void)[] = []
+  #forgetting: Timer | undefined
 
   constructor(options: ServiceHostOptions) {
     this.#options = options
@@ -165,13 +169,14 @@ class Host implements ServiceHost {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new InternalError(`service ${this.name} was started twice`)
     this.#state = 'running'
-    this.#options.database.transaction((sql) => forgetExpiredActs(sql, this.#options.clock.now()))
+    this.#forget()
     await this.#options.onStart?.()
   }
 
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'stopping') return
     this.#state = 'stopping'
+    this.#forgetting?.cancel()
     await this.#options.onStop?.()
     if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
     this.#commits.flush()
@@ -368,6 +373,14 @@ class Host implements ServiceHost {
     const { result, effects } = await this.#commits.run(() => this.#own(work))
     this.#performConfirmed(effects)
     return result
+  }
+
+  /** Forgets signed acts that have expired, now and again and again. */
+  #forget(): void {
+    const { database, clock } = this.#options
+    // First, so that a full disk today does not end it for ever.
+    this.#forgetting = clock.timer(forgetMs, () => this.#guard(() => this.#forget()))
+    database.transaction((sql) => forgetExpiredActs(sql, clock.now()))
   }
 
   #requireOpen(): void {
