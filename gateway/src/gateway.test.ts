@@ -94,6 +94,7 @@ t.test('D1 D6: wrong claims are refused, counted and burned', async (t) => {
   const forged = await thief.openExchange(
     thief.topic('call', 'fleet.enrol'),
     encode({ i: new Uint8Array(16), s: new Uint8Array(100) }),
+    new Uint8Array(16),
   )
   t.match(forged, { p: { code: /^c(bor|ose)\./ } })
   await thief.close()
@@ -368,7 +369,7 @@ t.test('D4: a device has a bounded number of requests under way, and a stop fini
   const device = await enrolled(world)
   const waiting = [1, 2, 3].map(() => device.ask(slow, {}))
   await until(() => world.gateway.status().underWay === 3)
-  t.match(await device.ask(slow, {}), { problem: { code: 'service.busy', retry: 'later' } })
+  t.match(await device.ask(slow, {}), { problem: { code: 'quota.exceeded', retry: 'later' } })
   world.letGo()
   for (const reply of await Promise.all(waiting)) t.same(reply.body, {})
   const last = device.ask(slow, {})

@@ -16,7 +16,8 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { siteTopic } from '@azukari/protocol/topics'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
-import type { Credentials, Standing } from './broker/embedded.ts'
+import type { Admission, Credentials } from './broker/embedded.ts'
+import { Budgets } from './budgets/budgets.ts'
 import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
 import { Releases } from './fleet/releases.ts'
 import { devicesBehind } from './fleet/states.ts'
@@ -27,7 +28,8 @@ import type { SiteKeys } from './registry/enrol.ts'
 import { gatewayMigrations } from './registry/tables.ts'
 import { type DeviceReport, type FrameCarrier, OwnService } from './router/own-service.ts'
 import { Pump } from './router/pump.ts'
-import { Router, type RouterCounts, type RouterLimits } from './router/router.ts'
+import { Router, type RouterCounts } from './router/router.ts'
+import type { RouterLimits } from './router/router-budgets.ts'
 import type { ReceiveBuffer, Service } from './service/service.ts'
 import type { Database } from './storage/database.ts'
 import { CommitGroup } from './storage/group.ts'
@@ -55,7 +57,7 @@ export interface GatewayOptions {
   /** Where the receive buffer lies. */
   bufferDirectory: string
   /** Makes the bus; an embedded one asks `admit` about every CONNECT. */
-  bus: (admit: (credentials: Credentials) => Standing) => Bus
+  bus: (admit: (credentials: Credentials) => Admission) => Bus
   /** The services behind the gateway; those in this process take the receive buffer from here. */
   services: (bufferFor: (service: string) => ReceiveBuffer) => readonly Service[]
   carryFrame: FrameCarrier
@@ -64,6 +66,8 @@ export interface GatewayOptions {
   log: Log
   soon?: (work: () => void) => void
   limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
+  /** Shared with the bus and the services of this process, so that all of it is shown. */
+  budgets?: Budgets
   /** What is published for other programs (D3, D6); absent: nothing is, and nobody may read. */
   telemetry?: TelemetryOptions
   /** Contracts beyond those of the protocol, for tests and later services. */
@@ -147,6 +151,7 @@ class Site implements Gateway {
   constructor(options: GatewayOptions) {
     const { site, database, clock, random, log, key, placement, files } = options
     this.#options = options
+    const budgets = options.budgets ?? new Budgets()
     this.#boot = random.bytes(16)
     this.#startMs = clock.monotonicMs()
     this.#lookedMs = this.#startMs
@@ -177,6 +182,7 @@ class Site implements Gateway {
         })
       },
       ...(options.limits?.buffer && { limits: options.limits.buffer }),
+      budgets,
     })
     this.#services = options.services((service) => this.bufferFor(service))
     this.#pump = new Pump({
@@ -199,6 +205,7 @@ class Site implements Gateway {
       releases: new Releases(files, options.releaseDirectory),
       clock,
       log,
+      budgets,
     })
     const admit = admission({
       ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
@@ -239,6 +246,7 @@ class Site implements Gateway {
         this.#telemetry?.changed()
       },
       ...(options.limits?.router && { limits: options.limits.router }),
+      budgets,
     })
   }
 
@@ -255,6 +263,7 @@ class Site implements Gateway {
     if (trial?.listens) await listen()
     await trial?.pass()
     await this.#buffer.start()
+    this.#giveBack()
     for (const service of this.#services) await service.start()
     this.#pump.start()
     this.#open = true
@@ -363,7 +372,21 @@ class Site implements Gateway {
     this.#pump.gone(device)
     this.#bus.disconnect(device)
     this.#telemetry?.changed()
+    this.#giveBack([device])
     this.#options.log.info('a device was shut out', { device })
+  }
+
+  /** Returns what devices that were revoked have reserved. */
+  #giveBack(devices: Iterable<string> = this.#buffer.devices()): void {
+    for (const device of devices) {
+      if (this.#devices.find(device)?.revokedMs === undefined) continue
+      this.#buffer.revoked(device).catch((error: unknown) =>
+        this.#options.log.error('what a revoked device had reserved could not be returned', {
+          device,
+          code: isProblem(error) ? error.code : 'internal',
+        }),
+      )
+    }
   }
 
   #lookLater(): void {
@@ -374,6 +397,7 @@ class Site implements Gateway {
         if (this.#devices.changedElsewhere()) {
           for (const device of [...this.#channels.devices()])
             if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
+          this.#giveBack()
           for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
           this.#bus.dropReaders?.((name) => this.#readers.has(name))
           this.#telemetry?.changed()

@@ -9,10 +9,12 @@ import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
-import { systemPorts } from './adapters/system-ports.ts'
-import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
+import { type BusLimits, busLimits } from './broker/bus-limits.ts'
+import { EmbeddedBus } from './broker/embedded.ts'
+import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
+import type { RouterLimits } from './router/router-budgets.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
 import { accountFacts, accountHandlers } from './services/placement/account-facts.ts'
@@ -54,7 +56,7 @@ export interface GatewaySettings {
   /** Any MQTT broker in place of the embedded one. */
   broker?: BrokerSettings
   passphrase?: string | undefined
-  limits?: { bus?: Partial<BusLimits>; buffer?: Partial<BufferLimits> }
+  limits?: { bus?: Partial<BusLimits>; router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
   /** The page on which people apply for membership (P1); absent = none. */
@@ -108,6 +110,7 @@ export interface RunningGateway {
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
 export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
   const { site, log, ports = systemPorts } = settings
+  const budgets = new Budgets()
   const folder = new SiteFolder(settings.folder, site, ports)
   const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
   const database = openDatabase(`${folder.path}/gateway.db`)
@@ -138,6 +141,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         buffer,
         log: log.child({ service: 'placement' }),
         passphrase: settings.passphrase,
+        budgets,
       })
   const placementClient = apart && new CallClient({ url: apart.url, tls, server: 'placement', clock: ports.clock })
   const remoteFacts =
@@ -154,6 +158,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         keeping: placementKeeping(placement, placementClient),
         log: log.child({ service: 'settlement' }),
         passphrase: settings.passphrase,
+        budgets,
       })
   const settlementRemote = settings.settlementApart
     ? remoteService({
@@ -181,11 +186,15 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             will: { topic: telemetryTopics(site, settings.telemetry.prefix).gatewayOnline, payload: 'offline' },
           }),
         })
+      const { strangers = busLimits.strangers, strangersPerAddress = busLimits.strangersPerAddress } =
+        settings.limits?.bus ?? {}
       listener = listenOn({
         host: settings.host,
         port: settings.port,
         tls: settings.tls,
         insecure: settings.insecure ?? false,
+        handshakes: { all: strangers, each: strangersPerAddress },
+        budgets,
       })
       return new EmbeddedBus({
         site,
@@ -193,6 +202,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         admit,
         clock: ports.clock,
         log,
+        budgets,
         ...(settings.telemetry && { discoveryPrefix: settings.telemetry.prefix }),
         ...(settings.limits?.bus && { limits: settings.limits.bus }),
       })
@@ -215,7 +225,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(remoteFacts && { placement: () => remoteFacts.facts }),
       },
     }),
-    ...(settings.limits?.buffer && { limits: { buffer: settings.limits.buffer } }),
+    budgets,
+    limits: {
+      ...(settings.limits?.router && { router: settings.limits.router }),
+      ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
+    },
   })
   const bufferServer = apart
     ? await startCallServer({
@@ -223,6 +237,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         handlers: bufferHandlers((service) => gateway.bufferFor(service)),
         clock: ports.clock,
         log: log.child({ server: 'buffer' }),
+        budgets,
         host: settings.host,
         port: apart.bufferPort,
       })
@@ -261,6 +276,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       : healthServer({
           version: settings.version,
           status: () => gateway.status(),
+          budgets: () => budgets.report(),
           services: () => ({
             ...(placement ? { placement: placement.placement.counts } : {}),
             ...(settlement ? { settlement: settlement.counts } : {}),
@@ -281,6 +297,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     settings.enrolment &&
     (await serveEnrolment({
       ...{ settlement: settlementRemote ?? settlement!, clock: ports.clock, random: ports.random },
+      budgets,
       ...{ log: log.child({ part: 'enrolment' }), tls: settings.tls, insecure: settings.insecure ?? false },
       ...settings.enrolment,
     }).catch(async (error: unknown) => {

@@ -81,8 +81,25 @@ const runCommand: Command = {
       }),
       passphrase: process.env['AZUKARI_PASSPHRASE'],
       limits: {
-        bus: { connections: config.connections, messagesPerSecond: config.messagesPerSecond },
-        buffer: { totalBytes: config.bufferMb * 1e6, deviceBytes: config.deviceMb * 1e6 },
+        bus: {
+          connections: config.connections,
+          readers: config.readers,
+          strangers: config.strangers,
+          strangersPerAddress: config.strangersPerAddress,
+          claimants: config.claimants,
+          claimantsPerAddress: config.claimantsPerAddress,
+          subscriptions: config.subscriptions,
+          allWaitingBytes: config.waitingMb * 1e6,
+          messagesPerSecond: config.messagesPerSecond,
+        },
+        router: { deviceRequests: config.deviceRequests, requestBytes: config.requestMb * 1e6 },
+        buffer: {
+          totalBytes: config.bufferMb * 1e6,
+          deviceBytes: config.deviceMb * 1e6,
+          deviceTransfers: config.deviceTransfers,
+          unsentMs: config.unsentMinutes * 60_000,
+          idleMs: config.idleHours * 3_600_000,
+        },
       },
       ...((config.homeAssistant || config.senml !== 'none') && {
         telemetry: {

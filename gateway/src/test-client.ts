@@ -42,7 +42,7 @@ export class TestDevice {
   epoch = 0
   onEvent: (event: Event) => void = () => {}
   readonly #replies = new Map<string, (reply: Reply) => void>()
-  #open: ((message: Record<string, unknown>) => void) | undefined
+  #open: { answers: Uint8Array; resolve: (message: Record<string, unknown>) => void } | undefined
   #hinted: (() => void) | undefined
 
   constructor(site: string, key: KeyObject = generateKey('ed25519', systemRandom)) {
@@ -106,7 +106,7 @@ export class TestDevice {
     }
     const id = systemRandom.bytes(16)
     const message = encode({ i: id, s: sign1(encodeDeterministic(body), signerOf(this.key), text.encode(enrolDomain)) })
-    const reply = await this.openExchange(this.topic('call', enrol.name), message)
+    const reply = await this.openExchange(this.topic('call', enrol.name), message, id)
     if (reply['p']) throw Problem.fromWire(reply['p'] as ProblemWire)
     const trust = enrol.checkReply(reply['b'])
     const proof = hmac([enrolDomain, trust.device, trust.gatewayKey, trust.placementKey, trust.placementAgreement])
@@ -133,6 +133,7 @@ export class TestDevice {
     const reply = await this.openExchange(
       this.topic('birth'),
       signGreeting(birth, signerOf(this.key), birthDomain),
+      birth.nonce,
       true,
     )
     if (reply['p']) throw Problem.fromWire(reply['p'] as ProblemWire)
@@ -141,9 +142,15 @@ export class TestDevice {
     this.channel = Channel.agree('device', share, welcome.share, birth, welcome.session)
   }
 
-  async openExchange(topic: string, message: Uint8Array, retain = false): Promise<Record<string, unknown>> {
+  /** @param id of what is sent, which its answer repeats: others may be answered on the same topic */
+  async openExchange(
+    topic: string,
+    message: Uint8Array,
+    id: Uint8Array,
+    retain = false,
+  ): Promise<Record<string, unknown>> {
     const { promise, resolve } = Promise.withResolvers<Record<string, unknown>>()
-    this.#open = resolve
+    this.#open = { answers: id, resolve }
     await this.client.publishAsync(topic, Buffer.from(message), { qos: 1, retain })
     return promise
   }
@@ -193,7 +200,8 @@ export class TestDevice {
         if (message['hint']) {
           this.hints.push(String(message['hint']))
           this.#hinted?.()
-        } else this.#open?.(message)
+        } else if (this.#open && Buffer.compare(message['i'] as Uint8Array, this.#open.answers) === 0)
+          this.#open.resolve(message)
         return
       }
       const reply = decodeReply(this.channel.open(payload, topic))

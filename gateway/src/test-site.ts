@@ -13,7 +13,9 @@ import { openDatabase } from './adapters/database.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { systemSoon } from './adapters/soon.ts'
 import type { Bus } from './broker/bus.ts'
-import { type BusLimits, EmbeddedBus } from './broker/embedded.ts'
+import type { BusLimits } from './broker/bus-limits.ts'
+import { EmbeddedBus } from './broker/embedded.ts'
+import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
 import { act, call } from './service/service.ts'
@@ -24,6 +26,7 @@ export interface TestSite {
   gateway: Gateway
   service: ServiceHost
   database: Database
+  budgets: Budgets
   notes(): string[]
   url: string
   directory: string
@@ -61,11 +64,13 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   const ports = { clock: options.clock ?? systemClock, random: systemRandom, log, soon: systemSoon }
   const database = openDatabase(join(directory, 'gateway.db'))
   const serviceDatabase = openDatabase(join(directory, 'placement.db'))
+  const budgets = new Budgets()
   let release: (() => void)[] = []
   const service = createServiceHost({
     name: 'placement',
     database: serviceDatabase,
     ...ports,
+    budgets,
     migrations: [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }],
     handlers: (store) => [
       act(note, ({ text }, { sql, emit, caller }) => {
@@ -97,6 +102,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
         admit,
         clock: systemClock,
         log,
+        budgets,
         ...(options.telemetry && { discoveryPrefix: options.telemetry.prefix }),
         ...(options.busLimits && { limits: options.busLimits }),
       }),
@@ -106,6 +112,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
       return frame.toReversed()
     },
     ...ports,
+    budgets,
     contracts: [note, noted, hum, secret, slow],
     ...(options.limits && { limits: options.limits }),
     ...(options.telemetry && { telemetry: options.telemetry }),
@@ -115,6 +122,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     gateway,
     service,
     database,
+    budgets,
     notes: () => serviceDatabase.all<{ text: string }>('SELECT text FROM notes ORDER BY n').map((row) => row.text),
     url: `${options.tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${listener.port}`,
     directory,

@@ -59,6 +59,17 @@ export const catalogue = {
     en: { title: 'The service is busy', todo: 'Try again in a moment.' },
     ja: { title: 'サービスが混み合っています', todo: '少し待ってからもう一度お試しください。' },
   },
+  'quota.exceeded': {
+    retry: 'later',
+    en: {
+      title: 'More was asked for at once than one device, address or account may use',
+      todo: 'Wait until what is under way has ended, then try again. If it stays so, an operator can see in the metrics which budget is used up, and raise it in the settings.',
+    },
+    ja: {
+      title: '一つの端末・アドレス・アカウントが一度に使える量を超えました',
+      todo: '処理中のものが終わるのを待ってから、もう一度お試しください。続く場合は、係員が監視指標でどの上限に達したかを確認し、設定で引き上げられます。',
+    },
+  },
 
   ...hazardProblems,
 

@@ -3,6 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { Problem } from '@azukari/protocol/problem'
 import type { Listener } from '../broker/embedded.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { guardSockets } from './socket-gate.ts'
 
 export interface ListenOptions {
   host: string
@@ -12,7 +14,13 @@ export interface ListenOptions {
   tls?: { key: string; cert: string } | undefined
   /** Allows an open line beyond loopback, for instance behind a TLS proxy. */
   insecure?: boolean
+  /** TLS handshakes under way at once, and those of one address. */
+  handshakes?: { all: number; each: number }
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
+
+const standardHandshakes = { all: 2_000, each: 1_000 }
 
 export interface SocketListener extends Listener {
   /** The port in use, once started. */
@@ -23,7 +31,14 @@ export interface SocketListener extends Listener {
 const handshakeMs = 10_000
 
 /** @throws {Problem} `config.invalid` for an open line that others could hear */
-export function listenOn({ host, port, tls, insecure = false }: ListenOptions): SocketListener {
+export function listenOn({
+  host,
+  port,
+  tls,
+  insecure = false,
+  handshakes = standardHandshakes,
+  budgets = new Budgets(),
+}: ListenOptions): SocketListener {
   if (!tls && !insecure && !isLoopback(host))
     throw new Problem(
       'config.invalid',
@@ -43,7 +58,13 @@ export function listenOn({ host, port, tls, insecure = false }: ListenOptions): 
           accept(socket)
         }
         const options: TlsOptions = { minVersion: 'TLSv1.3', handshakeTimeout: handshakeMs, ...tls }
-        server = tls ? createTlsServer(options, take) : createServer({ noDelay: true }, take)
+        if (tls) {
+          server = createTlsServer(options, (socket) => {
+            gate.prove(socket)
+            take(socket)
+          })
+          const gate = guardSockets(server, budgets.pool('handshakes', { stranger: handshakes }))
+        } else server = createServer({ noDelay: true }, take)
         server.on('tlsClientError', (_error, socket) => socket.destroy())
         server.once('error', (error) => reject(new Problem('config.invalid', `${host}:${port}: ${error.message}`)))
         server.listen({ host, port, backlog: 4_096 }, () => {

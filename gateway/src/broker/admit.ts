@@ -8,7 +8,7 @@ import { verifyCwt } from '@azukari/protocol/cwt'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import type { Credentials, Standing } from './embedded.ts'
+import type { Admission, Credentials } from './embedded.ts'
 
 /** Longest life of a token, in seconds, and how far clocks may differ. */
 const lifeS = 300
@@ -29,9 +29,10 @@ export interface AdmitOptions {
  * Judges credentials: `device` with the key on record, `claim` with the key inside the token, which must be the one that
  * the client id names, or the one on record of a device whose key was replaced; any other user name is a reader's (D6), with its password.
  *
- * A board without a clock cannot know the time before it is told. So the time of a claimant's token counts for nothing
- * (whoever could steal it could make one), and a device whose token is too old may greet, which needs its key anew and
- * tells it the time, and do no more (D1).
+ * A board without a clock cannot know the time before it is told. So the time of a claimant's token counts for nothing: it
+ * lets its bearer enrol, beside the device and never in its place. A device whose token is too old may greet, which needs
+ * its key anew and tells it the time, and do no more (D1). A token from the future would be good for years to whoever
+ * steals it, so it counts like one that is too old.
  */
 export function admission({
   site,
@@ -39,12 +40,12 @@ export function admission({
   keyOf,
   knownKeyOf,
   checkReader,
-}: AdmitOptions): (credentials: Credentials) => Standing {
+}: AdmitOptions): (credentials: Credentials) => Admission {
   return ({ clientId, username, password }) => {
     if (username !== 'device' && username !== 'claim') {
       if (!checkReader) throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
       checkReader(username, password)
-      return 'reader'
+      return { standing: 'reader' }
     }
     const token = tokenOf(password)
     const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId, knownKeyOf(clientId))
@@ -53,8 +54,10 @@ export function admission({
     if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')
     if (claims.exp === undefined || claims.iat === undefined || claims.exp - claims.iat > lifeS)
       throw new Problem('cose.expired', 'the token lives too long')
-    if (username === 'claim') return 'claim'
-    return nowMs - skewMs >= claims.exp * 1000 ? 'late' : 'device'
+    const issuedMs = claims.iat * 1000
+    if (username === 'claim') return { standing: 'claim', issuedMs }
+    const fresh = issuedMs <= nowMs + skewMs && nowMs - skewMs < claims.exp * 1000
+    return { standing: fresh ? 'device' : 'late', issuedMs }
   }
 }
 

@@ -17,6 +17,8 @@ export interface PublishOptions {
   retain?: boolean
   /** Where a lost message is asked for again anyway, 0 saves an acknowledgement. */
   qos?: 0 | 1
+  /** Answers an enrolment: it is for those who claim to be this device, too, on a bus that knows them apart. */
+  toClaimants?: boolean
 }
 
 export interface Bus {

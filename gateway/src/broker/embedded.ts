@@ -10,16 +10,27 @@ import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { deviceTopic, maySubscribe, parseTopic, slugPattern, type Topic, topicTable } from '@azukari/protocol/topics'
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes'
+import { Budgets } from '../budgets/budgets.ts'
 import { discoveryPrefix, mayRead, statusTopic } from '../telemetry/topics.ts'
 import type { Bus, BusHandlers, PublishOptions } from './bus.ts'
+import { BusBudgets } from './bus-budgets.ts'
+import { type BusLimits, busLimits, toAllBytes } from './bus-limits.ts'
+import type { Connection } from './connection.ts'
 import { OneByOne } from './one-by-one.ts'
-import { capped, PacketCap } from './packet-cap.ts'
+import { capped } from './packet-cap.ts'
 
 /**
  * What a connection may do: an enrolled device everything of its own, one whose token is late only greet, a claimant only
  * enrol, a reader only read telemetry.
  */
 export type Standing = 'device' | 'late' | 'claim' | 'reader'
+
+/** What was found of a CONNECT. */
+export interface Admission {
+  standing: Standing
+  /** When the token was made, by the device's clock; absent where there is none. */
+  issuedMs?: number
+}
 
 export interface Credentials {
   clientId: string
@@ -38,61 +49,14 @@ export interface EmbeddedBusOptions {
   site: string
   listeners: readonly Listener[]
   /** Judges a CONNECT. @throws {Problem} `device.unknown`, `device.revoked`, `cose.*` */
-  admit: (credentials: Credentials) => Standing
+  admit: (credentials: Credentials) => Admission
   clock: Clock
   log: Log
+  /** Where this bus shows what is in use. */
+  budgets?: Budgets
   /** Discovery prefix of Home Assistant, which readers may read beside the site's telemetry. */
   discoveryPrefix?: string
   limits?: Partial<BusLimits>
-}
-
-export interface BusLimits {
-  connections: number
-  /** Connections of readers. */
-  readers: number
-  /** Connections that have not said who they are. */
-  strangers: number
-  /** Bytes of one packet. */
-  packetBytes: number
-  /** Messages per second of one device, on average; it may send twice as many at once. */
-  messagesPerSecond: number
-  /** Bytes that may wait for a device that reads slowly; beyond it, it is cut off. */
-  waitingBytes: number
-  /** How long a device that does not read at all is kept. */
-  drainMs: number
-  connectMs: number
-  /** Longest silence that a device may ask for. */
-  keepaliveMs: number
-}
-
-export const busLimits: BusLimits = {
-  connections: 20_000,
-  readers: 32,
-  strangers: 2_000,
-  packetBytes: 196_608,
-  messagesPerSecond: 2_000,
-  waitingBytes: 8 * 1024 * 1024,
-  drainMs: 1_000,
-  connectMs: 10_000,
-  keepaliveMs: 600_000,
-}
-
-/** Bytes that may wait on their way to all who subscribed. */
-const toAllBytes = 64 * 1024 * 1024
-
-/** Bytes of a packet before CONNECT is accepted: a client id, a token and a will. */
-const strangerPacketBytes = 8_192
-
-interface Connection {
-  cap: PacketCap
-  credentials?: Credentials
-  standing?: Standing
-  /** Client id and will are such as a device may have. */
-  proper: boolean
-  device: string
-  /** Messages that may come now, and when that was reckoned. */
-  tokens: number
-  atMs: number
 }
 
 /** Packets whose topic was read when they were authorised. */
@@ -119,21 +83,24 @@ class Broker extends Aedes {
 export class EmbeddedBus implements Bus {
   readonly #options: EmbeddedBusOptions
   readonly #limits: BusLimits
+  readonly #budgets: BusBudgets
   readonly #broker: Broker
   readonly #connections = new WeakMap<object, Connection>()
   readonly #clients = new Map<string, Client>()
+  /** Claimants that are connected, by the device that they claim to be. */
+  readonly #claimants = new Map<string, Set<Client>>()
   /** Names of the readers that are connected, by client id. */
   readonly #readers = new Map<string, string>()
   readonly #prefix: string
   readonly #toAll: OneByOne
-  #readerNumber = 0
+  #guestNumber = 0
   #handlers: BusHandlers | undefined
   #open = 0
-  #strangers = 0
 
   constructor(options: EmbeddedBusOptions) {
     this.#options = options
     this.#limits = { ...busLimits, ...options.limits }
+    this.#budgets = new BusBudgets(options.budgets ?? new Budgets(), this.#limits, options.clock)
     this.#prefix = options.discoveryPrefix ?? discoveryPrefix
     const broker = new Broker(
       {
@@ -154,40 +121,30 @@ export class EmbeddedBus implements Bus {
       if (!connection) return done(new Error('a connection of nobody'), false)
       // A session that outlives its connection would only repeat, in memory, what the outboxes keep.
       packet.clean = true
-      // Any other user name is a reader's. Its client id is of its own choosing, so it is set apart: it must never take
-      // over the connection of a device. Its will (Home Assistant has one) would reach nobody.
+      const asked = packet.clientId
+      const will = packet.will
+      const willFits = !will || (will.topic === deviceTopic(options.site, asked, 'death') && will.payload.length <= 256)
+      // Any other user name is a reader's. Client ids of readers and claimants are set apart: they must never take over
+      // the connection of a device, and anybody can make, or steal, what a claimant shows. Their wills (Home Assistant
+      // has one) would reach nobody.
       const reads = packet.username !== 'device' && packet.username !== 'claim'
-      if (reads) {
-        packet.clientId = `reader:${++this.#readerNumber}`
+      if (packet.username !== 'device') {
+        packet.clientId = `${reads ? 'reader' : 'claim'}:${++this.#guestNumber}`
         delete packet.will
       }
-      const will = packet.will
-      const password = packet.password ?? new Uint8Array()
       connection.credentials = {
-        clientId: packet.clientId,
+        clientId: reads ? packet.clientId : asked,
         username: packet.username ?? '',
-        password: new Uint8Array(password),
+        password: new Uint8Array(packet.password ?? new Uint8Array()),
       }
-      const willFits =
-        !will || (will.topic === deviceTopic(options.site, packet.clientId, 'death') && will.payload.length <= 256)
-      connection.proper = willFits && (reads || slugPattern.test(packet.clientId))
+      connection.proper = reads || (willFits && slugPattern.test(asked))
       done(null, true)
     }
     broker.authenticate = (client, _username, _password, done) => {
       const connection = this.#connections.get(client.conn)!
       try {
         if (!connection.proper) throw new Problem('message.unauthorised', 'a client id or a will that no device has')
-        const standing = options.admit(connection.credentials!)
-        if (standing === 'reader' && this.#readers.size >= this.#limits.readers)
-          throw new Problem('service.busy', 'too many readers')
-        // An old token may be a stolen one: it must not push the device itself off the line.
-        if (standing === 'late' && this.#clients.has(connection.credentials!.clientId))
-          throw new Problem('cose.expired', 'the device is connected')
-        connection.standing = standing
-        connection.device = connection.credentials!.clientId
-        if (standing === 'reader') this.#readers.set(connection.device, connection.credentials!.username)
-        connection.cap.maxBytes = connection.standing === 'device' ? this.#limits.packetBytes : strangerPacketBytes
-        this.#strangers--
+        this.#admit(connection, connection.credentials!)
         done(null, true)
       } catch (error) {
         options.log.info('a connection was refused', { device: connection.credentials!.clientId, code: codeOf(error) })
@@ -204,8 +161,21 @@ export class EmbeddedBus implements Bus {
       done(client && this.#mayPublish(client, packet) ? null : new Error('not a topic of this device'))
     broker.authorizeSubscribe = (client, subscription, done) =>
       done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null)
-    broker.on('clientReady', (client) => this.#clients.set(client.id, client))
+    broker.on('unsubscribe', (filters, client) => {
+      const connection = client && this.#connections.get(client.conn)
+      for (const filter of connection ? filters : []) this.#budgets.unsubscribe(connection!, filter)
+    })
+    broker.on('clientReady', (client) => {
+      const connection = this.#connections.get(client.conn)
+      if (connection?.standing !== 'claim') return void this.#clients.set(client.id, client)
+      const claimants = this.#claimants.get(connection.device) ?? new Set()
+      this.#claimants.set(connection.device, claimants.add(client))
+    })
     broker.on('clientDisconnect', (client) => {
+      const { device = '' } = this.#connections.get(client.conn) ?? {}
+      const claimants = this.#claimants.get(device)
+      claimants?.delete(client)
+      if (claimants?.size === 0) this.#claimants.delete(device)
       if (this.#clients.get(client.id) !== client) return
       this.#clients.delete(client.id)
       if (!client.id.startsWith('reader:')) this.#handlers?.gone(client.id)
@@ -231,29 +201,19 @@ export class EmbeddedBus implements Bus {
 
   /** Serves one connection. */
   accept(stream: Duplex): void {
-    if (!this.#handlers || this.#open >= this.#limits.connections || this.#strangers >= this.#limits.strangers) {
-      stream.on('error', () => undefined)
-      stream.destroy()
-      return
-    }
-    const connection: Connection = {
-      cap: new PacketCap(strangerPacketBytes),
-      proper: false,
-      device: '',
-      tokens: this.#limits.messagesPerSecond * 2,
-      atMs: this.#options.clock.monotonicMs(),
-    }
+    stream.on('error', () => undefined)
+    if (!this.#handlers || stream.destroyed) return void stream.destroy()
+    const connection = this.#budgets.enter(stream)
     this.#open++
-    this.#strangers++
     stream.once('close', () => {
       this.#open--
       this.#readers.delete(connection.device)
-      if (!connection.standing) this.#strangers--
+      this.#budgets.leave(connection)
     })
     this.#connections.set(stream, connection)
     this.#broker.handle(
       capped(stream, connection.cap, () =>
-        this.#options.log.warn('a packet was too large', {
+        this.#options.log.warn('a connection sent too much', {
           device: connection.device,
           limitBytes: connection.cap.maxBytes,
         }),
@@ -261,24 +221,26 @@ export class EmbeddedBus implements Bus {
     )
   }
 
-  publish(topic: string, payload: Uint8Array, { retain = false, qos = 1 }: PublishOptions = {}): void {
+  publish(topic: string, payload: Uint8Array, { retain = false, qos = 1, toClaimants }: PublishOptions = {}): void {
     const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
     const [version, , , device] = topic.split('/', 4)
     if (version !== 'v1' || device === undefined) {
       this.#toAll.push({ cmd: 'publish', topic, payload: bytes, qos, retain, dup: false })
       return
     }
+    const packet = { cmd: 'publish' as const, topic, payload: bytes, qos, retain: false, dup: false }
+    if (toClaimants)
+      for (const claimant of this.#claimants.get(device) ?? []) claimant.publish({ ...packet }, () => undefined)
     const client = this.#clients.get(device)
-    if (!client) return
-    if (client.conn.writableLength > this.#limits.waitingBytes) {
-      this.#options.log.warn('a device does not read; it is cut off', {
-        device,
-        waitingBytes: client.conn.writableLength,
-      })
-      client.conn.destroy()
+    const connection = client && this.#connections.get(client.conn)
+    if (!connection) return
+    if (!this.#budgets.mayWait(connection, () => this.#connected())) {
+      const waitingBytes = connection.stream.writableLength
+      this.#options.log.warn('a device does not read; it is cut off', { device, waitingBytes })
+      connection.stream.destroy()
       return
     }
-    client.publish({ cmd: 'publish', topic, payload: bytes, qos, retain: false, dup: false }, () => undefined)
+    client.publish(packet, () => undefined)
   }
 
   disconnect(device: string): void {
@@ -320,23 +282,56 @@ export class EmbeddedBus implements Bus {
 
   #maySubscribe(client: Client, filter: string): boolean {
     const connection = this.#connections.get(client.conn)
-    if (connection?.standing === 'claim') return filter === deviceTopic(this.#options.site, connection.device, 'reply')
-    if (connection?.standing === 'reader') return mayRead(this.#options.site, this.#prefix, filter)
-    if (connection?.standing !== 'device' && connection?.standing !== 'late') return false
-    return maySubscribe(this.#options.site, connection.device, filter)
+    return connection !== undefined && this.#isTheirs(connection, filter) && this.#budgets.subscribe(connection, filter)
+  }
+
+  #isTheirs({ standing, device }: Connection, filter: string): boolean {
+    if (standing === 'claim') return filter === deviceTopic(this.#options.site, device, 'reply')
+    if (standing === 'reader') return mayRead(this.#options.site, this.#prefix, filter)
+    if (standing !== 'device' && standing !== 'late') return false
+    return maySubscribe(this.#options.site, device, filter)
+  }
+
+  /** Judges who has said who they are, and gives them their place. @throws {Problem} */
+  #admit(connection: Connection, credentials: Credentials): void {
+    const { standing, issuedMs = 0 } = this.#options.admit(credentials)
+    const { clientId, username } = credentials
+    const before = this.#clients.get(clientId)
+    const present = before && this.#connections.get(before.conn)
+    if (present && !present.stream.destroyed) {
+      // An old token may be a stolen one: it must not push the device itself off the line.
+      if (standing === 'late') throw new Problem('cose.expired', 'the device is connected')
+      if (standing === 'device' && present.standing === 'device') this.#budgets.takeOver(present, issuedMs)
+    }
+    this.#budgets.settle(connection, standing, standing === 'reader' ? username : clientId)
+    connection.device = clientId
+    connection.issuedMs = issuedMs
+    if (standing === 'reader') this.#readers.set(clientId, username)
+  }
+
+  *#connected(): Generator<Connection> {
+    for (const client of this.#clients.values()) {
+      const connection = this.#connections.get(client.conn)
+      if (connection) yield connection
+    }
   }
 
   /** A packet that was authorised: to the router, not faster than this device may. */
   #take(packet: PublishPacket, client: Client, done: Done): void {
     const topic = topics.get(packet)
     const connection = this.#connections.get(client.conn)
-    if (!topic || !connection || connection.standing !== 'device') {
-      if (topic?.kind === 'call' || topic?.kind === 'birth')
+    const nowMs = this.#options.clock.monotonicMs()
+    if (!topic || connection?.standing !== 'device') {
+      // Who is no device yet is not waited for: what comes too fast is lost, and asked for again.
+      const early = connection?.messages?.take(nowMs) !== 0
+      if (!early && (topic?.kind === 'call' || topic?.kind === 'birth'))
         void this.#handlers?.message(topic, packet.payload as Buffer)
-      return done()
+      if (early) this.#options.clock.timer(longestDelayMs, () => done())
+      else done()
+      return
     }
     const waiting = this.#handlers?.message(topic, packet.payload as Buffer)
-    const delayMs = this.#spend(connection)
+    const delayMs = Math.min(longestDelayMs, connection.messages?.spend(nowMs) ?? 0)
     if (delayMs > 0) this.#options.clock.timer(delayMs, () => done())
     else if (waiting)
       waiting.then(
@@ -345,17 +340,10 @@ export class EmbeddedBus implements Bus {
       )
     else done()
   }
-
-  /** Takes one token; returns how long the next packets must wait. */
-  #spend(connection: Connection): number {
-    const { messagesPerSecond } = this.#limits
-    const nowMs = this.#options.clock.monotonicMs()
-    connection.tokens =
-      Math.min(messagesPerSecond * 2, connection.tokens + ((nowMs - connection.atMs) / 1000) * messagesPerSecond) - 1
-    connection.atMs = nowMs
-    return connection.tokens >= 0 ? 0 : Math.min(1_000, Math.ceil((-connection.tokens / messagesPerSecond) * 1000))
-  }
 }
+
+/** How long one packet may hold up those that follow it, ms. */
+const longestDelayMs = 1_000
 
 const deviceKinds: ReadonlySet<string> = new Set(topicTable.filter((row) => row.by === 'device').map((row) => row.kind))
 
@@ -365,5 +353,7 @@ function codeOf(error: unknown): string {
 
 /** Whether a client is told that it is not authorised: else the server is not available, and it comes again. */
 function isRefusal(error: unknown): boolean {
-  return isProblem(error) && error.code !== 'service.unavailable'
+  return isProblem(error) && !passing.has(error.code)
 }
+
+const passing: ReadonlySet<string> = new Set(['service.unavailable', 'service.busy', 'quota.exceeded'])

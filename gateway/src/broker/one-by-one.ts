@@ -14,7 +14,7 @@ export class OneByOne {
   #bytes = 0
   #busy = false
 
-  /** @param bytesAtMost of payload that wait; what comes beyond it is dropped, and the log says so */
+  /** @param bytesAtMost of packets that wait; what comes beyond it is dropped, and the log says so */
   constructor(bytesAtMost: number, publish: (packet: PublishPacket, done: () => void) => void, log: Log) {
     this.#bytesAtMost = bytesAtMost
     this.#publish = publish
@@ -22,11 +22,11 @@ export class OneByOne {
   }
 
   push(packet: PublishPacket): void {
-    if (this.#bytes + packet.payload.length > this.#bytesAtMost) {
+    if (this.#bytes + sizeOf(packet) > this.#bytesAtMost) {
       this.#log.warn('subscribers take too little; a message was dropped', { topic: packet.topic })
       return
     }
-    this.#bytes += packet.payload.length
+    this.#bytes += sizeOf(packet)
     this.#waiting.push(packet)
     if (!this.#busy) this.#next()
   }
@@ -36,8 +36,13 @@ export class OneByOne {
     this.#busy = packet !== undefined
     if (!packet) return
     this.#publish(packet, () => {
-      this.#bytes -= packet.payload.length
+      this.#bytes -= sizeOf(packet)
       this.#next()
     })
   }
+}
+
+/** What a packet takes of memory, about: an empty one is not for nothing. */
+function sizeOf({ topic, payload }: PublishPacket): number {
+  return topic.length + payload.length + 256
 }

@@ -5,6 +5,7 @@
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import fastify, { type FastifyInstance } from 'fastify'
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { BudgetReport } from '../budgets/pool.ts'
 import type { GatewayStatus } from '../gateway.ts'
 import type { HostCounts } from '../service/host.ts'
 import type { CareStatus } from '../services/placement/care/care.ts'
@@ -14,12 +15,15 @@ import type { ErasureReport } from '../services/placement/wishes/report.ts'
 import type { CentreReport } from '../services/settlement/centre/watch.ts'
 import { statisticsPage, statisticsPolicy } from '../services/settlement/statistics/page.ts'
 import { type StatisticsReport, statisticsPicture } from '../services/settlement/statistics/picture.ts'
+import { budgetMetrics } from './budget-metrics.ts'
 
 export interface HealthSources {
   version: string
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** What is in use of every budget. */
+  budgets?: () => BudgetReport[]
   /** Re-placement, when placement runs in this process. */
   moves?: () => MoverStatus
   /** Audits and verdicts, when placement runs in this process. */
@@ -112,7 +116,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, moves, care, risks, erasures, centres }: HealthSources): Registry {
+function metricsOf({ status, services, budgets, moves, care, risks, erasures, centres }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
@@ -190,6 +194,7 @@ function metricsOf({ status, services, moves, care, risks, erasures, centres }: 
     ofCentre('acknowledged', 'The last commit that the leader says is acknowledged', ({ acknowledged }) => acknowledged)
     ofCentre('lag', 'Commits not acknowledged yet, or not at this centre yet', ({ lag }) => lag)
   }
+  if (budgets) budgetMetrics(registry, budgets)
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
   const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>
     new Counter({

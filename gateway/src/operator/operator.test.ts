@@ -57,6 +57,7 @@ t.test('D6: health and metrics tell how it is, to loopback names only', async (t
     version: '1',
     status: () => ({ ...status, buffer: { ...status.buffer, full } }),
     services: () => ({ placement: counts }),
+    budgets: () => [{ budget: 'connections', kind: 'stranger', held: 3, limit: 9, holders: 2, refused: 4 }],
   })
   t.teardown(() => server.close())
   const get = (url: string, host = '127.0.0.1:9000') => server.inject({ url, headers: { host } })
@@ -65,6 +66,8 @@ t.test('D6: health and metrics tell how it is, to loopback names only', async (t
   t.match(metrics, /azukari_devices_up 2/)
   t.match(metrics, /azukari_router_total\{what="requests"\} 7/)
   t.match(metrics, /azukari_service_acts_total\{service="placement"\} 5/)
+  for (const line of ['held', 'limit', 'holders', 'refused_total'].map((name, i) => [name, [3, 9, 2, 4][i]]))
+    t.match(metrics, `azukari_budget_${line[0]}{budget="connections",identity="stranger"} ${line[1]}`)
   t.match(
     (await get('/metrics')).body,
     /azukari_service_acts_total\{service="placement"\} 5/,

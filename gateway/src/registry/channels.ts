@@ -25,8 +25,6 @@ export interface Peer {
   readonly epoch: number
   readonly caller: Caller
   readonly replyTopic: string
-  /** Requests under way. */
-  underWay: number
   /** The device has shown that it has this channel, or has had time to make it: events may come. */
   settled: boolean
 }
@@ -99,7 +97,6 @@ export class Channels {
       epoch: birth.epoch,
       caller: { device, region: now.region, roles: now.roles },
       replyTopic: deviceTopic(site, device, 'reply'),
-      underWay: 0,
       settled: false,
     }
     this.#peers.delete(device)

@@ -85,7 +85,8 @@ export function newClaim(
 
 /**
  * Checks a device's proof and, when it is right, uses the claim up. The same device may come again with it: its reply
- * may have been lost. A wrong proof is counted; the caller must commit that although this returns a problem.
+ * may have been lost; `used` says that it did. A wrong proof is counted; the caller must commit that although this
+ * returns a problem.
  */
 export function useClaim(
   sql: Sql,
@@ -95,7 +96,7 @@ export function useClaim(
   keyThumbprint: Uint8Array,
   proof: Uint8Array,
   nowMs: number,
-): Claim | Problem {
+): { claim: Claim; used: boolean } | Problem {
   const claim = byId.get(sql, { id: claimId })
   if (!claim) return new Problem('claim.unknown')
   if (claim.failures >= failuresAtMost) return new Problem('claim.expired', 'after too many wrong tries')
@@ -107,7 +108,7 @@ export function useClaim(
   if (claim.used_by !== null && claim.used_by !== device) return new Problem('claim.used')
   if (claim.expires_ms <= nowMs) return new Problem('claim.expired')
   if (claim.used_by === null) use.run(sql, { id: claimId, device })
-  return claim
+  return { claim, used: claim.used_by !== null }
 }
 
 /** The site's own proof: it knows the claim's secret, and these are its keys. */

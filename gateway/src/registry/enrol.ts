@@ -38,12 +38,18 @@ export function openEnrolment(message: Uint8Array): { id: Uint8Array; signed: Ui
   return { id: i, signed: s }
 }
 
+export interface Enrolled {
+  reply: EnrolReply
+  /** The device was enrolled by this claim before, and comes again because the answer was lost: nothing has changed. */
+  again: boolean
+}
+
 /** @throws {Problem} `claim.*`, `cose.*`, `message.invalid` */
 export async function enrolDevice(
   { site, keys, devices, commits, clock }: EnrolPorts,
   device: string,
   signed: Uint8Array,
-): Promise<EnrolReply> {
+): Promise<Enrolled> {
   const request = checkEnrol(decode(peek1(signed).payload))
   const key = parseCoseKey(request.key)
   if (kindOf(key) !== 'ed25519') throw new Problem('cose.wrong-algorithm', 'a device’s key is Ed25519')
@@ -54,11 +60,16 @@ export async function enrolDevice(
   verify1(signed, () => key, domain)
   const nowMs = clock.now()
   const outcome = await commits.run((sql) => {
-    const claim = useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
-    if (claim instanceof Problem) return claim
-    // A claim lets a device in once: who was shut out since needs another.
+    const found = useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
+    if (found instanceof Problem) return found
+    const { claim, used } = found
+    // A claim lets a device in once. Shown again it is answered again and changes nothing: whoever heard it on the line
+    // could else put the device back to what it was, and cut it off each time. Who was shut out, or has enrolled by
+    // another claim since, needs a new one.
     const known = devices.find(device)
-    if (known?.revokedMs !== undefined && known.claim === request.claim) return new Problem('claim.used')
+    if (known?.claim === request.claim)
+      return known.revokedMs === undefined ? { claim, again: true } : new Problem('claim.used')
+    if (used) return new Problem('claim.used')
     const allowed = claim.roles === '' ? undefined : claim.roles.split(' ')
     const refused = allowed && request.roles.find((role) => !allowed.includes(role))
     if (refused !== undefined) throw new Problem('message.unauthorised', `the claim does not allow the role ${refused}`)
@@ -74,15 +85,12 @@ export async function enrolDevice(
       enrolled_ms: nowMs,
       claim: request.claim,
     })
-    return claim
+    return { claim, again: false }
   })
   // A wrong proof was counted, so that transaction had to commit.
   if (outcome instanceof Problem) throw outcome
-  return {
-    site,
-    device,
-    ...keys,
-    region: outcome.region,
-    proof: siteProof(outcome, device, keys.gatewayKey, keys.placementKey, keys.placementAgreement, keys.releaseKey),
-  }
+  const { claim, again } = outcome
+  const { gatewayKey, placementKey, placementAgreement, releaseKey } = keys
+  const proof = siteProof(claim, device, gatewayKey, placementKey, placementAgreement, releaseKey)
+  return { reply: { site, device, ...keys, region: claim.region, proof }, again }
 }

@@ -15,6 +15,8 @@ import { carryFrame } from '@azukari/protocol/contracts/read'
 import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Budgets } from '../budgets/budgets.ts'
+import { quotaExceeded } from '../budgets/pool.ts'
 import { keepCardResults } from '../fleet/card-data.ts'
 import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import { keepParts, sameParts } from '../fleet/parts.ts'
@@ -48,7 +50,12 @@ export interface OwnServiceOptions {
   releases: Releases
   clock: Clock
   log: Log
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
+
+/** Results of cards that one device may report: each card is a row, and cards are what the device says they are. */
+const cardResultRate = { perSecond: 0.1, burst: 1_000 }
 
 /** Devices whose last report is held. */
 const reportsAtMost = 20_000
@@ -63,7 +70,8 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, commits, releases, clock } = options
+    const { devices, buffer, pump, commits, releases, clock, budgets = new Budgets() } = options
+    const cardResults = budgets.rate('card_results', { device: cardResultRate })
     this.#add(reportState, async (body, { device }) => {
       const before = this.reports.get(device)
       // A report comes every few minutes and nearly always says the same: that is not written again.
@@ -96,7 +104,10 @@ export class OwnService implements Service {
       await commits.run((sql) => keepDiagnostics(sql, device, job, report, clock.now()))
       return {}
     })
-    this.#add(putCardResults, async ({ results }) => {
+    this.#add(putCardResults, async ({ results }, { device }) => {
+      const { burst } = cardResultRate
+      if (cardResults.take('device', device, clock.monotonicMs(), results.length) > 0)
+        throw quotaExceeded(cardResults.name, { held: burst, limit: burst })
       await commits.run((sql) => keepCardResults(sql, results, clock.now()))
       return {}
     })

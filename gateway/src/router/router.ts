@@ -11,10 +11,12 @@ import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { deviceTopic, type Topic } from '@azukari/protocol/topics'
 import type { Bus } from '../broker/bus.ts'
+import { Budgets } from '../budgets/budgets.ts'
 import { type Channels, nonceOf, type Peer } from '../registry/channels.ts'
 import { type EnrolPorts, enrolDevice, openEnrolment } from '../registry/enrol.ts'
 import type { QueuedEvent, Service, ServiceReply } from '../service/service.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
+import { RouterBudgets, type RouterLimits, routerLimits } from './router-budgets.ts'
 
 export interface RouterOptions {
   site: string
@@ -31,17 +33,9 @@ export interface RouterOptions {
   onBorn: (device: string) => void
   onGone: (device: string) => void
   limits?: Partial<RouterLimits>
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
-
-export interface RouterLimits {
-  /** Requests under way of one device, and of all. */
-  deviceRequests: number
-  requests: number
-  /** Births and enrolments under way: each costs signatures. */
-  greetings: number
-}
-
-const routerLimits: RouterLimits = { deviceRequests: 256, requests: 16_384, greetings: 2_048 }
 
 /** Time for a device to read its welcome, if it says nothing first. */
 const settleMs = 500
@@ -62,7 +56,7 @@ export interface RouterCounts {
 export class Router {
   readonly counts: RouterCounts = { requests: 0, refused: 0, unopened: 0, blocks: 0, births: 0, enrolments: 0 }
   readonly #options: RouterOptions
-  readonly #limits: RouterLimits
+  readonly #budgets: RouterBudgets
   readonly #contracts: ReadonlyMap<string, Contract>
   readonly #hinted = new Map<string, number>()
   #underWay = 0
@@ -72,7 +66,7 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options
-    this.#limits = { ...routerLimits, ...options.limits }
+    this.#budgets = new RouterBudgets(options.budgets ?? new Budgets(), { ...routerLimits, ...options.limits })
     // Devices may send calls and acts; what services say to each other is never theirs to say.
     const open = options.contracts.filter(
       ({ kind, authority }) => (kind === 'call' || kind === 'act') && authority !== 'service' && authority !== 'claim',
@@ -94,11 +88,11 @@ export class Router {
           ? this.#options.buffer.block(topic.device, topic.name!, topic.index!, payload)
           : undefined
       case 'call':
-        if (topic.name === enrol.name) return this.#greeting(() => this.#enrol(topic.device, payload))
+        if (topic.name === enrol.name) return this.#greeting('claimant', topic.device, payload)
         this.#request(topic, payload)
         return undefined
       case 'birth':
-        return this.#greeting(() => this.#birth(topic.device, payload))
+        return this.#greeting('device', topic.device, payload)
       case 'death':
         return undefined
       default:
@@ -153,15 +147,15 @@ export class Router {
       return
     }
     if (!peer.settled) this.#settle(peer)
-    const refused = this.#judge(peer, request, topic.name!, clock.now())
-    if (refused) {
+    const room =
+      this.#judge(request, topic.name!, clock.now()) ?? this.#budgets.request(peer.device, payload.byteLength)
+    if (room instanceof Problem) {
       this.counts.refused++
-      this.#reply(peer, request.id, { problem: refused.toWire() })
+      this.#reply(peer, request.id, { problem: room.toWire() })
       return
     }
     const service = this.#options.services.get(this.#contracts.get(request.contract)!.service)!
     this.counts.requests++
-    peer.underWay++
     this.#underWay++
     const { contract, id, atMs, act, trace, body } = request
     service
@@ -171,7 +165,7 @@ export class Router {
         return { problem: new Problem('internal').toWire() }
       })
       .then((reply) => {
-        peer.underWay--
+        room.release()
         this.#underWay--
         this.#reply(peer, id, reply)
         this.#tellIdle()
@@ -181,7 +175,7 @@ export class Router {
       )
   }
 
-  #judge(peer: Peer, request: Request, operation: string, nowMs: number): Problem | undefined {
+  #judge(request: Request, operation: string, nowMs: number): Problem | undefined {
     const contract = this.#contracts.get(request.contract)
     if (!contract || contract.name !== operation) return new Problem('message.unknown-contract', request.contract)
     if (!this.#options.services.has(contract.service)) return new Problem('service.unavailable', contract.service)
@@ -189,9 +183,6 @@ export class Router {
       return new Problem('message.invalid', `${contract.id} is ${contract.kind === 'act' ? 'an act' : 'a call'}`)
     if (request.expiresMs !== undefined && request.expiresMs < nowMs) return new Problem('message.expired')
     if (this.#stopping) return new Problem('service.unavailable', 'the gateway stops')
-    if (peer.underWay >= this.#limits.deviceRequests)
-      return new Problem('service.busy', 'too many requests of this device')
-    if (this.#underWay >= this.#limits.requests) return new Problem('service.busy')
     return undefined
   }
 
@@ -204,13 +195,35 @@ export class Router {
     this.#options.bus.publish(peer.replyTopic, sealed, { qos: 0 })
   }
 
-  #greeting(work: () => Promise<void>): Promise<void> | undefined {
-    if (this.#greetings >= this.#limits.greetings || this.#stopping) return undefined
+  #greeting(kind: 'device' | 'claimant', device: string, message: Uint8Array): Promise<void> | undefined {
+    if (this.#stopping) return undefined
+    const place = this.#budgets.greeting(kind, device, this.#options.clock.monotonicMs())
+    if (place instanceof Problem) {
+      this.#decline(kind, device, message, place)
+      return undefined
+    }
     this.#greetings++
-    return work().finally(() => {
+    return (kind === 'device' ? this.#birth(device, message) : this.#enrol(device, message)).finally(() => {
+      place.release()
       this.#greetings--
       this.#tellIdle()
     })
+  }
+
+  /** Says why a greeting is not looked at; what cannot even be read is not answered. */
+  #decline(kind: 'device' | 'claimant', device: string, message: Uint8Array, problem: Problem): void {
+    this.counts.refused++
+    const p = problem.toWire()
+    if (kind === 'device') {
+      const i = nonceOf(message)
+      if (i) this.#open(device, { i, p })
+      return
+    }
+    try {
+      this.#open(device, { i: openEnrolment(message).id, p }, { toClaimants: true })
+    } catch (error) {
+      if (!isProblem(error)) throw error
+    }
   }
 
   async #birth(device: string, message: Uint8Array): Promise<void> {
@@ -242,21 +255,23 @@ export class Router {
     try {
       const opened = openEnrolment(message)
       id = opened.id
-      const reply = await enrolDevice(enrolment, device, opened.signed)
-      channels.drop(device)
-      this.counts.enrolments++
-      log.info('a device was enrolled', { device, region: reply.region })
-      this.#open(device, { i: id, b: reply })
+      const { reply, again } = await enrolDevice(enrolment, device, opened.signed)
+      if (!again) {
+        channels.drop(device)
+        this.counts.enrolments++
+        log.info('a device was enrolled', { device, region: reply.region })
+      }
+      this.#open(device, { i: id, b: reply }, { toClaimants: true })
     } catch (error) {
       const problem = this.#problemOf(error)
       log.warn('an enrolment was refused', { device, code: problem.code })
-      if (id) this.#open(device, { i: id, p: problem })
+      if (id) this.#open(device, { i: id, p: problem }, { toClaimants: true })
     }
   }
 
   /** A message outside any channel. */
-  #open(device: string, message: Record<string, unknown>): void {
-    this.#options.bus.publish(deviceTopic(this.#options.site, device, 'reply'), encode(message), { qos: 1 })
+  #open(device: string, message: Record<string, unknown>, to: { toClaimants?: boolean } = {}): void {
+    this.#options.bus.publish(deviceTopic(this.#options.site, device, 'reply'), encode(message), { qos: 1, ...to })
   }
 
   /** Asks a device to greet again; not too often, since anybody can provoke it on a foreign broker. */

@@ -140,6 +140,24 @@ t.test('D5: what queued up is committed together, in order, with one commit', as
   t.equal(notes().length, 6)
 })
 
+t.test('D4: one device has a bounded number of acts and calls, and leaves the others theirs', async (t) => {
+  const limits = { queuedActs: 6, deviceQueuedActs: 2, calls: 6, deviceCalls: 2 }
+  const { send, turn, service } = await host(memoryDatabase(), { limits })
+  const replies = [send(1, 'a'), send(2, 'b')]
+  t.match(await send(3, 'c'), { problem: { code: 'quota.exceeded', retry: 'later' } })
+  replies.push(send(1, 'd', { device: 'printer', id: 60 }))
+  turn()
+  t.same(await Promise.all(replies), [{ body: { n: 1 } }, { body: { n: 2 } }, { body: { n: 3 } }])
+  replies.push(send(3, 'c'))
+  turn()
+  t.same(await replies.at(-1), { body: { n: 4 } }, 'places are given back')
+  const ports = { contract: ask.id, id: new Uint8Array(16), atMs: 1, body: { id: new Uint8Array(16) } }
+  const call = (device: string) => service.handle({ ...ports, caller: { device, region: 'JP-13', roles: [] } })
+  const answers = await Promise.all([call('a'), call('a'), call('a'), call('b')])
+  t.match(answers, [{ body: {} }, { body: {} }, { problem: { code: 'quota.exceeded' } }, { body: {} }])
+  t.match(await call('a'), { body: {} })
+})
+
 t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtakes it', async (t) => {
   const begun: { text: string; done: () => void }[] = []
   const { send, turn, notes, service } = await host(memoryDatabase(), {
@@ -309,6 +327,27 @@ t.test('D5: signed acts are unique across devices and streams until they expire'
   t.throws(() => claimSignedAct(database, key, id, new Uint8Array([2]), 5), { code: 'act.conflict' })
   await host(database)
   t.same(database.all('SELECT * FROM signed_acts'), [], 'forgotten long after they expired')
+})
+
+t.test('D5: a service that runs for long forgets signed acts that have expired, also after one failure', async (t) => {
+  const database = memoryDatabase()
+  const waiting: (() => void)[] = []
+  let nowMs = 1_700_000_000_000
+  const timer: Clock['timer'] = (_ms, work) => {
+    waiting.push(work)
+    return { cancel() {}, [Symbol.dispose]() {} }
+  }
+  await host(database, { clock: { ...ports().clock, now: () => nowMs, timer } })
+  claimSignedAct(database, new Uint8Array(32), new Uint8Array(16), new Uint8Array([1]), nowMs + 1)
+  const rows = () => database.all('SELECT * FROM signed_acts').length
+  waiting.shift()!()
+  t.equal(rows(), 1, 'a day longer than they are valid')
+  nowMs += 2 * 86_400_000
+  database.run('ALTER TABLE signed_acts RENAME TO away')
+  waiting.shift()!()
+  database.run('ALTER TABLE away RENAME TO signed_acts')
+  waiting.shift()!()
+  t.equal(rows(), 0)
 })
 
 t.test('D4: calls are checked and answered; unknown contracts and a stopped service have their problems', async (t) => {

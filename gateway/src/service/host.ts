@@ -8,8 +8,10 @@
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import { Budgets } from '../budgets/budgets.ts'
+import type { Pool, Reservation } from '../budgets/pool.ts'
 import { type Database, DatabaseProblem } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { type Migration, migrate } from '../storage/migrate.ts'
@@ -47,21 +49,34 @@ export interface ServiceHostOptions {
   /** Work to end before the database closes. */
   onStop?: () => void | Promise<void>
   limits?: Partial<HostLimits>
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
 
 export interface HostLimits {
-  /** Acts that may wait; beyond it new ones are answered `service.busy`. */
+  /** Acts that may wait; beyond it new ones are answered `service.busy`, beyond one device's `quota.exceeded`. */
   queuedActs: number
+  deviceQueuedActs: number
   /** Acts in one commit. */
   actsPerCommit: number
-  /** Calls under way at once; beyond it `service.busy`. */
+  /** Calls under way at once; beyond it `service.busy`, beyond one device's `quota.exceeded`. */
   calls: number
+  deviceCalls: number
 }
+
+/** How often signed acts that have expired are forgotten: every one is a row. */
+const forgetMs = 3_600_000
 
 /** Turns of the event loop for which a group may go on growing. */
 const gatherTurns = 4
 
-const defaults: HostLimits = { queuedActs: 4_096, actsPerCommit: 512, calls: 512 }
+const defaults: HostLimits = {
+  queuedActs: 4_096,
+  deviceQueuedActs: 1_024,
+  actsPerCommit: 512,
+  calls: 512,
+  deviceCalls: 128,
+}
 
 /** A running service and its own transactions. */
 export interface ServiceHost extends Service {
@@ -92,6 +107,7 @@ export function createServiceHost(options: ServiceHostOptions): ServiceHost {
 interface WaitingAct {
   request: ServiceRequest
   handler: Handler & { kind: 'act' }
+  place: Reservation
   /** What its turn waits for is done. */
   ready: boolean
   resolve(reply: ServiceReply): void
@@ -119,18 +135,24 @@ class Host implements ServiceHost {
   readonly #commits: CommitGroup
   readonly #listeners = new Set<EventListener>()
   readonly #soon: (work: () => void) => void
+  readonly #places: Pool
+  readonly #calls: Pool
   #queue: WaitingAct[] = []
   #drainAsked = false
-  #callsUnderWay = 0
   /** Groups that are committed and not confirmed yet. */
   #confirming = 0
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
   #idle: (() => void)[] = []
+  #forgetting: Timer | undefined
 
   constructor(options: ServiceHostOptions) {
     this.#options = options
     this.name = options.name
     this.#limits = { ...defaults, ...options.limits }
+    const budgets = options.budgets ?? new Budgets()
+    const { queuedActs, deviceQueuedActs, calls, deviceCalls } = this.#limits
+    this.#places = budgets.pool(`${options.name}_queued_acts`, { device: { all: queuedActs, each: deviceQueuedActs } })
+    this.#calls = budgets.pool(`${options.name}_calls`, { device: { all: calls, each: deviceCalls } })
     this.#inbox = new Inbox(options.database)
     this.#events = new EventQueue(options.database)
     this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
@@ -147,13 +169,14 @@ class Host implements ServiceHost {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new InternalError(`service ${this.name} was started twice`)
     this.#state = 'running'
-    this.#options.database.transaction((sql) => forgetExpiredActs(sql, this.#options.clock.now()))
+    this.#forget()
     await this.#options.onStart?.()
   }
 
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'stopping') return
     this.#state = 'stopping'
+    this.#forgetting?.cancel()
     await this.#options.onStop?.()
     if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
     this.#commits.flush()
@@ -167,15 +190,18 @@ class Host implements ServiceHost {
     if (handler.kind === 'call') return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
-    if (this.#queue.length >= this.#limits.queuedActs) return refusal(new Problem('service.busy', 'too many acts wait'))
+    const full = () => new Problem('service.busy', 'too many acts wait')
+    const place = this.#places.reserve('device', request.caller.device, 1, full)
+    if (place instanceof Problem) return refusal(place)
     let ahead: Promise<void> | undefined
     try {
       ahead = handler.ahead?.((request.body ?? {}) as object)
     } catch (error) {
+      place.release()
       return refusal(isProblem(error) ? error : new Problem('internal'))
     }
     return new Promise((resolve) => {
-      const waiting: WaitingAct = { request, handler, ready: !ahead, resolve }
+      const waiting: WaitingAct = { request, handler, place, ready: !ahead, resolve }
       this.#queue.push(waiting)
       if (!ahead) return this.#askDrain()
       void ahead.then(() => {
@@ -199,16 +225,16 @@ class Host implements ServiceHost {
   }
 
   async #call(handler: Handler & { kind: 'call' }, request: ServiceRequest): Promise<ServiceReply> {
-    if (this.#callsUnderWay >= this.#limits.calls)
-      return refusal(new Problem('service.busy', 'too many calls under way'))
-    this.#callsUnderWay++
+    const full = () => new Problem('service.busy', 'too many calls under way')
+    const place = this.#calls.reserve('device', request.caller.device, 1, full)
+    if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
       return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
     } catch (error) {
       return { problem: this.#problemOf(error, request) }
     } finally {
-      this.#callsUnderWay--
+      place.release()
       this.#tellIdle()
     }
   }
@@ -240,6 +266,7 @@ class Host implements ServiceHost {
     const length = Math.min(this.#limits.actsPerCommit, unready < 0 ? this.#queue.length : unready)
     const group = this.#queue.slice(0, length)
     this.#queue = this.#queue.slice(length)
+    for (const { place } of group) place.release()
     if (this.#queue[0]?.ready) this.#askDrain()
     if (group.length === 0) return
     const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
@@ -288,7 +315,7 @@ class Host implements ServiceHost {
   }
 
   get #busy(): boolean {
-    return this.#queue.length > 0 || this.#callsUnderWay > 0 || this.#confirming > 0
+    return this.#queue.length > 0 || this.#calls.held('device') > 0 || this.#confirming > 0
   }
 
   #act({ request, handler }: WaitingAct, effects: Effects): ServiceReply {
@@ -346,6 +373,14 @@ class Host implements ServiceHost {
     const { result, effects } = await this.#commits.run(() => this.#own(work))
     this.#performConfirmed(effects)
     return result
+  }
+
+  /** Forgets signed acts that have expired, now and again and again. */
+  #forget(): void {
+    const { database, clock } = this.#options
+    // First, so that a full disk today does not end it for ever.
+    this.#forgetting = clock.timer(forgetMs, () => this.#guard(() => this.#forget()))
+    database.transaction((sql) => forgetExpiredActs(sql, clock.now()))
   }
 
   #requireOpen(): void {

@@ -10,21 +10,19 @@ import { rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { inlineLeavesMaxBytes } from '@azukari/protocol/transfer'
+import { Budgets } from '../budgets/budgets.ts'
+import { type Pool, Reservation } from '../budgets/pool.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import type { Database } from '../storage/database.ts'
 import type { CommitGroup } from '../storage/group.ts'
 import { Incoming, windowMostBlocks } from './incoming.ts'
+import { type ReservationLimits, TransferReservations } from './reservations.ts'
 import { type TransferRow, transferStore } from './store.ts'
 
 export type TransferInit = Static<typeof initTransfer.request>
 type Finished = Static<typeof finishTransfer.reply>
 
-export interface BufferLimits {
-  /** Announced bytes of all transfers together, and of one device's. */
-  totalBytes: number
-  deviceBytes: number
-  /** Transfers of one device at once. */
-  deviceTransfers: number
+export interface BufferLimits extends ReservationLimits {
   /** Bytes of one transfer. */
   transferBytes: number
   /** Free bytes that the disk keeps for everything else. */
@@ -41,7 +39,10 @@ export interface BufferLimits {
 const bufferLimits: BufferLimits = {
   totalBytes: 64 * 2 ** 30,
   deviceBytes: 16 * 2 ** 30,
+  transfers: 100_000,
   deviceTransfers: 64,
+  unsentMs: 3_600_000,
+  idleMs: 3 * 86_400_000,
   transferBytes: 16 * 2 ** 30,
   spareBytes: 64 * 2 ** 20,
   memoryBytes: 64 * 2 ** 20,
@@ -60,6 +61,8 @@ export interface TransferBufferOptions {
   /** Tells a device how far a transfer is. */
   onProgress: (device: string, have: Have, bad: readonly number[]) => void
   limits?: Partial<BufferLimits>
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
 
 /** How often what has expired is looked for, and a full disk looked at again. */
@@ -73,8 +76,8 @@ export class TransferBuffer {
   readonly #limits: BufferLimits
   readonly #open = new Map<string, Promise<Incoming>>()
   readonly #ready = new Map<string, Incoming>()
-  readonly #usage = new Map<string, { bytes: number; n: number }>()
-  #totalBytes = 0
+  readonly #reserved: TransferReservations
+  readonly #memory: Pool
   #full = false
   #timers: Timer[] = []
   #stopped = false
@@ -82,25 +85,24 @@ export class TransferBuffer {
   constructor(options: TransferBufferOptions) {
     this.#options = options
     this.#limits = { ...bufferLimits, ...options.limits }
+    const budgets = options.budgets ?? new Budgets()
+    this.#reserved = new TransferReservations(budgets, this.#limits)
+    const { memoryBytes } = this.#limits
+    this.#memory = budgets.pool('buffer_memory', { device: { all: memoryBytes, each: memoryBytes >> 2 } })
   }
 
   /** Bytes announced, and transfers, for metrics. */
   get usage(): { bytes: number; transfers: number; full: boolean } {
-    return {
-      bytes: this.#totalBytes,
-      transfers: [...this.#usage.values()].reduce((sum, { n }) => sum + n, 0),
-      full: this.#full,
-    }
+    return { ...this.#reserved.usage, full: this.#full }
   }
 
   async start(): Promise<void> {
     const { files, directory, database } = this.#options
     await makeDurableDirectory(files, directory)
-    this.#countAgain()
+    for (const row of transferStore.held(database)) await this.#adopt(row)
     // Files of which no row tells: a crash between the two.
-    const known = new Set(transferStore.ids(database).map(hex))
     for (const name of await files.list(directory)) {
-      if (!known.has(name.split('.')[0]!)) await files.remove(`${directory}/${name}`)
+      if (!this.#reserved.has(name.split('.')[0]!)) await files.remove(`${directory}/${name}`)
     }
     this.#sweepLater()
   }
@@ -126,14 +128,22 @@ export class TransferBuffer {
       return this.#have(await this.#incoming(known))
     }
     const row = this.#judge(device, init)
-    const { files, directory, commits, database } = this.#options
-    if ((await files.freeBytes(directory)) - this.#limits.spareBytes < init.sizeBytes)
-      throw new Problem('storage.full', 'no room for this transfer')
-    await commits.run((sql) => {
-      if (transferStore.find(database, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
-      transferStore.insert(sql, row)
-    })
-    this.#count(device, row.size_bytes, 1)
+    const { files, directory, commits, database, clock } = this.#options
+    const name = hex(init.transfer)
+    if (this.#reserved.has(name)) throw new Problem('act.conflict', 'announced twice at once')
+    // Reserved before anything is waited for: of many that come at once, each counts those before it.
+    this.#reserved.announce(device, name, row.size_bytes, clock.monotonicMs())
+    try {
+      if ((await files.freeBytes(directory)) - this.#limits.spareBytes < this.#reserved.unsentBytes)
+        throw new Problem('storage.full', 'no room for this transfer')
+      await commits.run((sql) => {
+        if (transferStore.find(database, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
+        transferStore.insert(sql, row)
+      })
+    } catch (error) {
+      this.#reserved.release(name)
+      throw error
+    }
     return this.#have(await this.#incoming(row))
   }
 
@@ -157,6 +167,7 @@ export class TransferBuffer {
       )
       row.complete = 1
       incoming.row.complete = 1
+      this.#reserved.completed(hex(transfer))
     }
     return { transfer, root: row.root, sizeBytes: row.size_bytes }
   }
@@ -201,8 +212,28 @@ export class TransferBuffer {
     }
   }
 
-  /** Removes what has expired. */
+  /** Devices that have something here. */
+  devices(): Set<string> {
+    return this.#reserved.devices()
+  }
+
+  /**
+   * A device was revoked: what it has not finished is given back at once. What is whole may be on its way into a service,
+   * so that stays, but not longer than an unfinished one would.
+   */
+  async revoked(device: string): Promise<void> {
+    const { commits, clock } = this.#options
+    const untilMs = clock.now() + this.#limits.lifeMs
+    for (const { name, complete } of this.#reserved.of(device)) {
+      const row = this.#find(idOf(name))
+      if (!complete) await this.#remove(idOf(name))
+      else if (row && row.expires_ms > untilMs) await commits.run((sql) => transferStore.complete(sql, row.id, untilMs))
+    }
+  }
+
+  /** Removes what has expired, and what was announced and does not come. */
   async sweep(): Promise<void> {
+    for (const name of this.#reserved.idle(this.#options.clock.monotonicMs())) await this.#remove(idOf(name))
     for (const transfer of transferStore.expired(this.#options.database, this.#options.clock.now()))
       await this.#remove(transfer)
     for (const [name, incoming] of this.#ready) {
@@ -226,12 +257,6 @@ export class TransferBuffer {
       throw new Problem('message.invalid', 'leaves travel with their blocks above 8 MiB')
     if (expiresMs <= clock.now()) throw new Problem('transfer.expired')
     if (this.#full) throw new Problem('storage.full')
-    const used = this.#usage.get(device) ?? { bytes: 0, n: 0 }
-    if (used.n >= this.#limits.deviceTransfers) throw new Problem('transfer.quota', `${used.n} transfers are under way`)
-    if (used.bytes + sizeBytes > this.#limits.deviceBytes)
-      throw new Problem('transfer.quota', `${used.bytes} of ${this.#limits.deviceBytes} bytes are used`)
-    if (this.#totalBytes + sizeBytes > this.#limits.totalBytes)
-      throw new Problem('storage.full', 'the receive buffer is full')
     return {
       id: init.transfer,
       device,
@@ -259,6 +284,7 @@ export class TransferBuffer {
 
   #incoming(row: TransferRow): Promise<Incoming> {
     const name = hex(row.id)
+    this.#reserved.used(name, this.#options.clock.monotonicMs())
     let opening = this.#open.get(name)
     if (!opening) {
       opening = this.#openFiles(name, row)
@@ -275,7 +301,12 @@ export class TransferBuffer {
       files,
       clock,
       syncBlocks: () => Math.max(1, this.#window(row) >> 1),
+      reserve: ({ row: { device } }, bytes) => {
+        const taken = this.#memory.take('device', device, bytes)
+        return taken instanceof Reservation ? taken : undefined
+      },
       onProgress: (of, bad) => {
+        this.#reserved.used(name, clock.monotonicMs(), of.receivedBytes)
         if (bad.length > 0)
           log.info('blocks that do not match were asked for again', {
             device: of.row.device,
@@ -287,6 +318,7 @@ export class TransferBuffer {
       onProblem: (of, problem) => this.#onProblem(of, problem),
     })
     this.#ready.set(name, incoming)
+    this.#reserved.used(name, clock.monotonicMs(), incoming.receivedBytes)
     if (this.#ready.size > this.#limits.open) void this.sweep()
     return incoming
   }
@@ -294,7 +326,7 @@ export class TransferBuffer {
   /** A block of a transfer that is not open, as after a restart: open it, so that the next ones are taken. */
   #lateBlock(device: string, name: string): Promise<void> | undefined {
     if (this.#stopped || this.#open.has(name)) return undefined
-    const row = transferStore.find(this.#options.database, new Uint8Array(Buffer.from(name, 'hex')))
+    const row = transferStore.find(this.#options.database, idOf(name))
     if (row?.device !== device || row.complete) return undefined
     return this.#incoming(row).then(
       (incoming) => this.#options.onProgress(device, this.#have(incoming), []),
@@ -353,7 +385,7 @@ export class TransferBuffer {
     if (opening) await opening.then((incoming) => incoming.close()).catch(() => undefined)
     // The row goes first: files without a row are removed at the next start, a row without files would be a loss.
     await commits.run((sql) => transferStore.remove(sql, transfer))
-    if (row) this.#count(row.device, -row.size_bytes, -1)
+    this.#reserved.release(name)
     await files.remove(`${directory}/${name}.blocks`)
     if (!row?.leaves) await files.remove(`${directory}/${name}.leaves`)
   }
@@ -363,16 +395,13 @@ export class TransferBuffer {
     this.#ready.delete(name)
   }
 
-  #count(device: string, bytes: number, n: number): void {
-    const used = this.#usage.get(device) ?? { bytes: 0, n: 0 }
-    this.#usage.set(device, { bytes: used.bytes + bytes, n: used.n + n })
-    this.#totalBytes += bytes
-  }
-
-  #countAgain(): void {
-    this.#usage.clear()
-    this.#totalBytes = 0
-    for (const { device, bytes, n } of transferStore.usage(this.#options.database)) this.#count(device, bytes, n)
+  async #adopt({ id, device, size_bytes: sizeBytes, complete }: ReturnType<typeof transferStore.held>[number]) {
+    const { files, directory, clock } = this.#options
+    const name = hex(id)
+    // Until it is opened and its blocks are checked: about what came of it.
+    const file = complete ? undefined : await files.stat(`${directory}/${name}.blocks`)
+    const receivedBytes = complete ? sizeBytes : Math.min(sizeBytes, file?.sizeBytes ?? 0)
+    this.#reserved.adopt(name, { device, sizeBytes, receivedBytes, complete: complete === 1 }, clock.monotonicMs())
   }
 
   #sweepLater(): void {
@@ -388,6 +417,10 @@ export class TransferBuffer {
       }),
     ]
   }
+}
+
+function idOf(name: string): Uint8Array {
+  return new Uint8Array(Buffer.from(name, 'hex'))
 }
 
 function sameTransfer(row: TransferRow, init: TransferInit): boolean {

@@ -12,6 +12,7 @@ import { leafHash, verifyProof } from '@azukari/protocol/merkle'
 import type { Clock, FileHandle, Files, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { BlockSet } from '@azukari/protocol/transfer'
+import type { Reservation } from '../budgets/pool.ts'
 import type { TransferRow } from './store.ts'
 
 /** Time after which what was written is synced, however little it is. */
@@ -30,6 +31,8 @@ export interface IncomingPorts {
   /** Blocks are on disk, or were bad; the sender should know. */
   onProgress: (incoming: Incoming, bad: readonly number[]) => void
   onProblem: (incoming: Incoming, problem: Problem) => void
+  /** Memory for a block on its way to the disk; undefined while there is none. */
+  reserve: (incoming: Incoming, bytes: number) => Reservation | undefined
 }
 
 export class Incoming {
@@ -48,8 +51,6 @@ export class Incoming {
   #timer: Timer | undefined
   #failure: Problem | undefined
   #closed = false
-  /** Bytes between arrival and disk. */
-  pendingBytes = 0
   lastUsedMs: number
 
   private constructor(
@@ -79,6 +80,11 @@ export class Incoming {
     return this.#have.ranges
   }
 
+  /** On disk. */
+  get receivedBytes(): number {
+    return Math.min(this.#have.count * this.row.block_bytes, this.row.size_bytes)
+  }
+
   get whole(): boolean {
     return this.#have.count === this.row.blocks
   }
@@ -101,9 +107,11 @@ export class Incoming {
       this.#tellSoon()
       return undefined
     }
+    const memory = this.#ports.reserve(this, block.bytes.length)
+    // Lost like a block that the line lost: the sender asks what is held when it hears nothing, and sends it again.
+    if (!memory) return undefined
     this.#coming.add(index)
-    this.pendingBytes += block.bytes.length
-    const write = this.#write(index, block)
+    const write = this.#write(index, block).finally(() => memory.release())
     this.#writes.add(write)
     void write.finally(() => this.#writes.delete(write))
     return this.#writes.size > windowMostBlocks ? write : undefined
@@ -168,8 +176,6 @@ export class Incoming {
       else this.#tellSoon()
     } catch (error) {
       this.#fail(error)
-    } finally {
-      this.pendingBytes -= bytes.length
     }
   }
 

@@ -29,15 +29,8 @@ const remove = query<{ id: Uint8Array }>()((db, p) => db.deleteFrom('transfers')
 const expired = query<{ now: number }>()((db, p) =>
   db.selectFrom('transfers').select('id').where('expires_ms', '<=', p.now).limit(256),
 )
-const usage = query<Record<never, never>>()((db) =>
-  db
-    .selectFrom('transfers')
-    .select([
-      'device',
-      (row) => row.fn.sum<number>('size_bytes').as('bytes'),
-      (row) => row.fn.countAll<number>().as('n'),
-    ])
-    .groupBy('device'),
+const held = query<Record<never, never>>()((db) =>
+  db.selectFrom('transfers').select(['id', 'device', 'size_bytes', 'complete']),
 )
 const ids = query<Record<never, never>>()((db) => db.selectFrom('transfers').select('id'))
 
@@ -48,6 +41,6 @@ export const transferStore = {
     void complete.run(sql, { id, expires_ms: expiresMs }),
   remove: (sql: Sql, id: Uint8Array): void => void remove.run(sql, { id }),
   expired: (sql: Sql, nowMs: number): Uint8Array[] => expired.all(sql, { now: nowMs }).map((row) => row.id),
-  usage: (sql: Sql): { device: string; bytes: number; n: number }[] => usage.all(sql, {}),
+  held: (sql: Sql): Pick<TransferRow, 'id' | 'device' | 'size_bytes' | 'complete'>[] => held.all(sql, {}),
   ids: (sql: Sql): Uint8Array[] => ids.all(sql, {}).map((row) => row.id),
 }

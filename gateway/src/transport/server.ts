@@ -10,6 +10,9 @@ import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { guardSockets } from '../adapters/socket-gate.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { type Pool, Reservation } from '../budgets/pool.ts'
 import { contentType, frameHead, headMaxBytes, readHead } from './framing.ts'
 
 /** Who calls, by certificate: common name and organisational unit. */
@@ -65,15 +68,26 @@ export interface CallServerOptions {
   host?: string
   port: number
   limits?: Partial<CallServerLimits>
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
 
 export interface CallServerLimits {
   /** Nothing was received or sent on a call for so long: it is given up. */
   idleMs: number
+  /** How long a TLS handshake may take. */
+  handshakeMs: number
   /** Calls at once on one connection. */
   streamsMax: number
-  /** Connections at once. */
+  /** Calls at once of one peer, and of all. */
+  peerCallsMax: number
+  callsMax: number
+  /** Connections at once of one peer, and of all. */
+  peerConnectionsMax: number
   connectionsMax: number
+  /** Connections whose certificate is not known yet, of one address and in all; beyond it the oldest goes. */
+  strangersPerAddress: number
+  strangersMax: number
 }
 
 export interface CallServer {
@@ -85,7 +99,17 @@ export interface CallServer {
   stop(graceMs?: number): Promise<void>
 }
 
-const defaultLimits: CallServerLimits = { idleMs: 60_000, streamsMax: 64, connectionsMax: 256 }
+const defaultLimits: CallServerLimits = {
+  idleMs: 60_000,
+  handshakeMs: 10_000,
+  streamsMax: 64,
+  peerCallsMax: 512,
+  callsMax: 4_096,
+  peerConnectionsMax: 64,
+  connectionsMax: 256,
+  strangersPerAddress: 64,
+  strangersMax: 128,
+}
 
 export async function startCallServer(options: CallServerOptions): Promise<CallServer> {
   const { tls, clock, log, host = '127.0.0.1', port } = options
@@ -98,10 +122,28 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
     requestCert: true,
     rejectUnauthorized: true,
     minVersion: 'TLSv1.3',
+    handshakeTimeout: limits.handshakeMs,
     settings: { maxConcurrentStreams: limits.streamsMax, initialWindowSize: 1 << 20 },
   })
-  server.maxConnections = limits.connectionsMax
+  const budgets = options.budgets ?? new Budgets()
+  const connections = budgets.pool('call_connections', {
+    service: { all: limits.connectionsMax, each: limits.peerConnectionsMax },
+    stranger: { all: limits.strangersMax, each: limits.strangersPerAddress },
+  })
+  const calls = budgets.pool('calls', { service: { all: limits.callsMax, each: limits.peerCallsMax } })
+  const gate = guardSockets(server, connections)
+  const peers = new WeakMap<object, Peer>()
   server.on('session', (session: ServerHttp2Session) => {
+    const socket = session.socket as TLSSocket
+    gate.prove(socket)
+    const peer = peerOf(socket)
+    const place = connections.take('service', peer.id)
+    if (!(place instanceof Reservation)) {
+      log.warn('a caller has too many connections', { peer: peer.id, limit: place.limit })
+      return session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    }
+    peers.set(session, peer)
+    session.on('close', () => place.release())
     sessions.add(session)
     session.setLocalWindowSize(4 << 20)
     session.on('error', (error) => log.debug('a connection ended', { error: error.message }))
@@ -115,6 +157,8 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
       log,
       limits,
       path,
+      calls,
+      peer: stream.session && peers.get(stream.session),
     })
     underWay.add(work)
     void work.finally(() => underWay.delete(work))
@@ -144,16 +188,20 @@ interface Surroundings {
   log: Log
   limits: CallServerLimits
   path: string
+  calls: Pool
+  /** Absent when the connection is going. */
+  peer: Peer | undefined
 }
 
 /** Answers one call; what goes wrong is in the answer. */
 async function answer(
   stream: ServerHttp2Stream,
   handler: CallHandler | undefined,
-  { clock, log, limits, path }: Surroundings,
+  { clock, log, limits, path, calls, peer }: Surroundings,
 ): Promise<void> {
   const abort = new AbortController()
   let timer: Timer | undefined
+  let place: Reservation | Problem | undefined
   const alive = () => {
     timer?.cancel()
     timer = clock.timer(limits.idleMs, () => {
@@ -169,7 +217,9 @@ async function answer(
   })
   try {
     if (!handler) throw new Problem('message.unknown-contract', path)
-    const peer = peerOf(stream)
+    if (!peer) throw new Problem('service.busy', 'the connection ends')
+    place = calls.reserve('service', peer.id, 1, () => new Problem('service.busy', 'too many calls under way'))
+    if (place instanceof Problem) throw place
     if (!handler.roles.includes(peer.role))
       throw new Problem('message.unauthorised', `${peer.role} may not call ${path}`)
     const { head, rest } = await readHead(watched(stream, alive))
@@ -200,6 +250,7 @@ async function answer(
     }
   } finally {
     timer?.cancel()
+    if (place instanceof Reservation) place.release()
   }
 }
 
@@ -229,8 +280,8 @@ async function write(stream: ServerHttp2Stream, chunk: Uint8Array, signal: Abort
   })
 }
 
-function peerOf(stream: ServerHttp2Stream): Peer {
-  const subject = (stream.session?.socket as TLSSocket | undefined)?.getPeerCertificate().subject
+function peerOf(socket: TLSSocket): Peer {
+  const { subject } = socket.getPeerCertificate()
   const one = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value) ?? ''
   return { id: one(subject?.CN), role: one(subject?.OU) }
 }

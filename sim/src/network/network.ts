@@ -1,14 +1,14 @@
 /** What a site's line between devices and gateway is to the simulation, on either level (ARCHITECTURE §11). */
 import type { MqttTransport } from '@azukari/device/transport'
 import type { Bus } from '@azukari/gateway/broker/bus'
-import type { Credentials, Standing } from '@azukari/gateway/broker/embedded'
+import type { Admission, Credentials } from '@azukari/gateway/broker/embedded'
 import type { LineFaults } from './model.ts'
 
 export interface SimNetwork {
   faults: LineFaults
   /** What it did on purpose, by kind. */
   readonly counts: Record<string, number>
-  bus(admit: (credentials: Credentials) => Standing, alive: () => boolean): Bus
+  bus(admit: (credentials: Credentials) => Admission, alive: () => boolean): Bus
   transport(alive: () => boolean): MqttTransport
   /** The gateway is gone. */
   lose(): void

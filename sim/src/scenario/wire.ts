@@ -7,7 +7,7 @@ import { Duplex } from 'node:stream'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import type { MqttTransport } from '@azukari/device/transport'
 import type { Bus } from '@azukari/gateway/broker/bus'
-import { type Credentials, EmbeddedBus, type Standing } from '@azukari/gateway/broker/embedded'
+import { type Admission, type Credentials, EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { calmLine, type LineFaults } from '../network/model.ts'
 import type { SimNetwork } from '../network/network.ts'
@@ -39,7 +39,7 @@ export class WireNetwork implements SimNetwork {
     this.#site = site
   }
 
-  bus(admit: (credentials: Credentials) => Standing, alive: () => boolean): Bus {
+  bus(admit: (credentials: Credentials) => Admission, alive: () => boolean): Bus {
     const embedded = new EmbeddedBus({ site: this.#site, listeners: [], admit, clock: this.#clock, log: silent })
     const gateway = { accept: (stream: Duplex) => embedded.accept(stream) }
     return {

@@ -1,4 +1,5 @@
 /** Placement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+
 import { base32 } from '@azukari/protocol/base32'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
@@ -6,6 +7,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
 import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
+import type { Budgets } from '../../budgets/budgets.ts'
 import { remoteDataServer } from '../../data-server/client.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
@@ -92,7 +94,12 @@ export interface OpenPlacement {
 export async function openPlacement(
   folder: SiteFolder,
   ports: SitePorts,
-  { buffer, log, passphrase }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined },
+  {
+    buffer,
+    log,
+    passphrase,
+    budgets,
+  }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined; budgets?: Budgets },
 ): Promise<OpenPlacement> {
   const keys = await openPlacementKeys(folder, passphrase)
   const tls = await folder.keyring.identity('placement', 'service')
@@ -107,6 +114,7 @@ export async function openPlacement(
     ...ports,
     log,
     soon: systemSoon,
+    ...(budgets && { budgets }),
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })

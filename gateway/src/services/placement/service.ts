@@ -25,6 +25,7 @@ import { verify1 } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
 import type { Database } from '../../storage/database.ts'
@@ -87,6 +88,8 @@ export interface PlacementOptions {
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
+  /** Where its budgets are shown. */
+  budgets?: Budgets
 }
 
 export interface Placement extends Service {
@@ -152,6 +155,7 @@ export function createPlacement(options: PlacementOptions): Placement {
     log,
     migrations: placementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
+    ...(options.budgets ? { budgets: options.budgets } : {}),
     handlers: [
       call(openSession, ({ card, operation }, { caller }) => {
         mayAct(members.byCard(database, card))

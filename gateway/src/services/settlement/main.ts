@@ -1,4 +1,5 @@
 /** Settlement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+
 import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
@@ -8,6 +9,7 @@ import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
+import type { Budgets } from '../../budgets/budgets.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
@@ -25,6 +27,8 @@ export interface OpenSettlementOptions {
   keeping?: PlacementKeeping
   log: Log
   passphrase?: string | undefined
+  /** Where its budgets are shown. */
+  budgets?: Budgets
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
   led?: { database: Database; confirmed: () => Promise<void> }
   /** A clerk's command, beside the process that runs settlement. */
@@ -35,7 +39,7 @@ export interface OpenSettlementOptions {
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, keeping, log, passphrase, led, clerk = false }: OpenSettlementOptions,
+  { placement, keeping, log, passphrase, budgets, led, clerk = false }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
   if (centre && !led && !clerk)
@@ -48,6 +52,7 @@ export async function openSettlement(
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
     ...(keeping ? { keeping } : {}),
+    ...(budgets ? { budgets } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
     ...(own ? { own } : {}),

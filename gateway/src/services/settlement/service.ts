@@ -7,6 +7,7 @@ import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
@@ -72,6 +73,8 @@ export interface SettlementOptions {
   checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
   soon?: (work: () => void) => void
+  /** Where its budgets are shown. */
+  budgets?: Budgets
 }
 
 export interface Settlement extends Service {
@@ -148,6 +151,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
+    ...(options.budgets ? { budgets: options.budgets } : {}),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({

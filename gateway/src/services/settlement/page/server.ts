@@ -11,12 +11,24 @@ import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { guardSockets } from '../../../adapters/socket-gate.ts'
+import { addressKey } from '../../../budgets/address.ts'
+import { Budgets } from '../../../budgets/budgets.ts'
+import type { RateLimit } from '../../../budgets/rate.ts'
 import type { Service } from '../../../service/service.ts'
 import { type Field, type Filled, fields, readForm } from './form.ts'
-import { RateLimit, type RateRule } from './limit.ts'
 import { Tickets } from './ticket.ts'
 import { formPage, pagePolicy, problemPage, receivedPage, startPage, type Terms } from './view.ts'
 import type { Lang } from './words.ts'
+
+/** How many applications may come. Without it one person could fill the clerks' desk. */
+export interface RateRule {
+  /** At once, and within `perMs`. */
+  most: number
+  perMs: number
+}
+
+const limitOf = ({ most, perMs }: RateRule): RateLimit => ({ perSecond: (most / perMs) * 1_000, burst: most })
 
 export interface EnrolmentPageOptions {
   /** Settlement, in this process or in another. */
@@ -32,7 +44,12 @@ export interface EnrolmentPageOptions {
   proxied?: boolean
   /** Applications from one address, and in all; by default 5 in ten minutes and 200 in an hour. */
   limits?: { address?: RateRule; all?: RateRule }
+  /** Where it shows what is in use. */
+  budgets?: Budgets
 }
+
+/** Connections at once, in all and of one address. */
+const connectionsMost = { all: 500, each: 50 }
 
 /** How this page is named among the devices that settlement hears. */
 const caller = { device: 'enrolment-page', region: 'JP', roles: ['terminal'] }
@@ -55,8 +72,11 @@ const statusOf: Record<string, number> = {
 export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
   const { clock, random, log, limits = {} } = options
   const tickets = new Tickets(clock, random)
-  const perAddress = new RateLimit(clock, limits.address ?? { most: 5, perMs: 600_000 })
-  const inAll = new RateLimit(clock, limits.all ?? { most: 200, perMs: 3_600_000 })
+  const budgets = options.budgets ?? new Budgets()
+  const perAddress = budgets.rate('applications', { stranger: limitOf(limits.address ?? { most: 5, perMs: 600_000 }) })
+  const inAll = budgets.rate('applications_in_all', {
+    stranger: limitOf(limits.all ?? { most: 200, perMs: 3_600_000 }),
+  })
   const taken = new Map<string, string>()
   const desk = new ApplicationDesk(options)
 
@@ -68,7 +88,12 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
     ...(options.proxied ? { trustProxy: 'loopback' } : {}),
     ...(options.tls ? { https: { minVersion: 'TLSv1.2', ...options.tls } } : {}),
   } as object) as unknown as FastifyInstance
-  server.server.maxConnections = 500
+  // Behind a proxy all come from its address.
+  const { all, each } = connectionsMost
+  guardSockets(
+    server.server,
+    budgets.pool('page_connections', { stranger: { all, each: options.proxied ? all : each } }),
+  )
   server.removeAllContentTypeParsers()
   server.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
     done(null, new URLSearchParams(String(body)))
@@ -153,11 +178,12 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
         [{ field: 'agree', code: 'register.terms' }],
         422,
       )
-    for (const limited of [perAddress.take(request.ip), inAll.take('')])
-      if (!limited.ok) {
-        reply.header('retry-after', Math.ceil(limited.againMs / 1_000))
-        throw new Problem('apply.too-many')
-      }
+    const nowMs = clock.monotonicMs()
+    const againMs = perAddress.take('stranger', addressKey(request.ip), nowMs) || inAll.take('stranger', 'all', nowMs)
+    if (againMs > 0) {
+      reply.header('retry-after', Math.ceil(againMs / 1_000))
+      throw new Problem('apply.too-many')
+    }
     const terms = given.get('terms') ?? ''
     await desk.send(ticket.id, { contract: 'settle.apply@1', kind: ticket.kind, person: read.person, terms })
     const reference = Buffer.from(ticket.id).toString('hex').slice(0, 8)
