@@ -7,7 +7,16 @@ import { parseArgs } from 'node:util'
 import { type CampaignOptions, campaign } from './fuzz/campaign.ts'
 import { targets } from './fuzz/targets.ts'
 
-const usage = `node scripts/fuzz.ts --target ${Object.keys(targets).join('|')}|all [--seconds N | --runs N] [--seed N] [--corpus DIR]… [--keep DIR]`
+/** Targets that run in this process and stop at the first finding. */
+const whole: Record<string, () => Promise<{ run(seed: number, seconds: number): Promise<object> }>> = {
+  apdu: () => import('./fuzz/apdu.ts'),
+  cbor: () => import('./fuzz/cbor.ts'),
+  envelope: () => import('./fuzz/envelope.ts'),
+  jpeg: () => import('./fuzz/jpeg.ts'),
+  mqtt: () => import('./fuzz/mqtt.ts'),
+}
+
+const usage = `node scripts/fuzz.ts --target ${[...Object.keys(targets), ...Object.keys(whole)].join('|')}|all [--seconds N | --runs N] [--seed N] [--corpus DIR]… [--keep DIR]`
 
 function number(text: string | undefined, name: string): number | undefined {
   if (text === undefined) return undefined
@@ -27,8 +36,8 @@ const { values } = parseArgs({
     keep: { type: 'string' },
   },
 })
-const names = values.target === 'all' ? Object.keys(targets) : [values.target ?? '']
-const unknown = names.find((name) => !(name in targets))
+const names = values.target === 'all' ? [...Object.keys(targets), ...Object.keys(whole)] : [values.target ?? '']
+const unknown = names.find((name) => !(name in targets || name in whole))
 if (unknown !== undefined) {
   console.error(`${unknown ? `${unknown} is no target\n` : ''}${usage}`)
   process.exit(2)
@@ -37,6 +46,11 @@ const seed = number(values.seed, 'seed') ?? 1
 const runs = number(values.runs, 'runs')
 const seconds = number(values.seconds, 'seconds') ?? (runs === undefined ? 60 : undefined)
 for (const target of names) {
+  const module = whole[target]
+  if (module) {
+    console.log(`${target}: ${JSON.stringify(await (await module()).run(seed, seconds ?? 60))}`)
+    continue
+  }
   const options: CampaignOptions = {
     target,
     seed,

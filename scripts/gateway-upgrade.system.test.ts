@@ -117,12 +117,14 @@ async function until(what: string, wanted: (slots: Slots) => boolean): Promise<v
   }
 }
 
-function tables(): string[] {
+async function tables(): Promise<string[]> {
   const database = openDatabase(join(folder, 'gateway.db'))
   try {
-    return database.all<{ name: string }>(`SELECT name FROM sqlite_schema WHERE type = 'table'`).map(({ name }) => name)
+    return (await database.all<{ name: string }>(`SELECT name FROM sqlite_schema WHERE type = 'table'`)).map(
+      ({ name }) => name,
+    )
   } finally {
-    database.close()
+    await database.close()
   }
 }
 
@@ -142,7 +144,7 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
   t.match(run('upgrade', 'install', '--from', good).json, { installed: '0.2.0', sequence: 2 })
   await until('0.2.0 is confirmed', ({ last }) => last?.version === '0.2.0')
   t.match(run('upgrade', 'status').json, { confirmed: '0.2.0', before: '0.1.0', last: { outcome: 'confirmed' } })
-  t.ok(tables().includes('novelty'), 'it brought the database up to date')
+  t.ok((await tables()).includes('novelty'), 'it brought the database up to date')
   t.ok(existsSync(join(folder, 'slots/before/gateway.db')), 'and there is a copy from before')
   t.match(
     run('claim', 'new', '--region', 'JP-13', '--name', 'second'),
@@ -164,15 +166,15 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
   t.equal(run('upgrade', 'install', '--from', await release('0.3.0', 3, [again, crashing])).status, 0)
   await until('0.3.0 is rolled back', ({ last }) => last?.version === '0.3.0')
   t.match(run('upgrade', 'status').json, { confirmed: '0.2.0', last: { outcome: 'rolled-back' } })
-  t.ok(tables().includes('claims'))
+  t.ok((await tables()).includes('claims'))
   t.match(run('claim', 'new', '--region', 'JP-13', '--name', 'third'), { status: 0 }, 'the database is as it was')
 
   t.equal(run('upgrade', 'install', '--from', await release('0.4.0', 4, [again, hanging])).status, 0)
   for (let tries = 1; tries <= 3; tries++) {
     await until(`start ${tries}`, ({ attempt }) => attempt?.tries === tries)
-    for (const end = Date.now() + 60_000; tables().includes('claims') && Date.now() < end; )
+    for (const end = Date.now() + 60_000; (await tables()).includes('claims') && Date.now() < end; )
       await new Promise((later) => setTimeout(later, 50))
-    t.notOk(tables().includes('claims'), `trial ${tries} has changed the database`)
+    t.notOk((await tables()).includes('claims'), `trial ${tries} has changed the database`)
     if (tries === 1) t.strictSame(codeOf(run('device', 'list')), [1, 'upgrade.busy'], 'nobody writes during a trial')
     const gone = exited()
     killAll(launcher)
@@ -180,7 +182,7 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
     launcher = startLauncher()
   }
   await until('0.4.0 is rolled back', ({ last }) => last?.version === '0.4.0')
-  t.ok(tables().includes('claims'), 'the database is back')
+  t.ok((await tables()).includes('claims'), 'the database is back')
   t.match(run('claim', 'new', '--region', 'JP-13', '--name', 'fourth'), { status: 0 })
 
   t.equal(run('upgrade', 'install', '--from', await release('0.5.0', 5, [migrating])).status, 0)
@@ -188,8 +190,8 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
   t.match(run('upgrade', 'back').json, { confirmed: '0.2.0' }, 'it changed no database: there is a way back')
   t.match(run('upgrade', 'status').json, { confirmed: '0.2.0', before: '0.5.0', floor: 5 })
   const database = openDatabase(join(folder, 'gateway.db'))
-  t.equal(database.all('SELECT id FROM claims').length, 4, 'every claim that was ever made is there')
-  database.close()
+  t.equal((await database.all('SELECT id FROM claims')).length, 4, 'every claim that was ever made is there')
+  await database.close()
 
   const gone = exited()
   launcher.kill('SIGTERM')

@@ -16,7 +16,7 @@ import { site, startTestSite } from './test-site.ts'
 
 async function enrolled(world: Awaited<ReturnType<typeof startTestSite>>): Promise<TestDevice> {
   const device = new TestDevice(site)
-  await device.enrol(world.url, world.newClaim())
+  await device.enrol(world.url, await world.newClaim())
   await device.connect(world.url)
   await device.greet()
   return device
@@ -34,7 +34,7 @@ t.test('D1 D3: a device enrols once with its claim, greets, asks and acts', asyn
   const world = await startTestSite()
   t.teardown(() => world.stop())
   const device = new TestDevice(site)
-  const claim = world.newClaim()
+  const claim = await world.newClaim()
   const trust = await device.enrol(world.url, claim)
   t.match(trust, { site, device: device.id, region: 'JP-13' })
   t.match(
@@ -51,7 +51,7 @@ t.test('D1 D3: a device enrols once with its claim, greets, asks and acts', asyn
   t.match(await device.ask(note, { text: 'other' }, numbered(1)), { problem: { code: 'act.conflict' } })
   t.match(await device.ask(note, { text: 'refuse' }, numbered(2)), { problem: { code: 'member.suspended' } })
   t.same(await device.call(note, { text: 'three' }, numbered(3)), { n: 2 })
-  t.same(world.notes(), ['one', 'three'])
+  t.same(await world.notes(), ['one', 'three'])
   t.same(await device.call(carryFrame, { server: 'osaka', frame: new Uint8Array([1, 2, 3]) }), {
     frame: new Uint8Array([3, 2, 1]),
   })
@@ -69,21 +69,21 @@ t.test('D1 D6: wrong claims are refused, counted and burned', async (t) => {
   const world = await startTestSite()
   t.teardown(() => world.stop())
   const device = new TestDevice(site)
-  const claim = world.newClaim()
+  const claim = await world.newClaim()
   const [name] = claim.split('.')
   await device.connect(world.url, 'claim')
   await t.rejects(device.claim(`absent.${'a'.repeat(32)}`), { code: 'claim.unknown' })
-  await t.rejects(device.claim(world.newClaim({ lifeMs: -1 })), { code: 'claim.expired' })
+  await t.rejects(device.claim(await world.newClaim({ lifeMs: -1 })), { code: 'claim.expired' })
   await t.rejects(
-    device.claim(world.newClaim({ roles: ['printer'] })),
+    device.claim(await world.newClaim({ roles: ['printer'] })),
     { code: 'message.unauthorised' },
     'a role that the claim does not allow',
   )
   for (let tries = 0; tries < 5; tries++)
     await t.rejects(device.claim(`${name}.${'b'.repeat(32)}`), { code: 'claim.wrong' })
   await t.rejects(device.claim(claim), { code: 'claim.expired' }, 'burned, even for the right secret')
-  t.equal(world.gateway.devices().length, 0)
-  const good = world.newClaim()
+  t.equal((await world.gateway.devices()).length, 0)
+  const good = await world.newClaim()
   await device.claim(good)
   await device.close()
   const second = new TestDevice(site)
@@ -138,12 +138,12 @@ t.test('D1: strangers, wrong keys, wrong sites and tokens of others do not conne
   })
   t.ok(text.connected, 'tools without byte strings send base64url')
   await text.endAsync()
-  world.gateway.revoke(device.id)
+  await world.gateway.revoke(device.id)
   await t.rejects(device.connect(world.url), 'a device that was shut out')
-  const claim = world.newClaim()
+  const claim = await world.newClaim()
   await t.resolves(device.enrol(world.url, claim), 'a new claim lets it in again')
   await t.resolves(device.enrol(world.url, claim), 'also when the answer was lost')
-  world.gateway.revoke(device.id)
+  await world.gateway.revoke(device.id)
   await t.rejects(device.enrol(world.url, claim), { code: 'claim.used' }, 'but not once more after it was shut out')
 })
 
@@ -398,7 +398,7 @@ t.test('D5: nothing acknowledged is lost by a restart, and devices learn of it',
   await device.greet()
   t.same(await device.call(note, { text: 'before' }, numbered(1)), { n: 1 }, 'done once')
   t.same(await device.call(note, { text: 'after' }, numbered(2)), { n: 2 })
-  t.same(second.notes(), ['before', 'after'])
+  t.same(await second.notes(), ['before', 'after'])
   t.not(first.gateway.status().boot, second.gateway.status().boot)
   await device.close()
 })
@@ -416,7 +416,7 @@ t.test(
     const device = new TestDevice(site)
     const trusting = { ca: authority.cert, servername: 'gateway.azukari.internal' } as never
     await device.connect(world.url, 'claim', trusting)
-    await device.claim(world.newClaim())
+    await device.claim(await world.newClaim())
     await device.close()
     await device.connect(world.url, 'device', trusting)
     await device.greet()

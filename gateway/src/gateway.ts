@@ -57,9 +57,9 @@ export interface GatewayOptions {
   /** Where the receive buffer lies. */
   bufferDirectory: string
   /** Makes the bus; an embedded one asks `admit` about every CONNECT. */
-  bus: (admit: (credentials: Credentials) => Admission) => Bus
+  bus: (admit: (credentials: Credentials) => Promise<Admission>) => Bus
   /** The services behind the gateway; those in this process take the receive buffer from here. */
-  services: (bufferFor: (service: string) => ReceiveBuffer) => readonly Service[]
+  services: (bufferFor: (service: string) => ReceiveBuffer) => readonly Service[] | Promise<readonly Service[]>
   carryFrame: FrameCarrier
   clock: Clock
   random: Random
@@ -78,7 +78,7 @@ export interface TelemetryOptions extends TelemetrySettings {
   /** Bytes of memory that this process has. */
   memoryBytes: () => number
   /** What placement knows; undefined while it does not say. */
-  placement?: () => SiteFacts['placement']
+  placement?: () => Promise<SiteFacts['placement']>
 }
 
 export interface GatewayStatus {
@@ -104,9 +104,9 @@ export interface Gateway {
   stop(): Promise<void>
   /** For services of this process. */
   bufferFor(service: string): ReceiveBuffer
-  newClaim(claim: NewClaim): string
-  revoke(device: string): void
-  devices(): Device[]
+  newClaim(claim: NewClaim): Promise<string>
+  revoke(device: string): Promise<void>
+  devices(): Promise<Device[]>
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
   status(): GatewayStatus
@@ -122,8 +122,19 @@ const lookMs = 1_000
 const aliveMs = 120_000
 
 /** @throws {Problem} `database.newer`, `storage.*` */
-export function createGateway(options: GatewayOptions): Gateway {
-  return new Site(options)
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { database, clock } = options
+  await migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
+  // Services are made first and read the receive buffer only once they run.
+  let site: Site | undefined
+  const bufferFor = (service: string): ReceiveBuffer => ({
+    describe: (transfer) => site!.bufferFor(service).describe(transfer),
+    read: (transfer, from, count) => site!.bufferFor(service).read(transfer, from, count),
+    release: (transfer) => site!.bufferFor(service).release(transfer),
+  })
+  const services = await options.services(bufferFor)
+  site = new Site(options, await LastSaves.open(database), services)
+  return site
 }
 
 class Site implements Gateway {
@@ -148,17 +159,16 @@ class Site implements Gateway {
   /** Connections are taken. */
   #open = false
 
-  constructor(options: GatewayOptions) {
+  constructor(options: GatewayOptions, lastSaves: LastSaves, services: readonly Service[]) {
     const { site, database, clock, random, log, key, placement, files } = options
     this.#options = options
     const budgets = options.budgets ?? new Budgets()
     this.#boot = random.bytes(16)
     this.#startMs = clock.monotonicMs()
     this.#lookedMs = this.#startMs
-    migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
     this.#devices = new Devices(database)
     this.#readers = new Readers(database)
-    this.#lastSaves = new LastSaves(database)
+    this.#lastSaves = lastSaves
     this.#commits = new CommitGroup(database, options.soon ?? ((work) => void clock.timer(0, work)))
     const signer = signerOf(key)
     this.#channels = new Channels({ site, devices: this.#devices, commits: this.#commits, signer, clock, random })
@@ -184,7 +194,7 @@ class Site implements Gateway {
       ...(options.limits?.buffer && { limits: options.limits.buffer }),
       budgets,
     })
-    this.#services = options.services((service) => this.bufferFor(service))
+    this.#services = services
     this.#pump = new Pump({
       services: this.#services,
       clock,
@@ -208,11 +218,11 @@ class Site implements Gateway {
       budgets,
     })
     const admit = admission({
-      ...{ site, clock, keyOf: (device) => this.#devices.require(device).key },
-      knownKeyOf: (device) => this.#devices.find(device)?.key,
-      ...(options.telemetry && { checkReader: (name, password) => this.#readers.check(name, password) }),
+      ...{ site, clock, keyOf: async (device) => (await this.#devices.require(device)).key },
+      knownKeyOf: async (device) => (await this.#devices.find(device))?.key,
+      ...(options.telemetry && { checkReader: async (name, password) => this.#readers.check(name, password) }),
     })
-    this.#bus = options.bus((credentials) => {
+    this.#bus = options.bus(async (credentials) => {
       if (!this.#open) throw new Problem('service.unavailable', 'not yet')
       return admit(credentials)
     })
@@ -262,8 +272,9 @@ class Site implements Gateway {
       })
     if (trial?.listens) await listen()
     await trial?.pass()
+    await this.#devices.changedElsewhere()
     await this.#buffer.start()
-    this.#giveBack()
+    await this.#giveBack()
     for (const service of this.#services) await service.start()
     this.#pump.start()
     this.#open = true
@@ -281,23 +292,23 @@ class Site implements Gateway {
     for (const service of this.#services) await service.stop()
     await this.#bus.stop()
     await this.#buffer.stop()
-    this.#commits.flush()
+    await this.#commits.flush()
   }
 
   bufferFor(service: string): ReceiveBuffer {
     return this.#buffer.bufferFor(service)
   }
 
-  newClaim(claim: NewClaim): string {
+  async newClaim(claim: NewClaim): Promise<string> {
     return newClaim(this.#options.database, this.#options, claim)
   }
 
-  revoke(device: string): void {
-    this.#devices.revoke(device, this.#options.clock.now())
+  async revoke(device: string): Promise<void> {
+    await this.#devices.revoke(device, this.#options.clock.now())
     this.#shutOut(device)
   }
 
-  devices(): Device[] {
+  async devices(): Promise<Device[]> {
     return this.#devices.list()
   }
 
@@ -324,7 +335,7 @@ class Site implements Gateway {
     return this.#options.clock.monotonicMs() - this.#lookedMs < aliveMs
   }
 
-  sweep(): Promise<void> {
+  async sweep(): Promise<void> {
     return this.#buffer.sweep()
   }
 
@@ -336,13 +347,13 @@ class Site implements Gateway {
   }
 
   /** What telemetry tells; also the moment at which last saves are written down. */
-  #facts(): FleetFacts {
+  async #facts(): Promise<FleetFacts> {
     const { site, version, clock, telemetry } = this.#options
-    const placement = telemetry?.placement?.()
-    const all = this.#devices.overview()
+    const placement = await telemetry?.placement?.()
+    const all = await this.#devices.overview()
     const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
-    this.#lastSaves.forget(revoked)
-    this.#lastSaves.flush()
+    await this.#lastSaves.forget(revoked)
+    await this.#lastSaves.flush()
     const devices = all.filter((device) => !device.revoked)
     return {
       site: {
@@ -372,34 +383,35 @@ class Site implements Gateway {
     this.#pump.gone(device)
     this.#bus.disconnect(device)
     this.#telemetry?.changed()
-    this.#giveBack([device])
+    void this.#giveBack([device])
     this.#options.log.info('a device was shut out', { device })
   }
 
   /** Returns what devices that were revoked have reserved. */
-  #giveBack(devices: Iterable<string> = this.#buffer.devices()): void {
-    for (const device of devices) {
-      if (this.#devices.find(device)?.revokedMs === undefined) continue
-      this.#buffer.revoked(device).catch((error: unknown) =>
+  async #giveBack(devices: Iterable<string> = this.#buffer.devices()): Promise<void> {
+    for (const device of devices)
+      try {
+        if ((await this.#devices.find(device))?.revokedMs !== undefined) await this.#buffer.revoked(device)
+      } catch (error) {
         this.#options.log.error('what a revoked device had reserved could not be returned', {
           device,
           code: isProblem(error) ? error.code : 'internal',
-        }),
-      )
-    }
+        })
+      }
   }
 
   #lookLater(): void {
     if (!this.#running) return
     this.#lookedMs = this.#options.clock.monotonicMs()
-    this.#look = this.#options.clock.timer(lookMs, () => {
+    this.#look = this.#options.clock.timer(lookMs, async () => {
       try {
-        if (this.#devices.changedElsewhere()) {
+        if (await this.#devices.changedElsewhere()) {
           for (const device of [...this.#channels.devices()])
-            if (this.#devices.find(device)?.revokedMs !== undefined) this.#shutOut(device)
-          this.#giveBack()
-          for (const device of devicesBehind(this.#options.database)) this.#tellNews(device)
-          this.#bus.dropReaders?.((name) => this.#readers.has(name))
+            if ((await this.#devices.find(device))?.revokedMs !== undefined) this.#shutOut(device)
+          await this.#giveBack()
+          for (const device of await devicesBehind(this.#options.database)) this.#tellNews(device)
+          const readers = new Set((await this.#readers.list()).map(({ name }) => name))
+          this.#bus.dropReaders?.((name) => readers.has(name))
           this.#telemetry?.changed()
         }
       } catch (error) {
@@ -414,9 +426,9 @@ class Site implements Gateway {
   /** Begins with the devices whose turn it is, durably, and tells them. */
   async #advanceJobs(): Promise<void> {
     const { clock, database } = this.#options
-    if (!this.#running || !hasOpenJobs(database)) return
-    const up = (device: string) =>
-      this.#channels.get(device)?.settled === true && this.#devices.find(device)?.revokedMs === undefined
+    if (!this.#running || !(await hasOpenJobs(database))) return
+    const revoked = new Set((await this.#devices.overview()).filter((device) => device.revoked).map(({ id }) => id))
+    const up = (device: string) => this.#channels.get(device)?.settled === true && !revoked.has(device)
     for (const device of await this.#commits.run((sql) => advanceJobs(sql, up, clock.now()))) this.#tellNews(device)
   }
 

@@ -9,6 +9,7 @@ import { knock } from './adapters/knock.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
 import { MqttBus } from './adapters/mqtt.ts'
 import { systemSoon } from './adapters/soon.ts'
+import { systemPorts } from './adapters/system-ports.ts'
 import { type BusLimits, busLimits } from './broker/bus-limits.ts'
 import { EmbeddedBus } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
@@ -169,7 +170,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       })
     : undefined
   const centres = settings.settlementApart ? centreWatch(settings.settlementApart, tls, ports.clock) : undefined
-  gateway = createGateway({
+  gateway = await createGateway({
     site,
     version: settings.version,
     key,
@@ -211,7 +212,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     carryFrame: async (server, frame) => {
       const known = urls.get(server)
       if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
-      placement?.placement.mayRead(server)
+      await placement?.placement.mayRead(server)
       return carriers.of(known).frame(frame)
     },
     ...ports,
@@ -221,8 +222,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       telemetry: {
         ...settings.telemetry,
         memoryBytes: () => process.memoryUsage.rss(),
-        ...(placement && { placement: () => placement.placement.telemetry() }),
-        ...(remoteFacts && { placement: () => remoteFacts.facts }),
+        ...(placement && { placement: async () => placement.placement.telemetry() }),
+        ...(remoteFacts && { placement: async () => remoteFacts.facts }),
       },
     }),
     budgets,
@@ -250,14 +251,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     await centres?.close()
     await bufferServer?.stop()
     carriers.close()
-    database.close()
+    await database.close()
   }
   const { confirm } = settings
   const trial = confirm && {
     listens: !settings.broker,
     pass: async () => {
       if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
-      checkDatabases(folder.path)
+      await checkDatabases(folder.path)
       await confirm()
     },
   }
@@ -281,12 +282,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             ...(placement ? { placement: placement.placement.counts } : {}),
             ...(settlement ? { settlement: settlement.counts } : {}),
           }),
-          ...(placement && { moves: () => placement.placement.mover.status() }),
-          ...(placement && { erasures: () => placement.placement.erasureStatus() }),
-          ...(placement && { care: () => placement.placement.care.status() }),
+          ...(placement && { moves: async () => placement.placement.mover.status() }),
+          ...(placement && { erasures: async () => placement.placement.erasureStatus() }),
+          ...(placement && { care: async () => placement.placement.care.status() }),
           ...(centres && { centres: () => centres.reports() }),
-          ...(placement ? { risks: () => placement.placement.riskReport() } : {}),
-          ...(settlement ? { statistics: () => settlement.statistics() } : {}),
+          ...(placement ? { risks: async () => placement.placement.riskReport() } : {}),
+          ...(settlement ? { statistics: async () => settlement.statistics() } : {}),
         })
   await health?.listen({ host: '127.0.0.1', port: settings.healthPort! }).catch(async (error: unknown) => {
     await close()

@@ -27,12 +27,12 @@ export interface TestSite {
   service: ServiceHost
   database: Database
   budgets: Budgets
-  notes(): string[]
+  notes(): Promise<string[]>
   url: string
   directory: string
   /** Lets calls of `test.slow` end. */
   letGo(): void
-  newClaim(more?: { roles?: string[]; lifeMs?: number }): string
+  newClaim(more?: { roles?: string[]; lifeMs?: number }): Promise<string>
   stop(): Promise<void>
 }
 
@@ -66,25 +66,25 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   const serviceDatabase = openDatabase(join(directory, 'placement.db'))
   const budgets = new Budgets()
   let release: (() => void)[] = []
-  const service = createServiceHost({
+  const service = await createServiceHost({
     name: 'placement',
     database: serviceDatabase,
     ...ports,
     budgets,
     migrations: [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }],
-    handlers: (store) => [
-      act(note, ({ text }, { sql, emit, caller }) => {
-        sql.run('INSERT INTO notes (text) VALUES (?)', text)
+    handlers: [
+      act(note, async ({ text }, { sql, emit, caller }) => {
+        await sql.run('INSERT INTO notes (text) VALUES (?)', text)
         if (text === 'refuse') throw new Problem('member.suspended')
-        if (text.startsWith('tell')) emit(noted, caller.device, { text })
-        if (text.startsWith('hum')) emit(hum, caller.device, { text })
-        return { n: store.sql.get<{ n: number }>('SELECT max(n) AS n FROM notes')!.n }
+        if (text.startsWith('tell')) await emit(noted, caller.device, { text })
+        if (text.startsWith('hum')) await emit(hum, caller.device, { text })
+        return { n: (await sql.get<{ n: number }>('SELECT max(n) AS n FROM notes'))!.n }
       }),
       call(slow, () => new Promise<Record<never, never>>((resolve) => release.push(() => resolve({})))),
     ],
   })
   const listener: SocketListener = listenOn({ host: '127.0.0.1', port: 0, tls: options.tls })
-  const gateway = createGateway({
+  const gateway = await createGateway({
     site,
     version: '1',
     key: options.key ?? standardKey,
@@ -123,18 +123,19 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     service,
     database,
     budgets,
-    notes: () => serviceDatabase.all<{ text: string }>('SELECT text FROM notes ORDER BY n').map((row) => row.text),
+    notes: async () =>
+      (await serviceDatabase.all<{ text: string }>('SELECT text FROM notes ORDER BY n')).map((row) => row.text),
     url: `${options.tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${listener.port}`,
     directory,
     letGo: () => {
       for (const go of release) go()
       release = []
     },
-    newClaim: ({ roles = [], lifeMs = 60_000 } = {}) => gateway.newClaim({ region: 'JP-13', roles, lifeMs }),
+    newClaim: async ({ roles = [], lifeMs = 60_000 } = {}) => gateway.newClaim({ region: 'JP-13', roles, lifeMs }),
     stop: async () => {
       await gateway.stop()
-      database.close()
-      serviceDatabase.close()
+      await database.close()
+      await serviceDatabase.close()
       if (!options.directory) rmSync(directory, { recursive: true, force: true })
     },
   }

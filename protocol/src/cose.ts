@@ -91,6 +91,16 @@ export function verify1(
   return { payload, kid, algorithm }
 }
 
+/** As `verify1`, for keys that must be looked up. */
+export async function verify1By(
+  message: Uint8Array,
+  keyFor: (kid: Uint8Array) => Promise<KeyObject | undefined>,
+  externalAad: Uint8Array,
+): Promise<Verified> {
+  const key = await keyFor(parse1(message).kid)
+  return verify1(message, () => key, externalAad)
+}
+
 /** What a COSE_Sign1 claims, unchecked: only to choose how to check it. @throws {Problem} `cbor.*`, `cose.malformed` */
 export function peek1(message: Uint8Array): { payload: Uint8Array; kid: Uint8Array } {
   const { payload, kid } = parse1(message)

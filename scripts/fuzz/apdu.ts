@@ -10,7 +10,7 @@ import { decodeFile } from '@azukari/protocol/card/slots'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import fc from 'fast-check'
-import { campaign, damaged, damages, type FuzzReport } from './campaign.ts'
+import { campaign, damaged, damages, type FuzzReport } from './damage.ts'
 
 export const name = 'apdu'
 

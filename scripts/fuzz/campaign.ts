@@ -1,85 +1,89 @@
-/**
- * What the fuzz targets share: valid messages are made, then damaged, and the same seed makes the same damage again. A
- * campaign ends when its time is over, or with the smallest input that breaks a rule.
- */
-import fc from 'fast-check'
+/** One campaign over one target: a thread that reads inputs, watched for crashes, hangs and memory. */
+import { Worker } from 'node:worker_threads'
 
-export interface FuzzReport {
-  cases: number
-  /** How often something of interest happened, so that a target that reaches nothing is noticed. */
-  counts: Record<string, number>
+export interface CampaignOptions {
+  target: string
+  seed: number
+  /** Either ends it. */
+  seconds?: number
+  runs?: number
+  /** Folders of further inputs to begin from. */
+  corpus?: readonly string[]
+  /** Processor time that one input may take. */
+  slowMs?: number
+  /** Without an end of one input for this long it hangs. */
+  hangMs?: number
+  maxMemoryMb?: number
 }
 
-const edges = [0x00, 0x01, 0x10, 0x1b, 0x5f, 0x7f, 0x80, 0x9f, 0xbf, 0xc2, 0xd8, 0xf6, 0xfb, 0xff]
-const byte = fc.oneof(fc.constantFrom(...edges), fc.nat(255))
-
-interface Damage {
-  what: 'set' | 'flip' | 'insert' | 'cut' | 'repeat' | 'truncate'
-  at: number
-  /** A byte, or how many bytes. */
-  value: number
+export interface FuzzWork {
+  target: string
+  seed: number
+  seconds?: number
+  runs?: number
+  corpus: readonly string[]
+  slowMs: number
+  shared: SharedArrayBuffer
 }
 
-const damage: fc.Arbitrary<Damage> = fc.record({
-  what: fc.constantFrom('set', 'flip', 'insert', 'cut', 'repeat', 'truncate'),
-  at: fc.nat(),
-  value: byte,
-})
-
-/** What is done to the bytes; often nothing, so that valid ones come through, too. */
-export const damages: fc.Arbitrary<Damage[]> = fc.oneof(
-  fc.constant<Damage[]>([]),
-  fc.array(damage, { minLength: 1, maxLength: 6 }),
-)
-
-export function damaged(bytes: Uint8Array, list: readonly Damage[]): Uint8Array {
-  let out = Buffer.from(bytes)
-  for (const one of list) {
-    const at = out.length === 0 ? 0 : one.at % out.length
-    if (one.what === 'set') out[at] = one.value
-    else if (one.what === 'flip') out[at] = (out[at] ?? 0) ^ (1 << (one.value & 7))
-    else if (one.what === 'insert') out = Buffer.concat([out.subarray(0, at), Buffer.of(one.value), out.subarray(at)])
-    else if (one.what === 'cut') out = Buffer.concat([out.subarray(0, at), out.subarray(at + (one.value & 63))])
-    else if (one.what === 'truncate') out = out.subarray(0, at)
-    else out = Buffer.concat([out.subarray(0, at + (one.value & 63)), out.subarray(at)])
-  }
-  return new Uint8Array(out)
+export interface WorkerSays {
+  runs: number
+  /** Whole inputs that it began from. */
+  inputs: number
+  /** Inputs that were answered with a problem. */
+  problems: number
+  slowestMs: number
+  failed?: { input: Uint8Array; fault: string }
 }
 
-/** Cuts bytes into pieces, as a line does. */
-export function pieces(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
-  const places = [...new Set(cuts.map((cut) => cut % (bytes.length + 1)))].sort((a, b) => a - b)
-  return [0, ...places].map((from, i) => bytes.subarray(from, places[i] ?? bytes.length))
+export interface CampaignReport extends WorkerSays {
+  peakRssMb: number
 }
 
-/** A case that takes this long is no slow machine any more: processor time, ms. */
-const caseMaxMs = 2_000
+const inputMaxBytes = 128 * 1024
 
-/** Runs `rule` on one damaged input after another. @throws with the input when it breaks */
-export async function campaign<Input>(
-  input: fc.Arbitrary<Input>,
-  rule: (input: Input, count: (what: string) => void) => void | Promise<void>,
-  seed: number,
-  seconds: number,
-): Promise<FuzzReport> {
-  const report: FuzzReport = { cases: 0, counts: {} }
-  const count = (what: string) => {
-    report.counts[what] = (report.counts[what] ?? 0) + 1
-  }
-  const property = fc.asyncProperty(input, async (value) => {
-    const before = process.cpuUsage()
-    report.cases++
-    await rule(value, count)
-    const { user, system } = process.cpuUsage(before)
-    if (user + system > caseMaxMs * 1_000) throw new Error(`took ${(user + system) / 1_000} ms of the processor`)
-  })
-  const result = await fc.check(property, {
+export async function campaign(options: CampaignOptions): Promise<CampaignReport> {
+  const { target, seed, seconds, runs, corpus = [], slowMs = 2_000, hangMs = 60_000, maxMemoryMb = 512 } = options
+  const shared = new SharedArrayBuffer(8 + inputMaxBytes)
+  const words = new Int32Array(shared, 0, 2)
+  const work: FuzzWork = {
+    target,
     seed,
-    numRuns: Number.MAX_SAFE_INTEGER,
-    interruptAfterTimeLimit: seconds * 1_000,
-    markInterruptAsFailure: false,
+    ...(seconds === undefined ? {} : { seconds }),
+    ...(runs === undefined ? {} : { runs }),
+    corpus,
+    slowMs,
+    shared,
+  }
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    workerData: work,
+    resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
   })
-  if (result.failed)
-    throw new Error(`seed ${seed}: ${fc.defaultReportMessage(result)}`, { cause: result.errorInstance })
-  return report
+  let peakRssMb = 0
+  let lastBegun = -1
+  let quietMs = 0
+  const lookMs = 500
+  const interrupted = (fault: string): WorkerSays => {
+    const input = new Uint8Array(shared, 8, words[1]).slice()
+    return { runs: words[0]!, inputs: 0, problems: 0, slowestMs: 0, failed: { input, fault } }
+  }
+  const said = await new Promise<WorkerSays>((resolve) => {
+    const watch = setInterval(() => {
+      peakRssMb = Math.max(peakRssMb, process.memoryUsage.rss() / 2 ** 20)
+      const begun = Atomics.load(words, 0)
+      quietMs = begun === lastBegun && begun > 0 ? quietMs + lookMs : 0
+      lastBegun = begun
+      if (quietMs < hangMs) return
+      void worker.terminate()
+      resolve(interrupted(`no end after ${quietMs / 1000} s`))
+    }, lookMs)
+    worker.on('message', resolve)
+    worker.on('error', (error) => resolve(interrupted(error.stack ?? error.message)))
+    worker.on('exit', () => {
+      clearInterval(watch)
+      resolve(interrupted('the thread ended without a word'))
+    })
+  })
+  await worker.terminate()
+  return { ...said, peakRssMb: Math.round(peakRssMb) }
 }

@@ -20,7 +20,7 @@ import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { deviceTopic, maySubscribe, parseTopic } from '@azukari/protocol/topics'
 import fc from 'fast-check'
-import { campaign, damaged, damages, type FuzzReport } from './campaign.ts'
+import { campaign, damaged, damages, type FuzzReport } from './damage.ts'
 import { anyValue, bytes } from './values.ts'
 
 export const name = 'envelope'

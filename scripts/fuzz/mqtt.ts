@@ -13,7 +13,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import fc from 'fast-check'
 import mqtt, { type Packet } from 'mqtt-packet'
-import { campaign, damaged, damages, type FuzzReport, pieces } from './campaign.ts'
+import { campaign, damaged, damages, type FuzzReport, pieces } from './damage.ts'
 
 export const name = 'mqtt'
 
@@ -138,7 +138,7 @@ export async function run(seed: number, seconds: number): Promise<FuzzReport> {
     clock: systemClock,
     log: silent,
     limits: { packetBytes, subscribeBytes: 1_024, subscriptions: 4, drainMs: 200, connectMs: 200 },
-    admit: ({ clientId, username, password: given }) => {
+    admit: async ({ clientId, username, password: given }) => {
       if (Buffer.from(given).toString() !== password) throw new Problem('message.unauthorised')
       admitted.push(clientId)
       return {

@@ -12,25 +12,33 @@ export class FileStore implements CentreStore {
   readonly #path: string
   #database: FollowedDatabase
 
-  constructor(path: string, nowMs: number) {
+  private constructor(path: string) {
     this.#path = path
     this.#database = openDatabase(path)
-    migrate(this.#database, [hostMigrations, { set: 'settlement', migrations: settlementMigrations }], nowMs)
+  }
+
+  static async open(path: string, nowMs: number): Promise<FileStore> {
+    const store = new FileStore(path)
+    await migrate(store.#database, [hostMigrations, { set: 'settlement', migrations: settlementMigrations }], nowMs)
+    return store
   }
 
   get database(): FollowedDatabase {
     return this.#database
   }
 
-  async *copy(): AsyncGenerator<Uint8Array> {
+  async copy(): Promise<AsyncIterable<Uint8Array>> {
     const path = `${this.#path}.copy`
     rmSync(path, { force: true })
-    this.#database.copyTo(path)
-    try {
-      yield* createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>
-    } finally {
-      rmSync(path, { force: true })
+    await this.#database.copyTo(path)
+    const content = async function* () {
+      try {
+        yield* createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>
+      } finally {
+        rmSync(path, { force: true })
+      }
     }
+    return content()
   }
 
   async replace(copy: AsyncIterable<Uint8Array>): Promise<void> {
@@ -42,8 +50,8 @@ export class FileStore implements CentreStore {
     } finally {
       closeSync(descriptor)
     }
-    openDatabase(path).close()
-    this.#database.close()
+    await openDatabase(path).close()
+    await this.#database.close()
     // A log of the old file must not be taken for one of the new.
     for (const end of ['-wal', '-shm']) rmSync(this.#path + end, { force: true })
     renameSync(path, this.#path)

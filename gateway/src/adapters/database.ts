@@ -2,8 +2,16 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { clearImmediate, setImmediate } from 'node:timers'
 import { InternalError } from '@azukari/protocol/problem'
-import { DatabaseProblem, type FollowedDatabase, type Row, type Sql, type SqlValue } from '../storage/database.ts'
+import {
+  DatabaseProblem,
+  type FollowedDatabase,
+  type Row,
+  type SqlValue,
+  type SyncSql,
+  type Transaction,
+} from '../storage/database.ts'
 
 export interface DatabaseOptions {
   /** Pages that SQLite keeps in memory, in KiB. */
@@ -13,156 +21,239 @@ export interface DatabaseOptions {
 }
 
 /** Statements kept prepared; beyond it the oldest goes. Dynamic SQL must not grow memory without bound. */
-const statementsAtMost = 256
+const maxStatements = 256
 
 /** Opens (and creates) a database file. @throws {DatabaseProblem} `storage.failed` when it cannot be opened */
-export function openDatabase(path: string, options: DatabaseOptions = {}): FollowedDatabase {
+export function openDatabase(path: string, options: DatabaseOptions = {}): SqliteDatabase {
   return new SqliteDatabase(path, options)
 }
 
 /** A database that lives in memory only; for tests and trials. */
-export function memoryDatabase(): FollowedDatabase {
+export function memoryDatabase(): SqliteDatabase {
   return new SqliteDatabase(':memory:', {})
 }
 
-class SqliteDatabase implements FollowedDatabase {
+export class SqliteDatabase implements FollowedDatabase {
+  readonly engine = 'sqlite'
   readonly #path: string
   readonly #sqlite: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
-  #depth = 0
+  /** What waits for the transaction under way to end, in order. */
+  readonly #waiting: (() => void)[] = []
+  #busy = false
 
   constructor(path: string, { cacheKib = 16_384, checkpointPages = 4_096 }: DatabaseOptions) {
     this.#path = path
     this.#sqlite = translated(() => new DatabaseSync(path, { enableForeignKeyConstraints: true }))
-    this.script(
-      `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY;
-       PRAGMA cache_size=-${cacheKib}; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA journal_size_limit=67108864`,
+    translated(() =>
+      this.#sqlite.exec(
+        `PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=5000; PRAGMA temp_store=MEMORY;
+         PRAGMA cache_size=-${cacheKib}; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA journal_size_limit=67108864`,
+      ),
     )
   }
 
-  run(sql: string, ...parameters: SqlValue[]): { changes: number } {
-    try {
-      return this.#prepare(sql).run(...parameters) as { changes: number }
-    } catch (error) {
-      throw translate(error)
-    }
+  /** Statements that do not wait: only where no transaction can be under way. */
+  readonly sync: SyncSql = {
+    run: (sql, ...parameters) => translated(() => this.#prepare(sql).run(...parameters)) as { changes: number },
+    get: <T>(sql: string, ...parameters: SqlValue[]) =>
+      translated(() => this.#prepare(sql).get(...parameters)) as T | undefined,
+    all: <T>(sql: string, ...parameters: SqlValue[]) => translated(() => this.#prepare(sql).all(...parameters)) as T[],
   }
 
-  get<T = Row>(sql: string, ...parameters: SqlValue[]): T | undefined {
-    try {
-      return this.#prepare(sql).get(...parameters) as T | undefined
-    } catch (error) {
-      throw translate(error)
-    }
+  async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
+    if (this.#busy) await this.#turn()
+    return this.#outside(() => this.sync.run(sql, ...parameters))
   }
 
-  all<T = Row>(sql: string, ...parameters: SqlValue[]): T[] {
-    try {
-      return this.#prepare(sql).all(...parameters) as T[]
-    } catch (error) {
-      throw translate(error)
-    }
+  async get<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T | undefined> {
+    if (this.#busy) await this.#turn()
+    return this.#outside(() => this.sync.get<T>(sql, ...parameters))
   }
 
-  script(sql: string): void {
-    translated(() => this.#sqlite.exec(sql))
+  async all<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T[]> {
+    if (this.#busy) await this.#turn()
+    return this.#outside(() => this.sync.all<T>(sql, ...parameters))
   }
 
-  transaction<T>(work: (sql: Sql) => T): T {
-    if (this.#depth !== 0) throw new InternalError('a transaction inside a transaction')
-    this.run('BEGIN IMMEDIATE')
-    this.#depth = 1
+  async script(sql: string): Promise<void> {
+    if (this.#busy) await this.#turn()
+    this.#outside(() => translated(() => this.#sqlite.exec(sql)))
+  }
+
+  async transaction<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
+    if (this.#busy) await this.#turn()
+    this.#busy = true
     try {
-      const result = refusePromise(work(this))
-      this.run('COMMIT')
-      return result
-    } catch (error) {
-      // A full disk makes SQLite roll back by itself.
-      if (this.#sqlite.isTransaction) this.run('ROLLBACK')
-      throw error
+      this.sync.run('BEGIN IMMEDIATE')
+      const transaction = new SqliteTransaction(this.#sqlite, this.sync)
+      try {
+        const made = work(transaction)
+        const result = made instanceof Promise ? await transaction.onlyStatements(made) : made
+        this.sync.run('COMMIT')
+        return result
+      } catch (error) {
+        // A full disk makes SQLite roll back by itself.
+        if (this.#sqlite.isTransaction) this.sync.run('ROLLBACK')
+        throw error
+      } finally {
+        transaction.over = true
+      }
     } finally {
-      this.#depth = 0
+      this.#next()
     }
   }
 
-  recorded<T>(work: (sql: Sql) => T, seal: (changes: Uint8Array) => void): T {
-    return this.transaction((sql) => {
+  recorded<T>(
+    work: (sql: Transaction) => Promise<T> | T,
+    seal: (changes: Uint8Array, sql: Transaction) => Promise<void>,
+  ): Promise<T> {
+    return this.transaction(async (sql) => {
       const session = this.#sqlite.createSession()
       let result: T
       let changes: Uint8Array
       try {
-        result = refusePromise(work(sql))
+        result = await work(sql)
         changes = session.changeset()
       } finally {
         session.close()
       }
-      if (changes.length > 0) seal(changes)
+      if (changes.length > 0) await seal(changes, sql)
       return result
     })
   }
 
-  apply(changes: Uint8Array): void {
-    if (this.#depth === 0) throw new InternalError('changes are applied in a transaction')
+  async apply(_sql: Transaction, changes: Uint8Array): Promise<void> {
+    if (!this.#busy) throw new InternalError('changes are applied in a transaction')
     if (!translated(() => this.#sqlite.applyChangeset(changes)))
       throw new InternalError('the rows are not those that were changed')
   }
 
-  copyTo(path: string): void {
-    this.run('VACUUM INTO ?', path)
+  async copyTo(path: string): Promise<void> {
+    await this.run('VACUUM INTO ?', path)
     syncPath(path)
     syncPath(dirname(path))
   }
 
-  savepoint<T>(work: () => T): T {
-    if (this.#depth === 0) throw new InternalError('a savepoint outside a transaction')
-    const name = `s${this.#depth++}`
-    this.run(`SAVEPOINT ${name}`)
-    try {
-      const result = refusePromise(work())
-      this.run(`RELEASE ${name}`)
-      return result
-    } catch (error) {
-      if (!this.#sqlite.isTransaction)
-        throw error instanceof DatabaseProblem
-          ? error
-          : new DatabaseProblem('storage.failed', 'the transaction is gone', { cause: error })
-      this.run(`ROLLBACK TO ${name}`)
-      this.run(`RELEASE ${name}`)
-      throw error
-    } finally {
-      this.#depth--
-    }
-  }
-
-  backup(label: string): void {
+  async backup(label: string): Promise<void> {
     if (this.#path === ':memory:') return
     const target = `${this.#path}.${label}`
     const half = `${target}.half`
     rmSync(half, { force: true })
-    this.copyTo(half)
+    await this.copyTo(half)
     renameSync(half, target)
     syncPath(dirname(target))
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    if (this.#busy) await this.#turn()
     this.#statements.clear()
     if (this.#sqlite.isOpen) this.#sqlite.close()
+    this.#next()
+  }
+
+  /** Resolves when the transaction under way has ended and those that waited before have had their turn. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  /** A statement by itself; it has the turn if it waited for one. */
+  #outside<T>(statement: () => T): T {
+    try {
+      return statement()
+    } finally {
+      if (this.#busy) this.#next()
+    }
+  }
+
+  #next(): void {
+    const next = this.#waiting.shift()
+    // Whoever is next stands in the turn from now on: nothing that comes meanwhile overtakes it.
+    this.#busy = next !== undefined
+    next?.()
   }
 
   #prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql)
     if (!statement) {
       statement = this.#sqlite.prepare(sql)
-      if (this.#statements.size >= statementsAtMost) this.#statements.delete(this.#statements.keys().next().value!)
+      if (this.#statements.size >= maxStatements) this.#statements.delete(this.#statements.keys().next().value!)
       this.#statements.set(sql, statement)
     }
     return statement
   }
 }
 
-function refusePromise<T>(result: T): T {
-  if (result instanceof Promise) throw new InternalError('work in a transaction must not await')
-  return result
+class SqliteTransaction implements Transaction {
+  readonly engine = 'sqlite'
+  readonly #sqlite: DatabaseSync
+  readonly #sync: SyncSql
+  #depth = 0
+  over = false
+
+  constructor(sqlite: DatabaseSync, sync: SyncSql) {
+    this.#sqlite = sqlite
+    this.#sync = sync
+  }
+
+  async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
+    this.#requireOpen()
+    return this.#sync.run(sql, ...parameters)
+  }
+
+  async get<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T | undefined> {
+    this.#requireOpen()
+    return this.#sync.get<T>(sql, ...parameters)
+  }
+
+  async all<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T[]> {
+    this.#requireOpen()
+    return this.#sync.all<T>(sql, ...parameters)
+  }
+
+  async script(sql: string): Promise<void> {
+    this.#requireOpen()
+    translated(() => this.#sqlite.exec(sql))
+  }
+
+  async savepoint<T>(work: () => Promise<T> | T): Promise<T> {
+    this.#requireOpen()
+    const name = `s${this.#depth++}`
+    this.#sync.run(`SAVEPOINT ${name}`)
+    try {
+      const result = await work()
+      this.#requireOpen()
+      this.#sync.run(`RELEASE ${name}`)
+      return result
+    } catch (error) {
+      if (this.over || !this.#sqlite.isTransaction)
+        throw error instanceof DatabaseProblem
+          ? error
+          : new DatabaseProblem('storage.failed', 'the transaction is gone', { cause: error })
+      this.#sync.run(`ROLLBACK TO ${name}`)
+      this.#sync.run(`RELEASE ${name}`)
+      throw error
+    } finally {
+      this.#depth--
+    }
+  }
+
+  /**
+   * Waits for work that awaits nothing but statements: those resolve in microtasks, so it has ended before the event loop
+   * turns once. @throws {InternalError} when it has not
+   */
+  onlyStatements<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const watch = setImmediate(() =>
+        reject(new InternalError('work in a transaction awaited something else than its statements')),
+      )
+      work.then(resolve, reject).finally(() => clearImmediate(watch))
+    })
+  }
+
+  #requireOpen(): void {
+    if (this.over) throw new InternalError('a statement in a transaction that has ended')
+  }
 }
 
 function syncPath(path: string): void {

@@ -90,13 +90,13 @@ t.test(
       response.writeHead(302, { location: `http://127.0.0.1:${secret.port}/admin` }).end()
     })
     const url = `http://127.0.0.1:${feed.port}/feed.xml`
-    const site = hazardSite({ feeds: [{ name: 'local', url }], files: systemFiles(), fetchFeed })
+    const site = await hazardSite({ feeds: [{ name: 'local', url }], files: systemFiles(), fetchFeed })
     await site.look()
     t.match(site.status(), [{ name: 'local', problem: 'feed.refused' }])
     t.same(secret.asked, [], 'nothing arrived there')
 
     const named = { feeds: [{ name: 'local', url, mayRedirectTo: [`127.0.0.1:${secret.port}`] }], files: systemFiles() }
-    const again = hazardSite({ ...named, fetchFeed })
+    const again = await hazardSite({ ...named, fetchFeed })
     await again.look()
     t.equal(secret.asked.length, 1, 'the operator may name it')
   },

@@ -18,11 +18,11 @@ export interface AdmitOptions {
   site: string
   clock: Clock
   /** The key of an enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
-  keyOf: (device: string) => KeyObject
+  keyOf: (device: string) => Promise<KeyObject>
   /** The key on record of any device, also one that is shut out; undefined when it was never enrolled. */
-  knownKeyOf: (device: string) => KeyObject | undefined
+  knownKeyOf: (device: string) => Promise<KeyObject | undefined>
   /** Judges the name and password of a reader of telemetry; absent: there are none. @throws {Problem} `message.unauthorised` */
-  checkReader?: (name: string, password: Uint8Array) => void
+  checkReader?: (name: string, password: Uint8Array) => Promise<void>
 }
 
 /**
@@ -40,15 +40,15 @@ export function admission({
   keyOf,
   knownKeyOf,
   checkReader,
-}: AdmitOptions): (credentials: Credentials) => Admission {
-  return ({ clientId, username, password }) => {
+}: AdmitOptions): (credentials: Credentials) => Promise<Admission> {
+  return async ({ clientId, username, password }) => {
     if (username !== 'device' && username !== 'claim') {
       if (!checkReader) throw new Problem('message.unauthorised', 'the user name is neither device nor claim')
-      checkReader(username, password)
+      await checkReader(username, password)
       return { standing: 'reader' }
     }
     const token = tokenOf(password)
-    const key = username === 'device' ? keyOf(clientId) : claimantKey(token, clientId, knownKeyOf(clientId))
+    const key = username === 'device' ? await keyOf(clientId) : claimantKey(token, clientId, await knownKeyOf(clientId))
     const nowMs = clock.now()
     const claims = verifyCwt(token, () => key, { aud: site, nowMs, skewMs: Number.POSITIVE_INFINITY })
     if (claims.iss !== clientId) throw new Problem('cose.wrong-audience', 'the token is another device’s')

@@ -49,7 +49,7 @@ export interface EmbeddedBusOptions {
   site: string
   listeners: readonly Listener[]
   /** Judges a CONNECT. @throws {Problem} `device.unknown`, `device.revoked`, `cose.*` */
-  admit: (credentials: Credentials) => Admission
+  admit: (credentials: Credentials) => Promise<Admission>
   clock: Clock
   log: Log
   /** Where this bus shows what is in use. */
@@ -140,11 +140,11 @@ export class EmbeddedBus implements Bus {
       connection.proper = reads || (willFits && slugPattern.test(asked))
       done(null, true)
     }
-    broker.authenticate = (client, _username, _password, done) => {
+    const authenticate = async (client: Client, done: Parameters<typeof broker.authenticate>[3]) => {
       const connection = this.#connections.get(client.conn)!
       try {
         if (!connection.proper) throw new Problem('message.unauthorised', 'a client id or a will that no device has')
-        this.#admit(connection, connection.credentials!)
+        await this.#admit(connection, connection.credentials!)
         done(null, true)
       } catch (error) {
         options.log.info('a connection was refused', { device: connection.credentials!.clientId, code: codeOf(error) })
@@ -157,6 +157,7 @@ export class EmbeddedBus implements Bus {
         delete connection.credentials
       }
     }
+    broker.authenticate = (client, _username, _password, done) => void authenticate(client, done)
     broker.authorizePublish = (client, packet, done) =>
       done(client && this.#mayPublish(client, packet) ? null : new Error('not a topic of this device'))
     broker.authorizeSubscribe = (client, subscription, done) =>
@@ -293,8 +294,8 @@ export class EmbeddedBus implements Bus {
   }
 
   /** Judges who has said who they are, and gives them their place. @throws {Problem} */
-  #admit(connection: Connection, credentials: Credentials): void {
-    const { standing, issuedMs = 0 } = this.#options.admit(credentials)
+  async #admit(connection: Connection, credentials: Credentials): Promise<void> {
+    const { standing, issuedMs = 0 } = await this.#options.admit(credentials)
     const { clientId, username } = credentials
     const before = this.#clients.get(clientId)
     const present = before && this.#connections.get(before.conn)

@@ -87,7 +87,7 @@ t.test(
     const device = new TestDevice(site)
     const anonymous = { username: undefined, password: undefined } as never
     await device.connect(url, 'claim', anonymous)
-    await device.claim(world.newClaim())
+    await device.claim(await world.newClaim())
     await device.close()
     await device.connect(url, 'device', anonymous)
     await device.greet()
@@ -191,7 +191,7 @@ t.test(
     const anonymous = { username: undefined, password: undefined } as never
     let world = await start()
     await device.connect(url, 'claim', anonymous)
-    await device.claim(world.newClaim())
+    await device.claim(await world.newClaim())
     await device.close()
     const before = await retained(
       home,
@@ -220,8 +220,8 @@ t.test(
       'offline',
     )
     const database = openDatabase(join(directory, 'site', 'gateway.db'))
-    new Devices(database).revoke(device.id, Date.now())
-    database.close()
+    await new Devices(database).revoke(device.id, Date.now())
+    await database.close()
     world = await start()
     const gone = (all: Map<string, string>) =>
       all.get(topics.gatewayOnline) === 'online' &&

@@ -24,9 +24,9 @@ async function world(t: Teardown, options: TestSiteOptions = {}): Promise<TestSi
   return running
 }
 
-async function enrolled(t: Teardown, at: TestSite, claim = at.newClaim()): Promise<TestDevice> {
+async function enrolled(t: Teardown, at: TestSite, claim?: string): Promise<TestDevice> {
   const device = new TestDevice(site)
-  await device.enrol(at.url, claim)
+  await device.enrol(at.url, claim ?? (await at.newClaim()))
   await device.connect(at.url)
   await device.greet()
   t.teardown(() => device.close())
@@ -73,15 +73,15 @@ t.test('S4: announcements in one burst count each other, and a revoked device ho
   t.equal(at.gateway.status().buffer.bytes, 16e9)
   const other = await enrolled(t, at)
   await t.resolves(other.call(initTransfer, announcement(1e9)), 'the others save')
-  at.gateway.revoke(thief.id)
+  await at.gateway.revoke(thief.id)
   await until(() => at.gateway.status().buffer.transfers === 1)
   t.equal(at.gateway.status().buffer.bytes, 1e9)
   // Also one that another process revoked while it was not connected.
   await other.close()
   await until(() => !at.gateway.isUp(other.id))
   const registry = openDatabase(`${directory}/gateway.db`)
-  new Devices(registry).revoke(other.id, Date.now())
-  registry.close()
+  await new Devices(registry).revoke(other.id, Date.now())
+  await registry.close()
   await until(() => at.gateway.status().buffer.transfers === 0)
   t.equal(at.gateway.status().buffer.bytes, 0)
 })
@@ -207,7 +207,7 @@ t.test('D3 D6: neither silent strangers nor claimants shut devices out', async (
   await strangers(20)
   t.ok(await goesOn(device), 'and nobody takes its place')
   const one = new TestDevice(site)
-  await t.resolves(one.enrol(at.url, at.newClaim()), 'a new device enrols')
+  await t.resolves(one.enrol(at.url, await at.newClaim()), 'a new device enrols')
   const report = at.budgets.report().filter(({ budget }) => budget === 'connections')
   t.ok(report.every(({ held, limit }) => held <= limit))
 })
@@ -254,7 +254,7 @@ const connect = (at: TestSite, { id: clientId }: TestDevice, password: Uint8Arra
 
 t.test('D1 D6: a stolen token does not cut its device off', async (t) => {
   const at = await world(t)
-  const claim = at.newClaim()
+  const claim = await at.newClaim()
   const device = await enrolled(t, at, claim)
   const confirmation = { 8: new Map([[1, coseKey(publicOf(device.key))]]) }
   const guests: mqtt.MqttClient[] = []
@@ -300,7 +300,7 @@ t.test('D6: the same token takes the place of its own connection a few times onl
 
 t.test('D1 D6: an enrolment that is repeated, by whoever heard it, changes nothing', async (t) => {
   const at = await world(t)
-  const [first, second] = [at.newClaim(), at.newClaim()]
+  const [first, second] = [await at.newClaim(), await at.newClaim()]
   const device = await enrolled(t, at, first)
   const thief = new TestDevice(site, device.key)
   t.teardown(() => thief.close())
@@ -310,7 +310,7 @@ t.test('D1 D6: an enrolment that is repeated, by whoever heard it, changes nothi
     await t.resolves(thief.claim(first, { roles: ['printer'] }), 'the answer may have been lost')
     t.ok(await goesOn(device))
   }
-  t.same(at.gateway.devices()[0]!.roles, ['camera'])
+  t.same((await at.gateway.devices())[0]!.roles, ['camera'])
   await device.claim(second)
   await t.rejects(thief.claim(first), { code: 'claim.used' })
   await t.resolves(device.greet(), 'an enrolment anew wants a new greeting')
@@ -339,7 +339,7 @@ t.test('D6: rows for cards come in bounded number: cards are what a device says 
   t.match(refused, { code: 'quota.exceeded' })
   t.equal(kept, 15, '960 of 1,000')
   await t.resolves(other.call(putCardResults, { results: results() }))
-  t.equal(at.database.all('SELECT * FROM card_data').length, 16 * 64)
+  t.equal((await at.database.all('SELECT * FROM card_data')).length, 16 * 64)
 })
 
 t.test('D6: enrolments under one name come in bounded number, and are told so', async (t) => {

@@ -18,20 +18,22 @@ const put = query<Row>()((db, p) =>
 const all = query<Record<never, never>>()((db) => db.selectFrom('card_data').selectAll().orderBy('at_ms', 'desc'))
 
 /** Keeps what terminals say of cards; what is about an older release than is known of a card changes nothing. */
-export function keepCardResults(sql: Sql, results: readonly CardResult[], nowMs: number): void {
+export async function keepCardResults(sql: Sql, results: readonly CardResult[], nowMs: number): Promise<void> {
   for (const { card, number, outcome, code } of results) {
-    const known = byCard.get(sql, { card })
+    const known = await byCard.get(sql, { card })
     // A card that has it once has it: a terminal that meets it again, or fails to read it, does not undo that.
     const has = known !== undefined && known.number === number && known.outcome !== 'failed'
     if (known && (known.number > number || (has && outcome !== 'newer'))) continue
-    put.run(sql, { card, number, outcome, code: code ?? null, at_ms: nowMs })
+    await put.run(sql, { card, number, outcome, code: code ?? null, at_ms: nowMs })
   }
 }
 
-export function cardResults(
+export async function cardResults(
   sql: Sql,
-): { card: string; number: number; outcome: string; code: string | null; atMs: number }[] {
-  return all
-    .all(sql, {})
-    .map(({ card, at_ms, ...row }) => ({ card: Buffer.from(card).toString('hex'), ...row, atMs: at_ms }))
+): Promise<{ card: string; number: number; outcome: string; code: string | null; atMs: number }[]> {
+  return (await all.all(sql, {})).map(({ card, at_ms, ...row }) => ({
+    card: Buffer.from(card).toString('hex'),
+    ...row,
+    atMs: at_ms,
+  }))
 }

@@ -87,6 +87,9 @@ const partOf = query<{ job: Uint8Array; device: string }>()((db, p) =>
 const underWay = query<{ device: string }>()((db, p) =>
   db.selectFrom('job_devices').selectAll().where('device', '=', p.device).where('state', '=', 'running'),
 )
+const allUnderWay = query<Record<never, never>>()((db) =>
+  db.selectFrom('job_devices').select('device').where('state', '=', 'running'),
+)
 const putReport = query<{ job: Uint8Array; device: string; at: number; report: Uint8Array }>()((db, p) =>
   db.replaceInto('diagnostics').values({ job: p.job, device: p.device, at_ms: p.at, report: p.report }),
 )
@@ -95,7 +98,7 @@ const reportsOf = query<{ job: Uint8Array }>()((db, p) =>
 )
 
 /** @throws {Problem} `config.invalid` when the job cannot be meant */
-export function newJob(sql: Sql, job: NewJob, nowMs: number): void {
+export async function newJob(sql: Sql, job: NewJob, nowMs: number): Promise<void> {
   if (job.devices.length === 0) throw new Problem('config.invalid', 'a job for no device')
   if (job.devices.length > devicesAtMost)
     throw new Problem('config.invalid', `a job for at most ${devicesAtMost} devices`)
@@ -103,7 +106,7 @@ export function newJob(sql: Sql, job: NewJob, nowMs: number): void {
     throw new Problem('config.invalid', 'an upgrade, or data for cards, names a release, and nothing else does')
   if ((job.kind === 'configuration') !== (job.settings !== undefined))
     throw new Problem('config.invalid', 'a configuration names settings, and nothing else does')
-  insertJob.run(sql, {
+  await insertJob.run(sql, {
     id: job.id,
     kind: job.kind,
     release: job.release ?? null,
@@ -117,7 +120,7 @@ export function newJob(sql: Sql, job: NewJob, nowMs: number): void {
     created_ms: nowMs,
   })
   for (const device of new Set(job.devices))
-    store(
+    await store(
       sql,
       job.id,
       { device, state: 'queued', attempt: 0, startedMs: 0, untilMs: 0, code: null, detail: null },
@@ -125,42 +128,45 @@ export function newJob(sql: Sql, job: NewJob, nowMs: number): void {
     )
 }
 
-export function listJobs(sql: Sql): Job[] {
-  return allJobs.all(sql, {}).map(jobOf)
+export async function listJobs(sql: Sql): Promise<Job[]> {
+  return (await allJobs.all(sql, {})).map(jobOf)
 }
 
 /** @throws {Problem} `job.unknown` */
-export function showJob(sql: Sql, id: Uint8Array): { job: Job; parts: Part[] } {
-  const row = jobById.get(sql, { id })
+export async function showJob(sql: Sql, id: Uint8Array): Promise<{ job: Job; parts: Part[] }> {
+  const row = await jobById.get(sql, { id })
   if (!row) throw new Problem('job.unknown')
-  return { job: jobOf(row), parts: partsOf.all(sql, { job: id }).map(asPart) }
+  return { job: jobOf(row), parts: (await partsOf.all(sql, { job: id })).map(asPart) }
 }
 
 /** Stops a job: what has begun may end, nothing else begins. @throws {Problem} `job.unknown` */
-export function cancelJob(sql: Sql, id: Uint8Array): void {
-  const { job } = showJob(sql, id)
+export async function cancelJob(sql: Sql, id: Uint8Array): Promise<void> {
+  const { job } = await showJob(sql, id)
   if (job.state !== 'running') return
-  setState.run(sql, { id, state: 'cancelled' })
-  advance(sql, { ...job, state: 'cancelled' }, () => false, 0)
+  await setState.run(sql, { id, state: 'cancelled' })
+  await advance(sql, { ...job, state: 'cancelled' }, () => false, 0)
 }
 
 /** Whether there is any job that `advanceJobs` could do something about. */
-export function hasOpenJobs(sql: Sql): boolean {
-  return openJobs.get(sql, { state: 'running' }) !== undefined
+export async function hasOpenJobs(sql: Sql): Promise<boolean> {
+  return (await openJobs.get(sql, { state: 'running' })) !== undefined
 }
 
 /** Lets all open jobs go on, and returns the devices that have something to ask for now. */
-export function advanceJobs(sql: Sql, connected: (device: string) => boolean, nowMs: number): string[] {
+export async function advanceJobs(sql: Sql, connected: (device: string) => boolean, nowMs: number): Promise<string[]> {
   const begun: string[] = []
-  const up = (device: string) => connected(device) && underWay.get(sql, { device }) === undefined
-  for (const row of openJobs.all(sql, { state: 'running' })) begun.push(...advance(sql, jobOf(row), up, nowMs))
+  for (const row of await openJobs.all(sql, { state: 'running' })) {
+    const busy = new Set((await allUnderWay.all(sql, {})).map(({ device }) => device))
+    const up = (device: string) => connected(device) && !busy.has(device)
+    begun.push(...(await advance(sql, jobOf(row), up, nowMs)))
+  }
   return begun
 }
 
 /** What a device is to do now; undefined when nothing. */
-export function orderFor(sql: Sql, device: string): JobOrder | undefined {
-  const part = underWay.get(sql, { device })
-  const row = part && jobById.get(sql, { id: part.job })
+export async function orderFor(sql: Sql, device: string): Promise<JobOrder | undefined> {
+  const part = await underWay.get(sql, { device })
+  const row = part && (await jobById.get(sql, { id: part.job }))
   if (!row) return undefined
   return {
     ...{ job: part.job, attempt: part.attempt, kind: jobOf(row).kind, untilMs: part.until_ms },
@@ -170,41 +176,62 @@ export function orderFor(sql: Sql, device: string): JobOrder | undefined {
 }
 
 /** Takes a device's word on its part; one that is late, repeated or for another attempt changes nothing. */
-export function endJobPart(sql: Sql, device: string, result: JobResult): void {
-  const row = partOf.get(sql, { job: result.job, device })
-  const job = jobById.get(sql, { id: result.job })
+export async function endJobPart(sql: Sql, device: string, result: JobResult): Promise<void> {
+  const row = await partOf.get(sql, { job: result.job, device })
+  const job = await jobById.get(sql, { id: result.job })
   if (!row || !job || row.state !== 'running' || row.attempt !== result.attempt) return
-  store(sql, result.job, endPart(jobOf(job), asPart(row), result), row.version)
+  await store(sql, result.job, endPart(jobOf(job), asPart(row), result), row.version)
 }
 
 /** @throws {Problem} `job.unknown` when the device has no such job under way */
-export function keepDiagnostics(sql: Sql, device: string, job: Uint8Array, report: Uint8Array, nowMs: number): void {
-  if (partOf.get(sql, { job, device })?.state !== 'running') throw new Problem('job.unknown')
-  putReport.run(sql, { job, device, at: nowMs, report })
+export async function keepDiagnostics(
+  sql: Sql,
+  device: string,
+  job: Uint8Array,
+  report: Uint8Array,
+  nowMs: number,
+): Promise<void> {
+  if ((await partOf.get(sql, { job, device }))?.state !== 'running') throw new Problem('job.unknown')
+  await putReport.run(sql, { job, device, at: nowMs, report })
 }
 
-export function diagnosticsOf(sql: Sql, job: Uint8Array): { device: string; atMs: number; report: unknown }[] {
-  return reportsOf
-    .all(sql, { job })
-    .map(({ device, at_ms, report }) => ({ device, atMs: at_ms, report: asJson(report) }))
+export async function diagnosticsOf(
+  sql: Sql,
+  job: Uint8Array,
+): Promise<{ device: string; atMs: number; report: unknown }[]> {
+  return (await reportsOf.all(sql, { job })).map(({ device, at_ms, report }) => ({
+    device,
+    atMs: at_ms,
+    report: asJson(report),
+  }))
 }
 
-function advance(sql: Sql, job: Job, up: (device: string) => boolean, nowMs: number): string[] {
-  const rows = new Map(partsOf.all(sql, { job: job.id }).map((row) => [row.device, row]))
+async function advance(sql: Sql, job: Job, up: (device: string) => boolean, nowMs: number): Promise<string[]> {
+  const rows = new Map((await partsOf.all(sql, { job: job.id })).map((row) => [row.device, row]))
   const { state, changed } = planJob(job, [...rows.values()].map(asPart), up, nowMs)
   for (const part of changed) {
     const before = rows.get(part.device)!
     // The settings become desired when the device's turn comes, in the same transaction; a second try asks for no more.
     const begins = part.state === 'running' && job.settings !== undefined && before.version === null
-    store(sql, job.id, part, begins ? desire(sql, part.device, job.settings!) : before.version)
+    await store(sql, job.id, part, begins ? await desire(sql, part.device, job.settings!) : before.version)
   }
-  if (state !== job.state) setState.run(sql, { id: job.id, state })
+  if (state !== job.state) await setState.run(sql, { id: job.id, state })
   return changed.filter((part) => part.state === 'running').map(({ device }) => device)
 }
 
-function store(sql: Sql, job: Uint8Array, part: Part, version: number | null): void {
+async function store(sql: Sql, job: Uint8Array, part: Part, version: number | null): Promise<void> {
   const { device, state, attempt, startedMs, untilMs, code, detail } = part
-  putPart.run(sql, { job, device, state, attempt, started_ms: startedMs, until_ms: untilMs, version, code, detail })
+  await putPart.run(sql, {
+    job,
+    device,
+    state,
+    attempt,
+    started_ms: startedMs,
+    until_ms: untilMs,
+    version,
+    code,
+    detail,
+  })
 }
 
 function jobOf(row: JobRow): Job {

@@ -7,14 +7,14 @@ import { gatewayMigrations } from '../registry/tables.ts'
 import { migrate } from '../storage/migrate.ts'
 import { keepParts, partsForPeople, partsOfDevices, sameParts } from './parts.ts'
 
-t.test('D6: how parts are is kept per device, and told with since when', (t) => {
+t.test('D6: how parts are is kept per device, and told with since when', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'azukari-parts-'))
   const database = openDatabase(join(folder, 'gateway.db'))
-  t.teardown(() => {
-    database.close()
+  t.teardown(async () => {
+    await database.close()
     rmSync(folder, { recursive: true, force: true })
   })
-  migrate(database, [gatewayMigrations], 0)
+  await migrate(database, [gatewayMigrations], 0)
   const sound = [
     { part: 'reader', state: 'present', sinceMs: 5 },
     { part: 'camera', state: 'unknown' },
@@ -23,10 +23,10 @@ t.test('D6: how parts are is kept per device, and told with since when', (t) => 
     { part: 'reader', state: 'absent', detail: 'reader.absent', sinceMs: Date.UTC(2026, 0, 2, 3, 4) },
     { part: 'printer', state: 'out-of-media' },
   ]
-  keepParts(database, 'one', sound, 1)
-  keepParts(database, 'two', sound, 1)
-  keepParts(database, 'one', wrong, 2)
-  const held = partsOfDevices(database)
+  await keepParts(database, 'one', sound, 1)
+  await keepParts(database, 'two', sound, 1)
+  await keepParts(database, 'one', wrong, 2)
+  const held = await partsOfDevices(database)
   t.same(held.get('one'), { atMs: 2, parts: wrong })
   t.same(held.get('two'), { atMs: 1, parts: sound })
   t.equal(

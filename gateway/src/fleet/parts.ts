@@ -19,14 +19,14 @@ export function sameParts(one: ReportedParts, other: ReportedParts): boolean {
   return said(one) === said(other)
 }
 
-export function keepParts(sql: Sql, device: string, parts: ReportedParts, nowMs: number): void {
-  put.run(sql, { device, parts: JSON.stringify(parts), at: nowMs })
+export async function keepParts(sql: Sql, device: string, parts: ReportedParts, nowMs: number): Promise<void> {
+  await put.run(sql, { device, parts: JSON.stringify(parts), at: nowMs })
 }
 
 /** By device; `atMs` is when something last changed. */
-export function partsOfDevices(sql: Sql): Map<string, { atMs: number; parts: ReportedParts }> {
+export async function partsOfDevices(sql: Sql): Promise<Map<string, { atMs: number; parts: ReportedParts }>> {
   return new Map(
-    all.all(sql, {}).map(({ device, parts, at_ms }) => [device, { atMs: at_ms, parts: JSON.parse(parts) }]),
+    (await all.all(sql, {})).map(({ device, parts, at_ms }) => [device, { atMs: at_ms, parts: JSON.parse(parts) }]),
   )
 }
 

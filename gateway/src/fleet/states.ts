@@ -35,8 +35,8 @@ const behind = query<Record<never, never>>()((db) =>
 )
 const checkValues = checker(SettingValues, 'settings')
 
-export function stateOf(sql: Sql, device: string): DeviceState {
-  const row = byDevice.get(sql, { device })
+export async function stateOf(sql: Sql, device: string): Promise<DeviceState> {
+  const row = await byDevice.get(sql, { device })
   return {
     desired: { version: row?.desired_version ?? 0, values: JSON.parse(row?.desired ?? '{}') },
     reported: {
@@ -54,31 +54,31 @@ export function stateOf(sql: Sql, device: string): DeviceState {
  * @param expected the version that the change was made upon: when it is given, a change in the meantime is not overwritten
  * @throws {Problem} `state.stale`, `message.invalid`, `message.too-large`
  */
-export function desire(sql: Sql, device: string, changes: SettingValues, expected?: number): number {
-  const state = stateOf(sql, device)
+export async function desire(sql: Sql, device: string, changes: SettingValues, expected?: number): Promise<number> {
+  const state = await stateOf(sql, device)
   const { version } = state.desired
   if (expected !== undefined && expected !== version)
     throw new Problem('state.stale', `version ${version}`, { data: { version } })
   const values = { ...state.desired.values, ...checkValues(changes) }
   for (const [key, value] of Object.entries(values)) if (value === null) delete values[key]
-  store(sql, device, { ...state, desired: { version: version + 1, values: checkSize(checkValues(values)) } })
+  await store(sql, device, { ...state, desired: { version: version + 1, values: checkSize(checkValues(values)) } })
   return version + 1
 }
 
 /** Keeps what a device reports, unless something newer is here. Returns the version that is held then. @throws {Problem} `message.too-large` */
-export function report(sql: Sql, device: string, reported: ReportedState, nowMs: number): number {
+export async function report(sql: Sql, device: string, reported: ReportedState, nowMs: number): Promise<number> {
   checkSize(reported.values)
-  const state = stateOf(sql, device)
+  const state = await stateOf(sql, device)
   if (reported.version <= state.reported.version) return state.reported.version
   // A device that has carried out more than was ever desired here: this is an older copy, and what it desires counts anew.
   const { version, values } = state.desired
   const desired = { values, version: reported.applied > version ? reported.applied + 1 : version }
-  store(sql, device, { desired, reported: { ...reported, atMs: nowMs } })
+  await store(sql, device, { desired, reported: { ...reported, atMs: nowMs } })
   return reported.version
 }
 
-function store(sql: Sql, device: string, { desired, reported }: DeviceState): void {
-  put.run(sql, {
+async function store(sql: Sql, device: string, { desired, reported }: DeviceState): Promise<void> {
+  await put.run(sql, {
     device,
     desired_version: desired.version,
     desired: JSON.stringify(desired.values),
@@ -98,6 +98,6 @@ function checkSize(values: SettingValues): SettingValues {
 }
 
 /** Devices that have not yet carried out what is desired of them. */
-export function devicesBehind(sql: Sql): string[] {
-  return behind.all(sql, {}).map(({ device }) => device)
+export async function devicesBehind(sql: Sql): Promise<string[]> {
+  return (await behind.all(sql, {})).map(({ device }) => device)
 }

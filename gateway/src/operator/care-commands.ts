@@ -1,6 +1,8 @@
 /** `azukari-gateway audit …` and `servers …`: how data is cared for, and an operator's word about servers (S11, S12). */
+
 import { writeFileSync } from 'node:fs'
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { flatMapInOrder } from '@azukari/protocol/in-order'
 import { publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openVerdict } from '@azukari/protocol/verdict'
@@ -22,7 +24,7 @@ export const careCommands: Record<string, Command> = {
     options: { folder, limit: { type: 'string', what: 'how many verdicts and suspects to list', default: '20' } },
     async run(values) {
       const limit = integer(values, 'limit', 0, 10_000)
-      const report = withPlacement(values, (database) => auditReport(database, systemPorts.clock.now(), limit))
+      const report = await withPlacement(values, (database) => auditReport(database, systemPorts.clock.now(), limit))
       const open = report.verdicts.some((row) => row.open > 0) || report.suspects.count > 0
       return { json: report, text: auditText(report), exit: open ? 1 : 0 }
     },
@@ -41,20 +43,20 @@ export const careCommands: Record<string, Command> = {
       const server = values['server'] === undefined ? undefined : String(values['server'])
       if (object !== undefined && !/^[0-9a-f]{32}$/.test(object))
         throw new Problem('config.invalid', 'which object? 32 hex digits')
-      const begun = withPlacement(values, (database) =>
-        database.transaction((sql) => {
-          if (server !== undefined && !servers.byId(sql, server))
+      const begun = await withPlacement(values, (database) =>
+        database.transaction(async (sql) => {
+          if (server !== undefined && !(await servers.byId(sql, server)))
             throw new Problem('config.invalid', `no server ${server}`)
           if (object === undefined) {
-            auditNow(sql, nowMs, values['whole'] === true, server)
+            await auditNow(sql, nowMs, values['whole'] === true, server)
             return { rounds: true, replicas: 0 }
           }
           const id = new Uint8Array(Buffer.from(object, 'hex'))
-          const rows = sql.all<{ version: number }>('SELECT version FROM saves WHERE object = ?', id)
-          const found = rows.flatMap(({ version }) => replicas.of(sql, id, version))
+          const rows = await sql.all<{ version: number }>('SELECT version FROM saves WHERE object = ?', id)
+          const found = await flatMapInOrder(rows, ({ version }) => replicas.of(sql, id, version))
           if (found.length === 0) throw new Problem('object.unknown', object)
           for (const { version, slot, server: at, sealed: bytes } of found)
-            suspects.add(sql, { object: id, version, slot, server: at, met: 'listed', since: nowMs, bytes })
+            await suspects.add(sql, { object: id, version, slot, server: at, met: 'listed', since: nowMs, bytes })
           return { rounds: false, replicas: found.length }
         }),
       )
@@ -74,10 +76,10 @@ export const careCommands: Record<string, Command> = {
       if (!Number.isSafeInteger(id) || id < 1) throw new Problem('config.invalid', 'which verdict? its number')
       return withService(values, async (placement) => {
         const { sql } = placement.store
-        const row = verdicts.byId(sql, id)
+        const row = await verdicts.byId(sql, id)
         if (!row) throw new Problem('object.unknown', `verdict ${id}`)
         const { evidence, ...said } = openVerdict(row.signed, publicOf(placement.replace.keys.signing))
-        const line = verdictLine(sql, row)
+        const line = await verdictLine(sql, row)
         const json = {
           ...line,
           signed: Buffer.from(row.signed).toString('hex'),
@@ -111,7 +113,9 @@ export const careCommands: Record<string, Command> = {
     what: 'Lists data servers: state, how often somebody else answered in their name, how far audits are. Exit 1 when one is shut off.',
     options: { folder },
     async run(values) {
-      const { servers: rows } = withPlacement(values, (database) => auditReport(database, systemPorts.clock.now(), 0))
+      const { servers: rows } = await withPlacement(values, (database) =>
+        auditReport(database, systemPorts.clock.now(), 0),
+      )
       const lines = rows.map(
         ({ server, state, impostors, replicas: count }) =>
           `${server.padEnd(16)} ${state.padEnd(9)} ${count} replicas${impostors > 0 ? `, ${impostors} times an impostor` : ''}`,

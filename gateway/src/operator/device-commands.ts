@@ -24,7 +24,7 @@ export const deviceCommands: Record<string, Command> = {
         const [name, region] = [values['name'], text(values, 'region')]
         if (!regions.has(region))
           throw new Problem('config.invalid', `--region ${region} is not known: ISO 3166-2, such as JP-13`)
-        const claim = newClaim(database, systemPorts, {
+        const claim = await newClaim(database, systemPorts, {
           region,
           lifeMs: integer(values, 'hours', 1, 24 * 365) * 3_600_000,
           ...(name ? { name: String(name) } : {}),
@@ -39,8 +39,8 @@ export const deviceCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const devices = new Devices(database).list()
-        const parts = partsOfDevices(database)
+        const devices = await new Devices(database).list()
+        const parts = await partsOfDevices(database)
         return {
           json: devices.map(({ key: _, ...device }) => ({ ...device, ...parts.get(device.id) })),
           text:
@@ -62,7 +62,7 @@ export const deviceCommands: Record<string, Command> = {
     async run(values, [id]) {
       if (!id) throw new Problem('config.invalid', 'which device?')
       return withRegistry(text(values, 'folder'), async (database) => {
-        new Devices(database).revoke(id, systemPorts.clock.now())
+        await new Devices(database).revoke(id, systemPorts.clock.now())
         return { json: { revoked: id }, text: `${id} is shut out` }
       })
     },

@@ -40,7 +40,7 @@ const spareBytes = 1024 ** 3
 export function siteChecks(
   folder: string,
   { files, clock }: { files: Files; clock: Clock },
-  openDatabase: (path: string) => { integrity: () => string; close: () => void },
+  openDatabase: (path: string) => { integrity: () => Promise<string>; close: () => Promise<void> },
 ): Check[] {
   return [
     {
@@ -82,11 +82,11 @@ export function siteChecks(
         if (!(await files.stat(`${folder}/${name}`))) return 'not there yet: made at the first start'
         const database = openDatabase(`${folder}/${name}`)
         try {
-          const said = database.integrity()
+          const said = await database.integrity()
           if (said !== 'ok') throw new Problem('storage.failed', `${name}: ${said.slice(0, 200)}`)
           return 'sound'
         } finally {
-          database.close()
+          await database.close()
         }
       },
     })),

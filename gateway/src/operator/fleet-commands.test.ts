@@ -41,7 +41,7 @@ async function problem(...words: string[]): Promise<unknown[]> {
 async function folderWith(path: string, ids: readonly string[]): Promise<string> {
   await withRegistry(path, async (database) => {
     for (const id of ids)
-      database.transaction((sql) =>
+      await database.transaction((sql) =>
         new Devices(database).enrol(sql, {
           ...{ id, model: 'test', version: '1', roles: 'terminal', region: 'JP-13', latitude: null, longitude: null },
           ...{ key: coseKey(publicOf(generateKey('ed25519', systemRandom))), enrolled_ms: 1, claim: 'c' },

@@ -1,8 +1,10 @@
 /** `azukari-gateway release …`, `job …`, `device state`, `device set`: a fleet looked after from the site (D6). */
+
 import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { signCardRelease } from '@azukari/protocol/card/program'
 import type { JobKind, SettingValues } from '@azukari/protocol/contracts/fleet'
 import { signerOf } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { type UpgradeProgram, upgradeName } from '@azukari/protocol/upgrade/manifest'
@@ -105,7 +107,7 @@ export const fleetCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const cards = cardResults(database)
+        const cards = await cardResults(database)
         return {
           json: cards,
           text:
@@ -125,7 +127,7 @@ export const fleetCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values, [id]) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const state = stateOf(database, deviceOf(new Devices(database), id))
+        const state = await stateOf(database, await deviceOf(new Devices(database), id))
         return { json: state, text: JSON.stringify(state, null, 2) }
       })
     },
@@ -141,10 +143,10 @@ export const fleetCommands: Record<string, Command> = {
     },
     async run(values, [id, ...changes]) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const device = deviceOf(new Devices(database), id)
+        const device = await deviceOf(new Devices(database), id)
         const expected =
           values['if-version'] === undefined ? undefined : integer(values, 'if-version', 0, Number.MAX_SAFE_INTEGER)
-        const version = database.transaction((sql) => desire(sql, device, settingsOf(changes), expected))
+        const version = await database.transaction((sql) => desire(sql, device, settingsOf(changes), expected))
         return { json: { device, version }, text: `${device}: version ${version} is desired` }
       })
     },
@@ -185,11 +187,8 @@ export const fleetCommands: Record<string, Command> = {
         const registry = new Devices(database)
         const named = values['device'] as string[] | undefined
         const devices =
-          named?.map((id) => deviceOf(registry, id)) ??
-          registry
-            .list()
-            .filter(({ revokedMs }) => revokedMs === undefined)
-            .map(({ id }) => id)
+          (named && (await mapInOrder(named, (id) => deviceOf(registry, id)))) ??
+          (await registry.list()).filter(({ revokedMs }) => revokedMs === undefined).map(({ id }) => id)
         const id = systemPorts.random.bytes(16)
         const job = {
           ...{ id, kind, devices, release: release?.name },
@@ -200,7 +199,7 @@ export const fleetCommands: Record<string, Command> = {
           timeoutMs: integer(values, 'timeout-minutes', 1, 7 * 24 * 60) * 60_000,
           retries: integer(values, 'retries', 0, 20),
         }
-        database.transaction((sql) => newJob(sql, job, systemPorts.clock.now()))
+        await database.transaction((sql) => newJob(sql, job, systemPorts.clock.now()))
         const name = Buffer.from(id).toString('hex')
         return { json: { job: name, devices: devices.length }, text: `job ${name} for ${devices.length} devices` }
       })
@@ -212,7 +211,7 @@ export const fleetCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const jobs = listJobs(database).map(forPeople)
+        const jobs = (await listJobs(database)).map(forPeople)
         return {
           json: jobs,
           text:
@@ -229,8 +228,8 @@ export const fleetCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values, [id]) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        const { job, parts } = showJob(database, jobId(id))
-        const reports = diagnosticsOf(database, job.id)
+        const { job, parts } = await showJob(database, jobId(id))
+        const reports = await diagnosticsOf(database, job.id)
         const lines = parts.map(({ device, state, attempt, code, detail }) =>
           [device, state, `attempt ${attempt}`, code, detail].filter(Boolean).join('  '),
         )
@@ -248,7 +247,7 @@ export const fleetCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values, [id]) {
       return withRegistry(text(values, 'folder'), async (database) => {
-        database.transaction((sql) => cancelJob(sql, jobId(id)))
+        await database.transaction((sql) => cancelJob(sql, jobId(id)))
         return { json: { cancelled: id }, text: `${id} is cancelled` }
       })
     },
@@ -283,9 +282,9 @@ async function bytesOf(path: string): Promise<Uint8Array> {
   }
 }
 
-function deviceOf(devices: Devices, id: string | undefined): string {
+async function deviceOf(devices: Devices, id: string | undefined): Promise<string> {
   if (!id) throw new Problem('config.invalid', 'which device?')
-  return devices.require(id).id
+  return (await devices.require(id)).id
 }
 
 function jobId(id: string | undefined): Uint8Array {

@@ -25,17 +25,17 @@ export interface HealthSources {
   /** What is in use of every budget. */
   budgets?: () => BudgetReport[]
   /** Re-placement, when placement runs in this process. */
-  moves?: () => MoverStatus
+  moves?: () => Promise<MoverStatus>
   /** Audits and verdicts, when placement runs in this process. */
-  care?: () => CareStatus
+  care?: () => Promise<CareStatus>
   /** What members had erased, when placement runs in this process. */
-  erasures?: () => ErasureReport
+  erasures?: () => Promise<ErasureReport>
   /** The two settlement centres, when there are two (P9). */
   centres?: () => Promise<CentreReport[]>
   /** Risks and feeds, when placement runs in this process. */
-  risks?: () => RiskReport
+  risks?: () => Promise<RiskReport>
   /** Figures of settlement, when it runs in this process. */
-  statistics?: () => StatisticsReport
+  statistics?: () => Promise<StatisticsReport>
 }
 
 /** How long figures of settlement are shown before they are added up again. */
@@ -64,8 +64,8 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/healthz', async (_request, reply) => {
     const { site, boot, devicesUp, underWay, buffer } = sources.status()
     const ok = !buffer.full
-    const moves = sources.moves?.()
-    const care = sources.care?.()
+    const moves = await sources.moves?.()
+    const care = await sources.care?.()
     return reply.code(ok ? 200 : 503).send({
       ok,
       site,
@@ -77,19 +77,21 @@ export function healthServer(sources: HealthSources): FastifyInstance {
       ...(care && { audits: { suspects: care.suspects, overdue: care.overdue, verdicts: care.verdicts } }),
       ...(moves && { moves, ...(moves.stuck > 0 && { warning: 'placement.no-server' }) }),
       // A sick feed is told and does not make the gateway unhealthy: what it said is held.
-      ...(sources.risks ? { feeds: feedsOf(sources.risks()) } : {}),
+      ...(sources.risks ? { feeds: feedsOf(await sources.risks()) } : {}),
       ...(ok ? {} : { problem: 'storage.full' }),
     })
   })
   server.get('/risks', async (_request, reply) =>
-    sources.risks ? sources.risks() : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
+    sources.risks
+      ? await sources.risks()
+      : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() }),
   )
   // Adding up a year of a large journal takes a while, during which nothing else runs: once is enough for some minutes.
   let drawn: { page: string; picture: string; atMs: number } | undefined
-  const statistics = () => {
+  const statistics = async () => {
     if (!sources.statistics) return undefined
     if (!drawn || performance.now() - drawn.atMs > statisticsMs) {
-      const report = sources.statistics()
+      const report = await sources.statistics()
       drawn = { page: statisticsPage(report), picture: statisticsPicture(report), atMs: performance.now() }
     }
     return drawn
@@ -99,7 +101,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
     ['/statistics.svg', 'picture', 'image/svg+xml'],
   ] as const)
     server.get(path, async (_request, reply) => {
-      const found = statistics()
+      const found = await statistics()
       return found
         ? reply.type(type).header('content-security-policy', statisticsPolicy).send(found[what])
         : reply.code(404).send({ problem: new Problem('service.unavailable').toWire() })
@@ -120,13 +122,13 @@ function metricsOf({ status, services, budgets, moves, care, risks, erasures, ce
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const registers = [registry]
-  const gauge = (name: string, help: string, value: () => number) =>
+  const gauge = (name: string, help: string, value: () => number | Promise<number>) =>
     new Gauge({
       name: `azukari_${name}`,
       help,
       registers,
-      collect: function () {
-        this.set(value())
+      collect: async function () {
+        this.set(await value())
       },
     })
   gauge('devices_up', 'Devices that have greeted', () => status().devicesUp)
@@ -135,42 +137,55 @@ function metricsOf({ status, services, budgets, moves, care, risks, erasures, ce
   gauge('buffer_transfers', 'Transfers in the receive buffer', () => status().buffer.transfers)
   gauge('buffer_full', '1 while the disk takes no blocks', () => (status().buffer.full ? 1 : 0))
   if (moves) {
-    gauge('moves_queued', 'Moves of replicas that wait', () => moves().queued)
-    gauge('moves_queued_bytes', 'Sealed bytes of the moves that wait', () => moves().queuedBytes)
-    gauge('moves_running', 'Moves under way', () => moves().running)
-    gauge('moves_stuck_buckets', 'Buckets at risk with nowhere to go (placement.no-server)', () => moves().stuck)
-    gauge('moves_paused', '1 while an operator has paused moves', () => (moves().paused ? 1 : 0))
-    gauge('moves_decide_ms', 'How long the last decision over all buckets took', () => moves().decideMs)
+    gauge('moves_queued', 'Moves of replicas that wait', async () => (await moves()).queued)
+    gauge('moves_queued_bytes', 'Sealed bytes of the moves that wait', async () => (await moves()).queuedBytes)
+    gauge('moves_running', 'Moves under way', async () => (await moves()).running)
+    gauge(
+      'moves_stuck_buckets',
+      'Buckets at risk with nowhere to go (placement.no-server)',
+      async () => (await moves()).stuck,
+    )
+    gauge('moves_paused', '1 while an operator has paused moves', async () => ((await moves()).paused ? 1 : 0))
+    gauge('moves_decide_ms', 'How long the last decision over all buckets took', async () => (await moves()).decideMs)
   }
   if (care) {
-    gauge('audit_suspects', 'Replicas that are to be examined', () => care().suspects)
-    gauge('audit_overdue', 'Objects that were not opened and compared within their maximum age', () => care().overdue)
+    gauge('audit_suspects', 'Replicas that are to be examined', async () => (await care()).suspects)
+    gauge(
+      'audit_overdue',
+      'Objects that were not opened and compared within their maximum age',
+      async () => (await care()).overdue,
+    )
   }
   if (erasures) {
-    gauge('erasures_open', 'Erased objects of which something is left somewhere (D8)', () => erasures().open)
-    gauge('accounts_closing', 'Accounts that are being closed', () => erasures().accountsClosing)
+    gauge(
+      'erasures_open',
+      'Erased objects of which something is left somewhere (D8)',
+      async () => (await erasures()).open,
+    )
+    gauge('accounts_closing', 'Accounts that are being closed', async () => (await erasures()).accountsClosing)
   }
-  const labelled = (name: string, help: string, label: string, values: () => [of: string, value: number][]) =>
+  const labelled = (name: string, help: string, label: string, values: () => Promise<[of: string, value: number][]>) =>
     new Gauge({
       name: `azukari_${name}`,
       help,
       labelNames: [label],
       registers,
-      collect: function () {
+      collect: async function () {
+        const now = await values()
         this.reset()
-        for (const [of, value] of values()) this.set({ [label]: of }, value)
+        for (const [of, value] of now) this.set({ [label]: of }, value)
       },
     })
   if (risks) {
-    gauge('hazards', 'Hazards that count now', () => risks().hazards.length)
-    labelled('risk', 'Probability per year that a data server is lost', 'server', () =>
-      risks().servers.map(({ server, risk }) => [server, risk]),
+    gauge('hazards', 'Hazards that count now', async () => (await risks()).hazards.length)
+    labelled('risk', 'Probability per year that a data server is lost', 'server', async () =>
+      (await risks()).servers.map(({ server, risk }) => [server, risk]),
     )
-    labelled('feed_age_seconds', 'Since the last good answer of a hazard feed; -1 = never', 'feed', () =>
-      risks().feeds.map(({ name, ageMs }) => [name, ageMs === null ? -1 : ageMs / 1000]),
+    labelled('feed_age_seconds', 'Since the last good answer of a hazard feed; -1 = never', 'feed', async () =>
+      (await risks()).feeds.map(({ name, ageMs }) => [name, ageMs === null ? -1 : ageMs / 1000]),
     )
-    labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', () =>
-      risks().feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
+    labelled('feed_problem', '1 while something is wrong with a hazard feed', 'feed', async () =>
+      (await risks()).feeds.map(({ name, problem }) => [name, problem ? 1 : 0]),
     )
   }
   if (centres) {
@@ -196,15 +211,21 @@ function metricsOf({ status, services, budgets, moves, care, risks, erasures, ce
   }
   if (budgets) budgetMetrics(registry, budgets)
   // Counted where it happens; Prometheus sees the difference since the last scrape added.
-  const totals = (name: string, help: string, label: string, values: () => Record<string, number>) =>
+  const totals = (
+    name: string,
+    help: string,
+    label: string,
+    values: () => Record<string, number> | Promise<Record<string, number>>,
+  ) =>
     new Counter({
       name: `azukari_${name}_total`,
       help,
       labelNames: [label],
       registers,
-      collect: function () {
+      collect: async function () {
+        const now = await values()
         this.reset()
-        for (const [of, value] of Object.entries(values())) this.inc({ [label]: of }, value)
+        for (const [of, value] of Object.entries(now)) this.inc({ [label]: of }, value)
       },
     })
   totals('router', 'What the router did since the start', 'what', () => ({ ...status().counts }))
@@ -213,15 +234,15 @@ function metricsOf({ status, services, budgets, moves, care, risks, erasures, ce
       Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
     )
   if (care) {
-    totals('audits', 'Audits since the start', 'what', () => {
-      const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = care()
+    totals('audits', 'Audits since the start', 'what', async () => {
+      const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = await care()
       return { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures }
     })
-    totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', () => care().verdicts)
+    totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', async () => (await care()).verdicts)
   }
   if (moves)
-    totals('moves', 'Re-placement since the start', 'what', () => {
-      const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = moves()
+    totals('moves', 'Re-placement since the start', 'what', async () => {
+      const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = await moves()
       return { moved, movedBytes, resealed, cancelled, retired, failures, decisions }
     })
   return registry

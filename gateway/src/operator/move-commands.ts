@@ -1,5 +1,7 @@
 /** `azukari-gateway moves …`: what is being moved, and an operator's word about servers and members (S9, S16). */
+
 import { type Command, integer, type Values } from '@azukari/protocol/adapters/command-line'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { parsePlan } from '../services/placement/level.ts'
@@ -23,11 +25,11 @@ export const moveCommands: Record<string, Command> = {
     async run(values) {
       const limit = integer(values, 'limit', 0, 1_000)
       const ask = () => withPlacement(values, (database) => movesReport(database, limit))
-      let report = ask()
+      let report = await ask()
       while (values['watch'] && (report.queue.length > 0 || report.buckets.toQueue > 0)) {
         console.error(`${movesText(report)}\n`)
         await systemPorts.clock.sleep(2_000)
-        report = ask()
+        report = await ask()
       }
       return { json: report, text: movesText(report), exit: report.buckets.stuck > 0 ? 1 : 0 }
     },
@@ -49,7 +51,7 @@ export const moveCommands: Record<string, Command> = {
     what: 'Shows what members had erased and which servers have still to destroy it (D8). Exit 1 when something is left.',
     options: { folder },
     async run(values) {
-      const report = withPlacement(values, erasureReport)
+      const report = await withPlacement(values, erasureReport)
       return { json: report, text: erasureText(report), exit: report.open > 0 ? 1 : 0 }
     },
   },
@@ -60,16 +62,17 @@ export const moveCommands: Record<string, Command> = {
     options: { folder, version: { type: 'string', what: 'its version', default: '1' } },
     async run(values, [object]) {
       if (!object || !/^[0-9a-f]{32}$/.test(object)) throw new Problem('config.invalid', 'which object? 32 hex digits')
-      return withPlacement(values, (database) => {
-        const found = replicas.of(
+      return withPlacement(values, async (database) => {
+        const found = await replicas.of(
           database,
           new Uint8Array(Buffer.from(object, 'hex')),
           integer(values, 'version', 1, 0xffff_ffff),
         )
         if (found.length === 0) throw new Problem('object.unknown', object)
-        const regionOf = (server: string) => servers.byId(database, server)?.region
-        const rows = found.map(({ slot, server, epoch, reason }) => ({
-          ...{ slot, server, region: regionOf(server), epoch },
+        const regions = new Map((await servers.all(database)).map(({ id, region }) => [id, region]))
+        const regionOf = (server: string) => regions.get(server)
+        const rows = await mapInOrder(found, async ({ slot, server, epoch, reason }) => ({
+          ...{ slot, server, region: await regionOf(server), epoch },
           en: reasonText(reason, 'en', regionOf),
           ja: reasonText(reason, 'ja', regionOf),
         }))
@@ -122,8 +125,8 @@ export const moveCommands: Record<string, Command> = {
   },
 }
 
-function pause(values: Values, paused: boolean) {
-  withPlacement(values, (database) =>
+async function pause(values: Values, paused: boolean) {
+  await withPlacement(values, (database) =>
     database.transaction((sql) => facts.set(sql, 'moves.paused', Uint8Array.of(paused ? 1 : 0))),
   )
   return { json: { paused }, text: paused ? 'Moves are paused' : 'Moves go on' }

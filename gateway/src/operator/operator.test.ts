@@ -127,7 +127,7 @@ t.test('D6: doctor names what is wrong and what to do', async (t) => {
   const open = (path: string) => {
     const database = openDatabase(path)
     return {
-      integrity: () => String(Object.values(database.get('PRAGMA quick_check') ?? {})[0]),
+      integrity: async () => String(Object.values((await database.get('PRAGMA quick_check')) ?? {})[0]),
       close: () => database.close(),
     }
   }
@@ -143,5 +143,5 @@ t.test('D6: doctor names what is wrong and what to do', async (t) => {
   t.match(found.get('placement/placement.db'), { ok: true, detail: /not there yet/ })
   t.match(await examine(siteChecks(join(folder, 'absent'), ports, open), 'ja'), [{ what: 'folder', ok: false }])
   t.equal((await by()).get('clock')?.ok, true)
-  memoryDatabase().close()
+  await memoryDatabase().close()
 })

@@ -13,15 +13,15 @@ import type { Database } from '../storage/database.ts'
 import { migrate } from '../storage/migrate.ts'
 
 /** Placement's database beside a running gateway: what is written here, the mover sees at its next look. */
-export function withPlacement<T>(values: Values, work: (database: Database) => T): T {
+export async function withPlacement<T>(values: Values, work: (database: Database) => T): Promise<T> {
   const path = `${text(values, 'folder')}/placement/placement.db`
   if (!existsSync(path)) throw new Problem('config.invalid', `${path} is not there`)
   const database = openDatabase(path)
   try {
-    migrate(database, [{ set: 'placement', migrations: placementMigrations }], systemPorts.clock.now())
+    await migrate(database, [{ set: 'placement', migrations: placementMigrations }], systemPorts.clock.now())
     return work(database)
   } finally {
-    database.close()
+    await database.close()
   }
 }
 

@@ -20,11 +20,11 @@ export const placementCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values, [file]) {
       if (!file) throw new Problem('config.invalid', 'which registration file?')
-      return withService(values, ({ registry }) => {
+      return withService(values, async ({ registry }) => {
         const registration = registrationOf(file)
         const bytes = (name: string) => new Uint8Array(Buffer.from(String(registration[name]), 'hex'))
         for (const name of ['authKey', 'actsKey', 'agreementKey']) parseCoseKey(bytes(name))
-        registry.addMember({
+        await registry.addMember({
           memberId: bytes('memberId'),
           number: String(registration['number']),
           name: String(registration['name']),
@@ -73,7 +73,7 @@ export const placementCommands: Record<string, Command> = {
         }
       } finally {
         dataServers.close()
-        database.close()
+        await database.close()
       }
     },
   },

@@ -23,7 +23,7 @@ export function readerCommands(ports: ReaderPorts): Record<string, Command> {
       options: { folder, site },
       async run(values, [name]) {
         return ports.withDatabase(text(values, 'folder'), async (database) => {
-          const password = new Readers(database).make(required(name), ports)
+          const password = await new Readers(database).make(required(name), ports)
           const isOff = !(await ports.isTelemetryOn(text(values, 'folder')))
           const note = isOff
             ? '\nTelemetry is off in the settings of this site: nothing can be read until the gateway runs with --home-assistant or --senml.'
@@ -41,7 +41,7 @@ export function readerCommands(ports: ReaderPorts): Record<string, Command> {
       options: { folder, site },
       async run(values) {
         return ports.withDatabase(text(values, 'folder'), async (database) => {
-          const readers = new Readers(database).list()
+          const readers = await new Readers(database).list()
           const lines = readers.map(({ name, madeMs }) => `${name}  since ${new Date(madeMs).toISOString()}`)
           return { json: readers, text: lines.join('\n') || 'nobody reads telemetry' }
         })
@@ -54,7 +54,7 @@ export function readerCommands(ports: ReaderPorts): Record<string, Command> {
       options: { folder, site },
       async run(values, [name]) {
         return ports.withDatabase(text(values, 'folder'), async (database) => {
-          new Readers(database).remove(required(name))
+          await new Readers(database).remove(required(name))
           return { json: { removed: name }, text: `${name} may not read any more` }
         })
       },

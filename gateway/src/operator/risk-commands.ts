@@ -34,11 +34,11 @@ export const riskCommands: Record<string, Command> = {
         if (wanted === undefined) return { json: report, text: table(report) }
         const one = report.servers.find(({ server }) => server === wanted)
         if (!one) throw new Problem('config.invalid', `${wanted} is not a data server of this site`)
-        const history = board.history(one.server, integer(values, 'history', 1, 10_000))
+        const history = await board.history(one.server, integer(values, 'history', 1, 10_000))
         const lines = history.map(
           ({ atMs, value, reason }) => `${stamp(atMs)}  ${percent(value).padStart(9)}  ${reason}`,
         )
-        const { band, value, lines: terms } = explainRisk(board.of(one.server), language)
+        const { band, value, lines: terms } = explainRisk(await board.of(one.server), language)
         const head = `${one.server} (${one.region}): ${value} a year, ${band}`
         return {
           json: { ...one, history },
@@ -138,7 +138,9 @@ async function withBoard<T>(path: string, work: (board: LiveRiskBoard, report: R
   const { rules } = hazardSettings(await siteOf(path).hazards())
   const database = openDatabase(file)
   try {
-    const found = database.get<{ n: number }>("SELECT count(*) AS n FROM sqlite_master WHERE name = 'risk_history'")
+    const found = await database.get<{ n: number }>(
+      "SELECT count(*) AS n FROM sqlite_master WHERE name = 'risk_history'",
+    )
     if (!found?.n) throw new Problem('config.invalid', 'this placement is of an older release: start the gateway once')
     const store = {
       sql: database,
@@ -149,9 +151,12 @@ async function withBoard<T>(path: string, work: (board: LiveRiskBoard, report: R
     const { clock } = systemPorts
     const silent = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => silent }
     const board = new LiveRiskBoard({ store, clock, log: silent, rules })
-    return await work(board, riskReport(board, servers.all(database), feedRows.all(database), clock.now()))
+    return await work(
+      board,
+      await riskReport(board, await servers.all(database), await feedRows.all(database), clock.now()),
+    )
   } finally {
-    database.close()
+    await database.close()
   }
 }
 

@@ -38,7 +38,7 @@ export const siteCommands: Record<string, Command> = {
       const { settlementChecks } = await import('./settlement/checks.ts')
       const checks = siteChecks(text(values, 'folder'), systemPorts, (path) => {
         const database = openDatabase(path)
-        const integrity = () => String(Object.values(database.get('PRAGMA quick_check') ?? {})[0])
+        const integrity = async () => String(Object.values((await database.get('PRAGMA quick_check')) ?? {})[0])
         return { integrity, close: () => database.close() }
       })
       const settings = {

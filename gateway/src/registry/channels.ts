@@ -71,7 +71,7 @@ export class Channels {
    */
   async greet(device: string, message: Uint8Array): Promise<{ birth: Birth; welcome: Uint8Array; peer: Peer }> {
     const { site, devices, commits, signer, clock, random, limit } = this.#options
-    const known = devices.require(device)
+    const known = await devices.require(device)
     const birth = openGreeting(message, () => known.key, birthDomain, checkBirth)
     if (birth.device !== device || birth.site !== site)
       throw new Problem('cose.wrong-audience', 'a birth for another topic')
@@ -90,7 +90,7 @@ export class Channels {
       welcomeDomain,
     )
     // Roles and region are read again here, so an enrolment anew counts from the next birth on.
-    const now = devices.require(device)
+    const now = await devices.require(device)
     const peer: Peer = {
       device,
       channel,

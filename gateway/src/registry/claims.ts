@@ -57,18 +57,18 @@ export interface NewClaim {
 }
 
 /** Makes a claim. Returns its text, `name.secret`, which is shown once. @throws {Problem} `config.invalid` for a name that is taken or misspelt */
-export function newClaim(
+export async function newClaim(
   sql: Sql,
   ports: { clock: Clock; random: Random },
   { name, region, position, roles = [], lifeMs }: NewClaim,
-): string {
+): Promise<string> {
   const id = name ?? base32(ports.random.bytes(5))
   if (!slugPattern.test(id))
     throw new Problem('config.invalid', `a claim's name has letters a–z, digits and hyphens, at most 32: ${id}`)
   const secret = ports.random.bytes(secretBytes)
   const nowMs = ports.clock.now()
-  dropOld.run(sql, { before: nowMs - 30 * 86_400_000 })
-  const { changes } = insert.run(sql, {
+  await dropOld.run(sql, { before: nowMs - 30 * 86_400_000 })
+  const { changes } = await insert.run(sql, {
     id,
     secret,
     region,
@@ -88,7 +88,7 @@ export function newClaim(
  * may have been lost; `used` says that it did. A wrong proof is counted; the caller must commit that although this
  * returns a problem.
  */
-export function useClaim(
+export async function useClaim(
   sql: Sql,
   site: string,
   claimId: string,
@@ -96,18 +96,18 @@ export function useClaim(
   keyThumbprint: Uint8Array,
   proof: Uint8Array,
   nowMs: number,
-): { claim: Claim; used: boolean } | Problem {
-  const claim = byId.get(sql, { id: claimId })
+): Promise<{ claim: Claim; used: boolean } | Problem> {
+  const claim = await byId.get(sql, { id: claimId })
   if (!claim) return new Problem('claim.unknown')
   if (claim.failures >= failuresAtMost) return new Problem('claim.expired', 'after too many wrong tries')
   const right = hmac(claim.secret, [enrolDomain, site, claimId, keyThumbprint])
   if (!timingSafeEqual(right, proof)) {
-    fail.run(sql, { id: claimId })
+    await fail.run(sql, { id: claimId })
     return new Problem('claim.wrong')
   }
   if (claim.used_by !== null && claim.used_by !== device) return new Problem('claim.used')
   if (claim.expires_ms <= nowMs) return new Problem('claim.expired')
-  if (claim.used_by === null) use.run(sql, { id: claimId, device })
+  if (claim.used_by === null) await use.run(sql, { id: claimId, device })
   return { claim, used: claim.used_by !== null }
 }
 

@@ -81,17 +81,17 @@ const rekey = query<{ id: string; key: Uint8Array }>()((db, p) =>
 export class Devices {
   readonly #database: Database
   readonly #cache = new Map<string, Device>()
-  #dataVersion: number
+  #dataVersion: number | undefined
 
   constructor(database: Database) {
     this.#database = database
-    this.#dataVersion = this.#readVersion()
   }
 
-  find(id: string): Device | undefined {
+  /** @param sql the transaction, where one is under way */
+  async find(id: string, sql: Sql = this.#database): Promise<Device | undefined> {
     let device = this.#cache.get(id)
     if (!device) {
-      const row = byId.get(this.#database, { id })
+      const row = await byId.get(sql, { id })
       if (!row) return undefined
       device = deviceOf(row)
       if (this.#cache.size >= cachedDevices) this.#cache.delete(this.#cache.keys().next().value!)
@@ -101,60 +101,66 @@ export class Devices {
   }
 
   /** An enrolled device that is not shut out. @throws {Problem} `device.unknown`, `device.revoked` */
-  require(id: string): Device {
-    const device = this.find(id)
+  async require(id: string, sql: Sql = this.#database): Promise<Device> {
+    const device = await this.find(id, sql)
     if (!device) throw new Problem('device.unknown')
     if (device.revokedMs !== undefined) throw new Problem('device.revoked')
     return device
   }
 
-  list(): Device[] {
-    return all.all(this.#database, {}).map(deviceOf)
+  async list(): Promise<Device[]> {
+    return (await all.all(this.#database, {})).map(deviceOf)
   }
 
   /** All devices, also those that were shut out, without what is dear to read: their keys. */
-  overview(): (Pick<Device, 'id' | 'model' | 'version' | 'roles' | 'region'> & { revoked: boolean })[] {
-    return overview.all(this.#database, {}).map(({ id, model, version, roles, region, revoked_ms }) => ({
+  async overview(): Promise<(Pick<Device, 'id' | 'model' | 'version' | 'roles' | 'region'> & { revoked: boolean })[]> {
+    return (await overview.all(this.#database, {})).map(({ id, model, version, roles, region, revoked_ms }) => ({
       ...{ id, model, version, region, roles: rolesOf(roles), revoked: revoked_ms !== null },
     }))
   }
 
   /** Enrols, or enrols again with a new claim: the operator who gave it lets a revoked device in again. */
-  enrol(sql: Sql, row: Omit<Row, 'epoch' | 'revoked_ms'>): void {
-    upsert.run(sql, { ...row, epoch: 0, revoked_ms: null })
+  async enrol(sql: Sql, row: Omit<Row, 'epoch' | 'revoked_ms'>): Promise<void> {
+    await upsert.run(sql, { ...row, epoch: 0, revoked_ms: null })
     this.#cache.delete(row.id)
   }
 
   /** Fences births: returns the last epoch when this one does not rise above it. Roles stay those of the enrolment. */
-  bear(sql: Sql, id: string, epoch: number, says: { model: string; version: string }): number | undefined {
-    const { changes } = bear.run(sql, { id, epoch, model: says.model, version: says.version })
+  async bear(
+    sql: Sql,
+    id: string,
+    epoch: number,
+    says: { model: string; version: string },
+  ): Promise<number | undefined> {
+    const { changes } = await bear.run(sql, { id, epoch, model: says.model, version: says.version })
     this.#cache.delete(id)
-    return changes > 0 ? undefined : (byId.get(sql, { id })?.epoch ?? 0)
+    return changes > 0 ? undefined : ((await byId.get(sql, { id }))?.epoch ?? 0)
   }
 
   /** Replaces a device's key; the one before is refused from now on. */
-  rekey(sql: Sql, id: string, key: Uint8Array): void {
-    rekey.run(sql, { id, key })
+  async rekey(sql: Sql, id: string, key: Uint8Array): Promise<void> {
+    await rekey.run(sql, { id, key })
     this.#cache.delete(id)
   }
 
   /** @throws {Problem} `device.unknown` */
-  revoke(id: string, nowMs: number): void {
+  async revoke(id: string, nowMs: number): Promise<void> {
     this.#cache.delete(id)
-    if (revoke.run(this.#database, { id, at: nowMs }).changes === 0) throw new Problem('device.unknown', id)
+    if ((await revoke.run(this.#database, { id, at: nowMs })).changes === 0) throw new Problem('device.unknown', id)
   }
 
   /** Whether another process changed the database since the last time; then nothing remembered is believed. */
-  changedElsewhere(): boolean {
-    const version = this.#readVersion()
+  async changedElsewhere(): Promise<boolean> {
+    const version = await this.#readVersion()
     if (version === this.#dataVersion) return false
+    const first = this.#dataVersion === undefined
     this.#dataVersion = version
     this.#cache.clear()
-    return true
+    return !first
   }
 
-  #readVersion(): number {
-    return this.#database.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0
+  async #readVersion(): Promise<number> {
+    return (await this.#database.get<{ data_version: number }>('PRAGMA data_version'))?.data_version ?? 0
   }
 }
 

@@ -55,25 +55,25 @@ export async function enrolDevice(
   if (kindOf(key) !== 'ed25519') throw new Problem('cose.wrong-algorithm', 'a device’s key is Ed25519')
   const print = thumbprint(key)
   // A device whose key was replaced keeps the id of its first one.
-  if (base32(print.subarray(0, 15)) !== device && !devices.find(device)?.key.equals(key))
+  if (base32(print.subarray(0, 15)) !== device && !(await devices.find(device))?.key.equals(key))
     throw new Problem('cose.unknown-key', 'the topic is not this key’s')
   verify1(signed, () => key, domain)
   const nowMs = clock.now()
-  const outcome = await commits.run((sql) => {
-    const found = useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
+  const outcome = await commits.run(async (sql) => {
+    const found = await useClaim(sql, site, request.claim, device, print, request.proof, nowMs)
     if (found instanceof Problem) return found
     const { claim, used } = found
     // A claim lets a device in once. Shown again it is answered again and changes nothing: whoever heard it on the line
     // could else put the device back to what it was, and cut it off each time. Who was shut out, or has enrolled by
     // another claim since, needs a new one.
-    const known = devices.find(device)
+    const known = await devices.find(device, sql)
     if (known?.claim === request.claim)
       return known.revokedMs === undefined ? { claim, again: true } : new Problem('claim.used')
     if (used) return new Problem('claim.used')
     const allowed = claim.roles === '' ? undefined : claim.roles.split(' ')
     const refused = allowed && request.roles.find((role) => !allowed.includes(role))
     if (refused !== undefined) throw new Problem('message.unauthorised', `the claim does not allow the role ${refused}`)
-    devices.enrol(sql, {
+    await devices.enrol(sql, {
       id: device,
       key: coseKey(key),
       model: request.model,

@@ -13,9 +13,9 @@ export async function withRegistry<T>(
   await systemPorts.files.makeDirectory(path)
   const database = openDatabase(`${path}/gateway.db`)
   try {
-    migrate(database, [gatewayMigrations, telemetryMigrations], systemPorts.clock.now())
+    await migrate(database, [gatewayMigrations, telemetryMigrations], systemPorts.clock.now())
     return await work(database)
   } finally {
-    database.close()
+    await database.close()
   }
 }

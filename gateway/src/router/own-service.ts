@@ -82,21 +82,21 @@ export class OwnService implements Service {
       if (this.reports.size > reportsAtMost) this.reports.delete(this.reports.keys().next().value!)
       return {}
     })
-    this.#add(readState, (_body, { device }) => {
-      const { id, model, version, epoch, region, enrolledMs } = devices.require(device)
+    this.#add(readState, async (_body, { device }) => {
+      const { id, model, version, epoch, region, enrolledMs } = await devices.require(device)
       return { device: id, model, version, epoch, region, enrolledMs, nowMs: clock.now() }
     })
     this.#add(reconcileState, ({ have, reported }, { device }) =>
-      commits.run((sql) => {
-        const held = report(sql, device, reported, clock.now())
-        const { desired } = stateOf(sql, device)
+      commits.run(async (sql) => {
+        const held = await report(sql, device, reported, clock.now())
+        const { desired } = await stateOf(sql, device)
         return { reported: held, ...(desired.version > have && { desired }) }
       }),
     )
     this.#add(nextJob, ({ result }, { device }) =>
-      commits.run((sql) => {
-        if (result) endJobPart(sql, device, result)
-        const order = orderFor(sql, device)
+      commits.run(async (sql) => {
+        if (result) await endJobPart(sql, device, result)
+        const order = await orderFor(sql, device)
         return order ? { order } : {}
       }),
     )
@@ -115,7 +115,9 @@ export class OwnService implements Service {
       bytes: await releases.piece(release, path, at, length),
     }))
     this.#add(rotateKey, async ({ signed }, { device }) => {
-      await commits.run((sql) => devices.rekey(sql, device, nextKeyOf(devices.require(device), options.site, signed)))
+      await commits.run(async (sql) =>
+        devices.rekey(sql, device, nextKeyOf(await devices.require(device, sql), options.site, signed)),
+      )
       return {}
     })
     this.#add(acknowledgeEvents, async ({ ids }, { device }) => {

@@ -53,20 +53,20 @@ export class EventQueue {
   }
 
   /** Returns how many old events of this device had to go. */
-  add(event: Omit<QueuedEvent, 'at' | 'keep'>): number {
-    insert.run(this.#sql, {
+  async add(sql: Sql, event: Omit<QueuedEvent, 'at' | 'keep'>): Promise<number> {
+    await insert.run(sql, {
       device: event.device,
       id: event.id,
       contract: event.contract,
       at_ms: event.atMs,
       body: encode(event.body),
     })
-    let count = (this.#counts.get(event.device) ?? this.#count(event.device) - 1) + 1
+    let count = (this.#counts.get(event.device) ?? (await this.#count(sql, event.device)) - 1) + 1
     let dropped = 0
     if (count > keptEventsPerDevice) {
-      count = this.#count(event.device)
+      count = await this.#count(sql, event.device)
       if (count > keptEventsPerDevice) {
-        dropped = dropOldest.run(this.#sql, { device: event.device, n: count - keptEventsPerDevice }).changes
+        dropped = (await dropOldest.run(sql, { device: event.device, n: count - keptEventsPerDevice })).changes
         count -= dropped
       }
     }
@@ -74,9 +74,11 @@ export class EventQueue {
     return dropped
   }
 
-  take(at: number, limit: number, device?: string): QueuedEvent[] {
+  async take(at: number, limit: number, device?: string): Promise<QueuedEvent[]> {
     const rows =
-      device === undefined ? after.all(this.#sql, { at, limit }) : afterOf.all(this.#sql, { at, limit, device })
+      device === undefined
+        ? await after.all(this.#sql, { at, limit })
+        : await afterOf.all(this.#sql, { at, limit, device })
     return rows.map((row) => ({
       at: row.at,
       device: row.device,
@@ -88,12 +90,12 @@ export class EventQueue {
     }))
   }
 
-  done(device: string, ids: readonly Uint8Array[]): void {
-    for (const id of ids) done.run(this.#sql, { device, id })
+  async done(sql: Sql, device: string, ids: readonly Uint8Array[]): Promise<void> {
+    for (const id of ids) await done.run(sql, { device, id })
     this.#counts.delete(device)
   }
 
-  #count(device: string): number {
-    return countOf.get(this.#sql, { device })?.n ?? 0
+  async #count(sql: Sql, device: string): Promise<number> {
+    return (await countOf.get(sql, { device }))?.n ?? 0
   }
 }

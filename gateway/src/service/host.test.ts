@@ -6,7 +6,7 @@ import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase, openDatabase } from '../adapters/database.ts'
-import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { hum, note, noted, silent } from '../test-contracts.ts'
 import { createServiceHost, type ServiceHostOptions } from './host.ts'
 import { claimSignedAct } from './inbox.ts'
@@ -37,24 +37,27 @@ function ports() {
     bytes: (n) => new Uint8Array(n).fill(++counter & 255).fill(counter >> 8, 1),
     float: () => 0.5,
   }
-  const turn = () => {
-    while (waiting.length > 0) for (const work of waiting.splice(0)) work()
+  const turn = async () => {
+    while (waiting.length > 0) {
+      for (const work of waiting.splice(0)) work()
+      await new Promise(setImmediate)
+    }
   }
   return { clock, random, log: silent, soon: (work: () => void) => void waiting.push(work), turn }
 }
 
 const migrations = [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }]
 
-function handlers(store: { sql: { get<T>(sql: string): T | undefined } }) {
+function handlers() {
   return [
-    act(note, ({ text }, { sql, emit, caller }) => {
-      sql.run('INSERT INTO notes (text) VALUES (?)', text)
-      emit(noted, caller.device, { text })
-      if (text === 'pass') emit(hum, caller.device, { text })
+    act(note, async ({ text }, { sql, emit, caller }) => {
+      await sql.run('INSERT INTO notes (text) VALUES (?)', text)
+      await emit(noted, caller.device, { text })
+      if (text === 'pass') await emit(hum, caller.device, { text })
       if (text === 'refuse') throw new Problem('member.suspended')
       if (text === 'later') throw new Problem('placement.unavailable')
       if (text === 'bug') throw new TypeError('a bug')
-      return { n: store.sql.get<{ n: number }>('SELECT count(*) AS n FROM notes')!.n }
+      return { n: (await sql.get<{ n: number }>('SELECT count(*) AS n FROM notes'))!.n }
     }),
     call(ask, ({ id }) => ({ id })),
   ]
@@ -62,10 +65,10 @@ function handlers(store: { sql: { get<T>(sql: string): T | undefined } }) {
 
 async function host(database: Database, more: Partial<ServiceHostOptions> = {}) {
   const world = ports()
-  const service = createServiceHost({
+  const service = await createServiceHost({
     name: 'placement',
     database,
-    handlers: (store) => handlers(store),
+    handlers: handlers(),
     migrations,
     ...world,
     ...more,
@@ -82,10 +85,11 @@ async function host(database: Database, more: Partial<ServiceHostOptions> = {}) 
     })
   const sendNow = async (...args: Parameters<typeof send>): Promise<ServiceReply> => {
     const reply = send(...args)
-    world.turn()
+    await world.turn()
     return reply
   }
-  const notes = () => database.all<{ text: string }>('SELECT text FROM notes ORDER BY n').map((row) => row.text)
+  const notes = async () =>
+    (await database.all<{ text: string }>('SELECT text FROM notes ORDER BY n')).map((row) => row.text)
   return { service, send, sendNow, notes, turn: world.turn }
 }
 
@@ -98,7 +102,7 @@ t.test(
     t.same(await sendNow(1, 'a'), { body: { n: 1 } }, 'the reply of then, not of now')
     t.equal((await sendNow(2, 'x')).problem?.code, 'act.conflict')
     t.equal((await sendNow(2, 'b', { id: 77 })).problem?.code, 'act.conflict', 'another act id is another act')
-    t.same(notes(), ['a', 'b'])
+    t.same(await notes(), ['a', 'b'])
     t.equal(service.counts.duplicates, 1)
   },
 )
@@ -110,7 +114,7 @@ t.test('D5: a gap is answered with what is wanted, and streams and devices do no
   t.match(await sendNow(3, 'c'), { want: 2 })
   t.same(await sendNow(1, 'other', { device: 'printer', id: 50 }), { body: { n: 2 } })
   t.same(await sendNow(1, 'z', { stream: 8, id: 60 }), { body: { n: 3 } })
-  t.same(notes(), ['a', 'other', 'z'])
+  t.same(await notes(), ['a', 'other', 'z'])
 })
 
 t.test('D5: a refusal advances and undoes the effect; what may pass later, and a bug, do neither', async (t) => {
@@ -121,7 +125,7 @@ t.test('D5: a refusal advances and undoes the effect; what may pass later, and a
   t.match(await sendNow(2, 'bug', { id: 3 }), { problem: { code: 'internal', retry: 'later' } })
   t.notOk(JSON.stringify(await sendNow(2, 'bug', { id: 3 })).includes('a bug'), 'no inside of ours crosses the wire')
   t.match(await sendNow(2, 'ok', { id: 4 }), { body: { n: 1 } })
-  t.same(notes(), ['ok'])
+  t.same(await notes(), ['ok'])
   t.equal((await service.takeEvents(0, 10)).length, 1, 'events of what was undone are undone')
   t.match(await sendNow(3, 'x'.repeat(8_001)), { problem: { code: 'message.invalid' } }, 'checked here, and advances')
   t.match(await sendNow(4, 'on'), { body: { n: 2 } })
@@ -131,13 +135,13 @@ t.test('D5: what queued up is committed together, in order, with one commit', as
   const { send, turn, service, notes } = await host(memoryDatabase(), { limits: { queuedActs: 6, actsPerCommit: 4 } })
   const replies = [1, 2, 3, 4, 5, 6].map((seq) => send(seq, `n${seq}`))
   t.match(await send(7, 'n7'), { problem: { code: 'service.busy', retry: 'later' } })
-  turn()
+  await turn()
   t.same(
     await Promise.all(replies),
     [1, 2, 3, 4, 5, 6].map((n) => ({ body: { n } })),
   )
   t.equal(service.counts.commits, 2, 'four and two')
-  t.equal(notes().length, 6)
+  t.equal((await notes()).length, 6)
 })
 
 t.test('D4: one device has a bounded number of acts and calls, and leaves the others theirs', async (t) => {
@@ -146,10 +150,10 @@ t.test('D4: one device has a bounded number of acts and calls, and leaves the ot
   const replies = [send(1, 'a'), send(2, 'b')]
   t.match(await send(3, 'c'), { problem: { code: 'quota.exceeded', retry: 'later' } })
   replies.push(send(1, 'd', { device: 'printer', id: 60 }))
-  turn()
+  await turn()
   t.same(await Promise.all(replies), [{ body: { n: 1 } }, { body: { n: 2 } }, { body: { n: 3 } }])
   replies.push(send(3, 'c'))
-  turn()
+  await turn()
   t.same(await replies.at(-1), { body: { n: 4 } }, 'places are given back')
   const ports = { contract: ask.id, id: new Uint8Array(16), atMs: 1, body: { id: new Uint8Array(16) } }
   const call = (device: string) => service.handle({ ...ports, caller: { device, region: 'JP-13', roles: [] } })
@@ -161,8 +165,8 @@ t.test('D4: one device has a bounded number of acts and calls, and leaves the ot
 t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtakes it', async (t) => {
   const begun: { text: string; done: () => void }[] = []
   const { send, turn, notes, service } = await host(memoryDatabase(), {
-    handlers: (store) =>
-      handlers(store).map((handler) =>
+    handlers: () =>
+      handlers().map((handler) =>
         handler.kind === 'act'
           ? {
               ...handler,
@@ -176,23 +180,23 @@ t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtak
   })
   const replies = [send(1, 'first'), send(2, 'slow 2'), send(3, 'slow 3'), send(4, 'last')]
   t.match(await send(5, 'full'), { problem: { code: 'service.busy', retry: 'later' } })
-  turn()
+  await turn()
   t.same(await replies[0], { body: { n: 1 } }, 'what waits for nothing is done')
-  t.same(notes(), ['first'])
+  t.same(await notes(), ['first'])
   begun[1]!.done()
   await null
-  turn()
-  t.same(notes(), ['first'], 'the third waits for the second, and the fourth for both')
+  await turn()
+  t.same(await notes(), ['first'], 'the third waits for the second, and the fourth for both')
   begun[0]!.done()
   await null
-  turn()
+  await turn()
   t.same(await Promise.all(replies.slice(1)), [{ body: { n: 2 } }, { body: { n: 3 } }, { body: { n: 4 } }])
   t.equal(service.counts.commits, 2)
   const stopping = send(5, 'slow 5')
   const stopped = service.stop()
   begun[2]!.done()
   await null
-  turn()
+  await turn()
   t.same(await stopping, { body: { n: 5 } }, 'what waits when the service stops is still done')
   await stopped
 })
@@ -205,22 +209,21 @@ t.test('D5: a commit that fails undoes the whole group and every act comes again
     get: database.get.bind(database),
     all: database.all.bind(database),
     script: database.script.bind(database),
-    savepoint: database.savepoint.bind(database),
     transaction: <T>(work: Parameters<Database['transaction']>[0]) =>
-      database.transaction((sql) => {
-        const result = work(sql)
-        if (broken && sql.get('SELECT 1 FROM inbox')) throw new DatabaseProblem('storage.full', 'test')
+      database.transaction(async (sql) => {
+        const result = await work(sql)
+        if (broken && (await sql.get('SELECT 1 FROM inbox'))) throw new DatabaseProblem('storage.full', 'test')
         return result as T
       }),
   })
   const { send, turn, notes } = await host(failing)
   const replies = [send(1, 'a'), send(2, 'b')]
-  turn()
+  await turn()
   for (const reply of await Promise.all(replies)) t.match(reply, { problem: { code: 'storage.full', retry: 'later' } })
-  t.same(notes(), [])
+  t.same(await notes(), [])
   broken = false
   const again = [send(1, 'a'), send(2, 'b')]
-  turn()
+  await turn()
   t.same(await Promise.all(again), [{ body: { n: 1 } }, { body: { n: 2 } }])
 })
 
@@ -243,10 +246,9 @@ t.test('D5, B1: steps of the service itself share a commit; one that fails undoe
     get: database.get.bind(database),
     all: database.all.bind(database),
     script: database.script.bind(database),
-    savepoint: database.savepoint.bind(database),
-    transaction: <T>(work: Parameters<Database['transaction']>[0]) => {
+    transaction: async <T>(work: Parameters<Database['transaction']>[0]) => {
       commits++
-      return database.transaction(work) as T
+      return (await database.transaction(work)) as T
     },
   })
   const { service, notes, turn } = await host(counting)
@@ -254,19 +256,19 @@ t.test('D5, B1: steps of the service itself share a commit; one that fails undoe
   service.onEvents((events) => heard.push(...events.map(({ body }) => (body as { text: string }).text)))
   const before = commits
   const step = (text: string) =>
-    service.store.commit(({ sql, emit, afterCommit }) => {
-      sql.run('INSERT INTO notes (text) VALUES (?)', text)
-      emit(hum, 'camera', { text })
+    service.store.commit(async ({ sql, emit, afterCommit }) => {
+      await sql.run('INSERT INTO notes (text) VALUES (?)', text)
+      await emit(hum, 'camera', { text })
       afterCommit(() => heard.push(`after ${text}`))
       if (text === 'bad') throw new Problem('storage.full')
       return text.toUpperCase()
     })
-  const steps = ['a', 'bad', 'c'].map(step)
-  t.same([heard, notes()], [[], []], 'nothing yet')
-  turn()
-  const outcomes = await Promise.allSettled(steps)
+  const steps = Promise.allSettled(['a', 'bad', 'c'].map(step))
+  t.same([heard, await notes()], [[], []], 'nothing yet')
+  await turn()
+  const outcomes = await steps
   t.match(outcomes, [{ value: 'A' }, { reason: { code: 'storage.full' } }, { value: 'C' }])
-  t.same(notes(), ['a', 'c'])
+  t.same(await notes(), ['a', 'c'])
   t.same(heard, ['a', 'after a', 'c', 'after c'])
   t.equal(commits - before, 1)
   await service.stop()
@@ -285,7 +287,7 @@ t.test('D5: kept events stay until the device has them; passing ones go to liste
   t.match(event, { device: 'camera', contract: 'test.noted@1', body: { text: 'pass' }, keep: true })
   const done = async (device: string) => {
     const committed = service.eventsDone(device, [event!.id])
-    turn()
+    await turn()
     await committed
   }
   await done('printer')
@@ -299,10 +301,10 @@ t.test('D5: replies are kept for a bounded number of acts and streams; a restore
   const database = memoryDatabase()
   const { send, turn, sendNow } = await host(database)
   const replies = Array.from({ length: 700 }, (_, i) => send(i + 1, `n${i}`, { id: (i % 250) + 1 }))
-  turn()
-  turn()
+  await turn()
+  await turn()
   await Promise.all(replies)
-  const { rows } = database.get<{ rows: number }>('SELECT count(*) AS rows FROM inbox')!
+  const { rows } = (await database.get<{ rows: number }>('SELECT count(*) AS rows FROM inbox'))!
   t.ok(rows >= 256 && rows <= 256 + 64, `${rows} rows`)
   t.match(
     await sendNow(3, 'n2', { id: 3 }),
@@ -314,7 +316,7 @@ t.test('D5: replies are kept for a bounded number of acts and streams; a restore
   t.same(await sendNow(1, 'n699', { id: (699 % 250) + 1, stream: 1 }), { body: { n: 700 } })
   t.same(await sendNow(2, 'fresh', { id: 251, stream: 1 }), { body: { n: 701 } })
   for (let stream = 20; stream < 40; stream++) await sendNow(1, 'x', { stream, id: stream + 100 })
-  t.equal(database.all('SELECT DISTINCT stream FROM inbox').length, 8)
+  t.equal((await database.all('SELECT DISTINCT stream FROM inbox')).length, 8)
 })
 
 t.test('D5: signed acts are unique across devices and streams until they expire', async (t) => {
@@ -322,11 +324,11 @@ t.test('D5: signed acts are unique across devices and streams until they expire'
   await host(database)
   const key = new Uint8Array(32).fill(1)
   const id = new Uint8Array(16).fill(2)
-  claimSignedAct(database, key, id, new Uint8Array([1]), 5)
-  t.throws(() => claimSignedAct(database, key, id, new Uint8Array([1]), 5), { code: 'act.replayed' })
-  t.throws(() => claimSignedAct(database, key, id, new Uint8Array([2]), 5), { code: 'act.conflict' })
+  await claimSignedAct(database, key, id, new Uint8Array([1]), 5)
+  await t.rejects(() => claimSignedAct(database, key, id, new Uint8Array([1]), 5), { code: 'act.replayed' })
+  await t.rejects(() => claimSignedAct(database, key, id, new Uint8Array([2]), 5), { code: 'act.conflict' })
   await host(database)
-  t.same(database.all('SELECT * FROM signed_acts'), [], 'forgotten long after they expired')
+  t.same(await database.all('SELECT * FROM signed_acts'), [], 'forgotten long after they expired')
 })
 
 t.test('D5: a service that runs for long forgets signed acts that have expired, also after one failure', async (t) => {
@@ -338,16 +340,19 @@ t.test('D5: a service that runs for long forgets signed acts that have expired, 
     return { cancel() {}, [Symbol.dispose]() {} }
   }
   await host(database, { clock: { ...ports().clock, now: () => nowMs, timer } })
-  claimSignedAct(database, new Uint8Array(32), new Uint8Array(16), new Uint8Array([1]), nowMs + 1)
-  const rows = () => database.all('SELECT * FROM signed_acts').length
+  await claimSignedAct(database, new Uint8Array(32), new Uint8Array(16), new Uint8Array([1]), nowMs + 1)
+  const rows = async () => (await database.all('SELECT * FROM signed_acts')).length
   waiting.shift()!()
-  t.equal(rows(), 1, 'a day longer than they are valid')
+  await new Promise(setImmediate)
+  t.equal(await rows(), 1, 'a day longer than they are valid')
   nowMs += 2 * 86_400_000
-  database.run('ALTER TABLE signed_acts RENAME TO away')
+  await database.run('ALTER TABLE signed_acts RENAME TO away')
   waiting.shift()!()
-  database.run('ALTER TABLE away RENAME TO signed_acts')
+  await new Promise(setImmediate)
+  await database.run('ALTER TABLE away RENAME TO signed_acts')
   waiting.shift()!()
-  t.equal(rows(), 0)
+  await new Promise(setImmediate)
+  t.equal(await rows(), 0)
 })
 
 t.test('D4: calls are checked and answered; unknown contracts and a stopped service have their problems', async (t) => {
@@ -374,7 +379,7 @@ t.test('D4: calls are checked and answered; unknown contracts and a stopped serv
   const last = send(1, 'before the end')
   const stopped = service.stop()
   t.match(await send(2, 'too late'), { problem: { code: 'service.unavailable' } })
-  turn()
+  await turn()
   t.same(await last, { body: { n: 1 } }, 'what was taken in is finished')
   await stopped
 })
@@ -384,11 +389,11 @@ t.test('D5: databases sync every commit, migrate once with a copy beside, and re
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const path = join(directory, 'placement.db')
   const database = openDatabase(path)
-  t.equal(database.get<{ synchronous: number }>('PRAGMA synchronous')!.synchronous, 2, 'FULL')
-  t.equal(database.get<{ journal_mode: string }>('PRAGMA journal_mode')!.journal_mode, 'wal')
+  t.equal((await database.get<{ synchronous: number }>('PRAGMA synchronous'))!.synchronous, 2, 'FULL')
+  t.equal((await database.get<{ journal_mode: string }>('PRAGMA journal_mode'))!.journal_mode, 'wal')
   const first = await host(database)
   await first.sendNow(1, 'a')
-  database.close()
+  await database.close()
 
   const second = openDatabase(path)
   const restarted = await host(second, {
@@ -399,27 +404,38 @@ t.test('D5: databases sync every commit, migrate once with a copy beside, and re
     ['placement.db.before-placement-2'],
   )
   t.same(await restarted.sendNow(1, 'a'), { body: { n: 1 } }, 'the inbox outlives a restart')
-  t.throws(() => second.transaction(() => second.transaction(() => 1)), 'no transaction inside another')
-  t.throws(() => second.transaction(async () => 1), 'nothing awaits inside a transaction')
-  t.throws(() => second.transaction(() => second.savepoint(() => second.run('INSERT INTO notes (n) VALUES (1)'))))
-  t.same(restarted.notes(), ['a'])
-  second.close()
+  await t.rejects(() => second.transaction(() => second.transaction(() => 1)), 'no transaction inside another')
+  await t.rejects(
+    second.transaction(() => new Promise((resolve) => setTimeout(resolve, 1))),
+    /awaited something else/,
+  )
+  let later: Transaction | undefined
+  await second.transaction((sql) => {
+    later = sql
+  })
+  await t.rejects(later!.run('INSERT INTO notes (n) VALUES (1)'), /has ended/)
+  await t.rejects(second.transaction((sql) => sql.savepoint(() => sql.run('INSERT INTO notes (n) VALUES (1)'))))
+  t.same(await restarted.notes(), ['a'])
+  await second.close()
 
   const third = openDatabase(path)
-  t.throws(() => createServiceHost({ name: 'placement', database: third, handlers: [], migrations, ...ports() }), {
-    code: 'database.newer',
-  })
+  await t.rejects(
+    () => createServiceHost({ name: 'placement', database: third, handlers: [], migrations, ...ports() }),
+    {
+      code: 'database.newer',
+    },
+  )
   const copy = openDatabase(join(directory, 'placement.db.before-placement-2'))
-  t.same(copy.all('SELECT text FROM notes'), [{ text: 'a' }])
-  copy.close()
-  third.close()
+  t.same(await copy.all('SELECT text FROM notes'), [{ text: 'a' }])
+  await copy.close()
+  await third.close()
   t.throws(() => openDatabase(join(directory, 'absent', 'x.db')), { code: 'storage.failed' })
 })
 
 t.test('D5: a migration that fails leaves nothing behind', async (t) => {
   const database = memoryDatabase()
   const half = [{ number: 1, name: 'half', up: 'CREATE TABLE one (a); CREATE TABLE one (a)' }]
-  t.throws(() => createServiceHost({ name: 'placement', database, handlers: [], migrations: half, ...ports() }))
-  t.equal(database.get("SELECT 1 FROM sqlite_schema WHERE name = 'one'"), undefined)
+  await t.rejects(() => createServiceHost({ name: 'placement', database, handlers: [], migrations: half, ...ports() }))
+  t.equal(await database.get("SELECT 1 FROM sqlite_schema WHERE name = 'one'"), undefined)
   await host(database)
 })

@@ -12,7 +12,7 @@ import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
-import { type Database, DatabaseProblem } from '../storage/database.ts'
+import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { type Migration, migrate } from '../storage/migrate.ts'
 import { EventQueue } from './events.ts'
@@ -22,6 +22,7 @@ import type {
   Context,
   EventListener,
   Handler,
+  OwnContext,
   QueuedEvent,
   Service,
   ServiceReply,
@@ -95,8 +96,8 @@ export interface HostCounts {
 }
 
 /** Migrates the database and makes the service; nothing runs before `start`. @throws {Problem} `database.newer`, `storage.*` */
-export function createServiceHost(options: ServiceHostOptions): ServiceHost {
-  migrate(
+export async function createServiceHost(options: ServiceHostOptions): Promise<ServiceHost> {
+  await migrate(
     options.database,
     [hostMigrations, { set: options.name, migrations: options.migrations }],
     options.clock.now(),
@@ -113,8 +114,10 @@ interface WaitingAct {
   resolve(reply: ServiceReply): void
 }
 
+type ActCounts = Pick<HostCounts, 'acts' | 'refused' | 'duplicates'>
+
 /** A step of the service itself, inside a transaction. */
-type OwnWork<T> = (context: Omit<ActContext, 'caller' | 'requestId'>) => T
+type OwnWork<T> = (context: OwnContext) => Promise<T> | T
 
 /** What a transaction wants done when it has committed. */
 interface Effects {
@@ -139,6 +142,8 @@ class Host implements ServiceHost {
   readonly #calls: Pool
   #queue: WaitingAct[] = []
   #drainAsked = false
+  /** A group is being done: the next one follows it. */
+  #draining = false
   /** Groups that are committed and not confirmed yet. */
   #confirming = 0
   #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
@@ -153,7 +158,7 @@ class Host implements ServiceHost {
     const { queuedActs, deviceQueuedActs, calls, deviceCalls } = this.#limits
     this.#places = budgets.pool(`${options.name}_queued_acts`, { device: { all: queuedActs, each: deviceQueuedActs } })
     this.#calls = budgets.pool(`${options.name}_calls`, { device: { all: calls, each: deviceCalls } })
-    this.#inbox = new Inbox(options.database)
+    this.#inbox = new Inbox()
     this.#events = new EventQueue(options.database)
     this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
     this.#commits = new CommitGroup(options.database, this.#soon)
@@ -169,7 +174,7 @@ class Host implements ServiceHost {
   async start(): Promise<void> {
     if (this.#state !== 'new') throw new InternalError(`service ${this.name} was started twice`)
     this.#state = 'running'
-    this.#forget()
+    await this.#forget()
     await this.#options.onStart?.()
   }
 
@@ -179,7 +184,7 @@ class Host implements ServiceHost {
     this.#forgetting?.cancel()
     await this.#options.onStop?.()
     if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
-    this.#commits.flush()
+    await this.#commits.flush()
     this.#state = 'stopped'
   }
 
@@ -216,7 +221,7 @@ class Host implements ServiceHost {
   }
 
   eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
-    return this.#commits.run(() => this.#events.done(device, ids))
+    return this.#commits.run((sql) => this.#events.done(sql, device, ids))
   }
 
   onEvents(listener: EventListener): () => void {
@@ -244,7 +249,7 @@ class Host implements ServiceHost {
    * of the event loop to get here, and one more act in a group costs far less than one more fsync.
    */
   #askDrain(): void {
-    if (this.#drainAsked) return
+    if (this.#drainAsked || this.#draining) return
     this.#drainAsked = true
     let before = this.#queue.length
     let turns = 0
@@ -255,25 +260,31 @@ class Host implements ServiceHost {
         return
       }
       this.#drainAsked = false
-      this.#drain()
+      this.#draining = true
+      void this.#drain().finally(() => {
+        this.#draining = false
+        if (this.#queue[0]?.ready) this.#askDrain()
+        this.#tellIdle()
+      })
     }
     this.#soon(turn)
   }
 
   /** One group: everything that waits and is ready, up to the limit, in one commit. Nothing overtakes what is not ready. */
-  #drain(): void {
+  async #drain(): Promise<void> {
     const unready = this.#queue.findIndex(({ ready }) => !ready)
     const length = Math.min(this.#limits.actsPerCommit, unready < 0 ? this.#queue.length : unready)
     const group = this.#queue.slice(0, length)
     this.#queue = this.#queue.slice(length)
     for (const { place } of group) place.release()
-    if (this.#queue[0]?.ready) this.#askDrain()
     if (group.length === 0) return
-    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
-    let replies: ServiceReply[]
+    let done: { replies: ServiceReply[]; effects: Effects; counts: ActCounts }
     try {
-      replies = this.#options.database.transaction(() => group.map((waiting) => this.#act(waiting, effects)))
+      done = await this.#options.database.transaction((sql) => this.#group(sql, group))
       this.#inbox.settled(true)
+      this.counts.acts += done.counts.acts
+      this.counts.refused += done.counts.refused
+      this.counts.duplicates += done.counts.duplicates
       this.counts.commits++
     } catch (error) {
       // Nothing of the group remains. Every act stays in its device's outbox and comes again.
@@ -284,8 +295,8 @@ class Host implements ServiceHost {
     }
     this.#whenConfirmed(
       () => {
-        for (const [i, { resolve }] of group.entries()) resolve(replies[i]!)
-        this.#perform(effects)
+        for (const [i, { resolve }] of group.entries()) resolve(done.replies[i]!)
+        this.#perform(done.effects)
         this.#tellIdle()
       },
       // It may be lost with this centre or not: the inbox knows when it comes again.
@@ -315,54 +326,71 @@ class Host implements ServiceHost {
   }
 
   get #busy(): boolean {
-    return this.#queue.length > 0 || this.#calls.held('device') > 0 || this.#confirming > 0
+    return this.#queue.length > 0 || this.#draining || this.#calls.held('device') > 0 || this.#confirming > 0
   }
 
-  #act({ request, handler }: WaitingAct, effects: Effects): ServiceReply {
-    const { database, clock } = this.#options
+  /** The acts of one commit, one after the other. It may be done again, so what it counts and causes is its own. */
+  async #group(sql: Transaction, group: readonly WaitingAct[]) {
+    this.#inbox.settled(false)
+    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
+    const counts: ActCounts = { acts: 0, refused: 0, duplicates: 0 }
+    const replies: ServiceReply[] = []
+    for (const waiting of group) replies.push(await this.#act(sql, waiting, effects, counts))
+    return { replies, effects, counts }
+  }
+
+  async #act(
+    sql: Transaction,
+    { request, handler }: WaitingAct,
+    effects: Effects,
+    counts: ActCounts,
+  ): Promise<ServiceReply> {
+    const { clock } = this.#options
     const device = request.caller.device
     const key = request.act!
     const hash = actHash(request.contract, request.id, request.body)
-    const verdict = this.#inbox.judge(device, key, request.id, hash)
+    const verdict = await this.#inbox.judge(sql, device, key, request.id, hash)
     if (verdict.is === 'gap') return { want: verdict.want, problem: new Problem('act.gap').toWire() }
     if (verdict.is === 'conflict') {
-      this.counts.refused++
+      counts.refused++
       return { problem: new Problem('act.conflict', `act ${key.seq}`).toWire() }
     }
     if (verdict.is === 'duplicate') {
-      this.counts.duplicates++
+      counts.duplicates++
       return decode(verdict.reply, storedReply) as ServiceReply
     }
     const nowMs = clock.now()
     if (verdict.is === 'moved') {
-      this.counts.duplicates++
-      this.#inbox.record(device, key, request.id, hash, nowMs, verdict.reply)
+      counts.duplicates++
+      await this.#inbox.record(sql, device, key, request.id, hash, nowMs, verdict.reply)
       return decode(verdict.reply, storedReply) as ServiceReply
     }
     const own: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
     let reply: ServiceReply
     try {
       const body = handler.contract.checkRequest(request.body)
-      reply = database.savepoint(() => ({ body: handler.handle(body, this.#actContext(request, nowMs, own)) }))
+      reply = await sql.savepoint(async () => ({
+        body: await handler.handle(body, this.#actContext(sql, request, nowMs, own)),
+      }))
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)
       for (const device of own.keptFor) effects.keptFor.add(device)
-      this.counts.acts++
+      counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
       const problem = this.#problemOf(error, request)
       if (isTransient(problem)) return { problem }
       // A refusal is final and advances the stream, or one bad act would hold up all later ones.
       reply = { problem: { ...problem, retry: problem.retry === 'later' ? 'no' : problem.retry } }
-      this.counts.refused++
+      counts.refused++
     }
-    this.#inbox.record(device, key, request.id, hash, nowMs, encode(reply))
+    await this.#inbox.record(sql, device, key, request.id, hash, nowMs, encode(reply))
     return reply
   }
 
-  #ownTransaction<T>(work: OwnWork<T>): T {
+  async #ownTransaction<T>(work: OwnWork<T>): Promise<T> {
     this.#requireOpen()
-    const { result, effects } = this.#options.database.transaction(() => this.#own(work))
+    const { result, effects } = await this.#options.database.transaction((sql) => this.#own(sql, work))
     this.counts.commits++
     this.#performConfirmed(effects)
     return result
@@ -370,27 +398,29 @@ class Host implements ServiceHost {
 
   async #ownCommit<T>(work: OwnWork<T>): Promise<T> {
     this.#requireOpen()
-    const { result, effects } = await this.#commits.run(() => this.#own(work))
+    const { result, effects } = await this.#commits.run((sql) => this.#own(sql, work))
     this.#performConfirmed(effects)
     return result
   }
 
   /** Forgets signed acts that have expired, now and again and again. */
-  #forget(): void {
-    const { database, clock } = this.#options
+  async #forget(): Promise<void> {
+    const { database, clock, log } = this.#options
     // First, so that a full disk today does not end it for ever.
-    this.#forgetting = clock.timer(forgetMs, () => this.#guard(() => this.#forget()))
-    database.transaction((sql) => forgetExpiredActs(sql, clock.now()))
+    this.#forgetting = clock.timer(forgetMs, () => {
+      this.#forget().catch((error) => log.error('old acts could not be forgotten', { error: String(error) }))
+    })
+    await forgetExpiredActs(database, clock.now())
   }
 
   #requireOpen(): void {
     if (this.#state === 'stopped') throw new Problem('service.unavailable', `${this.name} is stopped`)
   }
 
-  #own<T>(work: OwnWork<T>): { result: T; effects: Effects } {
+  async #own<T>(sql: Transaction, work: OwnWork<T>): Promise<{ result: T; effects: Effects }> {
     const { clock, random } = this.#options
     const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
-    return { result: work(this.#effectContext(clock.now(), hex(random.bytes(16)), effects)), effects }
+    return { result: await work(this.#effectContext(sql, clock.now(), hex(random.bytes(16)), effects)), effects }
   }
 
   #performConfirmed(effects: Effects): void {
@@ -424,28 +454,28 @@ class Host implements ServiceHost {
     }
   }
 
-  #actContext(request: ServiceRequest, nowMs: number, effects: Effects): ActContext {
+  #actContext(sql: Transaction, request: ServiceRequest, nowMs: number, effects: Effects): ActContext {
     const traceId = hex(request.trace ? request.trace.subarray(0, 16) : request.id)
-    return { ...this.#effectContext(nowMs, traceId, effects), caller: request.caller, requestId: request.id }
+    return { ...this.#effectContext(sql, nowMs, traceId, effects), caller: request.caller, requestId: request.id }
   }
 
-  #effectContext(nowMs: number, traceId: string, effects: Effects): Omit<ActContext, 'caller' | 'requestId'> {
-    const emit = <C extends Contract>(
+  #effectContext(sql: Transaction, nowMs: number, traceId: string, effects: Effects): OwnContext {
+    const emit = async <C extends Contract>(
       contract: C,
       device: string,
       body: RequestOf<C>,
       options?: { keep?: boolean },
-    ): void => {
+    ): Promise<void> => {
       contract.checkRequest(body)
       const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
       if (options?.keep ?? !contract.passing) {
         effects.keptFor.add(device)
-        const dropped = this.#events.add(event)
+        const dropped = await this.#events.add(sql, event)
         if (dropped > 0)
           this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
       } else effects.passing.push({ ...event, at: 0, keep: false })
     }
-    return { sql: this.#options.database, nowMs, traceId, emit, afterCommit: (work) => effects.afterCommit.push(work) }
+    return { sql, nowMs, traceId, emit, afterCommit: (work) => effects.afterCommit.push(work) }
   }
 
   #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {

@@ -82,41 +82,44 @@ interface Place {
 }
 
 export class Inbox {
-  readonly #sql: Sql
   readonly #places = new Map<string, Place>()
   /** Places to read again if the transaction does not commit. */
   #touched: string[] = []
 
-  constructor(sql: Sql) {
-    this.#sql = sql
-  }
-
-  judge(device: string, key: ActKey, act: Uint8Array, hash: Uint8Array): Verdict {
-    const place = this.#place(device, key.stream)
+  async judge(sql: Sql, device: string, key: ActKey, act: Uint8Array, hash: Uint8Array): Promise<Verdict> {
+    const place = await this.#place(sql, device, key.stream)
     if (key.seq > place.last + 1) return { is: 'gap', want: place.last + 1 }
     if (key.seq === place.last + 1) {
       if (place.hasOthers && key.seq <= keptReplies) {
-        const row = sameAct.all(this.#sql, { device, act }).find((before) => sameBytes(before.hash, hash))
+        const row = (await sameAct.all(sql, { device, act })).find((before) => sameBytes(before.hash, hash))
         if (row) return { is: 'moved', reply: row.reply }
       }
       return { is: 'new' }
     }
-    const row = rowOf.get(this.#sql, { device, stream: key.stream, seq: key.seq })
+    const row = await rowOf.get(sql, { device, stream: key.stream, seq: key.seq })
     // A row that was pruned is from long before an image was restored: whether this is the same act is not known any
     // more, so the device takes a new stream and signed acts are still unique by their own id.
     return row && sameBytes(row.hash, hash) ? { is: 'duplicate', reply: row.reply } : { is: 'conflict' }
   }
 
   /** Records that the next act of a stream was done or refused; inside the transaction of its effect. */
-  record(device: string, key: ActKey, act: Uint8Array, hash: Uint8Array, at: number, reply: Uint8Array): void {
+  async record(
+    sql: Sql,
+    device: string,
+    key: ActKey,
+    act: Uint8Array,
+    hash: Uint8Array,
+    at: number,
+    reply: Uint8Array,
+  ): Promise<void> {
     const name = placeName(device, key.stream)
-    const place = this.#place(device, key.stream)
+    const place = await this.#place(sql, device, key.stream)
     this.#touched.push(name)
-    if (place.last === 0) this.#makeRoom(device)
-    insert.run(this.#sql, { device, stream: key.stream, seq: key.seq, act, hash, at, reply })
+    if (place.last === 0) await this.#makeRoom(sql, device)
+    await insert.run(sql, { device, stream: key.stream, seq: key.seq, act, hash, at, reply })
     place.last = key.seq
     if (key.seq > keptReplies && key.seq % pruneEvery === 0)
-      prune.run(this.#sql, { device, stream: key.stream, seq: key.seq - keptReplies })
+      await prune.run(sql, { device, stream: key.stream, seq: key.seq - keptReplies })
   }
 
   /** To be called after each transaction that recorded. */
@@ -125,12 +128,13 @@ export class Inbox {
     this.#touched = []
   }
 
-  #place(device: string, stream: Uint8Array): Place {
+  async #place(sql: Sql, device: string, stream: Uint8Array): Promise<Place> {
     const name = placeName(device, stream)
-    let place = this.#places.get(name)
+    // On PostgreSQL another process of the service may have gone on with the stream: there only the rows count.
+    let place = sql.engine === 'sqlite' ? this.#places.get(name) : undefined
     if (!place) {
-      const last = lastOfStream.get(this.#sql, { device, stream })?.seq ?? 0
-      const streams = streamsOf.all(this.#sql, { device })
+      const last = (await lastOfStream.get(sql, { device, stream }))?.seq ?? 0
+      const streams = await streamsOf.all(sql, { device })
       place = { last, hasOthers: streams.some((row) => !sameBytes(row.stream, stream)) }
       if (this.#places.size >= cachedStreams) this.#places.delete(this.#places.keys().next().value!)
       this.#places.set(name, place)
@@ -139,10 +143,10 @@ export class Inbox {
   }
 
   /** A new stream begins: the device's least recently used ones go, so that no device fills the disk. */
-  #makeRoom(device: string): void {
-    for (const { stream } of streamsOf.all(this.#sql, { device }).slice(keptStreams - 1)) {
+  async #makeRoom(sql: Sql, device: string): Promise<void> {
+    for (const { stream } of (await streamsOf.all(sql, { device })).slice(keptStreams - 1)) {
       this.#places.delete(placeName(device, stream))
-      forget.run(this.#sql, { device, stream })
+      await forget.run(sql, { device, stream })
     }
   }
 }
@@ -163,22 +167,22 @@ const dropSigned = query<{ before: number }>()((db, p) => db.deleteFrom('signed_
  * @param signed the signed bytes; @param expiresMs when they stop being valid: the handler must refuse them from then on
  * @throws {Problem} `act.replayed` for the same bytes again, `act.conflict` for others under the same id
  */
-export function claimSignedAct(
+export async function claimSignedAct(
   sql: Sql,
   key: Uint8Array,
   act: Uint8Array,
   signed: Uint8Array,
   expiresMs: number,
-): void {
+): Promise<void> {
   const digest = hash('sha256', signed, 'buffer')
-  if (claimSigned.run(sql, { key, act, hash: digest, expires: expiresMs }).changes > 0) return
-  const before = findSigned.get(sql, { key, act })
+  if ((await claimSigned.run(sql, { key, act, hash: digest, expires: expiresMs })).changes > 0) return
+  const before = await findSigned.get(sql, { key, act })
   throw new Problem(before && sameBytes(before.hash, digest) ? 'act.replayed' : 'act.conflict')
 }
 
 /** Forgets signed acts that would be refused as expired anyway. */
-export function forgetExpiredActs(sql: Sql, nowMs: number): void {
-  dropSigned.run(sql, { before: nowMs - 86_400_000 })
+export async function forgetExpiredActs(sql: Sql, nowMs: number): Promise<void> {
+  await dropSigned.run(sql, { before: nowMs - 86_400_000 })
 }
 
 function placeName(device: string, stream: Uint8Array): string {

@@ -23,7 +23,7 @@ const gatewayTls = await identity('gateway', 'gateway')
 const serviceTls = await identity('placement', 'service')
 
 t.test('D4: a service in a process of its own does the same acts and tells the same events', async (t) => {
-  const host = createServiceHost({
+  const host = await createServiceHost({
     name: 'placement',
     database: memoryDatabase(),
     clock: systemClock,
@@ -32,8 +32,8 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     soon: systemSoon,
     migrations: [],
     handlers: [
-      act(note, ({ text }, { emit, caller }) => {
-        emit(text === 'hum' ? hum : noted, caller.device, { text })
+      act(note, async ({ text }, { emit, caller }) => {
+        await emit(text === 'hum' ? hum : noted, caller.device, { text })
         return { n: text.length }
       }),
     ],

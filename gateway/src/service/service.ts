@@ -71,16 +71,22 @@ export interface Context {
   traceId: string
 }
 
-/** What an act's handler gets: it runs inside the transaction, synchronously. */
+/** What an act's handler gets: it runs inside the transaction and awaits nothing but `sql`. */
 export interface ActContext extends Context {
   sql: Sql
   /** Queues an event in the same transaction. */
-  emit<C extends Contract>(contract: C, device: string, body: RequestOf<C>, options?: { keep?: boolean }): void
+  emit<C extends Contract>(contract: C, device: string, body: RequestOf<C>, options?: { keep?: boolean }): Promise<void>
   /** Runs after the commit; not at all if it fails. For starting slow work, which must also start after a restart. */
   afterCommit(work: () => void): void
 }
 
-export type ActHandler<C extends Contract> = (body: RequestOf<C>, context: ActContext) => ReplyOf<C>
+/** What a service's own transaction gets. */
+export type OwnContext = Omit<ActContext, 'caller' | 'requestId'>
+
+export type ActHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: ActContext,
+) => Promise<ReplyOf<C>> | ReplyOf<C>
 export type CallHandler<C extends Contract> = (body: RequestOf<C>, context: Context) => Promise<ReplyOf<C>> | ReplyOf<C>
 
 /**
@@ -104,12 +110,12 @@ export function call<C extends Contract>(contract: C, handle: CallHandler<C>): H
 
 /** A service's own transactions outside acts (slow work that finishes): same emit, same commit. */
 export interface ServiceStore {
-  transaction<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): T
+  transaction<T>(work: (context: OwnContext) => Promise<T> | T): Promise<T>
   /**
    * The same for steps of which many are under way at once: what is asked for meanwhile shares the commit and its fsync.
    * Resolves when it is durable; a throw of `work` undoes only what `work` did.
    */
-  commit<T>(work: (context: Omit<ActContext, 'caller' | 'requestId'>) => T): Promise<T>
+  commit<T>(work: (context: OwnContext) => Promise<T> | T): Promise<T>
   sql: Sql
 }
 

@@ -6,12 +6,13 @@ import type { Sql } from './database.ts'
  * @param onConflict the clause that says what happens when the row is there already
  * @returns how many rows were changed
  */
-export function insertRow(sql: Sql, table: string, row: object, onConflict = ''): number {
+export async function insertRow(sql: Sql, table: string, row: object, onConflict = ''): Promise<number> {
   const entries = Object.entries(row)
   const names = entries.map(([name]) => name).join(', ')
   const marks = entries.map(() => '?').join(', ')
-  return sql.run(
+  const { changes } = await sql.run(
     `INSERT INTO ${table} (${names}) VALUES (${marks}) ${onConflict}`,
     ...entries.map(([, value]) => value),
-  ).changes
+  )
+  return changes
 }

@@ -3,13 +3,13 @@
  * leaves it done or not begun; the database is copied beside itself first; one written by a newer release is refused.
  */
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import type { Database, Sql } from './database.ts'
+import type { Database, Transaction } from './database.ts'
 
 export interface Migration {
   /** 1, 2, 3, … without gaps; never changed once released. */
   number: number
   name: string
-  up: string | ((sql: Sql & Pick<Database, 'script'>) => void)
+  up: string | ((sql: Transaction) => Promise<void>)
 }
 
 export interface MigrationSet {
@@ -19,11 +19,11 @@ export interface MigrationSet {
 }
 
 /** Brings a database to this release. @throws {Problem} `database.newer`, `storage.*` */
-export function migrate(database: Database, sets: readonly MigrationSet[], nowMs: number): void {
-  database.script(
+export async function migrate(database: Database, sets: readonly MigrationSet[], nowMs: number): Promise<void> {
+  await database.script(
     'CREATE TABLE IF NOT EXISTS migrations (set_name TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (set_name, number)) WITHOUT ROWID',
   )
-  const rows = database.all<{ set_name: string; number: number }>(
+  const rows = await database.all<{ set_name: string; number: number }>(
     'SELECT set_name, max(number) AS number FROM migrations GROUP BY set_name',
   )
   const applied = new Map(rows.map((row) => [row.set_name, row.number]))
@@ -37,12 +37,12 @@ export function migrate(database: Database, sets: readonly MigrationSet[], nowMs
     migrations.slice(applied.get(set) ?? 0).map((migration) => ({ set, migration })),
   )
   const first = pending[0]
-  if (first && applied.size > 0) database.backup(`before-${first.set}-${first.migration.number}`)
+  if (first && applied.size > 0) await database.backup(`before-${first.set}-${first.migration.number}`)
   for (const { set, migration } of pending) {
-    database.transaction((sql) => {
-      if (typeof migration.up === 'string') database.script(migration.up)
-      else migration.up(database)
-      sql.run(
+    await database.transaction(async (sql) => {
+      if (typeof migration.up === 'string') await sql.script(migration.up)
+      else await migration.up(sql)
+      await sql.run(
         'INSERT INTO migrations (set_name, number, name, at) VALUES (?, ?, ?, ?)',
         set,
         migration.number,

@@ -1,6 +1,7 @@
 /**
- * Queries typed and compiled by Kysely once, when the program starts, and executed synchronously (ARCHITECTURE §5;
- * Kysely's own execution is asynchronous and a third as fast).
+ * Queries typed and compiled by Kysely once, when the program starts, and run by the store's own thin executor
+ * (ARCHITECTURE §5; Kysely's own execution is a third as fast). One text serves both engines: it keeps to what both speak,
+ * and the PostgreSQL executor numbers the placeholders.
  */
 import { type Compilable, DummyDriver, Kysely, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from 'kysely'
 import type { Sql, SqlValue } from './database.ts'
@@ -8,9 +9,9 @@ import type { Sql, SqlValue } from './database.ts'
 /** A compiled query with named parameters. */
 export interface Query<P, R> {
   readonly sql: string
-  run(sql: Sql, parameters: P): { changes: number }
-  get(sql: Sql, parameters: P): R | undefined
-  all(sql: Sql, parameters: P): R[]
+  run(sql: Sql, parameters: P): Promise<{ changes: number }>
+  get(sql: Sql, parameters: P): Promise<R | undefined>
+  all(sql: Sql, parameters: P): Promise<R[]>
 }
 
 class Parameter {

@@ -21,9 +21,13 @@ export class LastSaves {
   readonly #known: Map<string, number>
   readonly #changed = new Set<string>()
 
-  constructor(database: Database) {
+  private constructor(database: Database, known: Map<string, number>) {
     this.#database = database
-    this.#known = new Map(all.all(database, {}).map((row) => [row.device, row.at_ms]))
+    this.#known = known
+  }
+
+  static async open(database: Database): Promise<LastSaves> {
+    return new LastSaves(database, new Map((await all.all(database, {})).map((row) => [row.device, row.at_ms])))
   }
 
   /** An event may come again, and late: the latest time stands. */
@@ -38,21 +42,21 @@ export class LastSaves {
   }
 
   /** Forgets devices that were shut out. */
-  forget(devices: readonly string[]): void {
+  async forget(devices: readonly string[]): Promise<void> {
     const known = devices.filter((device) => this.#known.delete(device))
     if (known.length > 0)
-      this.#database.transaction((sql) => {
-        for (const device of known) drop.run(sql, { device })
+      await this.#database.transaction(async (sql) => {
+        for (const device of known) await drop.run(sql, { device })
       })
   }
 
   /** @throws {Problem} `storage.*`; then what changed is written the next time */
-  flush(): void {
+  async flush(): Promise<void> {
     if (this.#changed.size === 0) return
-    this.#database.transaction((sql) => {
+    await this.#database.transaction(async (sql) => {
       for (const device of this.#changed) {
         const at_ms = this.#known.get(device)
-        if (at_ms !== undefined) put.run(sql, { device, at_ms })
+        if (at_ms !== undefined) await put.run(sql, { device, at_ms })
       }
     })
     this.#changed.clear()

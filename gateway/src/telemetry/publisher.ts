@@ -32,7 +32,7 @@ export interface PublisherOptions {
   site: string
   settings: TelemetrySettings
   bus: Pick<Bus, 'publish'>
-  facts: () => FleetFacts
+  facts: () => Promise<FleetFacts>
   clock: Clock
   log: Log
 }
@@ -121,7 +121,7 @@ export class TelemetryPublisher {
 
   async #tellAll(measuring: boolean): Promise<void> {
     const { settings, clock, log, facts } = this.#options
-    const { site, devices, revoked } = facts()
+    const { site, devices, revoked } = await facts()
     if (devices.length > devicesAtMost)
       log.warn('telemetry tells of some devices only', { known: devices.length, told: devicesAtMost })
     if (settings.homeAssistant) {

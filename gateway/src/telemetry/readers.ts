@@ -33,37 +33,38 @@ export class Readers {
   }
 
   /** Makes a reader and returns its password, which is shown once. @throws {Problem} `config.invalid` */
-  make(name: string, { clock, random }: { clock: Clock; random: Random }): string {
+  async make(name: string, { clock, random }: { clock: Clock; random: Random }): Promise<string> {
     if (!slugPattern.test(name) || taken.has(name))
       throw new Problem(
         'config.invalid',
         `a reader’s name has a–z, digits and hyphens, and is not ${[...taken].join(' or ')}`,
       )
-    if (byName.get(this.#database, { name })) throw new Problem('config.invalid', `there is a reader ${name} already`)
-    if (this.list().length >= readersAtMost)
+    if (await byName.get(this.#database, { name }))
+      throw new Problem('config.invalid', `there is a reader ${name} already`)
+    if ((await this.list()).length >= readersAtMost)
       throw new Problem('config.invalid', `a site has at most ${readersAtMost} readers`)
     const password = base32(random.bytes(secretBytes))
-    insert.run(this.#database, { name, verifier: verifierOf(name, password), made_ms: clock.now() })
+    await insert.run(this.#database, { name, verifier: verifierOf(name, password), made_ms: clock.now() })
     return password
   }
 
-  list(): { name: string; madeMs: number }[] {
-    return all.all(this.#database, {}).map((row) => ({ name: row.name, madeMs: row.made_ms }))
+  async list(): Promise<{ name: string; madeMs: number }[]> {
+    return (await all.all(this.#database, {})).map((row) => ({ name: row.name, madeMs: row.made_ms }))
   }
 
   /** @throws {Problem} `config.invalid` when there is none of this name */
-  remove(name: string): void {
-    if (drop.run(this.#database, { name }).changes === 0)
+  async remove(name: string): Promise<void> {
+    if ((await drop.run(this.#database, { name })).changes === 0)
       throw new Problem('config.invalid', `there is no reader ${name}`)
   }
 
-  has(name: string): boolean {
-    return byName.get(this.#database, { name }) !== undefined
+  async has(name: string): Promise<boolean> {
+    return (await byName.get(this.#database, { name })) !== undefined
   }
 
   /** @throws {Problem} `message.unauthorised` */
-  check(name: string, password: Uint8Array): void {
-    const row = slugPattern.test(name) ? byName.get(this.#database, { name }) : undefined
+  async check(name: string, password: Uint8Array): Promise<void> {
+    const row = slugPattern.test(name) ? await byName.get(this.#database, { name }) : undefined
     if (!row || !timingSafeEqual(row.verifier, verifierOf(name, new TextDecoder().decode(password))))
       throw new Problem('message.unauthorised', 'no such reader, or another password')
   }

@@ -236,7 +236,7 @@ t.test(
       site,
       settings: { homeAssistant: true, prefix: 'homeassistant', senml: 'none', everyMs: 60_000 },
       bus: { publish: (topic, payload) => void sent.push([topic, new TextDecoder().decode(payload)]) },
-      facts: () => facts,
+      facts: async () => facts,
       clock: {
         ...{ now: () => atMs, monotonicMs: () => 0, sleep: async () => undefined },
         timer: (_ms, fire) => {
@@ -279,21 +279,21 @@ t.test(
 t.test('D6: readers: a password shown once, of one user, taken away', async (t) => {
   const database = memoryDatabase()
   t.teardown(() => database.close())
-  migrate(database, [telemetryMigrations], 1)
+  await migrate(database, [telemetryMigrations], 1)
   const readers = new Readers(database)
   const ports = { clock: systemClock, random: systemRandom }
-  const password = readers.make('home', ports)
+  const password = await readers.make('home', ports)
   t.match(password, /^[a-z2-7]{32}$/)
   const bytes = (text: string) => new TextEncoder().encode(text)
-  readers.check('home', bytes(password))
-  t.throws(() => readers.check('home', bytes(`${password}x`)), { code: 'message.unauthorised' })
-  t.throws(() => readers.check('home', bytes('')), { code: 'message.unauthorised' })
-  t.throws(() => readers.check('other', bytes(password)), { code: 'message.unauthorised' })
+  await readers.check('home', bytes(password))
+  await t.rejects(() => readers.check('home', bytes(`${password}x`)), { code: 'message.unauthorised' })
+  await t.rejects(() => readers.check('home', bytes('')), { code: 'message.unauthorised' })
+  await t.rejects(() => readers.check('other', bytes(password)), { code: 'message.unauthorised' })
   for (const name of ['home', 'device', 'claim', 'Home', ''])
-    t.throws(() => readers.make(name, ports), { code: 'config.invalid' })
-  readers.remove('home')
-  t.throws(() => readers.check('home', bytes(password)), { code: 'message.unauthorised' })
-  t.throws(() => readers.remove('home'), { code: 'config.invalid' })
+    await t.rejects(() => readers.make(name, ports), { code: 'config.invalid' })
+  await readers.remove('home')
+  await t.rejects(() => readers.check('home', bytes(password)), { code: 'message.unauthorised' })
+  await t.rejects(() => readers.remove('home'), { code: 'config.invalid' })
   for (const filter of [
     '#',
     '+/#',
@@ -319,22 +319,22 @@ t.test('D6: readers: a password shown once, of one user, taken away', async (t) 
 t.test('D6: the last save of a device is known after a restart, and forgotten with the device', async (t) => {
   const database = memoryDatabase()
   t.teardown(() => database.close())
-  migrate(database, [telemetryMigrations], 1)
-  const saves = new LastSaves(database)
+  await migrate(database, [telemetryMigrations], 1)
+  const saves = await LastSaves.open(database)
   saves.note('one', 10)
   saves.note('one', 5)
   saves.note('two', 7)
-  saves.flush()
-  t.equal(new LastSaves(database).of('one'), 10)
-  saves.forget(['one', 'three'])
-  t.equal(new LastSaves(database).of('one'), undefined)
-  t.equal(new LastSaves(database).of('two'), 7)
+  await saves.flush()
+  t.equal((await LastSaves.open(database)).of('one'), 10)
+  await saves.forget(['one', 'three'])
+  t.equal((await LastSaves.open(database)).of('one'), undefined)
+  t.equal((await LastSaves.open(database)).of('two'), 7)
 })
 
 const telemetry: NonNullable<TestSiteOptions['telemetry']> = {
   ...{ homeAssistant: true, prefix: 'homeassistant', senml: 'both', everyMs: 1_000 },
   memoryBytes: () => 1_000,
-  placement: () => siteFacts.placement!,
+  placement: async () => siteFacts.placement!,
 }
 
 /** `mosquitto_sub` as any operator would use it; `-F` gives topic, retained flag and payload in hex. */
@@ -392,9 +392,9 @@ t.test('D6: mosquitto_sub reads boards and site with a reader’s password, and 
   t.teardown(() => world.stop())
   const port = new URL(world.url).port
   const readers = new Readers(world.database)
-  const user = ['-u', 'home', '-P', readers.make('home', { clock: systemClock, random: systemRandom })]
+  const user = ['-u', 'home', '-P', await readers.make('home', { clock: systemClock, random: systemRandom })]
   const device = new TestDevice(site)
-  await device.enrol(world.url, world.newClaim())
+  await device.enrol(world.url, await world.newClaim())
   await device.connect(world.url)
   await device.greet()
   const parts = [
@@ -466,7 +466,7 @@ t.test('D6: mosquitto_sub reads boards and site with a reader’s password, and 
   t.not(await publish(`v1/${site}/d/${device.id}/birth`), 0)
   t.match(json(topics.siteState), { devices: 1 })
 
-  world.gateway.revoke(device.id)
+  await world.gateway.revoke(device.id)
   await home.until(() => (last(topics.discovery(device.id))?.payload.length === 0 ? true : undefined))
   await home.until(() => (last(topics.deviceState(device.id))?.payload.length === 0 ? true : undefined))
   const late = subscribe(port, user, 'homeassistant/#')
@@ -479,15 +479,15 @@ t.test('D6: mosquitto_sub reads boards and site with a reader’s password, and 
 
   // As `azukari-gateway reader remove` does it, from another process.
   const elsewhere = openDatabase(join(world.directory, 'gateway.db'))
-  new Readers(elsewhere).remove('home')
-  elsewhere.close()
+  await new Readers(elsewhere).remove('home')
+  await elsewhere.close()
   t.not(await home.ended, 0, 'who was removed is cut off, and is refused when it comes back')
 })
 
 t.test('D6: without telemetry nobody reads, whatever their password', { skip }, async (t) => {
   const world = await startTestSite()
   t.teardown(() => world.stop())
-  const password = new Readers(world.database).make('home', { clock: systemClock, random: systemRandom })
+  const password = await new Readers(world.database).make('home', { clock: systemClock, random: systemRandom })
   const port = new URL(world.url).port
   t.not(await subscribe(port, ['-u', 'home', '-P', password], 'homeassistant/#').ended, 0)
 })

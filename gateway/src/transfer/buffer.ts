@@ -99,7 +99,7 @@ export class TransferBuffer {
   async start(): Promise<void> {
     const { files, directory, database } = this.#options
     await makeDurableDirectory(files, directory)
-    for (const row of transferStore.held(database)) await this.#adopt(row)
+    for (const row of await transferStore.held(database)) await this.#adopt(row)
     // Files of which no row tells: a crash between the two.
     for (const name of await files.list(directory)) {
       if (!this.#reserved.has(name.split('.')[0]!)) await files.remove(`${directory}/${name}`)
@@ -121,14 +121,14 @@ export class TransferBuffer {
 
   /** Announces a transfer, or asks how far it is. @throws {Problem} `transfer.quota`, `transfer.too-large`, `storage.full`, `act.conflict`, `transfer.bad-root` */
   async init(device: string, init: TransferInit): Promise<Have> {
-    const known = this.#find(init.transfer)
+    const known = await this.#find(init.transfer)
     if (known) {
       if (known.device !== device) throw new Problem('transfer.unknown')
       if (!sameTransfer(known, init)) throw new Problem('act.conflict', 'another transfer under the same id')
       return this.#have(await this.#incoming(known))
     }
     const row = this.#judge(device, init)
-    const { files, directory, commits, database, clock } = this.#options
+    const { files, directory, commits, clock } = this.#options
     const name = hex(init.transfer)
     if (this.#reserved.has(name)) throw new Problem('act.conflict', 'announced twice at once')
     // Reserved before anything is waited for: of many that come at once, each counts those before it.
@@ -136,9 +136,9 @@ export class TransferBuffer {
     try {
       if ((await files.freeBytes(directory)) - this.#limits.spareBytes < this.#reserved.unsentBytes)
         throw new Problem('storage.full', 'no room for this transfer')
-      await commits.run((sql) => {
-        if (transferStore.find(database, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
-        transferStore.insert(sql, row)
+      await commits.run(async (sql) => {
+        if (await transferStore.find(sql, init.transfer)) throw new Problem('act.conflict', 'announced twice at once')
+        await transferStore.insert(sql, row)
       })
     } catch (error) {
       this.#reserved.release(name)
@@ -149,12 +149,12 @@ export class TransferBuffer {
 
   /** @throws {Problem} `transfer.unknown` also for another device's, `transfer.expired` */
   async have(device: string, transfer: Uint8Array): Promise<Have> {
-    return this.#have(await this.#incoming(this.#own(device, transfer)))
+    return this.#have(await this.#incoming(await this.#own(device, transfer)))
   }
 
   /** @throws {Problem} `transfer.unknown`, `transfer.incomplete` */
   async finish(device: string, transfer: Uint8Array): Promise<Finished> {
-    const row = this.#own(device, transfer)
+    const row = await this.#own(device, transfer)
     const incoming = await this.#incoming(row)
     await incoming.settle()
     if (incoming.failure) throw incoming.failure
@@ -182,13 +182,13 @@ export class TransferBuffer {
 
   /** What a service may do with what is for it. */
   bufferFor(service: string): ReceiveBuffer {
-    const mine = (transfer: Uint8Array): TransferRow | undefined => {
-      const row = this.#find(transfer)
+    const mine = async (transfer: Uint8Array): Promise<TransferRow | undefined> => {
+      const row = await this.#find(transfer)
       return row?.service === service ? row : undefined
     }
     return {
       describe: async (transfer) => {
-        const row = mine(transfer)
+        const row = await mine(transfer)
         return (
           row && {
             device: row.device,
@@ -201,13 +201,13 @@ export class TransferBuffer {
         )
       },
       read: async (transfer, from, count) => {
-        const row = mine(transfer)
+        const row = await mine(transfer)
         if (!row) throw new Problem('transfer.unknown')
         if (!row.complete) throw new Problem('transfer.incomplete')
         return (await this.#incoming(row)).read(from, Math.min(count, 16))
       },
       release: async (transfer) => {
-        if (mine(transfer)) await this.#remove(transfer)
+        if (await mine(transfer)) await this.#remove(transfer)
       },
     }
   }
@@ -225,7 +225,7 @@ export class TransferBuffer {
     const { commits, clock } = this.#options
     const untilMs = clock.now() + this.#limits.lifeMs
     for (const { name, complete } of this.#reserved.of(device)) {
-      const row = this.#find(idOf(name))
+      const row = await this.#find(idOf(name))
       if (!complete) await this.#remove(idOf(name))
       else if (row && row.expires_ms > untilMs) await commits.run((sql) => transferStore.complete(sql, row.id, untilMs))
     }
@@ -234,7 +234,7 @@ export class TransferBuffer {
   /** Removes what has expired, and what was announced and does not come. */
   async sweep(): Promise<void> {
     for (const name of this.#reserved.idle(this.#options.clock.monotonicMs())) await this.#remove(idOf(name))
-    for (const transfer of transferStore.expired(this.#options.database, this.#options.clock.now()))
+    for (const transfer of await transferStore.expired(this.#options.database, this.#options.clock.now()))
       await this.#remove(transfer)
     for (const [name, incoming] of this.#ready) {
       if (this.#ready.size <= this.#limits.open) break
@@ -271,12 +271,12 @@ export class TransferBuffer {
     }
   }
 
-  #find(transfer: Uint8Array): TransferRow | undefined {
-    return this.#ready.get(hex(transfer))?.row ?? transferStore.find(this.#options.database, transfer)
+  async #find(transfer: Uint8Array): Promise<TransferRow | undefined> {
+    return this.#ready.get(hex(transfer))?.row ?? (await transferStore.find(this.#options.database, transfer))
   }
 
-  #own(device: string, transfer: Uint8Array): TransferRow {
-    const row = this.#find(transfer)
+  async #own(device: string, transfer: Uint8Array): Promise<TransferRow> {
+    const row = await this.#find(transfer)
     if (!row || row.device !== device) throw new Problem('transfer.unknown')
     if (!row.complete && row.expires_ms <= this.#options.clock.now()) throw new Problem('transfer.expired')
     return row
@@ -324,9 +324,9 @@ export class TransferBuffer {
   }
 
   /** A block of a transfer that is not open, as after a restart: open it, so that the next ones are taken. */
-  #lateBlock(device: string, name: string): Promise<void> | undefined {
+  async #lateBlock(device: string, name: string): Promise<void> {
     if (this.#stopped || this.#open.has(name)) return undefined
-    const row = transferStore.find(this.#options.database, idOf(name))
+    const row = await transferStore.find(this.#options.database, idOf(name))
     if (row?.device !== device || row.complete) return undefined
     return this.#incoming(row).then(
       (incoming) => this.#options.onProgress(device, this.#have(incoming), []),
@@ -379,7 +379,7 @@ export class TransferBuffer {
   async #remove(transfer: Uint8Array): Promise<void> {
     const { files, directory, commits } = this.#options
     const name = hex(transfer)
-    const row = this.#find(transfer)
+    const row = await this.#find(transfer)
     const opening = this.#open.get(name)
     this.#forget(name)
     if (opening) await opening.then((incoming) => incoming.close()).catch(() => undefined)
@@ -395,7 +395,12 @@ export class TransferBuffer {
     this.#ready.delete(name)
   }
 
-  async #adopt({ id, device, size_bytes: sizeBytes, complete }: ReturnType<typeof transferStore.held>[number]) {
+  async #adopt({
+    id,
+    device,
+    size_bytes: sizeBytes,
+    complete,
+  }: Awaited<ReturnType<typeof transferStore.held>>[number]) {
     const { files, directory, clock } = this.#options
     const name = hex(id)
     // Until it is opened and its blocks are checked: about what came of it.

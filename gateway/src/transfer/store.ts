@@ -35,12 +35,12 @@ const held = query<Record<never, never>>()((db) =>
 const ids = query<Record<never, never>>()((db) => db.selectFrom('transfers').select('id'))
 
 export const transferStore = {
-  find: (sql: Sql, id: Uint8Array): TransferRow | undefined => byId.get(sql, { id }),
-  insert: (sql: Sql, row: TransferRow): void => void insert.run(sql, row),
-  complete: (sql: Sql, id: Uint8Array, expiresMs: number): void =>
-    void complete.run(sql, { id, expires_ms: expiresMs }),
-  remove: (sql: Sql, id: Uint8Array): void => void remove.run(sql, { id }),
-  expired: (sql: Sql, nowMs: number): Uint8Array[] => expired.all(sql, { now: nowMs }).map((row) => row.id),
-  held: (sql: Sql): Pick<TransferRow, 'id' | 'device' | 'size_bytes' | 'complete'>[] => held.all(sql, {}),
-  ids: (sql: Sql): Uint8Array[] => ids.all(sql, {}).map((row) => row.id),
+  find: (sql: Sql, id: Uint8Array): Promise<TransferRow | undefined> => byId.get(sql, { id }),
+  insert: (sql: Sql, row: TransferRow) => insert.run(sql, row),
+  complete: (sql: Sql, id: Uint8Array, expiresMs: number) => complete.run(sql, { id, expires_ms: expiresMs }),
+  remove: (sql: Sql, id: Uint8Array) => remove.run(sql, { id }),
+  expired: async (sql: Sql, nowMs: number): Promise<Uint8Array[]> =>
+    (await expired.all(sql, { now: nowMs })).map((row) => row.id),
+  held: (sql: Sql): Promise<Pick<TransferRow, 'id' | 'device' | 'size_bytes' | 'complete'>[]> => held.all(sql, {}),
+  ids: async (sql: Sql): Promise<Uint8Array[]> => (await ids.all(sql, {})).map((row) => row.id),
 }

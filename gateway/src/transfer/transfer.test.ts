@@ -50,7 +50,7 @@ async function world(
   const world = await startTestSite(options)
   t.teardown(() => world.stop())
   const device = new TestDevice(site)
-  await device.enrol(world.url, world.newClaim())
+  await device.enrol(world.url, await world.newClaim())
   await device.connect(world.url)
   await device.greet()
   return { world, device }
@@ -146,7 +146,7 @@ t.test('S4: another device’s transfer is unknown, whatever one knows of it', a
   const of = content(2 * blockBytes)
   await upload(device, of, 1)
   const thief = new TestDevice('tokyo')
-  await thief.enrol(site.url, site.newClaim())
+  await thief.enrol(site.url, await site.newClaim())
   await thief.connect(site.url)
   await thief.greet()
   const attempts: Promise<unknown>[] = [
@@ -203,7 +203,7 @@ t.test('S4: a gateway that was killed takes up a transfer where the disk has it'
     const directory = t.testdir()
     const first = await startTestSite({ directory })
     const device = new TestDevice('tokyo')
-    await device.enrol(first.url, first.newClaim())
+    await device.enrol(first.url, await first.newClaim())
     await device.connect(first.url)
     await device.greet()
     const of = content(30 * blockBytes, inline)

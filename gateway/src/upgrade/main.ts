@@ -29,9 +29,9 @@ export function gatewayCopies(folder: string, log: Log): DatabaseCopies {
     copyDatabase: async (from, to) => {
       const database = openDatabase(from)
       try {
-        database.copyTo(to)
+        await database.copyTo(to)
       } finally {
-        database.close()
+        await database.close()
       }
     },
     log,
@@ -44,15 +44,15 @@ export function isUnsettled(folder: string): boolean {
 }
 
 /** Every database that is there can be read from end to end. @throws {Problem} `storage.failed` */
-export function checkDatabases(folder: string): void {
+export async function checkDatabases(folder: string): Promise<void> {
   for (const path of siteDatabases) {
     if (!existsSync(`${folder}/${path}`)) continue
     const database = openDatabase(`${folder}/${path}`)
     try {
-      const said = String(Object.values(database.get('PRAGMA quick_check') ?? {})[0])
+      const said = String(Object.values((await database.get('PRAGMA quick_check')) ?? {})[0])
       if (said !== 'ok') throw new Problem('storage.failed', `${path}: ${said.slice(0, 200)}`)
     } finally {
-      database.close()
+      await database.close()
     }
   }
 }
@@ -67,22 +67,22 @@ export async function checkSchemaOfBefore(folder: string, log: Log): Promise<voi
   for (const path of siteDatabases) {
     if (!existsSync(`${folder}/${path}`)) continue
     const copied = closed.copies.some((copy) => copy.path === path)
-    const before = copied ? schemaOf(`${folder}/slots/before/${path}`) : undefined
-    if (before !== schemaOf(`${folder}/${path}`))
+    const before = copied ? await schemaOf(`${folder}/slots/before/${path}`) : undefined
+    if (before !== (await schemaOf(`${folder}/${path}`)))
       throw new Problem('database.newer', `${path} was brought up to date by ${closed.version}`)
   }
 }
 
 /** Which migrations a database has, as text that can be compared. */
-function schemaOf(path: string): string {
+async function schemaOf(path: string): Promise<string> {
   const database = openDatabase(path)
   try {
-    const rows = database.all(
+    const rows = await database.all(
       'SELECT set_name, max(number) AS number FROM migrations GROUP BY set_name ORDER BY set_name',
     )
     return JSON.stringify(rows)
   } finally {
-    database.close()
+    await database.close()
   }
 }
 

@@ -1,4 +1,5 @@
 /** A whole gateway with one service that keeps what it is told, durable, and devices enrolled at it: for B2 and B11. */
+
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
@@ -15,6 +16,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { base32 } from '@azukari/protocol/base32'
 import { contract, Type } from '@azukari/protocol/contract'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { coseKey, generateKey, privateCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 
@@ -61,7 +63,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   const database = openDatabase(join(directory, 'gateway.db'))
   const records = openDatabase(join(directory, 'placement.db'))
   const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemSoon }
-  const service = createServiceHost({
+  const service = await createServiceHost({
     name: 'placement',
     database: records,
     ...ports,
@@ -73,15 +75,15 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
       },
     ],
     handlers: [
-      act(record, ({ text }, { sql, caller }) => {
-        sql.run('INSERT INTO records (device, text) VALUES (?, ?)', caller.device, text)
+      act(record, async ({ text }, { sql, caller }) => {
+        await sql.run('INSERT INTO records (device, text) VALUES (?, ?)', caller.device, text)
         return { n: text.length }
       }),
     ],
   })
   const listener = listenOn({ host: '127.0.0.1', port })
   let bus: EmbeddedBus | undefined
-  const gateway = createGateway({
+  const gateway = await createGateway({
     site: benchSite,
     version: '1',
     key,
@@ -115,30 +117,30 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
     counts: service.counts,
     stop: async () => {
       await gateway.stop()
-      database.close()
-      records.close()
+      await database.close()
+      await records.close()
     },
   }
 }
 
 /** Enrols devices as if each had come with its claim. The gateway must not be running, or not have heard of them. */
-export function enrolMany(directory: string, count: number): EnrolledDevice[] {
+export async function enrolMany(directory: string, count: number): Promise<EnrolledDevice[]> {
   const database = openDatabase(join(directory, 'gateway.db'))
   try {
     return enrolAt(database, count)
   } finally {
-    database.close()
+    await database.close()
   }
 }
 
 /** As `enrolMany`, in a gateway's database that is open. */
-export function enrolAt(database: Database, count: number): EnrolledDevice[] {
+export async function enrolAt(database: Database, count: number): Promise<EnrolledDevice[]> {
   const registry = new Devices(database)
   return database.transaction((sql) =>
-    Array.from({ length: count }, () => {
+    mapInOrder(Array.from({ length: count }), async () => {
       const key = generateKey('ed25519', systemRandom)
       const id = base32(thumbprint(key).subarray(0, 15))
-      registry.enrol(sql, {
+      await registry.enrol(sql, {
         ...{ id, key: coseKey(publicOf(key)), model: 'bench', version: '1', roles: 'camera', region: 'JP-13' },
         ...{ latitude: null, longitude: null, enrolled_ms: 1, claim: 'bench' },
       })

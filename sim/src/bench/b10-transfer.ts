@@ -2,6 +2,7 @@
  * B10: transfer of blocks of 64 KiB into the receive buffer (each checked, written and fsynced before it counts), beside
  * the bare broker that forwards the same blocks; what ten cuts of the line cost; memory at two sizes.
  */
+
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +15,7 @@ import { transferStore } from '@azukari/gateway/transfer/store'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { blockBytes } from '@azukari/protocol/transfer'
@@ -113,13 +115,13 @@ type Order = Pick<TransferOrder, 'port' | 'site' | 'devices' | 'gatewayKey'>
 /** A gateway on the real disk while `work` runs; `check` looks whether the blocks are really there. */
 async function withGateway(
   count: number,
-  work: (order: Order, check: (result: TransferResult) => TransferResult) => Promise<TransferResult>,
+  work: (order: Order, check: (result: TransferResult) => Promise<TransferResult>) => Promise<TransferResult>,
 ): Promise<TransferResult> {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b10-'))
   const database = openDatabase(join(directory, 'gateway.db'))
   const key = generateKey('ed25519', systemRandom)
   const listener = listenOn({ host: '127.0.0.1', port: 0 })
-  const gateway = createGateway({
+  const gateway = await createGateway({
     site,
     version: '1',
     key,
@@ -136,13 +138,16 @@ async function withGateway(
     log: silent,
     soon: systemSoon,
   })
-  const devices = enrolAt(database, count)
+  const devices = await enrolAt(database, count)
   await gateway.start()
   try {
     return await work(
       { port: listener.port, site, devices, gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex') },
-      (result) => {
-        const whole = transferStore.ids(database).map((id) => transferStore.find(database, id)!)
+      async (result) => {
+        const whole = await mapInOrder(
+          await transferStore.ids(database),
+          async (id) => (await transferStore.find(database, id))!,
+        )
         const bytes = whole.reduce((sum, row) => sum + (row.complete ? row.size_bytes : 0), 0)
         if (bytes !== result.bytes) throw new Error(`${bytes} of ${result.bytes} bytes are in the buffer`)
         return result
@@ -150,7 +155,7 @@ async function withGateway(
     )
   } finally {
     await gateway.stop()
-    database.close()
+    await database.close()
     rmSync(directory, { recursive: true, force: true })
   }
 }

@@ -25,7 +25,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   writeFileSync(keyFile, Buffer.from(privateCoseKey(key)).toString('hex'))
   // Once begun and stopped: its tables stand, and devices can be enrolled.
   await (await startActGateway(site, key)).stop()
-  const devices = enrolMany(site, count)
+  const devices = await enrolMany(site, count)
   const common = {
     site: benchSite,
     gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex'),

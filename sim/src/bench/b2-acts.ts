@@ -39,7 +39,7 @@ export async function run({
       const world = await startGateway(devices)
       try {
         acts.push(await loadOf({ ...world.order, mode: 'acts', bodyBytes, actsPerDevice, windowActs }))
-        world.check(devices * actsPerDevice)
+        await world.check(devices * actsPerDevice)
       } finally {
         await world.stop()
       }
@@ -48,7 +48,7 @@ export async function run({
           loadOf({ ...world.order, port, mode: 'bare', bodyBytes, actsPerDevice, windowActs }),
         ),
       )
-      raw.push(rawInserts(acts.at(-1)!.wireBytes, devices * actsPerDevice))
+      raw.push(await rawInserts(acts.at(-1)!.wireBytes, devices * actsPerDevice))
     }
     const perSecond = (result: LoadResult) => (result.acts / result.ms) * 1000
     const value = median(acts.map(perSecond))
@@ -123,7 +123,7 @@ type Order = Pick<LoadOrder, 'port' | 'site' | 'devices' | 'gatewayKey' | 'contr
 
 async function startGateway(
   count: number,
-): Promise<{ order: Order; check: (acts: number) => void; stop: () => Promise<void> }> {
+): Promise<{ order: Order; check: (acts: number) => Promise<void>; stop: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b2-'))
   const key = generateKey('ed25519', systemRandom)
   const { port, records, counts, stop } = await startActGateway(directory, key)
@@ -131,13 +131,13 @@ async function startGateway(
     order: {
       port,
       site: benchSite,
-      devices: enrolMany(directory, count),
+      devices: await enrolMany(directory, count),
       gatewayKey: Buffer.from(coseKey(publicOf(key))).toString('hex'),
       contract: record.id,
     },
-    check: (acts) => {
-      const { n } = records.get<{ n: number }>('SELECT count(*) AS n FROM records')!
-      const { synchronous } = records.get<{ synchronous: number }>('PRAGMA synchronous')!
+    check: async (acts) => {
+      const { n } = (await records.get<{ n: number }>('SELECT count(*) AS n FROM records'))!
+      const { synchronous } = (await records.get<{ synchronous: number }>('PRAGMA synchronous'))!
       if (n !== acts || synchronous !== 2) throw new Error(`${n} of ${acts} acts were done, synchronous ${synchronous}`)
       if (process.env['AZUKARI_BENCH_DETAIL'])
         console.error({ commits: counts.commits, actsPerCommit: acts / counts.commits })
@@ -150,20 +150,21 @@ async function startGateway(
 }
 
 /** The same rows that an act makes, without anything around them. */
-function rawInserts(bytes: number, count: number): number {
+async function rawInserts(bytes: number, count: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'azukari-b2-'))
   const database = openDatabase(join(directory, 'raw.db'))
   try {
-    database.script('CREATE TABLE rows (n INTEGER PRIMARY KEY, bytes BLOB NOT NULL)')
+    await database.script('CREATE TABLE rows (n INTEGER PRIMARY KEY, bytes BLOB NOT NULL)')
     const row = systemRandom.bytes(bytes)
     const started = systemClock.monotonicMs()
     for (let done = 0; done < count; done += 512)
-      database.transaction((sql) => {
-        for (let i = done; i < Math.min(count, done + 512); i++) sql.run('INSERT INTO rows (bytes) VALUES (?)', row)
+      await database.transaction(async (sql) => {
+        for (let i = done; i < Math.min(count, done + 512); i++)
+          await sql.run('INSERT INTO rows (bytes) VALUES (?)', row)
       })
     return (count / (systemClock.monotonicMs() - started)) * 1000
   } finally {
-    database.close()
+    await database.close()
     rmSync(directory, { recursive: true, force: true })
   }
 }

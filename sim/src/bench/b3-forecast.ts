@@ -27,17 +27,17 @@ const page = 2_000
 export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]> {
   const rounds = quick ? 3 : 9
   const [few, many] = quick ? [1_000, 20_000] : [10_000, 1_000_000]
-  const small = site(`${folder}/small.db`, few)
+  const small = await site(`${folder}/small.db`, few)
   tell(`${few} objects stand`)
-  const large = site(`${folder}/large.db`, many)
+  const large = await site(`${folder}/large.db`, many)
   tell(`${many} objects stand`)
   // One after the other, so that both meet the same machine.
   const times = { small: [] as number[], large: [] as number[] }
   let decided: Decided | undefined
   for (let round = 0; round < rounds + 2; round++) {
     const hit = stormOver(round)
-    const one = timed(() => forecast(small, hit))
-    const two = timed(() => forecast(large, hit))
+    const one = await timed(() => forecast(small, hit))
+    const two = await timed(() => forecast(large, hit))
     decided = two.value
     if (decided.changes.length === 0) throw new InternalError('the forecast changed nothing')
     // The first rounds warm the machine up.
@@ -46,13 +46,13 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
     times.large.push(two.ms)
   }
   const ratio = rounded(median(times.large) / median(times.small))
-  const queued = queueAll(large, decided!)
+  const queued = await queueAll(large, decided!)
   tell(`${queued.moves} moves queued in ${queued.ms.toFixed(0)} ms`)
-  const scan = timed(() => scanAll(large, stormOver(rounds + 1)))
+  const scan = await timed(() => scanAll(large, stormOver(rounds + 1)))
   tell(`the full scan took ${scan.ms.toFixed(0)} ms`)
-  const classes = buckets.classes(large).length
-  small.close()
-  large.close()
+  const classes = (await buckets.classes(large)).length
+  await small.close()
+  await large.close()
   const perSecond = Math.round((queued.moves * 1000) / queued.ms)
   return [
     {
@@ -91,24 +91,24 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   ]
 }
 
-function timed<T>(work: () => T): { ms: number; value: T } {
+async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T }> {
   const started = performance.now()
-  const value = work()
+  const value = await work()
   return { ms: performance.now() - started, value }
 }
 
 /** A site's database with servers, classes and kept objects where their buckets belong. */
-function site(path: string, objects: number): Database {
+async function site(path: string, objects: number): Promise<Database> {
   const database = openDatabase(path)
-  migrate(database, [{ set: 'placement', migrations: placementMigrations }], nowMs)
+  await migrate(database, [{ set: 'placement', migrations: placementMigrations }], nowMs)
   const random = new SeededRandom(3, 3)
   const codes = [...regions.keys()]
-  database.transaction((sql) => {
+  await database.transaction(async (sql) => {
     for (let i = 0; i < serverCount; i++) {
       const region = codes[i % codes.length]!
       const { latitude, longitude } = regions.get(region)!
       const id = `s${String(i).padStart(3, '0')}`
-      servers.put(sql, {
+      await servers.put(sql, {
         ...{ id, name: id, region, domain: id, url: `sim:${id}`, key: new Uint8Array(32), kid: random.bytes(32) },
         latitude: latitude + random.float() - 0.5,
         longitude: longitude + random.float() - 0.5,
@@ -117,27 +117,27 @@ function site(path: string, objects: number): Database {
       })
     }
     for (const [i, home] of homes.entries())
-      sql.run(
+      await sql.run(
         `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key, wrapped_key)
          VALUES (?, ?, '', ?, ?, 0, 'active', x'', ?, x'', ?, x'', x'')`,
         ...[random.bytes(16), String(i), i % 4, home, random.bytes(32), random.bytes(32)],
       )
-    for (const [i, home] of homes.entries()) buckets.classFor(sql, { level: i % 4, home }, home)
-    place(sql as Database, forecastFacts(database, new Set()))
+    for (const [i, home] of homes.entries()) await buckets.classFor(sql, { level: i % 4, home }, home)
   })
-  fill(database, objects, random)
+  await place(database, await forecastFacts(database, new Set()))
+  await fill(database, objects, random)
   return database
 }
 
 /** Every bucket gets its first servers, as its first object would give them. */
-function place(database: Database, candidates: readonly Candidate[]): void {
-  const classes = new Map(buckets.classes(database).map((row) => [row.id, row]))
-  for (const bucket of buckets.all(database)) {
+async function place(database: Database, candidates: readonly Candidate[]): Promise<void> {
+  const classes = new Map((await buckets.classes(database)).map((row) => [row.id, row]))
+  for (const bucket of await buckets.all(database)) {
     const of = classes.get(bucket.class)!
     const object = new Uint8Array(16)
     new DataView(object.buffer).setUint32(0, bucket.class * 65_536 + bucket.place)
     const [one, two] = choose(candidates, { object, ...of, sealedBytes: 1_000 })
-    database.run(
+    await database.run(
       'UPDATE buckets SET one = ?, two = ? WHERE class = ? AND place = ?',
       ...[one.candidate.server, two.candidate.server, bucket.class, bucket.place],
     )
@@ -145,27 +145,29 @@ function place(database: Database, candidates: readonly Candidate[]): void {
 }
 
 /** Objects of 200 kB, spread over the classes. */
-function fill(database: Database, objects: number, random: SeededRandom): void {
-  const owners = database.all<{ id: Uint8Array; home: string; level: number }>('SELECT id, home, level FROM members')
-  const classes = buckets.classes(database)
-  const all = buckets.all(database)
+async function fill(database: Database, objects: number, random: SeededRandom): Promise<void> {
+  const owners = await database.all<{ id: Uint8Array; home: string; level: number }>(
+    'SELECT id, home, level FROM members',
+  )
+  const classes = await buckets.classes(database)
+  const all = await buckets.all(database)
   const bytes = 200_000
   const counts = new Map<string, number>()
   for (let done = 0; done < objects; )
-    database.transaction((sql) => {
+    await database.transaction(async (sql) => {
       for (const end = Math.min(objects, done + 20_000); done < end; done++) {
         const owner = owners[done % owners.length]!
         const of = classes.find(({ level, home }) => level === owner.level && home === owner.home)!
         const object = random.bytes(16)
         const at = (object[0]! << 8) | object[1]!
         const bucket = all[(of.id - 1) * 256 + (at >> 8)]!
-        sql.run(
+        await sql.run(
           `INSERT INTO saves (object, version, member, device, asking, transfer, transfer_key, root, size, sha256, name, media, taken, state, at, kept, class, place)
            VALUES (?, 1, ?, 'cam', ?, x'', x'', x'', ?, x'', '', 'image/jpeg', 0, 'kept', 0, 0, ?, ?)`,
           ...[object, owner.id, owner.home, bytes, of.id, at],
         )
         for (const [slot, server] of [bucket.one, bucket.two].entries())
-          sql.run(
+          await sql.run(
             `INSERT INTO replicas (object, version, slot, server, epoch, algorithm, key_id, wrapped_key, prefix, sealed, reason)
              VALUES (?, 1, ?, ?, 1, '', x'', x'', x'', ?, '')`,
             ...[object, slot + 1, server, bytes],
@@ -174,10 +176,10 @@ function fill(database: Database, objects: number, random: SeededRandom): void {
         counts.set(name, (counts.get(name) ?? 0) + 1)
       }
     })
-  database.transaction((sql) => {
+  await database.transaction(async (sql) => {
     for (const [name, n] of counts) {
       const [of, at] = name.split(' ').map(Number)
-      sql.run('UPDATE buckets SET bytes = ?, objects = ? WHERE class = ? AND place = ?', n * bytes, n, of!, at!)
+      await sql.run('UPDATE buckets SET bytes = ?, objects = ? WHERE class = ? AND place = ?', n * bytes, n, of!, at!)
     }
   })
 }
@@ -193,8 +195,8 @@ function stormOver(round: number): Set<string> {
 }
 
 /** All servers with their risks, those hit by the storm with its term besides. */
-function forecastFacts(database: Database, hit: ReadonlySet<string>): Candidate[] {
-  return servers.all(database).map((row) => ({
+async function forecastFacts(database: Database, hit: ReadonlySet<string>): Promise<Candidate[]> {
+  return (await servers.all(database)).map((row) => ({
     ...{ server: row.id, region: row.region, latitude: row.latitude, longitude: row.longitude, domain: row.domain },
     ...{ capacityBytes: row.capacity, usedBytes: row.used, demerits: 0 },
     risk: riskIn(JSON.parse(row.rates) as RiskTerm[], hit.has(row.id)),
@@ -211,13 +213,19 @@ function riskIn(rates: readonly RiskTerm[], hit: boolean): Risk {
 }
 
 /** What a changed forecast sets off, up to the queue: risks, all classes' buckets decided, changes written. */
-function forecast(database: Database, hit: ReadonlySet<string>): Decided {
-  const candidates = forecastFacts(database, hit)
-  const decided = decide(candidates, buckets.classes(database), buckets.all(database), defaultDecideRules, nowMs)
+async function forecast(database: Database, hit: ReadonlySet<string>): Promise<Decided> {
+  const candidates = await forecastFacts(database, hit)
+  const decided = decide(
+    candidates,
+    await buckets.classes(database),
+    await buckets.all(database),
+    defaultDecideRules,
+    nowMs,
+  )
   // Written and taken back, so that each round begins alike.
   try {
-    database.transaction((sql) => {
-      for (const change of decided.changes) buckets.change(sql, change)
+    await database.transaction(async (sql) => {
+      for (const change of decided.changes) await buckets.change(sql, change)
       throw new Undo()
     })
   } catch (error) {
@@ -229,41 +237,41 @@ function forecast(database: Database, hit: ReadonlySet<string>): Decided {
 class Undo extends Error {}
 
 /** All moves of a decision, page by page, each page durable. */
-function queueAll(database: Database, decided: Decided): { moves: number; buckets: number; ms: number } {
-  database.transaction((sql) => {
-    for (const change of decided.changes) buckets.change(sql, change)
+async function queueAll(database: Database, decided: Decided): Promise<{ moves: number; buckets: number; ms: number }> {
+  await database.transaction(async (sql) => {
+    for (const change of decided.changes) await buckets.change(sql, change)
   })
   const started = performance.now()
   let fed = 0
   for (;;) {
-    const pending = buckets.pending(database, 1)
+    const pending = await buckets.pending(database, 1)
     const [bucket] = pending
     if (!bucket) break
     let room = page
     // As many buckets as make a page.
-    database.transaction((sql) => {
-      for (let next: typeof bucket | undefined = bucket; next && room > 0; [next] = buckets.pending(sql, 1)) {
+    await database.transaction(async (sql) => {
+      for (let next: typeof bucket | undefined = bucket; next && room > 0; [next] = await buckets.pending(sql, 1)) {
         let cursor: Uint8Array | undefined
         do {
-          const part = feed(sql, next, cursor, page, nowMs)
+          const part = await feed(sql, next, cursor, page, nowMs)
           room -= part.queued
           cursor = part.cursor
         } while (cursor)
-        buckets.fed(sql, next)
+        await buckets.fed(sql, next)
         fed++
       }
     })
   }
-  return { moves: moves.size(database).n, buckets: fed, ms: performance.now() - started }
+  return { moves: (await moves.size(database)).n, buckets: fed, ms: performance.now() - started }
 }
 
 /** Without classes: every object is read, and whatever lies in the storm's way is chosen for on its own. */
-function scanAll(database: Database, hit: ReadonlySet<string>): number {
-  const candidates = forecastFacts(database, hit)
+async function scanAll(database: Database, hit: ReadonlySet<string>): Promise<number> {
+  const candidates = await forecastFacts(database, hit)
   let chosen = 0
   let after: Uint8Array = new Uint8Array(16)
   for (;;) {
-    const rows = database.all<{
+    const rows = await database.all<{
       object: Uint8Array
       level: number
       home: string

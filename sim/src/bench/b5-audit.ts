@@ -78,7 +78,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   const repairing = await timed(counted, () => scan(server, site))
   tell(`${repairing.value.repaired} shards repaired in ${repairing.ms.toFixed(0)} ms`)
   const left = repairing.value.unrepairable
-  site.close()
+  await site.close()
 
   const readShare = sound.readBytes / sealed
   // Exactly, by counting: drawn without replacement. The draws only check it.
@@ -160,9 +160,9 @@ async function build(folder: string, objects: number) {
     trust: [publicOf(keys.signing)],
   })
   const database = openDatabase(`${folder}/placement.db`)
-  migrate(database, [{ set: 'placement', migrations: placementMigrations }], 1)
+  await migrate(database, [{ set: 'placement', migrations: placementMigrations }], 1)
   const signer = signerOf(keys.signing)
-  servers.put(database, {
+  await servers.put(database, {
     ...{ id: 'ds-1', name: 'ds-1', region: 'JP-13', latitude: 0, longitude: 0, domain: 'a', url: '', capacity: 1e12 },
     ...{ key: coseKey(publicOf(identity)), kid: thumbprint(identity), rates: '[]' },
   })
@@ -190,7 +190,7 @@ async function build(folder: string, objects: number) {
       for (let index = 0; index < count; index++) yield segment(index)
     }
     const receipt = await server.put(signed, systemRandom.bytes(60), all())
-    replicas.put(database, {
+    await replicas.put(database, {
       ...{
         ...name,
         server: 'ds-1',
@@ -208,11 +208,11 @@ async function build(folder: string, objects: number) {
     await Promise.all(Array.from({ length: Math.min(8, objects - at) }, (_, i) => keep(at + i)))
   names.sort((a, b) => Buffer.compare(a.object, b.object))
   const ports: Pick<ReplacePorts, 'store' | 'dataServers' | 'signer' | 'random' | 'clock'> = {
-    store: { sql: database, transaction: () => unused(), commit: () => unused() },
+    store: { sql: database, transaction: async () => unused(), commit: () => unused() },
     dataServers: { of: () => server },
     ...{ signer, random: systemRandom, clock: systemClock },
   }
-  const row: ServerRow = servers.byId(database, 'ds-1')!
+  const row: ServerRow = (await servers.byId(database, 'ds-1'))!
   const close = () => database.close()
   return { server, identity, folder, names, ports: ports as ReplacePorts, row, counted, close }
 }

@@ -27,8 +27,8 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   const own: number[] = []
   const raw: number[] = []
   for (let round = 0; round < rounds; round++) {
-    own.push(ledgerRate(`${folder}/ledger-${round}.db`, transfers))
-    raw.push(rawRate(`${folder}/raw-${round}.db`, transfers))
+    own.push(await ledgerRate(`${folder}/ledger-${round}.db`, transfers))
+    raw.push(await rawRate(`${folder}/raw-${round}.db`, transfers))
     tell(`ledger ${own.at(-1)!.toFixed(0)}/s, raw ${raw.at(-1)!.toFixed(0)}/s`)
   }
   const paid: number[] = []
@@ -60,13 +60,13 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   ]
 }
 
-function open(path: string): Database {
+async function open(path: string): Promise<Database> {
   const database = openDatabase(path)
-  migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
+  await migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
   const ledger = new Ledger(database)
-  database.transaction(() => {
-    ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
-    for (let i = 0; i < accounts; i++) ledger.open({ code: `value/${i}`, currency: 'JPY', side: 'credit' })
+  await database.transaction(async () => {
+    await ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+    for (let i = 0; i < accounts; i++) await ledger.open({ code: `value/${i}`, currency: 'JPY', side: 'credit' })
   })
   return database
 }
@@ -78,8 +78,8 @@ function idOf(n: number): Uint8Array {
   return new Uint8Array(id)
 }
 
-function ledgerRate(path: string, transfers: number): number {
-  const database = open(path)
+async function ledgerRate(path: string, transfers: number): Promise<number> {
+  const database = await open(path)
   const ledger = new Ledger(database)
   const postings = Array.from({ length: transfers }, (_, n): Posting => {
     const [debit, credit] =
@@ -93,39 +93,41 @@ function ledgerRate(path: string, transfers: number): number {
   })
   const began = performance.now()
   for (let at = 0; at < transfers; at += batch)
-    database.transaction(() => {
-      const failed = ledger.postAll(postings.slice(at, at + batch), at).find((outcome) => outcome instanceof Error)
+    await database.transaction(async () => {
+      const failed = (await ledger.postAll(postings.slice(at, at + batch), at)).find(
+        (outcome) => outcome instanceof Error,
+      )
       if (failed) throw failed
     })
   const seconds = (performance.now() - began) / 1000
-  const done = database.get<{ n: number }>('SELECT count(*) AS n FROM ledger_postings')!.n
-  const [total] = ledger.trialBalance()
+  const done = (await database.get<{ n: number }>('SELECT count(*) AS n FROM ledger_postings'))!.n
+  const [total] = await ledger.trialBalance()
   if (done !== transfers || total!.debitsMinor !== total!.creditsMinor)
     throw new InternalError('the ledger did not do it all')
-  database.close()
+  await database.close()
   return transfers / seconds
 }
 
 /** The same rows into the same tables, keys and indexes, with nothing decided. */
-function rawRate(path: string, transfers: number): number {
-  const database = open(path)
+async function rawRate(path: string, transfers: number): Promise<number> {
+  const database = await open(path)
   const content = new Uint8Array(32)
   const began = performance.now()
   for (let at = 0; at < transfers; at += batch)
-    database.transaction((sql) => {
+    await database.transaction(async (sql) => {
       for (let n = at; n < Math.min(transfers, at + batch); n++) {
-        sql.run(
+        await sql.run(
           'INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
           ...[n + 1, idOf(n), 'bench', String(n), at, 1, content, content],
         )
-        sql.run(
+        await sql.run(
           'INSERT INTO ledger_legs (posting, n, kind, debit, credit, amount, hold, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
           ...[n + 1, 0, 'post', (n % accounts) + 1, ((n * 7 + 1) % accounts) + 1, 1n, null, null],
         )
       }
     })
   const seconds = (performance.now() - began) / 1000
-  database.close()
+  await database.close()
   return transfers / seconds
 }
 
@@ -158,7 +160,7 @@ class Payments {
         { request: buyer.pay.topUp('cash', { minor: 100_000, currency: 'JPY' }) },
         buyer.device,
       )
-      for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100_000, 'R')
+      for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 100_000, 'R')
       payments.#buyers.push(buyer)
     }
     payments.#shop = shop
@@ -193,7 +195,7 @@ class Payments {
 
   /** Audits what was done. */
   async close(): Promise<void> {
-    if (this.#bench.settlement.audit().findings.length > 0) throw new InternalError('the audit found something')
+    if ((await this.#bench.settlement.audit()).findings.length > 0) throw new InternalError('the audit found something')
     await this.#bench.settlement.stop()
   }
 }

@@ -19,13 +19,13 @@ if (role === 'gateway') {
     Number(port),
   )
   say({ port: started.port })
-  createInterface(process.stdin).on('line', () => {
-    const { n, devices } = records.get<{ n: number; devices: number }>(
+  createInterface(process.stdin).on('line', async () => {
+    const { n, devices } = (await records.get<{ n: number; devices: number }>(
       'SELECT count(*) AS n, count(DISTINCT device) AS devices FROM records',
-    )!
-    const twice = records.get<{ n: number }>(
+    ))!
+    const twice = (await records.get<{ n: number }>(
       'SELECT count(*) AS n FROM (SELECT 1 FROM records GROUP BY device, text HAVING count(*) > 1)',
-    )!.n
+    ))!.n
     say({ connections: bus.connections, records: n, devices, twice })
   })
 } else {

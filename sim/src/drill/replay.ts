@@ -78,7 +78,7 @@ export async function replay(options: ReplayOptions): Promise<Replayed> {
     placement: { mover: { decideMs: 6 * hourMs } },
     startMs: history.told[0]!.atMs - beforeMs,
   })
-  for (const { id, ground } of places) if (ground) bed.placement.risks.setGround(id, ground)
+  for (const { id, ground } of places) if (ground) await bed.placement.risks.setGround(id, ground)
   return new Replay(options, bed, places).run()
 }
 
@@ -114,7 +114,7 @@ class Replay {
     tell(`${this.#objects.length} objects of ${members} members are kept on ${this.#places.length} servers`)
     for (const [i, told] of history.told.entries()) {
       await this.#until(told.atMs)
-      this.#take(told)
+      await this.#take(told)
       const next = history.told[i + 1]
       if ((next?.atMs ?? told.atMs) - told.atMs > hourMs || !next)
         tell(
@@ -123,7 +123,7 @@ class Replay {
     }
     const ends = this.#bed.placement.risks.hazards().map(({ hazard }) => hazard.untilMs)
     await this.#until(Math.max(clock.now(), ...ends) + afterMs)
-    const waiting = this.#bed.medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM moves')!.n
+    const waiting = (await this.#bed.medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM moves'))!.n
     const endMs = clock.now()
     await this.#bed.stop()
     return {
@@ -138,17 +138,18 @@ class Replay {
     const bed = this.#bed
     const owners = new Map<string, { level: number; bytes: number }>()
     for (let i = 0; i < this.#o.members; i++) {
-      const member = bed.addMember(i % 4, drillHomes[Math.floor(i / 4) % drillHomes.length]!)
+      const member = await bed.addMember(i % 4, drillHomes[Math.floor(i / 4) % drillHomes.length]!)
       for (let n = 0; n < this.#o.objectsPerMember; n++) {
         const object = await bed.offer(member, bed.random.bytes(objectBytes))
         owners.set(hex(object), { level: member.level, bytes: objectBytes })
       }
     }
-    const open = () => bed.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM saves WHERE state <> 'kept'")!.n
-    await bed.run(beforeMs / 2, () => open() === 0)
+    const open = async () =>
+      (await bed.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM saves WHERE state <> 'kept'"))!.n
+    await bed.run(beforeMs / 2, async () => (await open()) === 0)
     await bed.rest(beforeMs / 4)
     for (const [object, { level, bytes }] of owners) {
-      const [one, two] = this.#standing(object)
+      const [one, two] = await this.#standing(object)
       this.#index.set(object, this.#objects.length)
       this.#objects.push({ level, bytes, start: [one!.server, two!.server] })
       this.#lies.push([one!.server, two!.server])
@@ -156,7 +157,7 @@ class Replay {
     this.#made = this.#movesMade()
   }
 
-  #standing(object: string): { server: string }[] {
+  async #standing(object: string): Promise<{ server: string }[]> {
     return this.#bed.medium.sql.all('SELECT server FROM replicas WHERE object = ? ORDER BY slot', fromHex(object))
   }
 
@@ -165,7 +166,7 @@ class Replay {
     const { clock } = this.#bed
     let calmMs = 0
     while (clock.now() < untilMs) {
-      const stir = this.#stir()
+      const stir = await this.#stir()
       const stepMs = Math.min(stir === 'now' ? minuteMs : 10 * minuteMs, untilMs - clock.now())
       calmMs = stir === 'none' ? calmMs + stepMs : 0
       if (calmMs > quietMs && untilMs - clock.now() > 2 * quietMs) {
@@ -182,7 +183,7 @@ class Replay {
     const began = pace.monotonicMs()
     await this.#bed.run(ms)
     this.#simulatedMs += ms
-    this.#look()
+    await this.#look()
     const leftMs = speed > 0 ? ms / speed - (pace.monotonicMs() - began) : 0
     if (leftMs > 1) await pace.sleep(leftMs)
   }
@@ -196,11 +197,11 @@ class Replay {
   }
 
   /** Whether something moves or arrives right now, is on its way, or nothing is. */
-  #stir(): 'now' | 'soon' | 'none' {
+  async #stir(): Promise<'now' | 'soon' | 'none'> {
     const { mover, risks } = this.#bed.placement
     if (
       mover.running > 0 ||
-      this.#bed.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1')
+      (await this.#bed.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1'))
     )
       return 'now'
     const nowMs = this.#bed.clock.now()
@@ -214,7 +215,7 @@ class Replay {
     return stir
   }
 
-  #take({ feed, hazard, cancelled }: Told): void {
+  async #take({ feed, hazard, cancelled }: Told): Promise<void> {
     const nowMs = this.#bed.clock.now()
     const bulletin = {
       hazards: [] as Hazard[],
@@ -230,22 +231,22 @@ class Replay {
       // A bulletin about what is long over, or dated beyond its time, is refused here as on a site.
       if (!isProblem(error)) throw error
     }
-    this.#bed.placement.risks.take(feed, bulletin)
+    await this.#bed.placement.risks.take(feed, bulletin)
     for (const one of bulletin.hazards) {
       this.#hazards.set(one.id, withPast(one, this.#hazards.get(one.id)))
       if (!this.#events.some((event) => sameEvent(event, one))) this.#events.push(one)
     }
-    this.#look()
+    await this.#look()
   }
 
   /** Writes down what arrived and what moved since the last look. */
-  #look(): void {
+  async #look(): Promise<void> {
     this.#threatened()
     const made = this.#movesMade()
     if (made === this.#made) return
     this.#made = made
-    this.#bed.tellCards()
-    const rows = this.#bed.medium.sql.all<{ object: Uint8Array; slot: 1 | 2; server: string; reason: string }>(
+    await this.#bed.tellCards()
+    const rows = await this.#bed.medium.sql.all<{ object: Uint8Array; slot: 1 | 2; server: string; reason: string }>(
       "SELECT object, slot, server, reason FROM replicas WHERE object IN (SELECT object FROM saves WHERE media = 'image/jpeg')",
     )
     const nowMs = this.#bed.clock.now()

@@ -66,7 +66,7 @@ t.test('D6: a site that is there and does not answer for a long time is one, unt
   const world = await startTestSite()
   t.teardown(() => world.stop())
   const clock = shiftedClock()
-  const link = linkOver(mqttTransport({ url: world.url }), clock, world.newClaim())
+  const link = linkOver(mqttTransport({ url: world.url }), clock, await world.newClaim())
   const stop = new AbortController()
   const up = new Promise<void>((resolve) => link.onState((state) => state === 'up' && resolve()))
   const ran = link.run(stop.signal)

@@ -101,40 +101,42 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   // As the commands do: a connection of another process.
   const office = openDatabase(join(site.directory, 'gateway.db'))
   mkdirSync(`${folder}/device`)
-  let device = startDevice(`${folder}/device`, site.url, site.newClaim())
+  let device = startDevice(`${folder}/device`, site.url, await site.newClaim())
   t.teardown(async () => {
     await device.stop()
-    office.close()
+    await office.close()
     await site.stop()
     rmSync(folder, { recursive: true, force: true })
   })
   await until('the device is up', () => device.id !== '' && site.gateway.isUp(device.id))
   const { id } = device
 
-  desire(office, id, { 'report.minutes': 5, 'sound.volume': 11, language: 'ja' })
-  await until('the settings are reported', () => stateOf(office, id).reported.applied === 1)
-  t.match(stateOf(office, id).reported, {
+  await desire(office, id, { 'report.minutes': 5, 'sound.volume': 11, language: 'ja' })
+  await until('the settings are reported', async () => (await stateOf(office, id)).reported.applied === 1)
+  t.match((await stateOf(office, id)).reported, {
     values: { 'report.minutes': 5, language: 'ja' },
     refused: [{ key: 'sound.volume', code: 'state.refused' }],
   })
   t.equal(device.runtime!.caretaker.reportMs, 300_000)
 
   await device.stop()
-  desire(office, id, { 'report.minutes': 6, 'sound.volume': null })
-  desire(office, id, { 'report.minutes': 7 })
+  await desire(office, id, { 'report.minutes': 6, 'sound.volume': null })
+  await desire(office, id, { 'report.minutes': 7 })
   device = startDevice(`${folder}/device`, site.url, '')
-  await until('what was desired meanwhile is reported', () => stateOf(office, id).reported.applied === 3)
-  t.match(stateOf(office, id).reported, { values: { 'report.minutes': 7, language: 'ja' }, refused: [] })
+  await until('what was desired meanwhile is reported', async () => (await stateOf(office, id)).reported.applied === 3)
+  t.match((await stateOf(office, id)).reported, { values: { 'report.minutes': 7, language: 'ja' }, refused: [] })
 
   const job = async (more: Pick<NewJob, 'kind'> & Partial<NewJob>) => {
     const jobId = systemRandom.bytes(16)
-    newJob(office, { ...plan, id: jobId, devices: [id], ...more }, Date.now())
-    await until(`${more.kind} ends`, () => ['done', 'failed'].includes(showJob(office, jobId).parts[0]!.state))
-    return { id: jobId, part: showJob(office, jobId).parts[0]! }
+    await newJob(office, { ...plan, id: jobId, devices: [id], ...more }, Date.now())
+    await until(`${more.kind} ends`, async () =>
+      ['done', 'failed'].includes((await showJob(office, jobId)).parts[0]!.state),
+    )
+    return { id: jobId, part: (await showJob(office, jobId)).parts[0]! }
   }
   const configured = await job({ kind: 'configuration', settings: { 'report.minutes': 9 } })
   t.match(configured.part, { state: 'done', attempt: 1 })
-  t.equal(stateOf(office, id).reported.values['report.minutes'], 9)
+  t.equal((await stateOf(office, id)).reported.values['report.minutes'], 9)
   t.match((await job({ kind: 'configuration', settings: { language: 'fr' } })).part, {
     ...{ state: 'failed', code: 'state.refused', detail: 'language' },
   })
@@ -162,7 +164,7 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
 
   const looked = await job({ kind: 'diagnostics' })
   t.equal(looked.part.state, 'done')
-  t.match(diagnosticsOf(office, looked.id), [
+  t.match(await diagnosticsOf(office, looked.id), [
     { device: id, report: { version: '0.1.0', link: 'up', outbox: { rows: 0 } } },
   ])
 
@@ -177,7 +179,10 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   }
   t.match((await job({ kind: 'upgrade', release: await pack('1.0.0', 1, {}) })).part, { state: 'done', code: null })
   t.equal(device.version, '1.0.0')
-  await until('the site knows', () => site.gateway.devices().find((one) => one.id === id)?.version === '1.0.0')
+  await until(
+    'the site knows',
+    async () => (await site.gateway.devices()).find((one) => one.id === id)?.version === '1.0.0',
+  )
 
   t.match((await job({ kind: 'upgrade', release: await pack('1.1.0', 2, { crashes: true }) })).part, {
     ...{ state: 'failed', code: 'upgrade.rolled-back' },
@@ -192,7 +197,7 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   await device.stop()
   device = startDevice(`${folder}/device`, site.url, '')
   await until('the device is up at a gateway that began again', () => site.gateway.isUp(id))
-  site.gateway.revoke(id)
+  await site.gateway.revoke(id)
   await site.stop()
   site = await startTestSite(of)
   await device.stop()
@@ -201,7 +206,7 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   t.notOk(site.gateway.isUp(id))
 
   await device.stop()
-  device = startDevice(`${folder}/device`, site.url, site.newClaim())
+  device = startDevice(`${folder}/device`, site.url, await site.newClaim())
   await until('a new claim does', () => site.gateway.isUp(id))
   t.equal(device.id, id, 'under the id that it had, with the key that it has now')
   const trusted = await loadIdentity(ports.files, `${folder}/device/identity.cose`, systemRandom)
@@ -209,7 +214,7 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
 
   // A site that was made anew knows nobody: its devices need claims, and believe it by them.
   mkdirSync(`${folder}/second`)
-  const second = startDevice(`${folder}/second`, site.url, site.newClaim())
+  const second = startDevice(`${folder}/second`, site.url, await site.newClaim())
   await until('another device is up', () => second.id !== '' && site.gateway.isUp(second.id))
   await second.stop()
   const anew = await startTestSite({ key: generateKey('ed25519', systemRandom) })
@@ -217,7 +222,7 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   const stranger = startDevice(`${folder}/second`, anew.url, '')
   await until('it is a stranger there', () => stranger.runtime?.link.state === 'waiting')
   await stranger.stop()
-  const newcomer = startDevice(`${folder}/second`, anew.url, anew.newClaim())
+  const newcomer = startDevice(`${folder}/second`, anew.url, await anew.newClaim())
   await until('with a claim it is let in', () => anew.gateway.isUp(second.id))
   await newcomer.stop()
 })
@@ -229,54 +234,68 @@ t.test(
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     const open = () => openDatabase(join(folder, 'gateway.db'))
     let database = open()
-    migrate(database, [gatewayMigrations], 0)
+    await migrate(database, [gatewayMigrations], 0)
     const devices = Array.from({ length: 50 }, (_, i) => `device-${i}`)
     const id = systemRandom.bytes(16)
-    newJob(database, { ...plan, perMinute: 5, id, kind: 'upgrade', release: systemRandom.bytes(32), devices }, 0)
+    await newJob(database, { ...plan, perMinute: 5, id, kind: 'upgrade', release: systemRandom.bytes(32), devices }, 0)
     let nowMs = 1_000_000
-    for (let minute = 0; minute < 60 && showJob(database, id).job.state === 'running'; minute++, nowMs += 60_000) {
-      database.transaction((sql) => advanceJobs(sql, () => true, nowMs))
-      database.close()
+    for (
+      let minute = 0;
+      minute < 60 && (await showJob(database, id)).job.state === 'running';
+      minute++, nowMs += 60_000
+    ) {
+      await database.transaction((sql) => advanceJobs(sql, () => true, nowMs))
+      await database.close()
       database = open()
       for (const device of devices) {
-        const order = orderFor(database, device)
+        const order = await orderFor(database, device)
         if (!order) continue
         const result = { job: id, attempt: order.attempt, done: false, code: 'upgrade.rolled-back' }
-        database.transaction((sql) => endJobPart(sql, device, result))
-        database.transaction((sql) => endJobPart(sql, device, { ...result, done: true }))
+        await database.transaction((sql) => endJobPart(sql, device, result))
+        await database.transaction((sql) => endJobPart(sql, device, { ...result, done: true }))
       }
     }
-    const { job, parts } = showJob(database, id)
+    const { job, parts } = await showJob(database, id)
     t.equal(job.state, 'aborted')
     t.equal(parts.filter(({ state }) => state === 'failed').length, 5, 'one minute’s devices, and no more')
     t.equal(parts.filter(({ state }) => state === 'skipped').length, 45)
-    database.close()
+    await database.close()
   },
 )
 
-t.test('D6: the state with the higher version wins; a change upon an older one is refused; sizes have a limit', (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'azukari-states-'))
-  const database = openDatabase(join(folder, 'gateway.db'))
-  t.teardown(() => {
-    database.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  migrate(database, [gatewayMigrations], 0)
-  t.equal(desire(database, 'd', { language: 'ja' }), 1)
-  t.equal(desire(database, 'd', { 'report.minutes': 3 }, 1), 2)
-  t.throws(() => desire(database, 'd', { language: 'en' }, 1), { code: 'state.stale', data: { version: 2 } })
-  t.strictSame(stateOf(database, 'd').desired, { version: 2, values: { language: 'ja', 'report.minutes': 3 } })
-  const reported = { version: 4, applied: 2, values: { language: 'ja' }, refused: [] }
-  t.equal(report(database, 'd', reported, 1), 4)
-  t.equal(report(database, 'd', { ...reported, version: 3, values: {} }, 2), 4, 'an older report changes nothing')
-  t.match(stateOf(database, 'd').reported, { version: 4, values: { language: 'ja' }, atMs: 1 })
-  const large = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`k${i}`, 'x'.repeat(500)]))
-  try {
-    desire(database, 'd', large)
-    t.fail('too large')
-  } catch (error) {
-    t.ok(isProblem(error, 'message.too-large'))
-  }
-  t.equal(stateOf(database, 'd').desired.version, 2)
-  t.end()
-})
+t.test(
+  'D6: the state with the higher version wins; a change upon an older one is refused; sizes have a limit',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'azukari-states-'))
+    const database = openDatabase(join(folder, 'gateway.db'))
+    t.teardown(async () => {
+      await database.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
+    await migrate(database, [gatewayMigrations], 0)
+    t.equal(await desire(database, 'd', { language: 'ja' }), 1)
+    t.equal(await desire(database, 'd', { 'report.minutes': 3 }, 1), 2)
+    await t.rejects(() => desire(database, 'd', { language: 'en' }, 1), { code: 'state.stale', data: { version: 2 } })
+    t.strictSame((await stateOf(database, 'd')).desired, {
+      version: 2,
+      values: { language: 'ja', 'report.minutes': 3 },
+    })
+    const reported = { version: 4, applied: 2, values: { language: 'ja' }, refused: [] }
+    t.equal(await report(database, 'd', reported, 1), 4)
+    t.equal(
+      await report(database, 'd', { ...reported, version: 3, values: {} }, 2),
+      4,
+      'an older report changes nothing',
+    )
+    t.match((await stateOf(database, 'd')).reported, { version: 4, values: { language: 'ja' }, atMs: 1 })
+    const large = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`k${i}`, 'x'.repeat(500)]))
+    try {
+      await desire(database, 'd', large)
+      t.fail('too large')
+    } catch (error) {
+      t.ok(isProblem(error, 'message.too-large'))
+    }
+    t.equal((await stateOf(database, 'd')).desired.version, 2)
+    t.end()
+  },
+)

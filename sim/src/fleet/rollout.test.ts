@@ -2,6 +2,7 @@
  * A rollout over a real broker (D6): fifty runtimes on real sockets, a job of the real gateway that sends them a release
  * piece by piece, and power that goes at any step of their disks and databases.
  */
+
 import { rmSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
@@ -18,6 +19,7 @@ import { site as siteName, startTestSite } from '@azukari/gateway/test-site'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
@@ -39,7 +41,7 @@ const builtIn = '0.1.0'
 const releaseKey = generateKey('ed25519', systemRandom)
 const folder = '/device'
 
-async function until(what: () => string, holds: () => boolean | Promise<boolean>): Promise<void> {
+async function until(what: () => string | Promise<string>, holds: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 200_000; !(await holds()); ) {
     if (Date.now() > end) throw new Error(`not in time: ${what()}`)
     await systemClock.sleep(50)
@@ -167,10 +169,13 @@ t.test(
     const site = await startTestSite({ directory: `${home}/site`, releaseKey: coseKey(publicOf(releaseKey)) })
     const office = openDatabase(`${home}/site/gateway.db`)
     const port = Number(new URL(site.url).port)
-    const fleet = Array.from({ length: boards }, (_, i) => new Board(i + 1, port, site.newClaim({ lifeMs: 600_000 })))
+    const fleet = await mapInOrder(
+      Array.from({ length: boards }),
+      async (_, i) => new Board(i + 1, port, await site.newClaim({ lifeMs: 600_000 })),
+    )
     t.teardown(async () => {
       for (const board of fleet) board.off()
-      office.close()
+      await office.close()
       await site.stop()
       rmSync(home, { recursive: true, force: true })
     })
@@ -192,13 +197,16 @@ t.test(
       const id = systemRandom.bytes(16)
       const plan = { perMinute: 1_000, abortPercent: 50, abortAfter: 10, timeoutMs: 150_000, retries: 2 }
       const devices = fleet.map((board) => board.id)
-      newJob(office, { ...plan, id, kind: 'upgrade', devices, ...more }, Date.now())
+      await newJob(office, { ...plan, id, kind: 'upgrade', devices, ...more }, Date.now())
       for (const board of fleet) {
         board.toCut = cuts(board)
         if (board.toCut > 0) board.cutSoon()
       }
-      const stuck = () => JSON.stringify(showJob(office, id).parts.filter(({ state }) => state === 'running'))
-      await until(stuck, () => showJob(office, id).parts.every(({ state }) => !['queued', 'running'].includes(state)))
+      const stuck = async () =>
+        JSON.stringify((await showJob(office, id)).parts.filter(({ state }) => state === 'running'))
+      await until(stuck, async () =>
+        (await showJob(office, id)).parts.every(({ state }) => !['queued', 'running'].includes(state)),
+      )
       // Cuts that found nothing more to disturb come now.
       for (const board of fleet.filter(({ toCut }) => toCut > 0)) {
         board.toCut = 0
@@ -210,7 +218,7 @@ t.test(
     }
     /** Each board runs what its slots say, all of which is as it was signed; the site knows it by that version. */
     const check = async (allowed: readonly string[]) => {
-      const known = new Map(site.gateway.devices().map(({ id, version }) => [id, version]))
+      const known = new Map((await site.gateway.devices()).map(({ id, version }) => [id, version]))
       for (const board of fleet) {
         const { active, held } = await board.slots().read()
         const confirmed = active ? held[active]!.version : builtIn

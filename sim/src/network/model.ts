@@ -23,7 +23,7 @@ export interface LineFaults {
 export const calmLine: LineFaults = { drop: 0, duplicate: 0, reorder: 0, delayMs: [2, 8] }
 
 /** Judges who connects; throws to refuse. */
-export type Admit = (credentials: { clientId: string; username: string; password: Uint8Array }) => unknown
+export type Admit = (credentials: { clientId: string; username: string; password: Uint8Array }) => Promise<unknown>
 
 interface Line {
   device: string
@@ -115,10 +115,11 @@ export class ModelNetwork implements SimNetwork {
         const gateway = this.#gateway
         if (!gateway || this.#cut.has(options.clientId) || !alive()) throw new Problem('link.offline', 'no answer')
         try {
-          gateway.admit({ clientId: options.clientId, username: options.username, password: options.password })
+          await gateway.admit({ clientId: options.clientId, username: options.username, password: options.password })
         } catch (cause) {
           throw new Problem('device.unknown', 'refused', { cause })
         }
+        if (this.#gateway !== gateway || !alive()) throw new Problem('link.offline', 'no answer')
         this.#lines.get(options.clientId)?.close('taken over')
         return this.#open(options, alive)
       },

@@ -8,7 +8,7 @@ export interface SimNetwork {
   faults: LineFaults
   /** What it did on purpose, by kind. */
   readonly counts: Record<string, number>
-  bus(admit: (credentials: Credentials) => Admission, alive: () => boolean): Bus
+  bus(admit: (credentials: Credentials) => Promise<Admission>, alive: () => boolean): Bus
   transport(alive: () => boolean): MqttTransport
   /** The gateway is gone. */
   lose(): void

@@ -66,7 +66,7 @@ class BedRisks implements RiskBoard {
     this.#clock = clock
   }
 
-  of(server: string): Risk {
+  async of(server: string): Promise<Risk> {
     const place = this.#places.find(({ id }) => id === server)
     if (!place) return { value: 1, terms: [] }
     const standing: RiskTerm = {
@@ -180,7 +180,7 @@ export class PlacementBed {
     const life = new Life('placement')
     this.life = life
     const clock = life.clock(this.clock)
-    this.placement = createPlacement({
+    this.placement = await createPlacement({
       database: this.medium.open(life, (ms, work) => void clock.timer(ms, work)),
       keys: this.keys,
       buffer: {
@@ -208,10 +208,10 @@ export class PlacementBed {
       ...this.#options.placement,
       mover: { watchMs: 600_000, ...this.#options.placement?.mover },
     })
-    const known = new Set(this.placement.registry.servers().map(({ id }) => id))
+    const known = new Set((await this.placement.registry.servers()).map(({ id }) => id))
     for (const { place, identity } of this.servers.values()) {
       if (known.has(place.id)) continue
-      this.placement.registry.putServer({
+      await this.placement.registry.putServer({
         ...{ id: place.id, name: place.id, region: place.region, domain: place.id, url: `sim:${place.id}` },
         latitude: place.latitude,
         longitude: place.longitude,
@@ -232,7 +232,7 @@ export class PlacementBed {
   }
 
   /** Lets simulated time pass. */
-  run(ms: number, done?: () => boolean): Promise<void> {
+  run(ms: number, done?: () => boolean | Promise<boolean>): Promise<void> {
     return this.clock.runUntil(this.clock.now() + ms, done)
   }
 
@@ -251,7 +251,7 @@ export class PlacementBed {
     return this.settle(this.placement.stop())
   }
 
-  addMember(level: number, home: string): BedMember {
+  async addMember(level: number, home: string): Promise<BedMember> {
     const member: BedMember = {
       id: this.random.bytes(16),
       number: String(this.members.length + 1),
@@ -263,7 +263,7 @@ export class PlacementBed {
         agreement: generateKey('x25519', this.random),
       },
     }
-    this.placement.registry.addMember({
+    await this.placement.registry.addMember({
       memberId: member.id,
       number: member.number,
       name: `Member ${member.number}`,
@@ -372,8 +372,8 @@ export class PlacementBed {
   /** Offers content and lets time pass until both replicas stand. */
   async keep(member: BedMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
     const object = await this.offer(member, content, asking)
-    await this.run(600_000, () => this.stateOf(object) === 'kept')
-    if (this.stateOf(object) !== 'kept') throw new Error(`${hex(object)} is ${this.stateOf(object)}`)
+    await this.run(600_000, async () => (await this.stateOf(object)) === 'kept')
+    if ((await this.stateOf(object)) !== 'kept') throw new Error(`${hex(object)} is ${await this.stateOf(object)}`)
     return object
   }
 
@@ -383,20 +383,20 @@ export class PlacementBed {
     await this.run(3_000)
     await this.run(
       limitMs,
-      () =>
+      async () =>
         this.placement.mover.running === 0 &&
-        !sql.get('SELECT 1 FROM moves WHERE problem IS NULL LIMIT 1') &&
-        !sql.get(`SELECT 1 FROM buckets WHERE leaves <> '[]' AND stuck = 0 LIMIT 1`),
+        !(await sql.get('SELECT 1 FROM moves WHERE problem IS NULL LIMIT 1')) &&
+        !(await sql.get(`SELECT 1 FROM buckets WHERE leaves <> '[]' AND stuck = 0 LIMIT 1`)),
     )
   }
 
-  stateOf(object: Uint8Array): string | undefined {
-    return this.medium.sql.get<{ state: string }>('SELECT state FROM saves WHERE object = ?', object)?.state
+  async stateOf(object: Uint8Array): Promise<string | undefined> {
+    return (await this.medium.sql.get<{ state: string }>('SELECT state FROM saves WHERE object = ?', object))?.state
   }
 
   /** As if the member's card had been in and had taken everything. */
-  tellCards(): void {
-    this.medium.sql.run('UPDATE conditions SET written = 1 WHERE written IS NULL')
+  async tellCards(): Promise<void> {
+    await this.medium.sql.run('UPDATE conditions SET written = 1 WHERE written IS NULL')
   }
 
   readonly log: Log = {

@@ -13,7 +13,7 @@ export async function faultOf(bed: PlacementBed, replica: ReplicaRow): Promise<s
   const server = bed.servers.get(replica.server)?.server
   if (!server) return `${replica.server} is gone`
   const { object, version, slot, algorithm, key_id: keyId, prefix } = replica
-  const member = members.byId(bed.medium.sql, original.member.id)!
+  const member = (await members.byId(bed.medium.sql, original.member.id))!
   const dataKey = unwrapDataKey(unwrapMemberKey(bed.keys, member.wrapped_key), replica.wrapped_key)
   const count = segmentCount(original.content.length)
   const unsealer = new Unsealer(
@@ -36,6 +36,6 @@ export async function faultOf(bed: PlacementBed, replica: ReplicaRow): Promise<s
 }
 
 /** The replicas of an object as placement has them. */
-export function standing(bed: PlacementBed, object: Uint8Array): ReplicaRow[] {
+export async function standing(bed: PlacementBed, object: Uint8Array): Promise<ReplicaRow[]> {
   return replicas.of(bed.medium.sql, object, 1)
 }

@@ -177,19 +177,19 @@ export async function inflict(
 async function rewrite(
   bed: PlacementBed,
   replica: ReplicaRow,
-  change: (segments: Uint8Array[]) => Uint8Array[],
+  change: (segments: Uint8Array[]) => Uint8Array[] | Promise<Uint8Array[]>,
 ): Promise<void> {
   const { files } = bed.servers.get(replica.server)!
   const folder = folderOf(replica)
-  const changed = change(await storedSegments(files, folder, replica))
+  const changed = await change(await storedSegments(files, folder, replica))
   await files.remove(folder)
   await forge(files, folder, replica, changed, bed.clock.now())
 }
 
 /** The member's bytes, a few of them others, under the replica's own key. */
-function resealed(bed: PlacementBed, replica: ReplicaRow): Uint8Array[] {
+async function resealed(bed: PlacementBed, replica: ReplicaRow): Promise<Uint8Array[]> {
   const { content, member } = bed.originals.get(hex(replica.object))!
-  const { wrapped_key } = members.byId(bed.medium.sql, member.id)!
+  const { wrapped_key } = (await members.byId(bed.medium.sql, member.id))!
   return sealedAnew(replica, bed.keys, wrapped_key, someOther(content, bed.random))
 }
 

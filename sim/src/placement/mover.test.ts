@@ -1,4 +1,5 @@
 import { hex } from '@azukari/protocol/bytes'
+import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { type BedPlace, PlacementBed } from './bed.ts'
@@ -17,44 +18,45 @@ const places: BedPlace[] = [
 
 async function bedOf(seed: number, objects: number, options: Partial<Parameters<typeof PlacementBed.make>[0]> = {}) {
   const bed = await PlacementBed.make({ seed, places, ...options })
-  const member = bed.addMember(2, 'JP-13')
+  const member = await bed.addMember(2, 'JP-13')
   const kept: Uint8Array[] = []
   for (let i = 0; i < objects; i++) kept.push(await bed.keep(member, bed.random.bytes(1_000 + i)))
-  bed.tellCards()
-  const where = () => kept.map((object) => standing(bed, object).map(({ server }) => server))
-  const on = (server: string) =>
-    where()
-      .flat()
-      .filter((other) => other === server).length
+  await bed.tellCards()
+  const where = async () =>
+    await mapInOrder(kept, async (object) => (await standing(bed, object)).map(({ server }) => server))
+  const on = async (server: string) => (await where()).flat().filter((other) => other === server).length
   const allGood = async () => {
     for (const object of kept)
-      for (const replica of standing(bed, object)) {
+      for (const replica of await standing(bed, object)) {
         const fault = await faultOf(bed, replica)
         if (fault) return `${hex(object)} slot ${replica.slot} on ${replica.server}: ${fault}`
       }
     return undefined
   }
-  const moves = () => kept.flatMap((object) => standing(bed, object)).reduce((sum, { epoch }) => sum + epoch - 1, 0)
+  const moves = async () =>
+    (await flatMapInOrder(kept, (object) => standing(bed, object))).reduce((sum, { epoch }) => sum + epoch - 1, 0)
   return { bed, member, kept, where, on, allGood, moves }
 }
 
 t.test('S9: a forecast moves what lies in its way, before it arrives, and nothing else', async (t) => {
   const { bed, kept, where, on, allGood, moves } = await bedOf(1, 40)
-  const before = where()
+  const before = await where()
   const hit = before.filter((pair) => pair.includes('uusimaa')).length
   t.ok(hit > 5 && hit < 40, `${hit} of 40 lie in its way`)
   bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
   await bed.rest()
-  t.equal(on('uusimaa'), 0)
-  for (const [i, pair] of where().entries())
+  t.equal(await on('uusimaa'), 0)
+  for (const [i, pair] of (await where()).entries())
     for (const [slot, server] of pair.entries())
       if (before[i]![slot] !== 'uusimaa')
         t.equal(server, before[i]![slot], 'what was not in its way stayed') || t.fail()
   t.equal(await allGood(), undefined)
-  t.equal(moves(), hit)
-  const pending = bed.medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')!.n
+  t.equal(await moves(), hit)
+  const pending = (await bed.medium.sql.get<{ n: number }>(
+    'SELECT count(*) AS n FROM conditions WHERE written IS NULL',
+  ))!.n
   t.equal(pending, hit, 'each card concerned is to be told, and no other')
-  const moved = kept.flatMap((object) => standing(bed, object)).filter(({ epoch }) => epoch > 1)
+  const moved = (await flatMapInOrder(kept, (object) => standing(bed, object))).filter(({ epoch }) => epoch > 1)
   t.match(JSON.parse(moved[0]!.reason), {
     cause: 'risk',
     from: { server: 'uusimaa', hazard: 'storm-1', peril: 'storm' },
@@ -64,23 +66,23 @@ t.test('S9: a forecast moves what lies in its way, before it arrives, and nothin
 
 t.test('S9: a forecast that wobbles moves data once, and one that passes lets it stay', async (t) => {
   const { bed, on, allGood, where, moves } = await bedOf(2, 30)
-  const hit = on('uusimaa')
+  const hit = await on('uusimaa')
   for (let i = 0; i < 20; i++) {
     bed.risks.announce('storm-1', ['uusimaa'], i % 2 ? 0.3 : 0.6, bed.clock.now() + 48 * hourMs)
     await bed.run(hourMs)
   }
-  t.equal(moves(), hit)
+  t.equal(await moves(), hit)
   bed.risks.announce('storm-1', ['uusimaa'], 0, bed.clock.now())
-  const after = where()
+  const after = await where()
   await bed.run(2 * 24 * hourMs)
-  t.same(where(), after, 'equal places: there is no reason to go back')
+  t.same(await where(), after, 'equal places: there is no reason to go back')
   t.equal(await allGood(), undefined)
   await bed.stop()
 })
 
 t.test('S9: when the hazard has passed, moves that have not been made are not made', async (t) => {
   const { bed, on, allGood } = await bedOf(3, 60, { placement: { mover: { bytesPerSecond: 1_000, atOnce: 1 } } })
-  const hit = on('uusimaa')
+  const hit = await on('uusimaa')
   bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
   await bed.run(12_000)
   const moved = bed.placement.mover.counts.moved
@@ -88,9 +90,9 @@ t.test('S9: when the hazard has passed, moves that have not been made are not ma
   bed.risks.announce('storm-1', ['uusimaa'], 0, bed.clock.now())
   await bed.rest()
   t.ok(bed.placement.mover.counts.moved <= moved + 2)
-  t.ok(on('uusimaa') >= hit - moved - 2)
-  t.equal(bed.medium.sql.all('SELECT * FROM moves').length, 0)
-  t.equal(bed.medium.sql.all('SELECT * FROM making').length, 0)
+  t.ok((await on('uusimaa')) >= hit - moved - 2)
+  t.equal((await bed.medium.sql.all('SELECT * FROM moves')).length, 0)
+  t.equal((await bed.medium.sql.all('SELECT * FROM making')).length, 0)
   t.equal(await allGood(), undefined)
   await bed.stop()
 })
@@ -99,36 +101,36 @@ t.test('S9: a whole region is gone: all that was there is made anew from the oth
   const { bed, on, allGood, where, moves } = await bedOf(4, 30, {
     placement: { mover: { lostAfterMs: 600_000, watchMs: 60_000 } },
   })
-  const lost = where()[0]![0]!
-  const hit = on(lost)
+  const lost = (await where())[0]![0]!
+  const hit = await on(lost)
   bed.servers.get(lost)!.server = undefined
   await bed.run(300_000)
-  t.equal(on(lost), hit, 'away is not lost')
+  t.equal(await on(lost), hit, 'away is not lost')
   await bed.run(900_000)
   await bed.rest()
-  t.equal(on(lost), 0)
+  t.equal(await on(lost), 0)
   t.equal(await allGood(), undefined)
-  t.equal(moves(), hit)
+  t.equal(await moves(), hit)
   t.ok(bed.placement.mover.counts.resealed >= hit)
   await bed.stop()
 })
 
 t.test('S5, S9: nowhere to go: the data stays, the operator is told, and it goes when there is a place', async (t) => {
   const { bed, on, allGood, where } = await bedOf(5, 10, { places: places.slice(0, 2) })
-  const before = where()
+  const before = await where()
   bed.risks.announce('storm-1', ['uusimaa'], 0.9, bed.clock.now() + hourMs)
   await bed.run(hourMs)
-  t.same(where(), before)
+  t.same(await where(), before)
   t.equal(await allGood(), undefined)
-  const row = bed.placement.registry.servers().find(({ id }) => id === 'uusimaa')!
-  bed.placement.replace.store.transaction(({ sql }) =>
+  const row = (await bed.placement.registry.servers()).find(({ id }) => id === 'uusimaa')!
+  await bed.placement.replace.store.transaction(({ sql }) =>
     sql.run(`UPDATE servers SET state = 'draining' WHERE id = ?`, row.id),
   )
   bed.placement.mover.changed('test')
   await bed.run(hourMs)
   t.ok(bed.placement.mover.counts.stuck > 0)
-  t.same(where(), before, 'never fewer than two')
-  t.equal(on('uusimaa'), 10)
+  t.same(await where(), before, 'never fewer than two')
+  t.equal(await on('uusimaa'), 10)
   await bed.stop()
 })
 
@@ -137,7 +139,7 @@ t.test('S9: the mover dies again and again and loses nothing', async (t) => {
   bed.risks.announce('storm-1', ['uusimaa', 'zurich'], 0.6, bed.clock.now() + 48 * hourMs)
   for (let life = 0; life < 25; life++) {
     let steps = bed.random.between(5, 60)
-    bed.life.onStep = () => {
+    bed.life.onStep = async () => {
       if (--steps > 0) return
       bed.crash()
     }
@@ -147,15 +149,15 @@ t.test('S9: the mover dies again and again and loses nothing', async (t) => {
     if (!bed.life.alive) await bed.boot()
   }
   await bed.rest()
-  t.equal(on('uusimaa') + on('zurich'), 0)
+  t.equal((await on('uusimaa')) + (await on('zurich')), 0)
   t.equal(await allGood(), undefined)
   const sql = bed.medium.sql
-  t.equal(sql.all('SELECT * FROM moves').length + sql.all('SELECT * FROM making').length, 0)
-  bed.tellCards()
+  t.equal((await sql.all('SELECT * FROM moves')).length + (await sql.all('SELECT * FROM making')).length, 0)
+  await bed.tellCards()
   await bed.run(2 * hourMs)
-  t.equal(sql.all('SELECT * FROM retired').length, 0, 'and the old ones are destroyed in the end')
+  t.equal((await sql.all('SELECT * FROM retired')).length, 0, 'and the old ones are destroyed in the end')
   for (const [id, { server }] of bed.servers) {
-    const here = sql.all<{ n: number }>('SELECT 1 FROM replicas WHERE server = ?', id).length
+    const here = (await sql.all<{ n: number }>('SELECT 1 FROM replicas WHERE server = ?', id)).length
     t.equal((await server!.list(undefined, 1000, false)).length, here, `${id} holds what is its own`)
   }
   await bed.stop()
@@ -163,23 +165,23 @@ t.test('S9: the mover dies again and again and loses nothing', async (t) => {
 
 t.test('S9: paused, nothing begins; it survives a restart', async (t) => {
   const { bed, on } = await bedOf(7, 10)
-  const hit = on('uusimaa')
-  bed.placement.mover.pause(true)
+  const hit = await on('uusimaa')
+  await bed.placement.mover.pause(true)
   bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
   await bed.run(600_000)
   bed.crash()
   await bed.boot()
   await bed.run(600_000)
-  t.equal(on('uusimaa'), hit)
-  bed.placement.mover.pause(false)
+  t.equal(await on('uusimaa'), hit)
+  await bed.placement.mover.pause(false)
   await bed.rest()
-  t.equal(on('uusimaa'), 0)
+  t.equal(await on('uusimaa'), 0)
   await bed.stop()
 })
 
 t.test('S9: targets that all failed for a while are tried again', async (t) => {
   const { bed, on, allGood } = await bedOf(9, 12)
-  t.ok(on('uusimaa') > 0)
+  t.ok((await on('uusimaa')) > 0)
   const others = [...bed.servers].filter(([id]) => id !== 'uusimaa').map(([, server]) => server)
   for (const { files } of others)
     files.intercept = (operation, path) => {
@@ -187,11 +189,11 @@ t.test('S9: targets that all failed for a while are tried again', async (t) => {
     }
   bed.risks.announce('storm-1', ['uusimaa'], 0.6, bed.clock.now() + 48 * hourMs)
   await bed.run(2 * hourMs)
-  t.ok(on('uusimaa') > 0, 'nobody takes it')
-  t.ok(bed.placement.mover.status().failures > 6)
+  t.ok((await on('uusimaa')) > 0, 'nobody takes it')
+  t.ok((await bed.placement.mover.status()).failures > 6)
   for (const { files } of others) files.intercept = undefined
   await bed.run(2 * hourMs)
-  t.equal(on('uusimaa'), 0)
+  t.equal(await on('uusimaa'), 0)
   t.equal(await allGood(), undefined)
   await bed.stop()
 })
@@ -216,11 +218,11 @@ t.test('S9: on a full disk moves wait, and it is told; when there is room they a
   await bed.run(10 * 60_000)
   t.ok(unkept > 0, `${unkept} failures were told`)
   t.ok(calls < 200, `${calls} calls to servers in ten minutes`)
-  t.ok(on('uusimaa') > 0)
+  t.ok((await on('uusimaa')) > 0)
   bed.onCall = () => {}
   store.transaction = transaction
   await bed.rest()
-  t.equal(on('uusimaa'), 0)
+  t.equal(await on('uusimaa'), 0)
   t.equal(await allGood(), undefined)
   await bed.stop()
 })
@@ -228,16 +230,16 @@ t.test('S9: on a full disk moves wait, and it is told; when there is room they a
 t.test('S16: a higher level gets the safest place; the lower one that filled it moves away', async (t) => {
   const small = places.map((place) => ({ ...place, capacityBytes: place.quake < 0.02 ? 1e6 : 1e9 }))
   const bed = await PlacementBed.make({ seed: 8, places: small, placement: { mover: { decideMs: 60_000 } } })
-  const low = bed.addMember(1, 'JP-13')
+  const low = await bed.addMember(1, 'JP-13')
   const lows: Uint8Array[] = []
   for (let i = 0; i < 60; i++) lows.push(await bed.keep(low, bed.random.bytes(40_000)))
-  bed.tellCards()
+  await bed.tellCards()
   const safe = new Set(['uusimaa', 'singapore', 'quebec', 'zurich'])
-  const inSafe = (objects: Uint8Array[]) =>
-    objects.flatMap((object) => standing(bed, object)).filter(({ server }) => safe.has(server)).length
-  const filled = inSafe(lows)
+  const inSafe = async (objects: Uint8Array[]) =>
+    (await flatMapInOrder(objects, (object) => standing(bed, object))).filter(({ server }) => safe.has(server)).length
+  const filled = await inSafe(lows)
   t.ok(filled > 40 && filled < 70, `${filled} of the low level's replicas fill their share`)
-  const high = bed.addMember(3, 'JP-13')
+  const high = await bed.addMember(3, 'JP-13')
   const highs: Uint8Array[] = []
   for (let i = 0; i < 40; i++) highs.push(await bed.keep(high, bed.random.bytes(40_000)))
   bed.placement.mover.changed('test')
@@ -245,10 +247,10 @@ t.test('S16: a higher level gets the safest place; the lower one that filled it 
   await bed.run(2 * hourMs)
   await bed.rest()
   // A bucket wants a quarter more room than it fills, so one may be left over by how they fit in.
-  t.ok(inSafe(highs) >= 79, `${inSafe(highs)} of the high level’s 80 replicas are in the safest places`)
-  t.ok(inSafe(lows) < filled, `${inSafe(lows)} of the low level’s are left there`)
+  t.ok((await inSafe(highs)) >= 79, `${await inSafe(highs)} of the high level’s 80 replicas are in the safest places`)
+  t.ok((await inSafe(lows)) < filled, `${await inSafe(lows)} of the low level’s are left there`)
   for (const object of [...lows, ...highs])
-    for (const replica of standing(bed, object)) {
+    for (const replica of await standing(bed, object)) {
       const fault = await faultOf(bed, replica)
       if (fault) t.fail(`${replica.server}: ${fault}`)
     }

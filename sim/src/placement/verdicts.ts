@@ -2,10 +2,12 @@
  * The campaign behind the verdicts (S11): faults of every kind, done to the real storage of data servers, found by the
  * real audits, judged, repaired. What was judged is held against what was really done.
  */
+
 import { auditNow } from '@azukari/gateway/services/placement/care/care'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
 import type { ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { generateKey } from '@azukari/protocol/keys'
 import { InternalError } from '@azukari/protocol/problem'
 import { type BedPlace, PlacementBed } from './bed.ts'
@@ -54,13 +56,13 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
     ...{ seed, faults: 0, kinds: {}, wrong: [], falseAccusations: 0, aboutNothing: 0 },
     ...{ impostors: { done: 0, found: 0 }, unrepaired: 0, simulatedHours: 0 },
   }
-  const member = bed.addMember(2, 'JP-13')
+  const member = await bed.addMember(2, 'JP-13')
   const kept: Uint8Array[] = []
   for (let i = 0; i < objects; i++) kept.push(await bed.keep(member, bed.random.bytes(sizeAt(i, bed))))
   const startedMs = bed.clock.now()
   let last = 0
   while (report.faults < faults) {
-    bed.tellCards()
+    await bed.tellCards()
     // What a scan reports within an hour of a verdict is taken for the same thing.
     await bed.run(1.1 * hourMs)
     const done = await faultsOf(bed, kept, Math.min(Math.ceil(objects / 2), faults - report.faults), report)
@@ -70,7 +72,7 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
     for (const { files } of bed.servers.values()) files.intercept = undefined
     bed.onSegment = (_server, _object, segment) => segment
     for (const object of kept)
-      for (const replica of standing(bed, object)) {
+      for (const replica of await standing(bed, object)) {
         const fault = await faultOf(bed, replica)
         if (fault === undefined) continue
         report.unrepaired++
@@ -98,8 +100,8 @@ async function faultsOf(
   report: CampaignReport,
 ): Promise<Fault[]> {
   const chosen = [...kept].sort(() => bed.random.float() - 0.5).slice(0, count)
-  const plan = chosen.map((object, at) => {
-    const replica = standing(bed, object)[bed.random.between(0, 1)]!
+  const plan = await mapInOrder(chosen, async (object, at) => {
+    const replica = (await standing(bed, object))[bed.random.between(0, 1)]!
     return { replica, kind: faultKinds[(report.faults + at) % faultKinds.length]! }
   })
   // For what goes back to an older state there must have been one: the slot is made anew in its place first.
@@ -107,15 +109,15 @@ async function faultsOf(
   for (const { replica, kind } of plan)
     if (kind === 'put back to an older state') {
       older.set(nameOf(replica), await copyOf(bed, replica))
-      bed.placement.mover.remake(replica, 'damaged', {})
+      await bed.placement.mover.remake(replica, 'damaged', {})
     }
   await bed.rest()
   const done: Fault[] = []
   for (const { replica: planned, kind: wanted } of plan) {
-    const replica = standing(bed, planned.object)[planned.slot - 1]!
+    const replica = (await standing(bed, planned.object))[planned.slot - 1]!
     const remade = replica.server === planned.server && replica.epoch > planned.epoch
     const before = remade ? older.get(nameOf(replica)) : undefined
-    const another = bed.medium.sql.get<ReplicaRow>(
+    const another = await bed.medium.sql.get<ReplicaRow>(
       'SELECT * FROM replicas WHERE server = ? AND object <> ? AND slot = ?',
       replica.server,
       replica.object,
@@ -135,15 +137,20 @@ async function faultsOf(
 async function auditAll(bed: PlacementBed): Promise<void> {
   const { sql } = bed.medium
   const fromMs = bed.clock.now()
-  bed.placement.replace.store.transaction((context) => auditNow(context.sql, fromMs, true))
+  await bed.placement.replace.store.transaction((context) => auditNow(context.sql, fromMs, true))
   bed.placement.care.kick()
-  const quiet = () =>
-    !sql.get('SELECT 1 FROM suspects LIMIT 1') &&
-    !sql.get('SELECT 1 FROM verdicts WHERE object IS NOT NULL AND done IS NULL LIMIT 1') &&
-    !sql.get(`SELECT 1 FROM saves WHERE state = 'kept' AND max(opened, kept) < ? LIMIT 1`, fromMs) &&
-    !sql.get('SELECT 1 FROM audits WHERE listed < ? OR leaves < ? OR scanned < ? LIMIT 1', fromMs, fromMs, fromMs)
+  const quiet = async () =>
+    !(await sql.get('SELECT 1 FROM suspects LIMIT 1')) &&
+    !(await sql.get('SELECT 1 FROM verdicts WHERE object IS NOT NULL AND done IS NULL LIMIT 1')) &&
+    !(await sql.get(`SELECT 1 FROM saves WHERE state = 'kept' AND max(opened, kept) < ? LIMIT 1`, fromMs)) &&
+    !(await sql.get(
+      'SELECT 1 FROM audits WHERE listed < ? OR leaves < ? OR scanned < ? LIMIT 1',
+      fromMs,
+      fromMs,
+      fromMs,
+    ))
   await bed.run(72 * hourMs, quiet)
-  if (!quiet()) throw new InternalError('the audits do not come to an end')
+  if (!(await quiet())) throw new InternalError('the audits do not come to an end')
   await bed.rest()
 }
 
@@ -154,7 +161,7 @@ async function compare(
   last: number,
   report: CampaignReport,
 ): Promise<number> {
-  const said = bed.medium.sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
+  const said = await bed.medium.sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
   for (const { kind, replica } of done) {
     report.kinds[kind] ??= { done: 0, said: {} }
     const of = report.kinds[kind]
@@ -188,28 +195,29 @@ async function impostor(
   report: CampaignReport,
 ): Promise<number> {
   const { sql } = bed.medium
-  const id = standing(bed, kept[bed.random.between(0, kept.length - 1)]!)[0]!.server
+  const id = (await standing(bed, kept[bed.random.between(0, kept.length - 1)]!))[0]!.server
   await bed.bootServer(id, generateKey('ed25519', bed.random))
-  bed.placement.replace.store.transaction((context) => auditNow(context.sql, bed.clock.now(), true))
+  await bed.placement.replace.store.transaction((context) => auditNow(context.sql, bed.clock.now(), true))
   bed.placement.care.kick()
-  const found = () => sql.get(`SELECT 1 FROM servers WHERE id = ? AND state = 'contained'`, id) !== undefined
+  const found = async () =>
+    (await sql.get(`SELECT 1 FROM servers WHERE id = ? AND state = 'contained'`, id)) !== undefined
   await bed.run(2 * hourMs, found)
   report.faults++
   report.impostors.done++
-  const said = sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
-  if (found() && said.some(({ kind, server, object }) => kind === 'impostor' && server === id && !object))
+  const said = await sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
+  if ((await found()) && said.some(({ kind, server, object }) => kind === 'impostor' && server === id && !object))
     report.impostors.found++
   else report.wrong.push(`impostor ${id}: not found`)
   for (const { kind, object } of said) if (object) report.wrong.push(`an impostor, and ${kind} was said of a replica`)
-  await bed.run(4 * hourMs, () => !sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id))
-  const left = sql.all<ReplicaRow>('SELECT * FROM replicas WHERE server = ?', id)
+  await bed.run(4 * hourMs, async () => !(await sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id)))
+  const left = await sql.all<ReplicaRow>('SELECT * FROM replicas WHERE server = ?', id)
   if (left.length > 0) {
-    const why = sql.all('SELECT source, cause, tries, problem FROM moves LIMIT 4')
+    const why = await sql.all('SELECT source, cause, tries, problem FROM moves LIMIT 4')
     const names = left.slice(0, 4).map(nameOf).join(', ')
     report.wrong.push(`impostor ${id}: ${left.length} were not made anew elsewhere: ${names} ${JSON.stringify(why)}`)
   }
   await bed.bootServer(id)
-  bed.placement.releaseServer(id, 'the real one is there again')
+  await bed.placement.releaseServer(id, 'the real one is there again')
   await bed.rest()
   return said.at(-1)?.id ?? last
 }

@@ -39,10 +39,10 @@ type Erasures = Static<typeof readErasures.reply>
 
 async function site(seed: number, objects: number, level = 3) {
   const bed = await PlacementBed.make({ seed, places })
-  const member = bed.addMember(level, 'JP-13')
+  const member = await bed.addMember(level, 'JP-13')
   const kept: Uint8Array[] = []
   for (let i = 0; i < objects; i++) kept.push(await bed.keep(member, bed.random.bytes(5_000)))
-  bed.tellCards()
+  await bed.tellCards()
   return { bed, member, kept }
 }
 
@@ -56,12 +56,12 @@ async function held(bed: PlacementBed, object: Uint8Array): Promise<string[]> {
 }
 
 const asked = (bed: PlacementBed, act: Uint8Array) => bed.ask<Erasures>(readErasures, { act, limit: 8 })
-const openRows = (bed: PlacementBed) =>
-  bed.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM erasing WHERE state = 'open'")!.n
+const openRows = async (bed: PlacementBed) =>
+  (await bed.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM erasing WHERE state = 'open'"))!.n
 
 /** Lets time pass until nothing is to be erased. */
 async function erased(bed: PlacementBed, act: Uint8Array): Promise<ErasureReceipt[]> {
-  await bed.run(3 * 3_600_000, () => !bed.medium.sql.get('SELECT 1 FROM erasures WHERE done IS NULL'))
+  await bed.run(3 * 3_600_000, async () => !(await bed.medium.sql.get('SELECT 1 FROM erasures WHERE done IS NULL')))
   const { open, erasures } = await asked(bed, act)
   if (open > 0) throw new Error(`${open} are not erased`)
   return erasures.map(({ receipt }) => opened(bed, receipt!))
@@ -75,7 +75,7 @@ t.test('D8: what a member erases is destroyed wherever it lies, and the receipt 
   const { bed, member, kept } = await site(1, 3)
   const [gone, other] = kept as [Uint8Array, Uint8Array]
   const lay = await held(bed, gone)
-  const used = bed.placement.registry.servers().map(({ used }) => used)
+  const used = (await bed.placement.registry.servers()).map(({ used }) => used)
   const { act, reply } = await bed.wish(member, { kind: 'erase', objects: [gone] })
   t.match(reply, { objects: 1 })
   const [receipt] = await erased(bed, act)
@@ -89,9 +89,9 @@ t.test('D8: what a member erases is destroyed wherever it lies, and the receipt 
   }
   const { sql } = bed.medium
   for (const table of ['saves', 'replicas', 'conditions', 'making', 'moves', 'retired', 'abandoned'])
-    t.equal(sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE object = ?`, gone)!.n, 0, table)
+    t.equal((await sql.get<{ n: number }>(`SELECT count(*) AS n FROM ${table} WHERE object = ?`, gone))!.n, 0, table)
   t.ok(
-    bed.placement.registry.servers().reduce((sum, { used }) => sum + used, 0) < used.reduce((a, b) => a + b, 0),
+    (await bed.placement.registry.servers()).reduce((sum, { used }) => sum + used, 0) < used.reduce((a, b) => a + b, 0),
     'its room is free again',
   )
   t.match(await bed.ask(saveStatus, { object: gone, version: 1 }), { stage: 'refused', problem: 'object.erased' })
@@ -102,7 +102,7 @@ t.test('D8: what a member erases is destroyed wherever it lies, and the receipt 
 t.test('D8: bad wishes: replayed, twice, of others, changed, stale, for somebody else', async (t) => {
   const { bed, member, kept } = await site(2, 2)
   const [one, two] = kept as [Uint8Array, Uint8Array]
-  const thief = bed.addMember(0, 'JP-27')
+  const thief = await bed.addMember(0, 'JP-27')
   t.match(await bed.wish(thief, { kind: 'erase', objects: [one] }), { problem: 'object.unknown' })
   t.match(await bed.wish(thief, { kind: 'erase', objects: [one] }, { member: member.id }), {
     problem: 'cose.bad-signature',
@@ -118,7 +118,7 @@ t.test('D8: bad wishes: replayed, twice, of others, changed, stale, for somebody
   })
   t.match(await bed.wish(member, { kind: 'erase', objects: [one, one] }), { problem: 'object.unknown' })
   t.equal((await held(bed, one)).length, 2, 'a wish that is refused has no effect, not even in part')
-  t.notOk(bed.medium.sql.get('SELECT 1 FROM erasures'))
+  t.notOk(await bed.medium.sql.get('SELECT 1 FROM erasures'))
 
   const [first, second] = await Promise.all([
     bed.wish(member, { kind: 'erase', objects: [one] }),
@@ -140,7 +140,7 @@ t.test('D8: a server that is down is asked until it has destroyed its replica, a
   const [down] = await held(bed, object)
   bed.servers.get(down!)!.unreachable = true
   const { act } = await bed.wish(member, { kind: 'erase', objects: [object] })
-  await bed.run(60_000, () => openRows(bed) === 1)
+  await bed.run(60_000, async () => (await openRows(bed)) === 1)
   t.match(await asked(bed, act), { open: 1, erasures: [{ waiting: [down] }] })
   bed.crash()
   await bed.boot()
@@ -162,15 +162,15 @@ t.test(
     const [lost] = await held(bed, object)
     bed.servers.get(lost!)!.unreachable = true
     const { act } = await bed.wish(member, { kind: 'erase', objects: [object] })
-    await bed.run(60_000, () => openRows(bed) === 1)
-    bed.placement.changeServer(lost!, 'lost')
+    await bed.run(60_000, async () => (await openRows(bed)) === 1)
+    await bed.placement.changeServer(lost!, 'lost')
     const [receipt] = await erased(bed, act)
     t.match(
       receipt!.places.find(({ server }) => server === lost),
       { outcome: 'lost' },
     )
     bed.servers.get(lost!)!.unreachable = false
-    bed.placement.changeServer(lost!, 'open')
+    await bed.placement.changeServer(lost!, 'open')
     await bed.run(25 * 3_600_000)
     t.same(await held(bed, object), [])
     await bed.stop()
@@ -181,7 +181,7 @@ t.test('D8: erased during a save and during a move, at any moment, nothing is le
   for (let seed = 10; seed < 22; seed++) {
     const { bed, member, kept } = await site(seed, 4)
     const [moving] = kept as [Uint8Array]
-    const [from] = standing(bed, moving)
+    const [from] = await standing(bed, moving)
     bed.risks.announce('storm', [from!.server], 0.9, bed.clock.now() + 36 * 3_600_000)
     const saving = await bed.offer(member, bed.random.bytes(70_000))
     // Anywhere between the choice of places and long after.
@@ -198,7 +198,7 @@ t.test('D8: erased during a save and during a move, at any moment, nothing is le
     await erased(bed, act)
     await bed.run(3_600_000)
     t.same([await held(bed, moving), await held(bed, saving)], [[], []], `seed ${seed}`)
-    t.equal(bed.stateOf(saving), undefined)
+    t.equal(await bed.stateOf(saving), undefined)
     await bed.stop()
   }
 })
@@ -207,17 +207,20 @@ t.test(
   'D8: an account that is closed leaves nothing but receipts; a rebuilt placement does not bring it back',
   async (t) => {
     const { bed, member, kept } = await site(5, 13)
-    const other = bed.addMember(1, 'JP-27')
+    const other = await bed.addMember(1, 'JP-27')
     const stays = await bed.keep(other, bed.random.bytes(100))
     const { sql } = bed.medium
-    await bed.run(600_000, () => !!sql.get('SELECT 1 FROM catalogues WHERE record IS NOT NULL'))
-    const before = sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves WHERE member = ?', member.id)
+    await bed.run(600_000, async () => !!(await sql.get('SELECT 1 FROM catalogues WHERE record IS NOT NULL')))
+    const before = await sql.all<{ object: Uint8Array }>(
+      'SELECT DISTINCT object FROM saves WHERE member = ?',
+      member.id,
+    )
     t.equal(before.length, 14, 'the catalogue is one of them')
     const { act, reply, signed } = await bed.wish(member, { kind: 'close' })
     t.match(reply, { objects: 14 })
     t.match(await bed.wish(member, { kind: 'consent', location: true, abroad: true }), { problem: 'member.suspended' })
-    await bed.run(3_600_000, () => !members.byId(sql, member.id))
-    t.equal(members.byId(sql, member.id), undefined, 'the key that opened everything is gone')
+    await bed.run(3_600_000, async () => !(await members.byId(sql, member.id)))
+    t.equal(await members.byId(sql, member.id), undefined, 'the key that opened everything is gone')
     for (const { object } of before) t.same(await held(bed, object), [])
     t.equal((await held(bed, stays)).length, 2)
     const { closing } = await asked(bed, act)
@@ -248,10 +251,12 @@ t.test(
     )
     t.equal(rebuilt.members, 1)
     t.same(
-      medium.sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves').map(({ object }) => hex(object)),
+      (await medium.sql.all<{ object: Uint8Array }>('SELECT DISTINCT object FROM saves')).map(({ object }) =>
+        hex(object),
+      ),
       [hex(stays)],
     )
-    t.equal(medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures')!.n, 14)
+    t.equal((await medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures'))!.n, 14)
     t.equal(kept.length, 13)
     await bed.stop()
   },
@@ -267,7 +272,7 @@ t.test('D8: retention: what was kept longer than its member wants is erased, and
   await bed.run(6 * 3_600_000)
   t.same(await held(bed, old), [])
   t.equal((await held(bed, young)).length, 2)
-  t.match(bed.medium.sql.get('SELECT cause FROM erasures WHERE object = ?', old), { cause: 'retention' })
+  t.match(await bed.medium.sql.get('SELECT cause FROM erasures WHERE object = ?', old), { cause: 'retention' })
   await bed.wish(member, { kind: 'retention', days: 0 })
   await bed.run(22 * 3_600_000)
   t.equal((await held(bed, young)).length, 2, 'for ever again')
@@ -276,24 +281,26 @@ t.test('D8: retention: what was kept longer than its member wants is erased, and
 
 t.test('D8, S9: without consent to storage abroad data comes home, and new data stays there', async (t) => {
   const { bed, member } = await site(7, 12)
-  const regionsOf = () =>
-    bed.medium.sql
-      .all<{ region: string }>('SELECT DISTINCT s.region FROM replicas AS r JOIN servers AS s ON s.id = r.server')
-      .map(({ region }) => region)
+  const regionsOf = async () =>
+    (
+      await bed.medium.sql.all<{ region: string }>(
+        'SELECT DISTINCT s.region FROM replicas AS r JOIN servers AS s ON s.id = r.server',
+      )
+    ).map(({ region }) => region)
   t.ok(
-    regionsOf().some((region) => !region.startsWith('JP')),
+    (await regionsOf()).some((region) => !region.startsWith('JP')),
     'some of it lies abroad',
   )
   await bed.wish(member, { kind: 'consent', location: false, abroad: false })
   await bed.rest()
   t.ok(
-    regionsOf().every((region) => region.startsWith('JP')),
+    (await regionsOf()).every((region) => region.startsWith('JP')),
     'all of it has come home',
   )
   const fresh = await bed.keep(member, bed.random.bytes(100), 'US-CA')
-  t.ok(standing(bed, fresh).every(({ server }) => bed.servers.get(server)!.place.region.startsWith('JP')))
+  t.ok((await standing(bed, fresh)).every(({ server }) => bed.servers.get(server)!.place.region.startsWith('JP')))
   t.match(
-    bed.medium.sql.get('SELECT asking FROM saves WHERE object = ?', fresh),
+    await bed.medium.sql.get('SELECT asking FROM saves WHERE object = ?', fresh),
     { asking: 'JP-13' },
     'and where the device stands is not looked at',
   )

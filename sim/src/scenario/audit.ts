@@ -33,7 +33,7 @@ export async function checkReplicas(
   conditions: Conditions,
   original: Uint8Array,
   servers: ReadonlyMap<string, ServerMachine>,
-  spoilt: (replica: ReplicaConditions) => boolean = () => false,
+  spoilt: (replica: ReplicaConditions) => boolean | Promise<boolean> = () => false,
 ): Promise<void> {
   const { replicas } = conditions
   if (replicas.length !== 2) throw new Error(`${replicas.length} replicas`)
@@ -43,7 +43,7 @@ export async function checkReplicas(
     const machine = servers.get(replica.server)
     if (!machine) throw new Error(`no server ${replica.server}`)
     // What a disaster or somebody has just taken is made anew from the other one; the checks at the end look whether it was.
-    if (machine.gone || spoilt(replica)) continue
+    if (machine.gone || (await spoilt(replica))) continue
     if (!Buffer.from(thumbprint(publicOf(machine.identity))).equals(replica.serverKey))
       throw new Error(`the card knows another key of ${replica.server}`)
     const bytes = await readReplica(machine.files, conditions, replica).catch((error) => {

@@ -35,7 +35,7 @@ export class Chaos {
     const { clock } = this.#world
     while (!this.#world.calm) {
       await clock.sleep(-Math.log(1 - this.#chance.float()) * everyMs)
-      letBackIn(this.#site)
+      await letBackIn(this.#site)
       if (!this.#world.calm) this.#strike()
     }
   }
@@ -89,7 +89,7 @@ export class Chaos {
   }
 
   /** At once, or in the middle of a commit or of writing files. */
-  #die(machine: Machine, who: string): void {
+  async #die(machine: Machine, who: string): Promise<void> {
     const how: Death = this.#chance.chance(0.5) ? 'kill' : 'power'
     // Data servers have files alone.
     const moments = ['now', 'file', ...(who === 'server' ? [] : ['before-commit', 'after-commit'])] as const
@@ -220,7 +220,7 @@ export class Chaos {
   }
 
   /** A board without a clock battery starts in the past, until the network tells it the time. */
-  #wrongClock(device: DeviceMachine): void {
+  async #wrongClock(device: DeviceMachine): Promise<void> {
     this.#world.count('device.clock')
     // A minute off is nothing unusual; hours and years are a board without a battery after a power cut.
     device.skewMs = this.#chance.pick([-60_000, 60_000, -3_600_000, -40 * 86_400_000, -26 * 365 * 86_400_000])
@@ -231,7 +231,7 @@ export class Chaos {
   }
 
   /** A storm is announced; it passes by, is taken back, or takes the data servers in its way. */
-  #storm(): void {
+  async #storm(): Promise<void> {
     const chance = this.#chance
     const { clock, story } = this.#world
     const target = chance.pick(this.#servers.filter(({ gone }) => !gone))
@@ -247,34 +247,35 @@ export class Chaos {
       untilMs: clock.now() + leadMs + 180 * minuteMs,
       shape: { kind: 'area' as const, severity: 'extreme' as const, circles: [{ latitude, longitude, radiusKm: 150 }] },
     }
-    if (!this.#tell({ hazards: [storm] })) return
+    if (!(await this.#tell({ hazards: [storm] }))) return
     this.#world.count('hazard')
     story.say(target.name, `storm ${this.#storms} is to arrive in ${leadMs / minuteMs} minutes`)
     const end = chance.float()
     if (end < 0.4) {
-      clock.timer(leadMs / 2, () => {
-        if (this.#tell({ cancelled: [{ id: storm.id, atMs: clock.now() }] })) this.#world.count('hazard.cancelled')
+      clock.timer(leadMs / 2, async () => {
+        if (await this.#tell({ cancelled: [{ id: storm.id, atMs: clock.now() }] }))
+          this.#world.count('hazard.cancelled')
       })
     } else if (end < 0.8)
-      clock.timer(leadMs, () => {
-        if (!this.#world.calm) this.#destroy(target)
+      clock.timer(leadMs, async () => {
+        if (!this.#world.calm) await this.#destroy(target)
       })
   }
 
   /** What a feed says, when somebody is there to hear it. */
-  #tell(news: { hazards?: Hazard[]; cancelled?: { id: string; atMs: number }[] }): boolean {
+  async #tell(news: { hazards?: Hazard[]; cancelled?: { id: string; atMs: number }[] }): Promise<boolean> {
     const { placement, up } = this.#site.gateway
     if (!placement || !up) return false
-    placement.risks.take('sim', { ...emptyBulletin(), ...news })
+    await placement.risks.take('sim', { ...emptyBulletin(), ...news })
     return true
   }
 
   /** For good, with all that lay there: spared only where an object would lose its last place. */
-  #destroy(server: ServerMachine): void {
+  async #destroy(server: ServerMachine): Promise<void> {
     const gone = this.#servers.filter((each) => each.gone)
     if (gone.length >= destroyedMost || server.gone) return
-    const { left, alone } = this.#site.lyingAt([...gone, server])
-    const spared = alone > 0 || this.#site.harms.lastGoodOn([...gone, server])
+    const { left, alone } = await this.#site.lyingAt([...gone, server])
+    const spared = alone > 0 || (await this.#site.harms.lastGoodOn([...gone, server]))
     this.#world.count(spared ? 'server.spared' : 'server.destroyed')
     if (spared) return
     this.#world.story.say(server.name, `is destroyed; ${left} replicas had not left`)
@@ -282,13 +283,13 @@ export class Chaos {
     server.destroy()
   }
 
-  #image(): void {
+  async #image(): Promise<void> {
     const withImage = this.#site.devices.filter((device) => device.hasImage)
     if (withImage.length === 0 || this.#chance.chance(0.3)) return this.#chance.pick(this.#site.devices).takeImage()
     const device = this.#chance.pick(withImage)
-    const imageAtMs = device.restoreImage()!
+    const imageAtMs = (await device.restoreImage())!
     this.#world.count('device.old-image')
-    this.#site.lostWithImage(device, imageAtMs)
+    await this.#site.lostWithImage(device, imageAtMs)
   }
 
   /** A fault that lasts some minutes, or until calm. */

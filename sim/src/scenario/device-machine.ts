@@ -22,7 +22,7 @@ const memoryFolder = '/memory'
 /** Who hears what a device does. */
 export interface DeviceWitness {
   shot(device: DeviceMachine, bytes: Uint8Array): void
-  saveChanged(device: DeviceMachine, save: Save): void
+  saveChanged(device: DeviceMachine, save: Save): Promise<void>
   shown(device: DeviceMachine, shown: Shown): void
   askedPin(device: DeviceMachine): string | undefined
 }
@@ -98,7 +98,7 @@ export class DeviceMachine extends Machine {
   }
 
   /** The power goes and an older image of the system's card is put in. @returns when that image was made; undefined without one */
-  restoreImage(): number | undefined {
+  async restoreImage(): Promise<number | undefined> {
     const image = this.#image
     if (!image) return undefined
     this.die('power')
@@ -162,8 +162,8 @@ export class DeviceMachine extends Machine {
     this.runtime = runtime
     await life.run(() => runtime.start())
     this.id = runtime.identity.device
-    runtime.saves.onChange((save) => {
-      if (life.alive) this.#witness.saveChanged(this, save)
+    runtime.saves.onChange(async (save) => {
+      if (life.alive) await this.#witness.saveChanged(this, save)
     })
     this.#plant(runtime)
   }

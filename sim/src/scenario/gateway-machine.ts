@@ -55,7 +55,7 @@ export class GatewayMachine extends Machine {
     )
     const later = (ms: number, work: () => void) => void clock.timer(ms, work)
     const { signing, agreement } = this.keys
-    this.gateway = createGateway({
+    this.gateway = await createGateway({
       site: siteName,
       version: 'sim',
       key: this.key,
@@ -65,8 +65,8 @@ export class GatewayMachine extends Machine {
       bufferDirectory: '/buffer',
       releaseDirectory: '/releases',
       bus: (admit) => network.bus(admit, () => life.alive),
-      services: (bufferFor) => {
-        this.placement = createPlacement({
+      services: async (bufferFor) => {
+        this.placement = await createPlacement({
           database: this.placementDatabase.open(life, later),
           keys: this.keys,
           buffer: bufferFor('placement'),
@@ -83,7 +83,7 @@ export class GatewayMachine extends Machine {
       log,
       limits: { buffer: { spareBytes: mebibyte } },
     })
-    this.#register(this.placement!)
+    await this.#register(this.placement!)
     await this.gateway.start()
   }
 
@@ -99,11 +99,11 @@ export class GatewayMachine extends Machine {
     this.placement = undefined
   }
 
-  #register({ registry }: Placement): void {
-    const known = new Set(registry.members().map(({ number }) => number))
-    for (const member of this.#members()) if (!known.has(member.number)) registry.addMember(member)
+  async #register({ registry }: Placement): Promise<void> {
+    const known = new Set((await registry.members()).map(({ number }) => number))
+    for (const member of this.#members()) if (!known.has(member.number)) await registry.addMember(member)
     for (const { place, identity } of this.#servers)
-      registry.putServer({
+      await registry.putServer({
         id: place.id,
         name: place.id,
         region: place.region,

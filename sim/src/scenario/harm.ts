@@ -3,10 +3,12 @@
  * is ever bad beyond its parity, and an object is harmed once in a run: there is always a good copy, so that both must be
  * good again in the end.
  */
+
 import { filesIn } from '@azukari/gateway/data-server/layout'
 import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
 import { catalogueMedia, members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
+import { someInOrder } from '@azukari/protocol/in-order'
 import { publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { openVerdict, type VerdictKind } from '@azukari/protocol/verdict'
@@ -69,30 +71,34 @@ export class Harms {
   }
 
   /** Whether a replica is known to be bad now, as no code of the site knows. */
-  spoilt(replica: Pick<Standing, 'object' | 'slot' | 'server'>): boolean {
-    return this.#done.some(
-      (harm) =>
+  async spoilt(replica: Pick<Standing, 'object' | 'slot' | 'server'>): Promise<boolean> {
+    return await someInOrder(
+      this.#done,
+      async (harm) =>
         harm.replica.slot === replica.slot &&
         harm.replica.server === replica.server &&
         hex(harm.replica.object) === hex(replica.object) &&
-        !this.#healed(harm),
+        !(await this.#healed(harm)),
     )
   }
 
   /** Whether an object has its only good replica on one of these servers. */
-  lastGoodOn(servers: readonly ServerMachine[]): boolean {
+  async lastGoodOn(servers: readonly ServerMachine[]): Promise<boolean> {
     const names = new Set(servers.map(({ name }) => name))
-    return this.#done.some(
-      (harm) =>
-        !this.#healed(harm) &&
-        this.#rowsOf(harm.replica.object).some(({ slot, server }) => slot !== harm.replica.slot && names.has(server)),
+    return await someInOrder(
+      this.#done,
+      async (harm) =>
+        !(await this.#healed(harm)) &&
+        (await this.#rowsOf(harm.replica.object)).some(
+          ({ slot, server }) => slot !== harm.replica.slot && names.has(server),
+        ),
     )
   }
 
   /** Harms a replica of an object that has two good ones. */
   async strike(chance: SeededRandom): Promise<void> {
     const { world, servers } = this.#site
-    const replica = chance.pick(this.#harmable())
+    const replica = chance.pick(await this.#harmable())
     if (!replica) return
     const kind = chance.pick(harmKinds)
     const machine = servers.get(replica.server)!
@@ -100,7 +106,7 @@ export class Harms {
       .map((disk) => replicaFolder(disk, replica))
       .find((path) => machine.files.durable(filesIn(path).segments))
     if (folder === undefined) return
-    const afterVerdict = this.#sql.get<{ id: number }>('SELECT coalesce(max(id), 0) AS id FROM verdicts')!.id
+    const afterVerdict = (await this.#sql.get<{ id: number }>('SELECT coalesce(max(id), 0) AS id FROM verdicts'))!.id
     // Known from before it is done: nobody may find it first.
     const harm = { kind, replica, afterVerdict }
     this.#objects.add(hex(replica.object))
@@ -134,7 +140,8 @@ export class Harms {
     }
     try {
       const stored = await storedSegments(files, folder, replica)
-      const segments = kind === 'changed with keys' ? this.#sealedAnew(replica, chance) : scrambled(stored, chance)
+      const segments =
+        kind === 'changed with keys' ? await this.#sealedAnew(replica, chance) : scrambled(stored, chance)
       await forge(files, workshop, replica, segments, this.#site.world.clock.now())
     } catch (error) {
       // The disk is full, or the machine has died under it.
@@ -152,21 +159,21 @@ export class Harms {
     return true
   }
 
-  #sealedAnew(replica: ReplicaRow, chance: SeededRandom): Uint8Array[] {
-    const { sha256, member } = this.#sql.get<{ sha256: Uint8Array; member: Uint8Array }>(
+  async #sealedAnew(replica: ReplicaRow, chance: SeededRandom): Promise<Uint8Array[]> {
+    const { sha256, member } = (await this.#sql.get<{ sha256: Uint8Array; member: Uint8Array }>(
       'SELECT sha256, member FROM saves WHERE object = ? AND version = ?',
       replica.object,
       replica.version,
-    )!
+    ))!
     const original = this.#site.shots.get(hex(sha256))!
-    const { wrapped_key } = members.byId(this.#sql, member)!
+    const { wrapped_key } = (await members.byId(this.#sql, member))!
     return sealedAnew(replica, this.#site.gateway.keys, wrapped_key, someOther(original, chance))
   }
 
   /** Replicas of kept pictures with two good ones, none of them on the move. */
-  #harmable(): ReplicaRow[] {
+  async #harmable(): Promise<ReplicaRow[]> {
     const { servers } = this.#site
-    const rows = this.#sql.all<ReplicaRow>(
+    const rows = await this.#sql.all<ReplicaRow>(
       `SELECT r.* FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version
        WHERE s.state = 'kept' AND s.media <> ? AND NOT EXISTS (SELECT 1 FROM moves AS m WHERE m.object = r.object)
        AND NOT EXISTS (SELECT 1 FROM making AS m WHERE m.object = r.object) ORDER BY r.object, r.slot`,
@@ -179,18 +186,18 @@ export class Harms {
   }
 
   /** Made anew, elsewhere or in its place, or repaired where it is. */
-  #healed({ replica, afterVerdict }: Harm): boolean {
-    const now = this.#rowsOf(replica.object).find(({ slot }) => slot === replica.slot)
+  async #healed({ replica, afterVerdict }: Harm): Promise<boolean> {
+    const now = (await this.#rowsOf(replica.object)).find(({ slot }) => slot === replica.slot)
     if (!now || now.server !== replica.server || now.epoch !== replica.epoch) return true
-    return this.#verdictsAbout(replica).some(
+    return (await this.#verdictsAbout(replica)).some(
       ({ id, outcome, done }) => id > afterVerdict && done !== null && outcome === 'segments',
     )
   }
 
   /** I8: verdicts are signed and true of what was done, all that was done and still stood there was found, nobody else is accused. */
-  check(): void {
+  async check(): Promise<void> {
     const { world, gateway, servers } = this.#site
-    for (const row of this.#sql.all<VerdictTable>('SELECT * FROM verdicts ORDER BY id')) {
+    for (const row of await this.#sql.all<VerdictTable>('SELECT * FROM verdicts ORDER BY id')) {
       const { kind, server, because } = row
       if (openVerdict(row.signed, publicOf(gateway.keys.signing)).kind !== kind)
         world.violate('I8', `verdict ${row.id} is signed as another`)
@@ -198,9 +205,9 @@ export class Harms {
         world.violate('I8', `${server}: ${kind} is said and not true: ${because}`)
     }
     for (const { kind, replica } of this.#done) {
-      const now = this.#rowsOf(replica.object).find(({ slot }) => slot === replica.slot)
+      const now = (await this.#rowsOf(replica.object)).find(({ slot }) => slot === replica.slot)
       const stands = now?.server === replica.server && now.epoch === replica.epoch
-      if (stands && !this.#verdictsAbout(replica).some((row) => truth[kind].includes(row.kind)))
+      if (stands && !(await this.#verdictsAbout(replica)).some((row) => truth[kind].includes(row.kind)))
         world.violate('I8', `${replica.server}, ${nameOf(replica)}: ${kind}, and nobody has found it`)
     }
   }
@@ -213,13 +220,13 @@ export class Harms {
     return [...harms.flatMap(({ kind }) => truth[kind]), ...(rotten ? (['media'] as const) : [])]
   }
 
-  #verdictsAbout(replica: Standing): VerdictTable[] {
-    return this.#sql
-      .all<VerdictTable>('SELECT * FROM verdicts WHERE object = ? ORDER BY id', replica.object)
-      .filter((row) => isSame(replica, row as unknown as Standing))
+  async #verdictsAbout(replica: Standing): Promise<VerdictTable[]> {
+    return (
+      await this.#sql.all<VerdictTable>('SELECT * FROM verdicts WHERE object = ? ORDER BY id', replica.object)
+    ).filter((row) => isSame(replica, row as unknown as Standing))
   }
 
-  #rowsOf(object: Uint8Array): Standing[] {
+  async #rowsOf(object: Uint8Array): Promise<Standing[]> {
     return this.#sql.all<Standing>(
       'SELECT object, version, slot, server, epoch FROM replicas WHERE object = ? ORDER BY version, slot',
       object,

@@ -1,13 +1,13 @@
 /** What the site's operator does by hand: a server that was shut off is let back in when the real one answers again (S12). */
 import type { Site } from './site.ts'
 
-export function letBackIn({ gateway, servers, world }: Site): void {
+export async function letBackIn({ gateway, servers, world }: Site): Promise<void> {
   const { placement } = gateway
   if (!gateway.up || !placement) return
-  for (const { id, state } of placement.registry.servers()) {
+  for (const { id, state } of await placement.registry.servers()) {
     const machine = servers.get(id)
     if (state !== 'contained' || !machine || machine.impostor || machine.gone) continue
     world.story.say('operator', `lets ${id} back in`)
-    placement.releaseServer(id, 'the real one answers again')
+    await placement.releaseServer(id, 'the real one answers again')
   }
 }

@@ -81,11 +81,11 @@ export class Site implements DeviceWitness {
   start(): void {
     for (const server of this.servers.values()) server.start()
     this.gateway.start()
-    this.world.clock.timer(10, () => {
+    this.world.clock.timer(10, async () => {
       for (const device of this.devices)
         this.#claims.set(
           device.name,
-          this.gateway.gateway!.newClaim({
+          await this.gateway.gateway!.newClaim({
             name: device.name,
             region: device.region,
             roles: [device.role],
@@ -97,9 +97,13 @@ export class Site implements DeviceWitness {
   }
 
   /** One object's row at placement, if it has any. */
-  placementState(object: Uint8Array): string | undefined {
-    return this.gateway.placementDatabase.sql.get<{ state: string }>('SELECT state FROM saves WHERE object = ?', object)
-      ?.state
+  async placementState(object: Uint8Array): Promise<string | undefined> {
+    return (
+      await this.gateway.placementDatabase.sql.get<{ state: string }>(
+        'SELECT state FROM saves WHERE object = ?',
+        object,
+      )
+    )?.state
   }
 
   shot(device: DeviceMachine, bytes: Uint8Array): void {
@@ -112,7 +116,7 @@ export class Site implements DeviceWitness {
     this.world.story.say(device.name, `takes a picture, ${bytes.length} bytes, ${sha.slice(0, 8)}`)
   }
 
-  saveChanged(device: DeviceMachine, save: Save): void {
+  async saveChanged(device: DeviceMachine, save: Save): Promise<void> {
     const { world } = this
     const object = hex(save.object)
     let kept = this.saves.get(object)
@@ -130,10 +134,10 @@ export class Site implements DeviceWitness {
       this.#checkReceipt(device, save)
       return
     }
-    if (save.state === 'buffered' && this.placementState(save.object) === undefined)
+    if (save.state === 'buffered' && (await this.placementState(save.object)) === undefined)
       world.violate('I4', `${device.name} says that ${object.slice(0, 8)} was received, and placement knows nothing`)
     // The device may have died while it took in the receipt.
-    if (!kept.believed && this.placementState(save.object) !== 'kept' && !device.holds(save.object))
+    if (!kept.believed && (await this.placementState(save.object)) !== 'kept' && !device.holds(save.object))
       world.violate('I5', `${device.name} has no copy of ${object.slice(0, 8)} and no receipt`)
   }
 
@@ -162,11 +166,11 @@ export class Site implements DeviceWitness {
   }
 
   /** What a device lost when an old image was put back is nobody's fault. */
-  lostWithImage(device: DeviceMachine, imageAtMs: number): void {
+  async lostWithImage(device: DeviceMachine, imageAtMs: number): Promise<void> {
     for (const [object, kept] of this.saves)
       if (kept.device === device && !kept.believed && kept.sinceMs > imageAtMs) {
         kept.noCopy = true
-        if (this.placementState(bytesOf(object)) === undefined) kept.lost = true
+        if ((await this.placementState(bytesOf(object))) === undefined) kept.lost = true
       }
   }
 
@@ -174,10 +178,10 @@ export class Site implements DeviceWitness {
    * Replicas of kept and sealed objects that lie on these servers now.
    * @returns `left` on any of them; `alone`: objects with all of theirs there
    */
-  lyingAt(servers: readonly ServerMachine[]): { left: number; alone: number } {
+  async lyingAt(servers: readonly ServerMachine[]): Promise<{ left: number; alone: number }> {
     const names = new Set(servers.map(({ name }) => name))
     const places = new Map<string, string[]>()
-    for (const { object, server } of this.gateway.placementDatabase.sql.all<{
+    for (const { object, server } of await this.gateway.placementDatabase.sql.all<{
       object: Uint8Array
       server: string
     }>(`SELECT r.object, r.server FROM replicas r JOIN saves s ON s.object = r.object WHERE s.state = 'kept'`))
@@ -190,8 +194,8 @@ export class Site implements DeviceWitness {
   }
 
   /** The conditions of an object as its member's card opens them. */
-  conditionsOf(object: Uint8Array) {
-    const row = this.gateway.placementDatabase.sql.get<{ member: Uint8Array; record: Uint8Array }>(
+  async conditionsOf(object: Uint8Array) {
+    const row = await this.gateway.placementDatabase.sql.get<{ member: Uint8Array; record: Uint8Array }>(
       'SELECT member, record FROM conditions WHERE object = ?',
       object,
     )
@@ -206,11 +210,12 @@ export class Site implements DeviceWitness {
       const name = `${device.name} believes a receipt for ${hex(save.object).slice(0, 8)}`
       const original = this.shots.get(hex(save.sha256))
       if (!original || !save.receipt) throw new Error(`${name}, which is of nothing`)
-      const { conditions } = this.conditionsOf(save.object)
+      const { conditions } = await this.conditionsOf(save.object)
       if (hex(conditions.sha256) !== hex(save.sha256)) throw new Error(`${name}, and the conditions are of another`)
       const told = save.receipt.replicas.map(({ slot, server }) => `${slot}@${server}`).join(' ')
       const real = conditions.replicas.map(({ slot, server }) => `${slot}@${server}`).join(' ')
-      if (told !== real && !this.#moved(save.object)) throw new Error(`${name}: ${told}, and the card is told ${real}`)
+      if (told !== real && !(await this.#moved(save.object)))
+        throw new Error(`${name}: ${told}, and the card is told ${real}`)
       const { object } = conditions
       const spoilt = ({ slot, server }: { slot: number; server: string }) =>
         this.harms.spoilt({ object, slot: slot === 1 ? 1 : 2, server })
@@ -222,10 +227,12 @@ export class Site implements DeviceWitness {
   }
 
   /** Whether a replica of it has left the place that its receipt named (S9). */
-  #moved(object: Uint8Array): boolean {
+  async #moved(object: Uint8Array): Promise<boolean> {
     return (
-      this.gateway.placementDatabase.sql.get('SELECT 1 FROM replicas WHERE object = ? AND epoch > 1', object) !==
-      undefined
+      (await this.gateway.placementDatabase.sql.get(
+        'SELECT 1 FROM replicas WHERE object = ? AND epoch > 1',
+        object,
+      )) !== undefined
     )
   }
 

@@ -33,17 +33,17 @@ export class Told {
   }
 
   /** How much a person has not been told yet. */
-  untold({ memberId }: Person): number {
-    return this.#concerns(memberId).filter(({ told }) => told === null).length
+  async untold({ memberId }: Person): Promise<number> {
+    return (await this.#concerns(memberId)).filter(({ told }) => told === null).length
   }
 
   /** I9: whatever happened to a member's data was told to them, and nothing is taken for told that nobody saw. */
-  check(): void {
+  async check(): Promise<void> {
     const { world, people } = this.#site
     for (const person of people) {
       if (person.stranger) continue
       const seen = [...(this.#seen.get(hex(person.memberId)) ?? [])]
-      for (const { id, kind, server, name, told } of this.#concerns(person.memberId)) {
+      for (const { id, kind, server, name, told } of await this.#concerns(person.memberId)) {
         const text = beginning(kind, server, name)
         const isSeen = seen.some((line) => line.startsWith(text))
         if (told === null) world.violate('I9', `${person.name} was never told verdict ${id}: ${text}`)
@@ -54,16 +54,16 @@ export class Told {
   }
 
   /** Changes that nobody ordered, to what is theirs; and servers of theirs that were played by others again and again. */
-  #concerns(member: Uint8Array): Concern[] {
+  async #concerns(member: Uint8Array): Promise<Concern[]> {
     const { sql } = this.#site.gateway.placementDatabase
-    const about = sql.all<Concern>(
+    const about = await sql.all<Concern>(
       `SELECT v.id, v.kind, v.server, s.name, t.at AS told FROM verdicts AS v
        JOIN saves AS s ON s.object = v.object AND s.version = v.version
        LEFT JOIN told AS t ON t.verdict = v.id AND t.member = s.member
        WHERE s.member = ? AND v.kind IN ('tampering', 'unexplained', 'rollback') ORDER BY v.id`,
       member,
     )
-    const impostors = sql.all<Concern>(
+    const impostors = await sql.all<Concern>(
       `SELECT v.id, v.kind, v.server, NULL AS name, t.at AS told FROM verdicts AS v
        LEFT JOIN told AS t ON t.verdict = v.id AND t.member = ?1
        WHERE v.kind = 'impostor' AND v.object IS NULL AND EXISTS (

@@ -8,10 +8,10 @@ import { parseRecoverySecret } from '@azukari/gateway/services/placement/keystor
 import { rebuildPlacement } from '@azukari/gateway/services/placement/rebuild'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
-
 import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'
 import { type Slot as CardSlot, decodeFile, type SlotRecord } from '@azukari/protocol/card/slots'
 import { signerOf } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openReading } from '@azukari/protocol/read-client'
@@ -104,10 +104,10 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
       seed,
       hours: story.atMs / hourMs,
       faults,
-      verdicts: verdictsIn(site),
+      verdicts: await verdictsIn(site),
       kept: [...site.saves.values()].filter(({ believed }) => believed).length,
       printed: site.printed,
-      leftovers: leftoversOf(site),
+      leftovers: await leftoversOf(site),
       digest: story.digest(),
     }
   } finally {
@@ -127,16 +127,16 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
   for (;;) {
     await clock.runUntil(clock.now() + 60_000, stop)
     if (world.violation) return
-    letBackIn(site)
-    auditedMs ??= auditAll(site)
-    const restless = [...whatIsLeft(site), ...unaudited(site, auditedMs)]
+    await letBackIn(site)
+    auditedMs ??= await auditAll(site)
+    const restless = [...(await whatIsLeft(site)), ...(await unaudited(site, auditedMs))]
     if (restless.length === 0) return
     if (clock.now() >= endMs) {
       world.violate('I3', `not quiet after ${calmLimitMs / hourMs} calm hours: ${restless.slice(0, 8).join('; ')}`)
       return
     }
     for (const person of site.people) {
-      const wants = pendingOf(site, person.memberId) + (person.stranger ? 0 : site.told.untold(person))
+      const wants = (await pendingOf(site, person.memberId)) + (person.stranger ? 0 : await site.told.untold(person))
       if (person.at !== undefined || wants === 0) continue
       const device = site.devices.find((candidate) => candidate.up && candidate.card === undefined)
       if (device) void person.wait(device, 50_000)
@@ -145,50 +145,54 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
 }
 
 /** The operator has everything opened and one server looked at from end to end (S11); all of them would take longer than the rest. @returns since when; undefined while placement is down */
-function auditAll({ gateway, servers, world }: Site): number | undefined {
+async function auditAll({ gateway, servers, world }: Site): Promise<number | undefined> {
   const { placement, up } = gateway
   if (!up || !placement) return undefined
   const nowMs = world.clock.now()
   const server = world.chance('audit').pick([...servers.keys()])
   world.story.say('operator', `has everything opened, and ${server} scanned`)
-  placement.replace.store.transaction(({ sql }) => auditNow(sql, nowMs, true, server))
+  await placement.replace.store.transaction(({ sql }) => auditNow(sql, nowMs, true, server))
   placement.care.kick()
   return nowMs
 }
 
 /** What has not been looked at since. */
-function unaudited({ gateway }: Site, sinceMs: number | undefined): string[] {
+async function unaudited({ gateway }: Site, sinceMs: number | undefined): Promise<string[]> {
   if (sinceMs === undefined) return ['nobody has begun the audits']
   const { sql } = gateway.placementDatabase
-  const objects = sql.get<{ n: number }>(
+  const objects = (await sql.get<{ n: number }>(
     `SELECT count(*) AS n FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) < ?`,
     sinceMs,
-  )!.n
-  const open = sql.get<{ n: number }>('SELECT count(*) AS n FROM verdicts WHERE object IS NOT NULL AND done IS NULL')!.n
+  ))!.n
+  const open = (await sql.get<{ n: number }>(
+    'SELECT count(*) AS n FROM verdicts WHERE object IS NOT NULL AND done IS NULL',
+  ))!.n
   return [
     ...(objects > 0 ? [`${objects} objects have not been opened`] : []),
     ...(open > 0 ? [`${open} verdicts are not dealt with`] : []),
   ]
 }
 
-function verdictsIn({ gateway }: Site): Record<string, number> {
-  const rows = gateway.placementDatabase.sql.all<{ kind: string; n: number }>(
+async function verdictsIn({ gateway }: Site): Promise<Record<string, number>> {
+  const rows = await gateway.placementDatabase.sql.all<{ kind: string; n: number }>(
     'SELECT kind, count(*) AS n FROM verdicts GROUP BY kind ORDER BY kind',
   )
   return Object.fromEntries(rows.map(({ kind, n }) => [kind, n]))
 }
 
-function pendingOf(site: Site, member: Uint8Array): number {
+async function pendingOf(site: Site, member: Uint8Array): Promise<number> {
   return (
-    site.gateway.placementDatabase.sql.get<{ n: number }>(
-      'SELECT count(*) AS n FROM conditions WHERE member = ? AND written IS NULL',
-      member,
+    (
+      await site.gateway.placementDatabase.sql.get<{ n: number }>(
+        'SELECT count(*) AS n FROM conditions WHERE member = ? AND written IS NULL',
+        member,
+      )
     )?.n ?? 0
   )
 }
 
 /** Everything that is not yet as it must be in the end. */
-function whatIsLeft(site: Site): string[] {
+async function whatIsLeft(site: Site): Promise<string[]> {
   const left: string[] = []
   for (const machine of [site.gateway, ...site.servers.values(), ...site.devices])
     if (!machine.up && !(machine instanceof ServerMachine && machine.gone)) left.push(`${machine.name} is down`)
@@ -208,25 +212,25 @@ function whatIsLeft(site: Site): string[] {
       left.push(`${device.name}: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
   }
   const { sql } = site.gateway.placementDatabase
-  for (const { object, state, problem } of sql.all<{ object: Uint8Array; state: string; problem: string }>(
+  for (const { object, state, problem } of await sql.all<{ object: Uint8Array; state: string; problem: string }>(
     `SELECT object, state, problem FROM saves WHERE state IN ('buffered', 'sealed')`,
   ))
     left.push(`placement: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
-  const pending = sql.get<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')?.n ?? 0
+  const pending = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL'))?.n ?? 0
   if (pending > 0) left.push(`${pending} conditions are on no card`)
-  const homeless = site.lyingAt([...site.servers.values()].filter(({ gone }) => gone)).left
+  const homeless = (await site.lyingAt([...site.servers.values()].filter(({ gone }) => gone))).left
   if (homeless > 0) left.push(`${homeless} replicas were destroyed and are not made anew`)
-  for (const { object, source, cause } of sql.all<{ object: Uint8Array; source: string; cause: string }>(
+  for (const { object, source, cause } of await sql.all<{ object: Uint8Array; source: string; cause: string }>(
     'SELECT object, source, cause FROM moves WHERE problem IS NULL LIMIT 3',
   ))
     left.push(`${hex(object).slice(0, 8)} is to leave ${source} (${cause})`)
-  const doubts = sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects')?.n ?? 0
+  const doubts = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects'))?.n ?? 0
   if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
-  const events = sql.get<{ n: number }>('SELECT count(*) AS n FROM events')?.n ?? 0
+  const events = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
   if (events > 0) left.push(`${events} events are not acknowledged`)
   for (const person of site.people) {
     if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
-    const untold = person.stranger ? 0 : site.told.untold(person)
+    const untold = person.stranger ? 0 : await site.told.untold(person)
     if (untold > 0) left.push(`${untold} findings are not told to ${person.name}`)
   }
   return left
@@ -236,15 +240,15 @@ function whatIsLeft(site: Site): string[] {
 async function finalChecks(site: Site): Promise<void> {
   const { world } = site
   const { sql } = site.gateway.placementDatabase
-  const rows = sql.all<{
+  const rows = await sql.all<{
     object: Uint8Array
     sha256: Uint8Array
     state: string
     problem: string | null
     member: Uint8Array
   }>('SELECT object, sha256, state, problem, member FROM saves WHERE media <> ? ORDER BY at, object', catalogueMedia)
-  site.harms.check()
-  site.told.check()
+  await site.harms.check()
+  await site.told.check()
   const bySha = new Map<string, string>()
   for (const row of rows) {
     const object = hex(row.object)
@@ -259,22 +263,22 @@ async function finalChecks(site: Site): Promise<void> {
       continue
     }
     if (row.state !== 'kept') continue
-    const replicas = sql.all('SELECT slot FROM replicas WHERE object = ?', row.object)
+    const replicas = await sql.all('SELECT slot FROM replicas WHERE object = ?', row.object)
     if (replicas.length !== 2) world.violate('I2', `${object} has ${replicas.length} replicas`)
     try {
-      await checkReplicas(site.conditionsOf(row.object).conditions, original, site.servers)
+      await checkReplicas((await site.conditionsOf(row.object)).conditions, original, site.servers)
     } catch (error) {
       world.violate('I1', `in the end, ${object.slice(0, 8)}: ${error instanceof Error ? error.message : error}`)
     }
   }
-  checkSaves(site)
-  checkCards(site)
+  await checkSaves(site)
+  await checkCards(site)
   await readBack(
     site,
     rows.filter(({ state }) => state === 'kept').map(({ object }) => object),
   )
   await checkRebuild(site)
-  const leftovers = leftoversOf(site)
+  const leftovers = await leftoversOf(site)
   if (leftovers > site.carrier.unansweredPuts)
     world.violate(
       'I2',
@@ -283,11 +287,11 @@ async function finalChecks(site: Site): Promise<void> {
 }
 
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
-function checkSaves(site: Site): void {
+async function checkSaves(site: Site): Promise<void> {
   const { world } = site
   for (const [object, kept] of site.saves) {
     if (kept.lost) continue
-    const state = site.placementState(bytesOf(object))
+    const state = await site.placementState(bytesOf(object))
     if (state === 'lost' && kept.noCopy) continue
     const [row] = kept.device.database.all<{ state: string; problem: string | null; offer: Uint8Array }>(
       'SELECT state, problem FROM saves WHERE object = ?',
@@ -308,12 +312,12 @@ function checkSaves(site: Site): void {
 const strangerProblems: ReadonlySet<string> = new Set(['card.unknown', 'cose.unknown-key', 'cose.bad-signature'])
 
 /** I6: what is on a card is what placement meant for it, and of the latest nothing is missing. */
-function checkCards(site: Site): void {
+async function checkCards(site: Site): Promise<void> {
   const { world } = site
   const { sql } = site.gateway.placementDatabase
   for (const person of site.people) {
     const slots = decodeFile(cardFiles.conditions, person.memory.file('conditions'))
-    const rows = sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
+    const rows = await sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
       'SELECT object, version, record FROM conditions WHERE member = ?',
       person.memberId,
     )
@@ -349,7 +353,7 @@ async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<voi
   const { world } = site
   const chance = world.chance('read-back')
   for (const object of objects.slice(0, readBackMost)) {
-    const { person, conditions } = site.conditionsOf(object)
+    const { person, conditions } = await site.conditionsOf(object)
     const replica = chance.pick(conditions.replicas)
     const server = site.servers.get(replica.server)?.server
     try {
@@ -413,8 +417,8 @@ async function checkRebuild(site: Site): Promise<void> {
     return
   }
   for (const query of rebuiltAlike) {
-    const [before, after] = [gateway.placementDatabase, medium].map(({ sql }) =>
-      sql.all(query).map((row) =>
+    const [before, after] = await mapInOrder([gateway.placementDatabase, medium], async ({ sql }) =>
+      (await sql.all(query)).map((row) =>
         Object.values(row)
           .map((value) => (value instanceof Uint8Array ? hex(value) : value))
           .join(' '),
@@ -438,15 +442,15 @@ const rebuiltAlike = [
 ]
 
 /** Replicas on disks of which no object tells. */
-function leftoversOf(site: Site): number {
+async function leftoversOf(site: Site): Promise<number> {
   const { sql } = site.gateway.placementDatabase
   const known = new Set(
-    sql
-      .all<{ object: Uint8Array; version: number; slot: number; server: string }>(
+    (
+      await sql.all<{ object: Uint8Array; version: number; slot: number; server: string }>(
         `SELECT object, version, slot, server FROM replicas UNION SELECT object, version, slot, server FROM retired
          UNION SELECT object, version, slot, server FROM making`,
       )
-      .map((row) => `${row.server}/${hex(row.object)}-${row.version}-${row.slot}`),
+    ).map((row) => `${row.server}/${hex(row.object)}-${row.version}-${row.slot}`),
   )
   let leftovers = 0
   for (const server of site.servers.values()) {

@@ -39,14 +39,14 @@ export class WireNetwork implements SimNetwork {
     this.#site = site
   }
 
-  bus(admit: (credentials: Credentials) => Admission, alive: () => boolean): Bus {
+  bus(admit: (credentials: Credentials) => Promise<Admission>, alive: () => boolean): Bus {
     const embedded = new EmbeddedBus({ site: this.#site, listeners: [], admit, clock: this.#clock, log: silent })
     const gateway = { accept: (stream: Duplex) => embedded.accept(stream) }
     return {
       start: async (handlers) => {
         if (!alive()) return
         await embedded.start({
-          message: (topic, payload) => (alive() ? handlers.message(topic, payload) : undefined),
+          message: async (topic, payload) => (alive() ? await handlers.message(topic, payload) : undefined),
           up: () => handlers.up(),
           gone: (device) => {
             if (alive()) handlers.gone(device)

@@ -23,13 +23,13 @@ async function withFile(confirmed?: () => Promise<void>) {
   bench.clock.turn(31 * day)
   await bench.settlement.billing.close()
   bench.clock.turn(16 * day)
-  return { bench, one, file: bench.settlement.billing.debitFile()!.document }
+  return { bench, one, file: (await bench.settlement.billing.debitFile())!.document }
 }
 
 const lead = (bench: SettlementBench, epoch: number) => bench.database.run('UPDATE centre_self SET epoch = ?', epoch)
-const codeOf = (work: () => unknown) => {
+const codeOf = async (work: () => unknown) => {
   try {
-    work()
+    await work()
     return 'nothing'
   } catch (error) {
     return isProblem(error) ? error.code : String(error)
@@ -39,40 +39,34 @@ const codeOf = (work: () => unknown) => {
 t.test('P9 a file for the bank leaves once, and the gate before the bank lets it through once', async (t) => {
   const { bench, file } = await withFile()
   const { bank } = bench.settlement
-  t.match(bank.waiting(10), [{ document: file, kind: 'debit-file', epoch: 1 }])
-  const gate = new BankGate(memoryDatabase(), bench.settlement.publicKey)
+  t.match(await bank.waiting(10), [{ document: file, kind: 'debit-file', epoch: 1 }])
+  const gate = await BankGate.open(memoryDatabase(), bench.settlement.publicKey)
   const first = await bank.release(file, 'clerk-1')
-  t.same(first.content, bench.settlement.document(file)!.content)
-  t.strictSame(bank.waiting(10), [])
+  t.same(first.content, (await bench.settlement.document(file))!.content)
+  t.strictSame(await bank.waiting(10), [])
   await t.rejects(bank.release(file, 'clerk-1'), { code: 'bank.released' })
   await t.rejects(bank.release(new Uint8Array(16), 'clerk-1'), { code: 'object.unknown' })
 
   const now = bench.clock.now()
-  t.equal(
-    codeOf(() => gate.admit(first.content.subarray(1), first.note, now)),
-    'bank.note-differs',
-  )
-  t.equal(codeOf(() => gate.admit(first.content, first.note.subarray(0, 90), now)).slice(0, 4), 'cbor')
+  t.equal(await codeOf(() => gate.admit(first.content.subarray(1), first.note, now)), 'bank.note-differs')
+  t.equal((await codeOf(() => gate.admit(first.content, first.note.subarray(0, 90), now))).slice(0, 4), 'cbor')
   const forged = releaseNote(signerOf(bench.newKeys().signing), first.content, {
     ...{ name: first.name, kind: 'debit-file', epoch: 9, atMs: now },
   })
-  t.equal(
-    codeOf(() => gate.admit(first.content, forged, now)),
-    'cose.unknown-key',
-  )
-  t.match(gate.admit(first.content, first.note, now), { kind: 'debit-file', epoch: 1, name: first.name })
+  t.equal(await codeOf(() => gate.admit(first.content, forged, now)), 'cose.unknown-key')
+  t.match(await gate.admit(first.content, first.note, now), { kind: 'debit-file', epoch: 1, name: first.name })
   const again = await bank.release(file, 'clerk-1', true)
   t.equal(
-    codeOf(() => gate.admit(again.content, again.note, now)),
+    await codeOf(() => gate.admit(again.content, again.note, now)),
     'bank.file-known',
     'whatever was given out again',
   )
   t.match(
-    bench.settlement.operations(10).map(({ what }) => what),
+    (await bench.settlement.operations(10)).map(({ what }) => what),
     ['accept', 'release bank file', 'release bank file again'],
   )
-  bank.take(debitAnswerFile(first.content, () => '0'))
-  t.strictSame(bench.settlement.audit().findings, [])
+  await bank.take(debitAnswerFile(first.content, () => '0'))
+  t.strictSame((await bench.settlement.audit()).findings, [])
 })
 
 t.test(
@@ -81,45 +75,42 @@ t.test(
     const { bench, file, one } = await withFile()
     const { bank, billing } = bench.settlement
     const database = memoryDatabase()
-    const gate = new BankGate(database, bench.settlement.publicKey)
+    const gate = await BankGate.open(database, bench.settlement.publicKey)
     const old = await bank.release(file, 'clerk-1')
-    lead(bench, 2)
+    await lead(bench, 2)
     bench.clock.turn(62 * day)
     await billing.close()
     bench.clock.turn(16 * day)
-    const next = await bank.release(billing.debitFile()!.document, 'clerk-1')
+    const next = await bank.release((await billing.debitFile())!.document, 'clerk-1')
     const now = bench.clock.now()
-    t.match(gate.admit(next.content, next.note, now), { epoch: 2 })
-    const later = new BankGate(database, bench.settlement.publicKey)
+    t.match(await gate.admit(next.content, next.note, now), { epoch: 2 })
+    const later = await BankGate.open(database, bench.settlement.publicKey)
     t.equal(
-      codeOf(() => later.admit(old.content, old.note, now)),
+      await codeOf(() => later.admit(old.content, old.note, now)),
       'centre.old-epoch',
       'also after the gate began anew',
     )
     const anew = await bank.release(file, 'clerk-2', true)
-    t.match(later.admit(anew.content, anew.note, now), { epoch: 2 }, 'the same file, once')
+    t.match(await later.admit(anew.content, anew.note, now), { epoch: 2 }, 'the same file, once')
 
     // Postings carry the epoch of the leadership, and never one before what stands.
-    const epochs = () =>
-      bench.database
-        .all<{ epoch: number }>('SELECT DISTINCT epoch FROM ledger_postings ORDER BY seq')
-        .map((row) => row.epoch)
-    t.strictSame(epochs(), [1, 2])
-    lead(bench, 1)
+    const epochs = async () =>
+      (await bench.database.all<{ epoch: number }>('SELECT DISTINCT epoch FROM ledger_postings ORDER BY seq')).map(
+        (row) => row.epoch,
+      )
+    t.strictSame(await epochs(), [1, 2])
+    await lead(bench, 1)
     const { payment } = await bench.act(
       requestValue,
       { request: one.pay.topUp('cash', { minor: 500, currency: 'JPY' }) },
       one.device,
     )
-    bench.settlement.cash.count(payment, 'clerk-1', 500, 'R')
-    t.equal(
-      codeOf(() => bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')),
-      'centre.old-epoch',
-    )
-    lead(bench, 3)
-    bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')
-    t.strictSame(epochs(), [1, 2, 3])
-    t.strictSame(bench.settlement.audit().findings, [])
+    await bench.settlement.cash.count(payment, 'clerk-1', 500, 'R')
+    t.equal(await codeOf(() => bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')), 'centre.old-epoch')
+    await lead(bench, 3)
+    await bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')
+    t.strictSame(await epochs(), [1, 2, 3])
+    t.strictSame((await bench.settlement.audit()).findings, [])
   },
 )
 

@@ -22,9 +22,9 @@ async function asks(bench: SettlementBench, one: BenchMember, way: 'transfer' | 
   return (await bench.act(requestValue, { request: one.pay.topUp(way, yen(minor)) }, one.device)).payment
 }
 
-function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame(bench.settlement.audit().findings, [])
+async function conserved(t: Test, bench: SettlementBench) {
+  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await bench.settlement.audit()).findings, [])
 }
 
 t.test('P5 bank text: what people write becomes the banks’ characters, one byte each', (t) => {
@@ -95,11 +95,11 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
   ]
   const { bank } = bench.settlement
   const file = movementsFile(own.account, movements)
-  t.match(bank.take(file), { format: 'zengin-movements', booked: 2, unmatched: 2, repeated: 0, known: false })
-  t.match(bank.take(file), { known: true, booked: 0 }, 'the same file again')
+  t.match(await bank.take(file), { format: 'zengin-movements', booked: 2, unmatched: 2, repeated: 0, known: false })
+  t.match(await bank.take(file), { known: true, booked: 0 }, 'the same file again')
   const more: Movement[] = [...movements, { id: 5, direction: 'in', minor: 3000, date: '2026-11-03', text: first }]
   t.match(
-    bank.take(movementsFile(own.account, more)),
+    await bank.take(movementsFile(own.account, more)),
     { booked: 0, repeated: 4, unmatched: 1 },
     'the same lines in another file, and one paid twice',
   )
@@ -108,36 +108,36 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
     issues.map(({ balance }) => balance.minor),
     [3000, 5000],
   )
-  const lines = bank.unmatched(10)
+  const lines = await bank.unmatched(10)
   t.strictSame(
     lines.map(({ minor }) => minor).sort((a, b) => a - b),
     [50, 999, 3000],
   )
   const odd = lines.find(({ minor }) => minor === 999)!
-  t.throws(() => bank.assign(odd.id, third, 'clerk-1'), { code: 'pay.amount-differs' })
-  t.throws(() => bank.assign(odd.id, '60000000000099', 'clerk-1'), { code: 'topup.unknown' })
+  await t.rejects(() => bank.assign(odd.id, third, 'clerk-1'), { code: 'pay.amount-differs' })
+  await t.rejects(() => bank.assign(odd.id, '60000000000099', 'clerk-1'), { code: 'topup.unknown' })
   const other = await asks(bench, one, 'deposit', 999)
-  bank.assign(odd.id, other, 'clerk-1')
-  t.throws(() => bank.assign(odd.id, other, 'clerk-1'), { code: 'bank.line-known' })
+  await bank.assign(odd.id, other, 'clerk-1')
+  await t.rejects(() => bank.assign(odd.id, other, 'clerk-1'), { code: 'bank.line-known' })
   const back: Movement[] = [{ id: 6, direction: 'out', minor: 2000, date: '2026-11-04', text: second, reversal: false }]
   t.match(
-    bank.take(notificationFile(own.account, 'N1', back)),
+    await bank.take(notificationFile(own.account, 'N1', back)),
     { format: 'camt', unmatched: 1 },
     'money that left unexplained is a claim, not lost',
   )
   const reversed: Movement[] = [
     { id: 7, direction: 'in', minor: 3000, date: '2026-11-04', text: first, reversal: true },
   ]
-  t.match(bank.take(notificationFile(own.account, 'N2', reversed)), { booked: 1 })
-  conserved(t, bench)
-  t.throws(() => bench.database.run('DELETE FROM operations'), 'the log of clerks does not change')
+  t.match(await bank.take(notificationFile(own.account, 'N2', reversed)), { booked: 1 })
+  await conserved(t, bench)
+  await t.rejects(() => bench.database.run('DELETE FROM operations'), 'the log of clerks does not change')
 })
 
 t.test('P5 a reversal after the money was spent leaves a debt, never a negative balance', async (t) => {
   const bench = await new SettlementBench().start()
   const [buyer, shop] = [await bench.enrol(), await bench.enrol('shop')]
   const payment = await asks(bench, buyer, 'transfer', 500)
-  bench.settlement.bank.take(
+  await bench.settlement.bank.take(
     notificationFile(own.account, 'N1', [{ id: 1, direction: 'in', minor: 500, date: '2026-11-02', text: payment }]),
   )
   await bench.act(
@@ -155,18 +155,18 @@ t.test('P5 a reversal after the money was spent leaves a debt, never a negative 
     { instruction: buyer.pay.instruction(transaction, shop.number, total) },
     buyer.device,
   )
-  bench.settlement.bank.take(
+  await bench.settlement.bank.take(
     notificationFile(own.account, 'N2', [
       { id: 2, direction: 'in', minor: 500, date: '2026-11-03', text: payment, reversal: true },
     ]),
   )
   const issues = (await bench.events(valueIssued, buyer.device)).map(({ issue }) => buyer.pay.openIssue(issue))
   t.match(issues.at(-1), { state: 'reversed', balance: { minor: 0 } })
-  const owed = bench.database.get<{ debits_posted: number }>(
+  const owed = await bench.database.get<{ debits_posted: number }>(
     "SELECT debits_posted FROM ledger_accounts WHERE code LIKE 'receivable/%'",
   )
   t.equal(owed!.debits_posted, 400)
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test(
@@ -176,7 +176,7 @@ t.test(
     const [buyer, shop] = [await bench.enrol(), await bench.enrol('shop')]
     const { bank } = bench.settlement
     const payment = await asks(bench, buyer, 'transfer', 5000)
-    bank.take(
+    await bank.take(
       notificationFile(own.account, 'N1', [{ id: 1, direction: 'in', minor: 5000, date: '2026-11-02', text: payment }]),
     )
     await bench.act(
@@ -202,32 +202,32 @@ t.test(
       )
       await bench.act(actAsShop, { act: shop.pay.shopAct(transaction, { do: 'claim' }) }, shop.device)
     }
-    const file = bank.payoutFile('2026-11-04', 'zengin')!
+    const file = (await bank.payoutFile('2026-11-04', 'zengin'))!
     t.equal(file.payouts, 1)
-    t.equal(bank.payoutFile('2026-11-04', 'zengin'), undefined, 'nothing waits any more')
-    const [order] = readTransfers(bench.settlement.document(file.document)!.content)
+    t.equal(await bank.payoutFile('2026-11-04', 'zengin'), undefined, 'nothing waits any more')
+    const [order] = readTransfers((await bench.settlement.document(file.document))!.content)
     t.match(order, { minor: 800, number: shop.person.account!.number })
     const refusal = statusReportFile('S1', 'F1', [{ reference: order!.reference, state: 'RJCT', reason: 'AC04' }])
-    t.match(bank.take(refusal), { format: 'pain.002', booked: 1 })
-    t.match(bank.take(statusReportFile('S2', 'F1', [{ reference: order!.reference, state: 'RJCT' }])), {
+    t.match(await bank.take(refusal), { format: 'pain.002', booked: 1 })
+    t.match(await bank.take(statusReportFile('S2', 'F1', [{ reference: order!.reference, state: 'RJCT' }])), {
       booked: 0,
       repeated: 1,
     })
-    const again = bank.payoutFile('2026-11-06', 'pain.001')!
-    const xml = Buffer.from(bench.settlement.document(again.document)!.content).toString()
+    const again = (await bank.payoutFile('2026-11-06', 'pain.001'))!
+    const xml = Buffer.from((await bench.settlement.document(again.document))!.content).toString()
     t.match(xml, /<InstdAmt Ccy="JPY">800<\/InstdAmt>/)
     const reference = /<EndToEndId>(\d{14})/.exec(xml)![1]!
     t.not(reference, order!.reference)
     const paid: Movement[] = [{ id: 9, direction: 'out', minor: 800, date: '2026-11-06', text: reference }]
-    t.match(bank.take(movementsFile(own.account, paid)), { booked: 1 })
+    t.match(await bank.take(movementsFile(own.account, paid)), { booked: 1 })
     t.match(
-      bank.take(notificationFile(own.account, 'N9', paid)),
+      await bank.take(notificationFile(own.account, 'N9', paid)),
       { unmatched: 1 },
       'a second withdrawal for it is a question for a clerk',
     )
-    const states = bench.database.all<{ state: string }>('SELECT state FROM orders').map(({ state }) => state)
+    const states = (await bench.database.all<{ state: string }>('SELECT state FROM orders')).map(({ state }) => state)
     t.strictSame(states, ['paid-out', 'paid-out'])
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -240,54 +240,57 @@ t.test(
     const line: Movement = { id: 1, direction: 'in', minor: 3000, date: '2026-11-02', text: payment }
     const good = Buffer.from(movementsFile(own.account, [line])).toString('latin1')
     const { bank } = bench.settlement
-    const refuses = (what: string, text: string, code = 'bank.malformed') =>
-      t.throws(() => bank.take(latin(text)), { code }, what)
+    const refuses = async (what: string, text: string, code = 'bank.malformed') =>
+      await t.rejects(() => bank.take(latin(text)), { code }, what)
     const change = (record: number, at: number, value: string) => {
       const lines = good.split('\r\n')
       lines[record] = lines[record]!.slice(0, at) + value + lines[record]!.slice(at + value.length)
       return lines.join('\r\n')
     }
-    refuses('empty', '')
-    refuses('another type', change(0, 1, '99'))
-    refuses('a period that is no number', change(0, 10, 'X'))
-    refuses('an inquiry number of letters', change(1, 1, 'ABCDEFGH'))
-    refuses('a day that does not exist', change(1, 9, '081399'))
-    refuses('neither in nor out', change(1, 21, '3'))
-    refuses('an amount of letters', change(1, 24, 'XXX'))
-    refuses('an amount of nothing', change(1, 24, '000000000000'))
-    refuses('an unknown record', change(1, 0, '5'))
-    refuses('a byte outside the set', change(1, 100, '\x80'))
-    refuses('a record too short', good.replace('\r\n', 'X\r\n'))
-    refuses('no trailer', [0, 1, 3].map((i) => good.split('\r\n')[i]).join('\r\n'))
-    refuses('records after the end', `${good}${good.split('\r\n')[1]}\r\n`, 'bank.totals')
-    refuses('another sum', change(2, 7, '0000000003001'), 'bank.totals')
-    refuses('another count', change(2, 1, '000002'), 'bank.totals')
+    await refuses('empty', '')
+    await refuses('another type', change(0, 1, '99'))
+    await refuses('a period that is no number', change(0, 10, 'X'))
+    await refuses('an inquiry number of letters', change(1, 1, 'ABCDEFGH'))
+    await refuses('a day that does not exist', change(1, 9, '081399'))
+    await refuses('neither in nor out', change(1, 21, '3'))
+    await refuses('an amount of letters', change(1, 24, 'XXX'))
+    await refuses('an amount of nothing', change(1, 24, '000000000000'))
+    await refuses('an unknown record', change(1, 0, '5'))
+    await refuses('a byte outside the set', change(1, 100, '\x80'))
+    await refuses('a record too short', good.replace('\r\n', 'X\r\n'))
+    await refuses('no trailer', [0, 1, 3].map((i) => good.split('\r\n')[i]).join('\r\n'))
+    await refuses('records after the end', `${good}${good.split('\r\n')[1]}\r\n`, 'bank.totals')
+    await refuses('another sum', change(2, 7, '0000000003001'), 'bank.totals')
+    await refuses('another count', change(2, 1, '000002'), 'bank.totals')
     for (let cut = 1; cut < good.length - 4; cut += 37)
-      t.throws(() => bank.take(latin(good.slice(0, cut))), { code: /^bank\./ }, `cut off after ${cut}`)
+      await t.rejects(() => bank.take(latin(good.slice(0, cut))), { code: /^bank\./ }, `cut off after ${cut}`)
 
     const xml = Buffer.from(notificationFile(own.account, 'N1', [line])).toString()
-    const refusesXml = (what: string, text: string, code = 'bank.malformed') =>
-      t.throws(() => bank.take(new TextEncoder().encode(text)), { code }, what)
-    refusesXml('not well formed', xml.replace('</Ntry>', ''))
-    refusesXml('a document type', xml.replace('<Document', '<!DOCTYPE x [<!ENTITY a "b">]><Document'))
-    refusesXml('another message', xml.replaceAll('BkToCstmrDbtCdtNtfctn', 'Other'))
-    refusesXml('a fraction of a yen', xml.replace('>3000<', '>3000.5<'))
-    refusesXml('a negative amount', xml.replace('>3000<', '>-3000<'))
-    refusesXml('an amount of nothing', xml.replace('>3000<', '>0<'))
-    refusesXml('an absurd amount', xml.replace('>3000<', '>99999999999999999<'))
-    refusesXml('an unknown currency', xml.replace('Ccy="JPY"', 'Ccy="ZZZ"'))
-    refusesXml('no direction', xml.replace('CRDT', 'XXXX'))
-    refusesXml('no date', xml.replace('<Dt>2026-11-02</Dt>', '<Dt>tomorrow</Dt>'))
-    refusesXml('no reference', xml.replace(/<NtryRef>.*<\/NtryRef>/, '').replace(/<AcctSvcrRef>.*<\/AcctSvcrRef>/, ''))
-    refusesXml('another number of entries', xml.replace('<NbOfNtries>1<', '<NbOfNtries>2<'), 'bank.totals')
-    refusesXml('deep nesting', `<Document>${'<a>'.repeat(60)}${'</a>'.repeat(60)}</Document>`)
+    const refusesXml = async (what: string, text: string, code = 'bank.malformed') =>
+      await t.rejects(() => bank.take(new TextEncoder().encode(text)), { code }, what)
+    await refusesXml('not well formed', xml.replace('</Ntry>', ''))
+    await refusesXml('a document type', xml.replace('<Document', '<!DOCTYPE x [<!ENTITY a "b">]><Document'))
+    await refusesXml('another message', xml.replaceAll('BkToCstmrDbtCdtNtfctn', 'Other'))
+    await refusesXml('a fraction of a yen', xml.replace('>3000<', '>3000.5<'))
+    await refusesXml('a negative amount', xml.replace('>3000<', '>-3000<'))
+    await refusesXml('an amount of nothing', xml.replace('>3000<', '>0<'))
+    await refusesXml('an absurd amount', xml.replace('>3000<', '>99999999999999999<'))
+    await refusesXml('an unknown currency', xml.replace('Ccy="JPY"', 'Ccy="ZZZ"'))
+    await refusesXml('no direction', xml.replace('CRDT', 'XXXX'))
+    await refusesXml('no date', xml.replace('<Dt>2026-11-02</Dt>', '<Dt>tomorrow</Dt>'))
+    await refusesXml(
+      'no reference',
+      xml.replace(/<NtryRef>.*<\/NtryRef>/, '').replace(/<AcctSvcrRef>.*<\/AcctSvcrRef>/, ''),
+    )
+    await refusesXml('another number of entries', xml.replace('<NbOfNtries>1<', '<NbOfNtries>2<'), 'bank.totals')
+    await refusesXml('deep nesting', `<Document>${'<a>'.repeat(60)}${'</a>'.repeat(60)}</Document>`)
     t.match(
-      bank.take(new TextEncoder().encode(xml.replace('BOOK', 'PDNG'))),
+      await bank.take(new TextEncoder().encode(xml.replace('BOOK', 'PDNG'))),
       { lines: 0 },
       'what is not booked yet is no money',
     )
     t.strictSame(
-      bench.settlement.trialBalance().map(({ debitsMinor }) => debitsMinor),
+      (await bench.settlement.trialBalance()).map(({ debitsMinor }) => debitsMinor),
       [],
       'no account was even opened',
     )
@@ -306,7 +309,7 @@ t.test(
     )
     t.throws(() => readNotification(new Uint8Array([0xff])), { code: 'bank.malformed' })
     t.throws(() => readStatusReport(new TextEncoder().encode('<a/>')), { code: 'bank.malformed' })
-    t.throws(() => bank.take(debitAnswerFile(writeDebits(own, '2026-11-27', []), () => '7').subarray(0, 200)), {
+    await t.rejects(() => bank.take(debitAnswerFile(writeDebits(own, '2026-11-27', []), () => '7').subarray(0, 200)), {
       code: 'bank.malformed',
     })
   },

@@ -99,7 +99,7 @@ export class SettlementBench {
   readonly random: Random
   readonly keys: SettlementKeys
   database: Database
-  settlement: Settlement
+  settlement!: Settlement
   centre!: CentreKeys
   readonly #options: BenchOptions
   readonly #streams = new Map<string, { stream: Uint8Array; seq: number }>()
@@ -111,10 +111,9 @@ export class SettlementBench {
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
     this.database = options.medium?.open() ?? options.database ?? memoryDatabase()
-    this.settlement = this.#make()
   }
 
-  #make(): Settlement {
+  async #make(): Promise<Settlement> {
     const { rules, log = quietLog as Log, cardCompany, placement = noPlacement, more } = this.#options
     return createSettlement({
       ...{
@@ -135,6 +134,7 @@ export class SettlementBench {
   }
 
   async start(): Promise<this> {
+    this.settlement = await this.#make()
     await this.settlement.start()
     const guide = await this.ask('settle.guide@1', {}, 'any')
     this.centre = centreKeys(guide as { key: Uint8Array; agreement: Uint8Array })
@@ -144,7 +144,7 @@ export class SettlementBench {
   /** As after a crash: whatever was not committed is gone, the service begins anew on the same database. */
   async restart(): Promise<void> {
     await this.settlement.stop()
-    this.settlement = this.#make()
+    this.settlement = await this.#make()
     await this.settlement.start()
   }
 
@@ -152,7 +152,7 @@ export class SettlementBench {
   async revive(): Promise<void> {
     for (;;)
       try {
-        this.database.get('SELECT 1')
+        await this.database.get('SELECT 1')
         return
       } catch (error) {
         if (!(error instanceof Crash)) throw error
@@ -164,7 +164,7 @@ export class SettlementBench {
   }
 
   async #begin(): Promise<void> {
-    this.settlement = this.#make()
+    this.settlement = await this.#make()
     await this.settlement.start()
   }
 
@@ -254,8 +254,8 @@ export class SettlementBench {
     const terms = (await this.ask('settle.guide@1', {}, device)) as { terms: string }
     const application = sealApplication(this.centre, { kind, person, terms: terms.terms }, this.random)
     const { application: id } = await this.act(apply, { application }, device)
-    const { number, letter } = this.settlement.enrolment.accept(id, 'clerk-1')
-    return { number, ...codesOf(this.settlement.document(letter)!.content) }
+    const { number, letter } = await this.settlement.enrolment.accept(id, 'clerk-1')
+    return { number, ...codesOf((await this.settlement.document(letter))!.content) }
   }
 
   async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<BenchMember> {

@@ -71,9 +71,9 @@ async function close(bench: SettlementBench, one: BenchMember): Promise<Statemen
   return (await bench.events(statementSent, one.device)).map(({ statement }) => one.pay.openStatement(statement))
 }
 
-function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame(bench.settlement.audit().findings, [])
+async function conserved(t: Test, bench: SettlementBench) {
+  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await bench.settlement.audit()).findings, [])
 }
 
 t.test('S13 days on which Japanese banks work, holidays that move, meet and are made good', (t) => {
@@ -154,17 +154,17 @@ t.test('S13 close → statement → debit → receipt: exactly once, each docume
   t.strictSame(others, [])
   t.match(first, { total: { minor: 1_067 }, taxes: [{ rate: 10, net: 970, tax: 97 }], check: { objects: 3, bad: 0 } })
   t.strictSame(await close(bench, one), [], 'closed once')
-  t.equal(bench.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
   await bench.restart()
   bench.clock.turn(14 * day)
-  const file = bench.settlement.billing.debitFile()!
+  const file = (await bench.settlement.billing.debitFile())!
   t.equal(file.debits, 1)
-  t.equal(bench.settlement.billing.debitFile(), undefined, 'asked once')
-  const bytes = bench.settlement.document(file.document)!.content
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked once')
+  const bytes = (await bench.settlement.document(file.document))!.content
   t.match(Buffer.from(bytes).toString('latin1'), new RegExp(`0000001067.${first!.statement}`))
   const answer = debitAnswerFile(bytes, () => '0')
-  t.match(bench.settlement.bank.take(answer), { format: 'zengin-debits', booked: 1 })
-  t.match(bench.settlement.bank.take(answer), { known: true })
+  t.match(await bench.settlement.bank.take(answer), { format: 'zengin-debits', booked: 1 })
+  t.match(await bench.settlement.bank.take(answer), { known: true })
   const [event] = await bench.events(receiptSent, one.device)
   t.ok(event!.receipt.length <= 1024, 'it fits a slot of the card')
   t.match(openBillReceipt(bench.centre, event!.receipt), {
@@ -173,10 +173,10 @@ t.test('S13 close → statement → debit → receipt: exactly once, each docume
     taxMinor: 97,
   })
   t.strictSame(
-    bench.settlement.documents().map(({ kind }) => kind),
+    (await bench.settlement.documents()).map(({ kind }) => kind),
     ['letter', 'statement', 'debit-file', 'receipt'],
   )
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('S13 an objection that is right: credit note and a new statement; nothing is debited meanwhile', async (t) => {
@@ -191,8 +191,8 @@ t.test('S13 an objection that is right: credit note and a new statement; nothing
     'twice',
   )
   bench.clock.turn(30 * day)
-  t.equal(bench.settlement.billing.debitFile(), undefined, 'no debit past an open objection')
-  const [open] = bench.settlement.billing.objections.open(10)
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'no debit past an open objection')
+  const [open] = await bench.settlement.billing.objections.open(10)
   answers.down = true
   await refused(
     t,
@@ -220,13 +220,13 @@ t.test('S13 an objection that is right: credit note and a new statement; nothing
     'of a credited one',
   )
   bench.clock.turn(14 * day)
-  const file = bench.settlement.billing.debitFile()!
+  const file = (await bench.settlement.billing.debitFile())!
   t.match(
-    Buffer.from(bench.settlement.document(file.document)!.content).toString('latin1'),
+    Buffer.from((await bench.settlement.document(file.document))!.content).toString('latin1'),
     new RegExp(`0000000533.${decided.reissued}`),
   )
-  t.ok(bench.settlement.documents('credit-note').length === 1)
-  conserved(t, bench)
+  t.ok((await bench.settlement.documents('credit-note')).length === 1)
+  await conserved(t, bench)
 })
 
 t.test(
@@ -250,7 +250,7 @@ t.test(
       'of nothing',
     )
     await bench.act(objectTo, { objection: one.pay.objection(number, 'data', 'a picture looks different') }, one.device)
-    const [open] = bench.settlement.billing.objections.open(10)
+    const [open] = await bench.settlement.billing.objections.open(10)
     t.match(await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'), {
       upheld: false,
       findings: [/base: 1000 \(level 2\), as before/, /years/],
@@ -261,7 +261,10 @@ t.test(
       { objection: one.pay.objection(number, 'fee', 'in the last second of the day, in Tokyo') },
       one.device,
     )
-    await bench.settlement.billing.objections.decide(bench.settlement.billing.objections.open(1)[0]!.id, 'clerk-1')
+    await bench.settlement.billing.objections.decide(
+      (await bench.settlement.billing.objections.open(1))[0]!.id,
+      'clerk-1',
+    )
     bench.clock.turn(1_000)
     await refused(
       t,
@@ -269,7 +272,7 @@ t.test(
       bench.act(objectTo, { objection: one.pay.objection(number, 'fee', 'too late') }, one.device),
       'a second later',
     )
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -278,14 +281,14 @@ t.test('S13 objection and debit in the same second: whichever is first decides, 
   bench.clock.turn(31 * day)
   const [statement] = await close(bench, one)
   bench.clock.turn(14 * day)
-  t.ok(bench.settlement.billing.debitFile())
+  t.ok(await bench.settlement.billing.debitFile())
   await refused(
     t,
     'bill.handed-over',
     bench.act(objectTo, { objection: one.pay.objection(statement!.statement, 'fee', '') }, one.device),
     'after the file',
   )
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('S13 S14 returns and reminders, arrears in the end; stored value pays too', async (t) => {
@@ -294,24 +297,26 @@ t.test('S13 S14 returns and reminders, arrears in the end; stored value pays too
   await close(bench, one)
   for (let round = 1; round <= 3; round++) {
     bench.clock.turn(16 * day)
-    const file = bench.settlement.billing.debitFile()!
-    bench.settlement.bank.take(debitAnswerFile(bench.settlement.document(file.document)!.content, () => '1'))
-    t.equal(bench.settlement.documents('dunning').length, round)
+    const file = (await bench.settlement.billing.debitFile())!
+    await bench.settlement.bank.take(
+      debitAnswerFile((await bench.settlement.document(file.document))!.content, () => '1'),
+    )
+    t.equal((await bench.settlement.documents('dunning')).length, round)
   }
-  t.equal(bench.settlement.billing.debitFile(), undefined, 'asked often enough')
-  t.equal(bench.database.get<{ state: string }>('SELECT state FROM statements')!.state, 'arrears')
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked often enough')
+  t.equal((await bench.database.get<{ state: string }>('SELECT state FROM statements'))!.state, 'arrears')
 
-  bench.settlement.billing.payBy(one.number, 'value')
+  await bench.settlement.billing.payBy(one.number, 'value')
   const { payment } = await bench.act(requestValue, { request: one.pay.topUp('cash', yen(2_000)) }, one.device)
-  bench.settlement.cash.count(payment, 'clerk-1', 2_000, 'R')
-  bench.settlement.cash.count(payment, 'clerk-2', 2_000, 'R')
+  await bench.settlement.cash.count(payment, 'clerk-1', 2_000, 'R')
+  await bench.settlement.cash.count(payment, 'clerk-2', 2_000, 'R')
   const next = await close(bench, one)
   t.ok(next.length >= 1)
   bench.clock.turn(20 * day)
-  const paid = bench.settlement.billing.collectValue()
+  const paid = await bench.settlement.billing.collectValue()
   t.equal(paid, 1, 'as many as the balance allows')
   t.equal((await bench.events(receiptSent, one.device)).length, 1)
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('S13 placement cannot answer: the period stays open and is closed later, whole', async (t) => {
@@ -324,7 +329,7 @@ t.test('S13 placement cannot answer: the period stays open and is closed later, 
   const both = await close(bench, one)
   t.equal(both.length, 2, 'both periods, one after the other')
   t.ok(both[0]!.to < both[1]!.from)
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('S13 a first period is the part of the month that ends with it', (t) => {
@@ -413,7 +418,7 @@ t.test('S13 a first, shorter period on a statement: by days, whole or free, and 
     if (firstPeriod === 'days') {
       t.match(first!.lines[0], { what: 'base', how: /^level 2, \d+ of 31 days$/ })
       await bench.act(objectTo, { objection: one.pay.objection(first!.statement, 'fee', 'x') }, one.device)
-      const [open] = bench.settlement.billing.objections.open(1)
+      const [open] = await bench.settlement.billing.objections.open(1)
       t.match(
         await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
         { upheld: false },
@@ -423,6 +428,6 @@ t.test('S13 a first, shorter period on a statement: by days, whole or free, and 
     bench.clock.turn(31 * day)
     const [next] = await close(bench, one)
     t.match(next, { total: { minor: 1_067 }, lines: [{ how: 'level 2' }] }, 'the next is a whole month')
-    conserved(t, bench)
+    await conserved(t, bench)
   }
 })

@@ -53,21 +53,21 @@ async function billed(bench: SettlementBench, one: BenchMember): Promise<Stateme
   return sent!
 }
 
-const rowOf = (bench: SettlementBench, number: string) =>
-  bench.database.get<{ state: string; tries: number; payment: string; hold: Uint8Array | null }>(
+const rowOf = async (bench: SettlementBench, number: string) =>
+  (await bench.database.get<{ state: string; tries: number; payment: string; hold: Uint8Array | null }>(
     'SELECT state, tries, payment, hold FROM statements WHERE number = ?',
     number,
-  )!
-const chargesOf = (bench: SettlementBench) =>
-  bench.database
-    .all<{ state: string }>('SELECT state FROM card_charges ORDER BY statement, n')
-    .map(({ state }) => state)
+  ))!
+const chargesOf = async (bench: SettlementBench) =>
+  (await bench.database.all<{ state: string }>('SELECT state FROM card_charges ORDER BY statement, n')).map(
+    ({ state }) => state,
+  )
 
 /** Turns the clock by minutes until it is so; the company answers in its own time. */
-function reach(bench: SettlementBench, what: string, so: () => boolean): Promise<unknown> {
+function reach(bench: SettlementBench, what: string, so: () => boolean | Promise<boolean>): Promise<unknown> {
   return until(what, async () => {
     await bench.settlement.cardsIdle()
-    if (so()) return true
+    if (await so()) return true
     bench.clock.turn(60_000)
     return undefined
   })
@@ -76,9 +76,9 @@ function reach(bench: SettlementBench, what: string, so: () => boolean): Promise
 /** To the morning of a civil date in Japan. */
 const turnTo = (bench: SettlementBench, date: string) => bench.clock.turnTo(`${date}T01:00:00Z`)
 
-function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame(auditSite(bench.database, coseKey(bench.settlement.publicKey)).findings, [])
+async function conserved(t: Test, bench: SettlementBench) {
+  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await auditSite(bench.database, coseKey(bench.settlement.publicKey))).findings, [])
 }
 
 /** A member who pays by a good card, at the company in its own process. */
@@ -92,8 +92,8 @@ async function payingByCard(t: Test) {
 }
 
 /** What a member owes and what the company owes us, as the ledger has it. */
-function standing(bench: SettlementBench): { owed: number; company: number } {
-  const rows = bench.database.all<{ code: string; net: number }>(
+async function standing(bench: SettlementBench): Promise<{ owed: number; company: number }> {
+  const rows = await bench.database.all<{ code: string; net: number }>(
     'SELECT code, debits_posted - credits_posted AS net FROM ledger_accounts',
   )
   const of = (name: string) => rows.filter(({ code }) => code.startsWith(name)).reduce((sum, { net }) => sum + net, 0)
@@ -107,30 +107,30 @@ t.test(
       const { company, bench, one } = await payingByCard(t)
       const statement = await billed(bench, one)
       t.match(statement, { payment: 'card', total: { minor: 1_100 } })
-      t.equal(bench.settlement.billing.collectCards(), 0, 'not weeks ahead')
+      t.equal(await bench.settlement.billing.collectCards(), 0, 'not weeks ahead')
       turnTo(bench, addDays(statement.debitOn, -5))
       await company.fault({ fault, answers: 2 })
-      t.equal(bench.settlement.billing.collectCards(), 1)
-      t.equal(bench.settlement.billing.collectCards(), 0, 'asked once')
-      await reach(bench, 'authorised', () => chargesOf(bench).at(-1) === 'authorised')
+      t.equal(await bench.settlement.billing.collectCards(), 1)
+      t.equal(await bench.settlement.billing.collectCards(), 0, 'asked once')
+      await reach(bench, 'authorised', async () => (await chargesOf(bench)).at(-1) === 'authorised')
       await bench.restart()
       bench.clock.turn(day)
       await bench.settlement.cardsIdle()
-      t.equal(chargesOf(bench).at(-1), 'authorised', 'nothing is captured before its day')
+      t.equal((await chargesOf(bench)).at(-1), 'authorised', 'nothing is captured before its day')
       t.match(await company.books(), { captured: 0, open: 1 })
       await company.fault({ fault, answers: 2 })
       turnTo(bench, statement.debitOn)
-      await reach(bench, 'paid', () => rowOf(bench, statement.statement).state === 'paid')
+      await reach(bench, 'paid', async () => (await rowOf(bench, statement.statement)).state === 'paid')
       t.match(await company.books(), { captured: 1_100, authorisations: 1, open: 0 })
       const [event] = await bench.events(receiptSent, one.device)
       t.ok(event!.receipt.length <= 1024, 'it fits a slot of the card')
       t.match(openBillReceipt(bench.centre, event!.receipt), {
         ...{ statement: statement.statement, amountMinor: 1_100, payment: 'card' },
       })
-      t.strictSame(standing(bench), { owed: 0, company: 1_100 })
-      t.equal(bench.settlement.documents('receipt').length, 1)
-      t.equal(bench.settlement.billing.debitFile(), undefined, 'the bank is not asked too')
-      conserved(t, bench)
+      t.strictSame(await standing(bench), { owed: 0, company: 1_100 })
+      t.equal((await bench.settlement.documents('receipt')).length, 1)
+      t.equal(await bench.settlement.billing.debitFile(), undefined, 'the bank is not asked too')
+      await conserved(t, bench)
     }
   },
 )
@@ -142,39 +142,41 @@ t.test(
     const { statement, objectBy, debitOn } = await billed(bench, one)
     const object = (text: string) =>
       bench.act(objectTo, { objection: one.pay.objection(statement, 'fee', text) }, one.device)
-    const decide = () =>
-      bench.settlement.billing.objections.decide(bench.settlement.billing.objections.open(1)[0]!.id, 'clerk-1')
+    const decide = async () =>
+      bench.settlement.billing.objections.decide((await bench.settlement.billing.objections.open(1))[0]!.id, 'clerk-1')
 
     turnTo(bench, objectBy)
-    t.equal(bench.settlement.billing.collectCards(), 1)
-    await reach(bench, 'authorised', () => chargesOf(bench).at(-1) === 'authorised')
+    t.equal(await bench.settlement.billing.collectCards(), 1)
+    await reach(bench, 'authorised', async () => (await chargesOf(bench)).at(-1) === 'authorised')
     await company.fault({ fault: 'lost', answers: 1 })
     await object('too much')
-    t.match(rowOf(bench, statement), { state: 'objected', hold: null })
-    t.equal(bench.settlement.billing.collectCards(), 0, 'nothing is asked past an open objection')
-    await reach(bench, 'voided', () => chargesOf(bench).at(-1) === 'voided')
+    t.match(await rowOf(bench, statement), { state: 'objected', hold: null })
+    t.equal(await bench.settlement.billing.collectCards(), 0, 'nothing is asked past an open objection')
+    await reach(bench, 'voided', async () => (await chargesOf(bench)).at(-1) === 'voided')
     t.match(await company.books(), { captured: 0, authorisations: 1, open: 0 })
     t.match(await decide(), { upheld: false })
 
     // The answer to the authorisation is lost, and the objection comes before it is known.
     await company.fault({ fault: 'lost', answers: 1 })
-    t.equal(bench.settlement.billing.collectCards(), 1)
+    t.equal(await bench.settlement.billing.collectCards(), 1)
     await bench.settlement.cardsIdle()
-    t.equal(chargesOf(bench).at(-1), 'asked')
+    t.equal((await chargesOf(bench)).at(-1), 'asked')
     await object('still too much')
-    await reach(bench, 'found out and voided', () => chargesOf(bench).at(-1) === 'voided')
+    await reach(bench, 'found out and voided', async () => (await chargesOf(bench)).at(-1) === 'voided')
     t.match(await company.books(), { captured: 0, authorisations: 2, open: 0 })
     t.match(await decide(), { upheld: false })
 
     turnTo(bench, debitOn)
-    t.equal(bench.settlement.billing.collectCards(), 1)
+    t.equal(await bench.settlement.billing.collectCards(), 1)
     await company.fault({ fault: 'down', answers: 1_000 })
-    await reach(bench, 'told to capture or asked', () => ['asked', 'capturing'].includes(chargesOf(bench).at(-1)!))
+    await reach(bench, 'told to capture or asked', async () =>
+      ['asked', 'capturing'].includes((await chargesOf(bench)).at(-1)!),
+    )
     await company.fault({ fault: 'down', answers: 1 })
-    await reach(bench, 'paid', () => rowOf(bench, statement).state === 'paid')
+    await reach(bench, 'paid', async () => (await rowOf(bench, statement)).state === 'paid')
     await t.rejects(object('too late'), { code: 'bill.state' })
     t.match(await company.books(), { captured: 1_100, authorisations: 3, open: 0 })
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -189,18 +191,18 @@ t.test('S13 S14 once the company is told to capture an objection is too late, ho
   const { statement, debitOn } = await billed(bench, one)
   turnTo(bench, debitOn)
   silent = true
-  bench.settlement.billing.collectCards()
-  await reach(bench, 'told to capture', () => chargesOf(bench).at(-1) === 'capturing')
+  await bench.settlement.billing.collectCards()
+  await reach(bench, 'told to capture', async () => (await chargesOf(bench)).at(-1) === 'capturing')
   const late = bench.act(objectTo, { objection: one.pay.objection(statement, 'fee', 'now') }, one.device)
   await t.rejects(late, { code: 'bill.handed-over' })
   // The cardholder disputes it before we even know that it was captured.
   t.ok(books.reverse('a1'))
   bench.clock.turn(11 * 60_000)
   await bench.settlement.cardsIdle()
-  t.strictSame(chargesOf(bench), ['reversed'])
-  t.strictSame(standing(bench), { owed: 1_100, company: 0 })
+  t.strictSame(await chargesOf(bench), ['reversed'])
+  t.strictSame(await standing(bench), { owed: 1_100, company: 0 })
   t.equal((await bench.events(receiptSent, one.device)).length, 1, 'it was paid for a while')
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('S14 declined: reminders, arrears, and another card pays what is open', async (t) => {
@@ -211,21 +213,21 @@ t.test('S14 declined: reminders, arrears, and another card pays what is open', a
   const { statement, debitOn } = await billed(bench, one)
   turnTo(bench, debitOn)
   for (let round = 1; round <= 3; round++) {
-    t.equal(bench.settlement.billing.collectCards(), 1)
-    await reach(bench, 'declined', () => rowOf(bench, statement).tries === round)
-    t.equal(bench.settlement.documents('dunning').length, round)
+    t.equal(await bench.settlement.billing.collectCards(), 1)
+    await reach(bench, 'declined', async () => (await rowOf(bench, statement)).tries === round)
+    t.equal((await bench.settlement.documents('dunning')).length, round)
     bench.clock.turn(20 * day)
   }
-  t.equal(rowOf(bench, statement).state, 'arrears')
-  t.equal(bench.settlement.billing.collectCards(), 0, 'asked often enough')
+  t.equal((await rowOf(bench, statement)).state, 'arrears')
+  t.equal(await bench.settlement.billing.collectCards(), 0, 'asked often enough')
   await choose(bench, one, 'card', 'tok-good')
-  t.match(rowOf(bench, statement), { state: 'returned', payment: 'card' })
+  t.match(await rowOf(bench, statement), { state: 'returned', payment: 'card' })
   bench.clock.turn(4 * day)
-  t.equal(bench.settlement.billing.collectCards(), 1)
-  await reach(bench, 'paid', () => rowOf(bench, statement).state === 'paid')
+  t.equal(await bench.settlement.billing.collectCards(), 1)
+  await reach(bench, 'paid', async () => (await rowOf(bench, statement)).state === 'paid')
   t.match(books.totals(), { captured: 1_100, authorisations: 1, open: 0 })
-  t.strictSame(standing(bench), { owed: 0, company: 1_100 })
-  conserved(t, bench)
+  t.strictSame(await standing(bench), { owed: 0, company: 1_100 })
+  await conserved(t, bench)
 })
 
 t.test(
@@ -238,29 +240,29 @@ t.test(
     await choose(bench, one, 'card', 'tok-good')
     const { statement, debitOn, objectBy } = await billed(bench, one)
     turnTo(bench, objectBy)
-    bench.settlement.billing.collectCards()
-    await reach(bench, 'authorised', () => chargesOf(bench).at(-1) === 'authorised')
+    await bench.settlement.billing.collectCards()
+    await reach(bench, 'authorised', async () => (await chargesOf(bench)).at(-1) === 'authorised')
     books.lapse()
     turnTo(bench, debitOn)
-    await reach(bench, 'lapsed', () => chargesOf(bench).at(-1) === 'lapsed')
-    t.match(rowOf(bench, statement), { state: 'returned', tries: 0 }, 'nobody is reminded of it')
-    t.equal(bench.settlement.billing.collectCards(), 1)
-    await reach(bench, 'paid', () => rowOf(bench, statement).state === 'paid')
+    await reach(bench, 'lapsed', async () => (await chargesOf(bench)).at(-1) === 'lapsed')
+    t.match(await rowOf(bench, statement), { state: 'returned', tries: 0 }, 'nobody is reminded of it')
+    t.equal(await bench.settlement.billing.collectCards(), 1)
+    await reach(bench, 'paid', async () => (await rowOf(bench, statement)).state === 'paid')
     t.match(books.totals(), { captured: 1_100, open: 0 })
 
     const next = await billed(bench, one)
     turnTo(bench, next.debitOn)
     down = true
-    bench.settlement.billing.collectCards()
+    await bench.settlement.billing.collectCards()
     await bench.settlement.cardsIdle()
     bench.clock.turn(4 * day)
-    await reach(bench, 'given up', () => rowOf(bench, next.statement).state === 'returned')
-    t.match(rowOf(bench, next.statement), { tries: 1, hold: null })
-    t.equal(chargesOf(bench).at(-1), 'voiding', 'whether there is an authorisation is not known yet')
+    await reach(bench, 'given up', async () => (await rowOf(bench, next.statement)).state === 'returned')
+    t.match(await rowOf(bench, next.statement), { tries: 1, hold: null })
+    t.equal((await chargesOf(bench)).at(-1), 'voiding', 'whether there is an authorisation is not known yet')
     down = false
-    await reach(bench, 'voided', () => chargesOf(bench).at(-1) === 'voided')
+    await reach(bench, 'voided', async () => (await chargesOf(bench)).at(-1) === 'voided')
     t.match(books.totals(), { captured: 1_100, open: 0 })
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -270,43 +272,43 @@ t.test(
     const { company, bench, one } = await payingByCard(t)
     const { statement, debitOn } = await billed(bench, one)
     turnTo(bench, debitOn)
-    bench.settlement.billing.collectCards()
-    await reach(bench, 'paid', () => rowOf(bench, statement).state === 'paid')
+    await bench.settlement.billing.collectCards()
+    await reach(bench, 'paid', async () => (await rowOf(bench, statement)).state === 'paid')
     await company.event('reverse-last')
-    await reach(bench, 'open again', () => rowOf(bench, statement).state === 'returned')
-    t.strictSame(standing(bench), { owed: 1_100, company: 0 })
-    t.equal(bench.settlement.documents('dunning').length, 1)
+    await reach(bench, 'open again', async () => (await rowOf(bench, statement)).state === 'returned')
+    t.strictSame(await standing(bench), { owed: 1_100, company: 0 })
+    t.equal((await bench.settlement.documents('dunning')).length, 1)
     bench.clock.turn(20 * day)
-    t.equal(bench.settlement.billing.collectCards(), 0, 'that card is not asked again')
-    t.match(rowOf(bench, statement), { state: 'returned', tries: 2 }, 'and the member is reminded to name one')
+    t.equal(await bench.settlement.billing.collectCards(), 0, 'that card is not asked again')
+    t.match(await rowOf(bench, statement), { state: 'returned', tries: 2 }, 'and the member is reminded to name one')
     await choose(bench, one, 'card', 'tok-good-2')
     bench.clock.turn(20 * day)
-    t.equal(bench.settlement.billing.collectCards(), 1)
-    await reach(bench, 'paid again', () => rowOf(bench, statement).state === 'paid')
-    t.equal(bench.settlement.documents('receipt').length, 2, 'each payment has its receipt')
-    t.strictSame(standing(bench), { owed: 0, company: 1_100 })
+    t.equal(await bench.settlement.billing.collectCards(), 1)
+    await reach(bench, 'paid again', async () => (await rowOf(bench, statement)).state === 'paid')
+    t.equal((await bench.settlement.documents('receipt')).length, 2, 'each payment has its receipt')
+    t.strictSame(await standing(bench), { owed: 0, company: 1_100 })
 
     await bench.act(
       requestValue,
       { request: one.pay.topUp('credit', { minor: 2_000, currency: 'JPY' }, 'tok-good') },
       one.device,
     )
-    const stateOf = () => bench.database.get<{ state: string }>('SELECT state FROM top_ups')!.state
-    await reach(bench, 'issued', () => stateOf() === 'issued')
+    const stateOf = async () => (await bench.database.get<{ state: string }>('SELECT state FROM top_ups'))!.state
+    await reach(bench, 'issued', async () => (await stateOf()) === 'issued')
     await company.event('reverse-last')
     await company.event('reverse-unknown')
-    await reach(bench, 'all heard', () => bench.database.all('SELECT 1 FROM card_reversals').length === 3)
-    t.equal(stateOf(), 'reversed')
-    t.strictSame(standing(bench), { owed: 0, company: 1_100 - 1_234 })
-    const unexplained = bench.database.get<{ net: number }>(
+    await reach(bench, 'all heard', async () => (await bench.database.all('SELECT 1 FROM card_reversals')).length === 3)
+    t.equal(await stateOf(), 'reversed')
+    t.strictSame(await standing(bench), { owed: 0, company: 1_100 - 1_234 })
+    const unexplained = await bench.database.get<{ net: number }>(
       "SELECT debits_posted - credits_posted AS net FROM ledger_accounts WHERE code = 'unexplained/JPY'",
     )
     t.equal(unexplained?.net, 1_234, 'what nobody knows is a claim of ours')
     await bench.restart()
     bench.clock.turn(30 * 60_000)
     await bench.settlement.cardsIdle()
-    t.equal(bench.database.all('SELECT 1 FROM card_reversals').length, 3, 'each is taken once')
-    conserved(t, bench)
+    t.equal((await bench.database.all('SELECT 1 FROM card_reversals')).length, 3, 'each is taken once')
+    await conserved(t, bench)
   },
 )
 
@@ -316,8 +318,8 @@ t.test('S14 ways that are not there are refused', async (t) => {
   const poor = await bench.enrol('general', { account: undefined as never })
   await t.rejects(choose(bench, poor, 'debit'), { code: 'bill.way' })
   await t.rejects(choose(bench, one, 'value', 'tok-good'), { code: 'message.invalid' })
-  t.throws(() => bench.settlement.billing.payBy(one.number, 'card'), { code: 'bill.way' })
-  t.throws(() => bench.settlement.billing.payBy('10000000000001', 'value'), { code: 'register.unknown-number' })
+  await t.rejects(() => bench.settlement.billing.payBy(one.number, 'card'), { code: 'bill.way' })
+  await t.rejects(() => bench.settlement.billing.payBy('10000000000001', 'value'), { code: 'register.unknown-number' })
   await choose(bench, one, 'value')
   t.match(await billed(bench, one), { payment: 'value' })
 
@@ -353,7 +355,7 @@ t.test(
                 if (tries > 20) throw error
               }
           }
-          const lives = async (what: string, so: () => boolean) => {
+          const lives = async (what: string, so: () => boolean | Promise<boolean>) => {
             for (let turns = 0; turns < 200; turns++) {
               await insist(() => bench.settlement.cardsIdle())
               if (await insist(so)) return
@@ -367,22 +369,22 @@ t.test(
             await bench.insist(objectTo, { objection: one.pay.objection(statement, 'fee', 'x') }, one.device, () =>
               bench.revive(),
             )
-            await lives('voided', () => chargesOf(bench).at(-1) === 'voided')
-          } else await lives('authorised', () => chargesOf(bench).at(-1) === 'authorised')
+            await lives('voided', async () => (await chargesOf(bench)).at(-1) === 'voided')
+          } else await lives('authorised', async () => (await chargesOf(bench)).at(-1) === 'authorised')
           turnTo(bench, debitOn)
           if (objects) {
             bench.clock.turn(day)
             await insist(() => bench.settlement.billing.collectCards())
             await lives('nothing more', () => true)
-          } else await lives('paid', () => rowOf(bench, statement).state === 'paid')
+          } else await lives('paid', async () => (await rowOf(bench, statement)).state === 'paid')
           medium.plan = undefined
           await bench.revive()
           const expected = objects ? 0 : 1_100
           const { captured, open } = books.totals()
           t.strictSame({ captured, open }, { captured: expected, open: 0 }, `dying ${side} commit ${at}`)
-          t.strictSame(standing(bench), { owed: 1_100 - expected, company: expected })
-          t.equal(bench.settlement.documents('receipt').length, objects ? 0 : 1)
-          conserved(t, bench)
+          t.strictSame(await standing(bench), { owed: 1_100 - expected, company: expected })
+          t.equal((await bench.settlement.documents('receipt')).length, objects ? 0 : 1)
+          await conserved(t, bench)
           await bench.settlement.stop()
         }
   },

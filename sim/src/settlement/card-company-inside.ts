@@ -7,14 +7,14 @@ export interface InsideOptions {
   /** What becomes of the next question: `before`: it never arrives; `after`: its answer is lost. */
   fate?: (path: string) => 'before' | 'after' | undefined
   /** Hears of every question that arrives, before it is answered. */
-  heard?: (path: string, id: string) => void
+  heard?: (path: string, id: string) => Promise<void>
 }
 
 export function companyInside(books: CompanyBooks, { fate, heard }: InsideOptions = {}): CardCompany {
-  const ask = (path: string, id: string, body: object = {}): Record<string, string> => {
+  const ask = async (path: string, id: string, body: object = {}): Promise<Record<string, string>> => {
     const lost = fate?.(path)
     if (lost === 'before') throw new Problem('topup.unanswered', 'it did not arrive')
-    heard?.(path, id)
+    await heard?.(path, id)
     const answer = books.answer(path, `${id}${path}`, { ...body, id })
     if (lost === 'after') throw new Problem('topup.unanswered', 'the answer was lost')
     if (!answer) throw new Problem('topup.unanswered', '404')
@@ -22,15 +22,15 @@ export function companyInside(books: CompanyBooks, { fate, heard }: InsideOption
   }
   return {
     authorise: async ({ id, token, minor, currency }) => {
-      const { state, authorisation, reason } = ask('/authorisations', id, { token, minor, currency })
+      const { state, authorisation, reason } = await ask('/authorisations', id, { token, minor, currency })
       return state === 'authorised' ? { authorisation: authorisation! } : { declined: reason! }
     },
     capture: async ({ id, authorisation }) => {
-      const { state, reason } = ask(`/authorisations/${authorisation}/capture`, id)
+      const { state, reason } = await ask(`/authorisations/${authorisation}/capture`, id)
       return state === 'captured' ? { captured: true } : { refused: reason! }
     },
     void: async ({ id, authorisation }) => {
-      ask(`/authorisations/${authorisation}/void`, id)
+      await ask(`/authorisations/${authorisation}/void`, id)
     },
     reversals: async ({ after }) => {
       if (fate?.('/reversals')) throw new Problem('topup.unanswered')

@@ -13,14 +13,14 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
   const bench = await new SettlementBench({ cardCompany: httpCardCompany(company.url, 'key') }).start()
   t.teardown(() => bench.settlement.stop())
   const one = await bench.enrol()
-  const stateOf = (payment: string) =>
-    bench.database.get<{ state: string }>('SELECT state FROM top_ups WHERE payment = ?', payment)!.state
+  const stateOf = async (payment: string) =>
+    (await bench.database.get<{ state: string }>('SELECT state FROM top_ups WHERE payment = ?', payment))!.state
   const buy = async (minor: number, token: string) =>
     (await bench.act(requestValue, { request: one.pay.topUp('credit', yen(minor), token) }, one.device)).payment
   const settled = (payment: string, state: string) =>
-    until(`${payment} ${state}`, () => {
+    until(`${payment} ${state}`, async () => {
       bench.clock.turn(60_000)
-      return stateOf(payment) === state
+      return (await stateOf(payment)) === state
     })
 
   await settled(await buy(1_000, 'tok-good'), 'issued')
@@ -40,13 +40,14 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
   const late = await buy(1_000, 'tok-good')
   await until(
     'a try',
-    () => (bench.database.get<{ tries: number }>('SELECT max(tries) AS tries FROM top_ups')?.tries ?? 0) > 0,
+    async () =>
+      ((await bench.database.get<{ tries: number }>('SELECT max(tries) AS tries FROM top_ups'))?.tries ?? 0) > 0,
   )
   bench.clock.turn(15 * 86_400_000)
   await settled(late, 'expired')
   const issues = (await bench.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
   t.equal(issues.filter(({ state }) => state === 'issued').at(-1)!.balance.minor, 10_000)
-  t.strictSame(bench.settlement.audit().findings, [])
+  t.strictSame((await bench.settlement.audit()).findings, [])
   t.throws(() => one.pay.topUp('credit', yen(5), ''), { code: 'message.invalid' })
   await t.rejects(bench.act(requestValue, { request: one.pay.topUp('credit', yen(5)) }, one.device), {
     code: 'message.invalid',

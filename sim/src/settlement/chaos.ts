@@ -112,10 +112,10 @@ class Chaos {
     this.#medium.plan = undefined
     await this.#revive()
     await this.#settle()
-    this.#check()
+    await this.#check()
     return {
       crashes: this.#medium.crashes,
-      postings: this.#bench.settlement.audit().postings,
+      postings: (await this.#bench.settlement.audit()).postings,
       ...{ paid: this.#paid, refunded: this.#refunded, debits: this.#debits, violations: this.#violations },
       charged: this.#company.list().filter(({ state }) => state === 'captured' || state === 'reversed').length,
       chargedBack: this.#chargedBack,
@@ -234,9 +234,9 @@ class Chaos {
   async #payOut(): Promise<void> {
     await this.#clerk(() => this.#bench.settlement.bank.payoutFile(this.#today(), 'zengin'))
     // The clerk hands over every file once; after a crash it lies among the documents.
-    for (const { id } of this.#bench.settlement.documents('payout-file')) {
+    for (const { id } of await this.#bench.settlement.documents('payout-file')) {
       if (!this.#once(id)) continue
-      for (const { reference, minor } of readTransfers(this.#bench.settlement.document(id)!.content))
+      for (const { reference, minor } of readTransfers((await this.#bench.settlement.document(id))!.content))
         this.#move({ direction: 'out', minor, text: reference })
     }
   }
@@ -269,7 +269,7 @@ class Chaos {
   }
 
   async #decide(): Promise<void> {
-    const [open] = this.#bench.settlement.billing.objections.open(1)
+    const [open] = await this.#bench.settlement.billing.objections.open(1)
     if (!open) return
     await this.#clerk(() => this.#bench.settlement.billing.objections.decide(open.id, 'clerk-1'))
     this.#objected.delete(open.statement)
@@ -277,9 +277,9 @@ class Chaos {
 
   async #debit(): Promise<void> {
     await this.#clerk(() => this.#bench.settlement.billing.debitFile())
-    for (const { id } of this.#bench.settlement.documents('debit-file')) {
+    for (const { id } of await this.#bench.settlement.documents('debit-file')) {
       if (!this.#once(id)) continue
-      const file = this.#bench.settlement.document(id)!.content
+      const file = (await this.#bench.settlement.document(id))!.content
       const answer = debitAnswerFile(file, (reference) => {
         if (this.#objected.has(reference)) this.#violations.push(`${reference} was debited past an open objection`)
         return this.#below(4) === 0 ? '1' : '0'
@@ -317,9 +317,9 @@ class Chaos {
   }
 
   /** The company hears a question: what is captured must be past every objection that was acknowledged. */
-  #heard(path: string, id: string): void {
+  async #heard(path: string, id: string): Promise<void> {
     if (!path.endsWith('/capture')) return
-    const row = this.#medium.sqlite.get<{ statement: string }>(
+    const row = await this.#medium.sqlite.get<{ statement: string }>(
       'SELECT statement FROM card_charges WHERE lower(hex(id)) = ?',
       id,
     )
@@ -345,14 +345,14 @@ class Chaos {
     }
   }
 
-  #check(): void {
+  async #check(): Promise<void> {
     const { settlement } = this.#bench
-    const { findings } = settlement.audit()
+    const { findings } = await settlement.audit()
     for (const { what, where } of findings) this.#violations.push(`audit: ${what} ${where}`)
-    for (const { currency, debitsMinor, creditsMinor } of settlement.trialBalance())
+    for (const { currency, debitsMinor, creditsMinor } of await settlement.trialBalance())
       if (debitsMinor !== creditsMinor)
         this.#violations.push(`${currency}: debits ${debitsMinor}, credits ${creditsMinor}`)
-    const accounts = this.#medium.sqlite.all<{ code: string; net: number }>(
+    const accounts = await this.#medium.sqlite.all<{ code: string; net: number }>(
       'SELECT code, credits_posted - debits_posted AS net FROM ledger_accounts',
     )
     const net = new Map(accounts.map(({ code, net }) => [code, net]))
@@ -362,7 +362,7 @@ class Chaos {
     const company = -(net.get('card-company/JPY') ?? 0)
     if (company !== captured) this.#violations.push(`the card company took ${captured}, the ledger says ${company}`)
     if (open > 0) this.#violations.push(`${open} authorisations were neither captured nor given back`)
-    this.#checkStatements(net)
+    await this.#checkStatements(net)
     // Value by transfer is issued once per number that the bank brought, however often it was paid.
     const issued = new Set<string>()
     for (const { text, direction } of this.#movements) {
@@ -372,10 +372,10 @@ class Chaos {
       this.#add(asked.member, asked.minor)
     }
     for (const member of this.#members) {
-      const { id } = this.#medium.sqlite.get<{ id: Uint8Array }>(
+      const { id } = (await this.#medium.sqlite.get<{ id: Uint8Array }>(
         'SELECT id FROM members WHERE number = ?',
         member.number,
-      )!
+      ))!
       const stands = net.get(`value/${Buffer.from(id).toString('hex')}/JPY`) ?? 0
       const expected = this.#value.get(member.number) ?? 0
       if (stands !== expected) this.#violations.push(`${member.number} has ${stands}, the model says ${expected}`)
@@ -383,9 +383,9 @@ class Chaos {
   }
 
   /** What each member owes is what statements ask for and nobody paid; each is paid as often as money came, less what went back. */
-  #checkStatements(net: ReadonlyMap<string, number>): void {
+  async #checkStatements(net: ReadonlyMap<string, number>): Promise<void> {
     const { sqlite } = this.#medium
-    const owed = sqlite.all<{ member: string; owed: number }>(
+    const owed = await sqlite.all<{ member: string; owed: number }>(
       `SELECT lower(hex(member)) AS member, sum(total) AS owed FROM statements WHERE state NOT IN ('paid', 'credited')
        GROUP BY member`,
     )
@@ -396,11 +396,11 @@ class Chaos {
         this.#violations.push(`${member} owes ${-sum}, open statements say ${of.get(member) ?? 0}`)
     }
     const times = new Map<string, number>()
-    for (const { reason, reference } of sqlite.all<{ reason: string; reference: string }>(
+    for (const { reason, reference } of await sqlite.all<{ reason: string; reference: string }>(
       "SELECT reason, reference FROM ledger_postings WHERE reason IN ('statement-paid', 'payment-reversed')",
     ))
       times.set(reference, (times.get(reference) ?? 0) + (reason === 'statement-paid' ? 1 : -1))
-    for (const { number, state } of sqlite.all<{ number: string; state: string }>(
+    for (const { number, state } of await sqlite.all<{ number: string; state: string }>(
       'SELECT number, state FROM statements WHERE total > 0',
     ))
       if ((times.get(number) ?? 0) !== (state === 'paid' ? 1 : 0))

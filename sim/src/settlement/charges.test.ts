@@ -13,7 +13,7 @@ t.test(
       { request: client.pay.topUp('cash', { minor: 100, currency: 'JPY' }) },
       client.device,
     )
-    for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 100, 'R')
+    for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 100, 'R')
     const { settlement } = bench
     const value = { member: client.number, account: 'value' as const }
     const payable = { member: provider.number, account: 'payable' as const }
@@ -26,15 +26,15 @@ t.test(
         { from: value, to: { own: 'income' as const }, minor: 10, ...jpy },
       ],
     }
-    const first = settlement.charge('content', one)
-    t.strictSame(settlement.charge('content', one), first, 'the same charge again')
-    t.throws(() => settlement.charge('content', { ...one, reference: 'work-8' }), { code: 'ledger.conflict' })
-    t.throws(
+    const first = await settlement.charge('content', one)
+    t.strictSame(await settlement.charge('content', one), first, 'the same charge again')
+    await t.rejects(() => settlement.charge('content', { ...one, reference: 'work-8' }), { code: 'ledger.conflict' })
+    await t.rejects(
       () => settlement.charge('work', one),
       { code: 'ledger.insufficient' },
       'the same id of another service is another charge',
     )
-    t.throws(
+    await t.rejects(
       () =>
         settlement.charge('content', {
           ...one,
@@ -43,13 +43,13 @@ t.test(
         }),
       { code: 'register.unknown-number' },
     )
-    settlement.charge('rights', {
+    await settlement.charge('rights', {
       id: new Uint8Array(16).fill(3),
       reason: 'return',
       reference: 'work-7',
       moves: [{ from: payable, to: value, minor: 5, ...jpy }],
     })
-    t.throws(
+    await t.rejects(
       () =>
         settlement.charge('rights', {
           id: new Uint8Array(16).fill(4),
@@ -59,11 +59,11 @@ t.test(
         }),
       { code: 'ledger.insufficient' },
     )
-    const file = settlement.bank.payoutFile('2026-11-04', 'zengin')!
-    t.match(readTransfers(settlement.document(file.document)!.content), [
+    const file = (await settlement.bank.payoutFile('2026-11-04', 'zengin'))!
+    t.match(readTransfers((await settlement.document(file.document))!.content), [
       { minor: 55, number: provider.person.account!.number },
     ])
-    t.strictSame(settlement.audit().findings, [])
+    t.strictSame((await settlement.audit()).findings, [])
   },
 )
 
@@ -75,6 +75,6 @@ t.test(
       more: { own: undefined as never },
     }).start()
     await t.rejects(bench.settlement.billing.close(), { code: 'config.invalid' })
-    t.throws(() => bench.settlement.billing.debitFile(), { code: 'config.invalid' })
+    await t.rejects(() => bench.settlement.billing.debitFile(), { code: 'config.invalid' })
   },
 )

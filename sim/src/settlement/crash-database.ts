@@ -1,6 +1,6 @@
 /** A database whose process dies before or after any commit: nothing more is heard of it until it is opened anew. */
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import type { Database, Row, Sql, SqlValue } from '@azukari/gateway/storage/database'
+import type { Database, Sql, Transaction } from '@azukari/gateway/storage/database'
 
 export class Crash extends Error {
   override readonly name = 'Crash'
@@ -28,28 +28,36 @@ export class CrashMedium {
       this.plan = undefined
       throw new Crash('the process died')
     }
+    const guarded = (sql: Sql): Sql => ({
+      engine: sql.engine,
+      run: async (text, ...parameters) => {
+        alive()
+        return sql.run(text, ...parameters)
+      },
+      get: async (text, ...parameters) => {
+        alive()
+        return sql.get(text, ...parameters)
+      },
+      all: async (text, ...parameters) => {
+        alive()
+        return sql.all(text, ...parameters)
+      },
+    })
     return {
-      run: (sql: string, ...parameters: SqlValue[]) => {
-        alive()
-        return sqlite.run(sql, ...parameters)
-      },
-      get: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
-        alive()
-        return sqlite.get<T>(sql, ...parameters)
-      },
-      all: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
-        alive()
-        return sqlite.all<T>(sql, ...parameters)
-      },
-      script: (sql: string) => sqlite.script(sql),
-      savepoint: (work) => sqlite.savepoint(work),
-      backup: () => {},
-      close: () => {},
-      transaction: <T>(work: (sql: Sql) => T): T => {
+      ...guarded(sqlite),
+      script: (sql) => sqlite.script(sql),
+      backup: async () => {},
+      close: async () => {},
+      transaction: async <T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> => {
         alive()
         const now = ++this.commits
-        const result = sqlite.transaction((sql) => {
-          const made = work(sql)
+        const result = await sqlite.transaction(async (sql) => {
+          const inside: Transaction = {
+            ...guarded(sql),
+            script: (text) => sql.script(text),
+            savepoint: (inner) => sql.savepoint(inner),
+          }
+          const made = await work(inside)
           if (this.plan?.at === now && this.plan.side === 'before') die()
           return made
         })

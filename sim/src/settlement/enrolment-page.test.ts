@@ -115,7 +115,7 @@ t.test(
     t.notMatch(await alert.textContent(), 'apply.name')
     t.equal(await tab.getByLabel('郵便番号').getAttribute('aria-invalid'), 'true')
     t.equal(await tab.getByLabel('氏名').inputValue(), '<script>alert(1)</script>', 'what was written is kept, as text')
-    t.equal(bench.settlement.enrolment.applications(10).length, 0)
+    t.equal((await bench.settlement.enrolment.applications(10)).length, 0)
 
     await tab.getByLabel('氏名').fill(person.name)
     await tab.getByLabel('フリガナ').fill(person.kana)
@@ -130,7 +130,7 @@ t.test(
     await tab.getByLabel('口座名義').press('Enter')
     const reference = await tab.locator('#reference').textContent()
     t.match(reference, /^[0-9a-f]{8}$/)
-    const [waiting] = bench.settlement.enrolment.applications(10)
+    const [waiting] = await bench.settlement.enrolment.applications(10)
     t.match(waiting, {
       kind: 'general',
       person: {
@@ -144,8 +144,8 @@ t.test(
       [],
     )
 
-    const { number, letter } = bench.settlement.enrolment.accept(waiting!.id, 'clerk-1')
-    const { code } = codesOf(bench.settlement.document(letter)!.content)
+    const { number, letter } = await bench.settlement.enrolment.accept(waiting!.id, 'clerk-1')
+    const { code } = codesOf((await bench.settlement.document(letter))!.content)
     const pay = bench.memberOf(bench.newKeys())
     await bench.act(register, { registration: pay.registration({ number, code, person: waiting!.person }) }, 'term-9')
     const { payment } = await bench.act(
@@ -158,12 +158,15 @@ t.test(
       logged.some((line) => line.includes('花子') || line.includes('1234567')),
       'nothing of the person is logged',
     )
-    const rows = bench.database.all<{ person: Uint8Array }>('SELECT person FROM applications')
+    const rows = await bench.database.all<{ person: Uint8Array }>('SELECT person FROM applications')
     t.notOk(
       rows.some((row) => Buffer.from(row.person).includes('千代田')),
       'it lies sealed',
     )
-    t.equal(bench.database.all('SELECT 1 FROM inbox WHERE instr(reply, ?) > 0', Buffer.from('千代田')).length, 0)
+    t.equal(
+      (await bench.database.all('SELECT 1 FROM inbox WHERE instr(reply, ?) > 0', Buffer.from('千代田'))).length,
+      0,
+    )
   },
 )
 
@@ -194,7 +197,7 @@ t.test('P1 a shop needs an account; number and kana are judged; English is Engli
     )
   const good = { ...person, ...account, ...fields, invoiceNumber: 'ｔ1234567890123' }
   t.equal((await send(page.url, '/apply', english, good)).status, 200)
-  t.match(bench.settlement.enrolment.applications(10), [
+  t.match(await bench.settlement.enrolment.applications(10), [
     { kind: 'shop', person: { invoiceNumber: 'T1234567890123', account: { kind: 'current', holder: 'ﾖｷﾝ' } } },
   ])
 })
@@ -210,7 +213,7 @@ t.test(
     })
     t.teardown(stop)
     const host = new URL(page.url).host
-    const waiting = () => bench.settlement.enrolment.applications(100).length
+    const waiting = async () => (await bench.settlement.enrolment.applications(100)).length
     t.equal((await send(page.url, '/', { host: 'evil.example' })).status, 403)
     const first = await form('general')
     const policy = String(first.headers['content-security-policy'])
@@ -240,11 +243,11 @@ t.test(
     await denied('too large', 413, { cookie }, { ...good, address: 'x'.repeat(20_000) })
     await denied('JSON', 400, { cookie, 'content-type': 'application/json' }, '{}')
     t.equal((await send(page.url, '/../../etc/passwd')).status, 404)
-    t.equal(waiting(), 0)
+    t.equal(await waiting(), 0)
 
     await denied('good', 200, { cookie }, good)
     await denied('sent twice', 200, { cookie }, good)
-    t.equal(waiting(), 1, 'is one application')
+    t.equal(await waiting(), 1, 'is one application')
     const old = await form('general')
     now += 2 * 3_600_000
     await denied('a form from hours ago', 403, { cookie: old.cookie }, { ...person, ...old.fields })
@@ -264,7 +267,7 @@ t.test(
       200,
       'later it goes on',
     )
-    t.equal(waiting(), 5)
+    t.equal(await waiting(), 5)
     t.ok(host.startsWith('127.0.0.1:'))
   },
 )
@@ -320,7 +323,7 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
   t.equal((await send(page.url, '/apply', { cookie }, given)).status, 503, 'taken, but nobody knows')
   lose = false
   t.equal((await send(page.url, '/apply', { cookie }, given)).status, 200, 'sent again, it is the same application')
-  t.equal(bench.settlement.enrolment.applications(10).length, 1)
+  t.equal((await bench.settlement.enrolment.applications(10)).length, 1)
   const next = await form()
   terms = '2027-1'
   bench.clock.turn(61_000)

@@ -28,28 +28,27 @@ class Register {
 
   constructor(clock: SettlementBench['clock']) {
     this.clock = clock
-    this.rebuild()
   }
 
-  rebuild(): void {
-    const { store } = createServiceHost({
+  async rebuild(): Promise<void> {
+    const { store } = await createServiceHost({
       ...{ name: 'placement', database: memoryDatabase(), clock: this.clock, random: this.random, log: quietLog },
       ...{ migrations: placementMigrations, handlers: () => [] },
     })
     this.ports = { store, keys: this.keys, clock: this.clock, random: this.random }
   }
 
-  add(): void {
-    this.ports.store.sql.run(
+  async add(): Promise<void> {
+    await this.ports.store.sql.run(
       `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key,
          wrapped_key) VALUES (?, 'A-1', 'Hanako', 2, 'JP-13', 500, 'active', ?, ?, ?, ?, ?, ?)`,
       ...[blob(1), blob(2, 64), card, blob(4, 64), blob(5, 32), blob(6, 64), blob(7, 64)],
     )
   }
 
-  get lost(): boolean {
+  async lost(): Promise<boolean> {
     try {
-      refuseLost(this.ports.store.sql, { auth_kid: card })
+      await refuseLost(this.ports.store.sql, { auth_kid: card })
       return false
     } catch (error) {
       if (isProblem(error, 'card.lost')) return true
@@ -62,7 +61,7 @@ class Register {
       const fate = this.fate()
       if (fate === 'before') throw new Problem('server.unreachable')
       this.words++
-      const { taken: _, ...reply } = takeWord(this.ports, word)
+      const { taken: _, ...reply } = await takeWord(this.ports, word)
       if (fate === 'after') throw new Problem('link.timeout')
       return reply
     },
@@ -81,7 +80,8 @@ async function site(known = true) {
   }
   const bench = new SettlementBench({ more: { keeping } })
   register = new Register(bench.clock)
-  if (known) register.add()
+  await register.rebuild()
+  if (known) await register.add()
   await bench.start()
   const person = { name: 'A', kana: 'A', postcode: '100-0001', address: 'x' }
   const { number, code, blockCode } = await bench.invite('general', person, 'term-1')
@@ -91,10 +91,10 @@ async function site(known = true) {
   await enrol(card, code)
   const standing = () => bench.settlement.enrolment.standing(number)
   /** Turns the clock until it is so. */
-  const reach = async (what: string, so: () => boolean, turns = 400) => {
+  const reach = async (what: string, so: () => boolean | Promise<boolean>, turns = 400) => {
     for (let i = 0; i < turns; i++) {
       await bench.settlement.inStepIdle()
-      if (so()) return
+      if (await so()) return
       bench.clock.turn(5_000)
     }
     throw new Error(`${what} was not reached`)
@@ -117,13 +117,13 @@ t.test(
       const random = seeded(seed)
       register.fate = () => (['before', 'after', undefined] as const)[Math.floor(random.float() * 3)]
       await lose()
-      await reach('told', () => standing().inStep)
-      t.ok(register.lost && standing().lost)
+      await reach('told', async () => (await standing()).inStep)
+      t.ok((await register.lost()) && (await standing()).lost)
       await bench.act(reportFound, { found: pay.found() }, 'term-1')
       await lose()
       await bench.act(reportFound, { found: pay.found() }, 'term-1')
-      await reach('the last word', () => standing().inStep)
-      t.notOk(register.lost || standing().lost)
+      await reach('the last word', async () => (await standing()).inStep)
+      t.notOk((await register.lost()) || (await standing()).lost)
       await bench.settlement.stop()
     }
   },
@@ -135,21 +135,21 @@ t.test(
     const { bench, register, standing, reach, lose } = await site()
     t.teardown(() => bench.settlement.stop())
     await lose()
-    await reach('told', () => register.lost && standing().level === 2)
+    await reach('told', async () => (await register.lost()) && (await standing()).level === 2)
     const { words } = register
     bench.clock.turn(3_600_000)
     await bench.settlement.inStepIdle()
     t.equal(register.words, words, 'it is not told again and again')
-    register.rebuild()
-    register.add()
-    changeMember(register.ports, 'A-1', { level: 1, home: 'JP-27' })
-    await reach('followed', () => standing().level === 1 && standing().home === 'JP-27')
-    t.notOk(register.lost)
+    await register.rebuild()
+    await register.add()
+    await changeMember(register.ports, 'A-1', { level: 1, home: 'JP-27' })
+    await reach('followed', async () => (await standing()).level === 1 && (await standing()).home === 'JP-27')
+    t.notOk(await register.lost())
     bench.clock.turn(86_400_000)
-    await reach('told anew', () => register.lost)
-    register.rebuild()
+    await reach('told anew', () => register.lost())
+    await register.rebuild()
     await bench.restart()
-    await reach('and at every start', () => register.lost)
+    await reach('and at every start', () => register.lost())
   },
 )
 
@@ -160,20 +160,20 @@ t.test(
     t.teardown(() => bench.settlement.stop())
     const { enrolment } = bench.settlement
     register.fate = () => 'before'
-    enrolment.change(number, 'clerk-1', { level: 3, home: 'JP-27' })
-    enrolment.change(number, 'clerk-1', { plan: 'light' })
+    await enrolment.change(number, 'clerk-1', { level: 3, home: 'JP-27' })
+    await enrolment.change(number, 'clerk-1', { plan: 'light' })
     register.fate = () => undefined
     bench.clock.turn(60_000)
     await bench.settlement.inStepIdle()
-    t.match(standing(), { inStep: false }, 'placement does not know the card yet')
-    register.add()
-    await reach('known later', () => standing().inStep && standing().plan === 'light')
-    t.match(standing(), { level: 1, home: 'JP-27' }, 'the plan took the level’s place, the region stayed')
-    enrolment.change(number, 'clerk-1', { home: 'XX-99' })
-    await reach('refused', () => standing().refused !== undefined)
-    t.match(standing(), { inStep: true, home: 'JP-27', refused: /XX-99/ })
-    enrolment.change(number, 'clerk-1', { home: 'JP-13' })
-    await reach('another', () => standing().home === 'JP-13')
-    t.equal(standing().refused, undefined)
+    t.match(await standing(), { inStep: false }, 'placement does not know the card yet')
+    await register.add()
+    await reach('known later', async () => (await standing()).inStep && (await standing()).plan === 'light')
+    t.match(await standing(), { level: 1, home: 'JP-27' }, 'the plan took the level’s place, the region stayed')
+    await enrolment.change(number, 'clerk-1', { home: 'XX-99' })
+    await reach('refused', async () => (await standing()).refused !== undefined)
+    t.match(await standing(), { inStep: true, home: 'JP-27', refused: /XX-99/ })
+    await enrolment.change(number, 'clerk-1', { home: 'JP-13' })
+    await reach('another', async () => (await standing()).home === 'JP-13')
+    t.equal((await standing()).refused, undefined)
   },
 )

@@ -60,7 +60,7 @@ t.test(
       bench.call(readAccount, { query: stranger.accountQuery('JPY') }, device),
       'an unknown key',
     )
-    const rows = bench.database.all('SELECT * FROM members')
+    const rows = await bench.database.all('SELECT * FROM members')
     t.notOk(JSON.stringify(rows).includes(person.name), 'personal data lies sealed in the register')
   },
 )
@@ -103,8 +103,8 @@ t.test('P4 keys change, end and get lost; what was signed with an old key is ref
     'after its end',
   )
 
-  const { letter } = bench.settlement.enrolment.reissue(one.number, 'clerk-1')
-  const { code, blockCode } = codesOf(bench.settlement.document(letter)!.content)
+  const { letter } = await bench.settlement.enrolment.reissue(one.number, 'clerk-1')
+  const { code, blockCode } = codesOf((await bench.settlement.document(letter))!.content)
   const fresh = bench.memberOf(bench.newKeys())
   await bench.act(
     register,

@@ -30,8 +30,8 @@ const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 
 async function withCash(bench: SettlementBench, one: BenchMember, minor: number): Promise<void> {
   const { payment } = await bench.act(requestValue, { request: one.pay.topUp('cash', yen(minor)) }, one.device)
-  bench.settlement.cash.count(payment, 'clerk-1', minor, 'mail-1')
-  bench.settlement.cash.count(payment, 'clerk-2', minor, 'mail-1')
+  await bench.settlement.cash.count(payment, 'clerk-1', minor, 'mail-1')
+  await bench.settlement.cash.count(payment, 'clerk-2', minor, 'mail-1')
 }
 
 async function shopWithOffer(bench: SettlementBench): Promise<BenchMember> {
@@ -64,9 +64,9 @@ async function buy(
   return { transaction, total, result: buyer.pay.openResult(result) }
 }
 
-function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame(bench.settlement.audit().findings, [])
+async function conserved(t: Test, bench: SettlementBench) {
+  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await bench.settlement.audit()).findings, [])
 }
 
 t.test('P5 cash by registered post: two clerks count, or nothing is issued', async (t) => {
@@ -74,17 +74,17 @@ t.test('P5 cash by registered post: two clerks count, or nothing is issued', asy
   const one = await bench.enrol()
   const { payment } = await bench.act(requestValue, { request: one.pay.topUp('cash', yen(5000)) }, one.device)
   const { cash } = bench.settlement
-  t.strictSame(cash.count(payment, 'clerk-1', 5000, 'R-1'), { issued: false })
-  t.throws(() => cash.count(payment, 'clerk-1', 5000, 'R-1'), { code: 'topup.same-clerk' })
-  t.throws(() => cash.count(payment, 'clerk-2', 4000, 'R-1'), { code: 'topup.counts-differ' })
-  t.strictSame(cash.count(payment, 'clerk-2', 5000, 'R-1'), { issued: false }, 'both count again')
-  t.strictSame(cash.count(payment, 'clerk-1', 5000, 'R-1'), { issued: true })
-  t.throws(() => cash.count(payment, 'clerk-1', 5000, 'R-1'), { code: 'topup.state' })
-  t.throws(() => cash.count('60000000000099', 'clerk-1', 5000, 'R-1'), { code: 'topup.unknown' })
+  t.strictSame(await cash.count(payment, 'clerk-1', 5000, 'R-1'), { issued: false })
+  await t.rejects(() => cash.count(payment, 'clerk-1', 5000, 'R-1'), { code: 'topup.same-clerk' })
+  await t.rejects(() => cash.count(payment, 'clerk-2', 4000, 'R-1'), { code: 'topup.counts-differ' })
+  t.strictSame(await cash.count(payment, 'clerk-2', 5000, 'R-1'), { issued: false }, 'both count again')
+  t.strictSame(await cash.count(payment, 'clerk-1', 5000, 'R-1'), { issued: true })
+  await t.rejects(() => cash.count(payment, 'clerk-1', 5000, 'R-1'), { code: 'topup.state' })
+  await t.rejects(() => cash.count('60000000000099', 'clerk-1', 5000, 'R-1'), { code: 'topup.unknown' })
   const [event] = await bench.events(valueIssued, one.device)
   const issue = one.pay.openIssue(event!.issue)
   t.strictSame([issue.state, issue.amount.minor, issue.balance.minor], ['issued', 5000, 5000])
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test(
@@ -119,7 +119,7 @@ t.test(
       { code: 'cose.decrypt-failed' },
       'a notice is for the shop alone',
     )
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -211,8 +211,8 @@ for (const [how, options] of Object.entries(checkers))
         pay(buyer.pay.instruction(late.transaction, shop.number, late.total)),
         'too late',
       )
-      t.equal(bench.settlement.payouts.lapse(), 2, 'unpaid orders lapse: the late one and the one without money')
-      conserved(t, bench)
+      t.equal(await bench.settlement.payouts.lapse(), 2, 'unpaid orders lapse: the late one and the one without money')
+      await conserved(t, bench)
     },
   )
 
@@ -261,7 +261,7 @@ t.test(
       [40_000 - 33_000, 40_000 - 99 * 330],
     )
     t.ok(pools[0]!.checked >= 200, 'the threads have looked at them')
-    conserved(t, bench)
+    await conserved(t, bench)
   },
 )
 
@@ -310,7 +310,7 @@ t.test('P7 digital goods now, other goods later, metered use by the unit; then t
 
   const never = await buy(bench, buyer, shop, [{ item: 'scan', count: 100 }])
   bench.clock.turn(2 * 86_400_000)
-  bench.settlement.payouts.lapse()
+  await bench.settlement.payouts.lapse()
   t.strictSame(await balance(bench, buyer), { stands: 3843, free: 3843 }, 'a metered order that nobody ends gives back')
   await refused(
     t,
@@ -318,7 +318,7 @@ t.test('P7 digital goods now, other goods later, metered use by the unit; then t
     shopDoes(never.transaction, { do: 'meter', tick: buyer.pay.tick(never.transaction, 1) }),
     'after it lapsed',
   )
-  conserved(t, bench)
+  await conserved(t, bench)
 })
 
 t.test('P9 refunds, whole and in part, and disputes', async (t) => {
@@ -362,8 +362,8 @@ t.test('P9 refunds, whole and in part, and disputes', async (t) => {
     bench.act(disputeOrder, { dispute: buyer.pay.dispute(two.transaction, 'again') }, buyer.device),
     'disputed twice',
   )
-  const [open] = bench.settlement.payouts.disputes(10)
-  bench.settlement.payouts.decideDispute(open!.id, 'clerk-1', true)
+  const [open] = await bench.settlement.payouts.disputes(10)
+  await bench.settlement.payouts.decideDispute(open!.id, 'clerk-1', true)
   t.strictSame(await balance(bench, buyer), { stands: 5000, free: 5000 })
   const three = await buy(bench, buyer, shop, [{ item: 'photo-a', count: 1 }])
   bench.clock.turn(30 * 86_400_000)
@@ -373,5 +373,5 @@ t.test('P9 refunds, whole and in part, and disputes', async (t) => {
     bench.act(disputeOrder, { dispute: buyer.pay.dispute(three.transaction, 'late') }, buyer.device),
     'a month later',
   )
-  conserved(t, bench)
+  await conserved(t, bench)
 })

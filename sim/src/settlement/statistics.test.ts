@@ -45,7 +45,7 @@ async function year() {
       { request: buyer.pay.topUp('cash', { minor: 1_000, currency: 'JPY' }) },
       buyer.device,
     )
-    for (const clerk of ['a', 'b']) bench.settlement.cash.count(payment, clerk, 1_000, 'R')
+    for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 1_000, 'R')
     buyers.push(buyer)
   }
   const buy = async (buyer: BenchMember, shop: BenchMember, count: number) => {
@@ -73,7 +73,7 @@ async function year() {
 
 t.test('P9 figures by month in the site’s calendar; small shops only in one sum', async (t) => {
   const { bench, shops } = await year()
-  const report = bench.settlement.statistics(4)
+  const report = await bench.settlement.statistics(4)
   t.strictSame(report.months, ['2026-08', '2026-09', '2026-10', '2026-11'])
   const of = (name: string) => report.figures.find((one) => one.series === name)
   t.match(of('purchases'), { currency: 'JPY', counts: [1, 13, 0, 0], minors: [300, 1_500, 0, 0] })
@@ -131,7 +131,7 @@ t.test(
   { skip: noBrowser },
   async (t) => {
     const { bench } = await year()
-    const report = bench.settlement.statistics()
+    const report = await bench.settlement.statistics()
     const picture = statisticsPicture(report)
     const words = xmlText(picture)
     for (const word of ['購入 Purchases (JPY)', '返金 Refunds', '25-12', '26-11', '¥2,000', '他 3 店 others'])
@@ -153,7 +153,7 @@ t.test(
         counts: { requests: 0, refused: 0, unopened: 0, blocks: 0, births: 0, enrolments: 0 },
       }),
       services: () => ({}),
-      statistics: () => bench.settlement.statistics(),
+      statistics: async () => bench.settlement.statistics(),
     })
     await server.listen({ host: '127.0.0.1', port: 0 })
     const { port } = server.server.address() as { port: number }

@@ -444,14 +444,14 @@ export class Bulletin {
     )
     this.#saves = all.flat().sort((a, b) => b.takenMs - a.takenMs)
     for (const [id, { usedBytes }] of (await this.#status?.read()) ?? []) this.#usedBytes.set(id, usedBytes)
-    this.#stand()
+    await this.#stand()
     for (const risk of (await this.#site.risks()).servers) this.#risks.set(risk.server, risk)
   }
 
   /** Where everything lies now; what has moved is told. */
-  #stand(): void {
+  async #stand(): Promise<void> {
     const standing = new Map<string, Standing[]>()
-    for (const { object, ...replica } of this.#site.rows<Standing & { object: Uint8Array }>(
+    for (const { object, ...replica } of await this.#site.rows<Standing & { object: Uint8Array }>(
       'SELECT object, slot, server, algorithm FROM replicas WHERE root IS NOT NULL ORDER BY object, slot LIMIT ?',
       standingMost,
     )) {

@@ -45,7 +45,7 @@ for (const [what, ms] of [
     const database = await openDeviceDatabase(`${folder}/device.db`)
     const clock = offBy(ms)
     const runtime = new Runtime(
-      { site, role: 'terminal', claim: world.newClaim(), model: 'test', version: '1', folder },
+      { site, role: 'terminal', claim: await world.newClaim(), model: 'test', version: '1', folder },
       {
         clock,
         random: systemRandom,
@@ -83,7 +83,7 @@ t.test('D1: an old token lets a device greet and nothing else, and never beside 
   const world = await startTestSite()
   t.teardown(() => world.stop())
   const device = new TestDevice(site)
-  await device.enrol(world.url, world.newClaim())
+  await device.enrol(world.url, await world.newClaim())
   const iat = Math.floor((Date.now() + years26) / 1000)
   const old = Buffer.from(signCwt({ iss: device.id, aud: site, iat, exp: iat + 300 }, signerOf(device.key)))
   await device.connect(world.url, 'device', { password: old })
@@ -91,7 +91,7 @@ t.test('D1: an old token lets a device greet and nothing else, and never beside 
   const cut = new Promise<void>((resolve) => device.client.once('close', () => resolve()))
   device.call(note, { text: 'no' }, { act: { stream: new Uint8Array(16), seq: 1 } }).catch(() => undefined)
   await cut
-  t.same(world.notes(), [], 'an act over such a line is not taken')
+  t.same(await world.notes(), [], 'an act over such a line is not taken')
 
   await device.connect(world.url)
   await device.greet()

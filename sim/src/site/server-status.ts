@@ -1,9 +1,11 @@
 /** Asks the site's data servers how they are, as the site's own placement may. */
+
 import { RemoteDataServers } from '@azukari/gateway/services/placement/main'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { SimulatedSite } from './site.ts'
 
 /** Servers that do not answer within this are left out. */
@@ -16,12 +18,13 @@ export async function statusReader(site: SimulatedSite) {
   return {
     /** Replicas and bytes of every server that answers. */
     read: async (): Promise<[id: string, status: { replicas: number; usedBytes: number }][]> => {
-      const asked = [...site.servers.values()]
-        .filter((server) => server.process)
-        .map(async ({ place, url }) => {
+      const asked = await mapInOrder(
+        [...site.servers.values()].filter((server) => server.process),
+        async ({ place, url }) => {
           const { replicas, usedBytes } = await remote.of({ id: place.id, url }).status(AbortSignal.timeout(answerMs))
           return [place.id, { replicas, usedBytes }] as [string, { replicas: number; usedBytes: number }]
-        })
+        },
+      )
       return (await Promise.allSettled(asked)).flatMap((result) =>
         result.status === 'fulfilled' ? [result.value] : [],
       )

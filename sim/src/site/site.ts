@@ -288,12 +288,12 @@ export class SimulatedSite {
   }
 
   /** Rows of placement's database, beside the running placement; nothing is changed. */
-  rows<T>(sql: string, ...parameters: (string | number | Uint8Array)[]): T[] {
+  async rows<T>(sql: string, ...parameters: (string | number | Uint8Array)[]): Promise<T[]> {
     const database = openDatabase(`${this.folder}/placement/placement.db`)
     try {
       return database.all<T>(sql, ...parameters)
     } finally {
-      database.close()
+      await database.close()
     }
   }
 

@@ -57,9 +57,9 @@ export class SimClock implements Clock {
   }
 
   /** Lets time pass until `untilMs`, or until `done` says so; all promises settle between two instants. */
-  async runUntil(untilMs: number, done: () => boolean = () => false): Promise<void> {
+  async runUntil(untilMs: number, done: () => boolean | Promise<boolean> = () => false): Promise<void> {
     await this.settle()
-    while (!done()) {
+    while (!(await done())) {
       this.#dropCancelled()
       const next = this.#heap[0]
       if (!next || next.atMs > untilMs) break
@@ -73,7 +73,7 @@ export class SimClock implements Clock {
       }
       await this.settle()
     }
-    if (!done()) this.#nowMs = Math.max(this.#nowMs, untilMs)
+    if (!(await done())) this.#nowMs = Math.max(this.#nowMs, untilMs)
   }
 
   #dropCancelled(): void {

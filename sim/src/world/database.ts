@@ -4,8 +4,8 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { DeviceDatabase, DeviceValue } from '@azukari/device/database'
-import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import type { Database, Row, Sql, SqlValue } from '@azukari/gateway/storage/database'
+import { memoryDatabase, type SqliteDatabase } from '@azukari/gateway/adapters/database'
+import type { Database, Sql, SqlValue, Transaction } from '@azukari/gateway/storage/database'
 import { Died, type Life } from './life.ts'
 
 /** What a gateway's or a service's database lies on. */
@@ -13,7 +13,8 @@ export class DatabaseMedium {
   readonly #sqlite = memoryDatabase()
   /** A planted bug: commits are acknowledged at once and made so much later, ms. */
   lazyMs: number | undefined
-  #lazyOpen = false
+  /** The transaction that a planted bug has not committed yet. */
+  #lazy: Lazy | undefined
 
   /** Reads what is committed, for the checks of the simulation only. */
   get sql(): Sql {
@@ -22,98 +23,141 @@ export class DatabaseMedium {
 
   open(life: Life, later: (ms: number, work: () => void) => void): Database {
     const sqlite = this.#sqlite
-    const transaction = <T>(work: (sql: Sql) => T): T => {
-      life.check()
-      const result = this.#transaction(
-        (sql) => {
-          const made = work(sql)
-          life.step({ kind: 'before-commit' })
-          return made
-        },
-        later,
-        life,
-      )
-      life.step({ kind: 'after-commit' })
-      return result
-    }
-    // A statement outside a transaction commits by itself.
-    let inside = 0
-    const database: Database = {
-      run: (sql, ...parameters) => {
+    const guarded = (sql: Sql): Sql => ({
+      engine: sql.engine,
+      run: async (text, ...parameters) => {
         life.check()
-        if (inside > 0 || !isChange(sql)) return sqlite.run(sql, ...parameters)
+        return sql.run(text, ...parameters)
+      },
+      get: async (text, ...parameters) => {
+        life.check()
+        return sql.get(text, ...parameters)
+      },
+      all: async (text, ...parameters) => {
+        life.check()
+        return sql.all(text, ...parameters)
+      },
+    })
+    const inside = (transaction: Transaction): Transaction => ({
+      ...guarded(transaction),
+      script: async (text) => {
+        life.check()
+        await transaction.script(text)
+      },
+      savepoint: async (work) => {
+        life.check()
+        return transaction.savepoint(work)
+      },
+    })
+    const outside = guarded(sqlite)
+    return {
+      ...outside,
+      // A statement outside a transaction commits by itself.
+      run: async (text, ...parameters) => {
+        if (!isChange(text)) return outside.run(text, ...parameters)
+        life.check()
         life.step({ kind: 'before-commit' })
-        const result = sqlite.run(sql, ...parameters)
+        const result = await sqlite.run(text, ...parameters)
         life.step({ kind: 'after-commit' })
         return result
       },
-      get: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
+      script: async (text) => {
         life.check()
-        return sqlite.get<T>(sql, ...parameters)
+        await sqlite.script(text)
       },
-      all: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
+      transaction: async (work) => {
         life.check()
-        return sqlite.all<T>(sql, ...parameters)
+        const result = await this.#transaction(
+          async (sql) => {
+            const made = await work(inside(sql))
+            life.step({ kind: 'before-commit' })
+            return made
+          },
+          later,
+          life,
+        )
+        life.step({ kind: 'after-commit' })
+        return result
       },
-      script: (sql) => {
-        life.check()
-        sqlite.script(sql)
-      },
-      transaction: (work) => {
-        inside++
-        try {
-          return transaction(() => work(database))
-        } finally {
-          inside--
-        }
-      },
-      savepoint: (work) => {
-        life.check()
-        return this.#savepoint(work)
-      },
-      backup: () => life.check(),
-      close: () => {},
+      backup: async () => life.check(),
+      close: async () => {},
     }
-    return database
   }
 
   /** The process is gone: what was not committed is, too. */
   crash(): void {
-    if (!this.#lazyOpen) return
-    this.#lazyOpen = false
-    this.#sqlite.run('ROLLBACK')
+    this.#lazy?.lose()
+    this.#lazy = undefined
   }
 
-  #transaction<T>(work: (sql: Sql) => T, later: (ms: number, work: () => void) => void, life: Life): T {
+  #transaction<T>(
+    work: (sql: Transaction) => Promise<T>,
+    later: (ms: number, work: () => void) => void,
+    life: Life,
+  ): Promise<T> {
     if (this.lazyMs === undefined) return this.#sqlite.transaction(work)
-    if (!this.#lazyOpen) {
-      this.#sqlite.run('BEGIN')
-      this.#lazyOpen = true
+    if (!this.#lazy) {
+      const lazy = new Lazy(this.#sqlite)
+      this.#lazy = lazy
       later(this.lazyMs, () => {
-        if (!this.#lazyOpen || !life.alive) return
-        this.#lazyOpen = false
-        this.#sqlite.run('COMMIT')
+        if (this.#lazy !== lazy || !life.alive) return
+        this.#lazy = undefined
+        lazy.commit()
       })
     }
-    return this.#savepoint(() => work(this.#sqlite))
+    return this.#lazy.run(work)
+  }
+}
+
+/** Transactions that are told as committed and lie in one that is not (the planted bug). */
+class Lazy {
+  readonly #sqlite: SqliteDatabase
+  #open = true
+
+  constructor(sqlite: SqliteDatabase) {
+    this.#sqlite = sqlite
+    sqlite.sync.run('BEGIN')
   }
 
-  #savepoint<T>(work: () => T): T {
-    if (!this.#lazyOpen) return this.#sqlite.savepoint(work)
-    this.#sqlite.run('SAVEPOINT lazy')
+  async run<T>(work: (sql: Transaction) => Promise<T>): Promise<T> {
+    const { sync } = this.#sqlite
+    const sql: Transaction = {
+      engine: 'sqlite',
+      run: async (text, ...parameters) => sync.run(text, ...parameters),
+      get: async <R>(text: string, ...parameters: SqlValue[]) => sync.get<R>(text, ...parameters),
+      all: async <R>(text: string, ...parameters: SqlValue[]) => sync.all<R>(text, ...parameters),
+      script: async (text) => void sync.run(text),
+      savepoint: (inner) => this.#savepoint('inner', inner),
+    }
+    return this.#savepoint('lazy', () => work(sql))
+  }
+
+  async #savepoint<T>(name: string, work: () => Promise<T> | T): Promise<T> {
+    const { sync } = this.#sqlite
+    sync.run(`SAVEPOINT ${name}`)
     try {
-      const result = work()
-      if (!this.#lazyOpen) throw new Died()
-      this.#sqlite.run('RELEASE lazy')
+      const result = await work()
+      if (!this.#open) throw new Died()
+      sync.run(`RELEASE ${name}`)
       return result
     } catch (error) {
       // Gone already when the process died in the middle.
-      if (this.#lazyOpen) {
-        this.#sqlite.run('ROLLBACK TO lazy')
-        this.#sqlite.run('RELEASE lazy')
+      if (this.#open) {
+        sync.run(`ROLLBACK TO ${name}`)
+        sync.run(`RELEASE ${name}`)
       }
       throw error
     }
+  }
+
+  commit(): void {
+    this.#open = false
+    this.#sqlite.sync.run('COMMIT')
+  }
+
+  lose(): void {
+    this.#open = false
+    this.#sqlite.sync.run('ROLLBACK')
   }
 }
 

@@ -28,7 +28,7 @@ export async function withSettlement<T>(
     })
     return await work(settlement)
   } finally {
-    placement.close()
+    await placement.close()
   }
 }
 

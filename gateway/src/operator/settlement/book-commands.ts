@@ -25,9 +25,9 @@ export const settlementBookCommands: Record<string, Command> = {
       out: { type: 'string', what: 'file to write' },
     },
     run: (values) =>
-      withSettlement(values, (settlement) => {
+      withSettlement(values, async (settlement) => {
         if (values['get']) {
-          const document = settlement.document(idOf(text(values, 'get'), 'document'))
+          const document = await settlement.document(idOf(text(values, 'get'), 'document'))
           if (!document) throw new Problem('object.unknown', 'no such document')
           if (document.kind === 'payout-file' || document.kind === 'debit-file')
             throw new Problem('config.invalid', 'a file for the bank leaves with settlement release')
@@ -36,7 +36,12 @@ export const settlementBookCommands: Record<string, Command> = {
           return { json: { file: out }, text: out }
         }
         const kind = values['kind'] ? (text(values, 'kind') as DocumentKind) : undefined
-        const rows = settlement.documents(kind).map(({ id, kind, name, at }) => ({ id: hex(id), kind, name, at }))
+        const rows = (await settlement.documents(kind)).map(({ id, kind, name, at }) => ({
+          id: hex(id),
+          kind,
+          name,
+          at,
+        }))
         return {
           json: rows,
           text: rows.map((row) => `${row.id}  ${row.kind.padEnd(12)} ${row.name}`).join('\n') || 'none',
@@ -51,7 +56,7 @@ export const settlementBookCommands: Record<string, Command> = {
       const database = openDatabase(`${text(values, 'folder')}/settlement/settlement.db`)
       try {
         const log = new CentreLog(database)
-        const { n: entries } = log.tip()
+        const { n: entries } = await log.tip()
         const { leading, epoch, acknowledged } = log
         const report = { leading, epoch, entries, acknowledged, follows: log.genesis !== undefined }
         const state = leading
@@ -59,7 +64,7 @@ export const settlementBookCommands: Record<string, Command> = {
           : `does not lead, ${entries} commits`
         return { json: report, text: `This centre ${state}; epoch ${epoch}.` }
       } finally {
-        database.close()
+        await database.close()
       }
     },
   },
@@ -74,7 +79,7 @@ export const settlementBookCommands: Record<string, Command> = {
     },
     run: (values) =>
       withSettlement(values, async (settlement) => {
-        const report = settlement.statistics(
+        const report = await settlement.statistics(
           values['months'] === undefined ? undefined : integer(values, 'months', 1, monthsAtMost),
         )
         const lines = report.days.map(
@@ -94,8 +99,8 @@ export const settlementBookCommands: Record<string, Command> = {
     what: 'The operation log for printing: who did what and when.',
     options: { folder, site },
     run: (values) =>
-      withSettlement(values, (settlement) => {
-        const rows = settlement.operations(10_000)
+      withSettlement(values, async (settlement) => {
+        const rows = await settlement.operations(10_000)
         const lines = rows.map(
           ({ at, clerk, what, detail }) => `${new Date(at).toISOString()}  ${clerk}  ${what}  ${detail}`,
         )
@@ -118,7 +123,7 @@ export const settlementBookCommands: Record<string, Command> = {
       const key = given ?? (await withSettlement(values, ({ publicKey }) => coseKey(publicKey)))
       const database = openDatabase(`${text(values, 'folder')}/settlement/settlement.db`)
       try {
-        const report = auditSite(database, key)
+        const report = await auditSite(database, key)
         const { postings, accounts, heads, bank, findings } = report
         const said = `${postings} postings, ${accounts} accounts, ${heads} signed heads, ${bank.lines} bank lines`
         return {
@@ -130,7 +135,7 @@ export const settlementBookCommands: Record<string, Command> = {
           exit: findings.length === 0 ? 0 : 1,
         }
       } finally {
-        database.close()
+        await database.close()
       }
     },
   },

@@ -13,10 +13,13 @@ export const settlementMemberCommands: Record<string, Command> = {
     what: 'Applications for membership that wait for a clerk.',
     options: { folder, site },
     run: (values) =>
-      withSettlement(values, ({ enrolment }) => {
-        const rows = enrolment
-          .applications(100)
-          .map(({ id, kind, person, at }) => ({ id: hex(id), kind, name: person.name, at }))
+      withSettlement(values, async ({ enrolment }) => {
+        const rows = (await enrolment.applications(100)).map(({ id, kind, person, at }) => ({
+          id: hex(id),
+          kind,
+          name: person.name,
+          at,
+        }))
         return { json: rows, text: rows.map(({ id, kind, name }) => `${id}  ${kind}  ${name}`).join('\n') || 'none' }
       }),
   },
@@ -26,9 +29,12 @@ export const settlementMemberCommands: Record<string, Command> = {
     positionals: 'APPLICATION',
     options: { folder, site, clerk, out: { type: 'string', what: 'file of the letter (PDF)', required: true } },
     run: (values, [application]) =>
-      withSettlement(values, (settlement) => {
-        const { number, letter } = settlement.enrolment.accept(idOf(application, 'application'), text(values, 'clerk'))
-        writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
+      withSettlement(values, async (settlement) => {
+        const { number, letter } = await settlement.enrolment.accept(
+          idOf(application, 'application'),
+          text(values, 'clerk'),
+        )
+        writeFileSync(text(values, 'out'), (await settlement.document(letter))!.content, { mode: 0o600 })
         return {
           json: { number, letter: text(values, 'out') },
           text: `${number}: print and post ${text(values, 'out')}`,
@@ -41,9 +47,9 @@ export const settlementMemberCommands: Record<string, Command> = {
     positionals: 'NUMBER',
     options: { folder, site, clerk, out: { type: 'string', what: 'file of the letter (PDF)', required: true } },
     run: (values, [number = '']) =>
-      withSettlement(values, (settlement) => {
-        const { letter } = settlement.enrolment.reissue(number, text(values, 'clerk'))
-        writeFileSync(text(values, 'out'), settlement.document(letter)!.content, { mode: 0o600 })
+      withSettlement(values, async (settlement) => {
+        const { letter } = await settlement.enrolment.reissue(number, text(values, 'clerk'))
+        writeFileSync(text(values, 'out'), (await settlement.document(letter))!.content, { mode: 0o600 })
         return { json: { number, letter: text(values, 'out') }, text: `print and post ${text(values, 'out')}` }
       }),
   },
@@ -61,10 +67,10 @@ export const settlementMemberCommands: Record<string, Command> = {
       found: { type: 'boolean', what: 'the card that was reported lost is back' },
     },
     run: (values, [number = '']) =>
-      withSettlement(values, ({ enrolment }) => {
+      withSettlement(values, async ({ enrolment }) => {
         const { plan, level, home } = values
         if (plan !== undefined || level !== undefined || home !== undefined)
-          enrolment.change(
+          await enrolment.change(
             number,
             text(values, 'clerk'),
             checkChange({
@@ -73,8 +79,8 @@ export const settlementMemberCommands: Record<string, Command> = {
               ...(home !== undefined && { home }),
             }),
           )
-        if (values['found']) enrolment.found(number, text(values, 'clerk'))
-        const standing = enrolment.standing(number)
+        if (values['found']) await enrolment.found(number, text(values, 'clerk'))
+        const standing = await enrolment.standing(number)
         const { lost, inStep, refused } = standing
         const at = standing.level === undefined ? 'not known there' : `level ${standing.level}, ${standing.home}`
         return {

@@ -23,9 +23,9 @@ export const settlementMoneyCommands: Record<string, Command> = {
       mail: { type: 'string', what: 'the post’s number of the letter', required: true },
     },
     run: (values, [payment = '']) =>
-      withSettlement(values, ({ cash }) => {
+      withSettlement(values, async ({ cash }) => {
         const amount = integer(values, 'amount', 1, 999_999_999_999)
-        const { issued } = cash.count(payment, text(values, 'clerk'), amount, text(values, 'mail'))
+        const { issued } = await cash.count(payment, text(values, 'clerk'), amount, text(values, 'mail'))
         return { json: { issued }, text: issued ? 'value is issued' : 'counted once; another clerk counts now' }
       }),
   },
@@ -35,9 +35,9 @@ export const settlementMoneyCommands: Record<string, Command> = {
     positionals: 'FILE',
     options: { folder, site },
     run: (values, [file]) =>
-      withSettlement(values, ({ bank }) => {
+      withSettlement(values, async ({ bank }) => {
         if (!file) throw new Problem('config.invalid', 'which file?')
-        const report = bank.take(bankFile(file))
+        const report = await bank.take(bankFile(file))
         const { format, known, booked, repeated, unmatched } = report
         return {
           json: report,
@@ -58,10 +58,10 @@ export const settlementMoneyCommands: Record<string, Command> = {
       clerk: { ...clerk, required: false },
     },
     run: (values) =>
-      withSettlement(values, ({ bank }) => {
+      withSettlement(values, async ({ bank }) => {
         if (values['line'])
-          bank.assign(idOf(text(values, 'line'), 'line'), text(values, 'payment'), text(values, 'clerk'))
-        const rows = bank.unmatched(1_000).map(({ id, ...row }) => ({ id: hex(id), ...row }))
+          await bank.assign(idOf(text(values, 'line'), 'line'), text(values, 'payment'), text(values, 'clerk'))
+        const rows = (await bank.unmatched(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
         return {
           json: rows,
           text: rows.map((row) => `${row.id}  ${row.bookedOn}  ${row.minor} ${row.currency}`).join('\n') || 'none',
@@ -83,7 +83,7 @@ export const settlementMoneyCommands: Record<string, Command> = {
         const format = text(values, 'format')
         if (format !== 'zengin' && format !== 'pain.001')
           throw new Problem('config.invalid', 'format is zengin or pain.001')
-        const file = settlement.bank.payoutFile(text(values, 'date'), format)
+        const file = await settlement.bank.payoutFile(text(values, 'date'), format)
         if (!file) return { json: { payouts: 0 }, text: 'nothing waits' }
         await giveOut(settlement, file.document, text(values, 'out'), 'settlement payout')
         return {
@@ -121,7 +121,7 @@ export const settlementMoneyCommands: Record<string, Command> = {
           const decided = await objections.decide(idOf(text(values, 'decide'), 'objection'), text(values, 'clerk'))
           return { json: decided, text: [decided.upheld ? 'upheld' : 'refused', ...decided.findings].join('\n') }
         }
-        const rows = objections.open(1_000).map(({ id, ...row }) => ({ id: hex(id), ...row }))
+        const rows = (await objections.open(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
         return { json: rows, text: rows.map((row) => `${row.id}  ${row.statement}  ${row.about}`).join('\n') || 'none' }
       }),
   },
@@ -131,9 +131,9 @@ export const settlementMoneyCommands: Record<string, Command> = {
     options: { folder, site, out: { type: 'string', what: 'file to write', required: true } },
     run: (values) =>
       withSettlement(values, async (settlement) => {
-        const paid = settlement.billing.collectValue()
-        const cards = settlement.billing.collectCards()
-        const file = settlement.billing.debitFile()
+        const paid = await settlement.billing.collectValue()
+        const cards = await settlement.billing.collectCards()
+        const file = await settlement.billing.debitFile()
         if (file) await giveOut(settlement, file.document, text(values, 'out'), 'settlement debit')
         const debits = file?.debits ?? 0
         return {
@@ -160,7 +160,7 @@ export const settlementMoneyCommands: Record<string, Command> = {
           await giveOut(settlement, idOf(document, 'file'), out, text(values, 'clerk'), values['again'] === true)
           return { json: { file: out }, text: `${out} and ${out}.release` }
         }
-        const rows = settlement.bank.waiting(1_000).map(({ document, kind, epoch, at }) => ({
+        const rows = (await settlement.bank.waiting(1_000)).map(({ document, kind, epoch, at }) => ({
           ...{ id: hex(document), kind, epoch, at },
         }))
         return { json: rows, text: rows.map(({ id, kind }) => `${id}  ${kind}`).join('\n') || 'none' }
@@ -180,10 +180,14 @@ export const settlementMoneyCommands: Record<string, Command> = {
       try {
         const key = parseCoseKey(new Uint8Array(Buffer.from(text(values, 'key'), 'hex')))
         const [content, note] = [file, `${file}.release`].map((path) => new Uint8Array(readFileSync(path)))
-        const { name, kind, epoch } = new BankGate(database, key).admit(content!, note!, systemPorts.clock.now())
+        const { name, kind, epoch } = await (await BankGate.open(database, key)).admit(
+          content!,
+          note!,
+          systemPorts.clock.now(),
+        )
         return { json: { name, kind, epoch }, text: `${name} may go to the bank (epoch ${epoch})` }
       } finally {
-        database.close()
+        await database.close()
       }
     },
   },
@@ -203,10 +207,10 @@ export const settlementMoneyCommands: Record<string, Command> = {
     positionals: 'NUMBER WAY',
     options: { folder, site },
     run: (values, [number = '', way]) =>
-      withSettlement(values, ({ billing }) => {
+      withSettlement(values, async ({ billing }) => {
         if (way !== 'debit' && way !== 'card' && way !== 'value')
           throw new Problem('config.invalid', 'the way is debit, card or value')
-        billing.payBy(number, way)
+        await billing.payBy(number, way)
         return { json: { number, way }, text: `${number} pays by ${way}` }
       }),
   },
@@ -215,8 +219,8 @@ export const settlementMoneyCommands: Record<string, Command> = {
     what: 'Statements that the card company is asked about, and payments that it took back and nobody here knows.',
     options: { folder, site },
     run: (values) =>
-      withSettlement(values, ({ billing }) => {
-        const report = billing.cards(1_000)
+      withSettlement(values, async ({ billing }) => {
+        const report = await billing.cards(1_000)
         const open = report.open.map(
           ({ statement, state, amount, currency, tries }) =>
             `${statement}  ${state.padEnd(10)} ${amount} ${currency}  ${tries} unclear answers`,

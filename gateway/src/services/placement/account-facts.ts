@@ -13,15 +13,15 @@ import { catalogueMedia, members } from './store.ts'
 const keptAtMost = 64
 
 /** @throws {Problem} `card.unknown` */
-export function accountFacts(
+export async function accountFacts(
   sql: Sql,
   { card, fromMs, toMs }: RequestOf<typeof readAccountFacts>,
   nowMs: number,
-): AccountFacts {
-  const member = members.byCard(sql, card)
+): Promise<AccountFacts> {
+  const member = await members.byCard(sql, card)
   if (!member) throw new Problem('card.unknown')
   // Whole: both replicas acknowledged, and neither under suspicion or an open verdict (S11).
-  const sums = sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
+  const sums = (await sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
     `SELECT count(*) AS objects, coalesce(sum(s.size), 0) AS bytes, count(s.receipt) AS checked,
        coalesce(sum(
          (SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL) < 2
@@ -31,8 +31,8 @@ export function accountFacts(
      FROM saves s WHERE s.member = ? AND s.media <> ? AND s.state = 'kept'`,
     member.id,
     catalogueMedia,
-  )!
-  const faults = sql.all<{ atMs: number; verdict: string; server: string }>(
+  ))!
+  const faults = await sql.all<{ atMs: number; verdict: string; server: string }>(
     `SELECT at AS atMs, kind AS verdict, server FROM verdicts WHERE member = ? AND at >= ? AND at < ?
      ORDER BY id DESC LIMIT ?`,
     member.id,
@@ -40,13 +40,13 @@ export function accountFacts(
     toMs,
     keptAtMost,
   )
-  const tampered = sql.get<{ n: number }>(
+  const tampered = (await sql.get<{ n: number }>(
     "SELECT count(*) AS n FROM verdicts WHERE member = ? AND kind = 'tampering' AND at >= ? AND at < ?",
     member.id,
     fromMs,
     toMs,
-  )!
-  const kept = sql.all<{ object: Uint8Array; server: string; algorithm: string }>(
+  ))!
+  const kept = await sql.all<{ object: Uint8Array; server: string; algorithm: string }>(
     `SELECT r.object, r.server, r.algorithm FROM replicas r JOIN saves s ON s.object = r.object AND s.version = r.version
      WHERE s.member = ? AND s.media <> ? AND s.state = 'kept' ORDER BY s.taken DESC, r.slot LIMIT ?`,
     member.id,
@@ -66,7 +66,7 @@ export function accountFacts(
 export function accountHandlers(sql: Sql, now: () => number): CallHandler[] {
   return [
     answers(readAccountFacts, ['service', 'gateway'], async (request) => ({
-      reply: accountFacts(sql, request, now()),
+      reply: await accountFacts(sql, request, now()),
     })),
   ]
 }

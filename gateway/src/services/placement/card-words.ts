@@ -33,29 +33,29 @@ BEGIN DELETE FROM member_changes WHERE member = old.id; END;
 const changesAtOnce = 256
 
 /** @throws {Problem} `card.lost` */
-export function refuseLost(sql: Sql, { auth_kid }: Pick<MemberRow, 'auth_kid'>): void {
-  if (sql.get<{ lost: number }>('SELECT lost FROM card_words WHERE card = ?', auth_kid)?.lost === 1)
+export async function refuseLost(sql: Sql, { auth_kid }: Pick<MemberRow, 'auth_kid'>): Promise<void> {
+  if ((await sql.get<{ lost: number }>('SELECT lost FROM card_words WHERE card = ?', auth_kid))?.lost === 1)
     throw new Problem('card.lost')
 }
 
 /** Takes a word in, once; `taken` is false for one that is not newer than what is known: it changes nothing. */
-export function takeWord(
+export async function takeWord(
   ports: ChangePorts,
   { card, revision, lost, change }: RequestOf<typeof keepCard>,
-): ReplyOf<typeof keepCard> & { taken: boolean } {
-  return ports.store.transaction(({ sql, nowMs }) => {
-    const row = members.byCard(sql, card)
+): Promise<ReplyOf<typeof keepCard> & { taken: boolean }> {
+  return ports.store.transaction(async ({ sql, nowMs }) => {
+    const row = await members.byCard(sql, card)
     const known = row !== undefined
-    const before = sql.get<{ revision: number }>('SELECT revision FROM card_words WHERE card = ?', card)
+    const before = await sql.get<{ revision: number }>('SELECT revision FROM card_words WHERE card = ?', card)
     if (before && before.revision >= revision) return { known, taken: false }
-    sql.run(
+    await sql.run(
       `INSERT INTO card_words (card, revision, lost, at) VALUES (?, ?, ?, ?)
        ON CONFLICT (card) DO UPDATE SET revision = excluded.revision, lost = excluded.lost, at = excluded.at`,
       ...[card, revision, lost ? 1 : 0, nowMs],
     )
     if (!row || !change) return { known, taken: true }
     try {
-      changeRow(sql, ports, row, {
+      await changeRow(sql, ports, row, {
         ...(change.plan !== undefined && { plan: change.plan }),
         ...(change.level !== undefined && { level: change.level }),
         ...(change.home !== undefined && { home: change.home }),
@@ -70,10 +70,13 @@ export function takeWord(
 }
 
 /** Members whose level, home region or plan changed, in the order in which they did. */
-export function changesSince(sql: Sql, { log, after }: RequestOf<typeof listChanges>): ReplyOf<typeof listChanges> {
-  const own = facts.get(sql, 'member-changes')!
+export async function changesSince(
+  sql: Sql,
+  { log, after }: RequestOf<typeof listChanges>,
+): Promise<ReplyOf<typeof listChanges>> {
+  const own = (await facts.get(sql, 'member-changes'))!
   const from = log && Buffer.compare(log, own) === 0 ? after : 0
-  const rows = sql.all<{ n: number; card: Uint8Array; level: number; home: string; plan: string }>(
+  const rows = await sql.all<{ n: number; card: Uint8Array; level: number; home: string; plan: string }>(
     `SELECT c.n, m.auth_kid AS card, m.level, m.home, m.plan FROM member_changes c JOIN members m ON m.id = c.member
      WHERE c.n > ? ORDER BY c.n LIMIT ?`,
     from,
@@ -85,16 +88,16 @@ export function changesSince(sql: Sql, { log, after }: RequestOf<typeof listChan
 /** The rows that a placement process adds to its call server. */
 export function cardWordHandlers(
   sql: Sql,
-  take: (request: RequestOf<typeof keepCard>) => ReplyOf<typeof keepCard>,
+  take: (request: RequestOf<typeof keepCard>) => Promise<ReplyOf<typeof keepCard>>,
 ): CallHandler[] {
   return [
     answers(keepCard, ['service', 'gateway'], async (request, { peer }) => {
       ofSettlement(peer.id)
-      return { reply: take(request) }
+      return { reply: await take(request) }
     }),
     answers(listChanges, ['service', 'gateway'], async (request, { peer }) => {
       ofSettlement(peer.id)
-      return { reply: changesSince(sql, request) }
+      return { reply: await changesSince(sql, request) }
     }),
   ]
 }

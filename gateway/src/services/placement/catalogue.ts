@@ -2,10 +2,12 @@
  * A member's catalogue (ARCHITECTURE §7 "Card"): a card holds the latest conditions only, so all of them together are an
  * object of their own, sealed and kept in two places like any other, whose place and key the card's root file holds.
  */
+
 import { createHash } from 'node:crypto'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { catalogueDomain, catalogueObject } from '@azukari/protocol/contracts/save'
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import type { Sql } from '../../storage/database.ts'
 import { conditionsOf } from './conditions.ts'
@@ -19,16 +21,16 @@ export const catalogueFrom = 12
 export const catalogueVersionsKept = 8
 
 /** Writes down the next version of a member's catalogue, as a save that the worker takes up like any other. */
-export function beginCatalogue(
+export async function beginCatalogue(
   sql: Sql,
   known: CatalogueRow,
   { keys, clock, random }: { keys: PlacementKeys; clock: Clock; random: Random },
-): void {
-  const member = members.byId(sql, known.member)!
+): Promise<void> {
+  const member = (await members.byId(sql, known.member))!
   const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-  const items = saves
-    .ofMember(sql, member.id)
-    .map((row) => conditionsOf(sql, memberKey, row, replicas.of(sql, row.object, row.version)))
+  const items = await mapInOrder(await saves.ofMember(sql, member.id), async (row) =>
+    conditionsOf(sql, memberKey, row, await replicas.of(sql, row.object, row.version)),
+  )
   const version = known.version + 1
   const bytes = encodeDeterministic({ member: member.id, version, items })
   const row: SaveRow = {
@@ -55,8 +57,8 @@ export function beginCatalogue(
     class: 0,
     place: 0,
   }
-  saves.add(sql, row)
-  catalogues.put(sql, {
+  await saves.add(sql, row)
+  await catalogues.put(sql, {
     ...known,
     version,
     dirty: 0,
@@ -65,9 +67,9 @@ export function beginCatalogue(
 }
 
 /** What is being kept as a catalogue; undefined when another version has taken its place. */
-export function catalogueBytes(sql: Sql, row: SaveRow, keys: PlacementKeys): Uint8Array | undefined {
-  const known = catalogues.get(sql, row.member)
-  const member = members.byId(sql, row.member)
+export async function catalogueBytes(sql: Sql, row: SaveRow, keys: PlacementKeys): Promise<Uint8Array | undefined> {
+  const known = await catalogues.get(sql, row.member)
+  const member = await members.byId(sql, row.member)
   if (!known || !member || known.version !== row.version || known.content.length === 0) return undefined
   return decrypt0(known.content, unwrapMemberKey(keys, member.wrapped_key), catalogueDomain)
 }

@@ -1,7 +1,9 @@
 /** What a member's card is told about an object, and what a device is told about a save (S7, S8). */
+
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { type Conditions, conditionsDomain, receiptDomain, type SaveReceipt } from '@azukari/protocol/contracts/save'
 import { encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import type { Sql } from '../../storage/database.ts'
@@ -13,12 +15,12 @@ import { type ReplicaRow, type SaveRow, servers } from './store.ts'
 const nameMaxBytes = 90
 
 /** S8: what is needed to fetch and open the object without placement. */
-export function conditionsOf(
+export async function conditionsOf(
   sql: Sql,
   memberKey: Uint8Array,
   row: SaveRow,
   standing: readonly ReplicaRow[],
-): Conditions {
+): Promise<Conditions> {
   return {
     object: row.object,
     version: row.version,
@@ -27,8 +29,8 @@ export function conditionsOf(
     sizeBytes: row.size,
     sha256: row.sha256,
     takenMs: row.taken,
-    replicas: standing.map((replica) => {
-      const server = servers.byId(sql, replica.server)!
+    replicas: await mapInOrder(standing, async (replica) => {
+      const server = (await servers.byId(sql, replica.server))!
       return {
         slot: replica.slot,
         server: replica.server,
@@ -46,26 +48,26 @@ export function conditionsOf(
 }
 
 /** The same, sealed to the member's card. */
-export function conditionsFor(
+export async function conditionsFor(
   { sql, keys, random }: { sql: Sql; keys: PlacementKeys; random: Random },
   row: SaveRow,
   standing: readonly ReplicaRow[],
   member: { agreement_key: Uint8Array; wrapped_key: Uint8Array },
-): Uint8Array {
-  const body = conditionsOf(sql, unwrapMemberKey(keys, member.wrapped_key), row, standing)
+): Promise<Uint8Array> {
+  const body = await conditionsOf(sql, unwrapMemberKey(keys, member.wrapped_key), row, standing)
   const recipient = parseCoseKey(member.agreement_key)
   const seal = kindOf(recipient) === 'rsa' ? encryptToRsa : encryptTo
   return seal(recipient, encodeDeterministic(body), conditionsDomain, random)
 }
 
 /** S7: placement's signed word that both replicas stand, and where. */
-export function receiptFor(
+export async function receiptFor(
   sql: Sql,
   row: SaveRow,
   standing: readonly ReplicaRow[],
   keptMs: number,
   signer: Signer & { sign(toBeSigned: Uint8Array): Uint8Array },
-): Uint8Array {
+): Promise<Uint8Array> {
   const asking = regions.get(row.asking)
   const body: SaveReceipt = {
     object: row.object,
@@ -74,8 +76,8 @@ export function receiptFor(
     sha256: row.sha256,
     sizeBytes: row.size,
     keptMs,
-    replicas: standing.map((replica) => {
-      const server = servers.byId(sql, replica.server)!
+    replicas: await mapInOrder(standing, async (replica) => {
+      const server = (await servers.byId(sql, replica.server))!
       return {
         slot: replica.slot,
         server: replica.server,

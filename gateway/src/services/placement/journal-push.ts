@@ -1,5 +1,7 @@
 /** Brings the journal to the data servers that keep it: at once when something depends on it, and again when one was away. */
+
 import type { KeyObject } from 'node:crypto'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 import type { ServiceStore } from '../../service/service.ts'
@@ -37,15 +39,16 @@ export class JournalPush {
   }
 
   /** Something was added since all had everything, or it is time to see whether the ranking has changed. */
-  isDue(nowMs: number): boolean {
-    return journal.last(this.#o.store.sql) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
+  async isDue(nowMs: number): Promise<boolean> {
+    return (await journal.last(this.#o.store.sql)) !== this.#settled.last || nowMs - this.#settled.atMs > lookAgainMs
   }
 
   /** Whether an entry lies in two regions, so that it may be relied on. */
-  isSafe(seq: number): boolean {
+  async isSafe(seq: number): Promise<boolean> {
     const { sql } = this.#o.store
-    const entry = journal.get(sql, seq)
-    return entry !== undefined && isSafe(journalAcks(entry.acks), (server) => servers.byId(sql, server)?.region)
+    const entry = await journal.get(sql, seq)
+    const regions = new Map((await servers.all(sql)).map(({ id, region }) => [id, region]))
+    return entry !== undefined && isSafe(journalAcks(entry.acks), (server) => regions.get(server))
   }
 
   /**
@@ -70,12 +73,11 @@ export class JournalPush {
 
   async #pushOnce(): Promise<void> {
     const { store, clock } = this.#o
-    const last = journal.last(store.sql)
+    const last = await journal.last(store.sql)
     let whole = true
     // What is lost or does not answer gives its turn to the next.
     let waiting = journalServers(
-      servers
-        .all(store.sql)
+      (await servers.all(store.sql))
         .filter((row) => row.state !== 'lost' && row.state !== 'contained')
         .map((row) => ({
           ...row,
@@ -84,11 +86,11 @@ export class JournalPush {
         })),
     )
     while (waiting.length > 0) {
-      const sent = await Promise.all(waiting.map((server) => this.#send(server)))
+      const sent = await Promise.all(await mapInOrder(waiting, (server) => this.#send(server)))
       // The acknowledgements of all servers in one commit.
       if (sent.some((one) => one && one.seqs.length > 0))
-        await store.commit(({ sql }) => {
-          for (const one of sent) for (const seq of one?.seqs ?? []) journal.ack(sql, seq, one!.server.id)
+        await store.commit(async ({ sql }) => {
+          for (const one of sent) for (const seq of one?.seqs ?? []) await journal.ack(sql, seq, one!.server.id)
         })
       whole &&= sent.every((one) => one !== undefined)
       waiting = sent.flatMap((one) => (one && one.seqs.length > 0 ? [one.server] : []))
@@ -99,8 +101,8 @@ export class JournalPush {
   /** The next batch that a server lacks; undefined when it did not take it. */
   async #send<S extends ServerRow>(server: S): Promise<{ server: S; seqs: number[] } | undefined> {
     const { store, dataServers, recovery, signal, log } = this.#o
-    const last = journal.last(store.sql)
-    const missing = journal.missingAt(store.sql, server.id, this.#known.get(server.id) ?? 0, batchEntries)
+    const last = await journal.last(store.sql)
+    const missing = await journal.missingAt(store.sql, server.id, this.#known.get(server.id) ?? 0, batchEntries)
     if (missing.length === 0) {
       this.#known.set(server.id, last)
       return { server, seqs: [] }

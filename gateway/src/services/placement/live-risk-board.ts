@@ -4,6 +4,7 @@
  */
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import type { ServiceStore } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
 import { standingTerms, termsOf } from './hazards/effect.ts'
 import type { Bulletin, Hazard } from './hazards/hazard.ts'
 import { type Taken as Changed, KnownHazards } from './hazards/known.ts'
@@ -69,17 +70,21 @@ export class LiveRiskBoard implements RiskBoard {
     this.#clock = clock
     this.#log = log
     this.#rules = rules
-    this.#load()
   }
 
   get rules(): HazardRules {
     return this.#rules
   }
 
+  /** Reads what counts; before anything is asked of it. */
+  async load(): Promise<void> {
+    return this.#load()
+  }
+
   /** Looks at the risks again every minute, until `stop`. */
-  start(): void {
+  async start(): Promise<void> {
     this.#again?.cancel()
-    this.refresh('time')
+    await this.refresh('time')
     this.#later()
   }
 
@@ -88,10 +93,10 @@ export class LiveRiskBoard implements RiskBoard {
     this.#again = undefined
   }
 
-  of(server: string): Risk {
+  async of(server: string, sql: Sql = this.#store.sql): Promise<Risk> {
     let known = this.#told.get(server)
     if (!known) {
-      const row = servers.byId(this.#store.sql, server)
+      const row = await servers.byId(sql, server)
       if (!row) return { value: 1, terms: [] }
       known = { risk: this.#riskOf(row, this.#live(this.#clock.now()), this.#clock.now()), sinceMs: this.#clock.now() }
       this.#told.set(server, known)
@@ -114,41 +119,41 @@ export class LiveRiskBoard implements RiskBoard {
     return this.#live(this.#clock.now())
   }
 
-  history(server: string, limit = 100): RiskRecord[] {
+  async history(server: string, limit = 100): Promise<RiskRecord[]> {
     return historyRows.of(this.#store.sql, server, limit)
   }
 
   /** What is known of the ground under a server; from `servers.json`. */
-  setGround(server: string, ground: Ground): void {
+  async setGround(server: string, ground: Ground): Promise<void> {
     if (JSON.stringify(this.#grounds.get(server)) === JSON.stringify(ground)) return
     this.#grounds.set(server, ground)
-    this.#store.transaction(({ sql }) => groundRows.put(sql, server, ground))
-    this.refresh(`ground of ${server}`)
+    await this.#store.transaction(({ sql }) => groundRows.put(sql, server, ground))
+    await this.refresh(`ground of ${server}`)
   }
 
   /** Servers were added or their rates changed. */
-  reload(): void {
-    this.refresh('servers')
+  async reload(): Promise<void> {
+    await this.refresh('servers')
   }
 
   /** Tells whether a feed has fallen silent; its hazards are then held beyond their end. */
-  setFeed(feed: string, { trust, silent }: { trust: number; silent: boolean }): void {
+  async setFeed(feed: string, { trust, silent }: { trust: number; silent: boolean }): Promise<void> {
     const known = this.#feeds.get(feed)
     if (known?.trust === trust && known.silent === silent) return
     this.#feeds.set(feed, { trust, silent })
-    this.refresh(`feed ${feed}`)
+    await this.refresh(`feed ${feed}`)
   }
 
   /** Takes over what a feed said; durable when it returns. */
-  take(feed: string, bulletin: Bulletin, reason?: string): Taken {
+  async take(feed: string, bulletin: Bulletin, reason?: string): Promise<Taken> {
     const nowMs = this.#clock.now()
     const { rows, taken, titles } = this.#known.take(feed, bulletin, nowMs)
-    this.#store.transaction(({ sql }) => {
-      for (const row of rows) hazardRows.put(sql, hazardRow(row, nowMs))
-      this.#forget(sql, nowMs)
+    await this.#store.transaction(async ({ sql }) => {
+      for (const row of rows) await hazardRows.put(sql, hazardRow(row, nowMs))
+      await this.#forget(sql, nowMs)
     })
     if (titles.length > 0)
-      this.refresh(
+      await this.refresh(
         reason ??
           `${feed}: ${titles.slice(0, 3).join('; ')}${titles.length > 3 ? ` and ${titles.length - 3} more` : ''}`,
       )
@@ -156,11 +161,11 @@ export class LiveRiskBoard implements RiskBoard {
   }
 
   /** Computes every risk anew, keeps and tells what changed. */
-  refresh(reason: string): void {
+  async refresh(reason: string): Promise<void> {
     const nowMs = this.#clock.now()
     const live = this.#live(nowMs)
     const changed: RiskRecord[] = []
-    const rows = servers.all(this.#store.sql)
+    const rows = await servers.all(this.#store.sql)
     for (const row of rows) {
       const risk = this.#riskOf(row, live, nowMs)
       const before = this.#told.get(row.id)?.risk
@@ -175,26 +180,26 @@ export class LiveRiskBoard implements RiskBoard {
       for (const server of this.#told.keys()) if (!known.has(server)) this.#told.delete(server)
     }
     if (changed.length === 0) return
-    this.#store.transaction(({ sql }) => {
-      for (const record of changed) historyRows.put(sql, record, this.#rules.historyPerServer)
+    await this.#store.transaction(async ({ sql }) => {
+      for (const record of changed) await historyRows.put(sql, record, this.#rules.historyPerServer)
     })
     const change: RiskChange = { servers: changed.map(({ server }) => server), atMs: nowMs, reason }
     for (const listener of [...this.#listeners]) listener(change)
   }
 
-  #load(): void {
+  async #load(): Promise<void> {
     const { sql } = this.#store
-    for (const row of hazardRows.all(sql)) this.#known.put(knownRow(row))
-    this.#grounds = groundRows.all(sql)
+    for (const row of await hazardRows.all(sql)) this.#known.put(knownRow(row))
+    this.#grounds = await groundRows.all(sql)
     // A feed that was silent when this process stopped is taken to be silent until it is heard of.
-    for (const { name, trust, problem } of feedRows.all(sql))
+    for (const { name, trust, problem } of await feedRows.all(sql))
       this.#feeds.set(name, { trust, silent: problem?.startsWith('feed.') ?? false })
   }
 
   #later(): void {
-    this.#again = this.#clock.timer(againMs, () => {
+    this.#again = this.#clock.timer(againMs, async () => {
       try {
-        this.refresh('time')
+        await this.refresh('time')
       } catch (error) {
         this.#log.error('risks could not be kept', { message: error instanceof Error ? error.message : String(error) })
       }
@@ -251,9 +256,9 @@ export class LiveRiskBoard implements RiskBoard {
     return this.#told.size === 0 ? 0 : endangered / this.#told.size
   }
 
-  #forget(sql: Parameters<typeof hazardRows.forget>[0], nowMs: number): void {
+  async #forget(sql: Parameters<typeof hazardRows.forget>[0], nowMs: number): Promise<void> {
     const before = nowMs - (this.#rules.holdHours + 24) * 3_600_000
-    if (hazardRows.forget(sql, before) > 0) this.#known.forget(before)
+    if ((await hazardRows.forget(sql, before)) > 0) this.#known.forget(before)
   }
 }
 

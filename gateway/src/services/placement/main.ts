@@ -106,7 +106,7 @@ export async function openPlacement(
   const dataServers = new RemoteDataServers(tls, ports)
   const database = openDatabase(`${folder.path}/placement/placement.db`)
   const { feeds, rules } = hazardSettings(await folder.hazards())
-  const placement = createPlacement({
+  const placement = await createPlacement({
     database,
     keys,
     buffer,
@@ -118,12 +118,12 @@ export async function openPlacement(
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })
-  placement.registry.journalKeys()
+  await placement.registry.journalKeys()
   for (const { key, ground = {}, ...server } of await folder.servers()) {
     const bytes = Buffer.from(key, 'hex')
     parseCoseKey(bytes)
-    placement.risks.setGround(server.id, ground)
-    placement.registry.putServer({ ...server, key: bytes })
+    await placement.risks.setGround(server.id, ground)
+    await placement.registry.putServer({ ...server, key: bytes })
   }
   return { placement, dataServers, close: () => dataServers.close() }
 }

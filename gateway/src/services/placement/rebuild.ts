@@ -76,8 +76,8 @@ function stillStanding(kept: readonly KeptEntry[]): KeptEntry[] {
 /** @throws {Problem} `config.invalid` when the database holds members or the key opens nothing, `server.unreachable` when no journal was found */
 export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt> {
   const { database, recoverySecret, clock, random } = options
-  migrate(database, [{ set: 'placement', migrations: placementMigrations }], clock.now())
-  if (members.all(database).length > 0)
+  await migrate(database, [{ set: 'placement', migrations: placementMigrations }], clock.now())
+  if ((await members.all(database)).length > 0)
     throw new Problem('config.invalid', 'this placement has members: rebuild only into an empty one')
   const recovery = publicOf(recoverySecret)
   const { entries, acks, from } = await collect(options, journalStream(recovery))
@@ -87,7 +87,7 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
   const kept: KeptEntry[] = []
   const erased: { entry: ErasedEntry; seq: number }[] = []
   const moved = new Map<string, { seq: number; entry: MovedEntry }[]>()
-  database.transaction((sql) => {
+  await database.transaction(async (sql) => {
     for (const seq of [...entries.keys()].sort((a, b) => a - b)) {
       const sealed = entries.get(seq)!
       const entry = openEntry(sealed, recoverySecret)
@@ -95,8 +95,8 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
       else if (entry.kind === 'kept') kept.push(entry)
       else if (entry.kind === 'erased') erased.push({ entry, seq })
       else if (entry.kind === 'moved') moved.set(nameOf(entry), [...(moved.get(nameOf(entry)) ?? []), { seq, entry }])
-      else apply(sql, entry)
-      sql.run(
+      else await apply(sql, entry)
+      await sql.run(
         'INSERT INTO journal (seq, entry, acks) VALUES (?, ?, ?)',
         seq,
         sealed,
@@ -105,22 +105,22 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
     }
     if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
     // Registering the same keys again would be a second first entry.
-    facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
+    await facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
     const gone = new Set(erased.map(({ entry }) => Buffer.from(entry.object).toString('hex')))
     // Whether their servers had done it is not known: destroying once more does no harm.
-    for (const { entry, seq } of erased) resumeErasure(sql, entry, seq)
+    for (const { entry, seq } of erased) await resumeErasure(sql, entry, seq)
     for (const entry of stillStanding(kept.filter(({ object }) => !gone.has(Buffer.from(object).toString('hex'))))) {
       const moves = moved.get(nameOf(entry)) ?? []
       const replicas = entry.replicas.map((first) => standingReplica(first, moves))
-      restore(sql, { ...entry, replicas }, keys, random)
-      retireOld(sql, entry, replicas, moves, clock.now())
+      await restore(sql, { ...entry, replicas }, keys, random)
+      await retireOld(sql, entry, replicas, moves, clock.now())
     }
   })
   return {
     keys: keys!,
     entries: entries.size,
-    members: members.all(database).length,
-    servers: servers.all(database).length,
+    members: (await members.all(database)).length,
+    servers: (await servers.all(database)).length,
     objects: kept.length - erased.length,
     from,
   }
@@ -142,12 +142,18 @@ function standingReplica(first: Place, moves: Moves): Place {
 }
 
 /** What stood in a slot before may still lie there: it is destroyed when the cards, which are all told again, know. */
-function retireOld(sql: Sql, entry: KeptEntry, standing: readonly Place[], moves: Moves, nowMs: number): void {
+async function retireOld(
+  sql: Sql,
+  entry: KeptEntry,
+  standing: readonly Place[],
+  moves: Moves,
+  nowMs: number,
+): Promise<void> {
   for (const old of [...entry.replicas, ...moves.map((move) => move.entry.replica)]) {
     const now = standing.find(({ slot }) => slot === old.slot)!
     if (old.epoch >= now.epoch || old.server === now.server) continue
     const copied = Buffer.from(old.root).equals(now.root)
-    retired.put(sql, {
+    await retired.put(sql, {
       ...{ server: old.server, object: entry.object, version: entry.version, slot: old.slot as 1 | 2 },
       epoch: now.epoch - 1,
       member: entry.member,
@@ -186,21 +192,24 @@ async function collect({ servers: known, dataServers, log }: RebuildOptions, str
   return { entries, acks, from }
 }
 
-function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 'moved' | 'erased' }>): void {
+async function apply(
+  sql: Sql,
+  entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 'moved' | 'erased' }>,
+): Promise<void> {
   if (entry.kind === 'closed') {
-    sql.run('DELETE FROM members WHERE id = ?', entry.member)
+    await sql.run('DELETE FROM members WHERE id = ?', entry.member)
     return
   }
   if (entry.kind === 'server') {
     const { kind: _, state, ...row } = entry
-    servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
+    await servers.put(sql, { ...row, kid: thumbprint(parseCoseKey(row.key)) })
     if (state === 'draining' || state === 'lost' || state === 'open' || state === 'contained')
-      servers.setState(sql, row.id, state)
+      await servers.setState(sql, row.id, state)
     return
   }
   const { kind: _, ...row } = entry
-  sql.run('DELETE FROM members WHERE id = ?', row.id)
-  members.add(sql, {
+  await sql.run('DELETE FROM members WHERE id = ?', row.id)
+  await members.add(sql, {
     ...row,
     status: row.status === 'suspended' || row.status === 'closing' ? row.status : 'active',
     auth_kid: thumbprint(parseCoseKey(row.auth_key)),
@@ -214,9 +223,9 @@ function apply(sql: Sql, entry: Exclude<JournalEntry, { kind: 'kept' | 'keys' | 
   })
 }
 
-function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: Random): void {
+async function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: Random): Promise<void> {
   const { kind: _, kept, replicas: places, ...rest } = entry
-  if (saves.get(sql, rest.object, rest.version)) return
+  if (await saves.get(sql, rest.object, rest.version)) return
   const row: SaveRow = {
     ...rest,
     transfer_key: new Uint8Array(),
@@ -236,19 +245,19 @@ function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: Random
     object: row.object,
     version: row.version,
   }))
-  saves.add(sql, row)
+  await saves.add(sql, row)
   for (const replica of standing) {
-    replicas.put(sql, replica)
-    servers.reserve(sql, replica.server, replica.sealed)
+    await replicas.put(sql, replica)
+    await servers.reserve(sql, replica.server, replica.sealed)
   }
-  saves.set(sql, row, { receipt: receiptFor(sql, row, standing, kept, placementSigner(keys)) })
-  const member = members.byId(sql, row.member)
+  await saves.set(sql, row, { receipt: await receiptFor(sql, row, standing, kept, placementSigner(keys)) })
+  const member = await members.byId(sql, row.member)
   if (!member) throw new Problem('member.unknown', 'an object of a member that the journal does not know')
   if (row.media === catalogueMedia) {
     // The next one is made from what the member keeps, past any number that was under way when placement was lost.
     const version = row.version + versionsLost
-    const known = catalogues.get(sql, row.member)
-    catalogues.put(sql, {
+    const known = await catalogues.get(sql, row.member)
+    await catalogues.put(sql, {
       member: row.member,
       version,
       dirty: 1,
@@ -257,12 +266,12 @@ function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: Random
     })
     return
   }
-  catalogues.touch(sql, row.member)
-  conditions.put(sql, {
+  await catalogues.touch(sql, row.member)
+  await conditions.put(sql, {
     member: row.member,
     object: row.object,
     version: row.version,
-    record: conditionsFor({ sql, keys, random }, row, standing, member),
+    record: await conditionsFor({ sql, keys, random }, row, standing, member),
     written: null,
   })
 }

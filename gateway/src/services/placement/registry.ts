@@ -1,8 +1,10 @@
 /** Members and data servers: registering them, and what the journal needs of each (S2, S5, P4 later keeps members in step). */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey, type RandomSource, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { ServiceStore } from '../../service/service.ts'
+import type { Sql } from '../../storage/database.ts'
 import type { Candidate } from './choose.ts'
 import { regions } from './geography.ts'
 import { sealEntry } from './journal.ts'
@@ -56,20 +58,23 @@ export class Registry {
   }
 
   /** The first entry of the journal: without it nothing else could be opened after a loss. */
-  journalKeys(): void {
-    this.#store.transaction(({ sql }) => {
+  async journalKeys(): Promise<void> {
+    await this.#store.transaction(async ({ sql }) => {
       const roots = this.#keys.roots.at(-1)!.version
-      const written = facts.get(sql, 'journalled-roots')
+      const written = await facts.get(sql, 'journalled-roots')
       if (written && Buffer.from(written).readUInt32BE() >= roots) return
-      journal.append(sql, sealEntry({ kind: 'keys', keys: keysToBytes(this.#keys) }, this.#keys.recovery, this.#random))
+      await journal.append(
+        sql,
+        sealEntry({ kind: 'keys', keys: keysToBytes(this.#keys) }, this.#keys.recovery, this.#random),
+      )
       const value = Buffer.alloc(4)
       value.writeUInt32BE(roots)
-      facts.set(sql, 'journalled-roots', value)
+      await facts.set(sql, 'journalled-roots', value)
     })
   }
 
   /** @throws {Problem} `config.invalid` when a region or level is unknown, `act.conflict` when number or card is known */
-  addMember(registration: MemberRegistration): void {
+  async addMember(registration: MemberRegistration): Promise<void> {
     const { memberId, number, name, level, homeRegion, authKey, actsKey, agreementKey } = registration
     if (!regions.has(homeRegion)) throw new Problem('config.invalid', `home region ${homeRegion} is not known`)
     if (!(level >= 0 && level <= 3)) throw new Problem('config.invalid', `level ${level} is not 0 to 3`)
@@ -94,17 +99,21 @@ export class Registry {
       abroad: registration.abroad === false ? 0 : 1,
       retention: 0,
     }
-    this.#store.transaction(({ sql }) => {
-      if (members.byId(sql, memberId) || members.byCard(sql, row.auth_kid) || members.byActsKey(sql, row.acts_kid))
+    await this.#store.transaction(async ({ sql }) => {
+      if (
+        (await members.byId(sql, memberId)) ||
+        (await members.byCard(sql, row.auth_kid)) ||
+        (await members.byActsKey(sql, row.acts_kid))
+      )
         throw new Problem('act.conflict', 'this member or card is registered')
-      members.add(sql, row)
+      await members.add(sql, row)
       const { auth_kid: _a, acts_kid: _b, counter: _c, ...rest } = row
-      journal.append(sql, sealEntry({ kind: 'member', ...rest }, this.#keys.recovery, this.#random))
+      await journal.append(sql, sealEntry({ kind: 'member', ...rest }, this.#keys.recovery, this.#random))
     })
   }
 
   /** Adds a data server, or takes over what changed. */
-  putServer(registration: ServerRegistration): void {
+  async putServer(registration: ServerRegistration): Promise<void> {
     const { capacityBytes, rates, ...rest } = registration
     if (!regions.has(rest.region))
       throw new Problem('config.invalid', `region ${rest.region} of server ${rest.id} is not known`)
@@ -114,8 +123,8 @@ export class Registry {
       capacity: capacityBytes,
       rates: JSON.stringify(rates),
     }
-    this.#store.transaction(({ sql }) => {
-      const known = servers.byId(sql, rest.id)
+    await this.#store.transaction(async ({ sql }) => {
+      const known = await servers.byId(sql, rest.id)
       if (
         known &&
         Object.entries(row).every(([name, value]) =>
@@ -125,30 +134,30 @@ export class Registry {
         )
       )
         return
-      servers.put(sql, row)
+      await servers.put(sql, row)
       const { kid: _, ...entry } = row
-      journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))
+      await journal.append(sql, sealEntry({ kind: 'server', ...entry }, this.#keys.recovery, this.#random))
     })
-    this.#board.reload?.()
+    await this.#board.reload?.()
   }
 
-  members(): MemberRow[] {
+  async members(): Promise<MemberRow[]> {
     return members.all(this.#store.sql)
   }
 
-  servers(): ServerRow[] {
-    return servers.all(this.#store.sql)
+  async servers(sql: Sql = this.#store.sql): Promise<ServerRow[]> {
+    return servers.all(sql)
   }
 
-  /** The servers as `choose` sees them. */
-  candidates(): Candidate[] {
-    return this.servers().map((row) => ({
+  /** The servers as `choose` sees them. @param sql the transaction, where one is under way */
+  async candidates(sql: Sql = this.#store.sql): Promise<Candidate[]> {
+    return mapInOrder(await this.servers(sql), async (row) => ({
       server: row.id,
       region: row.region,
       latitude: row.latitude,
       longitude: row.longitude,
       domain: row.domain,
-      risk: this.#board.of(row.id),
+      risk: await this.#board.of(row.id, sql),
       capacityBytes: row.capacity,
       usedBytes: row.used,
       demerits: row.demerits,

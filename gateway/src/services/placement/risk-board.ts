@@ -2,6 +2,7 @@
  * The risk of every data server as it is now, and who is told when it changes (S9). Choosing and moving know only this;
  * where a risk comes from is the business of what stands behind it.
  */
+import type { Sql } from '../../storage/database.ts'
 import type { Risk } from './risk.ts'
 
 export interface RiskChange {
@@ -14,9 +15,9 @@ export interface RiskChange {
 
 export interface RiskBoard {
   /** A server that is not known counts as certain loss: nothing is placed there. */
-  of(server: string): Risk
+  of(server: string, sql?: Sql): Promise<Risk>
   /** Hears of every change; returns a function that stops it. */
   onChange(listener: (change: RiskChange) => void): () => void
   /** Servers were added or their rates changed. */
-  reload?(): void
+  reload?(): Promise<void>
 }

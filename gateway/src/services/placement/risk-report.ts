@@ -1,4 +1,5 @@
 /** Every server's risk with its terms, the hazards behind it and how their feeds are doing: for operators, pages, tools. */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { explainTerm, riskBand } from './explain.ts'
 import type { FeedRow } from './hazards/tables.ts'
 import type { LiveRiskBoard } from './live-risk-board.ts'
@@ -33,18 +34,18 @@ export interface RiskReport {
   }[]
 }
 
-export function riskReport(
+export async function riskReport(
   board: LiveRiskBoard,
   servers: readonly ServerRow[],
   feeds: readonly FeedRow[],
   nowMs: number,
-): RiskReport {
+): Promise<RiskReport> {
   return {
     atMs: nowMs,
-    servers: servers.map(({ id, name, region, latitude, longitude }) => {
-      const { value, terms } = board.of(id)
+    servers: await mapInOrder(servers, async ({ id, name, region, latitude, longitude }) => {
+      const { value, terms } = await board.of(id)
       const { band, en, ja } = riskBand(value)
-      const sinceMs = board.history(id, 1)[0]?.atMs
+      const sinceMs = (await board.history(id, 1))[0]?.atMs
       return {
         server: id,
         name,

@@ -3,8 +3,10 @@
  * and only then sign the receipt. Every step is written down, so that after a crash the next run goes on where the last
  * one stopped; sending a replica again is answered with the same receipt.
  */
+
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { type DirectSigner, decryptFrom } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
@@ -128,10 +130,10 @@ export class SaveWorker {
   }
 
   /** One look around. @returns when to look again at the latest, ms */
-  #round(): number {
+  async #round(): Promise<number> {
     const { clock, store, log } = this.#o
     const now = clock.monotonicMs()
-    for (const row of saves.open(store.sql, 64)) {
+    for (const row of await saves.open(store.sql, 64)) {
       const key = nameOf(row)
       if (this.#busy.size >= savesAtOnce || this.#busy.has(key) || (this.#notBefore.get(key) ?? 0) > now) continue
       const work = this.#work(row, key)
@@ -143,10 +145,10 @@ export class SaveWorker {
         })
       this.#busy.set(key, work)
     }
-    if (this.#busy.size < savesAtOnce) this.#beginCatalogues()
+    if (this.#busy.size < savesAtOnce) await this.#beginCatalogues()
     if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
     // Not waited for: a server that hangs must not keep new saves from beginning.
-    if (this.#busy.size === 0 && this.journal.isDue(now)) void this.journal.push()
+    if (this.#busy.size === 0 && (await this.journal.isDue(now))) void this.journal.push()
     // The next save that waits for its time.
     return Math.min(idleMs, ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now))
   }
@@ -155,8 +157,8 @@ export class SaveWorker {
   async #clean(): Promise<void> {
     const { store, clock, log } = this.#o
     try {
-      this.#giveUpLost()
-      for (const row of abandoned.some(store.sql, 32)) {
+      await this.#giveUpLost()
+      for (const row of await abandoned.some(store.sql, 32)) {
         if (this.#rounds.signal.aborted) return
         const now = clock.monotonicMs()
         if ((this.#cleanNotBefore.get(row.server) ?? 0) > now) continue
@@ -165,7 +167,7 @@ export class SaveWorker {
             // A newer one lies there by now, and that one is wanted.
             if (!isProblem(error, 'replica.superseded')) throw error
           })
-          store.transaction(({ sql }) => abandoned.done(sql, row))
+          await store.transaction(({ sql }) => abandoned.done(sql, row))
         } catch (error) {
           if (!isProblem(error)) throw error
           this.#cleanNotBefore.set(row.server, now + waitAtMostMs)
@@ -179,23 +181,23 @@ export class SaveWorker {
   }
 
   /** What the buffer lost and no device brought again within the life of its offer will not come: its room is given back. */
-  #giveUpLost(): void {
+  async #giveUpLost(): Promise<void> {
     const { store, clock } = this.#o
     if (clock.monotonicMs() < this.#lostNotBefore) return
     this.#lostNotBefore = clock.monotonicMs() + lostLookMs
-    for (const row of saves.lostBefore(store.sql, clock.now() - lostMs, 1024))
-      store.transaction(({ sql }) => {
-        saves.set(sql, row, { state: 'refused', problem: row.problem ?? 'transfer.expired' })
-        giveUpAll(sql, row)
+    for (const row of await saves.lostBefore(store.sql, clock.now() - lostMs, 1024))
+      await store.transaction(async ({ sql }) => {
+        await saves.set(sql, row, { state: 'refused', problem: row.problem ?? 'transfer.expired' })
+        await giveUpAll(sql, row)
       })
   }
 
-  #beginCatalogues(): void {
+  async #beginCatalogues(): Promise<void> {
     const { store } = this.#o
-    const due = catalogues.due(store.sql, catalogueFrom)
+    const due = await catalogues.due(store.sql, catalogueFrom)
     if (due.length === 0) return
-    store.transaction(({ sql }) => {
-      for (const known of due) beginCatalogue(sql, known, this.#o)
+    await store.transaction(async ({ sql }) => {
+      for (const known of due) await beginCatalogue(sql, known, this.#o)
     })
     this.kick()
   }
@@ -204,7 +206,7 @@ export class SaveWorker {
     const { store, clock, log } = this.#o
     try {
       if (row.state === 'buffered') await this.#seal(row)
-      const sealed = saves.get(store.sql, row.object, row.version)
+      const sealed = await saves.get(store.sql, row.object, row.version)
       if (sealed?.state === 'sealed') await this.#keep(sealed)
       this.#notBefore.delete(key)
     } catch (error) {
@@ -221,11 +223,11 @@ export class SaveWorker {
       const state = endOf(code, row)
       // What lies in the buffer is good for nothing: the device sends it again, or the person was told.
       if (state) await this.#o.buffer.release(row.transfer).catch(() => undefined)
-      store.transaction(({ sql, emit }) => {
-        saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
-        if (state === 'refused') giveUpAll(sql, row)
+      await store.transaction(async ({ sql, emit }) => {
+        await saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
+        if (state === 'refused') await giveUpAll(sql, row)
         if (row.device)
-          emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
+          await emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
       })
       if (state) this.#notBefore.delete(key)
     }
@@ -234,7 +236,7 @@ export class SaveWorker {
   /** Both replicas, each at a server that has signed for it. */
   async #seal(row: SaveRow): Promise<void> {
     const { store } = this.#o
-    const member = members.byId(store.sql, row.member)
+    const member = await members.byId(store.sql, row.member)
     if (!member) throw new Problem('member.unknown')
     const content = await this.#contentOf(row)
     // A server that fails is left out of the next choice, a few times; then the save waits.
@@ -252,25 +254,25 @@ export class SaveWorker {
       )
       if (pass.failure) throw pass.failure
       const failed = results.filter((result) => result.status === 'rejected')
-      const keepReceipts = (sql: Sql) => {
+      const keepReceipts = async (sql: Sql) => {
         for (const replica of missing.filter(({ receipt }) => receipt)) {
-          replicas.put(sql, replica)
-          servers.praise(sql, replica.server)
+          await replicas.put(sql, replica)
+          await servers.praise(sql, replica.server)
         }
       }
       if (failed.length === 0) {
         // Both stand: receipts, journal entry and the new state in one commit. A crash before it sends them again, and
         // the servers answer with the same receipts.
-        await store.commit(({ sql }) => {
-          requireWanted(sql, row)
-          keepReceipts(sql)
-          const entry = keptEntry(row, replicas.of(sql, row.object, row.version), this.#o.clock.now())
-          const seq = journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
-          saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
+        await store.commit(async ({ sql }) => {
+          await requireWanted(sql, row)
+          await keepReceipts(sql)
+          const entry = keptEntry(row, await replicas.of(sql, row.object, row.version), this.#o.clock.now())
+          const seq = await journal.append(sql, sealEntry(entry, this.#o.keys.recovery, this.#o.random))
+          await saves.set(sql, row, { state: 'sealed', journal: seq, problem: null })
         })
         return
       }
-      store.transaction(({ sql }) => keepReceipts(sql))
+      await store.transaction(({ sql }) => keepReceipts(sql))
       for (const { reason } of failed) {
         if (!(reason instanceof SendFailure)) throw reason
         avoid.set(reason.server, (avoid.get(reason.server) ?? 0) + 1)
@@ -286,7 +288,7 @@ export class SaveWorker {
   async #contentOf(row: SaveRow): Promise<Content> {
     const { store, keys, buffer } = this.#o
     if (row.media === catalogueMedia) {
-      const bytes = catalogueBytes(store.sql, row, keys)
+      const bytes = await catalogueBytes(store.sql, row, keys)
       if (!bytes) throw new Problem('transfer.unknown', 'a newer catalogue has taken its place')
       return new OwnContent(row, bytes)
     }
@@ -302,33 +304,33 @@ export class SaveWorker {
   async #plan(row: SaveRow, member: MemberRow, avoid: ReadonlyMap<string, number>): Promise<ReplicaRow[]> {
     const { store, registry, random, keys } = this.#o
     const isGood = (replica: ReplicaRow) => replica.receipt || !avoid.has(replica.server)
-    const good = replicas.of(store.sql, row.object, row.version).filter(isGood)
+    const good = (await replicas.of(store.sql, row.object, row.version)).filter(isGood)
     if (good.length === 2) return good
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     const sealedBytes = sealedSize(row.size)
-    return store.commit(({ sql, afterCommit }) => {
-      requireWanted(sql, row)
-      const before = replicas.of(sql, row.object, row.version)
+    return store.commit(async ({ sql, afterCommit }) => {
+      await requireWanted(sql, row)
+      const before = await replicas.of(sql, row.object, row.version)
       const standing = before.filter(isGood)
-      const candidates = registry.candidates()
-      const bucket = enterBucket(sql, row, member, sealedBytes)
+      const candidates = await registry.candidates(sql)
+      const bucket = await enterBucket(sql, row, member, sealedBytes)
       // Where its bucket belongs; elsewhere only when that cannot be now.
       const assigned = standing.length === 0 && avoid.size === 0 && assignedPlaces(bucket, candidates, sealedBytes)
       if (!assigned && bucket.one !== '') afterCommit(() => this.#o.onElsewhere?.())
       const choices = assigned
         ? choiceOf(...assigned)
         : this.#choose(row, member, { candidates, standing, avoid, sealedBytes })
-      const planned = choices.map((choice) => {
+      const planned = await mapInOrder(choices, async (choice) => {
         const stands = standing.find((replica) => replica.slot === choice.slot)
         if (stands) return stands
         const old = before.find((replica) => replica.slot === choice.slot)
-        if (old) giveUp(sql, old)
+        if (old) await giveUp(sql, old)
         const replica = newReplica(row, choice, sealedBytes, memberKey, (old?.epoch ?? 0) + 1, random)
-        replicas.put(sql, replica)
-        servers.reserve(sql, replica.server, sealedBytes)
+        await replicas.put(sql, replica)
+        await servers.reserve(sql, replica.server, sealedBytes)
         return replica
       })
-      noteStrays(sql, bucket, planned)
+      await noteStrays(sql, bucket, planned)
       return planned
     })
   }
@@ -370,7 +372,7 @@ export class SaveWorker {
   async #send(content: Content, member: ReplicaOwner, replica: ReplicaRow, pass: OnePass, lane: number): Promise<void> {
     const { store, keys, log } = this.#o
     const { row } = content
-    const server = servers.byId(store.sql, replica.server)
+    const server = await servers.byId(store.sql, replica.server)
     if (!server) throw new SendFailure(replica.server, new Problem('server.unreachable', 'not in the register'))
     const memberKey = unwrapMemberKey(keys, member.wrapped_key)
     try {
@@ -397,8 +399,8 @@ export class SaveWorker {
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor is shut off; one that only fails is asked again soon.
       if (error.code === 'server.impostor')
-        contain(this.#o, server.id, 'impostor', 'it did not prove its key when data was to be kept')
-      else store.transaction(({ sql }) => servers.blame(sql, server.id, 1, 0))
+        await contain(this.#o, server.id, 'impostor', 'it did not prove its key when data was to be kept')
+      else await store.transaction(({ sql }) => servers.blame(sql, server.id, 1, 0))
       throw new SendFailure(server.id, error)
     }
   }
@@ -407,48 +409,48 @@ export class SaveWorker {
   async #keep(row: SaveRow): Promise<void> {
     const { store, buffer, clock, keys, random, signer } = this.#o
     await this.journal.push()
-    if (!this.journal.isSafe(row.journal!))
+    if (!(await this.journal.isSafe(row.journal!)))
       throw new Problem('server.unreachable', 'the journal is not in two regions yet')
-    await store.commit(({ sql, emit }) => {
-      requireWanted(sql, row)
-      const member = members.byId(sql, row.member)!
-      const standing = replicas.of(sql, row.object, row.version)
+    await store.commit(async ({ sql, emit }) => {
+      await requireWanted(sql, row)
+      const member = (await members.byId(sql, row.member))!
+      const standing = await replicas.of(sql, row.object, row.version)
       const keptMs = clock.now()
-      const receipt = receiptFor(sql, row, standing, keptMs, signer)
+      const receipt = await receiptFor(sql, row, standing, keptMs, signer)
       // Its bucket may have been given other places meanwhile.
-      const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-      if (bucket) noteStrays(sql, bucket, standing)
-      saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
-      const record = conditionsFor({ sql, keys, random }, row, standing, member)
+      const bucket = row.class === 0 ? undefined : await buckets.at(sql, row.class, row.place)
+      if (bucket) await noteStrays(sql, bucket, standing)
+      await saves.set(sql, row, { state: 'kept', kept: keptMs, receipt, problem: null, transfer_key: new Uint8Array() })
+      const record = await conditionsFor({ sql, keys, random }, row, standing, member)
       if (row.media === catalogueMedia) {
-        const known = catalogues.get(sql, row.member)!
-        catalogues.put(sql, { ...known, content: new Uint8Array(), record })
+        const known = (await catalogues.get(sql, row.member))!
+        await catalogues.put(sql, { ...known, content: new Uint8Array(), record })
         return
       }
-      conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
-      catalogues.touch(sql, row.member)
-      emit(saveKept, row.device, { object: row.object, receipt })
+      await conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
+      await catalogues.touch(sql, row.member)
+      await emit(saveKept, row.device, { object: row.object, receipt })
     })
     if (row.media === catalogueMedia) await this.#retire(row)
     else await buffer.release(row.transfer)
   }
 
   /** Has a data server destroy what it holds of a slot up to the replica’s epoch. */
-  #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
-    return destroy(this.#o, servers.byId(this.#o.store.sql, server), row, row.epoch, this.#rounds.signal)
+  async #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
+    return destroy(this.#o, await servers.byId(this.#o.store.sql, server), row, row.epoch, this.#rounds.signal)
   }
 
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
   async #retire(row: SaveRow): Promise<void> {
     const { store, log } = this.#o
-    for (const old of replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
-      const server = servers.byId(store.sql, old.server)
+    for (const old of await replicas.before(store.sql, row.object, row.version - catalogueVersionsKept)) {
+      const server = await servers.byId(store.sql, old.server)
       try {
         if (server) await this.#remove(old, server.id)
-        store.transaction(({ sql }) => {
-          replicas.remove(sql, old)
-          const save = old.slot === 1 && saves.get(sql, old.object, old.version)
-          if (save) leaveBucket(sql, save, old.sealed)
+        await store.transaction(async ({ sql }) => {
+          await replicas.remove(sql, old)
+          const save = old.slot === 1 && (await saves.get(sql, old.object, old.version))
+          if (save) await leaveBucket(sql, save, old.sealed)
         })
       } catch (error) {
         if (this.#rounds.signal.aborted || !isProblem(error)) throw error
@@ -459,8 +461,8 @@ export class SaveWorker {
 }
 
 /** D8: its member may have had it erased meanwhile. @throws {Problem} `object.erased` */
-function requireWanted(sql: Sql, { object, version }: SaveRow): void {
-  const state = saves.get(sql, object, version)?.state
+async function requireWanted(sql: Sql, { object, version }: SaveRow): Promise<void> {
+  const state = (await saves.get(sql, object, version))?.state
   if (state !== 'buffered' && state !== 'sealed') throw new Problem('object.erased')
 }
 
@@ -472,19 +474,19 @@ interface ReplicaOwner {
 }
 
 /** The row goes or is replaced; the server may hold what was written without an answer. */
-function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): void {
-  servers.reserve(sql, server, -sealed)
-  abandoned.add(sql, { server, object, version, slot, epoch })
+async function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): Promise<void> {
+  await servers.reserve(sql, server, -sealed)
+  await abandoned.add(sql, { server, object, version, slot, epoch })
 }
 
 /** What was chosen, and perhaps written, for a save that will not be kept. */
-function giveUpAll(sql: Sql, row: SaveRow): void {
+async function giveUpAll(sql: Sql, row: SaveRow): Promise<void> {
   const { object, version } = row
-  leaveBucket(sql, row, sealedSize(row.size))
-  for (const replica of replicas.of(sql, object, version)) {
+  await leaveBucket(sql, row, sealedSize(row.size))
+  for (const replica of await replicas.of(sql, object, version)) {
     const { server, slot, epoch } = replica
-    abandoned.add(sql, { server, object, version, slot, epoch })
-    replicas.remove(sql, replica)
+    await abandoned.add(sql, { server, object, version, slot, epoch })
+    await replicas.remove(sql, replica)
   }
 }
 

@@ -21,14 +21,14 @@ import {
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
-import { verify1 } from '@azukari/protocol/cose'
+import { verify1, verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost, type HostCounts } from '../../service/host.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
-import type { Database } from '../../storage/database.ts'
+import type { Database, Sql } from '../../storage/database.ts'
 import { refuseLost, takeWord } from './card-words.ts'
 import { Care } from './care/care.ts'
 import { contain, release } from './care/contain.ts'
@@ -98,7 +98,7 @@ export interface Placement extends Service {
   readonly risks: LiveRiskBoard
   /** Feeds of hazards, and the way to push one. */
   readonly hazards: FeedWatch
-  riskReport(): RiskReport
+  riskReport(): Promise<RiskReport>
   readonly store: ServiceStore
   /** Acts, refusals and commits since the start, for metrics. */
   readonly counts: Readonly<HostCounts>
@@ -110,21 +110,21 @@ export interface Placement extends Service {
   /** Audits, verdicts and repairs (S11, S12). */
   readonly care: Care
   /** What members had erased, and what is left of it (D8). */
-  erasureStatus(): ErasureReport
+  erasureStatus(): Promise<ErasureReport>
   /** What the gateway tells other programs of placement (D6). */
-  telemetry(): PlacementFacts
+  telemetry(): Promise<PlacementFacts>
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
-  changeMember(number: string, change: MemberChange): MemberRow
+  changeMember(number: string, change: MemberChange): Promise<MemberRow>
   /** Settlement's word on a card (P4): what it was told stands, once. */
-  takeWord(word: RequestOf<typeof keepCard>): ReplyOf<typeof keepCard>
+  takeWord(word: RequestOf<typeof keepCard>): Promise<ReplyOf<typeof keepCard>>
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
-  changeServer(id: string, state: ServerState): void
+  changeServer(id: string, state: ServerState): Promise<void>
   /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
-  containServer(id: string, reason: string): void
+  containServer(id: string, reason: string): Promise<void>
   /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
-  releaseServer(id: string, reason: string): void
+  releaseServer(id: string, reason: string): Promise<void>
   /** Members do not read there either (S12). @throws {Problem} `server.contained` */
-  mayRead(server: string): void
+  mayRead(server: string): Promise<void>
   /** What devices learn at enrolment. */
   readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
 }
@@ -135,19 +135,19 @@ const defaultGraceMs = 7 * 86_400_000
 const checkProof = checker(SessionProof, 'session proof')
 const checkOffer = checker(SaveOffer, 'save offer')
 
-export function createPlacement(options: PlacementOptions): Placement {
+export async function createPlacement(options: PlacementOptions): Promise<Placement> {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
   const recalls = new Recalls(clock)
   const self = thumbprint(keys.signing)
   /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
-  const mayAct = (row: MemberRow | undefined): MemberRow => {
+  const mayAct = async (sql: Sql, row: MemberRow | undefined): Promise<MemberRow> => {
     const member = activeMember(row)
-    refuseLost(database, member)
+    await refuseLost(sql, member)
     return member
   }
   const signer = placementSigner(keys)
-  const hosted = createServiceHost({
+  const hosted = await createServiceHost({
     name: 'placement',
     database,
     clock,
@@ -157,15 +157,15 @@ export function createPlacement(options: PlacementOptions): Placement {
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     handlers: [
-      call(openSession, ({ card, operation }, { caller }) => {
-        mayAct(members.byCard(database, card))
+      call(openSession, async ({ card, operation }, { caller }) => {
+        await mayAct(database, await members.byCard(database, card))
         const session = sessions.open(caller.device, operation, card)
         return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
       }),
 
-      call(proveSession, ({ session: id, proof, cardChallenge }, { caller }) => {
+      call(proveSession, async ({ session: id, proof, cardChallenge }, { caller }) => {
         const session = sessions.of(id, caller.device)
-        const member = mayAct(members.byCard(database, session.card))
+        const member = await mayAct(database, await members.byCard(database, session.card))
         let said: SessionProof
         try {
           said = checkProof(
@@ -184,7 +184,7 @@ export function createPlacement(options: PlacementOptions): Placement {
           if (
             said.level !== member.level &&
             said.level !== member.card_level &&
-            !members.shows(database, member.id, said.level)
+            !(await members.shows(database, member.id, said.level))
           )
             throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
           if (said.counter < member.counter)
@@ -201,8 +201,11 @@ export function createPlacement(options: PlacementOptions): Placement {
             ? new Problem('card.rejected', error.code)
             : error
         }
-        if (said.level === member.level && (member.card_level !== null || members.showsOther(database, member.id)))
-          hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
+        if (
+          said.level === member.level &&
+          (member.card_level !== null || (await members.showsOther(database, member.id)))
+        )
+          await hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
         sessions.prove(session, member.id)
         recalls.answered(member.id, caller.device, true)
         return {
@@ -213,32 +216,32 @@ export function createPlacement(options: PlacementOptions): Placement {
           expiresMs: session.expiresMs,
           location: member.location === 1,
           ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
-          ...pendingFor(member.id),
+          ...(await pendingFor(member.id)),
         }
       }),
 
       call(pendingConditions, ({ session }, { caller }) => pendingFor(sessions.memberOf(session, caller.device))),
 
       // After the session's end this is refused, and the next session tells the card again: harmless.
-      act(conditionsWritten, ({ session, written, counter }, { sql, caller, nowMs }) => {
+      act(conditionsWritten, async ({ session, written, counter }, { sql, caller, nowMs }) => {
         const member = sessions.findMember(session, caller.device)
         if (!member) throw new Problem('session.expired', 'the next session tells the card again')
         for (const { object, version, digest } of written) {
           // What was written may have been replaced since: then the card is told again.
-          const row = digest && conditions.get(sql, member, object, version)
+          const row = digest && (await conditions.get(sql, member, object, version))
           if (!row || same(conditionsDigest(row.record), digest))
-            conditions.written(sql, member, object, version, nowMs)
+            await conditions.written(sql, member, object, version, nowMs)
         }
-        members.sawCounter(sql, member, counter)
+        await members.sawCounter(sql, member, counter)
         return {}
       }),
 
       call(findings, ({ session }, { caller }) => findingsFor(database, sessions.memberOf(session, caller.device))),
 
-      act(findingsTold, ({ session, findings: ids }, { sql, caller, nowMs }) => {
+      act(findingsTold, async ({ session, findings: ids }, { sql, caller, nowMs }) => {
         const member = sessions.findMember(session, caller.device)
         if (!member) throw new Problem('session.expired', 'the next session tells the member again')
-        noteTold(sql, member, ids, nowMs)
+        await noteTold(sql, member, ids, nowMs)
         return {}
       }),
 
@@ -247,38 +250,38 @@ export function createPlacement(options: PlacementOptions): Placement {
         return {}
       }),
 
-      act(offerSave, ({ offer: message, transferKey }, { sql, caller, nowMs, afterCommit }) => {
+      act(offerSave, async ({ offer: message, transferKey }, { sql, caller, nowMs, afterCommit }) => {
         let signedBy: MemberRow | undefined
-        const { payload } = verify1(
+        const { payload } = await verify1By(
           message,
-          (kid) => {
-            signedBy = members.byActsKey(sql, kid)
+          async (kid) => {
+            signedBy = await members.byActsKey(sql, kid)
             return signedBy && parseCoseKey(signedBy.acts_key)
           },
           offerDomain,
         )
-        const member = mayAct(signedBy)
+        const member = await mayAct(sql, signedBy)
         const offer = checkOffer(decode(payload))
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
-        if (erasures.of(sql, offer.object)) throw new Problem('object.erased')
-        const known = saves.get(sql, offer.object, offer.version)
+        if (await erasures.of(sql, offer.object)) throw new Problem('object.erased')
+        const known = await saves.get(sql, offer.object, offer.version)
         if (
           known &&
           !(same(known.transfer, offer.transfer) && same(known.sha256, offer.sha256) && same(known.member, member.id))
         )
           throw new Problem('act.conflict', 'another object has this id')
-        if (!known) saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
-        else if (known.state === 'lost') saves.set(sql, known, { state: 'buffered', tries: 0 })
+        if (!known) await saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
+        else if (known.state === 'lost') await saves.set(sql, known, { state: 'buffered', tries: 0 })
         afterCommit(() => worker.kick())
         return { object: offer.object, bufferedMs: known?.at ?? nowMs }
       }),
 
-      call(saveStatus, ({ object, version }, { caller }) => {
-        if (erasures.of(database, object)?.device === caller.device)
+      call(saveStatus, async ({ object, version }, { caller }) => {
+        if ((await erasures.of(database, object))?.device === caller.device)
           return { stage: 'refused' as const, problem: 'object.erased' }
-        const row = saves.get(database, object, version)
+        const row = await saves.get(database, object, version)
         if (!row || row.device !== caller.device || row.state === 'lost') return { stage: 'unknown' as const }
         if (row.state === 'erasing') return { stage: 'refused' as const, problem: 'object.erased' }
         if (row.receipt) return { stage: 'kept' as const, receipt: row.receipt }
@@ -309,6 +312,8 @@ export function createPlacement(options: PlacementOptions): Placement {
     clock,
     log,
   })
+  await live.load()
+  await hazards.load()
   const risks = options.risks ?? live
   const registry = new Registry(hosted.store, keys, random, clock, risks)
   const rules = { ...defaultDecideRules, ...options.rules }
@@ -330,7 +335,7 @@ export function createPlacement(options: PlacementOptions): Placement {
   const changes: ChangePorts = { store: hosted.store, keys, clock, random }
   const mover = new Mover({
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
-    age: (after, limit) => ageMembers(changes, after, limit),
+    age: async (after, limit) => ageMembers(changes, after, limit),
   })
   const care = new Care({ ...replace, mover, limits: options.care ?? {} })
   const eraser = new Eraser({
@@ -340,11 +345,11 @@ export function createPlacement(options: PlacementOptions): Placement {
   risks.onChange(({ reason }) => mover.changed(reason))
 
   /** S12: the member's session is called up where the card still is. What no device asked for: wherever the card is. */
-  function recall(member: Uint8Array, asking: string, signal: AbortSignal): Promise<boolean> {
+  async function recall(member: Uint8Array, asking: string, signal: AbortSignal): Promise<boolean> {
     const session = sessions.recall(member, asking || undefined)
     if (!session) return Promise.resolve(true)
     const answer = recalls.wait(member, session.device, signal)
-    hosted.store.transaction(({ emit }) =>
+    await hosted.store.transaction(({ emit }) =>
       emit(recallSession, session.device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
     )
     return answer
@@ -355,9 +360,9 @@ export function createPlacement(options: PlacementOptions): Placement {
     care.kick()
   }
 
-  function pendingFor(member: Uint8Array) {
-    const rows = conditions.pending(database, member, 9)
-    const catalogue = catalogues.get(database, member)?.record
+  async function pendingFor(member: Uint8Array) {
+    const rows = await conditions.pending(database, member, 9)
+    const catalogue = (await catalogues.get(database, member))?.record
     return {
       ...(catalogue ? { catalogue } : {}),
       pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })),
@@ -374,49 +379,52 @@ export function createPlacement(options: PlacementOptions): Placement {
     registry,
     risks: live,
     hazards,
-    riskReport: () => riskReport(live, registry.servers(), hazards.status(), clock.now()),
-    telemetry: () => placementTelemetry(hosted.store.sql, live, registry.servers(), mover.status().stuck),
+    riskReport: async () => riskReport(live, await registry.servers(), hazards.status(), clock.now()),
+    telemetry: async () =>
+      placementTelemetry(hosted.store.sql, live, await registry.servers(), (await mover.status()).stuck),
     store: hosted.store,
     counts: hosted.counts,
     worker,
     replace,
     mover,
     care,
-    erasureStatus: () => eraser.status(),
-    changeMember: (number, change) => {
-      const now = changeMember(changes, number, change)
+    erasureStatus: async () => eraser.status(),
+    changeMember: async (number, change) => {
+      const now = await changeMember(changes, number, change)
       mover.changed('member')
       return now
     },
-    takeWord: (word) => {
-      const { taken, ...reply } = takeWord(changes, word)
+    takeWord: async (word) => {
+      const { taken, ...reply } = await takeWord(changes, word)
       const ended = taken && word.lost ? sessions.closeCard(word.card) : []
       // Where the card is now, its session is called up, and refused.
       if (ended.length > 0)
-        hosted.store.transaction(({ emit }) => {
+        await hosted.store.transaction(async ({ emit }) => {
           for (const { id, device } of ended)
-            emit(recallSession, device, { session: id, reason: 'card.lost' }, { keep: false })
+            await emit(recallSession, device, { session: id, reason: 'card.lost' }, { keep: false })
         })
       if (taken && word.change) mover.changed('member')
       return reply
     },
-    changeServer: (id, state) => {
-      changeServer(changes, id, state)
+    changeServer: async (id, state) => {
+      await changeServer(changes, id, state)
       mover.changed('server')
     },
-    containServer: (id, reason) => void contain(replace, id, 'contained', `an operator: ${reason}`),
-    releaseServer: (id, reason) => release(replace, id, reason),
-    mayRead: (id) => {
-      if (servers.byId(hosted.store.sql, id)?.state === 'contained') throw new Problem('server.contained', id)
+    containServer: async (id, reason) => {
+      await contain(replace, id, 'contained', `an operator: ${reason}`)
+    },
+    releaseServer: async (id, reason) => release(replace, id, reason),
+    mayRead: async (id) => {
+      if ((await servers.byId(hosted.store.sql, id))?.state === 'contained') throw new Problem('server.contained', id)
     },
     publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
     start: async () => {
       await hosted.start()
-      registry.journalKeys()
-      live.start()
+      await registry.journalKeys()
+      await live.start()
       hazards.start()
       worker.start()
-      mover.start()
+      await mover.start()
       care.start()
       eraser.start()
     },

@@ -121,17 +121,17 @@ export const members = {
   byActsKey: (sql: Sql, kid: Uint8Array) => sql.get<MemberRow>('SELECT * FROM members WHERE acts_kid = ?', kid),
   all: (sql: Sql) => sql.all<MemberRow>('SELECT * FROM members ORDER BY number'),
   /** The card shows the level of the register again. */
-  sawLevel: (sql: Sql, id: Uint8Array) => {
-    sql.run('UPDATE members SET card_level = NULL WHERE id = ?', id)
-    sql.run('DELETE FROM card_levels WHERE member = ?', id)
+  sawLevel: async (sql: Sql, id: Uint8Array) => {
+    await sql.run('UPDATE members SET card_level = NULL WHERE id = ?', id)
+    await sql.run('DELETE FROM card_levels WHERE member = ?', id)
   },
   /** A level that was the register's since the card was last seen with it: a session may have written it on the card. */
   mayShow: (sql: Sql, id: Uint8Array, level: number) =>
     sql.run('INSERT INTO card_levels (member, level) VALUES (?, ?) ON CONFLICT DO NOTHING', id, level),
-  showsOther: (sql: Sql, id: Uint8Array) =>
-    sql.get('SELECT 1 AS there FROM card_levels WHERE member = ?', id) !== undefined,
-  shows: (sql: Sql, id: Uint8Array, level: number) =>
-    sql.get('SELECT 1 AS there FROM card_levels WHERE member = ? AND level = ?', id, level) !== undefined,
+  showsOther: async (sql: Sql, id: Uint8Array) =>
+    (await sql.get('SELECT 1 AS there FROM card_levels WHERE member = ?', id)) !== undefined,
+  shows: async (sql: Sql, id: Uint8Array, level: number) =>
+    (await sql.get('SELECT 1 AS there FROM card_levels WHERE member = ? AND level = ?', id, level)) !== undefined,
   sawCounter: (sql: Sql, id: Uint8Array, counter: number) =>
     sql.run('UPDATE members SET counter = max(counter, ?) WHERE id = ?', counter, id),
 }
@@ -184,9 +184,9 @@ export const saves = {
       member,
       catalogueMedia,
     ),
-  set: (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
+  set: async (sql: Sql, row: SaveRow, change: Partial<SaveRow>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE saves SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE object = ? AND version = ?`,
       ...entries.map(([, value]) => value as string),
       row.object,
@@ -194,10 +194,10 @@ export const saves = {
     )
   },
   /** Saves that are taken and not yet kept twice; read from the index of open saves. */
-  waiting: (sql: Sql) =>
-    sql.get<{ count: number }>(
+  waiting: async (sql: Sql) =>
+    (await sql.get<{ count: number }>(
       `SELECT count(*) AS count FROM saves WHERE state <> 'kept' AND state <> 'refused' AND state IN ('buffered', 'sealed')`,
-    )!.count,
+    ))!.count,
   counts: (sql: Sql) =>
     sql.all<{ state: SaveState; count: number; bytes: number }>(
       'SELECT state, count(*) AS count, sum(size) AS bytes FROM saves GROUP BY state',
@@ -220,9 +220,14 @@ export const replicas = {
   before: (sql: Sql, object: Uint8Array, version: number) =>
     sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ? AND version <= ? ORDER BY version', object, version),
   /** The row, and the room that it took. */
-  remove: (sql: Sql, row: ReplicaRow) => {
-    sql.run('DELETE FROM replicas WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
-    servers.reserve(sql, row.server, -row.sealed)
+  remove: async (sql: Sql, row: ReplicaRow) => {
+    await sql.run(
+      'DELETE FROM replicas WHERE object = ? AND version = ? AND slot = ?',
+      row.object,
+      row.version,
+      row.slot,
+    )
+    await servers.reserve(sql, row.server, -row.sealed)
   },
   onServer: (sql: Sql, server: string) =>
     sql.get<{ count: number; bytes: number }>(
@@ -251,7 +256,13 @@ export const abandoned = {
       row.version,
       row.slot,
     ),
-  some: (sql: Sql, limit: number) => sql.all<AbandonedRow>('SELECT * FROM abandoned ORDER BY rowid LIMIT ?', limit),
+  /** Nothing is asked of a server that is contained: what lies there waits until it is released (S12). */
+  some: (sql: Sql, limit: number) =>
+    sql.all<AbandonedRow>(
+      `SELECT * FROM abandoned WHERE server NOT IN (SELECT id FROM servers WHERE state = 'contained')
+       ORDER BY object, version, slot, server LIMIT ?`,
+      limit,
+    ),
   done: (sql: Sql, row: AbandonedRow) =>
     sql.run(
       'DELETE FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ? AND epoch = ?',
@@ -333,17 +344,18 @@ export const catalogues = {
 }
 
 export const journal = {
-  append: (sql: Sql, entry: Uint8Array): number => {
-    const last = sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0
-    sql.run('INSERT INTO journal (seq, entry) VALUES (?, ?)', last + 1, entry)
+  append: async (sql: Sql, entry: Uint8Array): Promise<number> => {
+    const last = (await sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal'))?.seq ?? 0
+    await sql.run('INSERT INTO journal (seq, entry) VALUES (?, ?)', last + 1, entry)
     return last + 1
   },
   get: (sql: Sql, seq: number) =>
     sql.get<{ seq: number; entry: Uint8Array; acks: string }>('SELECT * FROM journal WHERE seq = ?', seq),
-  last: (sql: Sql): number => sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal')?.seq ?? 0,
+  last: async (sql: Sql): Promise<number> =>
+    (await sql.get<{ seq: number | null }>('SELECT max(seq) AS seq FROM journal'))?.seq ?? 0,
   /** Entries behind `after` that a server does not have yet, without a gap between them. */
-  missingAt: (sql: Sql, server: string, after: number, limit: number) => {
-    const rows = sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
+  missingAt: async (sql: Sql, server: string, after: number, limit: number) => {
+    const rows = await sql.all<{ seq: number; entry: Uint8Array; acks: string }>(
       `SELECT * FROM journal WHERE seq > ? AND instr(acks, ?) = 0 ORDER BY seq LIMIT ?`,
       after,
       `,${server},`,
@@ -366,8 +378,8 @@ export function journalAcks(acks: string): string[] {
 }
 
 export const facts = {
-  get: (sql: Sql, name: string) =>
-    sql.get<{ value: Uint8Array }>('SELECT value FROM facts WHERE name = ?', name)?.value,
+  get: async (sql: Sql, name: string) =>
+    (await sql.get<{ value: Uint8Array }>('SELECT value FROM facts WHERE name = ?', name))?.value,
   set: (sql: Sql, name: string, value: Uint8Array) =>
     sql.run('INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value),
 }

@@ -134,10 +134,10 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     release: async (id: Uint8Array) => void transfers.delete(name(id)),
   }
   const database = memoryDatabase()
-  const placement = createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  const placement = await createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
   for (const server of servers) {
     const { latitude, longitude } = regions.get(server.region)!
-    placement.registry.putServer({
+    await placement.registry.putServer({
       id: server.id,
       name: server.id,
       region: server.region,
@@ -156,7 +156,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     agreement: generateKey('x25519', systemRandom),
   }
   const member = systemRandom.bytes(16)
-  placement.registry.addMember({
+  await placement.registry.addMember({
     memberId: member,
     number: '1',
     name: 'Hanako',
@@ -167,6 +167,9 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     agreementKey: coseKey(publicOf(card.agreement)),
   })
   await placement.start()
+  // The first look at every server comes before any test plays tricks with one.
+  await placement.mover.idle()
+  await placement.care.idle()
   let seq = 0
   const stream = systemRandom.bytes(16)
   const ask = async <C extends Contract>(contract: C, body: RequestOf<C>, from = caller) => {

@@ -31,14 +31,19 @@ const ofMember = {
 export type MemberAccount = keyof typeof ofMember
 
 /** The code of one of the centre's accounts; opened when it is first needed. */
-export function ownAccount(ledger: Ledger, name: OwnAccount, currency: Currency): string {
+export async function ownAccount(ledger: Ledger, name: OwnAccount, currency: Currency): Promise<string> {
   const code = `${name}/${currency}`
-  ledger.open({ code, currency, ...own[name] })
+  await ledger.open({ code, currency, ...own[name] })
   return code
 }
 
-export function memberAccount(ledger: Ledger, name: MemberAccount, member: Uint8Array, currency: Currency): string {
+export async function memberAccount(
+  ledger: Ledger,
+  name: MemberAccount,
+  member: Uint8Array,
+  currency: Currency,
+): Promise<string> {
   const code = `${name}/${pseudonym(member)}/${currency}`
-  ledger.open({ code, currency, ...ofMember[name] })
+  await ledger.open({ code, currency, ...ofMember[name] })
   return code
 }

@@ -2,9 +2,11 @@
  * Bank files in and out (P5, P7, S13): lines find their owner by the number that stands in them, each line is booked once
  * however many files bring it, and what finds no owner waits for a clerk.
  */
+
 import { createHash } from 'node:crypto'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { encrypt0 } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
@@ -40,11 +42,11 @@ export interface BankFileReport {
 
 export interface BankDesk {
   /** Takes a file in, whole or not at all. @throws {Problem} `bank.malformed`, `bank.totals`, `bank.text` */
-  take(bytes: Uint8Array): BankFileReport
+  take(bytes: Uint8Array): Promise<BankFileReport>
   /** Lines without an owner, oldest first. */
-  unmatched(limit: number): { id: Uint8Array; minor: number; currency: Currency; bookedOn: string }[]
+  unmatched(limit: number): Promise<{ id: Uint8Array; minor: number; currency: Currency; bookedOn: string }[]>
   /** A clerk finds the owner of a line. @throws {Problem} `bank.line-known`, `topup.unknown`, `topup.state`, `pay.amount-differs` */
-  assign(line: Uint8Array, payment: string, clerk: string): void
+  assign(line: Uint8Array, payment: string, clerk: string): Promise<void>
   /**
    * Hands all claimed money to the bank: one file per format, in the transaction that books it. Undefined when nothing waits.
    * @param date civil date of execution
@@ -53,9 +55,9 @@ export interface BankDesk {
     date: string,
     format: 'zengin' | 'pain.001',
     currency?: Currency,
-  ): { document: Uint8Array; payouts: number } | undefined
+  ): Promise<{ document: Uint8Array; payouts: number } | undefined>
   /** Files that were made and not given out, oldest first. */
-  waiting(limit: number): BankOutRow[]
+  waiting(limit: number): Promise<BankOutRow[]>
   /**
    * Gives a file out, with its note, when the release is safe from the loss of this centre (P9).
    * @param again it was given out and did not come to the bank
@@ -72,7 +74,7 @@ export interface ReleasedFile {
 
 /** What billing does with the bank's answers; it lives apart. */
 export interface DebitAnswers {
-  settle(within: Within, outcome: DebitOutcome | OrderOutcome): boolean
+  settle(within: Within, outcome: DebitOutcome | OrderOutcome): Promise<boolean>
 }
 
 const payoutsPerFile = 10_000
@@ -86,10 +88,10 @@ export function bankDesk(
 ): BankDesk {
   const { store, keys, random, clock } = desk
   return {
-    take: (bytes) => {
+    take: async (bytes) => {
       const { format, lines, outcomes } = parse(bytes)
       const hash = new Uint8Array(createHash('sha256').update(bytes).digest())
-      return store.transaction((within) => {
+      return store.transaction(async (within) => {
         const { sql, nowMs } = within
         const report = {
           format,
@@ -99,15 +101,15 @@ export function bankDesk(
           repeated: 0,
           unmatched: 0,
         }
-        if (sql.get('SELECT 1 AS there FROM bank_files WHERE hash = ?', hash)) return { ...report, known: true }
-        insertRow(sql, 'bank_files', { hash, format, at: nowMs, lines: report.lines, booked: 0 })
+        if (await sql.get('SELECT 1 AS there FROM bank_files WHERE hash = ?', hash)) return { ...report, known: true }
+        await insertRow(sql, 'bank_files', { hash, format, at: nowMs, lines: report.lines, booked: 0 })
         for (const outcome of outcomes) {
-          if (settleOutcome(within, outcome, debits)) report.booked++
+          if (await settleOutcome(within, outcome, debits)) report.booked++
           else report.repeated++
         }
         for (const line of lines) {
           const id = derivedId('bank-line', line.key, line.direction, line.reversal ? 'reversal' : '')
-          if (sql.get('SELECT 1 AS there FROM bank_lines WHERE id = ?', id)) {
+          if (await sql.get('SELECT 1 AS there FROM bank_lines WHERE id = ?', id)) {
             report.repeated++
             continue
           }
@@ -117,8 +119,8 @@ export function bankDesk(
             random.bytes(12),
             textDomain,
           )
-          const matched = bookLine(desk, within, line, id)
-          insertRow(sql, 'bank_lines', {
+          const matched = await bookLine(desk, within, line, id)
+          await insertRow(sql, 'bank_lines', {
             ...{ id, file: hash, amount: line.minor, currency: line.currency, booked_on: line.bookedOn, text, matched },
           })
           if (matched) report.booked++
@@ -128,63 +130,63 @@ export function bankDesk(
       })
     },
 
-    unmatched: (limit) =>
-      store.sql
-        .all<{ id: Uint8Array; amount: number; currency: Currency; booked_on: string }>(
+    unmatched: async (limit) =>
+      (
+        await store.sql.all<{ id: Uint8Array; amount: number; currency: Currency; booked_on: string }>(
           'SELECT id, amount, currency, booked_on FROM bank_lines WHERE matched IS NULL AND reversed = 0 ORDER BY booked_on LIMIT ?',
           limit,
         )
-        .map(({ id, amount, currency, booked_on }) => ({ id, minor: amount, currency, bookedOn: booked_on })),
+      ).map(({ id, amount, currency, booked_on }) => ({ id, minor: amount, currency, bookedOn: booked_on })),
 
     assign: (id, payment, clerk) =>
-      store.transaction((within) => {
+      store.transaction(async (within) => {
         const { sql, nowMs } = within
-        const line = sql.get<{ amount: number; currency: string; matched: string | null }>(
+        const line = await sql.get<{ amount: number; currency: string; matched: string | null }>(
           'SELECT amount, currency, matched FROM bank_lines WHERE id = ?',
           id,
         )
         if (!line || line.matched !== null) throw new Problem('bank.line-known')
-        const row = topUps.get(sql, payment)
+        const row = await topUps.get(sql, payment)
         if (!row) throw new Problem('topup.unknown')
         if (row.amount !== line.amount || row.currency !== line.currency) throw new Problem('pay.amount-differs')
-        issueValue(desk, within, row, 'unmatched')
-        sql.run('UPDATE bank_lines SET matched = ? WHERE id = ?', payment, id)
-        noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
+        await issueValue(desk, within, row, 'unmatched')
+        await sql.run('UPDATE bank_lines SET matched = ? WHERE id = ?', payment, id)
+        await noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
       }),
 
-    waiting: (limit) => bankFilesWaiting(store.sql, limit),
+    waiting: async (limit) => bankFilesWaiting(store.sql, limit),
 
     release: async (id, clerk, again = false) => {
-      const { atMs, epoch } = store.transaction(({ sql, nowMs }) => {
-        const epoch = noteRelease(sql, nowMs, id, again)
-        noteOperation(sql, nowMs, clerk, again ? 'release bank file again' : 'release bank file', hexOf(id))
+      const { atMs, epoch } = await store.transaction(async ({ sql, nowMs }) => {
+        const epoch = await noteRelease(sql, nowMs, id, again)
+        await noteOperation(sql, nowMs, clerk, again ? 'release bank file again' : 'release bank file', hexOf(id))
         return { atMs: nowMs, epoch }
       })
       await confirmed()
-      const { name, kind, content } = readDocument(desk, store.sql, id)!
+      const { name, kind, content } = (await readDocument(desk, store.sql, id))!
       return { name, content, note: releaseNote(desk.signer, content, { name, kind, epoch, atMs }) }
     },
 
     payoutFile: (date, format, currency = 'JPY') =>
-      store.transaction(({ sql, nowMs }) => {
+      store.transaction(async ({ sql, nowMs }) => {
         const document = random.bytes(16)
-        const rows = sendPayouts(sql, currency, document, payoutsPerFile, nowMs)
+        const rows = await sendPayouts(sql, currency, document, payoutsPerFile, nowMs)
         if (rows.length === 0) return undefined
-        const orders = rows.map((row) => ({
-          account: accountOf(desk, sql, row),
+        const orders = await mapInOrder(rows, async (row) => ({
+          account: await accountOf(desk, sql, row),
           minor: BigInt(row.amount),
           reference: row.number,
         }))
         const id = Buffer.from(document).toString('hex')
         const frame = { id: id.slice(0, 33), createdMs: clock.now(), date, currency }
         const zengin = format === 'zengin'
-        keepDocument(desk, sql, {
+        await keepDocument(desk, sql, {
           ...{ id: document, kind: 'payout-file', member: null, at: nowMs },
           name: `payout-${date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
           media: zengin ? 'text/plain' : 'application/xml',
           content: zengin ? writeTransfers(own(), date, orders) : writeCreditTransfers(own(), frame, orders),
         })
-        enterBankFile(sql, nowMs, document, 'payout-file')
+        await enterBankFile(sql, nowMs, document, 'payout-file')
         return { document, payouts: rows.length }
       }),
   }
@@ -194,8 +196,8 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-function accountOf(desk: Desk, sql: Sql, { shop }: PayoutRow) {
-  const member = members.get(sql, shop)!
+async function accountOf(desk: Desk, sql: Sql, { shop }: PayoutRow) {
+  const member = (await members.get(sql, shop))!
   const { account } = openPerson(desk.keys, shop, member.person)
   if (!account) throw new Problem('register.unknown-number', 'the shop has no bank account')
   return account
@@ -222,27 +224,32 @@ function parse(bytes: Uint8Array): Parsed {
 }
 
 /** False when it was known before. */
-function settleOutcome(within: Within, outcome: DebitOutcome | OrderOutcome, debits: DebitAnswers): boolean {
+async function settleOutcome(
+  within: Within,
+  outcome: DebitOutcome | OrderOutcome,
+  debits: DebitAnswers,
+): Promise<boolean> {
   const { sql, nowMs } = within
   if (!isNumber(outcome.reference, 'payout')) return debits.settle(within, outcome)
-  const state = sql.get<{ state: string }>('SELECT state FROM payouts WHERE number = ?', outcome.reference)?.state
+  const state = (await sql.get<{ state: string }>('SELECT state FROM payouts WHERE number = ?', outcome.reference))
+    ?.state
   // That the bank has accepted is no movement yet: the money has left when the account's own lines say so.
   if (state !== 'sent' || !('accepted' in outcome) || outcome.accepted) return false
-  settlePayout(sql, outcome.reference, 'returned', nowMs)
+  await settlePayout(sql, outcome.reference, 'returned', nowMs)
   return true
 }
 
 /** Books one line of our account. Returns whose it is; null when a clerk must find out. */
-function bookLine(desk: Desk, within: Within, line: BankLine, id: Uint8Array): string | null {
+async function bookLine(desk: Desk, within: Within, line: BankLine, id: Uint8Array): Promise<string | null> {
   const { sql, nowMs } = within
   const comesIn = (line.direction === 'in') !== line.reversal
   const payment = numberIn(line.texts, 'payment')
   const payout = numberIn(line.texts, 'payout')
-  if (payout && isOpenPayout(sql, payout, line)) {
-    settlePayout(sql, payout, comesIn ? 'returned' : 'paid', nowMs)
+  if (payout && (await isOpenPayout(sql, payout, line))) {
+    await settlePayout(sql, payout, comesIn ? 'returned' : 'paid', nowMs)
     return payout
   }
-  const row = payment ? topUps.get(sql, payment) : undefined
+  const row = payment ? await topUps.get(sql, payment) : undefined
   const fits =
     row &&
     BigInt(row.amount) === line.minor &&
@@ -250,33 +257,39 @@ function bookLine(desk: Desk, within: Within, line: BankLine, id: Uint8Array): s
     (row.way === 'transfer' || row.way === 'deposit')
   try {
     if (fits && comesIn) {
-      issueValue(desk, within, row, 'bank')
+      await issueValue(desk, within, row, 'bank')
       return row.payment
     }
     if (fits && line.reversal) {
-      reverseValue(desk, within, row, 'bank')
+      await reverseValue(desk, within, row, 'bank')
       return row.payment
     }
   } catch (error) {
     // Paid twice, or taken back twice: it is somebody's money all the same, and a clerk's question.
     if (!isProblem(error, 'topup.state')) throw error
   }
-  suspend(sql, line, id, comesIn, nowMs)
+  await suspend(sql, line, id, comesIn, nowMs)
   return null
 }
 
-function isOpenPayout(sql: Sql, number: string, { minor, currency }: BankLine): boolean {
-  const row = sql.get<PayoutRow>("SELECT * FROM payouts WHERE number = ? AND state = 'sent'", number)
+async function isOpenPayout(sql: Sql, number: string, { minor, currency }: BankLine): Promise<boolean> {
+  const row = await sql.get<PayoutRow>("SELECT * FROM payouts WHERE number = ? AND state = 'sent'", number)
   return row !== undefined && BigInt(row.amount) === minor && row.currency === currency
 }
 
 /** Money whose owner is not known, so that the bank's account and ours agree all the same. */
-function suspend(sql: Sql, { minor, currency }: BankLine, id: Uint8Array, comesIn: boolean, nowMs: number): void {
+async function suspend(
+  sql: Sql,
+  { minor, currency }: BankLine,
+  id: Uint8Array,
+  comesIn: boolean,
+  nowMs: number,
+): Promise<void> {
   const ledger = ledgerOf(sql)
-  const bank = ownAccount(ledger, 'bank', currency)
+  const bank = await ownAccount(ledger, 'bank', currency)
   // What went out without our knowing is a claim of ours, not a debt to nobody.
-  const other = ownAccount(ledger, comesIn ? 'unmatched' : 'unexplained', currency)
-  ledger.post(
+  const other = await ownAccount(ledger, comesIn ? 'unmatched' : 'unexplained', currency)
+  await ledger.post(
     {
       id: derivedId('suspend', id),
       reason: comesIn ? 'unmatched' : 'unexplained',

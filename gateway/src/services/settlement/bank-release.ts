@@ -38,12 +38,12 @@ export interface BankOutRow {
 }
 
 /** Notes a file for the bank, in the transaction that books what is in it. */
-export function enterBankFile(sql: Sql, nowMs: number, document: Uint8Array, kind: string): void {
-  insertRow(sql, 'bank_out', { document, kind, epoch: presentEpoch(sql), at: nowMs })
+export async function enterBankFile(sql: Sql, nowMs: number, document: Uint8Array, kind: string): Promise<void> {
+  await insertRow(sql, 'bank_out', { document, kind, epoch: await presentEpoch(sql), at: nowMs })
 }
 
 /** Files that were not given out, oldest first. */
-export function bankFilesWaiting(sql: Sql, limit: number): BankOutRow[] {
+export async function bankFilesWaiting(sql: Sql, limit: number): Promise<BankOutRow[]> {
   return sql.all<BankOutRow>('SELECT * FROM bank_out WHERE released IS NULL ORDER BY at LIMIT ?', limit)
 }
 
@@ -53,12 +53,12 @@ export function bankFilesWaiting(sql: Sql, limit: number): BankOutRow[] {
  * @returns the epoch that its note carries
  * @throws {Problem} `object.unknown`, `bank.released`
  */
-export function noteRelease(sql: Sql, nowMs: number, document: Uint8Array, again: boolean): number {
-  const row = sql.get<BankOutRow>('SELECT * FROM bank_out WHERE document = ?', document)
+export async function noteRelease(sql: Sql, nowMs: number, document: Uint8Array, again: boolean): Promise<number> {
+  const row = await sql.get<BankOutRow>('SELECT * FROM bank_out WHERE document = ?', document)
   if (!row) throw new Problem('object.unknown', 'no such file for the bank')
   if (row.released !== null && !again) throw new Problem('bank.released')
-  const epoch = presentEpoch(sql)
-  sql.run(
+  const epoch = await presentEpoch(sql)
+  await sql.run(
     'UPDATE bank_out SET released = ?, released_epoch = ?, times = times + 1 WHERE document = ?',
     ...[nowMs, epoch, document],
   )
@@ -81,37 +81,41 @@ export class BankGate {
   readonly #database: Database
   readonly #key: KeyObject
 
-  /** @param key settlement's public key */
-  constructor(database: Database, key: KeyObject) {
+  private constructor(database: Database, key: KeyObject) {
     this.#database = database
     this.#key = key
-    database.script(`
+  }
+
+  /** @param key settlement's public key */
+  static async open(database: Database, key: KeyObject): Promise<BankGate> {
+    await database.script(`
 CREATE TABLE IF NOT EXISTS gate_files (hash BLOB PRIMARY KEY, epoch INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS gate_epoch (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL) STRICT;
 INSERT INTO gate_epoch (id, epoch) VALUES (1, 0) ON CONFLICT DO NOTHING;`)
+    return new BankGate(database, key)
   }
 
   /** The newest epoch that it has seen. */
-  get epoch(): number {
-    return this.#database.get<{ epoch: number }>('SELECT epoch FROM gate_epoch')!.epoch
+  async epoch(): Promise<number> {
+    return (await this.#database.get<{ epoch: number }>('SELECT epoch FROM gate_epoch'))!.epoch
   }
 
   /**
    * Lets a file through, once.
    * @throws {Problem} `cose.*`, `bank.note-differs`, `centre.old-epoch`, `bank.file-known`
    */
-  admit(content: Uint8Array, note: Uint8Array, nowMs: number): BankRelease {
+  async admit(content: Uint8Array, note: Uint8Array, nowMs: number): Promise<BankRelease> {
     const own = thumbprint(this.#key)
     const keyFor = (kid: Uint8Array) => (Buffer.compare(kid, own) === 0 ? this.#key : undefined)
     const said = checkNote(decode(verify1(note, keyFor, bankReleaseDomain).payload))
     const hash = sha256(content)
     if (Buffer.compare(hash, said.sha256) !== 0) throw new Problem('bank.note-differs')
-    return this.#database.transaction((sql) => {
-      const { epoch } = this
+    return this.#database.transaction(async (sql) => {
+      const epoch = (await sql.get<{ epoch: number }>('SELECT epoch FROM gate_epoch'))!.epoch
       if (said.epoch < epoch) throw new Problem('centre.old-epoch', `a file of epoch ${said.epoch} after ${epoch}`)
-      if (sql.get('SELECT 1 AS there FROM gate_files WHERE hash = ?', hash)) throw new Problem('bank.file-known')
-      sql.run('UPDATE gate_epoch SET epoch = ?', said.epoch)
-      sql.run('INSERT INTO gate_files (hash, epoch, at) VALUES (?, ?, ?)', hash, said.epoch, nowMs)
+      if (await sql.get('SELECT 1 AS there FROM gate_files WHERE hash = ?', hash)) throw new Problem('bank.file-known')
+      await sql.run('UPDATE gate_epoch SET epoch = ?', said.epoch)
+      await sql.run('INSERT INTO gate_files (hash, epoch, at) VALUES (?, ?, ?)', hash, said.epoch, nowMs)
       return said
     })
   }

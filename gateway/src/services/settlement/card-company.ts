@@ -3,6 +3,7 @@
  * id of what it is about, so that asking again is the same question. Who has questions is a queue; the worker asks them,
  * and hears from the company what it took back.
  */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { Rounds } from '../../service/rounds.ts'
@@ -42,18 +43,18 @@ export interface CardCompany {
 /** Something that has questions for the company: rows with a moment at which they are asked. */
 export interface CardQueue<Row = unknown> {
   /** What is due, at most so many. */
-  due(nowMs: number, limit: number): Row[]
+  due(nowMs: number, limit: number): Promise<Row[]>
   /** When the next one is. */
-  next(): number | undefined
+  next(): Promise<number | undefined>
   /**
    * Asks, and writes down what was answered, once. Rejects when there was no clear answer.
    * @param confirmed resolves when what was written is safe from the loss of this centre (P9)
    */
   step(row: Row, signal: AbortSignal, confirmed: () => Promise<void>): Promise<void>
   /** There was none: it is asked again later. Returns what the log says. */
-  unclear(row: Row): Record<string, unknown>
+  unclear(row: Row): Promise<Record<string, unknown>>
   /** The company took a payment back. Returns whose it was; undefined when it is none of this queue's. */
-  reversed(within: Within, reversal: Reversal): string | undefined
+  reversed(within: Within, reversal: Reversal): Promise<string | undefined>
 }
 
 const answerMs = 15_000
@@ -115,11 +116,14 @@ export class CardWorker {
       const nowMs = desk.clock.now()
       await this.#hearReversals(nowMs)
       for (const queue of queues) {
-        const due = queue.due(nowMs, atOnce)
-        await Promise.all(due.map((row) => this.#step(queue, row)))
+        const due = await queue.due(nowMs, atOnce)
+        await Promise.all(await mapInOrder(due, (row) => this.#step(queue, row)))
         if (due.length === atOnce) this.kick()
       }
-      const next = Math.min(...queues.map((queue) => queue.next() ?? Number.POSITIVE_INFINITY), this.#reversalsAtMs)
+      const next = Math.min(
+        ...(await mapInOrder(queues, async (queue) => (await queue.next()) ?? Number.POSITIVE_INFINITY)),
+        this.#reversalsAtMs,
+      )
       return Math.min(restAtMostMs, Math.max(10, next - desk.clock.now()))
     } catch (error) {
       if (!this.#stopped) desk.log.warn('the card company is asked later', { error: told(error) })
@@ -139,7 +143,7 @@ export class CardWorker {
       await queue.step(row, AbortSignal.any([this.#rounds.signal, limit.signal]), confirmed)
     } catch (error) {
       if (this.#stopped) return
-      desk.log.warn('the card company gave no clear answer', { ...queue.unclear(row), error: told(error) })
+      desk.log.warn('the card company gave no clear answer', { ...(await queue.unclear(row)), error: told(error) })
     }
   }
 
@@ -151,7 +155,7 @@ export class CardWorker {
     using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
     const signal = AbortSignal.any([this.#rounds.signal, limit.signal])
     for (;;) {
-      const { last } = desk.store.sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals')!
+      const { last } = (await desk.store.sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals'))!
       let some: Reversal[]
       try {
         some = await company.reversals({ after: last ?? 0, signal })
@@ -161,23 +165,29 @@ export class CardWorker {
         return
       }
       if (some.length === 0) return
-      for (const reversal of some) desk.store.transaction((within) => takeReversal(desk, queues, within, reversal))
+      for (const reversal of some)
+        await desk.store.transaction((within) => takeReversal(desk, queues, within, reversal))
     }
   }
 }
 
 /** Books a reversal once; one that is nobody's is a claim of ours until a clerk finds out. */
-function takeReversal(desk: Desk, queues: readonly CardQueue[], within: Within, reversal: Reversal): void {
+async function takeReversal(
+  desk: Desk,
+  queues: readonly CardQueue[],
+  within: Within,
+  reversal: Reversal,
+): Promise<void> {
   const { sql, nowMs } = within
   const { n, authorisation, minor, currency } = reversal
-  const last = sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals')!.last ?? 0
+  const last = (await sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals'))!.last ?? 0
   if (n <= last) return
   let matched: string | undefined
-  for (const queue of queues) matched ??= queue.reversed(within, reversal)
+  for (const queue of queues) matched ??= await queue.reversed(within, reversal)
   if (!matched) {
     desk.log.warn('the card company took back what is not known here', { n })
     const ledger = ledgerOf(sql)
-    ledger.post(
+    await ledger.post(
       {
         id: derivedId('card-reversal', String(n)),
         reason: 'unexplained',
@@ -185,15 +195,22 @@ function takeReversal(desk: Desk, queues: readonly CardQueue[], within: Within, 
         legs: [
           {
             ...{ kind: 'post', amountMinor: BigInt(minor) },
-            debit: ownAccount(ledger, 'unexplained', currency),
-            credit: ownAccount(ledger, 'card-company', currency),
+            debit: await ownAccount(ledger, 'unexplained', currency),
+            credit: await ownAccount(ledger, 'card-company', currency),
           },
         ],
       },
       nowMs,
     )
   }
-  insertRow(sql, 'card_reversals', { n, authorisation, amount: minor, currency, at: nowMs, matched: matched ?? null })
+  await insertRow(sql, 'card_reversals', {
+    n,
+    authorisation,
+    amount: minor,
+    currency,
+    at: nowMs,
+    matched: matched ?? null,
+  })
 }
 
 function told(error: unknown): string {

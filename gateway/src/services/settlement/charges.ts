@@ -2,8 +2,10 @@
  * Charges of other services (C8, C9, W11, R3): content, work and rights say who owes whom how much and for what; settlement
  * books it once. A payout grows with what a member earns, so that creators and contractors are paid like shops.
  */
+
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
@@ -23,25 +25,25 @@ type Party = Move['from']
  * @param service who posts it: ids of different services never meet
  * @throws {Problem} `register.unknown-number`, `member.suspended`, those of the ledger
  */
-export function charge(
+export async function charge(
   desk: Desk,
   service: string,
   { id, reason, reference, moves }: Charge,
-): ReplyOf<typeof postCharge> {
-  return desk.store.transaction(({ sql, nowMs }) => {
+): Promise<ReplyOf<typeof postCharge>> {
+  return desk.store.transaction(async ({ sql, nowMs }) => {
     const ledger = ledgerOf(sql)
-    const resolved = moves.map(({ from, to, minor, currency }) => ({
-      ...{ from: partyOf(sql, from), to: partyOf(sql, to), minor, currency: currency as Currency },
+    const resolved = await mapInOrder(moves, async ({ from, to, minor, currency }) => ({
+      ...{ from: await partyOf(sql, from), to: await partyOf(sql, to), minor, currency: currency as Currency },
     }))
-    const { seq, atMs, replayed } = ledger.post(
+    const { seq, atMs, replayed } = await ledger.post(
       {
         id: derivedId('charge', service, id),
         reason: `${service}-${reason}`,
         reference,
-        legs: resolved.map(({ from, to, minor, currency }) => ({
+        legs: await mapInOrder(resolved, async ({ from, to, minor, currency }) => ({
           kind: 'post' as const,
-          debit: codeOf(ledger, from, currency),
-          credit: codeOf(ledger, to, currency),
+          debit: await codeOf(ledger, from, currency),
+          credit: await codeOf(ledger, to, currency),
           amountMinor: BigInt(minor),
         })),
       },
@@ -49,8 +51,8 @@ export function charge(
     )
     if (!replayed)
       for (const { from, to, minor, currency } of resolved) {
-        if ('row' in from && from.account === 'payable') takeFromPayout(sql, from.row.id, currency, minor)
-        if ('row' in to && to.account === 'payable') addToPayout(sql, to.row.id, currency, minor, nowMs)
+        if ('row' in from && from.account === 'payable') await takeFromPayout(sql, from.row.id, currency, minor)
+        if ('row' in to && to.account === 'payable') await addToPayout(sql, to.row.id, currency, minor, nowMs)
       }
     return { seq, atMs }
   })
@@ -58,17 +60,17 @@ export function charge(
 
 type Resolved = { row: MemberRow; account: 'value' | 'payable' | 'receivable' } | { own: 'income' | 'tax' }
 
-function partyOf(sql: Sql, party: Party): Resolved {
+async function partyOf(sql: Sql, party: Party): Promise<Resolved> {
   if ('own' in party) return party
-  const row = memberByNumber(sql, party.member)
+  const row = await memberByNumber(sql, party.member)
   if (row.state !== 'active' && row.state !== 'blocked') throw new Problem('member.suspended')
   return { row, account: party.account }
 }
 
-function codeOf(ledger: Ledger, party: Resolved, currency: Currency): string {
+async function codeOf(ledger: Ledger, party: Resolved, currency: Currency): Promise<string> {
   return 'own' in party
-    ? ownAccount(ledger, party.own, currency)
-    : memberAccount(ledger, party.account, party.row.id, currency)
+    ? await ownAccount(ledger, party.own, currency)
+    : await memberAccount(ledger, party.account, party.row.id, currency)
 }
 
 /** The row that a settlement process adds to its call server. */

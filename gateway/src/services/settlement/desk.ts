@@ -2,7 +2,7 @@
 import { createHash, type KeyObject } from 'node:crypto'
 import { decode } from '@azukari/protocol/codec'
 import { type Contract, checker, type RequestOf, type TSchema } from '@azukari/protocol/contract'
-import { type DirectSigner, signerOf, verify1 } from '@azukari/protocol/cose'
+import { type DirectSigner, signerOf, verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -133,23 +133,23 @@ export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
 /** A reader of what a member signed (COSE_Sign1): schema, key register, and the judgement above. Nothing is claimed yet. */
 export function signedReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const check = checker(schema, what)
-  return (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number, found?: Checked) => {
+  return async (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number, found?: Checked) => {
     let key: KeyRow | undefined
-    const keyOf = (kid: Uint8Array) => {
-      key = memberKeys.get(sql, kid)
+    const keyOf = async (kid: Uint8Array) => {
+      key = await memberKeys.get(sql, kid)
       if (found?.is === 'opened' && key) desk.checks?.learn(key.key)
       return key
     }
     let payload: Uint8Array
     if (found?.is === 'proven') {
       // A register's key lies under its own thumbprint, so who holds that kid is who signed.
-      if (!keyOf(found.kid)) throw new Problem('cose.unknown-key')
+      if (!(await keyOf(found.kid))) throw new Problem('cose.unknown-key')
       payload = found.payload
     } else
-      ({ payload } = verify1(
+      ({ payload } = await verify1By(
         signed,
-        (kid) => {
-          const row = keyOf(kid)
+        async (kid) => {
+          const row = await keyOf(kid)
           return row && parseCoseKey(row.key)
         },
         domain,
@@ -157,7 +157,7 @@ export function signedReader<S extends TSchema>(schema: S, what: string, domain:
     const body = check(decode(payload))
     judgeSigned(desk, body as SignedBody, nowMs)
     if (key!.state !== 'active') throw new Problem('register.key-revoked')
-    const member = members.get(sql, key!.member)!
+    const member = (await members.get(sql, key!.member))!
     if (member.state !== 'active') throw new Problem('member.suspended')
     return { member, key: key!, body }
   }
@@ -166,16 +166,16 @@ export function signedReader<S extends TSchema>(schema: S, what: string, domain:
 /** As `signedReader`, for acts: the act is claimed within the transaction, so that it is done once whatever carries it. */
 export function actReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = signedReader(schema, what, domain)
-  return (
+  return async (
     desk: Desk,
     { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>,
     signed: Uint8Array,
     found?: Checked,
   ) => {
-    const from = read(desk, sql, signed, nowMs, found)
+    const from = await read(desk, sql, signed, nowMs, found)
     const { act, expiresMs } = from.body as SignedBody
-    claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
-    if (from.member.device !== caller.device) members.moved(sql, from.member.id, caller.device)
+    await claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
+    if (from.member.device !== caller.device) await members.moved(sql, from.member.id, caller.device)
     return from
   }
 }
@@ -183,7 +183,7 @@ export function actReader<S extends TSchema>(schema: S, what: string, domain: Ui
 /** As `actReader`, of a message that is sealed for settlement. @throws {Problem} `cose.decrypt-failed` and those above */
 export function sealedActReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
   const read = actReader(schema, what, domain)
-  return (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) => {
+  return async (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) => {
     const ahead = desk.checked.get(sealed)
     const found = ahead?.domain === domain ? ahead.found : undefined
     if (found?.is === 'refused') throw new Problem(found.code, found.detail)
@@ -209,15 +209,15 @@ export function sealFor<T extends object>(
 }
 
 /** Tells a member something on the device where the member was last seen; kept until taken. Nothing when no key is active. */
-export function tell<C extends Contract, T extends object>(
+export async function tell<C extends Contract, T extends object>(
   desk: Desk,
   { sql, nowMs, emit }: Within,
   to: { member: Uint8Array; contract: C; domain: Uint8Array; body: T; wrap: (sealed: Uint8Array) => RequestOf<C> },
-): void {
-  const key = memberKeys.activeOf(sql, to.member)
-  const member = members.get(sql, to.member)
+): Promise<void> {
+  const key = await memberKeys.activeOf(sql, to.member)
+  const member = await members.get(sql, to.member)
   if (!key || !member) return
-  emit(to.contract, member.device, to.wrap(sealFor(desk, key, to.domain, nowMs, to.body)), { keep: true })
+  await emit(to.contract, member.device, to.wrap(sealFor(desk, key, to.domain, nowMs, to.body)), { keep: true })
 }
 
 function agreementOf(key: KeyRow): KeyObject {
@@ -235,6 +235,12 @@ export function derivedId(...names: (string | Uint8Array)[]): Uint8Array {
 }
 
 /** Notes who did what, for the printed operation log (P9). Never secrets or personal data. */
-export function noteOperation(sql: Sql, nowMs: number, clerk: string, what: string, detail: string): void {
-  sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', nowMs, clerk, what, detail)
+export async function noteOperation(
+  sql: Sql,
+  nowMs: number,
+  clerk: string,
+  what: string,
+  detail: string,
+): Promise<void> {
+  await sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', nowMs, clerk, what, detail)
 }

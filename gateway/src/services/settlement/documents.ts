@@ -29,24 +29,24 @@ export interface Document {
 const domain = new TextEncoder().encode('azukari/settlement-document/1')
 
 /** Keeps a document; the same id again is the same document. */
-export function keepDocument(desk: Desk, sql: Sql, document: Document): void {
-  if (sql.get('SELECT 1 AS there FROM documents WHERE id = ?', document.id)) return
+export async function keepDocument(desk: Desk, sql: Sql, document: Document): Promise<void> {
+  if (await sql.get('SELECT 1 AS there FROM documents WHERE id = ?', document.id)) return
   const content = encrypt0(document.content, atRestKey(desk.keys, 'document'), desk.random.bytes(12), domain)
-  insertRow(sql, 'documents', { ...document, content })
+  await insertRow(sql, 'documents', { ...document, content })
 }
 
-export function readDocument(desk: Desk, sql: Sql, id: Uint8Array): Document | undefined {
-  const row = sql.get<Document>('SELECT * FROM documents WHERE id = ?', id)
+export async function readDocument(desk: Desk, sql: Sql, id: Uint8Array): Promise<Document | undefined> {
+  const row = await sql.get<Document>('SELECT * FROM documents WHERE id = ?', id)
   return row && { ...row, content: decrypt0(row.content, atRestKey(desk.keys, 'document'), domain) }
 }
 
 /** Without content, oldest first. */
-export function listDocuments(
+export async function listDocuments(
   sql: Sql,
   kind: DocumentKind | undefined,
   sinceMs: number,
   limit: number,
-): Omit<Document, 'content'>[] {
+): Promise<Omit<Document, 'content'>[]> {
   return sql.all<Omit<Document, 'content'>>(
     `SELECT id, kind, member, name, media, at FROM documents WHERE at >= ? AND (?2 IS NULL OR kind = ?2)
      ORDER BY at, rowid LIMIT ?3`,

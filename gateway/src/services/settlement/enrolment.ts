@@ -65,12 +65,12 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       currencies: [...rules.currencies],
     })),
 
-    act(apply, ({ application }, { sql, nowMs, caller, requestId }) => {
+    act(apply, async ({ application }, { sql, nowMs, caller, requestId }) => {
       const { kind, person, terms } = checkApplication(
         decode(openSealed(application, keys.agreement, applicationDomain)),
       )
       if (terms !== rules.terms) throw new Problem('register.terms', `${terms} instead of ${rules.terms}`)
-      insertRow(sql, 'applications', {
+      await insertRow(sql, 'applications', {
         id: requestId,
         kind,
         device: caller.device,
@@ -81,44 +81,44 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { application: requestId }
     }),
 
-    act(register, ({ registration }, { sql, nowMs, caller, afterCommit }) => {
+    act(register, async ({ registration }, { sql, nowMs, caller, afterCommit }) => {
       const signed = openSealed(registration, keys.agreement, registrationDomain)
       const body = checkRegistration(decode(peek1(signed).payload))
       const key = signingKey(body.key)
       // Signed with the very key that is registered: whoever has it wants this number.
       verify1(signed, (kid) => (same(kid, thumbprint(key)) ? key : undefined), registrationDomain)
       judgeSigned(desk, body, nowMs)
-      const member = members.byNumber(sql, body.number)
+      const member = await members.byNumber(sql, body.number)
       if (!member || !isNumber(body.number, 'general', 'shop')) throw new Problem('register.unknown-number')
       if (!member.code) throw new Problem('register.number-used')
       if (member.code_until <= nowMs) throw new Problem('register.number-expired')
       // A wrong code is told as an unknown number: nobody learns which numbers exist.
       if (!fits(body.code, member.code)) throw new Problem('register.unknown-number')
       const kid = thumbprint(key)
-      if (memberKeys.get(sql, kid)) throw new Problem('register.key-known')
-      claimSignedAct(sql, kid, body.act, signed, body.expiresMs)
-      const before = memberKeys.activeOf(sql, member.id)
-      if (before) memberKeys.end(sql, before.kid, 'revoked', 'registered again', nowMs)
+      if (await memberKeys.get(sql, kid)) throw new Problem('register.key-known')
+      await claimSignedAct(sql, kid, body.act, signed, body.expiresMs)
+      const before = await memberKeys.activeOf(sql, member.id)
+      if (before) await memberKeys.end(sql, before.kid, 'revoked', 'registered again', nowMs)
       const agreement = agreementKey(body.agreement)
-      memberKeys.add(sql, {
+      await memberKeys.add(sql, {
         ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
         since: nowMs,
         until: null,
         reason: null,
       })
       const person = sealPerson(keys, member.id, body.person, desk.random)
-      members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
+      await members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
       // The card that is registered is in its member's hands; another that was reported lost stays lost.
       if (body.card) {
-        noteStanding({ sql, nowMs }, member.id, body.card, { lost: false })
+        await noteStanding({ sql, nowMs }, member.id, body.card, { lost: false })
         afterCommit(toTell)
       }
       return { member: member.id, membership: membership(desk, member, kid, nowMs) }
     }),
 
-    act(rotate, ({ rotation }, context) => {
+    act(rotate, async ({ rotation }, context) => {
       const { sql, nowMs } = context
-      const { member, key: old, body } = readRotation(desk, context, rotation)
+      const { member, key: old, body } = await readRotation(desk, context, rotation)
       const key = signingKey(body.key)
       const kid = thumbprint(key)
       const proof = checkProof(
@@ -126,10 +126,10 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       )
       if (!same(proof.follows, old.kid) || !same(proof.key, body.key) || !same(proof.agreement, body.agreement))
         throw new Problem('cose.bad-signature', 'the new key says something else')
-      if (memberKeys.get(sql, kid)) throw new Problem('register.key-known')
-      memberKeys.end(sql, old.kid, 'rotated', '', nowMs)
+      if (await memberKeys.get(sql, kid)) throw new Problem('register.key-known')
+      await memberKeys.end(sql, old.kid, 'rotated', '', nowMs)
       const agreement = agreementKey(body.agreement)
-      memberKeys.add(sql, {
+      await memberKeys.add(sql, {
         ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
         since: nowMs,
         until: null,
@@ -138,26 +138,26 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { membership: membership(desk, member, kid, nowMs) }
     }),
 
-    act(revoke, ({ revocation }, context) => {
-      const { member, key, body } = readRevocation(desk, context, revocation)
-      memberKeys.end(context.sql, key.kid, 'revoked', body.reason, context.nowMs)
-      members.block(context.sql, member.id)
+    act(revoke, async ({ revocation }, context) => {
+      const { member, key, body } = await readRevocation(desk, context, revocation)
+      await memberKeys.end(context.sql, key.kid, 'revoked', body.reason, context.nowMs)
+      await members.block(context.sql, member.id)
       return {}
     }),
 
-    act(reportLoss, ({ loss }, { sql, nowMs, afterCommit }) => {
+    act(reportLoss, async ({ loss }, { sql, nowMs, afterCommit }) => {
       const { number, code, what } = checkLoss(decode(openSealed(loss, keys.agreement, lossDomain)))
-      const member = members.byNumber(sql, number)
+      const member = await members.byNumber(sql, number)
       if (!member || !fits(code, member.block_code)) throw new Problem('register.unknown-number')
-      blockMember(sql, member, what, nowMs)
+      await blockMember(sql, member, what, nowMs)
       afterCommit(toTell)
       return { blockedMs: nowMs }
     }),
 
-    act(reportFound, ({ found }, context) => {
+    act(reportFound, async ({ found }, context) => {
       const { sql, nowMs, afterCommit } = context
-      const { member } = readFound(desk, context, found)
-      cardFound(sql, member, nowMs)
+      const { member } = await readFound(desk, context, found)
+      await cardFound(sql, member, nowMs)
       afterCommit(toTell)
       return { foundMs: nowMs }
     }),
@@ -165,56 +165,56 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
 }
 
 /** Blocks what was lost, at once: a lost card no longer stands for its member, a lost key signs nothing more. */
-function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | 'both', nowMs: number): void {
+async function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | 'both', nowMs: number): Promise<void> {
   if (what !== 'key') {
-    members.blockCard(sql, member.id)
-    if (member.card) noteStanding({ sql, nowMs }, member.id, member.card, { lost: true })
+    await members.blockCard(sql, member.id)
+    if (member.card) await noteStanding({ sql, nowMs }, member.id, member.card, { lost: true })
   }
   if (what === 'card') return
-  const active = memberKeys.activeOf(sql, member.id)
-  if (active) memberKeys.end(sql, active.kid, 'revoked', 'lost', nowMs)
-  members.block(sql, member.id)
+  const active = await memberKeys.activeOf(sql, member.id)
+  if (active) await memberKeys.end(sql, active.kid, 'revoked', 'lost', nowMs)
+  await members.block(sql, member.id)
 }
 
-function cardFound(sql: Sql, member: MemberRow, nowMs: number): void {
-  members.freeCard(sql, member.id)
-  if (member.card) noteStanding({ sql, nowMs }, member.id, member.card, { lost: false })
+async function cardFound(sql: Sql, member: MemberRow, nowMs: number): Promise<void> {
+  await members.freeCard(sql, member.id)
+  if (member.card) await noteStanding({ sql, nowMs }, member.id, member.card, { lost: false })
 }
 
 /** The clerk's side of enrolment. */
 export interface EnrolmentDesk {
   /** Applications that wait, oldest first. */
-  applications(limit: number): { id: Uint8Array; kind: string; person: Person; at: number }[]
+  applications(limit: number): Promise<{ id: Uint8Array; kind: string; person: Person; at: number }[]>
   /** Accepts: number and codes go into a letter. Accepting again gives the same number. @throws {Problem} `object.unknown` */
-  accept(application: Uint8Array, clerk: string): { number: string; letter: Uint8Array }
-  refuse(application: Uint8Array, clerk: string, reason: string): void
+  accept(application: Uint8Array, clerk: string): Promise<{ number: string; letter: Uint8Array }>
+  refuse(application: Uint8Array, clerk: string, reason: string): Promise<void>
   /** New codes by letter, after a loss or when the old ones ran out. @throws {Problem} `register.unknown-number` */
-  reissue(number: string, clerk: string): { letter: Uint8Array }
+  reissue(number: string, clerk: string): Promise<{ letter: Uint8Array }>
   /** The member came with the card that was lost. @throws {Problem} `register.unknown-number` */
-  found(number: string, clerk: string): void
+  found(number: string, clerk: string): Promise<void>
   /** Plan, level or home region: placement is told. @throws {Problem} `register.unknown-number`, `card.unknown` without a card */
-  change(number: string, clerk: string, change: LevelChange): void
+  change(number: string, clerk: string, change: LevelChange): Promise<void>
   /** How a member's card stands, here and at placement. @throws {Problem} as `change` */
-  standing(number: string): CardStanding
+  standing(number: string): Promise<CardStanding>
 }
 
 export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
   const { keys, random, rules, store } = desk
-  const send = (
+  const send = async (
     sql: Sql,
     member: Uint8Array,
     number: string,
     person: Person,
     codes: Codes,
     nowMs: number,
-  ): Uint8Array => {
+  ): Promise<Uint8Array> => {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
       font: desk.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
-    keepDocument(desk, sql, {
+    await keepDocument(desk, sql, {
       ...{ id, kind: 'letter', member, at: nowMs, content },
       name: `letter-${number}.pdf`,
       media: 'application/pdf',
@@ -224,17 +224,17 @@ export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
   const newCodes = (): Codes => ({ code: base32(random.bytes(10)), blockCode: base32(random.bytes(10)) })
 
   return {
-    applications: (limit) =>
-      store.sql
-        .all<{ id: Uint8Array; kind: string; person: Uint8Array; at: number }>(
+    applications: async (limit) =>
+      (
+        await store.sql.all<{ id: Uint8Array; kind: string; person: Uint8Array; at: number }>(
           'SELECT id, kind, person, at FROM applications WHERE number IS NULL AND refused IS NULL ORDER BY at LIMIT ?',
           limit,
         )
-        .map((row) => ({ ...row, person: openPerson(keys, row.id, row.person) })),
+      ).map((row) => ({ ...row, person: openPerson(keys, row.id, row.person) })),
 
     accept: (application, clerk) =>
-      store.transaction(({ sql, nowMs }) => {
-        const row = sql.get<{
+      store.transaction(async ({ sql, nowMs }) => {
+        const row = await sql.get<{
           kind: 'general' | 'shop'
           device: string
           person: Uint8Array
@@ -242,12 +242,12 @@ export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
           refused: string | null
         }>('SELECT kind, device, person, number, refused FROM applications WHERE id = ?', application)
         if (!row || row.refused !== null) throw new Problem('object.unknown', 'no such application')
-        if (row.number) return { number: row.number, letter: letterOf(sql, row.number) }
-        const number = nextNumber(sql, row.kind, nowMs)
+        if (row.number) return { number: row.number, letter: await letterOf(sql, row.number) }
+        const number = await nextNumber(sql, row.kind, nowMs)
         const id = random.bytes(16)
         const person = openPerson(keys, application, row.person)
         const codes = newCodes()
-        members.add(sql, {
+        await members.add(sql, {
           ...{ id, number, kind: row.kind, state: 'invited', device: row.device, card: null, card_blocked: 0 },
           person: sealPerson(keys, id, person, random),
           code: digest(codes.code),
@@ -256,49 +256,49 @@ export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
           since: null,
           at: nowMs,
         })
-        sql.run('UPDATE applications SET number = ? WHERE id = ?', number, application)
-        noteOperation(sql, nowMs, clerk, 'accept', number)
-        return { number, letter: send(sql, id, number, person, codes, nowMs) }
+        await sql.run('UPDATE applications SET number = ? WHERE id = ?', number, application)
+        await noteOperation(sql, nowMs, clerk, 'accept', number)
+        return { number, letter: await send(sql, id, number, person, codes, nowMs) }
       }),
 
     refuse: (application, clerk, reason) =>
-      store.transaction(({ sql, nowMs }) => {
-        sql.run('UPDATE applications SET refused = ? WHERE id = ? AND number IS NULL', reason, application)
-        noteOperation(sql, nowMs, clerk, 'refuse application', Buffer.from(application).toString('hex'))
+      store.transaction(async ({ sql, nowMs }) => {
+        await sql.run('UPDATE applications SET refused = ? WHERE id = ? AND number IS NULL', reason, application)
+        await noteOperation(sql, nowMs, clerk, 'refuse application', Buffer.from(application).toString('hex'))
       }),
 
     reissue: (number, clerk) =>
-      store.transaction(({ sql, nowMs }) => {
-        const member = memberByNumber(sql, number)
+      store.transaction(async ({ sql, nowMs }) => {
+        const member = await memberByNumber(sql, number)
         const codes = newCodes()
-        members.newCode(sql, member.id, digest(codes.code), digest(codes.blockCode), nowMs + rules.codeMs)
-        noteOperation(sql, nowMs, clerk, 'reissue', number)
-        return { letter: send(sql, member.id, number, openPerson(keys, member.id, member.person), codes, nowMs) }
+        await members.newCode(sql, member.id, digest(codes.code), digest(codes.blockCode), nowMs + rules.codeMs)
+        await noteOperation(sql, nowMs, clerk, 'reissue', number)
+        return { letter: await send(sql, member.id, number, openPerson(keys, member.id, member.person), codes, nowMs) }
       }),
 
-    found: (number, clerk) => {
-      store.transaction(({ sql, nowMs }) => {
-        cardFound(sql, memberByNumber(sql, number), nowMs)
-        noteOperation(sql, nowMs, clerk, 'card found', number)
+    found: async (number, clerk) => {
+      await store.transaction(async ({ sql, nowMs }) => {
+        await cardFound(sql, await memberByNumber(sql, number), nowMs)
+        await noteOperation(sql, nowMs, clerk, 'card found', number)
       })
       toTell()
     },
 
-    change: (number, clerk, change) => {
-      store.transaction(({ sql, nowMs }) => {
-        const { id } = memberByNumber(sql, number)
-        noteStanding({ sql, nowMs }, id, cardOf(sql, number), { change })
-        noteOperation(sql, nowMs, clerk, 'change member', `${number} ${JSON.stringify(change)}`)
+    change: async (number, clerk, change) => {
+      await store.transaction(async ({ sql, nowMs }) => {
+        const { id } = await memberByNumber(sql, number)
+        await noteStanding({ sql, nowMs }, id, await cardOf(sql, number), { change })
+        await noteOperation(sql, nowMs, clerk, 'change member', `${number} ${JSON.stringify(change)}`)
       })
       toTell()
     },
 
-    standing: (number) => cardStanding(store.sql, cardOf(store.sql, number)),
+    standing: async (number) => cardStanding(store.sql, await cardOf(store.sql, number)),
   }
 }
 
-function cardOf(sql: Sql, number: string): Uint8Array {
-  const { card } = memberByNumber(sql, number)
+async function cardOf(sql: Sql, number: string): Promise<Uint8Array> {
+  const { card } = await memberByNumber(sql, number)
   if (!card) throw new Problem('card.unknown', `${number} has no card`)
   return card
 }
@@ -308,8 +308,8 @@ interface Codes {
   blockCode: string
 }
 
-function letterOf(sql: Sql, number: string): Uint8Array {
-  const row = sql.get<{ id: Uint8Array }>(
+async function letterOf(sql: Sql, number: string): Promise<Uint8Array> {
+  const row = await sql.get<{ id: Uint8Array }>(
     "SELECT id FROM documents WHERE kind = 'letter' AND name = ? ORDER BY at LIMIT 1",
     `letter-${number}.pdf`,
   )

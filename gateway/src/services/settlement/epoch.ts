@@ -2,8 +2,8 @@
 import type { Sql } from '../../storage/database.ts'
 import { Ledger } from './ledger/ledger.ts'
 
-export function presentEpoch(sql: Sql): number {
-  return sql.get<{ epoch: number }>('SELECT epoch FROM centre_self WHERE id = 1')?.epoch ?? 1
+export async function presentEpoch(sql: Sql): Promise<number> {
+  return (await sql.get<{ epoch: number }>('SELECT epoch FROM centre_self WHERE id = 1'))?.epoch ?? 1
 }
 
 /** The ledger, whose postings carry the present epoch. */

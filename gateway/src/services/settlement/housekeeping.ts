@@ -14,7 +14,7 @@ export interface HousekeepingOptions {
   timeZone: string
   /** ms between rounds; 0: never by itself. */
   everyMs: number
-  lapse: () => number
+  lapse: () => Promise<number>
   /** Another process has written something. */
   written: () => void
   listeners: ReadonlySet<EventListener>
@@ -32,9 +32,9 @@ export class Housekeeping {
     this.#o = options
   }
 
-  start(): void {
+  async start(): Promise<void> {
     if (this.#o.everyMs === 0) return
-    this.#version = this.#dataVersion()
+    this.#version = await this.#dataVersion()
     this.#later()
   }
 
@@ -44,9 +44,9 @@ export class Housekeeping {
   }
 
   #later(): void {
-    this.#timer = this.#o.desk.clock.timer(this.#o.everyMs, () => {
+    this.#timer = this.#o.desk.clock.timer(this.#o.everyMs, async () => {
       try {
-        this.#round()
+        await this.#round()
       } catch (error) {
         this.#o.desk.log.error('housekeeping failed and is tried again', { error: String(error) })
       }
@@ -54,33 +54,35 @@ export class Housekeeping {
     })
   }
 
-  #round(): void {
+  async #round(): Promise<void> {
     const { desk, timeZone, lapse, listeners } = this.#o
-    lapse()
-    this.#signYesterday(civilDate(desk.clock.now(), timeZone))
-    const version = this.#dataVersion()
+    await lapse()
+    await this.#signYesterday(civilDate(desk.clock.now(), timeZone))
+    const version = await this.#dataVersion()
     if (version === this.#version) return
     this.#version = version
     this.#o.written()
-    const devices = desk.store.sql
-      .all<{ device: string }>('SELECT DISTINCT device FROM events LIMIT ?', devicesAtMost)
-      .map(({ device }) => device)
+    const devices = (
+      await desk.store.sql.all<{ device: string }>('SELECT DISTINCT device FROM events LIMIT ?', devicesAtMost)
+    ).map(({ device }) => device)
     if (devices.length > 0) for (const listener of listeners) listener([], devices)
   }
 
   /** A day's head is signed when the day is over and something was posted since the last head. */
-  #signYesterday(today: string): void {
+  async #signYesterday(today: string): Promise<void> {
     const { desk } = this.#o
     const day = addDays(today, -1)
     const { sql } = desk.store
-    const last = sql.get<{ day: string; seq: number }>('SELECT day, seq FROM ledger_heads ORDER BY day DESC LIMIT 1')
-    const { seq } = ledgerOf(sql).tip()
+    const last = await sql.get<{ day: string; seq: number }>(
+      'SELECT day, seq FROM ledger_heads ORDER BY day DESC LIMIT 1',
+    )
+    const { seq } = await ledgerOf(sql).tip()
     if (seq === 0 || (last && (last.day >= day || last.seq >= seq))) return
-    desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
+    await desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
   }
 
   /** Grows when another process has written. */
-  #dataVersion(): number {
-    return this.#o.desk.store.sql.get<{ data_version: number }>('PRAGMA data_version')!.data_version
+  async #dataVersion(): Promise<number> {
+    return (await this.#o.desk.store.sql.get<{ data_version: number }>('PRAGMA data_version'))!.data_version
   }
 }

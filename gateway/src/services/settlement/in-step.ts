@@ -3,8 +3,10 @@
  * down with the cause of it and told until placement has answered; and what placement changed by itself is followed. Words
  * on a card are numbered, so that one that comes twice or late changes nothing there.
  */
+
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import type { keepCard, LevelChange, listChanges } from '@azukari/protocol/contracts/settlement-placement'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { isProblem } from '@azukari/protocol/problem'
 import { Rounds } from '../../service/rounds.ts'
 import type { Sql } from '../../storage/database.ts'
@@ -62,16 +64,16 @@ const standingOf = (sql: Sql, card: Uint8Array) =>
   sql.get<StandingRow>('SELECT * FROM card_standings WHERE card = ?', card)
 
 /** Notes a word on a card, to be told to placement. */
-export function noteStanding(
+export async function noteStanding(
   { sql, nowMs }: Pick<Within, 'sql' | 'nowMs'>,
   member: Uint8Array,
   card: Uint8Array,
   word: { lost?: boolean; change?: LevelChange },
-): void {
-  const known = standingOf(sql, card)
+): Promise<void> {
+  const known = await standingOf(sql, card)
   if (!known && !word.lost && !word.change) return
   const change = together(known?.change ? (JSON.parse(known.change) as LevelChange) : undefined, word.change)
-  sql.run(
+  await sql.run(
     `INSERT INTO card_standings (card, member, revision, lost, change, next) VALUES (?, ?, ?, ?, ?, ?)
      ON CONFLICT (card) DO UPDATE SET member = excluded.member, revision = excluded.revision, lost = excluded.lost,
        change = excluded.change, refused = NULL, tries = 0, next = excluded.next`,
@@ -92,9 +94,9 @@ function together(before: LevelChange | undefined, now: LevelChange | undefined)
   return JSON.parse(JSON.stringify({ home, ...fixed, ...now })) as LevelChange
 }
 
-export function cardStanding(sql: Sql, card: Uint8Array): CardStanding {
-  const row = standingOf(sql, card)
-  const profile = sql.get<{ level: number; home: string; plan: string }>(
+export async function cardStanding(sql: Sql, card: Uint8Array): Promise<CardStanding> {
+  const row = await standingOf(sql, card)
+  const profile = await sql.get<{ level: number; home: string; plan: string }>(
     'SELECT level, home, plan FROM card_profiles WHERE card = ?',
     card,
   )
@@ -153,14 +155,14 @@ export class InStep {
   async #round(): Promise<number> {
     const { store, clock, log } = this.#desk
     try {
-      if (clock.now() >= this.#anewAtMs) this.#tellAnew(clock.now())
+      if (clock.now() >= this.#anewAtMs) await this.#tellAnew(clock.now())
       await this.#confirmed()
-      const due = store.sql.all<StandingRow>(
+      const due = await store.sql.all<StandingRow>(
         'SELECT * FROM card_standings WHERE next IS NOT NULL AND next <= ? ORDER BY next LIMIT ?',
         clock.now(),
         atOnce,
       )
-      await Promise.all(due.map((row) => this.#tell(row)))
+      await Promise.all(await mapInOrder(due, (row) => this.#tell(row)))
       if (due.length === atOnce) this.kick()
       await this.#follow()
       this.#failed = false
@@ -173,11 +175,11 @@ export class InStep {
     return everyMs
   }
 
-  #tellAnew(nowMs: number): void {
+  async #tellAnew(nowMs: number): Promise<void> {
     this.#anewAtMs = nowMs + anewMs
     const { store } = this.#desk
-    if (!store.sql.get('SELECT 1 AS there FROM card_standings WHERE lost = 1 AND next IS NULL LIMIT 1')) return
-    store.transaction(({ sql }) =>
+    if (!(await store.sql.get('SELECT 1 AS there FROM card_standings WHERE lost = 1 AND next IS NULL LIMIT 1'))) return
+    await store.transaction(({ sql }) =>
       sql.run('UPDATE card_standings SET revision = revision + 1, next = ? WHERE lost = 1 AND next IS NULL', nowMs),
     )
   }
@@ -185,16 +187,16 @@ export class InStep {
   async #tell({ card, revision, lost, change, tries }: StandingRow): Promise<void> {
     const { store } = this.#desk
     const settle = (work: (sql: Sql, nowMs: number) => void) =>
-      store.transaction(({ sql, nowMs }) => {
+      store.transaction(async ({ sql, nowMs }) => {
         // While placement was told there may be a newer word: it goes next.
-        if (standingOf(sql, card)?.revision === revision) work(sql, nowMs)
+        if ((await standingOf(sql, card))?.revision === revision) work(sql, nowMs)
       })
     let answer: ReplyOf<typeof keepCard>
     try {
       const changed = change ? { change: JSON.parse(change) as LevelChange } : {}
       answer = await this.#placement.keepCard({ card, revision, lost: lost === 1, ...changed })
     } catch (error) {
-      settle((sql, nowMs) =>
+      await settle((sql, nowMs) =>
         sql.run(
           'UPDATE card_standings SET tries = ?, next = ? WHERE card = ?',
           ...[tries + 1, nowMs + againMs(tries), card],
@@ -202,15 +204,15 @@ export class InStep {
       )
       throw error
     }
-    settle((sql, nowMs) => {
+    await settle(async (sql, nowMs) => {
       // A loss stands there from now on, whether the card is known or not; a change waits for the card, as a new word.
       if (!answer.known && change)
-        sql.run(
+        await sql.run(
           'UPDATE card_standings SET told = ?, revision = ?, next = ? WHERE card = ?',
           ...[revision, revision + 1, nowMs + unknownMs, card],
         )
       else
-        sql.run(
+        await sql.run(
           'UPDATE card_standings SET told = ?, change = NULL, refused = ?, tries = 0, next = NULL WHERE card = ?',
           ...[revision, answer.refused ?? null, card],
         )
@@ -221,20 +223,22 @@ export class InStep {
   async #follow(): Promise<void> {
     const { store } = this.#desk
     for (;;) {
-      const place = store.sql.get<{ log: Uint8Array | null; after: number }>('SELECT log, after FROM placement_place')!
+      const place = (await store.sql.get<{ log: Uint8Array | null; after: number }>(
+        'SELECT log, after FROM placement_place',
+      ))!
       const { log, last, members } = await this.#placement.changes({
         ...(place.log ? { log: place.log } : {}),
         after: place.after,
       })
       if (members.length === 0) return
-      store.transaction(({ sql }) => {
+      await store.transaction(async ({ sql }) => {
         for (const { card, level, home, plan } of members)
-          sql.run(
+          await sql.run(
             `INSERT INTO card_profiles (card, level, home, plan) VALUES (?, ?, ?, ?)
              ON CONFLICT (card) DO UPDATE SET level = excluded.level, home = excluded.home, plan = excluded.plan`,
             ...[card, level, home, plan],
           )
-        sql.run('UPDATE placement_place SET log = ?, after = ? WHERE id = 1', log, last)
+        await sql.run('UPDATE placement_place SET log = ?, after = ? WHERE id = 1', log, last)
       })
     }
   }

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
-import type { Log } from '@azukari/protocol/ports'
+import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
 import { CheckPool } from '../../adapters/check-pool.ts'
@@ -45,7 +45,8 @@ export async function openSettlement(
   if (centre && !led && !clerk)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
-  const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
+  const database =
+    led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined, ports.clock)
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
     checks: new CheckPool({ agreement: keys.agreement, log }),
@@ -60,9 +61,9 @@ export async function openSettlement(
   })
 }
 
-function openOwn(path: string, followed: boolean): Database {
+function openOwn(path: string, followed: boolean, clock: Clock): Database {
   const database = openDatabase(path)
-  return followed ? clerkDatabase(database) : database
+  return followed ? clerkDatabase(database, clock) : database
 }
 
 async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {

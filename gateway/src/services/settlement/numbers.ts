@@ -25,12 +25,13 @@ export function isNumber(text: string, ...kinds: NumberKind[]): boolean {
 }
 
 /** The next number of its kind, entered in the register of numbers. */
-export function nextNumber(sql: Sql, kind: NumberKind, nowMs: number): string {
-  const last = sql.get<{ last: number | null }>('SELECT max(seq) AS last FROM numbers WHERE kind = ?', kind)?.last ?? 0
+export async function nextNumber(sql: Sql, kind: NumberKind, nowMs: number): Promise<string> {
+  const last =
+    (await sql.get<{ last: number | null }>('SELECT max(seq) AS last FROM numbers WHERE kind = ?', kind))?.last ?? 0
   const seq = last + 1
   if (seq > sequenceMax) throw new InternalError(`no ${kind} numbers are left`)
   const digits = `${numberKinds[kind]}${String(seq).padStart(11, '0')}`
   const number = digits + checkDigits(digits)
-  sql.run('INSERT INTO numbers (kind, seq, number, at) VALUES (?, ?, ?, ?)', kind, seq, number, nowMs)
+  await sql.run('INSERT INTO numbers (kind, seq, number, at) VALUES (?, ?, ?, ?)', kind, seq, number, nowMs)
   return number
 }

@@ -55,9 +55,9 @@ export function nextState(state: OrderState, move: OrderMove): OrderState {
 
 export const orders = {
   get: (sql: Sql, number: string) => sql.get<OrderRow>('SELECT * FROM orders WHERE number = ?', number),
-  set: (sql: Sql, number: string, change: Partial<OrderRow>) => {
+  set: async (sql: Sql, number: string, change: Partial<OrderRow>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE orders SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE number = ?`,
       ...entries.map(([, value]) => value as string | number | Uint8Array | null),
       number,
@@ -73,8 +73,8 @@ export function linesOf(order: OrderRow): OrderLine[] {
 }
 
 /** @throws {Problem} `pay.order-unknown` */
-export function orderByNumber(sql: Sql, number: string): OrderRow {
-  const order = orders.get(sql, number)
+export async function orderByNumber(sql: Sql, number: string): Promise<OrderRow> {
+  const order = await orders.get(sql, number)
   if (!order) throw new Problem('pay.order-unknown')
   return order
 }

@@ -11,7 +11,7 @@ import {
   shopActDomain,
   tickDomain,
 } from '@azukari/protocol/contracts/settlement-purchase'
-import { verify1 } from '@azukari/protocol/cose'
+import { verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
@@ -43,61 +43,61 @@ const checkTick = checker(MeterTick, 'meter tick')
 
 export function payoutHandlers(desk: Desk): Handler[] {
   return [
-    act(actAsShop, ({ act: sealed }, context) => {
-      const { member: shop, body } = readShopAct(desk, context, sealed)
-      const order = ownOrder(context.sql, shop, body.transaction)
+    act(actAsShop, async ({ act: sealed }, context) => {
+      const { member: shop, body } = await readShopAct(desk, context, sealed)
+      const order = await ownOrder(context.sql, shop, body.transaction)
       const { what } = body
       const posting = Buffer.from(body.act).toString('hex')
-      if (what.do === 'deliver') return { state: deliver(context, order, what.state, what.how) }
-      if (what.do === 'meter') return { state: endMeter(desk, context, order, what.tick) }
-      if (what.do === 'claim') return { state: claim(context, order) }
-      return { state: refund(desk, context, order, what.minor, posting) }
+      if (what.do === 'deliver') return { state: await deliver(context, order, what.state, what.how) }
+      if (what.do === 'meter') return { state: await endMeter(desk, context, order, what.tick) }
+      if (what.do === 'claim') return { state: await claim(context, order) }
+      return { state: await refund(desk, context, order, what.minor, posting) }
     }),
 
-    act(disputeOrder, ({ dispute }, context) => {
+    act(disputeOrder, async ({ dispute }, context) => {
       const { sql, nowMs, requestId } = context
-      const { member, body } = readDispute(desk, context, dispute)
-      const order = orderByNumber(sql, body.transaction)
+      const { member, body } = await readDispute(desk, context, dispute)
+      const order = await orderByNumber(sql, body.transaction)
       if (Buffer.compare(order.buyer, member.id) !== 0) throw new Problem('register.not-own')
       if (!['paid', 'delivered', 'claimed'].includes(order.state)) throw new Problem('pay.order-state', order.state)
       if ((order.paid_at ?? 0) + desk.rules.disputeMs <= nowMs) throw new Problem('pay.late')
-      if (isDisputed(sql, order.number)) throw new Problem('pay.disputed')
-      insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
-      tellShop(desk, context, order)
+      if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
+      await insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
+      await tellShop(desk, context, order)
       return { dispute: requestId }
     }),
   ]
 }
 
-function ownOrder(sql: Sql, shop: MemberRow, number: string): OrderRow {
+async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
   if (shop.kind !== 'shop') throw new Problem('register.not-shop')
-  const order = orderByNumber(sql, number)
+  const order = await orderByNumber(sql, number)
   if (Buffer.compare(order.shop, shop.id) !== 0) throw new Problem('register.not-own')
   return order
 }
 
-function isDisputed(sql: Sql, number: string): boolean {
-  return sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number) !== undefined
+async function isDisputed(sql: Sql, number: string): Promise<boolean> {
+  return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
 }
 
-function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 'sent' | 'delivered', how: string) {
+async function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 'sent' | 'delivered', how: string) {
   const state = nextState(order.state, 'deliver')
   if (delivery === 'sent') {
-    orders.set(sql, order.number, { delivery: `sent: ${how}` })
+    await orders.set(sql, order.number, { delivery: `sent: ${how}` })
     return order.state
   }
-  orders.set(sql, order.number, { state, delivery: `delivered: ${how}`, delivered_at: nowMs })
+  await orders.set(sql, order.number, { state, delivery: `delivered: ${how}`, delivered_at: nowMs })
   return state
 }
 
 /** The buyer's last tick says what was used; what was reserved beyond it goes back. @throws {Problem} `pay.amount-differs` */
-function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint8Array) {
+async function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint8Array) {
   const { sql, nowMs } = context
   const state = nextState(order.state, 'meter-end')
-  const { payload } = verify1(
+  const { payload } = await verify1By(
     signed,
-    (kid) => {
-      const key = memberKeys.get(sql, kid)
+    async (kid) => {
+      const key = await memberKeys.get(sql, kid)
       return key && Buffer.compare(key.member, order.buyer) === 0 ? parseCoseKey(key.key) : undefined
     },
     tickDomain,
@@ -106,7 +106,7 @@ function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint
   const [line] = linesOf(order)
   const used = BigInt(tick.units) * BigInt(line!.price)
   if (tick.transaction !== order.number || used > BigInt(order.total)) throw new Problem('pay.amount-differs')
-  ledgerOf(sql).post(
+  await ledgerOf(sql).post(
     {
       id: derivedId('meter-end', order.number),
       reason: 'metered use',
@@ -116,18 +116,18 @@ function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint
     nowMs,
   )
   const now: OrderRow = { ...order, state, paid: Number(used) }
-  orders.set(sql, order.number, { state, paid: now.paid, delivered_at: nowMs, delivery: `used: ${tick.units}` })
-  tellBuyer(desk, context, now)
+  await orders.set(sql, order.number, { state, paid: now.paid, delivered_at: nowMs, delivery: `used: ${tick.units}` })
+  await tellBuyer(desk, context, now)
   return state
 }
 
 /** The shop wants its money: it goes into the payout that waits for the next file. */
-function claim({ sql, nowMs }: ActContext, order: OrderRow) {
+async function claim({ sql, nowMs }: ActContext, order: OrderRow) {
   const state = nextState(order.state, 'claim')
-  if (isDisputed(sql, order.number)) throw new Problem('pay.disputed')
+  if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
   const ledger = ledgerOf(sql)
   const due = order.paid - order.refunded
-  ledger.post(
+  await ledger.post(
     {
       id: derivedId('claim', order.number),
       reason: 'claim',
@@ -135,37 +135,43 @@ function claim({ sql, nowMs }: ActContext, order: OrderRow) {
       legs: [
         {
           kind: 'post',
-          debit: memberAccount(ledger, 'sales', order.shop, order.currency),
-          credit: memberAccount(ledger, 'payable', order.shop, order.currency),
+          debit: await memberAccount(ledger, 'sales', order.shop, order.currency),
+          credit: await memberAccount(ledger, 'payable', order.shop, order.currency),
           amountMinor: BigInt(due),
         },
       ],
     },
     nowMs,
   )
-  orders.set(sql, order.number, { state, payout: addToPayout(sql, order.shop, order.currency, due, nowMs) })
+  await orders.set(sql, order.number, { state, payout: await addToPayout(sql, order.shop, order.currency, due, nowMs) })
   return state
 }
 
 /** The number of the shop's waiting payout, after `minor` was added to it. */
-export function addToPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number, nowMs: number): string {
-  const waiting = sql.get<PayoutRow>(
+export async function addToPayout(
+  sql: Sql,
+  shop: Uint8Array,
+  currency: Currency,
+  minor: number,
+  nowMs: number,
+): Promise<string> {
+  const waiting = await sql.get<PayoutRow>(
     "SELECT * FROM payouts WHERE state = 'waiting' AND shop = ? AND currency = ?",
     shop,
     currency,
   )
   if (waiting) {
-    sql.run('UPDATE payouts SET amount = amount + ? WHERE number = ?', minor, waiting.number)
+    await sql.run('UPDATE payouts SET amount = amount + ? WHERE number = ?', minor, waiting.number)
     return waiting.number
   }
-  const number = nextNumber(sql, 'payout', nowMs)
-  insertRow(sql, 'payouts', { number, shop, amount: minor, currency, state: 'waiting', at: nowMs, file: null })
+  const number = await nextNumber(sql, 'payout', nowMs)
+  await insertRow(sql, 'payouts', { number, shop, amount: minor, currency, state: 'waiting', at: nowMs, file: null })
   return number
 }
 
 /** Takes from the waiting payout what is claimed back. @throws {Problem} `ledger.insufficient` when it waits for less */
-export function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number): void {
-  const { changes } = sql.run(
+export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number): Promise<void> {
+  const { changes } = await sql.run(
     "UPDATE payouts SET amount = amount - ?1 WHERE state = 'waiting' AND shop = ?2 AND currency = ?3 AND amount >= ?1",
     minor,
     shop,
@@ -178,7 +184,7 @@ export function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, m
  * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
  * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
  */
-function refund(desk: Desk, within: Within, order: OrderRow, minor: number, posting: string) {
+async function refund(desk: Desk, within: Within, order: OrderRow, minor: number, posting: string) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')
@@ -186,9 +192,10 @@ function refund(desk: Desk, within: Within, order: OrderRow, minor: number, post
   if (minor > order.paid - order.refunded) throw new Problem('pay.refund-too-much')
   const ledger = ledgerOf(sql)
   const waits =
-    order.payout && sql.get("SELECT 1 AS there FROM payouts WHERE number = ? AND state = 'waiting'", order.payout)
+    order.payout &&
+    (await sql.get("SELECT 1 AS there FROM payouts WHERE number = ? AND state = 'waiting'", order.payout))
   const source = order.state === 'claimed' && waits ? 'payable' : 'sales'
-  ledger.post(
+  await ledger.post(
     {
       id: derivedId('refund', order.number, posting),
       reason: 'refund',
@@ -196,30 +203,31 @@ function refund(desk: Desk, within: Within, order: OrderRow, minor: number, post
       legs: [
         {
           kind: 'post',
-          debit: memberAccount(ledger, source, order.shop, order.currency),
-          credit: memberAccount(ledger, 'value', order.buyer, order.currency),
+          debit: await memberAccount(ledger, source, order.shop, order.currency),
+          credit: await memberAccount(ledger, 'value', order.buyer, order.currency),
           amountMinor: BigInt(minor),
         },
       ],
     },
     nowMs,
   )
-  if (source === 'payable') sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
+  if (source === 'payable')
+    await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
   const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor }
-  orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
-  tellBuyer(desk, within, now)
-  tellShop(desk, within, now)
+  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
+  await tellBuyer(desk, within, now)
+  await tellShop(desk, within, now)
   return now.state
 }
 
 /** The clerk's side of payouts and disputes. */
 export interface PayoutDesk {
   /** Open disputes, oldest first. */
-  disputes(limit: number): { id: Uint8Array; number: string; reason: string; at: number }[]
+  disputes(limit: number): Promise<{ id: Uint8Array; number: string; reason: string; at: number }[]>
   /** Upheld: the buyer has the whole back. @throws {Problem} `object.unknown`, those of a refund */
-  decideDispute(id: Uint8Array, clerk: string, upheld: boolean): void
+  decideDispute(id: Uint8Array, clerk: string, upheld: boolean): Promise<void>
   /** Orders that nobody paid in time, and metered ones that nobody ended, end. Returns how many. */
-  lapse(): number
+  lapse(): Promise<number>
 }
 
 export function payoutDesk(desk: Desk): PayoutDesk {
@@ -231,36 +239,45 @@ export function payoutDesk(desk: Desk): PayoutDesk {
       ),
 
     decideDispute: (id, clerk, upheld) =>
-      desk.store.transaction((within) => {
+      desk.store.transaction(async (within) => {
         const { sql, nowMs } = within
-        const row = sql.get<{ number: string }>('SELECT number FROM disputes WHERE id = ? AND decided IS NULL', id)
+        const row = await sql.get<{ number: string }>(
+          'SELECT number FROM disputes WHERE id = ? AND decided IS NULL',
+          id,
+        )
         if (!row) throw new Problem('object.unknown', 'no such open dispute')
-        sql.run('UPDATE disputes SET decided = ?, upheld = ?, clerk = ? WHERE id = ?', nowMs, upheld ? 1 : 0, clerk, id)
-        noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
-        const order = orderByNumber(sql, row.number)
-        if (upheld) refund(desk, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
+        await sql.run(
+          'UPDATE disputes SET decided = ?, upheld = ?, clerk = ? WHERE id = ?',
+          nowMs,
+          upheld ? 1 : 0,
+          clerk,
+          id,
+        )
+        await noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
+        const order = await orderByNumber(sql, row.number)
+        if (upheld) await refund(desk, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
         else {
-          tellBuyer(desk, within, order)
-          tellShop(desk, within, order)
+          await tellBuyer(desk, within, order)
+          await tellShop(desk, within, order)
         }
       }),
 
-    lapse: () => {
-      if (!isSomethingDue(desk.store.sql, desk.clock.now())) return 0
-      return desk.store.transaction((within) => {
+    lapse: async () => {
+      if (!(await isSomethingDue(desk.store.sql, desk.clock.now()))) return 0
+      return desk.store.transaction(async (within) => {
         const { sql, nowMs } = within
-        ledgerOf(sql).expireDue(nowMs)
+        await ledgerOf(sql).expireDue(nowMs)
         const over = [
-          ...orders.overdue(sql, nowMs, 256),
-          ...sql.all<OrderRow>(
+          ...(await orders.overdue(sql, nowMs, 256)),
+          ...(await sql.all<OrderRow>(
             `SELECT o.* FROM orders o JOIN ledger_holds h ON h.id = o.hold
              WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 256`,
-          ),
+          )),
         ]
         for (const order of over) {
           const state = nextState(order.state, 'lapse')
-          orders.set(sql, order.number, { state })
-          if (order.state === 'metering') tellBuyer(desk, within, { ...order, state })
+          await orders.set(sql, order.number, { state })
+          if (order.state === 'metering') await tellBuyer(desk, within, { ...order, state })
         }
         return over.length
       })
@@ -269,23 +286,29 @@ export function payoutDesk(desk: Desk): PayoutDesk {
 }
 
 /** Whether an order or a reservation has run out: nothing is written to find that nothing is to be done. */
-function isSomethingDue(sql: Sql, nowMs: number): boolean {
+async function isSomethingDue(sql: Sql, nowMs: number): Promise<boolean> {
   return (
-    orders.overdue(sql, nowMs, 1).length > 0 ||
-    sql.get('SELECT 1 AS there FROM ledger_holds WHERE resolved = 0 AND expires <= ? LIMIT 1', nowMs) !== undefined ||
-    sql.get(
+    (await orders.overdue(sql, nowMs, 1)).length > 0 ||
+    (await sql.get('SELECT 1 AS there FROM ledger_holds WHERE resolved = 0 AND expires <= ? LIMIT 1', nowMs)) !==
+      undefined ||
+    (await sql.get(
       "SELECT 1 AS there FROM orders o JOIN ledger_holds h ON h.id = o.hold WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 1",
-    ) !== undefined
+    )) !== undefined
   )
 }
 
 /** What the bank said of a payout: `paid`, or `returned`, and then it waits for the next file. */
-export function settlePayout(sql: Sql, number: string, outcome: 'paid' | 'returned', nowMs: number): void {
-  const row = sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
+export async function settlePayout(
+  sql: Sql,
+  number: string,
+  outcome: 'paid' | 'returned',
+  nowMs: number,
+): Promise<void> {
+  const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
   if (row?.state !== 'sent') throw new Problem('pay.order-state', `payout ${number} is ${row?.state ?? 'unknown'}`)
   const ledger = ledgerOf(sql)
-  const sent = ownAccount(ledger, 'payout-sent', row.currency)
-  ledger.post(
+  const sent = await ownAccount(ledger, 'payout-sent', row.currency)
+  await ledger.post(
     {
       id: derivedId('payout', outcome, number),
       reason: `payout-${outcome}`,
@@ -296,32 +319,38 @@ export function settlePayout(sql: Sql, number: string, outcome: 'paid' | 'return
           debit: sent,
           credit:
             outcome === 'paid'
-              ? ownAccount(ledger, 'bank', row.currency)
-              : memberAccount(ledger, 'payable', row.shop, row.currency),
+              ? await ownAccount(ledger, 'bank', row.currency)
+              : await memberAccount(ledger, 'payable', row.shop, row.currency),
           amountMinor: BigInt(row.amount),
         },
       ],
     },
     nowMs,
   )
-  sql.run('UPDATE payouts SET state = ? WHERE number = ?', outcome, number)
+  await sql.run('UPDATE payouts SET state = ? WHERE number = ?', outcome, number)
   if (outcome === 'paid') return
-  const again = addToPayout(sql, row.shop, row.currency, row.amount, nowMs)
-  for (const order of sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
+  const again = await addToPayout(sql, row.shop, row.currency, row.amount, nowMs)
+  for (const order of await sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
     if (order.state === 'paid-out')
-      orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
+      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
 }
 
 /** Hands every waiting payout of a currency over to a file, in the file's own transaction. */
-export function sendPayouts(sql: Sql, currency: Currency, file: Uint8Array, limit: number, nowMs: number): PayoutRow[] {
-  const rows = sql.all<PayoutRow>(
+export async function sendPayouts(
+  sql: Sql,
+  currency: Currency,
+  file: Uint8Array,
+  limit: number,
+  nowMs: number,
+): Promise<PayoutRow[]> {
+  const rows = await sql.all<PayoutRow>(
     "SELECT * FROM payouts WHERE state = 'waiting' AND currency = ? AND amount > 0 ORDER BY number LIMIT ?",
     currency,
     limit,
   )
   const ledger = ledgerOf(sql)
   for (const { number, shop, amount } of rows) {
-    ledger.post(
+    await ledger.post(
       {
         id: derivedId('payout-sent', number),
         reason: 'payout-sent',
@@ -329,17 +358,17 @@ export function sendPayouts(sql: Sql, currency: Currency, file: Uint8Array, limi
         legs: [
           {
             kind: 'post',
-            debit: memberAccount(ledger, 'payable', shop, currency),
-            credit: ownAccount(ledger, 'payout-sent', currency),
+            debit: await memberAccount(ledger, 'payable', shop, currency),
+            credit: await ownAccount(ledger, 'payout-sent', currency),
             amountMinor: BigInt(amount),
           },
         ],
       },
       nowMs,
     )
-    sql.run("UPDATE payouts SET state = 'sent', file = ? WHERE number = ?", file, number)
-    for (const order of sql.all<OrderRow>("SELECT * FROM orders WHERE payout = ? AND state = 'claimed'", number))
-      orders.set(sql, order.number, { state: nextState(order.state, 'pay-out') })
+    await sql.run("UPDATE payouts SET state = 'sent', file = ? WHERE number = ?", file, number)
+    for (const order of await sql.all<OrderRow>("SELECT * FROM orders WHERE payout = ? AND state = 'claimed'", number))
+      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out') })
   }
   return rows
 }

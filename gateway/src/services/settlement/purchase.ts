@@ -1,4 +1,5 @@
 /** Purchase (P6): offer, order, payment instruction, notice to the shop and new balance to the buyer; account query (P8, P9). */
+
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import {
   balanceChanged,
@@ -27,6 +28,7 @@ import {
   readAccount,
 } from '@azukari/protocol/contracts/settlement-value'
 import { sign1 } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { amountMaxMinor, type Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { openSealed } from '@azukari/protocol/signed-sealed'
@@ -62,24 +64,24 @@ interface ItemRow {
 export function purchaseHandlers(desk: Desk): Handler[] {
   const { keys, rules } = desk
   return [
-    act(putOffer, ({ offer }, context) => {
-      const { member, body } = readOffer(desk, context, offer)
+    act(putOffer, async ({ offer }, context) => {
+      const { member, body } = await readOffer(desk, context, offer)
       if (member.kind !== 'shop') throw new Problem('register.not-shop')
       const names = new Set(body.items.map(({ item }) => item))
       if (names.size !== body.items.length) throw new Problem('message.invalid', 'an item stands twice in the offer')
       const wrong = body.items.find(({ currency }) => !rules.currencies.includes(currency))
       if (wrong) throw new Problem('ledger.wrong-currency', wrong.currency)
-      context.sql.run('DELETE FROM shop_items WHERE shop = ?', member.id)
+      await context.sql.run('DELETE FROM shop_items WHERE shop = ?', member.id)
       for (const { item, name, kind, price, currency, tax, unit = null } of body.items)
-        insertRow(context.sql, 'shop_items', { shop: member.id, item, name, kind, price, currency, tax, unit })
+        await insertRow(context.sql, 'shop_items', { shop: member.id, item, name, kind, price, currency, tax, unit })
       return { items: body.items.length }
     }),
 
-    call(listOffer, ({ shop: number, after = '' }) => {
+    call(listOffer, async ({ shop: number, after = '' }) => {
       const { sql } = desk.store
-      const shop = memberByNumber(sql, number)
+      const shop = await memberByNumber(sql, number)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
-      const rows = sql.all<ItemRow>(
+      const rows = await sql.all<ItemRow>(
         `SELECT item, name, kind, price, currency, tax, unit FROM shop_items WHERE shop = ? AND item > ?
          ORDER BY item LIMIT ?`,
         shop.id,
@@ -93,13 +95,13 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       }
     }),
 
-    act(placeOrder, ({ order }, context) => {
+    act(placeOrder, async ({ order }, context) => {
       const { sql, nowMs } = context
-      const { member: buyer, body } = readOrder(desk, context, order)
-      const shop = memberByNumber(sql, body.shop)
+      const { member: buyer, body } = await readOrder(desk, context, order)
+      const shop = await memberByNumber(sql, body.shop)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
-      const { lines, total, currency, metered } = priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
-      const number = nextNumber(sql, 'transaction', nowMs)
+      const { lines, total, currency, metered } = await priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
+      const number = await nextNumber(sql, 'transaction', nowMs)
       const row: OrderRow = {
         ...{ number, buyer: buyer.id, shop: shop.id, lines: JSON.stringify(lines), total, currency },
         ...{
@@ -112,16 +114,16 @@ export function purchaseHandlers(desk: Desk): Handler[] {
         },
         ...{ refunded: 0, delivery: null, delivered_at: null, hold: null, payout: null },
       }
-      insertRow(sql, 'orders', row)
+      await insertRow(sql, 'orders', row)
       return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
     }),
 
-    act(instructPayment, ({ instruction }, context) => {
+    act(instructPayment, async ({ instruction }, context) => {
       const { sql, nowMs } = context
-      const { member: buyer, key, body } = readInstruction(desk, context, instruction)
-      const order = orderByNumber(sql, body.transaction)
+      const { member: buyer, key, body } = await readInstruction(desk, context, instruction)
+      const order = await orderByNumber(sql, body.transaction)
       if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
-      const shop = members.get(sql, order.shop)!
+      const shop = (await members.get(sql, order.shop))!
       if (shop.number !== body.shop) throw new Problem('pay.amount-differs', 'another shop')
       if (body.amount.currency !== order.currency || body.amount.minor !== order.total)
         throw new Problem('pay.amount-differs')
@@ -129,14 +131,14 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       if (order.pay_by <= nowMs) throw new Problem('pay.order-expired')
       if (shop.state !== 'active') throw new Problem('member.suspended', 'the shop')
       const ledger = ledgerOf(sql)
-      const value = memberAccount(ledger, 'value', buyer.id, order.currency)
+      const value = await memberAccount(ledger, 'value', buyer.id, order.currency)
       const move = {
         debit: value,
-        credit: memberAccount(ledger, 'sales', shop.id, order.currency),
+        credit: await memberAccount(ledger, 'sales', shop.id, order.currency),
         amountMinor: BigInt(order.total),
       }
       const hold = order.metered ? derivedId('meter', order.number) : null
-      ledger.post(
+      await ledger.post(
         {
           id: derivedId('pay', order.number),
           reason: order.metered ? 'metering' : 'purchase',
@@ -149,28 +151,30 @@ export function purchaseHandlers(desk: Desk): Handler[] {
         nowMs,
       )
       const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
-      orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
-      tellShop(desk, context, paid)
-      const result = sealFor(desk, key, balanceDomain, nowMs, payResult(desk, sql, paid, shop, nowMs))
+      await orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
+      await tellShop(desk, context, paid)
+      const result = sealFor(desk, key, balanceDomain, nowMs, await payResult(desk, sql, paid, shop, nowMs))
       return { result }
     }),
 
-    call(readAccount, ({ query }, { nowMs }) => {
+    call(readAccount, async ({ query }, { nowMs }) => {
       const { sql } = desk.store
       const signed = openSealed(query, keys.agreement, accountQueryDomain)
-      const { member, key, body } = readQuery(desk, sql, signed, nowMs)
+      const { member, key, body } = await readQuery(desk, sql, signed, nowMs)
       const { currency } = body
       const code = `value/${Buffer.from(member.id).toString('hex')}/${currency}`
       const ledger = ledgerOf(sql)
-      const account = ledger.account(code)
+      const account = await ledger.account(code)
       const state = sealFor(desk, key, accountStateDomain, nowMs, {
         contract: 'pay.account@1',
         balance: { minor: account ? Number(balanceOf(account)) : 0, currency },
         available: { minor: account ? Number(availableOf(account)) : 0, currency },
-        lines: ledger.history(code, 50, body.beforeSeq).map(({ seq, atMs, reason, reference, changeMinor }) => ({
-          ...{ seq, atMs, reason, reference },
-          changeMinor: Number(changeMinor),
-        })),
+        lines: (await ledger.history(code, 50, body.beforeSeq)).map(
+          ({ seq, atMs, reason, reference, changeMinor }) => ({
+            ...{ seq, atMs, reason, reference },
+            changeMinor: Number(changeMinor),
+          }),
+        ),
       })
       return { state }
     }),
@@ -178,12 +182,12 @@ export function purchaseHandlers(desk: Desk): Handler[] {
 }
 
 /** Prices of an order as the offer stands now. @throws {Problem} `pay.item-unknown`, `ledger.wrong-currency`, `ledger.bad-amount` */
-function priceOrder(
+async function priceOrder(
   wanted: readonly { item: string; count: number }[],
-  itemOf: (item: string) => ItemRow | undefined,
-): { lines: OrderLine[]; total: number; currency: Currency; metered: boolean } {
-  const items = wanted.map(({ item, count }) => {
-    const row = itemOf(item)
+  itemOf: (item: string) => Promise<ItemRow | undefined>,
+): Promise<{ lines: OrderLine[]; total: number; currency: Currency; metered: boolean }> {
+  const items = await mapInOrder(wanted, async ({ item, count }) => {
+    const row = await itemOf(item)
     if (!row) throw new Problem('pay.item-unknown', item)
     return { row, count }
   })
@@ -197,7 +201,7 @@ function priceOrder(
   return { lines, total: Number(total), currency, metered }
 }
 
-function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
+async function itemOf(sql: Sql, shop: Uint8Array, item: string): Promise<ItemRow | undefined> {
   return sql.get<ItemRow>(
     'SELECT item, name, kind, price, currency, tax, unit FROM shop_items WHERE shop = ? AND item = ?',
     shop,
@@ -206,10 +210,10 @@ function itemOf(sql: Sql, shop: Uint8Array, item: string): ItemRow | undefined {
 }
 
 /** What the buyer is told after a payment or a refund. */
-function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
+async function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
   const { currency } = order
   const ledger = ledgerOf(sql)
-  const account = ledger.account(memberAccount(ledger, 'value', order.buyer, currency))!
+  const account = (await ledger.account(await memberAccount(ledger, 'value', order.buyer, currency)))!
   const paid = order.paid - order.refunded
   return {
     contract: 'pay.instruct@1',
@@ -244,7 +248,7 @@ function receiptOf(desk: Desk, order: OrderRow, shop: MemberRow, paid: number, n
 }
 
 /** Tells the shop what became of an order. */
-export function tellShop(desk: Desk, within: Within, order: OrderRow): void {
+export async function tellShop(desk: Desk, within: Within, order: OrderRow): Promise<void> {
   const body: Omit<PayNotice, 'audience' | 'act' | 'issuedMs' | 'expiresMs'> = {
     contract: 'pay.notice@1',
     transaction: order.number,
@@ -252,7 +256,7 @@ export function tellShop(desk: Desk, within: Within, order: OrderRow): void {
     amount: { minor: order.paid - order.refunded, currency: order.currency },
     lines: linesOf(order).map(({ item, count }) => ({ item, count })),
   }
-  tell(desk, within, {
+  await tell(desk, within, {
     ...{ member: order.shop, contract: payNotice, domain: noticeDomain },
     body,
     wrap: (notice) => ({ notice }),
@@ -260,10 +264,10 @@ export function tellShop(desk: Desk, within: Within, order: OrderRow): void {
 }
 
 /** Tells the buyer of a balance that changed without the buyer's doing. */
-export function tellBuyer(desk: Desk, within: Within, order: OrderRow): void {
-  tell(desk, within, {
+export async function tellBuyer(desk: Desk, within: Within, order: OrderRow): Promise<void> {
+  await tell(desk, within, {
     ...{ member: order.buyer, contract: balanceChanged, domain: balanceDomain },
-    body: payResult(desk, within.sql, order, members.get(within.sql, order.shop)!, within.nowMs),
+    body: await payResult(desk, within.sql, order, (await members.get(within.sql, order.shop))!, within.nowMs),
     wrap: (result) => ({ result }),
   })
 }

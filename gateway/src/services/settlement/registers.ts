@@ -84,8 +84,8 @@ export const memberKeys = {
 }
 
 /** @throws {Problem} `register.unknown-number` */
-export function memberByNumber(sql: Sql, number: string): MemberRow {
-  const member = members.byNumber(sql, number)
+export async function memberByNumber(sql: Sql, number: string): Promise<MemberRow> {
+  const member = await members.byNumber(sql, number)
   if (!member) throw new Problem('register.unknown-number')
   return member
 }

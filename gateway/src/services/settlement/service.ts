@@ -85,18 +85,18 @@ export interface Settlement extends Service {
   readonly payouts: PayoutDesk
   readonly bank: BankDesk
   readonly billing: BillingDesk
-  documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Omit<Document, 'content'>[]
-  document(id: Uint8Array): Document | undefined
-  trialBalance(): Total[]
+  documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Promise<Omit<Document, 'content'>[]>
+  document(id: Uint8Array): Promise<Document | undefined>
+  trialBalance(): Promise<Total[]>
   /** The signed head of a day's journal. */
-  head(day: string): Uint8Array
+  head(day: string): Promise<Uint8Array>
   /** A charge of another service, by its name. @throws {Problem} as `settle.charge` */
-  charge(service: string, request: Charge): { seq: number; atMs: number }
-  audit(): Audit
+  charge(service: string, request: Charge): Promise<{ seq: number; atMs: number }>
+  audit(): Promise<Audit>
   /** Figures by day, by month, and by shop where enough people bought (P9). @param months up to `monthsAtMost` */
-  statistics(months?: number): StatisticsReport & { days: DayFigure[] }
+  statistics(months?: number): Promise<StatisticsReport & { days: DayFigure[] }>
   /** Who did what, for printing. */
-  operations(limit: number): Operation[]
+  operations(limit: number): Promise<Operation[]>
   /** Resolves when nothing is being asked of the card company. */
   cardsIdle(): Promise<void>
   /** Resolves when placement is not being told anything. */
@@ -111,15 +111,15 @@ export interface BillingDesk {
   close(): Promise<{ issued: string[]; postponed: number }>
   readonly objections: ObjectionDesk
   /** The bank file of the debits that are due; undefined when there are none. */
-  debitFile(): { document: Uint8Array; debits: number } | undefined
+  debitFile(): Promise<{ document: Uint8Array; debits: number } | undefined>
   /** Collects from stored value what is due. Returns how many statements were paid. */
-  collectValue(): number
+  collectValue(): Promise<number>
   /** Asks the card company for what is due by card soon. Returns of how many statements; the rest goes on by itself. */
-  collectCards(): number
+  collectCards(): Promise<number>
   /** Charges on credit cards that are under way. */
-  cards(limit: number): CardsReport
+  cards(limit: number): Promise<CardsReport>
   /** How a member pays (S14), on the member's word. @throws {Problem} `register.unknown-number`, `bill.way` */
-  payBy(number: string, payment: PaymentWay): void
+  payBy(number: string, payment: PaymentWay): Promise<void>
 }
 
 const standardBilling: BillingRules = {
@@ -135,7 +135,7 @@ const standardBilling: BillingRules = {
   format: 'zengin',
 }
 
-export function createSettlement(options: SettlementOptions): Settlement {
+export async function createSettlement(options: SettlementOptions): Promise<Settlement> {
   const { database, clock, random, log, keys } = options
   let desk!: Desk
   let billing!: BillingPorts
@@ -146,7 +146,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   let cards: CardWorker | undefined
   let inStep: InStep | undefined
   const confirmed = options.confirmed ?? (async () => {})
-  const hosted = createServiceHost({
+  const hosted = await createServiceHost({
     name: 'settlement',
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
@@ -187,7 +187,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
   const payouts = payoutDesk(desk)
   const housekeeping = new Housekeeping({
     ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
-    lapse: () => payouts.lapse(),
+    lapse: async () => payouts.lapse(),
     written: () => {
       cards?.kick()
       inStep?.kick()
@@ -220,34 +220,36 @@ export function createSettlement(options: SettlementOptions): Settlement {
     billing: {
       close: () => closePeriods(billing),
       objections: objectionDesk(billing),
-      debitFile: () => debitFile(billing),
-      collectValue: () => collectValue(billing),
-      cards: (limit) => cardsReport(database, limit),
-      collectCards: () => {
-        const begun = collectCards(billing)
+      debitFile: async () => debitFile(billing),
+      collectValue: async () => collectValue(billing),
+      cards: async (limit) => cardsReport(database, limit),
+      collectCards: async () => {
+        const begun = await collectCards(billing)
         cards?.kick()
         return begun
       },
       payBy: (number, payment) =>
-        hosted.store.transaction((within) => payBy(billing, within, memberByNumber(within.sql, number), payment)),
+        hosted.store.transaction(async (within) =>
+          payBy(billing, within, await memberByNumber(within.sql, number), payment),
+        ),
     },
-    documents: (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
-    document: (id) => readDocument(desk, database, id),
-    trialBalance: () => ledgerOf(database).trialBalance(),
+    documents: async (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
+    document: async (id) => readDocument(desk, database, id),
+    trialBalance: async () => ledgerOf(database).trialBalance(),
     head: (day) => hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), desk.signer, day, nowMs)),
-    charge: (service, request) => charge(desk, service, request),
-    audit: () => audit(database),
-    statistics: (months = 12) => {
+    charge: async (service, request) => charge(desk, service, request),
+    audit: async () => audit(database),
+    statistics: async (months = 12) => {
       const nowMs = clock.now()
       const offsetMs = offsetOf(billing.rules.timeZone, nowMs)
-      const report = monthFigures(database, nowMs, offsetMs, months)
+      const report = await monthFigures(database, nowMs, offsetMs, months)
       const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
       return {
-        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: shopFigures(database, since) },
-        days: dayFigures(database, offsetMs),
+        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: await shopFigures(database, since) },
+        days: await dayFigures(database, offsetMs),
       }
     },
-    operations: (limit) => operationLog(database, limit),
+    operations: async (limit) => operationLog(database, limit),
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
     publicKey: publicOf(keys.signing),
@@ -255,7 +257,7 @@ export function createSettlement(options: SettlementOptions): Settlement {
       await hosted.start()
       cards?.start()
       inStep?.start()
-      housekeeping.start()
+      await housekeeping.start()
     },
     stop: async () => {
       housekeeping.stop()

@@ -48,9 +48,13 @@ export const topUps = {
   get: (sql: Sql, payment: string) => sql.get<TopUpRow>('SELECT * FROM top_ups WHERE payment = ?', payment),
   due: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<TopUpRow>('SELECT * FROM top_ups WHERE next IS NOT NULL AND next <= ? ORDER BY next LIMIT ?', nowMs, limit),
-  set: (sql: Sql, payment: string, change: Partial<Pick<TopUpRow, 'state' | 'authorisation' | 'tries' | 'next'>>) => {
+  set: async (
+    sql: Sql,
+    payment: string,
+    change: Partial<Pick<TopUpRow, 'state' | 'authorisation' | 'tries' | 'next'>>,
+  ) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE top_ups SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE payment = ?`,
       ...entries.map(([, value]) => value),
       payment,
@@ -63,15 +67,15 @@ const readRequest = sealedActReader(TopUpRequest, 'request for value', topUpDoma
 
 export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
   return [
-    act(requestValue, ({ request }, context) => {
+    act(requestValue, async ({ request }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
-      const { member, body } = readRequest(desk, context, request)
+      const { member, body } = await readRequest(desk, context, request)
       const { minor, currency } = body.amount
       if (minor === 0) throw new Problem('ledger.bad-amount')
       if (!desk.rules.currencies.includes(currency)) throw new Problem('ledger.wrong-currency', currency)
       if ((body.way === 'credit') !== (body.cardToken !== undefined))
         throw new Problem('message.invalid', 'a card token goes with the way “credit”, and only with it')
-      const payment = nextNumber(sql, 'payment', nowMs)
+      const payment = await nextNumber(sql, 'payment', nowMs)
       const sealed =
         body.cardToken === undefined
           ? null
@@ -86,7 +90,7 @@ export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
         ...{ at: nowMs, pay_by: nowMs + desk.rules.topUpMs, token: sealed, authorisation: null, tries: 0 },
         next: sealed ? nowMs : null,
       }
-      insertRow(sql, 'top_ups', row)
+      await insertRow(sql, 'top_ups', row)
       if (sealed) afterCommit(kickCards)
       return { request: requestId, payment, state: 'waiting' as const, payByMs: row.pay_by }
     }),
@@ -100,12 +104,12 @@ export type MoneySource = 'bank' | 'card-company' | 'cash' | 'unmatched'
  * Issues the value of a request: the money has come. The same request is issued once, whoever reports the money how often.
  * @throws {Problem} `topup.state` when it was issued, declined or reversed before
  */
-export function issueValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): void {
+export async function issueValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): Promise<void> {
   const { sql, nowMs } = within
   if (row.state !== 'waiting' && row.state !== 'authorised' && row.state !== 'expired')
     throw new Problem('topup.state', `${row.payment} is ${row.state}`)
   const ledger = ledgerOf(sql)
-  ledger.post(
+  await ledger.post(
     {
       id: derivedId('issue', row.id),
       reason: `top-up-${row.way}`,
@@ -113,22 +117,27 @@ export function issueValue(desk: Desk, within: Within, row: TopUpRow, source: Mo
       legs: [
         {
           kind: 'post',
-          debit: ownAccount(ledger, source, row.currency),
-          credit: memberAccount(ledger, 'value', row.member, row.currency),
+          debit: await ownAccount(ledger, source, row.currency),
+          credit: await memberAccount(ledger, 'value', row.member, row.currency),
           amountMinor: BigInt(row.amount),
         },
       ],
     },
     nowMs,
   )
-  topUps.set(sql, row.payment, { state: 'issued', next: null })
-  tellState(desk, within, row, 'issued')
+  await topUps.set(sql, row.payment, { state: 'issued', next: null })
+  await tellState(desk, within, row, 'issued')
 }
 
 /** Ends a request for which no money will come. */
-export function declineValue(desk: Desk, within: Within, row: TopUpRow, state: 'declined' | 'expired'): void {
-  topUps.set(within.sql, row.payment, { state, next: null })
-  tellState(desk, within, row, state)
+export async function declineValue(
+  desk: Desk,
+  within: Within,
+  row: TopUpRow,
+  state: 'declined' | 'expired',
+): Promise<void> {
+  await topUps.set(within.sql, row.payment, { state, next: null })
+  await tellState(desk, within, row, state)
 }
 
 /**
@@ -136,17 +145,17 @@ export function declineValue(desk: Desk, within: Within, row: TopUpRow, state: '
  * becomes a debt.
  * @throws {Problem} `topup.state` when nothing was issued
  */
-export function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): void {
+export async function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): Promise<void> {
   if (row.state !== 'issued') throw new Problem('topup.state', `${row.payment} is ${row.state}`)
   const { sql, nowMs } = within
   const ledger = ledgerOf(sql)
-  const value = memberAccount(ledger, 'value', row.member, row.currency)
-  const available = availableOf(accountOf(ledger, value))
+  const value = await memberAccount(ledger, 'value', row.member, row.currency)
+  const available = availableOf(await accountOf(ledger, value))
   const amount = BigInt(row.amount)
   const taken = available < amount ? available : amount
-  const to = ownAccount(ledger, source, row.currency)
-  const debt = memberAccount(ledger, 'receivable', row.member, row.currency)
-  ledger.post(
+  const to = await ownAccount(ledger, source, row.currency)
+  const debt = await memberAccount(ledger, 'receivable', row.member, row.currency)
+  await ledger.post(
     {
       id: derivedId('reverse', row.id),
       reason: 'top-up-reversed',
@@ -158,19 +167,19 @@ export function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: 
     },
     nowMs,
   )
-  topUps.set(sql, row.payment, { state: 'reversed', next: null })
-  tellState(desk, within, row, 'reversed')
+  await topUps.set(sql, row.payment, { state: 'reversed', next: null })
+  await tellState(desk, within, row, 'reversed')
 }
 
-function tellState(
+async function tellState(
   desk: Desk,
   within: Within,
   { id, payment, member, amount, currency }: TopUpRow,
   state: TopUpState,
-): void {
+): Promise<void> {
   const ledger = ledgerOf(within.sql)
-  const account = accountOf(ledger, memberAccount(ledger, 'value', member, currency))
-  tell(desk, within, {
+  const account = await accountOf(ledger, await memberAccount(ledger, 'value', member, currency))
+  await tell(desk, within, {
     ...{ member, contract: valueIssued, domain: issueDomain },
     body: {
       contract: 'value.issued@1',
@@ -184,8 +193,8 @@ function tellState(
   })
 }
 
-function accountOf(ledger: Ledger, code: string) {
-  const account = ledger.account(code)
+async function accountOf(ledger: Ledger, code: string) {
+  const account = await ledger.account(code)
   if (!account) throw new InternalError(`${code} is not open`)
   return account
 }
@@ -197,34 +206,40 @@ export interface CashDesk {
    * @param mail the post's number of the registered letter
    * @throws {Problem} `topup.unknown`, `topup.state`, `topup.same-clerk`, `topup.counts-differ`
    */
-  count(payment: string, clerk: string, minor: number, mail: string): { issued: boolean }
+  count(payment: string, clerk: string, minor: number, mail: string): Promise<{ issued: boolean }>
 }
 
 export function cashDesk(desk: Desk): CashDesk {
   return {
-    count: (payment, clerk, minor, mail) => {
-      const outcome = desk.store.transaction((within): { issued: boolean } | Problem => {
+    count: async (payment, clerk, minor, mail) => {
+      const outcome = await desk.store.transaction(async (within): Promise<{ issued: boolean } | Problem> => {
         const { sql, nowMs } = within
-        const row = topUps.get(sql, payment)
+        const row = await topUps.get(sql, payment)
         if (!row) throw new Problem('topup.unknown')
         if (row.way !== 'cash' || row.state !== 'waiting') throw new Problem('topup.state', `${row.way}, ${row.state}`)
-        const first = sql.get<{ first_clerk: string; first_minor: number; mail: string }>(
+        const first = await sql.get<{ first_clerk: string; first_minor: number; mail: string }>(
           'SELECT first_clerk, first_minor, mail FROM cash_counts WHERE payment = ?',
           payment,
         )
-        noteOperation(sql, nowMs, clerk, 'count cash', `${payment} ${minor}`)
+        await noteOperation(sql, nowMs, clerk, 'count cash', `${payment} ${minor}`)
         if (!first) {
-          insertRow(sql, 'cash_counts', { payment, first_clerk: clerk, first_minor: minor, first_at: nowMs, mail })
+          await insertRow(sql, 'cash_counts', {
+            payment,
+            first_clerk: clerk,
+            first_minor: minor,
+            first_at: nowMs,
+            mail,
+          })
           return { issued: false }
         }
         if (first.first_clerk === clerk) throw new Problem('topup.same-clerk')
         if (first.first_minor !== minor || first.mail !== mail || minor !== row.amount) {
           // Both count again: what stands is neither clerk's word against the other's. This is kept although it is refused.
-          sql.run('DELETE FROM cash_counts WHERE payment = ?', payment)
+          await sql.run('DELETE FROM cash_counts WHERE payment = ?', payment)
           return new Problem('topup.counts-differ')
         }
-        sql.run('UPDATE cash_counts SET second_clerk = ?, second_at = ? WHERE payment = ?', clerk, nowMs, payment)
-        issueValue(desk, within, row, 'cash')
+        await sql.run('UPDATE cash_counts SET second_clerk = ?, second_at = ? WHERE payment = ?', clerk, nowMs, payment)
+        await issueValue(desk, within, row, 'cash')
         return { issued: true }
       })
       if (outcome instanceof Problem) throw outcome

@@ -1,10 +1,12 @@
 /** A centre's disk, which outlives its processes: they die before or after any commit, and at a copy's last step. */
+
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { CentreStore } from '@azukari/gateway/services/settlement/centre/centre'
 import { settlementMigrations } from '@azukari/gateway/services/settlement/migrations'
-import type { FollowedDatabase, Row, Sql, SqlValue } from '@azukari/gateway/storage/database'
+import type { FollowedDatabase, Row, SqlValue } from '@azukari/gateway/storage/database'
 import { migrate } from '@azukari/gateway/storage/migrate'
 import { decode, encode } from '@azukari/protocol/codec'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { Crash } from '../crash-database.ts'
 
 export interface CrashPlan {
@@ -14,12 +16,21 @@ export interface CrashPlan {
 }
 
 export class CentreDisk {
-  sqlite: FollowedDatabase = fresh()
+  sqlite: FollowedDatabase
   plan: CrashPlan | undefined
+
+  private constructor(sqlite: FollowedDatabase) {
+    this.sqlite = sqlite
+  }
+
+  static async make(): Promise<CentreDisk> {
+    return new CentreDisk(await fresh())
+  }
 
   /** One life of a process. @param died hears of its crash */
   open(died: () => void): CentreStore & { kill(): void } {
     let dead = false
+    const disk = this
     const alive = () => {
       if (dead) throw new Crash('the process is gone')
     }
@@ -29,63 +40,67 @@ export class CentreDisk {
       died()
       throw new Crash('the process died')
     }
-    const around = <T>(work: (last: () => void) => T): T => {
+    const around = async <T>(work: (last: () => void) => Promise<T>): Promise<T> => {
       alive()
       const plan = this.plan
       const now = plan !== undefined && plan.after-- <= 0
-      const result = work(() => {
+      const result = await work(() => {
         if (now && plan.side === 'before') die()
       })
       if (now && plan.side === 'after') die()
       return result
     }
     const database: FollowedDatabase = {
-      run: (sql: string, ...parameters: SqlValue[]) => {
+      engine: 'sqlite',
+      get sync() {
+        return disk.sqlite.sync
+      },
+      run: async (sql: string, ...parameters: SqlValue[]) => {
         alive()
         return this.sqlite.run(sql, ...parameters)
       },
-      get: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
+      get: async <T = Row>(sql: string, ...parameters: SqlValue[]) => {
         alive()
         return this.sqlite.get<T>(sql, ...parameters)
       },
-      all: <T = Row>(sql: string, ...parameters: SqlValue[]) => {
+      all: async <T = Row>(sql: string, ...parameters: SqlValue[]) => {
         alive()
         return this.sqlite.all<T>(sql, ...parameters)
       },
       script: (sql) => this.sqlite.script(sql),
-      savepoint: (work) => this.sqlite.savepoint(work),
-      backup: () => {},
-      close: () => {},
+      backup: async () => {},
+      close: async () => {},
       copyTo: (path) => this.sqlite.copyTo(path),
-      apply: (changes) => this.sqlite.apply(changes),
-      transaction: <T>(work: (sql: Sql) => T): T =>
+      apply: (sql, changes) => this.sqlite.apply(sql, changes),
+      transaction: (work) =>
         around((last) =>
-          this.sqlite.transaction((sql) => {
-            const made = work(sql)
+          this.sqlite.transaction(async (sql) => {
+            const made = await work(sql)
             last()
             return made
           }),
         ),
-      recorded: <T>(work: (sql: Sql) => T, seal: (changes: Uint8Array) => void): T =>
+      recorded: (work, seal) =>
         around((last) =>
-          this.sqlite.recorded(work, (changes) => {
-            seal(changes)
+          this.sqlite.recorded(work, async (changes, sql) => {
+            await seal(changes, sql)
             last()
           }),
         ),
     }
     return {
       database,
-      copy: () => {
+      copy: async () => {
         alive()
-        return pieces(whole(this.sqlite))
+        return pieces(await whole(this.sqlite))
       },
       replace: async (copy) => {
         const chunks: Uint8Array[] = []
         for await (const chunk of copy) chunks.push(chunk)
-        around((last) => {
+        const copied = await loaded(Buffer.concat(chunks))
+        await around(async (last) => {
           last()
-          this.sqlite = loaded(Buffer.concat(chunks))
+          this.sqlite = copied
         })
       },
       kill: () => {
@@ -95,38 +110,41 @@ export class CentreDisk {
   }
 }
 
-function fresh(): FollowedDatabase {
+async function fresh(): Promise<FollowedDatabase> {
   const database = memoryDatabase()
-  migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
+  await migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
   return database
 }
 
 /** All rows by table, in the order of their keys. */
-export function rowsOf(database: FollowedDatabase): Record<string, SqlValue[][]> {
-  const tables = database.all<{ name: string }>(
+export async function rowsOf(database: FollowedDatabase): Promise<Record<string, SqlValue[][]>> {
+  const tables = await database.all<{ name: string }>(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
   )
   return Object.fromEntries(
-    tables.map(({ name }) => [
-      name,
-      database.all(`SELECT * FROM ${name} ORDER BY 1, 2`).map((row) => Object.values(row)),
-    ]),
+    await mapInOrder(
+      tables,
+      async ({ name }): Promise<[string, SqlValue[][]]> => [
+        name,
+        (await database.all(`SELECT * FROM ${name} ORDER BY 1, 2`)).map((row) => Object.values(row)),
+      ],
+    ),
   )
 }
 
 /** What a copy of the file holds. */
-function whole(database: FollowedDatabase): Uint8Array {
-  return encode(rowsOf(database))
+async function whole(database: FollowedDatabase): Promise<Uint8Array> {
+  return encode(await rowsOf(database))
 }
 
-function loaded(copy: Uint8Array): FollowedDatabase {
-  const database = fresh()
-  const tables = decode(copy, { maxBytes: 1 << 28, maxItems: 1 << 24 }) as ReturnType<typeof rowsOf>
-  database.transaction((sql) => {
-    database.script('PRAGMA defer_foreign_keys=ON')
+async function loaded(copy: Uint8Array): Promise<FollowedDatabase> {
+  const database = await fresh()
+  const tables = decode(copy, { maxBytes: 1 << 28, maxItems: 1 << 24 }) as Awaited<ReturnType<typeof rowsOf>>
+  await database.transaction(async (sql) => {
+    await sql.script('PRAGMA defer_foreign_keys=ON')
     for (const [name, rows] of Object.entries(tables))
       for (const row of rows)
-        sql.run(`INSERT OR REPLACE INTO ${name} VALUES (${row.map(() => '?').join(', ')})`, ...row)
+        await sql.run(`INSERT OR REPLACE INTO ${name} VALUES (${row.map(() => '?').join(', ')})`, ...row)
   })
   return database
 }

@@ -13,6 +13,7 @@ import { ledgerOf } from '@azukari/gateway/services/settlement/epoch'
 import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
 import type { Database } from '@azukari/gateway/storage/database'
 import { signerOf } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -57,8 +58,16 @@ interface Life {
 const limitMs = 1_000
 const names = ['a', 'b'] as const
 
+interface Made {
+  clock: SimClock
+  votes: Database[]
+  gate: BankGate
+  disks: { a: CentreDisk; b: CentreDisk }
+  witnesses: Witness[]
+}
+
 class Duel {
-  readonly #clock = new SimClock()
+  readonly #clock: SimClock
   readonly #random: Random
   readonly #early: boolean
   readonly #hasty: boolean
@@ -72,9 +81,9 @@ class Duel {
   /** Whether a centre's clock may stand for a while: then it believes in a lease that has run out. */
   readonly #standing: boolean
   readonly #lagMs = { a: 0, b: 0 }
-  readonly #disks = { a: new CentreDisk(), b: new CentreDisk() }
+  readonly #disks: { a: CentreDisk; b: CentreDisk }
   readonly #lives: { a: Life | undefined; b: Life | undefined } = { a: undefined, b: undefined }
-  readonly #votes: Database[] = [memoryDatabase(), memoryDatabase(), memoryDatabase()]
+  readonly #votes: Database[]
   readonly #witnesses: (Witness | undefined)[]
   /** Pairs of nodes that do not hear each other. */
   readonly #cut = new Set<string>()
@@ -90,14 +99,30 @@ class Duel {
   #copies = 0
   readonly #violations: string[] = []
 
-  constructor({ seed, early = false, hasty = false }: DuelOptions) {
+  private constructor({ seed, early = false, hasty = false }: DuelOptions, key: KeyObject, made: Made) {
     this.#random = seeded(seed + 7_000_000)
     this.#hasty = hasty
-    this.#key = generateKey('ed25519', this.#random)
-    this.#gate = new BankGate(memoryDatabase(), publicOf(this.#key))
+    this.#key = key
+    this.#gate = made.gate
+    this.#disks = made.disks
+    this.#clock = made.clock
+    this.#votes = made.votes
     this.#early = early
     this.#standing = seed % 2 === 0
-    this.#witnesses = this.#votes.map((database) => openWitness(database, this.#clock))
+    this.#witnesses = made.witnesses
+  }
+
+  static async make(options: DuelOptions): Promise<Duel> {
+    const key = generateKey('ed25519', seeded(options.seed + 7_000_000))
+    const clock = new SimClock()
+    const votes = [memoryDatabase(), memoryDatabase(), memoryDatabase()]
+    return new Duel(options, key, {
+      clock,
+      votes,
+      gate: await BankGate.open(memoryDatabase(), publicOf(key)),
+      disks: { a: await CentreDisk.make(), b: await CentreDisk.make() },
+      witnesses: await mapInOrder(votes, (database) => openWitness(database, clock)),
+    })
   }
 
   async run(seconds: number): Promise<Omit<DuelReport, 'seed'>> {
@@ -106,9 +131,9 @@ class Duel {
     this.#faults(endMs)
     for (const name of names) this.#clerk(name, endMs)
     await this.#clock.runUntil(endMs)
-    this.#heal()
+    await this.#heal()
     await this.#clock.runUntil(endMs + 600_000, () => this.#inStep())
-    this.#check()
+    await this.#check()
     for (const name of names) this.#fall(name)
     return {
       ...{ crashes: this.#crashes, takeovers: this.#takeovers, copies: this.#copies, unsure: this.#unsure },
@@ -192,8 +217,8 @@ class Duel {
         () => {
           const i = this.#below(3)
           this.#witnesses[i] = undefined
-          this.#clock.timer(this.#below(8_000), () => {
-            this.#witnesses[i] = openWitness(this.#votes[i]!, this.#clock)
+          this.#clock.timer(this.#below(8_000), async () => {
+            this.#witnesses[i] = await openWitness(this.#votes[i]!, this.#clock)
           })
         },
       ]
@@ -202,7 +227,7 @@ class Duel {
     })
   }
 
-  #heal(): void {
+  async #heal(): Promise<void> {
     this.#cut.clear()
     this.#lossy = 0
     for (const name of names) {
@@ -210,23 +235,24 @@ class Duel {
       this.#rise(name)
       this.#disks[name].plan = undefined
     }
-    for (const [i, database] of this.#votes.entries()) this.#witnesses[i] ??= openWitness(database, this.#clock)
+    for (const [i, database] of this.#votes.entries()) this.#witnesses[i] ??= await openWitness(database, this.#clock)
   }
 
-  #inStep(): boolean {
+  async #inStep(): Promise<boolean> {
     const [a, b] = names.map((name) => this.#lives[name])
     const leader = [a, b].find((life) => life?.centre.leading)
-    if (!leader?.centre.status.paired) return false
-    const tips = [a, b].map((life) => life!.centre.log.tip())
-    return Buffer.compare(tips[0]!.chain, tips[1]!.chain) === 0 && leader.centre.status.acknowledged === tips[0]!.n
+    const status = await leader?.centre.status()
+    if (!status?.paired) return false
+    const tips = await mapInOrder([a, b], (life) => life!.centre.log.tip())
+    return Buffer.compare(tips[0]!.chain, tips[1]!.chain) === 0 && status.acknowledged === tips[0]!.n
   }
 
   /** Somebody who posts at a centre, again and again, as long as it leads. */
   #clerk(name: 'a' | 'b', endMs: number): void {
-    this.#clock.timer(20 + this.#below(300), () => {
+    this.#clock.timer(20 + this.#below(300), async () => {
       if (this.#clock.now() >= endMs) return
       const centre = this.#lives[name]?.centre
-      if (centre?.leading) void (this.#below(4) === 0 ? this.#giveOut(name, centre) : this.#post(centre))
+      if (centre?.leading) void (this.#below(4) === 0 ? await this.#giveOut(name, centre) : await this.#post(centre))
       this.#clerk(name, endMs)
     })
   }
@@ -235,19 +261,19 @@ class Duel {
     const id = this.#random.bytes(16)
     const forBank = this.#below(3) === 0
     try {
-      this.#seen(centre)
-      centre.log.write((sql) => {
+      await this.#seen(centre)
+      await centre.log.write(async (sql) => {
         const ledger = ledgerOf(sql)
-        ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
-        ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
-        ledger.post(
+        await ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+        await ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
+        await ledger.post(
           {
             ...{ id, reason: 'sim', reference: String(++this.#posted) },
             legs: [{ kind: 'post', debit: 'bank', credit: 'value', amountMinor: BigInt(1 + this.#below(500)) }],
           },
           this.#clock.now(),
         )
-        if (forBank) enterBankFile(sql, this.#clock.now(), id, 'payout-file')
+        if (forBank) await enterBankFile(sql, this.#clock.now(), id, 'payout-file')
       })
       await centre.acknowledged()
     } catch (error) {
@@ -265,13 +291,13 @@ class Duel {
   async #giveOut(name: 'a' | 'b', centre: Centre): Promise<void> {
     const again = this.#below(3) === 0
     try {
-      const [row] = this.#disks[name].sqlite.all<{ document: Uint8Array }>(
+      const [row] = await this.#disks[name].sqlite.all<{ document: Uint8Array }>(
         `SELECT document FROM bank_out WHERE ${again ? 'released IS NOT NULL' : 'released IS NULL'} ORDER BY at DESC LIMIT 1`,
       )
       if (!row) return
       const { document } = row
       const atMs = this.#clock.now()
-      const epoch = centre.log.write((sql) => noteRelease(sql, atMs, document, again))
+      const epoch = await centre.log.write((sql) => noteRelease(sql, atMs, document, again))
       if (!this.#hasty) await centre.acknowledged()
       const file = { name: 'payout', kind: 'payout-file', epoch, atMs }
       const note = releaseNote(signerOf(this.#key), document, file)
@@ -285,10 +311,10 @@ class Duel {
   }
 
   /** The bank's side of the gate. */
-  #bank(document: Uint8Array, note: Uint8Array): void {
+  async #bank(document: Uint8Array, note: Uint8Array): Promise<void> {
     let epoch: number
     try {
-      epoch = this.#gate.admit(document, note, this.#clock.now()).epoch
+      epoch = (await this.#gate.admit(document, note, this.#clock.now())).epoch
     } catch (error) {
       if (isProblem(error, 'bank.file-known')) this.#filesAgain++
       if (isProblem(error, 'centre.old-epoch')) this.#filesOld++
@@ -303,35 +329,37 @@ class Duel {
   }
 
   /** Who leads sees all that was ever acknowledged, if its clock goes. */
-  #seen(centre: Centre): void {
+  async #seen(centre: Centre): Promise<void> {
     if (this.#standing || this.#below(5) > 0) return
-    const known = new Set(idsOf(this.#disks[this.#lives.a?.centre === centre ? 'a' : 'b'].sqlite))
+    const known = new Set(await idsOf(this.#disks[this.#lives.a?.centre === centre ? 'a' : 'b'].sqlite))
     for (const id of this.#acknowledged)
       if (!known.has(id)) return void this.#violations.push(`${id} was acknowledged and the leader does not know it`)
   }
 
-  #check(): void {
-    if (!this.#inStep()) this.#violations.push('the centres did not come into step')
-    const [a, b] = names.map((name) => rowsOf(this.#disks[name].sqlite))
+  async #check(): Promise<void> {
+    if (!(await this.#inStep())) this.#violations.push('the centres did not come into step')
+    const [a, b] = await mapInOrder(names, (name) => rowsOf(this.#disks[name].sqlite))
     for (const table of Object.keys(a!))
       if (table !== 'centre_self' && table !== 'centre_log' && JSON.stringify(a![table]) !== JSON.stringify(b![table]))
         this.#violations.push(`${table} differs between the centres`)
     for (const name of names) {
       const { sqlite } = this.#disks[name]
-      const epochs = sqlite.all<{ epoch: number }>('SELECT epoch FROM centre_log ORDER BY n').map(({ epoch }) => epoch)
+      const epochs = (await sqlite.all<{ epoch: number }>('SELECT epoch FROM centre_log ORDER BY n')).map(
+        ({ epoch }) => epoch,
+      )
       if (epochs.some((epoch, i) => epoch < epochs[i - 1]!)) this.#violations.push(`${name} has epochs out of order`)
-      const known = new Set(idsOf(sqlite))
+      const known = new Set(await idsOf(sqlite))
       const lost = [...this.#acknowledged].filter((id) => !known.has(id))
       if (lost.length > 0) this.#violations.push(`${name} lost ${lost.length} that were acknowledged`)
       const given = new Set(
-        sqlite
-          .all<{ document: Uint8Array }>('SELECT document FROM bank_out WHERE released IS NOT NULL')
-          .map(({ document }) => Buffer.from(document).toString('hex')),
+        (await sqlite.all<{ document: Uint8Array }>('SELECT document FROM bank_out WHERE released IS NOT NULL')).map(
+          ({ document }) => Buffer.from(document).toString('hex'),
+        ),
       )
       for (const file of this.#atBank)
         if (!given.has(file) || !known.has(file))
           this.#violations.push(`the bank has ${file}, which ${name} did not give out`)
-      for (const { what, where } of audit(sqlite).findings) this.#violations.push(`${name}: ${what} ${where}`)
+      for (const { what, where } of (await audit(sqlite)).findings) this.#violations.push(`${name}: ${what} ${where}`)
     }
   }
 
@@ -358,10 +386,10 @@ class Duel {
     return {
       state: (epoch) => ask((centre) => centre.state(epoch)),
       append: (epoch, entries) =>
-        ask((centre) => {
+        ask(async (centre) => {
           if (!this.#early) {
             const known = centre.log.epoch
-            const tip = centre.append(epoch, entries)
+            const tip = await centre.append(epoch, entries)
             if (epoch < known) this.#violations.push(`epoch ${epoch} was taken after ${known}`)
             return tip
           }
@@ -403,12 +431,10 @@ class Duel {
     })
   }
 
-  #guard(work: () => void): void {
-    try {
-      work()
-    } catch (error) {
+  #guard(work: () => Promise<unknown> | undefined): void {
+    work()?.catch((error) => {
       if (!(error instanceof Crash) && !isProblem(error)) throw error
-    }
+    })
   }
 
   #below(n: number): number {
@@ -418,12 +444,12 @@ class Duel {
 
 const pair = (one: string, other: string) => (one < other ? `${one}-${other}` : `${other}-${one}`)
 
-function idsOf(database: Database): string[] {
-  return database
-    .all<{ id: Uint8Array }>('SELECT id FROM ledger_postings')
-    .map(({ id }) => Buffer.from(id).toString('hex'))
+async function idsOf(database: Database): Promise<string[]> {
+  return (await database.all<{ id: Uint8Array }>('SELECT id FROM ledger_postings')).map(({ id }) =>
+    Buffer.from(id).toString('hex'),
+  )
 }
 
 export async function runDuelSeed({ seconds = 60, ...options }: DuelOptions): Promise<DuelReport> {
-  return { seed: options.seed, ...(await new Duel(options).run(seconds)) }
+  return { seed: options.seed, ...(await (await Duel.make(options)).run(seconds)) }
 }

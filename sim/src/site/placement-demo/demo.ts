@@ -113,7 +113,7 @@ export class PlacementDemo {
   }
 
   /** Where an object's replicas are now, by slot. */
-  standing(object: Uint8Array): { slot: number; server: string; epoch: number }[] {
+  async standing(object: Uint8Array): Promise<{ slot: number; server: string; epoch: number }[]> {
     return this.site.rows('SELECT slot, server, epoch FROM replicas WHERE object = ? ORDER BY slot', object)
   }
 

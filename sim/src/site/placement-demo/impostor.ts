@@ -20,18 +20,20 @@ export const impostorPart: DemoPart = {
   async run(demo) {
     await demo.insert(demo.camera)
     const { last, target } = await choosePlace(demo)
-    const there = () =>
-      demo.site.rows<{ n: number }>(
-        `SELECT count(*) AS n FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version
+    const there = async () =>
+      (
+        await demo.site.rows<{ n: number }>(
+          `SELECT count(*) AS n FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version
          WHERE r.server = ? AND s.state = 'kept'`,
-        target,
+          target,
+        )
       )[0]!.n
-    const held = there()
+    const held = await there()
     demo.tell(`Somebody else answers as ${target}`)
     const impostor = await impersonate(demo, target)
     const first = sessionOf(demo)
     const fresh = await metWhileKeeping(demo, target)
-    const verdict = verdictOf(demo, target)
+    const verdict = await verdictOf(demo, target)
     demo.checks.add(
       'S12',
       'what did not prove its key was shut off when something was to be kept there, and the save went elsewhere',
@@ -52,23 +54,28 @@ export const impostorPart: DemoPart = {
       first !== undefined && again !== undefined,
       `session ${first?.slice(0, 8)}, then ${again?.slice(0, 8) ?? 'none'}`,
     )
-    await until('what it held to be made anew', () => (there() === 0 ? true : undefined), 90_000).catch(() => undefined)
+    await until('what it held to be made anew', async () => ((await there()) === 0 ? true : undefined), 90_000).catch(
+      () => undefined,
+    )
     const files = await filesOf(impostor.disk)
-    const places = new Set(demo.standing(last.save.object).map(({ server }) => server))
+    const places = new Set((await demo.standing(last.save.object)).map(({ server }) => server))
     demo.checks.add(
       'S12',
       'all that lay there was made anew elsewhere from the other copies, and the impostor was given not a byte',
-      held > 0 && there() === 0 && places.size === 2 && files === 0,
-      `${held} copies before, ${there()} after; ${files} files on its disk`,
+      held > 0 && (await there()) === 0 && places.size === 2 && files === 0,
+      `${held} copies before, ${await there()} after; ${files} files on its disk`,
     )
     await backAgain(demo, target, impostor)
-    const row = serverOf(demo, target)
+    const row = await serverOf(demo, target)
     await demo.insert(demo.printer)
     const back = await demo.fetched(demo.printer, last)
     demo.checks.add(
       'S12',
       'when the real one answered again the operator let it back in, with nothing held against it',
-      row.state === 'open' && row.impostors === 0 && verdictOf(demo, target)?.outcome === 'released' && back.equal,
+      row.state === 'open' &&
+        row.impostors === 0 &&
+        (await verdictOf(demo, target))?.outcome === 'released' &&
+        back.equal,
       `${target} is ${row.state}, ${row.impostors} impostors; ${last.name} ${back.equal ? 'came back equal' : 'did not come back'}`,
     )
   },
@@ -81,11 +88,13 @@ export const impostorPart: DemoPart = {
 async function choosePlace(demo: PlacementDemo): Promise<{ last: Kept; target: string }> {
   for (let i = 1; i <= triesMost; i++) {
     const last = await demo.keep(`before-${i}.bin`, systemRandom.bytes(20_000 + i))
-    const catalogues = demo.site.rows<{ server: string }>(
+    const catalogues = await demo.site.rows<{ server: string }>(
       'SELECT r.server FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version WHERE s.media = ?',
       catalogueMedia,
     )
-    const free = demo.standing(last.save.object).find(({ server }) => !catalogues.some((at) => at.server === server))
+    const free = (await demo.standing(last.save.object)).find(
+      ({ server }) => !catalogues.some((at) => at.server === server),
+    )
     if (free) return { last, target: free.server }
   }
   throw new Problem('placement.no-server', 'everything is kept where the catalogue is')
@@ -137,7 +146,7 @@ async function backAgain(demo: PlacementDemo, id: string, { process, key }: Impo
 async function metWhileKeeping(demo: PlacementDemo, target: string): Promise<Kept | undefined> {
   for (let i = 1; i <= triesMost; i++) {
     const kept = await demo.keep(`meanwhile-${i}.bin`, systemRandom.bytes(10_000 + i))
-    if (serverOf(demo, target).state === 'contained') return kept
+    if ((await serverOf(demo, target)).state === 'contained') return kept
   }
   return undefined
 }
@@ -151,17 +160,18 @@ function placesOf(kept: Kept): string[] {
   return kept.receipt.replicas.map(({ server }) => server)
 }
 
-function serverOf(demo: PlacementDemo, id: string): { state: string; impostors: number } {
-  return demo.site.rows<{ state: string; impostors: number }>(
-    'SELECT state, impostors FROM servers WHERE id = ?',
-    id,
+async function serverOf(demo: PlacementDemo, id: string): Promise<{ state: string; impostors: number }> {
+  return (
+    await demo.site.rows<{ state: string; impostors: number }>('SELECT state, impostors FROM servers WHERE id = ?', id)
   )[0]!
 }
 
-function verdictOf(demo: PlacementDemo, server: string): VerdictTable | undefined {
-  return demo.site.rows<VerdictTable>(
-    'SELECT * FROM verdicts WHERE server = ? AND object IS NULL ORDER BY id DESC',
-    server,
+async function verdictOf(demo: PlacementDemo, server: string): Promise<VerdictTable | undefined> {
+  return (
+    await demo.site.rows<VerdictTable>(
+      'SELECT * FROM verdicts WHERE server = ? AND object IS NULL ORDER BY id DESC',
+      server,
+    )
   )[0]
 }
 

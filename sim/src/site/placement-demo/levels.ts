@@ -6,11 +6,11 @@ import type { DemoPart, PlacementDemo } from './demo.ts'
 export const levelsPart: DemoPart = {
   ids: ['S9', 'S16'],
   async run(demo) {
-    const [member] = demo.site.rows<{ number: string; level: number; home: string }>(
+    const [member] = await demo.site.rows<{ number: string; level: number; home: string }>(
       'SELECT number, level, home FROM members',
     )
     // Where a second copy lies, and must not when it is home; in Japan, which has servers enough for all that follows.
-    const [home = { region: 'JP-20', n: 0 }] = demo.site.rows<{ region: string; n: number }>(
+    const [home = { region: 'JP-20', n: 0 }] = await demo.site.rows<{ region: string; n: number }>(
       `SELECT s.region, count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server
        WHERE r.slot = 2 AND s.region LIKE 'JP-%' GROUP BY s.region ORDER BY n DESC LIMIT 1`,
     )
@@ -20,14 +20,16 @@ export const levelsPart: DemoPart = {
       ...['--level', '3', '--home', home.region],
     ])
     const wrong = () => secondCopiesIn(demo, home.region)
-    await until('second copies to leave the new home', () => (wrong() === 0 ? true : undefined), 90_000).catch(
-      () => undefined,
-    )
+    await until(
+      'second copies to leave the new home',
+      async () => ((await wrong()) === 0 ? true : undefined),
+      90_000,
+    ).catch(() => undefined)
     demo.checks.add(
       'S9',
       'when the home region changed, no second copy stayed within it',
-      wrong() === 0,
-      `${member!.home} to ${home.region}: ${home.n} there before, ${wrong()} after`,
+      (await wrong()) === 0,
+      `${member!.home} to ${home.region}: ${home.n} there before, ${await wrong()} after`,
     )
     await demo.insert(demo.camera)
     const told = await until(
@@ -39,7 +41,7 @@ export const levelsPart: DemoPart = {
       30_000,
     ).catch(() => undefined)
     const kept = await demo.keep('level-3.bin', new Uint8Array(5_000).fill(3))
-    const classes = demo.site.rows<{ level: number }>(
+    const classes = await demo.site.rows<{ level: number }>(
       'SELECT DISTINCT c.level FROM saves AS s JOIN classes AS c ON c.id = s.class WHERE s.object = ?',
       kept.save.object,
     )
@@ -52,10 +54,12 @@ export const levelsPart: DemoPart = {
   },
 }
 
-function secondCopiesIn(demo: PlacementDemo, region: string): number {
-  return demo.site.rows<{ n: number }>(
-    `SELECT count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server JOIN saves AS o
+async function secondCopiesIn(demo: PlacementDemo, region: string): Promise<number> {
+  return (
+    await demo.site.rows<{ n: number }>(
+      `SELECT count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server JOIN saves AS o
      ON o.object = r.object AND o.version = r.version WHERE r.slot = 2 AND s.region = ? AND o.state = 'kept'`,
-    region,
+      region,
+    )
   )[0]!.n
 }

@@ -28,18 +28,22 @@ async function consent(demo: PlacementDemo): Promise<void> {
   await demo.insert(demo.terminal)
   const { terminal, wishes } = demo.terminal.runtime
   await (await terminal!.wish({ kind: 'consent', location: false, abroad: false }, pin)).accepted
-  const abroad = () =>
-    demo.site.rows<{ n: number }>(
-      `SELECT count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server JOIN saves AS o
+  const abroad = async () =>
+    (
+      await demo.site.rows<{ n: number }>(
+        `SELECT count(*) AS n FROM replicas AS r JOIN servers AS s ON s.id = r.server JOIN saves AS o
        ON o.object = r.object AND o.version = r.version WHERE s.region NOT LIKE 'JP%' AND o.state = 'kept'`,
+      )
     )[0]!.n
-  const before = abroad()
-  await until('her data to come home', () => (abroad() === 0 ? true : undefined), 90_000).catch(() => undefined)
+  const before = await abroad()
+  await until('her data to come home', async () => ((await abroad()) === 0 ? true : undefined), 90_000).catch(
+    () => undefined,
+  )
   demo.checks.add(
     'D8',
     'without consent to storage abroad everything was moved home',
-    abroad() === 0,
-    `${before} copies abroad before, ${abroad()} after`,
+    (await abroad()) === 0,
+    `${before} copies abroad before, ${await abroad()} after`,
   )
   const settings = await wishes!.settings()
   demo.checks.add(
@@ -115,7 +119,7 @@ async function exported(demo: PlacementDemo, kept: readonly Kept[]): Promise<voi
 async function erased(demo: PlacementDemo, kept: readonly Kept[]): Promise<void> {
   const [one, other] = kept as [Kept, Kept]
   const { terminal } = demo.terminal.runtime
-  const [slot] = demo.standing(one.save.object)
+  const [slot] = await demo.standing(one.save.object)
   demo.tell(`Hanako deletes ${one.name} while ${slot!.server} is down`)
   await demo.site.servers.get(slot!.server)!.process!.stop()
   const { act, accepted } = await terminal!.wish({ kind: 'erase', objects: [one.save.object] }, pin)
@@ -151,13 +155,13 @@ async function erased(demo: PlacementDemo, kept: readonly Kept[]): Promise<void>
 async function closed(demo: PlacementDemo): Promise<void> {
   demo.tell('Hanako closes her account')
   const { terminal, identity } = demo.terminal.runtime
-  const objects = demo.site.rows<{ object: Uint8Array }>("SELECT DISTINCT object FROM saves WHERE state = 'kept'")
+  const objects = await demo.site.rows<{ object: Uint8Array }>("SELECT DISTINCT object FROM saves WHERE state = 'kept'")
   const { act, accepted } = await terminal!.wish({ kind: 'close' }, pin)
   await accepted
   const done = await follow(demo, act, ({ closing }) => closing !== undefined, 120_000)
   let left = 0
   for (const { object } of objects) left += await onDisks(demo, object)
-  const members = demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM members')[0]!.n
+  const members = (await demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM members'))[0]!.n
   demo.checks.add(
     'D8',
     'a closed account leaves no object, no key and no name, only placement’s signed receipt',

@@ -1,5 +1,7 @@
 /** S5, S9: a pushed hazard changes a server's risk, new data avoids it, data at risk leaves before it arrives, cards are told. */
+
 import { rm } from 'node:fs/promises'
+import { filterInOrder } from '@azukari/protocol/in-order'
 import { until } from '../wait.ts'
 import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 import { cycloneGone, cycloneOver, hostileAlert } from './documents.ts'
@@ -12,7 +14,7 @@ export const riskPart: DemoPart = {
     await explained(demo)
     await demo.insert(demo.camera)
     for (let i = 1; i <= 6; i++) await demo.keep(`letter-${i}.bin`, pattern(20_000 + i))
-    const target = mostUsed(demo)
+    const target = await mostUsed(demo)
     const before = await demo.site.risks()
     const arrivesMs = Date.now() + 6 * hourMs
     const { place } = demo.site.servers.get(target)!
@@ -45,10 +47,10 @@ async function explained(demo: PlacementDemo): Promise<void> {
 }
 
 /** The server that holds most of what was kept. */
-function mostUsed(demo: PlacementDemo): string {
+async function mostUsed(demo: PlacementDemo): Promise<string> {
   const counts = new Map<string, number>()
   for (const { save } of demo.kept)
-    for (const { server } of demo.standing(save.object)) counts.set(server, (counts.get(server) ?? 0) + 1)
+    for (const { server } of await demo.standing(save.object)) counts.set(server, (counts.get(server) ?? 0) + 1)
   return [...counts].sort((a, b) => b[1] - a[1])[0]![0]
 }
 
@@ -88,28 +90,33 @@ async function avoided(demo: PlacementDemo, target: string): Promise<void> {
 
 async function left(demo: PlacementDemo, target: string, arrivesMs: number): Promise<void> {
   const there = demo.kept.filter(({ receipt }) => receipt.replicas.some(({ server }) => server === target))
-  const still = () => there.filter(({ save }) => demo.standing(save.object).some(({ server }) => server === target))
+  const still = async () =>
+    await filterInOrder(there, async ({ save }) =>
+      (await demo.standing(save.object)).some(({ server }) => server === target),
+    )
   let looks = 0
   let fewest = 2
-  const gone = () => {
+  const gone = async () => {
     looks++
     for (const { save } of demo.kept)
-      fewest = Math.min(fewest, new Set(demo.standing(save.object).map(({ server }) => server)).size)
-    return still().length === 0 ? true : undefined
+      fewest = Math.min(fewest, new Set((await demo.standing(save.object)).map(({ server }) => server)).size)
+    return (await still()).length === 0 ? true : undefined
   }
   await until('the data at risk to leave', gone, 90_000).catch(() => undefined)
   const leadMinutes = Math.round((arrivesMs - Date.now()) / 60_000)
   demo.checks.add(
     'S9',
     'what lay there left before the arrival, and at every look everything was in two places',
-    there.length > 0 && still().length === 0 && leadMinutes > 0 && fewest === 2,
-    `${there.length} objects, ${still().length} left behind, ${leadMinutes} minutes before the arrival, ${looks} looks`,
+    there.length > 0 && (await still()).length === 0 && leadMinutes > 0 && fewest === 2,
+    `${there.length} objects, ${(await still()).length} left behind, ${leadMinutes} minutes before the arrival, ${looks} looks`,
   )
   demo.tell('Hanako puts her card into the camera again, then into the printer')
   await demo.insert(demo.camera)
-  const pending = () =>
-    demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL')[0]?.n ?? 0
-  await until('the card to know', () => (pending() === 0 ? true : undefined), 60_000).catch(() => undefined)
+  const pending = async () =>
+    (await demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM conditions WHERE written IS NULL'))[0]?.n ?? 0
+  await until('the card to know', async () => ((await pending()) === 0 ? true : undefined), 60_000).catch(
+    () => undefined,
+  )
   await demo.insert(demo.printer)
   const found = []
   for (const one of there) found.push(await demo.fetched(demo.printer, one))
@@ -117,7 +124,7 @@ async function left(demo: PlacementDemo, target: string, arrivesMs: number): Pro
     'S9',
     'the card was told the new places, and everything came back from there byte for byte',
     found.length > 0 && found.every(({ servers, equal }) => equal && servers.length === 2 && !servers.includes(target)),
-    `${found.filter(({ equal }) => equal).length} of ${found.length}, ${pending()} still to be told`,
+    `${found.filter(({ equal }) => equal).length} of ${found.length}, ${await pending()} still to be told`,
   )
 }
 
@@ -154,7 +161,9 @@ async function passed(
     },
     20_000,
   ).catch(() => undefined)
-  const history = demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM risk_history WHERE server = ?', target)[0]!.n
+  const history = (
+    await demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM risk_history WHERE server = ?', target)
+  )[0]!.n
   demo.checks.add(
     'S9',
     'taken back by its agency, the risk fell again, and its history is kept',

@@ -33,17 +33,19 @@ export const tamperingPart: DemoPart = {
     const { good, changed } = pictures()
     const picture = await demo.keep('family.jpg', good)
     const archive = await demo.keep('archive.bin', systemRandom.bytes(300_000))
-    const [, copy] = replicasOf(demo, picture)
-    const [rotting] = replicasOf(demo, archive)
+    const [, copy] = await replicasOf(demo, picture)
+    const [rotting] = await replicasOf(demo, archive)
     demo.tell(`Somebody paints over family.jpg at ${copy!.server}; a medium rots at ${rotting!.server}`)
     await paintOver(demo, copy!, changed)
     await rot(demo, rotting!)
     for (const { save } of [picture, archive])
       await gatewayCommand(['audit', 'start', hex(save.object), '--folder', demo.site.folder])
-    const judged = (one: Kept) => () =>
-      demo.site.rows<VerdictTable>(
-        'SELECT * FROM verdicts WHERE object = ? AND done IS NOT NULL ORDER BY id',
-        one.save.object,
+    const judged = (one: Kept) => async () =>
+      (
+        await demo.site.rows<VerdictTable>(
+          'SELECT * FROM verdicts WHERE object = ? AND done IS NOT NULL ORDER BY id',
+          one.save.object,
+        )
       )[0]
     const tampering = await until('the verdict on the picture', judged(picture), 90_000)
     const media = await until('the verdict on the rotten file', judged(archive), 90_000)
@@ -66,7 +68,7 @@ function pictures(): { good: Uint8Array; changed: Uint8Array } {
   return { good, changed }
 }
 
-function replicasOf(demo: PlacementDemo, { save }: Kept): ReplicaRow[] {
+async function replicasOf(demo: PlacementDemo, { save }: Kept): Promise<ReplicaRow[]> {
   return demo.site.rows<ReplicaRow>('SELECT * FROM replicas WHERE object = ? ORDER BY slot', save.object)
 }
 
@@ -76,7 +78,7 @@ function folderOf(demo: PlacementDemo, replica: ReplicaRow): string {
 
 async function paintOver(demo: PlacementDemo, replica: ReplicaRow, changed: Uint8Array): Promise<void> {
   const keys = await openPlacementKeys(new SiteFolder(demo.site.folder, 'site', ports))
-  const [member] = demo.site.rows<{ wrapped_key: Uint8Array }>(
+  const [member] = await demo.site.rows<{ wrapped_key: Uint8Array }>(
     'SELECT m.wrapped_key FROM members AS m JOIN saves AS s ON s.member = m.id WHERE s.object = ?',
     replica.object,
   )
@@ -100,7 +102,7 @@ async function rot(demo: PlacementDemo, replica: ReplicaRow): Promise<void> {
 }
 
 async function remade(demo: PlacementDemo, picture: Kept, before: ReplicaRow, verdict: VerdictTable): Promise<void> {
-  const now = replicasOf(demo, picture).find(({ slot }) => slot === before.slot)!
+  const now = (await replicasOf(demo, picture)).find(({ slot }) => slot === before.slot)!
   demo.checks.add(
     'S11',
     'bytes changed on a disk with every checksum made to agree were judged as tampering, and that copy was made anew',
@@ -115,9 +117,9 @@ async function remade(demo: PlacementDemo, picture: Kept, before: ReplicaRow, ve
 }
 
 async function repaired(demo: PlacementDemo, archive: Kept, before: ReplicaRow, verdict: VerdictTable): Promise<void> {
-  const now = replicasOf(demo, archive).find(({ slot }) => slot === before.slot)!
+  const now = (await replicasOf(demo, archive)).find(({ slot }) => slot === before.slot)!
   const stored = await readFile(filesIn(folderOf(demo, now)).segments)
-  const [other] = replicasOf(demo, archive).filter(({ slot }) => slot !== before.slot)
+  const [other] = (await replicasOf(demo, archive)).filter(({ slot }) => slot !== before.slot)
   demo.checks.add(
     'S11',
     'bytes that rotted on a disk were judged as a fault of the medium and restored there by parity, and nobody was accused',
@@ -138,15 +140,15 @@ async function told(demo: PlacementDemo, picture: Kept, verdict: VerdictTable): 
   const shown = () =>
     display.history.flatMap(({ lines }) => lines).filter((line) => line.startsWith('family.jpg: one copy was changed'))
   await until('the member to be told', () => (shown().length > 0 ? true : undefined), 30_000).catch(() => undefined)
-  const noted = () =>
-    demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM told WHERE verdict = ?', verdict.id)[0]!.n
-  await until('placement to know', () => (noted() > 0 ? true : undefined), 30_000).catch(() => undefined)
+  const noted = async () =>
+    (await demo.site.rows<{ n: number }>('SELECT count(*) AS n FROM told WHERE verdict = ?', verdict.id))[0]!.n
+  await until('placement to know', async () => ((await noted()) > 0 ? true : undefined), 30_000).catch(() => undefined)
   const back = await demo.fetched(demo.printer, picture)
   const lines = shown()
   demo.checks.add(
     'S11',
     'the member was told once, at her next session, what was changed and where, and the picture came back byte for byte',
-    lines.length === 1 && noted() === 1 && back.equal && !back.servers.includes(verdict.server),
+    lines.length === 1 && (await noted()) === 1 && back.equal && !back.servers.includes(verdict.server),
     `“${lines[0] ?? 'nothing'}”, ${lines.length} times; from ${back.servers.join(' and ')}, ${back.equal ? 'equal' : 'other bytes'}`,
   )
 }

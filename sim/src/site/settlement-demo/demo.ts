@@ -78,13 +78,13 @@ class SettlementDemo {
     await this.#bill()
     await this.#chargeCard()
     await this.#history()
-    this.#books()
+    await this.#books()
   }
 
   async #enrol(): Promise<void> {
     this.#tell('— P1–P4 Enrolment')
     const [home, counter] = [await this.stage.terminal('home'), await this.stage.terminal('counter')]
-    const issued = this.stage.issueCard('預金 花子', 2)
+    const issued = await this.stage.issueCard('預金 花子', 2)
     this.#card = issued.card
     this.#placementNumber = issued.number
     home.board.reader.insert(issued.card)
@@ -99,7 +99,7 @@ class SettlementDemo {
     this.#shop = shop
     this.#document('letter to the member', buyer.letter)
     this.#document('letter to the shop', shop.letter)
-    const members = this.stage.settlement.store.sql.all<{ state: string }>('SELECT state FROM members')
+    const members = await this.stage.settlement.store.sql.all<{ state: string }>('SELECT state FROM members')
     this.checks.add(
       'P1',
       'a general and a shop member applied, got their numbers by letter and registered',
@@ -137,8 +137,8 @@ class SettlementDemo {
     await this.#takeMovements('zengin')
     await this.stage.bank.ask({ do: 'pay', minor: 2_000, text: `FURIKOMI ${deposit}`, date })
     await this.#takeMovements('camt')
-    this.stage.settlement.cash.count(cash, 'clerk-1', 1_000, 'R-123-456')
-    this.stage.settlement.cash.count(cash, 'clerk-2', 1_000, 'R-123-456')
+    await this.stage.settlement.cash.count(cash, 'clerk-1', 1_000, 'R-123-456')
+    await this.stage.settlement.cash.count(cash, 'clerk-2', 1_000, 'R-123-456')
     const events = await until('all four issues', async () => {
       const kept = await this.#buyer.terminal.pay.kept(valueIssued)
       return kept.length >= 4 ? kept : undefined
@@ -238,12 +238,12 @@ class SettlementDemo {
     this.#tell('— P7 Claim and payout')
     for (const { transaction } of transactions) await this.#shopDoes(transaction, { do: 'claim' })
     const { bank } = this.stage.settlement
-    const file = bank.payoutFile(this.#today(), 'zengin')!
+    const file = (await bank.payoutFile(this.#today(), 'zengin'))!
     this.#document('payout file', await this.stage.keep(file.document))
     // The gate before the bank knows settlement's public key alone.
-    const gate = new BankGate(memoryDatabase(), this.stage.settlement.publicKey)
+    const gate = await BankGate.open(memoryDatabase(), this.stage.settlement.publicKey)
     const { content, note } = await bank.release(file.document, 'clerk-1')
-    const { epoch } = gate.admit(content, note, this.stage.clock.now())
+    const { epoch } = await gate.admit(content, note, this.stage.clock.now())
     const twice = await refusalOf(Promise.resolve().then(() => gate.admit(content, note, this.stage.clock.now())))
     this.checks.add(
       'P9',
@@ -254,7 +254,7 @@ class SettlementDemo {
     await this.stage.bank.ask({ do: 'transfers', file: Buffer.from(content).toString('base64'), date: this.#today() })
     const records = Buffer.from(content).toString('latin1').split('\r\n').slice(0, -1)
     await this.#takeMovements('zengin')
-    const states = this.stage.settlement.store.sql.all<{ state: string; amount: number }>(
+    const states = await this.stage.settlement.store.sql.all<{ state: string; amount: number }>(
       'SELECT state, amount FROM payouts',
     )
     this.checks.add(
@@ -292,9 +292,9 @@ class SettlementDemo {
     )
     await pay.send(objectTo, { objection })
     this.stage.clock.turnDays(20)
-    const held = billing.debitFile() === undefined
-    placement.changeMember(this.#placementNumber, { level: 1 })
-    const [open] = billing.objections.open(1)
+    const held = (await billing.debitFile()) === undefined
+    await placement.changeMember(this.#placementNumber, { level: 1 })
+    const [open] = await billing.objections.open(1)
     const decided = await billing.objections.decide(open!.id, 'clerk-1')
     await until('the decision', async () => (await pay.kept(objectionDecided)).length === 1)
     const second = await this.#statement(2)
@@ -311,7 +311,7 @@ class SettlementDemo {
       member.objection(second.statement, 'fee', 'still too much'),
     )
     await pay.send(objectTo, { objection: again })
-    const refused = await billing.objections.decide(billing.objections.open(1)[0]!.id, 'clerk-1')
+    const refused = await billing.objections.decide((await billing.objections.open(1))[0]!.id, 'clerk-1')
     this.checks.add(
       'S13',
       'an objection that is wrong is refused with the terms compared',
@@ -320,9 +320,9 @@ class SettlementDemo {
     )
 
     this.stage.clock.turnDays(16)
-    const file = billing.debitFile()!
+    const file = (await billing.debitFile())!
     this.#document('debit file', await this.stage.keep(file.document))
-    const content = Buffer.from(this.stage.settlement.document(file.document)!.content)
+    const content = Buffer.from((await this.stage.settlement.document(file.document))!.content)
     const late = await this.stage.signing(this.#buyer, (member) =>
       member.objection(second.statement, 'fee', 'too late'),
     )
@@ -333,7 +333,7 @@ class SettlementDemo {
       date: this.#today(),
       poor: [],
     })
-    this.stage.settlement.bank.take(new Uint8Array(Buffer.from(answer.file, 'base64')))
+    await this.stage.settlement.bank.take(new Uint8Array(Buffer.from(answer.file, 'base64')))
     const [receipt] = await until('the receipt', async () => {
       const kept = await pay.kept(receiptSent)
       return kept.length > 0 ? kept : undefined
@@ -372,12 +372,15 @@ class SettlementDemo {
     )
     const statement = statements.at(-1)!
     const due = statements.reduce((sum, { total }) => sum + total.minor, 0)
-    const inState = (state: string) =>
-      this.stage.settlement.store.sql
-        .all<{ number: string }>('SELECT number FROM statements WHERE state = ?', state)
-        .map(({ number }) => number)
+    const inState = async (state: string) =>
+      (
+        await this.stage.settlement.store.sql.all<{ number: string }>(
+          'SELECT number FROM statements WHERE state = ?',
+          state,
+        )
+      ).map(({ number }) => number)
     this.stage.clock.turnDays(Math.max(0, daysBetween(this.#today(), statement.objectBy)))
-    billing.collectCards()
+    await billing.collectCards()
     await until('authorised', async () => (await this.stage.cardCompany.books()).open === issued.length)
     const objection = await this.stage.signing(this.#buyer, (member) =>
       member.objection(statement.statement, 'fee', 'a word before you collect'),
@@ -391,13 +394,13 @@ class SettlementDemo {
     this.checks.add(
       'S14',
       'an objection between authorisation and capture gave the authorisation back; nothing was taken',
-      stopped.captured === before.captured && inState('objected').includes(statement.statement),
+      stopped.captured === before.captured && (await inState('objected')).includes(statement.statement),
       `${stopped.captured - before.captured} captured, ${stopped.open} of ${issued.length} still authorised`,
     )
-    await billing.objections.decide(billing.objections.open(1)[0]!.id, 'clerk-1')
+    await billing.objections.decide((await billing.objections.open(1))[0]!.id, 'clerk-1')
     this.stage.clock.turnDays(Math.max(0, daysBetween(this.#today(), statement.debitOn)))
     await this.stage.cardCompany.fault({ fault: 'lost', answers: 2 })
-    billing.collectCards()
+    await billing.collectCards()
     const receipts = await until('the receipt', async () => {
       const all = await pay.kept(receiptSent)
       return all.length >= 1 + issued.length ? all : undefined
@@ -418,14 +421,14 @@ class SettlementDemo {
 
     await this.stage.cardCompany.event('reverse-last')
     this.stage.clock.turnDays(1)
-    billing.collectCards()
-    await until('open again', () => inState('returned').length === 1)
+    await billing.collectCards()
+    await until('open again', async () => (await inState('returned')).length === 1)
     this.#document('reminder', await this.#documentOf('dunning', 0))
     this.checks.add(
       'S14',
       'a payment that the card company took back leaves the statement open, with a reminder',
-      this.stage.settlement.documents('dunning').length === 1,
-      `${inState('returned').join()} is to be paid again`,
+      (await this.stage.settlement.documents('dunning')).length === 1,
+      `${(await inState('returned')).join()} is to be paid again`,
     )
   }
 
@@ -442,29 +445,27 @@ class SettlementDemo {
     offline.lock()
   }
 
-  #books(): void {
+  async #books(): Promise<void> {
     const { settlement } = this.stage
-    const { findings, postings, accounts } = settlement.audit()
-    const head = settlement.head(this.#today())
+    const { findings, postings, accounts } = await settlement.audit()
+    const head = await settlement.head(this.#today())
     this.checks.add(
       'P9',
       'an audit from the journal alone agrees with every balance, hold and the chain',
       findings.length === 0,
       `${postings} postings, ${accounts} accounts, head of ${head.length} bytes signed`,
     )
-    const equal = this.trialBalance().every(({ difference }) => difference === 0)
+    const equal = (await this.trialBalance()).every(({ difference }) => difference === 0)
     this.checks.add(
       'P9',
       'the trial balance is zero',
       equal,
-      this.trialBalance()
-        .map(({ currency, debits }) => `${debits} ${currency} on both sides`)
-        .join(', '),
+      (await this.trialBalance()).map(({ currency, debits }) => `${debits} ${currency} on both sides`).join(', '),
     )
   }
 
-  trialBalance(): SettlementDemoReport['trialBalance'] {
-    return this.stage.settlement.trialBalance().map(({ currency, debitsMinor, creditsMinor }) => ({
+  async trialBalance(): Promise<SettlementDemoReport['trialBalance']> {
+    return (await this.stage.settlement.trialBalance()).map(({ currency, debitsMinor, creditsMinor }) => ({
       ...{ currency, debits: Number(debitsMinor), credits: Number(creditsMinor) },
       difference: Number(debitsMinor - creditsMinor),
     }))
@@ -493,11 +494,11 @@ class SettlementDemo {
   async #takeMovements(format: 'zengin' | 'camt'): Promise<void> {
     const { file, count } = await this.stage.bank.movements(this.#bankSeen, format)
     this.#bankSeen += count
-    this.stage.settlement.bank.take(file)
+    await this.stage.settlement.bank.take(file)
   }
 
   async #documentOf(kind: 'statement' | 'credit-note' | 'receipt' | 'dunning', nth: number): Promise<string> {
-    return this.stage.keep(this.stage.settlement.documents(kind)[nth]!.id)
+    return this.stage.keep((await this.stage.settlement.documents(kind))[nth]!.id)
   }
 
   #document(what: string, path: string): void {
@@ -524,7 +525,7 @@ export async function runSettlementDemo(options: SettlementDemoOptions): Promise
       const detail = error instanceof Error ? error.message : String(error)
       demo.checks.add('S13', 'the demo came to its end', false, detail)
     }
-    trialBalance = demo.trialBalance()
+    trialBalance = await demo.trialBalance()
     return { checks: demo.checks.list, documents: demo.documents, trialBalance, folder }
   } finally {
     options.tell('Stopping the site')

@@ -97,7 +97,7 @@ export class SettlementStage {
     const runtime = new Runtime(
       {
         ...{ site, role: 'terminal', model: board.model, version: '0.1.0', folder },
-        claim: this.gateway.gateway.newClaim({ region: 'JP-13', lifeMs: 3_600_000 }),
+        claim: await this.gateway.gateway.newClaim({ region: 'JP-13', lifeMs: 3_600_000 }),
       },
       {
         ...this.ports,
@@ -120,14 +120,14 @@ export class SettlementStage {
   }
 
   /** A card for placement's register and settlement's. */
-  issueCard(name: string, level: number): { card: VirtualCard; thumbprint: Uint8Array; number: string } {
+  async issueCard(name: string, level: number): Promise<{ card: VirtualCard; thumbprint: Uint8Array; number: string }> {
     const { placement } = this.gateway.placement!
     const number = `A-${Date.now()}`
     const { card, registration } = issueCard({
       ...{ kind: 'ed25519', member: { id: systemRandom.bytes(16), number, name }, level, homeRegion: 'JP-13', pin },
       ...{ puk: '12345678', providerKey: coseKey(placement.publicKeys.signing), random: systemRandom },
     })
-    placement.registry.addMember(registration)
+    await placement.registry.addMember(registration)
     return { card, thumbprint: registration.card, number }
   }
 
@@ -144,9 +144,9 @@ export class SettlementStage {
     const { random } = this.ports
     const application = sealApplication(this.centre, { kind, person, terms: this.terms }, random)
     const { application: id } = await terminal.pay.send(apply, { application })
-    const { number, letter } = this.settlement.enrolment.accept(id, 'clerk-1')
+    const { number, letter } = await this.settlement.enrolment.accept(id, 'clerk-1')
     const letterPath = await this.keep(letter)
-    const { code } = codesOf(this.settlement.document(letter)!.content)
+    const { code } = codesOf((await this.settlement.document(letter))!.content)
 
     const presence = terminal.runtime.presence?.card
     const share =
@@ -191,7 +191,7 @@ export class SettlementStage {
 
   /** Writes a document where people can look at it. Returns its path. */
   async keep(id: Uint8Array): Promise<string> {
-    const { name, content } = this.settlement.document(id)!
+    const { name, content } = (await this.settlement.document(id))!
     const path = `${this.folder}/documents/${String(++this.#documents).padStart(2, '0')}-${name}`
     await writeFile(path, content)
     return path

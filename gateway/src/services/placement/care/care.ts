@@ -2,6 +2,7 @@
  * Care for what is kept (S11, S12): audits in three tiers under a budget, verdicts, repairs. What to look at next is decided
  * in `schedule.ts`; all it knows is in the database, so that a crash costs nothing but time.
  */
+import { filterInOrder } from '@azukari/protocol/in-order'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { VerdictKind } from '@azukari/protocol/verdict'
 import { Rounds } from '../../../service/rounds.ts'
@@ -86,38 +87,46 @@ export class Care {
     await Promise.allSettled(this.#busy.values())
   }
 
+  /** Resolves when no round and no look is under way, and none follows at once. */
+  async idle(): Promise<void> {
+    do {
+      await this.#rounds.idle()
+      await Promise.allSettled(this.#busy.values())
+    } while (this.#busy.size > 0)
+  }
+
   /** There may be something to do. */
   kick(): void {
     this.#rounds.kick()
   }
 
   /** A replica is to be examined soon. */
-  suspect(found: Found): void {
-    this.#suspect([found])
+  async suspect(found: Found): Promise<void> {
+    await this.#suspect([found])
     this.kick()
   }
 
-  status(): CareStatus {
+  async status(): Promise<CareStatus> {
     const { sql } = this.#o.store
     const nowMs = this.#o.clock.now()
     const counts: Partial<Record<VerdictKind, number>> = {}
-    for (const { kind, count } of verdicts.counts(sql)) counts[kind] = count
-    const overdue = sql.get<{ n: number }>(
+    for (const { kind, count } of await verdicts.counts(sql)) counts[kind] = count
+    const overdue = (await sql.get<{ n: number }>(
       `SELECT count(*) AS n FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) < ?`,
       nowMs - this.#limits.openedAgeMs,
-    )!.n
-    return { ...this.counts, suspects: suspects.count(sql), running: this.#busy.size, overdue, verdicts: counts }
+    ))!.n
+    return { ...this.counts, suspects: await suspects.count(sql), running: this.#busy.size, overdue, verdicts: counts }
   }
 
   /** One look around. @returns when to look again at the latest, ms */
-  #round(): number {
+  async #round(): Promise<number> {
     const { store, clock } = this.#o
     const nowMs = clock.now()
-    if (verdicts.open(store.sql)) store.transaction(({ sql }) => verdicts.settle(sql, nowMs))
+    if (await verdicts.open(store.sql)) await store.transaction(({ sql }) => verdicts.settle(sql, nowMs))
     const room = this.#limits.atOnce - this.#busy.size
     if (room <= 0) return idleMs
     const budgetBytes = this.#refill()
-    const due = this.#due(nowMs)
+    const due = await this.#due(nowMs)
     for (const look of nextLooks({ ...due.state, budgetBytes, room }, this.#limits)) {
       this.#budget!.bytes -= look.bytes
       this.#begin(look, due)
@@ -135,16 +144,18 @@ export class Care {
     return this.#budget.bytes
   }
 
-  #due(nowMs: number) {
+  async #due(nowMs: number) {
     const { sql } = this.#o.store
-    const registered = servers.all(sql)
-    const known = new Map(audits.all(sql).map((row) => [row.server, row]))
+    const registered = await servers.all(sql)
+    const known = new Map((await audits.all(sql)).map((row) => [row.server, row]))
     if (registered.some(({ id }) => !known.has(id)))
-      this.#o.store.transaction((context) => {
-        for (const { id } of registered) audits.add(context.sql, id, nowMs)
+      await this.#o.store.transaction(async (context) => {
+        for (const { id } of registered) await audits.add(context.sql, id, nowMs)
       })
-    const waiting = suspects.due(sql, nowMs, this.#limits.atOnce * 4).filter((row) => !this.#busy.has(nameOf(row)))
-    const oldest = this.#oldest(nowMs)
+    const waiting = (await suspects.due(sql, nowMs, this.#limits.atOnce * 4)).filter(
+      (row) => !this.#busy.has(nameOf(row)),
+    )
+    const oldest = await this.#oldest(nowMs)
     const state: Omit<CareState, 'budgetBytes' | 'room'> = {
       nowMs,
       servers: registered.flatMap((row) => {
@@ -173,10 +184,10 @@ export class Care {
   }
 
   /** Kept objects with both replicas in reach that were not opened for longest. */
-  #oldest(nowMs: number): Oldest[] {
+  async #oldest(nowMs: number): Promise<Oldest[]> {
     const { sql } = this.#o.store
-    const from = Number(new TextDecoder().decode(facts.get(sql, openFromFact) ?? new Uint8Array()) || 0)
-    const rows = sql.all<Oldest>(
+    const from = Number(new TextDecoder().decode((await facts.get(sql, openFromFact)) ?? new Uint8Array()) || 0)
+    const rows = await sql.all<Oldest>(
       `SELECT object, version, 1 AS slot, max(opened, coalesce(kept, 0)) AS opened,
        (SELECT sum(sealed) FROM replicas AS r WHERE r.object = saves.object AND r.version = saves.version) AS bytes
        FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) <= ? AND NOT EXISTS
@@ -231,7 +242,7 @@ export class Care {
       this.counts.failures++
     }
     const waitMs = refused ? refusedApartMs : Math.min(againMostMs, againMs * 2 ** Math.min(8, suspect.tries))
-    store.transaction(({ sql }) =>
+    await store.transaction(({ sql }) =>
       suspects.postpone(sql, { ...suspect, tries: suspect.tries + 1 }, clock.now() + waitMs),
     )
   }
@@ -243,9 +254,9 @@ export class Care {
     const name = nameOf(object)
     const opened = await mover
       .exclusive(object.object, async () => {
-        const standing = standingOf(store.sql, object)
+        const standing = await standingOf(store.sql, object)
         for (const { server } of [standing.old, standing.other]) {
-          const row = servers.byId(store.sql, server)
+          const row = await servers.byId(store.sql, server)
           if (!row) throw new Problem('server.unreachable', server)
           await this.#genuine(row, () => identify(dataServers.of(row), row, signer.kid, random, signal))
         }
@@ -260,7 +271,7 @@ export class Care {
       })
     if (opened) {
       this.counts.bytes += opened.bytes
-      this.#suspect(opened.faults.map(({ slot, met }) => ({ ref: { ...object, slot }, met })))
+      await this.#suspect(opened.faults.map(({ slot, met }) => ({ ref: { ...object, slot }, met })))
     }
     if (!opened || opened.silent) {
       this.#notBefore.set(name, clock.now() + againMs * 4)
@@ -270,7 +281,7 @@ export class Care {
     }
     this.counts.opened++
     this.#notBefore.delete(name)
-    store.transaction(({ sql }) =>
+    await store.transaction(({ sql }) =>
       sql.run(
         'UPDATE saves SET opened = ? WHERE object = ? AND version = ?',
         clock.now(),
@@ -283,8 +294,8 @@ export class Care {
   /** Tiers one and two, of one server. */
   async #look(what: 'list' | 'leaves' | 'scan', id: string): Promise<void> {
     const { store, clock } = this.#o
-    const server = servers.byId(store.sql, id)
-    const audit = audits.of(store.sql, id)
+    const server = await servers.byId(store.sql, id)
+    const audit = await audits.of(store.sql, id)
     if (!server || !audit) return
     try {
       await this.#genuine(server, async () => {
@@ -292,16 +303,16 @@ export class Care {
         else if (what === 'leaves') await this.#leaves(server, audit)
         else await this.#scan(server)
       })
-      if (audit.refusals > 0) store.transaction(({ sql }) => audits.set(sql, id, { refusals: 0 }))
+      if (audit.refusals > 0) await store.transaction(({ sql }) => audits.set(sql, id, { refusals: 0 }))
     } catch (error) {
       if (this.#rounds.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
       const refusals = metBy(error) === 'refused' ? audit.refusals + 1 : audit.refusals
       const waitMs = refusals > audit.refusals ? refusedApartMs : againMs * 2
-      store.transaction(({ sql }) => audits.set(sql, id, { refusals, not_before: clock.now() + waitMs }))
+      await store.transaction(({ sql }) => audits.set(sql, id, { refusals, not_before: clock.now() + waitMs }))
       if (refusals >= refusalsMax)
-        contain(this.#o, id, 'contained', `it proves its key and refuses to be audited: ${error.code}`)
+        await contain(this.#o, id, 'contained', `it proves its key and refuses to be audited: ${error.code}`)
     }
   }
 
@@ -311,7 +322,7 @@ export class Care {
       return await work()
     } catch (error) {
       if (isProblem(error, 'server.impostor'))
-        contain(this.#o, server.id, 'impostor', 'it did not prove its key when it was audited')
+        await contain(this.#o, server.id, 'impostor', 'it did not prove its key when it was audited')
       throw error
     }
   }
@@ -320,11 +331,11 @@ export class Care {
     const { store, clock } = this.#o
     const page = await listPageOf(this.#o, server, audit.list_after, this.#rounds.signal)
     this.counts.extra += Math.max(0, page.extra)
-    this.#suspect(page.found, server.id)
+    await this.#suspect(page.found, server.id)
     const ended = page.after === null
-    store.transaction(({ sql }) => {
-      audits.set(sql, server.id, { list_after: page.after, ...(ended && { listed: clock.now() }) })
-      if (ended) audits.relax(sql, server.id)
+    await store.transaction(async ({ sql }) => {
+      await audits.set(sql, server.id, { list_after: page.after, ...(ended && { listed: clock.now() }) })
+      if (ended) await audits.relax(sql, server.id)
     })
     if (ended) this.counts.listed++
   }
@@ -336,7 +347,7 @@ export class Care {
       await identify(dataServers.of(server), server, signer.kid, random, signal)
       const size = sampleSize(this.#limits.share, this.#limits.certainty)
       const plan = await planLeaves(this.#o, server.id, size, signal)
-      store.transaction(({ sql }) => audits.set(sql, server.id, { plan }))
+      await store.transaction(({ sql }) => audits.set(sql, server.id, { plan }))
       return
     }
     const taken = takeLeaves(audit.plan)
@@ -354,12 +365,12 @@ export class Care {
         met = isProblem(error) ? metBy(error) : undefined
         if (!met) throw error
       }
-      if (met) this.#suspect([{ ref: next, met }], server.id)
+      if (met) await this.#suspect([{ ref: next, met }], server.id)
     }
     const done = !taken || leavesLeft(taken.rest) === 0
-    store.transaction(({ sql }) => {
-      audits.set(sql, server.id, done ? { plan: null, leaves: clock.now() } : { plan: taken.rest })
-      if (done) audits.relax(sql, server.id)
+    await store.transaction(async ({ sql }) => {
+      await audits.set(sql, server.id, done ? { plan: null, leaves: clock.now() } : { plan: taken.rest })
+      if (done) await audits.relax(sql, server.id)
     })
   }
 
@@ -371,13 +382,13 @@ export class Care {
     // What was judged a moment ago may have been read, or mended, before that: the next round says whether there is more to it.
     const nowMs = clock.now()
     const sinceOf = ({ atMs = nowMs }: Found) => Math.max(atMs, nowMs - toldLateMs) - judgedForMs
-    this.#suspect(
-      found.filter((one) => !verdicts.judgedSince(store.sql, one.ref, sinceOf(one))),
+    await this.#suspect(
+      await filterInOrder(found, async (one) => !(await verdicts.judgedSince(store.sql, one.ref, sinceOf(one)))),
       server.id,
     )
     const { complete } = report
-    store.transaction(({ sql }) => {
-      audits.set(sql, server.id, {
+    await store.transaction(async ({ sql }) => {
+      await audits.set(sql, server.id, {
         scanning: complete ? 0 : 1,
         ...(complete ? { scanned: clock.now() } : { not_before: clock.now() + scanApartMs }),
       })
@@ -385,12 +396,12 @@ export class Care {
   }
 
   /** @param server where it was found: what stands elsewhere by now is not meant */
-  #suspect(found: readonly Found[], server?: string): void {
+  async #suspect(found: readonly Found[], server?: string): Promise<void> {
     if (found.length === 0) return
     const { store, clock } = this.#o
-    store.transaction(({ sql }) => {
+    await store.transaction(async ({ sql }) => {
       for (const { ref, met } of found) {
-        const row = sql.get<{ server: string; sealed: number }>(
+        const row = await sql.get<{ server: string; sealed: number }>(
           'SELECT server, sealed FROM replicas WHERE object = ? AND version = ? AND slot = ?',
           ref.object,
           ref.version,
@@ -398,7 +409,15 @@ export class Care {
         )
         if (!row || (server !== undefined && row.server !== server)) continue
         const { object, version, slot } = ref
-        suspects.add(sql, { object, version, slot, server: row.server, met, since: clock.now(), bytes: row.sealed })
+        await suspects.add(sql, {
+          object,
+          version,
+          slot,
+          server: row.server,
+          met,
+          since: clock.now(),
+          bytes: row.sealed,
+        })
       }
     })
   }
@@ -420,12 +439,12 @@ interface Oldest {
 }
 
 /** Everything is to be opened and compared anew, and every round begins now: an operator's word. */
-export function auditNow(sql: Sql, nowMs: number, whole: boolean, server?: string): void {
-  sql.run(
+export async function auditNow(sql: Sql, nowMs: number, whole: boolean, server?: string): Promise<void> {
+  await sql.run(
     `UPDATE audits SET listed = 0, leaves = 0, scanned = 0, not_before = 0${server === undefined ? '' : ' WHERE server = ?'}`,
     ...(server === undefined ? [] : [server]),
   )
-  if (whole) facts.set(sql, openFromFact, new TextEncoder().encode(String(nowMs)))
+  if (whole) await facts.set(sql, openFromFact, new TextEncoder().encode(String(nowMs)))
 }
 
 function nameOf({ object, version, slot }: { object: Uint8Array; version: number; slot: number }): string {

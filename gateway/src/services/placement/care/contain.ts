@@ -30,22 +30,22 @@ export interface ContainPorts {
  * @param because one line, for operators
  * @returns whether it was open until now
  */
-export function contain(
+export async function contain(
   ports: ContainPorts,
   id: string,
   kind: Extract<VerdictKind, 'impostor' | 'contained'>,
   because: string,
-): boolean {
+): Promise<boolean> {
   const { store, clock, log } = ports
-  const done = store.transaction(({ sql }) => {
-    const row = servers.byId(sql, id)
+  const done = await store.transaction(async ({ sql }) => {
+    const row = await servers.byId(sql, id)
     if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
     if (row.state === 'contained') return false
-    setState(sql, ports, row, 'contained')
+    await setState(sql, ports, row, 'contained')
     // S12: its rank is lowered, and stays so until somebody has looked.
-    servers.blame(sql, id, 100, kind === 'impostor' ? 1 : 0)
+    await servers.blame(sql, id, 100, kind === 'impostor' ? 1 : 0)
     const atMs = clock.now()
-    verdicts.add(sql, {
+    await verdicts.add(sql, {
       ...{ at: atMs, kind, server: id, object: null, version: null, slot: null, epoch: null, member: null, because },
       signed: signVerdict({ kind, atMs, server: id, because: because.slice(0, 400), evidence: {} }, ports.signer),
       ...{ outcome: 'contained', done: null },
@@ -59,22 +59,22 @@ export function contain(
 }
 
 /** Lets a server back in: it starts again like a new one. @throws {Problem} `config.invalid` when it is not in the register */
-export function release(ports: ContainPorts, id: string, reason: string): void {
+export async function release(ports: ContainPorts, id: string, reason: string): Promise<void> {
   const { store, clock, log } = ports
-  store.transaction(({ sql }) => {
-    const row = servers.byId(sql, id)
+  await store.transaction(async ({ sql }) => {
+    const row = await servers.byId(sql, id)
     if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
-    setState(sql, ports, row, 'open')
-    sql.run('UPDATE servers SET demerits = 0, impostors = 0 WHERE id = ?', id)
-    audits.set(sql, id, { refusals: 0 })
-    verdicts.release(sql, id, clock.now())
+    await setState(sql, ports, row, 'open')
+    await sql.run('UPDATE servers SET demerits = 0, impostors = 0 WHERE id = ?', id)
+    await audits.set(sql, id, { refusals: 0 })
+    await verdicts.release(sql, id, clock.now())
   })
   log.warn('a data server is let back in', { server: id, reason })
   ports.onContained?.(id)
 }
 
-function setState(sql: Sql, { keys, random }: ContainPorts, row: ServerRow, state: ServerState): void {
-  servers.setState(sql, row.id, state)
+async function setState(sql: Sql, { keys, random }: ContainPorts, row: ServerRow, state: ServerState): Promise<void> {
+  await servers.setState(sql, row.id, state)
   const { used: _u, demerits: _d, impostors: _i, away: _a, kid: _k, ...entry } = row
-  journal.append(sql, sealEntry({ kind: 'server', ...entry, state }, keys.recovery, random))
+  await journal.append(sql, sealEntry({ kind: 'server', ...entry, state }, keys.recovery, random))
 }

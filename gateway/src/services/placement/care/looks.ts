@@ -45,7 +45,7 @@ export async function listPageOf(
   await identify(port, server, ports.signer.kid, ports.random, signal)
   const page = await port.list(after === null ? undefined : refOf(after), listPage, true, signal)
   const last = page.length < listPage ? undefined : nameOf(page.at(-1)!.ref)
-  const records = recordsBetween(ports.store.sql, server.id, after, last)
+  const records = await recordsBetween(ports.store.sql, server.id, after, last)
   const end = records.length < recordsPage ? last : earlier(last, nameOf(records.at(-1)!))
   return { ...compare(page, records, end), after: end ?? null }
 }
@@ -70,9 +70,14 @@ function compare(page: readonly HeldSummary[], records: readonly Record[], end: 
 }
 
 /** Records of a server after one name up to another, in the order in which servers list. */
-function recordsBetween(sql: Sql, server: string, after: string | null, last: string | undefined): Record[] {
+async function recordsBetween(
+  sql: Sql,
+  server: string,
+  after: string | null,
+  last: string | undefined,
+): Promise<Record[]> {
   const from = after === null ? new Uint8Array(0) : refOf(after).object
-  const rows = sql.all<Record>(
+  const rows = await sql.all<Record>(
     `SELECT r.object, r.version, r.slot, r.manifest FROM replicas AS r JOIN saves AS s
      ON s.object = r.object AND s.version = r.version AND s.state = 'kept'
      WHERE r.server = ? AND r.object >= ? AND r.object <= ? ORDER BY r.object LIMIT ?`,
@@ -115,12 +120,12 @@ export async function planLeaves(
 ): Promise<Uint8Array> {
   const { sql } = ports.store
   const leavesOf = (sealed: number) => Math.max(1, Math.ceil(sealed / segmentSealedBytes))
-  const total = sql.get<{ n: number }>(
+  const total = (await sql.get<{ n: number }>(
     'SELECT coalesce(sum(max(1, CAST((sealed + ?) / ? AS INTEGER))), 0) AS n FROM replicas WHERE server = ?',
     segmentSealedBytes - 1,
     segmentSealedBytes,
     server,
-  )!.n
+  ))!.n
   const picks = pickLeaves(total, count, ports.random)
   const plan: Plan = []
   let first = 0
@@ -129,7 +134,7 @@ export async function planLeaves(
   while (next < picks.length) {
     signal.throwIfAborted()
     // Whole objects at a time: a slot more or less changes nothing in the chances.
-    const rows = sql.all<Pick<ReplicaRow, 'object' | 'version' | 'slot' | 'sealed'>>(
+    const rows = await sql.all<Pick<ReplicaRow, 'object' | 'version' | 'slot' | 'sealed'>>(
       'SELECT object, version, slot, sealed FROM replicas WHERE server = ? AND object > ? ORDER BY object, version, slot LIMIT ?',
       server,
       last,
@@ -178,7 +183,7 @@ export async function lookAtLeaves(
   { object, version, slot, indexes }: Plan[number],
   signal: AbortSignal,
 ): Promise<{ met: Met | undefined; bytes: number }> {
-  const row = replicas.of(ports.store.sql, object, version).find((replica) => replica.slot === slot)
+  const row = (await replicas.of(ports.store.sql, object, version)).find((replica) => replica.slot === slot)
   // Moved since the round was drawn: its new place has rounds of its own.
   if (row?.server !== server.id || !row.root) return { met: undefined, bytes: 0 }
   const count = Math.max(1, Math.ceil(row.sealed / segmentSealedBytes))

@@ -1,6 +1,8 @@
 /** Reads replicas to hold them against what was signed (S11): constant memory, whatever the size. */
+
 import { createHash } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type SealAlgorithm, segmentCount, segmentPlainBytes, Unsealer } from '@azukari/protocol/sealed'
@@ -25,14 +27,14 @@ export function unsealerOf({ keys }: ReplacePorts, { row, member }: Standing, re
 }
 
 /** Sealed segments as the server sends them, in order. @throws {Problem} the server's */
-function sealedOf(
+async function sealedOf(
   ports: ReplacePorts,
   { row }: Standing,
   replica: ReplicaRow,
   signal: AbortSignal,
   count = segmentCount(row.size),
-): AsyncGenerator<Uint8Array> {
-  const server = servers.byId(ports.store.sql, replica.server)
+): Promise<AsyncGenerator<Uint8Array>> {
+  const server = await servers.byId(ports.store.sql, replica.server)
   if (!server) throw new Problem('server.unreachable', 'not in the register')
   return readSealed(ports.dataServers.of(server), replica, count, signal)
 }
@@ -46,7 +48,7 @@ export async function readRoot(
   count: number | undefined,
 ): Promise<Uint8Array> {
   const tree = new TreeHash()
-  for await (const segment of sealedOf(ports, standing, replica, signal, count)) tree.add(segment)
+  for await (const segment of await sealedOf(ports, standing, replica, signal, count)) tree.add(segment)
   return tree.root()
 }
 
@@ -63,9 +65,9 @@ export interface Opened {
 export async function openBoth(ports: ReplacePorts, standing: Standing, signal: AbortSignal): Promise<Opened> {
   const { row, old, other } = standing
   const opened: Opened = { bytes: 0, faults: [], silent: false }
-  const sides = [old, other].map((replica) => {
+  const sides = await mapInOrder([old, other], async (replica) => {
     const unsealer = unsealerOf(ports, standing, replica)
-    const source = sealedOf(ports, standing, replica, signal)
+    const source = await sealedOf(ports, standing, replica, signal)
     return { replica, unsealer, source, tree: new TreeHash(), plain: createHash('sha256'), good: true }
   })
   const count = segmentCount(row.size)
@@ -136,10 +138,10 @@ export async function differenceOf(
   const good = unsealerOf(ports, standing, other)
   const changed = unsealerOf(ports, standing, old)
   const plain = createHash('sha256')
-  const theirs = sealedOf(ports, standing, old, signal)
+  const theirs = await sealedOf(ports, standing, old, signal)
   let index = 0
   try {
-    for await (const sealed of sealedOf(ports, standing, other, signal)) {
+    for await (const sealed of await sealedOf(ports, standing, other, signal)) {
       const segment = good.open(index, sealed)
       plain.update(segment)
       const next = await theirs.next().catch(() => undefined)

@@ -24,7 +24,7 @@ export async function restoreSegments(
   if (lostSegments > lost.length) return 0
   const { store, dataServers, signer, random, keys } = ports
   const { row, old, other, member } = standing
-  const source = servers.byId(store.sql, other.server)
+  const source = await servers.byId(store.sql, other.server)
   if (!source || source.state === 'contained') return 0
   const count = segmentCount(row.size)
   const from = dataServers.of(source)

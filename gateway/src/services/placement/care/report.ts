@@ -1,5 +1,7 @@
 /** How audits stand, for operators: from the database alone, so that it can be asked beside a running gateway. */
+
 import { hex } from '@azukari/protocol/bytes'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../../storage/database.ts'
 import { audits, differences, suspects, verdicts } from './store.ts'
 import type { VerdictTable } from './tables.ts'
@@ -39,14 +41,14 @@ export interface VerdictLine {
   differs: number | null
 }
 
-export function auditReport(sql: Sql, nowMs: number, limit: number): AuditReport {
-  const byServer = new Map(audits.all(sql).map((row) => [row.server, row]))
-  const registered = sql.all<{ id: string; state: string; impostors: number; replicas: number }>(
+export async function auditReport(sql: Sql, nowMs: number, limit: number): Promise<AuditReport> {
+  const byServer = new Map((await audits.all(sql)).map((row) => [row.server, row]))
+  const registered = await sql.all<{ id: string; state: string; impostors: number; replicas: number }>(
     'SELECT id, state, impostors, (SELECT count(*) FROM replicas WHERE server = servers.id) AS replicas FROM servers ORDER BY id',
   )
-  const { kept, oldest } = sql.get<{ kept: number; oldest: number | null }>(
+  const { kept, oldest } = (await sql.get<{ kept: number; oldest: number | null }>(
     `SELECT count(*) AS kept, min(max(opened, coalesce(kept, 0))) AS oldest FROM saves WHERE state = 'kept'`,
-  )!
+  ))!
   return {
     atMs: nowMs,
     servers: registered.map(({ id: server, state, impostors, replicas }) => {
@@ -56,19 +58,19 @@ export function auditReport(sql: Sql, nowMs: number, limit: number): AuditReport
     }),
     objects: { kept, oldestMs: oldest },
     suspects: {
-      count: suspects.count(sql),
-      first: suspects.list(sql, limit).map(({ object, slot, server, met, tries }) => ({
+      count: await suspects.count(sql),
+      first: (await suspects.list(sql, limit)).map(({ object, slot, server, met, tries }) => ({
         ...{ object: hex(object), slot, server, met, tries },
       })),
     },
-    verdicts: verdicts.counts(sql),
-    latest: verdicts.list(sql, limit).map((row) => verdictLine(sql, row)),
+    verdicts: await verdicts.counts(sql),
+    latest: await mapInOrder(await verdicts.list(sql, limit), (row) => verdictLine(sql, row)),
   }
 }
 
-export function verdictLine(sql: Sql, row: VerdictTable): VerdictLine {
+export async function verdictLine(sql: Sql, row: VerdictTable): Promise<VerdictLine> {
   const { id, at, kind, server, object, version, slot, because, outcome, done } = row
-  const differs = differences.of(sql, id)?.bytes ?? null
+  const differs = (await differences.of(sql, id))?.bytes ?? null
   return {
     ...{ id, atMs: at, kind, server, object: object && hex(object), version, slot, because, outcome, doneMs: done },
     differs,

@@ -26,14 +26,14 @@ export interface Shown {
 export async function showDifference(ports: ReplacePorts, id: number, signal: AbortSignal): Promise<Shown> {
   const { store, keys } = ports
   const { sql } = store
-  const verdict = verdicts.byId(sql, id)
-  const difference = differences.of(sql, id)
+  const verdict = await verdicts.byId(sql, id)
+  const difference = await differences.of(sql, id)
   if (!verdict?.object || verdict.version === null || !difference)
     throw new Problem('object.unknown', `verdict ${id} shows no difference`)
-  const row = saves.get(sql, verdict.object, verdict.version)
-  const member = row && members.byId(sql, row.member)
+  const row = await saves.get(sql, verdict.object, verdict.version)
+  const member = row && (await members.byId(sql, row.member))
   // The other slot was good then, and the one made anew from it is good now: whichever can be read.
-  const standing = replicas.of(sql, verdict.object, verdict.version)
+  const standing = await replicas.of(sql, verdict.object, verdict.version)
   if (!row || !member || standing.length === 0) throw new Problem('object.unknown', 'the object is gone')
   if (row.size > showMaxBytes) throw new Problem('message.too-large', `${row.size} bytes`)
   const memberKey = unwrapMemberKey(keys, member.wrapped_key)

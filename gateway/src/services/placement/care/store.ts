@@ -15,9 +15,9 @@ export const audits = {
       nowMs,
       nowMs,
     ),
-  set: (sql: Sql, server: string, change: Partial<AuditTable>) => {
+  set: async (sql: Sql, server: string, change: Partial<AuditTable>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE audits SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE server = ?`,
       ...entries.map(([, value]) => value),
       server,
@@ -30,19 +30,21 @@ export const audits = {
 
 export const suspects = {
   /** Unless it is one already, or what was found of it is being dealt with. @returns whether it is new */
-  add: (sql: Sql, row: Omit<SuspectTable, 'tries' | 'not_before'>): boolean =>
-    sql.run(
-      `INSERT INTO suspects (object, version, slot, server, met, since, tries, not_before, bytes)
+  add: async (sql: Sql, row: Omit<SuspectTable, 'tries' | 'not_before'>): Promise<boolean> =>
+    (
+      await sql.run(
+        `INSERT INTO suspects (object, version, slot, server, met, since, tries, not_before, bytes)
        SELECT ?, ?, ?, ?, ?, ?, 0, 0, ? WHERE NOT EXISTS
        (SELECT 1 FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND done IS NULL)
        ON CONFLICT DO NOTHING`,
-      ...[row.object, row.version, row.slot, row.server, row.met, row.since, row.bytes],
-      ...[row.object, row.version, row.slot],
+        ...[row.object, row.version, row.slot, row.server, row.met, row.since, row.bytes],
+        ...[row.object, row.version, row.slot],
+      )
     ).changes > 0,
   due: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<SuspectTable>('SELECT * FROM suspects WHERE not_before <= ? ORDER BY not_before LIMIT ?', nowMs, limit),
   list: (sql: Sql, limit: number) => sql.all<SuspectTable>('SELECT * FROM suspects ORDER BY since LIMIT ?', limit),
-  count: (sql: Sql) => sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects')!.n,
+  count: async (sql: Sql) => (await sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects'))!.n,
   postpone: (sql: Sql, { object, version, slot, tries }: ReplicaKey & { tries: number }, untilMs: number) =>
     sql.run(
       'UPDATE suspects SET tries = ?, not_before = ? WHERE object = ? AND version = ? AND slot = ?',
@@ -53,13 +55,13 @@ export const suspects = {
 }
 
 export const verdicts = {
-  add: (sql: Sql, row: Omit<VerdictTable, 'id'>): number => {
+  add: async (sql: Sql, row: Omit<VerdictTable, 'id'>): Promise<number> => {
     const entries = Object.entries(row)
-    sql.run(
+    await sql.run(
       `INSERT INTO verdicts (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')})`,
       ...entries.map(([, value]) => value),
     )
-    return sql.get<{ id: number }>('SELECT max(id) AS id FROM verdicts')!.id
+    return (await sql.get<{ id: number }>('SELECT max(id) AS id FROM verdicts'))!.id
   },
   set: (sql: Sql, id: number, outcome: VerdictTable['outcome'], doneMs: number | null) =>
     sql.run('UPDATE verdicts SET outcome = ?, done = ? WHERE id = ?', outcome, doneMs, id),
@@ -72,20 +74,23 @@ export const verdicts = {
     sql.all<{ kind: VerdictTable['kind']; count: number; open: number }>(
       'SELECT kind, count(*) AS count, sum(done IS NULL) AS open FROM verdicts GROUP BY kind ORDER BY kind',
     ),
-  judgedSince: (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number): boolean =>
-    sql.get(
+  judgedSince: async (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number): Promise<boolean> =>
+    (await sql.get(
       'SELECT 1 FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND at >= ?',
       ...[object, version, slot, sinceMs],
-    ) !== undefined,
+    )) !== undefined,
   /** Whether any is not dealt with yet. */
-  open: (sql: Sql): boolean => sql.get('SELECT 1 FROM verdicts WHERE done IS NULL LIMIT 1') !== undefined,
+  open: async (sql: Sql): Promise<boolean> =>
+    (await sql.get('SELECT 1 FROM verdicts WHERE done IS NULL LIMIT 1')) !== undefined,
   /** Replicas that were to be made anew and have been. */
-  settle: (sql: Sql, nowMs: number) =>
-    sql.run(
-      `UPDATE verdicts SET outcome = 'remade', done = ? WHERE done IS NULL AND outcome = 'remaking' AND NOT EXISTS
+  settle: async (sql: Sql, nowMs: number) =>
+    (
+      await sql.run(
+        `UPDATE verdicts SET outcome = 'remade', done = ? WHERE done IS NULL AND outcome = 'remaking' AND NOT EXISTS
        (SELECT 1 FROM replicas AS r WHERE r.object = verdicts.object AND r.version = verdicts.version
         AND r.slot = verdicts.slot AND r.epoch <= verdicts.epoch)`,
-      nowMs,
+        nowMs,
+      )
     ).changes,
   /** The server's open containments. */
   release: (sql: Sql, server: string, nowMs: number) =>
@@ -94,11 +99,11 @@ export const verdicts = {
       nowMs,
       server,
     ),
-  impostors: (sql: Sql, server: string) =>
-    sql.get<{ n: number }>(
+  impostors: async (sql: Sql, server: string) =>
+    (await sql.get<{ n: number }>(
       `SELECT count(*) AS n FROM verdicts WHERE server = ? AND kind = 'impostor' AND object IS NULL`,
       server,
-    )!.n,
+    ))!.n,
 }
 
 export const differences = {

@@ -1,5 +1,7 @@
 /** What a member has not been told yet about the care for their data (S11, S12). */
+
 import type { Finding } from '@azukari/protocol/contracts/care'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../../storage/database.ts'
 import { saves } from '../store.ts'
 import type { ByteRange } from './differences.ts'
@@ -12,23 +14,23 @@ const rangesShown = 16
 export const impostorsTold = 3
 
 /** Media errors that were repaired are in the history and are nobody's news. */
-export function findingsFor(sql: Sql, member: Uint8Array): { findings: Finding[]; more: boolean } {
-  const rows = sql.all<VerdictTable>(
+export async function findingsFor(sql: Sql, member: Uint8Array): Promise<{ findings: Finding[]; more: boolean }> {
+  const rows = await sql.all<VerdictTable>(
     `SELECT v.* FROM verdicts AS v WHERE v.member = ? AND v.kind IN ('tampering', 'unexplained', 'rollback')
      AND NOT EXISTS (SELECT 1 FROM told WHERE verdict = v.id AND member = ?) ORDER BY v.id LIMIT ?`,
     member,
     member,
     findingsAtOnce + 1,
   )
-  if (rows.length <= findingsAtOnce) rows.push(...impostorsFor(sql, member, findingsAtOnce + 1 - rows.length))
+  if (rows.length <= findingsAtOnce) rows.push(...(await impostorsFor(sql, member, findingsAtOnce + 1 - rows.length)))
   return {
-    findings: rows.slice(0, findingsAtOnce).map((row) => findingOf(sql, row)),
+    findings: await mapInOrder(rows.slice(0, findingsAtOnce), (row) => findingOf(sql, row)),
     more: rows.length > findingsAtOnce,
   }
 }
 
 /** Servers that keep, or kept, something of the member's: impostors from the set count on. */
-function impostorsFor(sql: Sql, member: Uint8Array, limit: number): VerdictTable[] {
+async function impostorsFor(sql: Sql, member: Uint8Array, limit: number): Promise<VerdictTable[]> {
   return sql.all<VerdictTable>(
     `SELECT v.* FROM verdicts AS v WHERE v.kind = 'impostor' AND v.object IS NULL
      AND NOT EXISTS (SELECT 1 FROM told WHERE verdict = v.id AND member = ?1)
@@ -44,19 +46,19 @@ function impostorsFor(sql: Sql, member: Uint8Array, limit: number): VerdictTable
 }
 
 /** Told once; what is told again by another device changes nothing. */
-export function noteTold(sql: Sql, member: Uint8Array, ids: readonly number[], nowMs: number): void {
+export async function noteTold(sql: Sql, member: Uint8Array, ids: readonly number[], nowMs: number): Promise<void> {
   for (const id of ids)
-    sql.run(
+    await sql.run(
       `INSERT INTO told (verdict, member, at) SELECT id, ?, ? FROM verdicts
        WHERE id = ? AND (member = ? OR member IS NULL) ON CONFLICT DO NOTHING`,
       ...[member, nowMs, id, member],
     )
 }
 
-function findingOf(sql: Sql, row: VerdictTable): Finding {
+async function findingOf(sql: Sql, row: VerdictTable): Promise<Finding> {
   const { id, kind, at: atMs, server, object, version, done } = row
-  const save = object && version ? saves.get(sql, object, version) : undefined
-  const difference = differences.of(sql, id)
+  const save = object && version ? await saves.get(sql, object, version) : undefined
+  const difference = await differences.of(sql, id)
   const ranges = difference ? (JSON.parse(difference.ranges) as ByteRange[]) : []
   return {
     ...{ id, kind, atMs, server },

@@ -32,21 +32,21 @@ export type Treated = { done: true; kind?: Judgement['kind'] } | { done: false; 
 /** To be called while no move touches the object (`Mover.exclusive`). */
 export async function treat(ports: TreatPorts, suspect: SuspectTable, signal: AbortSignal): Promise<Treated> {
   const { store } = ports
-  const standing = standingIn(ports, suspect)
-  const server = servers.byId(store.sql, suspect.server)
+  const standing = await standingIn(ports, suspect)
+  const server = await servers.byId(store.sql, suspect.server)
   // Moved, removed, or at a server whose data is being made anew anyhow.
   if (standing?.old.server !== suspect.server || !server || server.state === 'lost' || server.state === 'contained')
     return drop(ports, suspect)
   // Half made in its place: the mover finishes that first.
-  if (making.of(store.sql, suspect)) return { done: false, refused: false }
-  const refusals = audits.of(store.sql, server.id)?.refusals ?? 0
+  if (await making.of(store.sql, suspect)) return { done: false, refused: false }
+  const refusals = (await audits.of(store.sql, server.id))?.refusals ?? 0
   const gathered = await gather(ports, standing, server, suspect.met, refusals, signal)
   const judged = judge(gathered.evidence)
   if (judged.next === 'contain') {
-    contain(ports, server.id, judged.kind === 'impostor' ? 'impostor' : 'contained', judged.because)
-    return { ...drop(ports, suspect), kind: judged.kind }
+    await contain(ports, server.id, judged.kind === 'impostor' ? 'impostor' : 'contained', judged.because)
+    return { ...(await drop(ports, suspect)), kind: judged.kind }
   }
-  store.transaction(({ sql }) => audits.set(sql, server.id, { refusals: gathered.evidence.refusals }))
+  await store.transaction(({ sql }) => audits.set(sql, server.id, { refusals: gathered.evidence.refusals }))
   if (judged.next === 'again') return { done: false, refused: gathered.evidence.refusals > refusals }
   // Before anything is repaired: afterwards nobody can tell.
   const difference =
@@ -54,17 +54,17 @@ export async function treat(ports: TreatPorts, suspect: SuspectTable, signal: Ab
       ? await differenceOf(ports, standing, signal)
       : undefined
   const outcome = await act(ports, standing, server, judged, gathered, signal)
-  record(ports, suspect, standing, judged, gathered, outcome, difference)
-  if (outcome === 'remaking') remake(ports, suspect, judged)
+  await record(ports, suspect, standing, judged, gathered, outcome, difference)
+  if (outcome === 'remaking') await remake(ports, suspect, judged)
   return { done: true, kind: judged.kind }
 }
 
-function drop(ports: TreatPorts, suspect: SuspectTable): { done: true } {
-  ports.store.transaction(({ sql }) => suspects.drop(sql, suspect))
+async function drop(ports: TreatPorts, suspect: SuspectTable): Promise<{ done: true }> {
+  await ports.store.transaction(({ sql }) => suspects.drop(sql, suspect))
   return { done: true }
 }
 
-function standingIn({ store }: TreatPorts, suspect: SuspectTable): Standing | undefined {
+async function standingIn({ store }: TreatPorts, suspect: SuspectTable): Promise<Standing | undefined> {
   try {
     return standingOf(store.sql, suspect)
   } catch (error) {
@@ -113,7 +113,7 @@ async function act(
 }
 
 /** The verdict with its evidence, signed, and the end of the suspicion: one commit. */
-function record(
+async function record(
   ports: TreatPorts,
   suspect: SuspectTable,
   { old, row, member }: Standing,
@@ -121,10 +121,10 @@ function record(
   { evidence, signed }: Gathered,
   outcome: Outcome,
   difference: Difference | undefined,
-): void {
+): Promise<void> {
   const { store, clock, signer, keys, random, log } = ports
-  store.transaction(({ sql }) => {
-    suspects.drop(sql, suspect)
+  await store.transaction(async ({ sql }) => {
+    await suspects.drop(sql, suspect)
     if (!kind) return
     const atMs = clock.now()
     const { object, version, slot } = old
@@ -140,13 +140,13 @@ function record(
       },
       signer,
     )
-    const id = verdicts.add(sql, {
+    const id = await verdicts.add(sql, {
       ...{ at: atMs, kind, server: old.server, object, version, slot, epoch: old.epoch, member: row.member, because },
       ...{ signed: verdict, outcome, done: outcome === 'remaking' ? null : atMs },
     })
-    audits.suspect(sql, old.server)
+    await audits.suspect(sql, old.server)
     if (difference && difference.ranges.bytes > 0)
-      differences.put(sql, {
+      await differences.put(sql, {
         ...{ verdict: id, ranges: JSON.stringify(difference.ranges.found), bytes: difference.ranges.bytes },
         pieces: encrypt0(
           encodeDeterministic(difference.pieces.map(({ index, bytes }) => [index, bytes])),
@@ -159,7 +159,11 @@ function record(
   if (kind) log.warn('a replica was judged', { server: old.server, kind, outcome, because })
 }
 
-function remake({ mover }: TreatPorts, { object, version, slot }: SuspectTable, { kind }: Judgement): void {
+async function remake(
+  { mover }: TreatPorts,
+  { object, version, slot }: SuspectTable,
+  { kind }: Judgement,
+): Promise<void> {
   const cause = kind === 'tampering' || kind === 'unexplained' || kind === 'rollback' ? kind : 'damaged'
-  mover.remake({ object, version, slot }, cause, {})
+  await mover.remake({ object, version, slot }, cause, {})
 }

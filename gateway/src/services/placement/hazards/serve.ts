@@ -8,14 +8,14 @@ import type { FeedWatch } from './watch.ts'
 
 export function hazardHandlers(placement: {
   hazards: FeedWatch
-  riskReport: () => RiskReport
-  telemetry: () => PlacementFacts
+  riskReport: () => Promise<RiskReport>
+  telemetry: () => Promise<PlacementFacts>
 }): CallHandler[] {
   const roles = ['gateway']
   return [
     answers(pushHazards, roles, async ({ feed, format, document }) => {
       if (format !== undefined && !(format in formats)) throw new Problem('feed.malformed', `format ${format}`)
-      const taken = placement.hazards.push(document, {
+      const taken = await placement.hazards.push(document, {
         ...(feed === undefined ? {} : { feed }),
         ...(format === undefined ? {} : { format: format as Format }),
       })
@@ -25,9 +25,9 @@ export function hazardHandlers(placement: {
       const { added, changed, cancelled, ignored } = taken
       return { reply: { added, changed, cancelled, ignored, problems } }
     }),
-    answers(readPlacementFacts, roles, async () => ({ reply: placement.telemetry() })),
+    answers(readPlacementFacts, roles, async () => ({ reply: await placement.telemetry() })),
     answers(readRisks, roles, async ({ server }) => {
-      const { atMs, servers } = placement.riskReport()
+      const { atMs, servers } = await placement.riskReport()
       return {
         reply: {
           atMs,

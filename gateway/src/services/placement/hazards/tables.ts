@@ -116,7 +116,7 @@ export const hazardRows = {
   put: (sql: Sql, row: HazardRow) => putHazard.run(sql, row),
   all: (sql: Sql) => allHazards.all(sql, {}),
   /** Forgets what ended before that. */
-  forget: (sql: Sql, before: number) => dropHazards.run(sql, { before }).changes,
+  forget: async (sql: Sql, before: number) => (await dropHazards.run(sql, { before })).changes,
 }
 
 export const feedRows = {
@@ -126,7 +126,8 @@ export const feedRows = {
 
 export const groundRows = {
   put: (sql: Sql, server: string, ground: Ground) => putGround.run(sql, { server, body: JSON.stringify(ground) }),
-  all: (sql: Sql) => new Map(allGrounds.all(sql, {}).map(({ server, body }) => [server, JSON.parse(body) as Ground])),
+  all: async (sql: Sql) =>
+    new Map((await allGrounds.all(sql, {})).map(({ server, body }) => [server, JSON.parse(body) as Ground])),
 }
 
 /** One change of a server's risk. */
@@ -139,14 +140,14 @@ export interface RiskRecord {
 }
 
 export const historyRows = {
-  put(sql: Sql, record: RiskRecord, keep: number): void {
+  async put(sql: Sql, record: RiskRecord, keep: number): Promise<void> {
     const { server, atMs, value, terms, reason } = record
-    putHistory.run(sql, { server, at: atMs, value, terms: JSON.stringify(terms), reason })
-    trimHistory.run(sql, { server, keep })
+    await putHistory.run(sql, { server, at: atMs, value, terms: JSON.stringify(terms), reason })
+    await trimHistory.run(sql, { server, keep })
   },
   /** Newest first. */
-  of: (sql: Sql, server: string, limit: number): RiskRecord[] =>
-    historyOf.all(sql, { server, limit }).map((row) => ({
+  of: async (sql: Sql, server: string, limit: number): Promise<RiskRecord[]> =>
+    (await historyOf.all(sql, { server, limit })).map((row) => ({
       server: row.server,
       atMs: row.at,
       value: row.value,

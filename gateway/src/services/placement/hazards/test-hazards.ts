@@ -2,6 +2,7 @@
 import type { Clock, Files, Log } from '@azukari/protocol/ports'
 import { memoryDatabase } from '../../../adapters/database.ts'
 import type { ServiceStore } from '../../../service/service.ts'
+import type { Transaction } from '../../../storage/database.ts'
 import { migrate } from '../../../storage/migrate.ts'
 import { LiveRiskBoard } from '../live-risk-board.ts'
 import { placementMigrations } from '../migrations.ts'
@@ -33,13 +34,13 @@ export interface TestFeeds {
 }
 
 /** A site that takes documents by the same way as `hazard push`, on a clock that is turned by hand. */
-export function hazardSite(from?: TestFeeds) {
+export async function hazardSite(from?: TestFeeds) {
   const database = memoryDatabase()
-  migrate(database, [{ set: 'placement', migrations: placementMigrations }], nowMs)
+  await migrate(database, [{ set: 'placement', migrations: placementMigrations }], nowMs)
   for (const [id, [latitude, longitude, region]] of Object.entries(places)) {
     const rates = JSON.stringify([{ peril: 'fire', probability: 0.001, vulnerability: 0.05, source: 'test' }])
     const key = new Uint8Array(1)
-    servers.put(database, {
+    await servers.put(database, {
       id,
       name: id,
       region,
@@ -55,8 +56,7 @@ export function hazardSite(from?: TestFeeds) {
   }
   const store = {
     sql: database,
-    transaction: (work: (context: { sql: typeof database }) => unknown) =>
-      database.transaction(() => work({ sql: database })),
+    transaction: (work: (context: { sql: Transaction }) => unknown) => database.transaction((sql) => work({ sql })),
   } as unknown as ServiceStore
   let ms = nowMs
   const cancel = () => undefined
@@ -67,25 +67,29 @@ export function hazardSite(from?: TestFeeds) {
     timer: () => ({ cancel, [Symbol.dispose]: cancel }),
   }
   const sources = from && { ...from, feeds: hazardSettings({ feeds: from.feeds }).feeds }
-  const start = () => {
+  const start = async () => {
     const board = new LiveRiskBoard({ store, clock, log: quiet })
-    board.refresh('start')
-    return { board, watch: new FeedWatch({ board, store, clock, log: quiet, ...(sources ? { sources } : {}) }) }
+    await board.load()
+    await board.refresh('start')
+    const watch = new FeedWatch({ board, store, clock, log: quiet, ...(sources ? { sources } : {}) })
+    await watch.load()
+    return { board, watch }
   }
-  let running = start()
+  let running = await start()
   return {
     push: (document: string, feed = 'agency') => running.watch.push(new TextEncoder().encode(document), { feed }),
-    risk: (place: PlaceName) => running.board.of(place).value,
-    terms: (place: PlaceName) => running.board.of(place).terms.filter(({ hazard }) => hazard !== undefined),
+    risk: async (place: PlaceName) => (await running.board.of(place)).value,
+    terms: async (place: PlaceName) =>
+      (await running.board.of(place)).terms.filter(({ hazard }) => hazard !== undefined),
     hazards: () => running.board.hazards().map(({ hazard }) => hazard),
     look: () => running.watch.look(),
     status: () => running.watch.status(),
-    pass(hours: number) {
+    async pass(hours: number) {
       ms += hours * hourMs
-      running.board.refresh('time')
+      await running.board.refresh('time')
     },
-    restart() {
-      running = start()
+    async restart() {
+      running = await start()
     },
   }
 }

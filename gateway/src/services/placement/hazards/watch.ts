@@ -69,7 +69,12 @@ export class FeedWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options
-    const rows = new Map(feedRows.all(options.store.sql).map((row) => [row.name, row]))
+  }
+
+  /** Reads how the feeds were doing; before anything is asked of it. */
+  async load(): Promise<void> {
+    const options = this.#options
+    const rows = new Map((await feedRows.all(options.store.sql)).map((row) => [row.name, row]))
     const { feeds = [], inbox } = options.sources ?? {}
     const settings = [...feeds]
     if (inbox) settings.push({ name: operatorFeed, path: inbox, ...inboxSettings })
@@ -105,7 +110,10 @@ export class FeedWatch {
    * Takes a document that somebody hands over.
    * @throws {Problem} `feed.malformed`, `feed.hostile`, `feed.too-large`; single entries that are wrong are in `problems`
    */
-  push(bytes: Uint8Array, from: { feed?: string; format?: Format } = {}): Taken & { problems: Problem[] } {
+  async push(
+    bytes: Uint8Array,
+    from: { feed?: string; format?: Format } = {},
+  ): Promise<Taken & { problems: Problem[] }> {
     const name = from.feed ?? operatorFeed
     const feed = this.#feeds.get(name) ?? {
       settings: { name, ...inboxSettings },
@@ -115,10 +123,10 @@ export class FeedWatch {
     }
     this.#feeds.set(name, feed)
     const look = newLook()
-    const { taken, problems } = this.#take(feed, bytes, from.format)
+    const { taken, problems } = await this.#take(feed, bytes, from.format)
     look.read = true
     look.problems.push(...problems)
-    this.#report(feed, look)
+    await this.#report(feed, look)
     return { ...taken, problems: [...problems] }
   }
 
@@ -144,7 +152,7 @@ export class FeedWatch {
       look.read = false
       look.problems.unshift(isProblem(error) ? error : new Problem('internal', String(error), { cause: error }))
     }
-    if (!this.#stop.signal.aborted) this.#report(feed, look)
+    if (!this.#stop.signal.aborted) await this.#report(feed, look)
   }
 
   async #poll(feed: Feed, url: string, fetchFeed: FetchFeed, look: Look): Promise<void> {
@@ -157,7 +165,7 @@ export class FeedWatch {
     }
     const links = atomLinks(answer.bytes, url)
     if (links) await this.#follow(feed, links, fetchFeed, look)
-    else this.#guarded(feed, url, answer.bytes, look)
+    else await this.#guarded(feed, url, answer.bytes, look)
     // Remembered only after it was taken: what failed half-way is asked for again.
     feed.row = { ...feed.row, etag: answer.etag ?? null, modified: answer.modified ?? null }
   }
@@ -169,7 +177,7 @@ export class FeedWatch {
     for (const link of fresh.slice(-mostLinks)) {
       const answer = await fetchFeed(this.#request(feed, link))
       if (answer.kind === 'same') continue
-      this.#guarded(feed, link, answer.bytes, look)
+      await this.#guarded(feed, link, answer.bytes, look)
     }
     if (fresh.length > mostLinks)
       look.problems.push(new Problem('feed.too-large', `${fresh.length} new documents at once`))
@@ -206,16 +214,16 @@ export class FeedWatch {
       const bytes = await readFile(files, name)
       const hash = createHash('sha256').update(name).update(bytes).digest('base64')
       if (feed.taken.has(hash)) look.present.add(hash)
-      else this.#guarded(feed, hash, bytes, look, name)
+      else await this.#guarded(feed, hash, bytes, look, name)
     }
     look.read = true
   }
 
   /** One document among many: its fault is kept with it and does not hide the others. */
-  #guarded(feed: Feed, key: string, bytes: Uint8Array, look: Look, name?: string): void {
+  async #guarded(feed: Feed, key: string, bytes: Uint8Array, look: Look, name?: string): Promise<void> {
     let problems: readonly Problem[]
     try {
-      problems = this.#take(feed, bytes, feed.settings.format).problems
+      problems = (await this.#take(feed, bytes, feed.settings.format)).problems
     } catch (error) {
       if (!isProblem(error)) throw error
       problems = [name ? new Problem(error.code, `${name}: ${error.detail ?? ''}`) : error]
@@ -225,18 +233,22 @@ export class FeedWatch {
     if (feed.taken.size > mostSeen) feed.taken.delete(feed.taken.keys().next().value!)
   }
 
-  #take(feed: Feed, bytes: Uint8Array, format: Format | undefined): { taken: Taken; problems: readonly Problem[] } {
+  async #take(
+    feed: Feed,
+    bytes: Uint8Array,
+    format: Format | undefined,
+  ): Promise<{ taken: Taken; problems: readonly Problem[] }> {
     const { board, clock } = this.#options
     const bulletin = readBulletin(bytes, format, { nowMs: clock.now(), rules: board.rules })
     const problems = [...bulletin.problems]
-    const taken = board.take(feed.settings.name, bulletin)
+    const taken = await board.take(feed.settings.name, bulletin)
     if (taken.endangeredShare > board.rules.everywhereShare)
       problems.push(new Problem('hazard.everywhere', `${Math.round(taken.endangeredShare * 100)} % of all servers`))
     return { taken, problems }
   }
 
   /** Keeps how the feed is doing, and says so when that is news. */
-  #report(feed: Feed, { problems: own, read, present }: Look): void {
+  async #report(feed: Feed, { problems: own, read, present }: Look): Promise<void> {
     const { clock, store, board, log } = this.#options
     const nowMs = clock.now()
     const { name, staleAfterSeconds, trust } = feed.settings
@@ -248,7 +260,7 @@ export class FeedWatch {
     const problem = stale && first?.code === 'feed.unreachable' ? 'feed.stale' : (first?.code ?? null)
     const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : ''
     const detail = first ? `${first.detail ?? ''}${more}`.slice(0, 500) : null
-    board.setFeed(name, { trust, silent: !read })
+    await board.setFeed(name, { trust, silent: !read })
     const hazards = board.hazards().filter((live) => live.feed === name).length
     feed.row = { ...feed.row, checked: nowMs, good, problem, detail, hazards }
     if (problem !== before.problem) {
@@ -258,7 +270,7 @@ export class FeedWatch {
     // A look without news is written down once a minute only.
     if (problem === before.problem && hazards === before.hazards && nowMs - feed.writtenMs < 60_000) return
     feed.writtenMs = nowMs
-    store.transaction(({ sql }) => feedRows.put(sql, feed.row))
+    await store.transaction(({ sql }) => feedRows.put(sql, feed.row))
   }
 }
 

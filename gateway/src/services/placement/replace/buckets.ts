@@ -77,78 +77,80 @@ export function placeOf(object: Uint8Array): number {
 const spanLeast = 1
 
 export const buckets = {
-  classes: (sql: Sql): ClassFacts[] => allClasses.all(sql, {}).map((row) => ({ ...row, abroad: row.abroad === 1 })),
-  classOf: (sql: Sql, id: number): ClassFacts | undefined => {
-    const row = classById.get(sql, { id })
+  classes: async (sql: Sql): Promise<ClassFacts[]> =>
+    (await allClasses.all(sql, {})).map((row) => ({ ...row, abroad: row.abroad === 1 })),
+  classOf: async (sql: Sql, id: number): Promise<ClassFacts | undefined> => {
+    const row = await classById.get(sql, { id })
     return row && { ...row, abroad: row.abroad === 1 }
   },
-  all: (sql: Sql): Bucket[] =>
-    allBuckets.all(sql, {}).map((row) => ({
+  all: async (sql: Sql): Promise<Bucket[]> =>
+    (await allBuckets.all(sql, {})).map((row) => ({
       ...row,
       strays: list(row.strays),
       leaves: list(row.leaves),
       before: row.before === null ? undefined : (JSON.parse(row.before) as { one: string; two: string }),
     })),
   /** The class of a member's objects asked for from a region; made, with empty buckets, when it is the first. */
-  classFor: (sql: Sql, member: ClassMember, asking: string): number => {
+  classFor: async (sql: Sql, member: ClassMember, asking: string): Promise<number> => {
     const wish = { level: member.level, home: member.home, asking, abroad: isAbroad(member) ? 1 : 0 }
-    const known = classOf.get(sql, wish)
+    const known = await classOf.get(sql, wish)
     if (known) return known.id
-    sql.run(
+    await sql.run(
       'INSERT INTO classes (level, home, asking, abroad) VALUES (?, ?, ?, ?)',
       wish.level,
       wish.home,
       wish.asking,
       wish.abroad,
     )
-    const { id } = classOf.get(sql, wish)!
+    const { id } = (await classOf.get(sql, wish))!
     const span = placesPerClass / bucketsPerClass
-    for (let place = 0; place < placesPerClass; place += span) addBucket(sql, { class: id, place, span })
+    for (let place = 0; place < placesPerClass; place += span) await addBucket(sql, { class: id, place, span })
     return id
   },
-  at: (sql: Sql, of: number, place: number): BucketsTable | undefined => bucketAt.get(sql, { class: of, place }),
+  at: async (sql: Sql, of: number, place: number): Promise<BucketsTable | undefined> =>
+    bucketAt.get(sql, { class: of, place }),
   /** Those whose objects are to leave a server, most urgent first. */
-  pending: (sql: Sql, limit: number): BucketsTable[] => pending.all(sql, { fed: 0, limit }),
+  pending: async (sql: Sql, limit: number): Promise<BucketsTable[]> => pending.all(sql, { fed: 0, limit }),
   /** Those whose objects are in the queue or have left. */
-  leaving: (sql: Sql, limit: number): BucketsTable[] => pending.all(sql, { fed: 1, limit }),
-  fed: (sql: Sql, { class: of, place }: Pick<Bucket, 'class' | 'place'>): void => {
-    sql.run('UPDATE buckets SET fed = 1 WHERE class = ? AND place = ?', of, place)
+  leaving: async (sql: Sql, limit: number): Promise<BucketsTable[]> => pending.all(sql, { fed: 1, limit }),
+  fed: async (sql: Sql, { class: of, place }: Pick<Bucket, 'class' | 'place'>): Promise<void> => {
+    await sql.run('UPDATE buckets SET fed = 1 WHERE class = ? AND place = ?', of, place)
   },
   /** Whether something of a bucket waits in the queue. */
-  isQueued: (sql: Sql, { class: of, place, span }: Pick<Bucket, 'class' | 'place' | 'span'>): boolean =>
-    sql.get(
+  isQueued: async (sql: Sql, { class: of, place, span }: Pick<Bucket, 'class' | 'place' | 'span'>): Promise<boolean> =>
+    (await sql.get(
       `SELECT 1 FROM moves AS m JOIN saves AS s ON s.object = m.object AND s.version = m.version
        WHERE m.object >= ? AND m.object < ? AND s.class = ? LIMIT 1`,
       ...[placeBytes(place), place + span >= placesPerClass ? beyondAll : placeBytes(place + span), of],
-    ) !== undefined,
+    )) !== undefined,
   /** An object of so many sealed bytes is counted, or with a negative sign no more. */
-  count: (sql: Sql, bucket: { class: number; place: number }, bytes: number): void => {
-    addBytes.run(sql, { class: bucket.class, place: bucket.place, bytes, objects: Math.sign(bytes) })
+  count: async (sql: Sql, bucket: { class: number; place: number }, bytes: number): Promise<void> => {
+    await addBytes.run(sql, { class: bucket.class, place: bucket.place, bytes, objects: Math.sign(bytes) })
   },
-  change: (sql: Sql, change: BucketChange): void => {
+  change: async (sql: Sql, change: BucketChange): Promise<void> => {
     const { bucket, one, two, leaves, strays, before, since, cause, urgency, reason } = change
-    sql.run(
+    await sql.run(
       `UPDATE buckets SET one = ?, two = ?, leaves = ?, strays = ?, before = ?, since = ?, cause = ?, urgency = ?, reason = ?, stuck = 0, fed = 0
        WHERE class = ? AND place = ?`,
       ...[one, two, JSON.stringify(leaves), JSON.stringify(strays), before ? JSON.stringify(before) : null],
       ...[since, cause, urgency, JSON.stringify(reason), bucket.class, bucket.place],
     )
   },
-  stick: (sql: Sql, stuck: readonly Pick<Bucket, 'class' | 'place'>[]): void => {
-    sql.run('UPDATE buckets SET stuck = 0 WHERE stuck = 1')
+  stick: async (sql: Sql, stuck: readonly Pick<Bucket, 'class' | 'place'>[]): Promise<void> => {
+    await sql.run('UPDATE buckets SET stuck = 0 WHERE stuck = 1')
     for (const bucket of stuck)
-      sql.run('UPDATE buckets SET stuck = 1 WHERE class = ? AND place = ?', bucket.class, bucket.place)
+      await sql.run('UPDATE buckets SET stuck = 1 WHERE class = ? AND place = ?', bucket.class, bucket.place)
   },
   /** All that was to leave has been looked at; where its objects lie besides is found out anew. */
-  settled: (sql: Sql, bucket: Pick<BucketsTable, 'class' | 'place' | 'span' | 'one' | 'two'>): void => {
-    const strays = sql
-      .all<{ server: string }>(
+  settled: async (sql: Sql, bucket: Pick<BucketsTable, 'class' | 'place' | 'span' | 'one' | 'two'>): Promise<void> => {
+    const strays = (
+      await sql.all<{ server: string }>(
         `SELECT DISTINCT r.server FROM saves AS s JOIN replicas AS r ON r.object = s.object AND r.version = s.version
          WHERE s.class = ? AND s.place >= ? AND s.place < ? AND s.state IN ('sealed', 'kept') AND r.server NOT IN (?, ?)`,
         ...[bucket.class, bucket.place, bucket.place + bucket.span, bucket.one, bucket.two],
       )
-      .map(({ server }) => server)
-    sql.run(
+    ).map(({ server }) => server)
+    await sql.run(
       `UPDATE buckets SET leaves = '[]', before = NULL, strays = ? WHERE class = ? AND place = ?`,
       JSON.stringify(strays),
       bucket.class,
@@ -156,34 +158,34 @@ export const buckets = {
     )
   },
   /** Cuts a bucket in two; both keep its assignment. */
-  split: (sql: Sql, { class: of, place }: Pick<Bucket, 'class' | 'place'>): boolean => {
-    const bucket = bucketAt.get(sql, { class: of, place })
+  split: async (sql: Sql, { class: of, place }: Pick<Bucket, 'class' | 'place'>): Promise<boolean> => {
+    const bucket = await bucketAt.get(sql, { class: of, place })
     if (!bucket || bucket.place !== place || bucket.span <= spanLeast) return false
     const span = Math.floor(bucket.span / 2)
-    const half = sql.get<{ bytes: number; objects: number }>(
+    const half = (await sql.get<{ bytes: number; objects: number }>(
       `SELECT coalesce(sum(r.sealed), 0) AS bytes, count(*) AS objects FROM saves AS s
        JOIN replicas AS r ON r.object = s.object AND r.version = s.version AND r.slot = 1
        WHERE s.class = ? AND s.place >= ? AND s.place < ? AND s.state IN ('sealed', 'kept')`,
       ...[of, place + span, place + bucket.span],
-    )!
+    ))!
     const bytes = Math.min(bucket.bytes, half.bytes)
     const objects = Math.min(bucket.objects, half.objects)
-    sql.run(
+    await sql.run(
       'UPDATE buckets SET span = ?, bytes = bytes - ?, objects = objects - ? WHERE class = ? AND place = ?',
       ...[span, bytes, objects, of, place],
     )
-    addBucket(sql, { ...bucket, place: place + span, span: bucket.span - span, bytes, objects })
+    await addBucket(sql, { ...bucket, place: place + span, span: bucket.span - span, bytes, objects })
     return true
   },
 }
 
 /** An object is counted in its bucket, once. @returns its bucket */
-export function enterBucket(sql: Sql, row: SaveRow, member: ClassMember, sealed: number): BucketsTable {
-  const of = row.class || buckets.classFor(sql, member, row.asking)
+export async function enterBucket(sql: Sql, row: SaveRow, member: ClassMember, sealed: number): Promise<BucketsTable> {
+  const of = row.class || (await buckets.classFor(sql, member, row.asking))
   const place = placeOf(row.object)
-  const bucket = buckets.at(sql, of, place)!
+  const bucket = (await buckets.at(sql, of, place))!
   if (row.class === 0) {
-    sql.run(
+    await sql.run(
       'UPDATE saves SET class = ?, place = ? WHERE object = ? AND version = ?',
       of,
       place,
@@ -191,43 +193,49 @@ export function enterBucket(sql: Sql, row: SaveRow, member: ClassMember, sealed:
       row.version,
     )
     Object.assign(row, { class: of, place })
-    buckets.count(sql, bucket, sealed)
+    await buckets.count(sql, bucket, sealed)
   }
   return bucket
 }
 
 /** An object is no more, or belongs to another class from now on: `enterBucket` counts it there. */
-export function leaveBucket(
+export async function leaveBucket(
   sql: Sql,
   row: Pick<SaveRow, 'object' | 'version' | 'class' | 'place'>,
   sealed: number,
-): void {
-  const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-  if (bucket) buckets.count(sql, bucket, -sealed)
-  sql.run('UPDATE saves SET class = 0 WHERE object = ? AND version = ?', row.object, row.version)
+): Promise<void> {
+  const bucket = row.class === 0 ? undefined : await buckets.at(sql, row.class, row.place)
+  if (bucket) await buckets.count(sql, bucket, -sealed)
+  await sql.run('UPDATE saves SET class = 0 WHERE object = ? AND version = ?', row.object, row.version)
 }
 
 /**
  * Something of a bucket lies where it is not assigned: its servers are watched with the bucket's own. A bucket without
  * an assignment takes over where its first object lies.
  */
-export function noteStrays(
+export async function noteStrays(
   sql: Sql,
   bucket: BucketsTable,
   standing: readonly Pick<ReplicaRow, 'slot' | 'server'>[],
-): void {
+): Promise<void> {
   const one = standing.find(({ slot }) => slot === 1)?.server
   const two = standing.find(({ slot }) => slot === 2)?.server
   if (!one || !two) return
   if (bucket.one === '') {
-    sql.run('UPDATE buckets SET one = ?, two = ? WHERE class = ? AND place = ?', one, two, bucket.class, bucket.place)
+    await sql.run(
+      'UPDATE buckets SET one = ?, two = ? WHERE class = ? AND place = ?',
+      one,
+      two,
+      bucket.class,
+      bucket.place,
+    )
     return
   }
   const known = list(bucket.strays)
   const strays = new Set([...known, one, two])
   for (const server of [bucket.one, bucket.two]) strays.delete(server)
   if (strays.size === known.length) return
-  sql.run(
+  await sql.run(
     'UPDATE buckets SET strays = ? WHERE class = ? AND place = ?',
     JSON.stringify([...strays]),
     bucket.class,
@@ -262,10 +270,13 @@ const fresh = {
   ...{ cause: 'risk' as MoveCause, urgency: 0, stuck: 0 as const, fed: 0 as const },
 }
 
-function addBucket(sql: Sql, row: Pick<BucketsTable, 'class' | 'place' | 'span'> & Partial<BucketsTable>): void {
+async function addBucket(
+  sql: Sql,
+  row: Pick<BucketsTable, 'class' | 'place' | 'span'> & Partial<BucketsTable>,
+): Promise<void> {
   const all: BucketsTable = { ...fresh, ...row }
   const entries = Object.entries(all)
-  sql.run(
+  await sql.run(
     `INSERT INTO buckets (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')})`,
     ...entries.map(([, value]) => value),
   )

@@ -55,12 +55,12 @@ export class Carrier {
     const { store, log } = this.#o
     const name = `${keyOf(move.object)}.${move.version}.${move.slot}`
     try {
-      const turn = this.#turn(move, candidates, name)
+      const turn = await this.#turn(move, candidates, name)
       if (turn.do === 'nothing') {
-        if (!cancelMaking(store, move)) return
+        if (!(await cancelMaking(store, move))) return
         this.#counts.cancelled++
         this.#failed.delete(name)
-        store.transaction(({ sql }) => moves.drop(sql, move))
+        await store.transaction(({ sql }) => moves.drop(sql, move))
         return
       }
       if (turn.do === 'wait') return this.#postpone(move, 5_000, null)
@@ -77,15 +77,15 @@ export class Carrier {
       const problem = error instanceof ReplaceFailure ? error.problem : error
       if (error instanceof ReplaceFailure && error.at === 'target') this.#blame(name, error.server)
       if (isProblem(problem, 'object.unknown')) {
-        cancelMaking(store, move)
-        store.transaction(({ sql }) => moves.drop(sql, move))
+        await cancelMaking(store, move)
+        await store.transaction(({ sql }) => moves.drop(sql, move))
         return
       }
       if (!isProblem(problem))
         log.error('a move failed', { move: name, error: String((problem as Error)?.stack ?? problem) })
       else if (isProblem(problem, 'placement.no-server')) this.#sayNowhere(move)
       const code = isProblem(problem) ? problem.code : 'internal'
-      this.#postpone(move, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, move.tries)), code)
+      await this.#postpone(move, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, move.tries)), code)
     }
   }
 
@@ -97,9 +97,11 @@ export class Carrier {
     this.#o.log.error('data has nowhere to go', { code: 'placement.no-server', server: source, cause })
   }
 
-  #postpone(move: MovesTable, ms: number, problem: string | null): void {
+  async #postpone(move: MovesTable, ms: number, problem: string | null): Promise<void> {
     const { store, clock } = this.#o
-    store.transaction(({ sql }) => moves.postpone(sql, move, clock.now() + ms, move.tries + (problem ? 1 : 0), problem))
+    await store.transaction(({ sql }) =>
+      moves.postpone(sql, move, clock.now() + ms, move.tries + (problem ? 1 : 0), problem),
+    )
   }
 
   /** A target that failed a few times is left out for this move. */
@@ -111,13 +113,13 @@ export class Carrier {
     if (this.#failed.size > 1_000) this.#failed.delete(this.#failed.keys().next().value!)
   }
 
-  #turn(move: MovesTable, candidates: readonly Candidate[], name: string): Turn {
+  async #turn(move: MovesTable, candidates: readonly Candidate[], name: string): Promise<Turn> {
     const { store, rules } = this.#o
     const { sql } = store
-    const { row, old, other } = standingOf(sql, move)
-    const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-    const of = bucket && buckets.classOf(sql, bucket.class)
-    const under = making.of(sql, move)
+    const { row, old, other } = await standingOf(sql, move)
+    const bucket = row.class === 0 ? undefined : await buckets.at(sql, row.class, row.place)
+    const of = bucket && (await buckets.classOf(sql, bucket.class))
+    const under = await making.of(sql, move)
     if (!bucket || !of) return { do: 'wait' }
     const failed = this.#failed.get(name) ?? new Map<string, number>()
     const avoid = new Set([...failed].filter(([, times]) => times >= triesOfTarget).map(([server]) => server))
@@ -130,7 +132,7 @@ export class Carrier {
     const ports = this.#o
     const order: ReplaceOrder = {
       ...{ object: move.object, version: move.version, slot: move.slot, to: turn.to, cause: move.cause },
-      reason: this.#reasonOf(move, turn.to),
+      reason: await this.#reasonOf(move, turn.to),
     }
     let resealed = turn.do === 'reseal'
     try {
@@ -144,22 +146,22 @@ export class Carrier {
     this.#counts.moved++
     this.#counts.movedBytes += move.sealed
     if (resealed) this.#counts.resealed++
-    this.#noteElsewhere(move, turn.to)
+    await this.#noteElsewhere(move, turn.to)
   }
 
   /** What ended elsewhere than assigned is watched there. */
-  #noteElsewhere(move: MovesTable, to: string): void {
+  async #noteElsewhere(move: MovesTable, to: string): Promise<void> {
     const { store } = this.#o
-    store.transaction(({ sql }) => {
-      const { row, old, other } = standingOf(sql, move)
-      const bucket = row.class === 0 ? undefined : buckets.at(sql, row.class, row.place)
-      if (bucket && to !== (move.slot === 1 ? bucket.one : bucket.two)) noteStrays(sql, bucket, [old, other])
+    await store.transaction(async ({ sql }) => {
+      const { row, old, other } = await standingOf(sql, move)
+      const bucket = row.class === 0 ? undefined : await buckets.at(sql, row.class, row.place)
+      if (bucket && to !== (move.slot === 1 ? bucket.one : bucket.two)) await noteStrays(sql, bucket, [old, other])
     })
   }
 
   /** For the member: why it was moved, and what is better now. */
-  #reasonOf(move: MovesTable, to: string): string {
-    const candidate = this.#o.registry.candidates().find(({ server }) => server === to)
+  async #reasonOf(move: MovesTable, to: string): Promise<string> {
+    const candidate = (await this.#o.registry.candidates()).find(({ server }) => server === to)
     const { from, ...rest } = JSON.parse(move.reason || '{}') as Partial<BucketReason>
     return JSON.stringify({
       cause: move.cause satisfies MoveCause,

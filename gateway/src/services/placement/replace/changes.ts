@@ -35,16 +35,21 @@ export interface MemberChange {
  * @returns the member as it is now
  * @throws {Problem} `member.unknown`, `config.invalid` when region or level is unknown
  */
-export function changeMember(ports: ChangePorts, number: string, change: MemberChange): MemberRow {
-  return ports.store.transaction(({ sql }) => {
-    const row = members.byNumber(sql, number)
+export async function changeMember(ports: ChangePorts, number: string, change: MemberChange): Promise<MemberRow> {
+  return ports.store.transaction(async ({ sql }) => {
+    const row = await members.byNumber(sql, number)
     if (!row) throw new Problem('member.unknown', number)
     return changeRow(sql, ports, row, change)
   })
 }
 
 /** As `changeMember`, within the caller's transaction. @throws {Problem} `config.invalid` */
-export function changeRow(sql: Sql, ports: ChangePorts, row: MemberRow, change: MemberChange): MemberRow {
+export async function changeRow(
+  sql: Sql,
+  ports: ChangePorts,
+  row: MemberRow,
+  change: MemberChange,
+): Promise<MemberRow> {
   if (change.home !== undefined && !regions.has(change.home))
     throw new Problem('config.invalid', `home region ${change.home} is not known`)
   if (change.level !== undefined && !(Number.isInteger(change.level) && change.level >= 0 && change.level <= levelMax))
@@ -58,39 +63,39 @@ export function changeRow(sql: Sql, ports: ChangePorts, row: MemberRow, change: 
  * Brings the levels that years of membership add up to date, page by page.
  * @returns the number after which the next page begins; undefined after the last
  */
-export function ageMembers(ports: ChangePorts, after: string, limit: number): string | undefined {
-  return ports.store.transaction(({ sql }) => {
-    const rows = sql.all<MemberRow>(
+export async function ageMembers(ports: ChangePorts, after: string, limit: number): Promise<string | undefined> {
+  return ports.store.transaction(async ({ sql }) => {
+    const rows = await sql.all<MemberRow>(
       `SELECT * FROM members WHERE number > ? AND plan <> '' ORDER BY number LIMIT ?`,
       after,
       limit,
     )
     for (const row of rows) {
       const level = levelOf(parsePlan(row.plan), row.since, ports.clock.now())
-      if (level !== row.level) write(sql, ports, row, { plan: row.plan, level, home: row.home })
+      if (level !== row.level) await write(sql, ports, row, { plan: row.plan, level, home: row.home })
     }
     return rows.length < limit ? undefined : rows.at(-1)!.number
   })
 }
 
-function write(
+async function write(
   sql: Sql,
   { keys, random }: ChangePorts,
   row: MemberRow,
   { plan, level, home }: Pick<MemberRow, 'plan' | 'level' | 'home'>,
-): MemberRow {
+): Promise<MemberRow> {
   if (plan === row.plan && level === row.level && home === row.home) return row
   // What the card shows stays what it was when it was last written.
   const shown = row.card_level ?? row.level
   const now: MemberRow = { ...row, plan, level, home, card_level: shown === level ? null : shown }
-  sql.run(
+  await sql.run(
     'UPDATE members SET plan = ?, level = ?, home = ?, card_level = ? WHERE id = ?',
     ...[now.plan, now.level, now.home, now.card_level, row.id],
   )
-  if (level !== row.level) members.mayShow(sql, row.id, row.level)
+  if (level !== row.level) await members.mayShow(sql, row.id, row.level)
   const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now
-  journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
-  if (level !== row.level || home !== row.home) reclassify(sql, row.id)
+  await journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
+  if (level !== row.level || home !== row.home) await reclassify(sql, row.id)
   return now
 }
 
@@ -99,14 +104,18 @@ function write(
  * elsewhere, most exposed first; `open`: in use again.
  * @throws {Problem} `config.invalid` when it is not in the register
  */
-export function changeServer({ store, keys, random }: ChangePorts, id: string, state: ServerState): void {
-  store.transaction(({ sql }) => {
-    const row = servers.byId(sql, id)
+export async function changeServer(
+  { store, keys, random }: ChangePorts,
+  id: string,
+  state: ServerState,
+): Promise<void> {
+  await store.transaction(async ({ sql }) => {
+    const row = await servers.byId(sql, id)
     if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
-    servers.setState(sql, id, state)
-    if (state === 'lost') servers.setAway(sql, id, awayForGood)
-    else if (row.away === awayForGood) servers.setAway(sql, id, null)
+    await servers.setState(sql, id, state)
+    if (state === 'lost') await servers.setAway(sql, id, awayForGood)
+    else if (row.away === awayForGood) await servers.setAway(sql, id, null)
     const { used: _u, demerits: _d, impostors: _i, away: _a, kid: _k, ...entry } = row
-    journal.append(sql, sealEntry({ kind: 'server', ...entry, state }, keys.recovery, random))
+    await journal.append(sql, sealEntry({ kind: 'server', ...entry, state }, keys.recovery, random))
   })
 }

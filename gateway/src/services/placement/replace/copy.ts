@@ -19,9 +19,9 @@ import { readSealed } from './reseal.ts'
  */
 export async function copy(ports: ReplacePorts, order: ReplaceOrder, signal: AbortSignal): Promise<ReplicaRow> {
   const { store, dataServers } = ports
-  const { old, row: save } = standingOf(store.sql, order)
+  const { old, row: save } = await standingOf(store.sql, order)
   if (old.server === order.to) return old
-  const row = begin(ports, order, 'copy', ({ algorithm, key_id, wrapped_key, prefix, root, sealed }) => ({
+  const row = await begin(ports, order, 'copy', ({ algorithm, key_id, wrapped_key, prefix, root, sealed }) => ({
     ...{ algorithm, key_id, wrapped_key, prefix, root, sealed },
   }))
   let failure: ReplaceFailure | undefined
@@ -32,7 +32,7 @@ export async function copy(ports: ReplacePorts, order: ReplaceOrder, signal: Abo
       const tree = new TreeHash()
       let index = 0
       for await (const segment of readSealed(
-        dataServers.of(serverOr(store.sql, old.server, 'source')),
+        dataServers.of(await serverOr(store.sql, old.server, 'source')),
         old,
         count,
         signal,

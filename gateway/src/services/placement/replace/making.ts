@@ -22,6 +22,7 @@ import {
   catalogues,
   conditions,
   journal,
+  type MemberRow,
   members,
   type ReplicaRow,
   replicas,
@@ -81,19 +82,19 @@ export interface Standing {
   row: SaveRow
   old: ReplicaRow
   other: ReplicaRow
-  member: NonNullable<ReturnType<typeof members.byId>>
+  member: MemberRow
 }
 
 /** The object as it stands. @throws {Problem} `object.unknown` when it is not kept with two replicas */
-export function standingOf(
+export async function standingOf(
   sql: Sql,
   { object, version, slot }: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>,
-): Standing {
-  const row = saves.get(sql, object, version)
-  const both = replicas.of(sql, object, version)
+): Promise<Standing> {
+  const row = await saves.get(sql, object, version)
+  const both = await replicas.of(sql, object, version)
   const old = both.find((replica) => replica.slot === slot)
   const other = both.find((replica) => replica.slot !== slot)
-  const member = row && members.byId(sql, row.member)
+  const member = row && (await members.byId(sql, row.member))
   if (row?.state !== 'kept' || !old?.root || !other?.root || !member)
     throw new Problem('object.unknown', 'it is not kept in two places')
   return { row, old, other, member }
@@ -103,21 +104,22 @@ export function standingOf(
  * Writes down what is to be made, or finds what was. A making that is in the journal is finished before any other order.
  * @param fresh the key and root of the new replica
  */
-export function begin(
+export async function begin(
   { store }: ReplacePorts,
   order: ReplaceOrder,
   kind: MakingTable['kind'],
   fresh: (old: ReplicaRow) => Pick<MakingTable, 'algorithm' | 'key_id' | 'wrapped_key' | 'prefix' | 'root' | 'sealed'>,
-): MakingTable {
-  return store.transaction(({ sql }) => {
-    const { old } = standingOf(sql, order)
-    const under = making.of(sql, order)
+): Promise<MakingTable> {
+  return store.transaction(async ({ sql }) => {
+    const { old } = await standingOf(sql, order)
+    const under = await making.of(sql, order)
     if (under && (under.journal !== null || (under.kind === kind && under.server === order.to))) return under
-    if (under) giveUpMaking(sql, under)
+    if (under) await giveUpMaking(sql, under)
     const { object, version, slot, cause, reason } = order
-    if (!servers.byId(sql, order.to)) throw new Problem('server.unreachable', `${order.to} is not in the register`)
+    if (!(await servers.byId(sql, order.to)))
+      throw new Problem('server.unreachable', `${order.to} is not in the register`)
     // Above anything that was begun here before: an order to destroy what was given up must not meet this one.
-    const given = abandoned.of(sql, { server: order.to, object, version, slot })
+    const given = await abandoned.of(sql, { server: order.to, object, version, slot })
     const epoch = Math.max(old.epoch, under?.epoch ?? 0, given?.epoch ?? 0) + 1
     const row: MakingTable = {
       ...{ object, version, slot, kind, cause, reason, epoch },
@@ -127,42 +129,45 @@ export function begin(
       receipt: null,
       journal: null,
     }
-    making.add(sql, row)
+    await making.add(sql, row)
     // What lies there from before gives way or becomes this one.
-    const before = retired.of(sql, { server: order.to, object, version, slot })
+    const before = await retired.of(sql, { server: order.to, object, version, slot })
     if (before) {
-      retired.drop(sql, before)
-      if (!before.forwarded) servers.reserve(sql, before.server, -before.sealed)
+      await retired.drop(sql, before)
+      if (!before.forwarded) await servers.reserve(sql, before.server, -before.sealed)
     }
-    servers.reserve(sql, row.server, row.sealed)
+    await servers.reserve(sql, row.server, row.sealed)
     return row
   })
 }
 
 /** Not to be made any more: the room is given back and what may lie there is destroyed. */
-function giveUpMaking(sql: Sql, row: MakingTable): void {
+async function giveUpMaking(sql: Sql, row: MakingTable): Promise<void> {
   const { server, object, version, slot, epoch, sealed } = row
-  making.drop(sql, row)
-  servers.reserve(sql, server, -sealed)
+  await making.drop(sql, row)
+  await servers.reserve(sql, server, -sealed)
   // Where the standing replica is, an order to destroy up to this epoch would meet that one.
-  if (!isInPlace(sql, row)) abandoned.add(sql, { server, object, version, slot, epoch })
+  if (!(await isInPlace(sql, row))) await abandoned.add(sql, { server, object, version, slot, epoch })
 }
 
 /** Made on the server where the one lies that it replaces. */
-function isInPlace(sql: Sql, { object, version, slot, server }: MakingTable): boolean {
-  return replicas.of(sql, object, version).some((replica) => replica.slot === slot && replica.server === server)
+async function isInPlace(sql: Sql, { object, version, slot, server }: MakingTable): Promise<boolean> {
+  return (await replicas.of(sql, object, version)).some((replica) => replica.slot === slot && replica.server === server)
 }
 
 /**
  * Gives up what is being made in a slot, when it may still be given up.
  * @returns false when it is in the journal already and will take the slot
  */
-export function cancelMaking(store: ServiceStore, slot: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>): boolean {
-  return store.transaction(({ sql }) => {
-    const row = making.of(sql, slot)
+export async function cancelMaking(
+  store: ServiceStore,
+  slot: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>,
+): Promise<boolean> {
+  return store.transaction(async ({ sql }) => {
+    const row = await making.of(sql, slot)
     // In its old place the one before is destroyed already.
-    if (row && (row.journal !== null || isInPlace(sql, row))) return false
-    if (row) giveUpMaking(sql, row)
+    if (row && (row.journal !== null || (await isInPlace(sql, row)))) return false
+    if (row) await giveUpMaking(sql, row)
     return true
   })
 }
@@ -183,29 +188,29 @@ export async function finish(
 ): Promise<ReplicaRow> {
   const { store } = ports
   if (!row.receipt) {
-    const server = servers.byId(store.sql, row.server)
-    const { row: save, member } = standingOf(store.sql, row)
+    const server = await servers.byId(store.sql, row.server)
+    const { row: save, member } = await standingOf(store.sql, row)
     try {
       if (!server) throw new Problem('server.unreachable', 'not in the register')
       const manifest = manifestOf(save, replicaOf(row), server, member)
       const delivered = await deliver(ports, server, manifest, row.wrapped_key, segments, signal)
-      store.transaction(({ sql }) => {
-        making.set(sql, row, delivered)
-        servers.praise(sql, row.server)
+      await store.transaction(async ({ sql }) => {
+        await making.set(sql, row, delivered)
+        await servers.praise(sql, row.server)
       })
     } catch (error) {
       signal.throwIfAborted()
       const failed = sourceFailed()
       if (failed) throw failed
       if (!isProblem(error)) throw error
-      blame(ports, row.server, error)
+      await blame(ports, row.server, error)
       throw new ReplaceFailure('target', row.server, error)
     }
   }
-  const seq = row.journal ?? enterJournal(ports, row)
-  if (!ports.journal.isSafe(seq)) {
+  const seq = row.journal ?? (await enterJournal(ports, row))
+  if (!(await ports.journal.isSafe(seq))) {
     await ports.journal.push()
-    if (!ports.journal.isSafe(seq))
+    if (!(await ports.journal.isSafe(seq)))
       throw new ReplaceFailure(
         'journal',
         row.server,
@@ -216,21 +221,21 @@ export async function finish(
 }
 
 /** S12: an impostor is shut off; one that only fails is asked again soon. */
-export function blame(ports: ReplacePorts, server: string, problem: Problem): void {
+export async function blame(ports: ReplacePorts, server: string, problem: Problem): Promise<void> {
   const { store, log } = ports
   if (problem.code === 'server.impostor') {
-    contain(ports, server, 'impostor', 'it did not prove its key when data was to be moved')
+    await contain(ports, server, 'impostor', 'it did not prove its key when data was to be moved')
     return
   }
   log.warn('a data server failed', { server, code: problem.code, detail: problem.detail })
   // One that is full is no worse for it.
   if (problem.code === 'storage.full') return
-  store.transaction(({ sql }) => servers.blame(sql, server, 1, 0))
+  await store.transaction(({ sql }) => servers.blame(sql, server, 1, 0))
 }
 
 /** From here on the new replica is what a rebuilt placement finds. */
-function enterJournal({ store, keys, random }: ReplacePorts, row: MakingTable): number {
-  return store.transaction(({ sql }) => {
+async function enterJournal({ store, keys, random }: ReplacePorts, row: MakingTable): Promise<number> {
+  return store.transaction(async ({ sql }) => {
     const { object, version } = row
     const { object: _o, version: _v, ...replica } = replicaOf(row)
     const entry = {
@@ -238,26 +243,26 @@ function enterJournal({ store, keys, random }: ReplacePorts, row: MakingTable): 
       ...{ object, version },
       replica: { ...replica, root: row.root!, manifest: row.manifest!, receipt: row.receipt! },
     }
-    const seq = journal.append(sql, sealEntry(entry, keys.recovery, random))
-    making.set(sql, row, { journal: seq })
+    const seq = await journal.append(sql, sealEntry(entry, keys.recovery, random))
+    await making.set(sql, row, { journal: seq })
     return seq
   })
 }
 
 /** The new replica stands in the slot, the old one is retired, the card is to be told: one commit. */
-function takeSlot(ports: ReplacePorts, row: MakingTable): ReplicaRow {
+async function takeSlot(ports: ReplacePorts, row: MakingTable): Promise<ReplicaRow> {
   const { store, clock, graceMs } = ports
-  return store.transaction(({ sql }) => {
-    const { row: save, old, other } = standingOf(sql, row)
+  return store.transaction(async ({ sql }) => {
+    const { row: save, old, other } = await standingOf(sql, row)
     // Two that finish the same making meet here: the first has done all of this.
-    if (making.of(sql, row)?.epoch !== row.epoch) return old
+    if ((await making.of(sql, row))?.epoch !== row.epoch) return old
     const replica = replicaOf(row)
-    replicas.put(sql, replica)
-    making.drop(sql, row)
-    sql.run('DELETE FROM moves WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
-    if (old.server === row.server) servers.reserve(sql, old.server, -old.sealed)
+    await replicas.put(sql, replica)
+    await making.drop(sql, row)
+    await sql.run('DELETE FROM moves WHERE object = ? AND version = ? AND slot = ?', row.object, row.version, row.slot)
+    if (old.server === row.server) await servers.reserve(sql, old.server, -old.sealed)
     else
-      retired.put(sql, {
+      await retired.put(sql, {
         server: old.server,
         object: row.object,
         version: row.version,
@@ -272,31 +277,33 @@ function takeSlot(ports: ReplacePorts, row: MakingTable): ReplicaRow {
         forward: row.kind === 'copy' ? row.manifest : null,
         forwarded: 0,
       })
-    tellCard(sql, ports, save, row.slot === 1 ? [replica, other] : [other, replica])
+    await tellCard(sql, ports, save, row.slot === 1 ? [replica, other] : [other, replica])
     return replica
   })
 }
 
 /** S9: the card gets the new conditions at its next session, and the catalogue is written anew. */
-function tellCard(sql: Sql, ports: ReplacePorts, row: SaveRow, standing: readonly ReplicaRow[]): void {
-  const member = members.byId(sql, row.member)!
-  const record = conditionsFor({ ...ports, sql }, row, standing, member)
+async function tellCard(sql: Sql, ports: ReplacePorts, row: SaveRow, standing: readonly ReplicaRow[]): Promise<void> {
+  const member = (await members.byId(sql, row.member))!
+  const record = await conditionsFor({ ...ports, sql }, row, standing, member)
   if (row.media !== catalogueMedia) {
-    conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
-    catalogues.touch(sql, row.member)
+    await conditions.put(sql, { member: row.member, object: row.object, version: row.version, record, written: null })
+    await catalogues.touch(sql, row.member)
     return
   }
-  const known = catalogues.get(sql, row.member)
-  const newest = sql.get<{ version: number | null }>(
-    `SELECT max(version) AS version FROM saves WHERE object = ? AND state = 'kept'`,
-    row.object,
+  const known = await catalogues.get(sql, row.member)
+  const newest = (
+    await sql.get<{ version: number | null }>(
+      `SELECT max(version) AS version FROM saves WHERE object = ? AND state = 'kept'`,
+      row.object,
+    )
   )?.version
-  if (known && newest === row.version) catalogues.put(sql, { ...known, record })
+  if (known && newest === row.version) await catalogues.put(sql, { ...known, record })
 }
 
 /** The register's server, or the failure that it is not there. */
-export function serverOr(sql: Sql, id: string, at: ReplaceFailure['at']): ServerRow {
-  const server = servers.byId(sql, id)
+export async function serverOr(sql: Sql, id: string, at: ReplaceFailure['at']): Promise<ServerRow> {
+  const server = await servers.byId(sql, id)
   if (!server) throw new ReplaceFailure(at, id, new Problem('server.unreachable', 'not in the register'))
   if (server.state === 'contained') throw new ReplaceFailure(at, id, new Problem('server.contained', id))
   return server

@@ -3,6 +3,7 @@
  * has them carried out (`carrier.ts`) at a bounded rate, most exposed first. All it knows is in the database, so a crash at
  * any step costs nothing but time.
  */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { Rounds } from '../../../service/rounds.ts'
 import type { Registry } from '../registry.ts'
 import { facts, members, type SaveRow, saves } from '../store.ts'
@@ -46,7 +47,7 @@ export interface MoverOptions extends ReplacePorts {
   registry: Pick<Registry, 'candidates'>
   rules: DecideRules
   /** Brings a page of members' levels up to date (`ageMembers`). */
-  age?: (after: string, limit: number) => string | undefined
+  age?: (after: string, limit: number) => Promise<string | undefined>
   limits?: Partial<MoverLimits>
 }
 
@@ -109,8 +110,8 @@ export class Mover {
     this.#carrier = new Carrier(options, this.counts, this.#rounds.signal)
   }
 
-  start(): void {
-    this.#adopt()
+  async start(): Promise<void> {
+    await this.#adopt()
     this.#rounds.start()
   }
 
@@ -132,26 +133,26 @@ export class Mover {
   }
 
   /** No move begins from now on; what is being made is finished. Kept over restarts. */
-  pause(paused: boolean): void {
-    this.#o.store.transaction(({ sql }) => facts.set(sql, pausedFact, Uint8Array.of(paused ? 1 : 0)))
+  async pause(paused: boolean): Promise<void> {
+    await this.#o.store.transaction(({ sql }) => facts.set(sql, pausedFact, Uint8Array.of(paused ? 1 : 0)))
     this.kick()
   }
 
-  get paused(): boolean {
-    return facts.get(this.#o.store.sql, pausedFact)?.[0] === 1
+  async paused(): Promise<boolean> {
+    return (await facts.get(this.#o.store.sql, pausedFact))?.[0] === 1
   }
 
   get running(): number {
     return this.#busy.size
   }
 
-  status(): MoverStatus {
-    const { n: queued, bytes: queuedBytes } = moves.size(this.#o.store.sql)
-    return { ...this.counts, paused: this.paused, running: this.running, queued, queuedBytes }
+  async status(): Promise<MoverStatus> {
+    const { n: queued, bytes: queuedBytes } = await moves.size(this.#o.store.sql)
+    return { ...this.counts, paused: await this.paused(), running: this.running, queued, queuedBytes }
   }
 
   /** What waits, by cause and problem. */
-  queue(): ReturnType<typeof moves.summary> {
+  async queue(): Promise<ReturnType<typeof moves.summary>> {
     return moves.summary(this.#o.store.sql)
   }
 
@@ -165,15 +166,15 @@ export class Mover {
   }
 
   /** S11: a slot whose replica is no good is made anew: where it is when the medium was to blame, elsewhere otherwise. */
-  remake(
+  async remake(
     slot: Pick<ReplaceOrder, 'object' | 'version' | 'slot'>,
     cause: 'damaged' | 'tampering' | 'unexplained' | 'rollback',
     reason: object,
-  ): void {
+  ): Promise<void> {
     const { store, clock } = this.#o
-    store.transaction(({ sql }) => {
-      const { old, row } = standingOf(sql, slot)
-      moves.add(sql, {
+    await store.transaction(async ({ sql }) => {
+      const { old, row } = await standingOf(sql, slot)
+      await moves.add(sql, {
         ...{ object: slot.object, version: slot.version, slot: slot.slot, member: row.member, source: old.server },
         ...{
           cause,
@@ -191,13 +192,13 @@ export class Mover {
   }
 
   /** What was being made when the process ended, and is in no queue, goes back into it. */
-  #adopt(): void {
+  async #adopt(): Promise<void> {
     const { store, clock } = this.#o
-    store.transaction(({ sql }) => {
-      for (const row of making.orphans(sql)) {
-        const save = saves.get(sql, row.object, row.version)
+    await store.transaction(async ({ sql }) => {
+      for (const row of await making.orphans(sql)) {
+        const save = await saves.get(sql, row.object, row.version)
         if (!save) continue
-        moves.add(sql, {
+        await moves.add(sql, {
           ...{ object: row.object, version: row.version, slot: row.slot, member: save.member, source: '' },
           ...{ cause: row.cause, urgency: urgencyOfRemaking, sealed: row.sealed, at: clock.now(), tries: 0, waits: 0 },
           ...{ not_before: 0, problem: null, reason: row.reason },
@@ -207,37 +208,43 @@ export class Mover {
   }
 
   /** One look around. @returns when to look again at the latest, ms */
-  #round(): number {
+  async #round(): Promise<number> {
     const { store, clock } = this.#o
     const nowMs = clock.monotonicMs()
     // An operator's command is another process: what it commits shows here.
-    const version = Number(Object.values(store.sql.get('PRAGMA data_version') ?? {})[0] ?? 0)
+    const version = Number(Object.values((await store.sql.get('PRAGMA data_version')) ?? {})[0] ?? 0)
     if (this.#dataVersion !== undefined && version !== this.#dataVersion) this.#decideDue ??= 'told'
     this.#dataVersion = version
-    this.#age(nowMs)
+    await this.#age(nowMs)
     if (nowMs - this.#watchedMs >= this.#limits.watchMs) this.#watch(nowMs)
-    const classified = this.#classify()
+    const classified = await this.#classify()
     if (classified > 0) this.#decideDue ??= 'classes'
     if (classified < classifyAtOnce && (this.#decideDue || nowMs - this.#decidedMs >= this.#limits.decideMs))
-      this.#decide()
-    if (moves.wake(store.sql, clock.now()) > 0) this.kick()
-    const fed = this.#feed()
+      await this.#decide()
+    if ((await moves.wake(store.sql, clock.now())) > 0) this.kick()
+    const fed = await this.#feed()
     if (nowMs - this.#asideMs >= asideMs) {
       this.#asideMs = nowMs
       this.#side ??= this.#aside()
     }
     const laterMs = this.#decideDue ? decideApartMs : idleMs
-    if (this.paused) return fed ? 1 : laterMs
-    const beginMs = Math.min(laterMs, this.#begin(nowMs))
+    if (await this.paused()) return fed ? 1 : laterMs
+    const beginMs = Math.min(laterMs, await this.#begin(nowMs))
     return classified === classifyAtOnce || fed ? 1 : beginMs
   }
 
   /** Once a day: years of membership. */
-  #age(nowMs: number): void {
+  async #age(nowMs: number): Promise<void> {
     if (this.#ageAfter === undefined && nowMs - this.#agedMs < dayMs) return
     this.#agedMs = nowMs
-    this.#ageAfter = this.#o.age?.(this.#ageAfter ?? '', membersAtOnce)
+    this.#ageAfter = await this.#o.age?.(this.#ageAfter ?? '', membersAtOnce)
     if (this.#ageAfter !== undefined) this.kick()
+  }
+
+  /** Resolves when no round and no look at the servers is under way. */
+  async idle(): Promise<void> {
+    await this.#rounds.idle()
+    await this.#watching
   }
 
   #watch(nowMs: number): void {
@@ -253,48 +260,48 @@ export class Mover {
   }
 
   /** Objects that are in no class yet: of a rebuilt placement, or of members whose level or home has changed. */
-  #classify(): number {
+  async #classify(): Promise<number> {
     const { store } = this.#o
-    const rows = store.sql.all<SaveRow>(
+    const rows = await store.sql.all<SaveRow>(
       `SELECT * FROM saves WHERE class = 0 AND state IN ('sealed', 'kept') LIMIT ?`,
       classifyAtOnce,
     )
     if (rows.length === 0) return 0
-    store.transaction(({ sql }) => {
+    await store.transaction(async ({ sql }) => {
       for (const row of rows) {
-        const standing = sql.all<{ slot: 1 | 2; server: string; sealed: number }>(
+        const standing = await sql.all<{ slot: 1 | 2; server: string; sealed: number }>(
           'SELECT slot, server, sealed FROM replicas WHERE object = ? AND version = ? ORDER BY slot',
           row.object,
           row.version,
         )
-        const member = members.byId(sql, row.member)!
-        const { class: of, place } = enterBucket(sql, row, member, standing[0]?.sealed ?? 0)
-        noteStrays(sql, buckets.at(sql, of, place)!, standing)
+        const member = (await members.byId(sql, row.member))!
+        const { class: of, place } = await enterBucket(sql, row, member, standing[0]?.sealed ?? 0)
+        await noteStrays(sql, (await buckets.at(sql, of, place))!, standing)
       }
     })
     return rows.length
   }
 
-  #decide(): void {
+  async #decide(): Promise<void> {
     const { store, registry, rules, clock, log } = this.#o
     const reason = this.#decideDue
     this.#decideDue = undefined
     this.#decidedMs = clock.monotonicMs()
-    const split = this.#split()
+    const split = await this.#split()
     const decided = decide(
-      registry.candidates(),
-      buckets.classes(store.sql),
-      buckets.all(store.sql),
+      await registry.candidates(),
+      await buckets.classes(store.sql),
+      await buckets.all(store.sql),
       rules,
       clock.now(),
     )
-    store.transaction(({ sql }) => {
+    await store.transaction(async ({ sql }) => {
       for (const change of decided.changes) {
-        buckets.change(sql, change)
+        await buckets.change(sql, change)
         this.#cursors.delete(nameOf(change.bucket))
       }
       if (decided.stuck.length > 0 || this.counts.stuck > 0)
-        buckets.stick(
+        await buckets.stick(
           sql,
           decided.stuck.map(({ bucket }) => bucket),
         )
@@ -313,46 +320,48 @@ export class Mover {
     if (split) this.#decideDue ??= 'split'
   }
 
-  #split(): boolean {
+  async #split(): Promise<boolean> {
     const { store } = this.#o
-    const big = store.sql.all<Bucket>(
+    const big = await store.sql.all<Bucket>(
       'SELECT * FROM buckets WHERE bytes > ? AND span > 1 ORDER BY bytes DESC LIMIT ?',
       this.#limits.splitBytes,
       splitsAtOnce,
     )
     if (big.length === 0) return false
-    return store.transaction(({ sql }) => big.map((bucket) => buckets.split(sql, bucket)).some(Boolean))
+    return store.transaction(async ({ sql }) =>
+      (await mapInOrder(big, (bucket) => buckets.split(sql, bucket))).some(Boolean),
+    )
   }
 
   /** Fills the queue from the most urgent bucket. @returns whether there may be more */
-  #feed(): boolean {
+  async #feed(): Promise<boolean> {
     const { store, clock } = this.#o
-    const [bucket] = buckets.pending(store.sql, 1)
+    const [bucket] = await buckets.pending(store.sql, 1)
     if (!bucket) return false
-    const room = this.#limits.queueMax - moves.size(store.sql).n
+    const room = this.#limits.queueMax - (await moves.size(store.sql)).n
     if (room <= 0) return false
     const name = nameOf(bucket)
-    store.transaction(({ sql }) => {
-      const { cursor } = feed(sql, bucket, this.#cursors.get(name), Math.min(pageObjects, room), clock.now())
+    await store.transaction(async ({ sql }) => {
+      const { cursor } = await feed(sql, bucket, this.#cursors.get(name), Math.min(pageObjects, room), clock.now())
       if (cursor) this.#cursors.set(name, cursor)
       else {
         this.#cursors.delete(name)
-        buckets.fed(sql, bucket)
+        await buckets.fed(sql, bucket)
       }
     })
     return true
   }
 
   /** Begins what may begin now. @returns when to look again */
-  #begin(nowMs: number): number {
+  async #begin(nowMs: number): Promise<number> {
     const { store, clock } = this.#o
     if (this.#busy.size >= this.#limits.atOnce) return idleMs
-    const waiting = moves.next(store.sql, this.#limits.atOnce * 8)
+    const waiting = await moves.next(store.sql, this.#limits.atOnce * 8)
     if (waiting.length === 0) {
-      const at = moves.soonest(store.sql)
+      const at = await moves.soonest(store.sql)
       return at === undefined ? idleMs : Math.min(idleMs, Math.max(1, at - clock.now()))
     }
-    const candidates = this.#o.registry.candidates()
+    const candidates = await this.#o.registry.candidates()
     for (const move of waiting) {
       if (this.#busy.size >= this.#limits.atOnce) break
       const key = keyOf(move.object)
@@ -400,8 +409,9 @@ export class Mover {
   async #aside(): Promise<void> {
     const { store, log } = this.#o
     try {
-      for (const bucket of buckets.leaving(store.sql, 64))
-        if (!buckets.isQueued(store.sql, bucket)) store.transaction(({ sql }) => buckets.settled(sql, bucket))
+      for (const bucket of await buckets.leaving(store.sql, 64))
+        if (!(await buckets.isQueued(store.sql, bucket)))
+          await store.transaction(({ sql }) => buckets.settled(sql, bucket))
       this.counts.retired += await retireDue(this.#o, this.#rounds.signal)
     } catch (error) {
       if (!this.#rounds.signal.aborted) log.error('old replicas', { error: String(error) })
@@ -415,14 +425,14 @@ export class Mover {
 const urgencyOfRemaking = 5
 
 /** A member's objects belong to other classes from now on: the mover finds them. */
-export function reclassify(sql: ReplacePorts['store']['sql'], member: Uint8Array): void {
-  const rows = sql.all<Pick<SaveRow, 'object' | 'version' | 'class' | 'place'> & { sealed: number }>(
+export async function reclassify(sql: ReplacePorts['store']['sql'], member: Uint8Array): Promise<void> {
+  const rows = await sql.all<Pick<SaveRow, 'object' | 'version' | 'class' | 'place'> & { sealed: number }>(
     `SELECT s.object, s.version, s.class, s.place, r.sealed FROM saves AS s
      JOIN replicas AS r ON r.object = s.object AND r.version = s.version AND r.slot = 1
      WHERE s.member = ? AND s.class <> 0`,
     member,
   )
-  for (const row of rows) leaveBucket(sql, row, row.sealed)
+  for (const row of rows) await leaveBucket(sql, row, row.sealed)
 }
 
 function nameOf({ class: of, place }: { class: number; place: number }): string {

@@ -53,33 +53,33 @@ type MoveKey = Pick<MovesTable, 'object' | 'version' | 'slot'>
 
 export const moves = {
   /** Those whose turn it is, most urgent first. */
-  next: (sql: Sql, limit: number): MovesTable[] => next.all(sql, { limit }),
-  list: (sql: Sql, limit: number): MovesTable[] => oldest.all(sql, { limit }),
-  size: (sql: Sql): { n: number; bytes: number } => {
-    const { n, bytes } = count.get(sql, {})!
+  next: async (sql: Sql, limit: number): Promise<MovesTable[]> => next.all(sql, { limit }),
+  list: async (sql: Sql, limit: number): Promise<MovesTable[]> => oldest.all(sql, { limit }),
+  size: async (sql: Sql): Promise<{ n: number; bytes: number }> => {
+    const { n, bytes } = (await count.get(sql, {}))!
     return { n, bytes: Number(bytes ?? 0) }
   },
-  summary: (sql: Sql): MoveSummary[] => byCause.all(sql, {}) as MoveSummary[],
-  wake: (sql: Sql, nowMs: number): number => awake.run(sql, { now: nowMs }).changes,
-  soonest: (sql: Sql): number | undefined => soonest.get(sql, {})?.at ?? undefined,
-  drop: (sql: Sql, { object, version, slot }: MoveKey): void => {
-    sql.run('DELETE FROM moves WHERE object = ? AND version = ? AND slot = ?', object, version, slot)
+  summary: async (sql: Sql): Promise<MoveSummary[]> => (await byCause.all(sql, {})) as MoveSummary[],
+  wake: async (sql: Sql, nowMs: number): Promise<number> => (await awake.run(sql, { now: nowMs })).changes,
+  soonest: async (sql: Sql): Promise<number | undefined> => (await soonest.get(sql, {}))?.at ?? undefined,
+  drop: async (sql: Sql, { object, version, slot }: MoveKey): Promise<void> => {
+    await sql.run('DELETE FROM moves WHERE object = ? AND version = ? AND slot = ?', object, version, slot)
   },
-  postpone: (
+  postpone: async (
     sql: Sql,
     { object, version, slot }: MoveKey,
     untilMs: number,
     tries: number,
     problem: string | null,
-  ): void => {
-    sql.run(
+  ): Promise<void> => {
+    await sql.run(
       'UPDATE moves SET waits = 1, not_before = ?, tries = ?, problem = ? WHERE object = ? AND version = ? AND slot = ?',
       ...[untilMs, tries, problem, object, version, slot],
     )
   },
-  add: (sql: Sql, row: MovesTable): void => {
+  add: async (sql: Sql, row: MovesTable): Promise<void> => {
     const entries = Object.entries(row)
-    sql.run(
+    await sql.run(
       `INSERT INTO moves (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')})
        ON CONFLICT (object, version, slot) DO UPDATE SET cause = excluded.cause, urgency = max(urgency, excluded.urgency), waits = 0`,
       ...entries.map(([, value]) => value),
@@ -94,23 +94,25 @@ export type Cursor = Uint8Array | undefined
  * Queues the next page of a bucket's replicas that lie on a server to be left.
  * @returns the cursor for the next page; undefined when there is none
  */
-export function feed(
+export async function feed(
   sql: Sql,
   bucket: Pick<BucketsTable, 'class' | 'place' | 'span' | 'leaves' | 'cause' | 'urgency' | 'reason'>,
   after: Cursor,
   limit: number,
   nowMs: number,
-): { queued: number; cursor: Cursor } {
+): Promise<{ queued: number; cursor: Cursor }> {
   const { class: of, place, span, leaves, cause, urgency, reason } = bucket
   // The order of ids is the order of places.
   const from = after ?? placeBytes(place)
   const first = (from[0]! << 8) | from[1]!
-  const last = sql.all<{ object: Uint8Array }>(
-    `SELECT object FROM saves WHERE class = ? AND place >= ? AND place < ? AND state IN ('sealed', 'kept')
+  const last = (
+    await sql.all<{ object: Uint8Array }>(
+      `SELECT object FROM saves WHERE class = ? AND place >= ? AND place < ? AND state IN ('sealed', 'kept')
      AND object >= ? ORDER BY place, object LIMIT 1 OFFSET ?`,
-    ...[of, first, place + span, from, limit],
+      ...[of, first, place + span, from, limit],
+    )
   )[0]?.object
-  const { changes } = sql.run(
+  const { changes } = await sql.run(
     `INSERT INTO moves (object, version, slot, member, source, cause, urgency, sealed, at, reason)
      SELECT r.object, r.version, r.slot, s.member, r.server, ?, ?, r.sealed, ?, ?
      FROM saves AS s JOIN replicas AS r ON r.object = s.object AND r.version = s.version

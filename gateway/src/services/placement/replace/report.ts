@@ -35,28 +35,34 @@ export interface MovesReport {
   }[]
 }
 
-export function movesReport(sql: Sql, limit: number): MovesReport {
-  const one = <T>(text: string) => sql.get<T>(text)!
+export async function movesReport(sql: Sql, limit: number): Promise<MovesReport> {
+  const one = async <T>(text: string) => (await sql.get<T>(text))!
   return {
-    paused: facts.get(sql, 'moves.paused')?.[0] === 1,
-    queue: moves.summary(sql).map(({ oldest, bytes, ...row }) => ({ ...row, bytes: Number(bytes), oldestMs: oldest })),
-    buckets: one(
+    paused: (await facts.get(sql, 'moves.paused'))?.[0] === 1,
+    queue: (await moves.summary(sql)).map(({ oldest, bytes, ...row }) => ({
+      ...row,
+      bytes: Number(bytes),
+      oldestMs: oldest,
+    })),
+    buckets: await one(
       `SELECT coalesce(sum(leaves <> '[]' AND fed = 0), 0) AS toQueue, coalesce(sum(leaves <> '[]' AND fed = 1), 0) AS leaving,
        coalesce(sum(stuck), 0) AS stuck, count(*) AS "all" FROM buckets`,
     ),
-    making: one<{ n: number }>('SELECT count(*) AS n FROM making').n,
-    retired: one(
+    making: (await one<{ n: number }>('SELECT count(*) AS n FROM making')).n,
+    retired: await one(
       `SELECT coalesce(sum(forwarded = 0), 0) AS waiting, coalesce(sum((forwarded = 0) * sealed), 0) AS bytes,
        coalesce(sum(forwarded), 0) AS forwarded FROM retired`,
     ),
-    servers: sql.all(
+    servers: await sql.all(
       `SELECT id, state, away AS awaySinceMs, used AS usedBytes, capacity AS capacityBytes,
        (SELECT count(*) FROM moves WHERE source = servers.id) AS leaving FROM servers ORDER BY id`,
     ),
-    next: moves.list(sql, limit).map(({ object, version, slot, source, cause, urgency, sealed, tries, problem }) => ({
-      object: Buffer.from(object).toString('hex'),
-      ...{ version, slot, from: source, cause, urgency, bytes: sealed, tries, problem },
-    })),
+    next: (await moves.list(sql, limit)).map(
+      ({ object, version, slot, source, cause, urgency, sealed, tries, problem }) => ({
+        object: Buffer.from(object).toString('hex'),
+        ...{ version, slot, from: source, cause, urgency, bytes: sealed, tries, problem },
+      }),
+    ),
   }
 }
 

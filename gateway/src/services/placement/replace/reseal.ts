@@ -30,9 +30,9 @@ import { making } from './store.ts'
  */
 export async function reseal(ports: ReplacePorts, order: ReplaceOrder, signal: AbortSignal): Promise<ReplicaRow> {
   const { store, keys, random } = ports
-  const { member, row: save, other } = standingOf(store.sql, order)
+  const { member, row: save, other } = await standingOf(store.sql, order)
   const memberKey = unwrapMemberKey(keys, member.wrapped_key)
-  const row = begin(ports, order, 'reseal', () => {
+  const row = await begin(ports, order, 'reseal', () => {
     const key = newReplicaKey(order.slot, random)
     return {
       algorithm: algorithmOfSlot(order.slot),
@@ -48,7 +48,7 @@ export async function reseal(ports: ReplacePorts, order: ReplaceOrder, signal: A
   if (!row.root) {
     try {
       const [root] = await rootsOf(source, [row], memberKey)
-      store.transaction(({ sql }) => making.set(sql, row, { root: root! }))
+      await store.transaction(({ sql }) => making.set(sql, row, { root: root! }))
     } catch (error) {
       signal.throwIfAborted()
       if (!isProblem(error)) throw error
@@ -87,7 +87,7 @@ export class ReplicaContent implements Content {
         { algorithm: algorithm as SealAlgorithm, keyId, dataKey: this.#dataKey, prefix },
         count,
       )
-      const known = serverOr(this.#ports.store.sql, server, 'source')
+      const known = await serverOr(this.#ports.store.sql, server, 'source')
       parseCoseKey(known.key)
       let index = 0
       for await (const sealed of readSealed(this.#ports.dataServers.of(known), this.#replica, count, this.#signal)) {

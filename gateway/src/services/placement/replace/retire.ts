@@ -18,18 +18,18 @@ export async function retireDue(ports: ReplacePorts, signal: AbortSignal): Promi
   const { store, clock, journal, log } = ports
   let done = 0
   const silent = new Set<string>()
-  for (const row of due(store.sql, clock.now())) {
+  for (const row of await due(store.sql, clock.now())) {
     if (signal.aborted) return done
-    if (silent.has(row.server) || (row.journal > 0 && !journal.isSafe(row.journal))) {
-      postpone(ports, row)
+    if (silent.has(row.server) || (row.journal > 0 && !(await journal.isSafe(row.journal)))) {
+      await postpone(ports, row)
       continue
     }
-    const server = servers.byId(store.sql, row.server)
+    const server = await servers.byId(store.sql, row.server)
     if (server?.state === 'lost' || server?.state === 'contained' || !server) {
-      postpone(ports, row)
+      await postpone(ports, row)
       continue
     }
-    const told = isTold(store.sql, row)
+    const told = await isTold(store.sql, row)
     try {
       await destroy(ports, server, row, row.epoch, signal, told || !row.forward ? undefined : row.forward).catch(
         (error) => {
@@ -37,13 +37,13 @@ export async function retireDue(ports: ReplacePorts, signal: AbortSignal): Promi
           if (!isProblem(error, 'replica.superseded')) throw error
         },
       )
-      store.transaction(({ sql }) => {
+      await store.transaction(async ({ sql }) => {
         // Taken back into use meanwhile.
-        const now = retired.of(sql, row)
+        const now = await retired.of(sql, row)
         if (!now || now.epoch !== row.epoch) return
-        if (!row.forwarded) servers.reserve(sql, row.server, -row.sealed)
-        if (told || !row.forward) retired.drop(sql, row)
-        else retired.put(sql, { ...row, forwarded: 1 })
+        if (!row.forwarded) await servers.reserve(sql, row.server, -row.sealed)
+        if (told || !row.forward) await retired.drop(sql, row)
+        else await retired.put(sql, { ...row, forwarded: 1 })
       })
       done++
     } catch (error) {
@@ -51,40 +51,40 @@ export async function retireDue(ports: ReplacePorts, signal: AbortSignal): Promi
       if (!isProblem(error)) throw error
       log.info('an old replica stays for now', { server: row.server, code: error.code })
       silent.add(row.server)
-      postpone(ports, row)
+      await postpone(ports, row)
     }
   }
   return done
 }
 
 /** Old replicas past their grace, and forwarding records that no card needs any more. */
-function due(sql: Sql, nowMs: number): RetiredTable[] {
+async function due(sql: Sql, nowMs: number): Promise<RetiredTable[]> {
   return [
-    ...sql.all<RetiredTable>(
+    ...(await sql.all<RetiredTable>(
       'SELECT * FROM retired WHERE forwarded = 0 AND due <= ? ORDER BY due LIMIT ?',
       nowMs,
       atOnce,
-    ),
+    )),
     // Where room is short, nothing waits for its grace to end.
-    ...sql.all<RetiredTable>(
+    ...(await sql.all<RetiredTable>(
       `SELECT r.* FROM servers AS s JOIN retired AS r ON r.server = s.id
        WHERE s.used > s.capacity * ? AND s.state NOT IN ('lost', 'contained') AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
       fullShare,
       nowMs,
       atOnce,
-    ),
-    ...sql.all<RetiredTable>(
+    )),
+    ...(await sql.all<RetiredTable>(
       `SELECT r.* FROM retired AS r JOIN conditions AS c
        ON c.member = r.member AND c.object = r.object AND c.version = r.version
        WHERE r.forwarded = 1 AND r.due <= ? AND c.written IS NOT NULL LIMIT ?`,
       nowMs,
       atOnce,
-    ),
+    )),
   ]
 }
 
-function isTold(sql: Sql, { member, object, version }: RetiredTable): boolean {
-  const row = sql.get<{ written: number | null }>(
+async function isTold(sql: Sql, { member, object, version }: RetiredTable): Promise<boolean> {
+  const row = await sql.get<{ written: number | null }>(
     'SELECT written FROM conditions WHERE member = ? AND object = ? AND version = ?',
     member,
     object,
@@ -94,8 +94,8 @@ function isTold(sql: Sql, { member, object, version }: RetiredTable): boolean {
   return row === undefined || row.written !== null
 }
 
-function postpone({ store, clock }: ReplacePorts, row: RetiredTable): void {
-  store.transaction(({ sql }) =>
+async function postpone({ store, clock }: ReplacePorts, row: RetiredTable): Promise<void> {
+  await store.transaction(({ sql }) =>
     sql.run(
       'UPDATE retired SET due = ? WHERE server = ? AND object = ? AND version = ? AND slot = ?',
       clock.now() + againMs,

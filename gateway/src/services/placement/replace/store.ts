@@ -38,9 +38,9 @@ export const making = {
        (SELECT 1 FROM moves WHERE object = m.object AND version = m.version AND slot = m.slot) LIMIT 1000`,
     ),
   add: (sql: Sql, row: MakingTable) => insertRow(sql, 'making', row),
-  set: (sql: Sql, row: MakingTable, change: Partial<MakingTable>) => {
+  set: async (sql: Sql, row: MakingTable, change: Partial<MakingTable>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE making SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE object = ? AND version = ? AND slot = ?`,
       ...entries.map(([, value]) => value),
       row.object,

@@ -1,4 +1,5 @@
 /** Whether data servers answer (S9): one that does not is away, and after a while what it held is made anew elsewhere. */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { isProblem } from '@azukari/protocol/problem'
 import { contain } from '../care/contain.ts'
 import { identify } from '../identify.ts'
@@ -20,14 +21,14 @@ export async function watchServers(ports: ReplacePorts, lostAfterMs: number, sig
   const { store } = ports
   const changed = await Promise.all(
     // One that is shut off is not asked: only an operator lets it back in.
-    servers
-      .all(store.sql)
-      .filter(({ state }) => state !== 'contained')
-      .map(async (server) => {
+    await mapInOrder(
+      (await servers.all(store.sql)).filter(({ state }) => state !== 'contained'),
+      async (server) => {
         const answers = server.away === awayForGood ? 'no' : await answerOf(ports, server, signal)
         if (signal.aborted) return undefined
-        return note(ports, server, answers, lostAfterMs) ? server.id : undefined
-      }),
+        return (await note(ports, server, answers, lostAfterMs)) ? server.id : undefined
+      },
+    ),
   )
   return changed.filter((id) => id !== undefined)
 }
@@ -57,29 +58,29 @@ async function answerOf(
 }
 
 /** @returns whether something about it is different now */
-function note(ports: ReplacePorts, asked: ServerRow, answer: Answer, lostAfterMs: number): boolean {
+async function note(ports: ReplacePorts, asked: ServerRow, answer: Answer, lostAfterMs: number): Promise<boolean> {
   const { store, clock, log } = ports
   // S12: it answers, so it is not away; nothing is asked of it until somebody has looked.
   if (answer === 'impostor')
     return contain(ports, asked.id, 'impostor', 'it did not prove its key when asked whether it is there')
-  return store.transaction(({ sql }) => {
-    const server = servers.byId(sql, asked.id)
+  return store.transaction(async ({ sql }) => {
+    const server = await servers.byId(sql, asked.id)
     if (!server || server.away === awayForGood) return false
     const nowMs = clock.now()
     if (answer === 'yes') {
       if (server.away === null) return false
-      servers.setAway(sql, server.id, null)
-      if (server.state === 'lost') servers.setState(sql, server.id, 'open')
+      await servers.setAway(sql, server.id, null)
+      if (server.state === 'lost') await servers.setState(sql, server.id, 'open')
       log.info('a data server is back', { server: server.id, awayMs: nowMs - server.away })
       return true
     }
     if (server.away === null) {
-      servers.setAway(sql, server.id, nowMs)
+      await servers.setAway(sql, server.id, nowMs)
       log.warn('a data server does not answer', { server: server.id })
       return true
     }
     if (server.state === 'lost' || nowMs - server.away < lostAfterMs) return false
-    servers.setState(sql, server.id, 'lost')
+    await servers.setState(sql, server.id, 'lost')
     log.error('a data server is lost: what it held is made anew elsewhere', { server: server.id })
     return true
   })

@@ -3,6 +3,7 @@
  * journal of two regions, has every server that holds something of it destroy it, and signs what was destroyed where.
  * A server that does not answer is asked again until it has. All it knows is in the database.
  */
+
 import { createHash } from 'node:crypto'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import {
@@ -12,6 +13,7 @@ import {
   erasureDomain,
 } from '@azukari/protocol/contracts/wish'
 import { sign1 } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { openRemovalReceipt } from '@azukari/protocol/manifest'
 import { isProblem } from '@azukari/protocol/problem'
@@ -54,7 +56,7 @@ export class Eraser {
   }
 
   /** For metrics. */
-  status(): ErasureReport {
+  async status(): Promise<ErasureReport> {
     return erasureReport(this.#o.store.sql)
   }
 
@@ -73,30 +75,30 @@ export class Eraser {
 
   async #round(): Promise<number> {
     const { store, clock } = this.#o
-    this.#expire()
+    await this.#expire()
     let worked = false
-    for (const row of erasures.toGather(store.sql, atOnce)) {
+    for (const row of await erasures.toGather(store.sql, atOnce)) {
       await this.#gather(row)
       worked = true
     }
-    const due = erasing.due(store.sql, clock.now(), atOnce)
+    const due = await erasing.due(store.sql, clock.now(), atOnce)
     // Nothing is destroyed before the journal of two regions knows that it is to be.
     if (due.length > 0) await this.#o.journal.push()
     for (const row of due) {
       this.#rounds.signal.throwIfAborted()
       if (await this.#destroy(row)) worked = true
     }
-    for (const row of erasures.finished(store.sql, atOnce)) this.#finish(row)
-    for (const wish of wishes.closable(store.sql)) this.#close(wish)
+    for (const row of await erasures.finished(store.sql, atOnce)) await this.#finish(row)
+    for (const wish of await wishes.closable(store.sql)) await this.#close(wish)
     return worked ? 0 : idleMs
   }
 
   /** What was kept longer than its member wants. */
-  #expire(): void {
+  async #expire(): Promise<void> {
     const { store, clock, random } = this.#o
     const nowMs = clock.now()
     if (clock.monotonicMs() < this.#retentionMs) return
-    const due = store.sql.all<SaveRow>(
+    const due = await store.sql.all<SaveRow>(
       `SELECT s.* FROM members AS m JOIN saves AS s ON s.member = m.id
        WHERE m.retention > 0 AND s.state = 'kept' AND s.kept < ? - m.retention * ${dayMs} AND s.media <> ? LIMIT 256`,
       nowMs,
@@ -104,10 +106,10 @@ export class Eraser {
     )
     if (due.length < 256) this.#retentionMs = clock.monotonicMs() + retentionEveryMs
     if (due.length === 0) return
-    store.transaction(({ sql }) => {
+    await store.transaction(async ({ sql }) => {
       for (const row of due)
-        if (!erasures.of(sql, row.object))
-          beginErasure(sql, row, { act: random.bytes(16), cause: 'retention', atMs: nowMs })
+        if (!(await erasures.of(sql, row.object)))
+          await beginErasure(sql, row, { act: random.bytes(16), cause: 'retention', atMs: nowMs })
     })
   }
 
@@ -116,13 +118,13 @@ export class Eraser {
     await worker.left(row.object)
     let transfers: Uint8Array[] = []
     await mover.exclusive(row.object, async () => {
-      store.transaction(({ sql }) => {
-        const found = gather(sql, row)
+      await store.transaction(async ({ sql }) => {
+        const found = await gather(sql, row)
         const entry = {
           ...{ kind: 'erased' as const, object: row.object, member: row.member, act: row.act, cause: row.cause },
           ...{ asked: row.at, keys: found.keys, places: found.places },
         }
-        gathered(sql, row, found, journal.append(sql, sealEntry(entry, keys.recovery, random)))
+        await gathered(sql, row, found, await journal.append(sql, sealEntry(entry, keys.recovery, random)))
         transfers = found.transfers
       })
     })
@@ -133,26 +135,26 @@ export class Eraser {
   async #destroy(row: ErasingRow): Promise<boolean> {
     const { store, clock, log } = this.#o
     const nowMs = clock.now()
-    const server = servers.byId(store.sql, row.server)
+    const server = await servers.byId(store.sql, row.server)
     const later = (state: ErasingRow['state'], waitMs: number) =>
       store.transaction(({ sql }) =>
         erasing.set(sql, row, { state, at: nowMs, receipt: null, tries: row.tries + 1, not_before: nowMs + waitMs }),
       )
-    const erasure = erasures.of(store.sql, row.object)
-    if (!erasure?.journal || !this.#o.journal.isSafe(erasure.journal)) {
-      later(row.state, waitAtMostMs / 10)
+    const erasure = await erasures.of(store.sql, row.object)
+    if (!erasure?.journal || !(await this.#o.journal.isSafe(erasure.journal))) {
+      await later(row.state, waitAtMostMs / 10)
       return false
     }
     // Gone for good with what it held; should it come back, it is asked after all.
     if (!server || (server.state === 'lost' && server.away === awayForGood)) {
-      later('lost', dayMs)
+      await later('lost', dayMs)
       return row.state === 'open'
     }
     try {
       const { object, version, slot } = row
       const receipt = await destroy(this.#o, server, { object, version, slot }, anyEpoch, this.#rounds.signal)
       const { held, atMs } = openRemovalReceipt(receipt, parseCoseKey(server.key))
-      store.transaction(({ sql }) =>
+      await store.transaction(({ sql }) =>
         erasing.set(sql, row, {
           ...{ state: held ? 'destroyed' : 'absent', at: atMs, receipt, tries: row.tries, not_before: 0 },
         }),
@@ -161,51 +163,54 @@ export class Eraser {
     } catch (error) {
       if (this.#rounds.signal.aborted || !isProblem(error)) throw error
       log.info('to be destroyed still', { server: row.server, code: error.code })
-      later(row.state, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, row.tries)))
+      await later(row.state, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, row.tries)))
       return false
     }
   }
 
-  #finish(row: ErasureRow): void {
+  async #finish(row: ErasureRow): Promise<void> {
     const { store, signer, clock } = this.#o
-    store.transaction(({ sql }) => {
+    await store.transaction(async ({ sql }) => {
       const receipt: ErasureReceipt = {
         ...{ object: row.object, member: row.member, act: row.act, cause: row.cause },
         ...{ askedMs: row.at, doneMs: clock.now(), keys: row.keys },
-        places: erasing.of(sql, row.object).map(({ version, slot, server, state, at, receipt: told }) => ({
-          ...{ version, slot, server, region: servers.byId(sql, server)?.region ?? 'XX' },
-          outcome: state === 'open' ? 'lost' : state,
-          atMs: at,
-          ...(told ? { receipt: told } : {}),
-        })),
+        places: await mapInOrder(
+          await erasing.of(sql, row.object),
+          async ({ version, slot, server, state, at, receipt: told }) => ({
+            ...{ version, slot, server, region: (await servers.byId(sql, server))?.region ?? 'XX' },
+            outcome: state === 'open' ? 'lost' : state,
+            atMs: at,
+            ...(told ? { receipt: told } : {}),
+          }),
+        ),
       }
-      erasures.done(sql, row.object, receipt.doneMs, sign1(encodeDeterministic(receipt), signer, erasureDomain))
+      await erasures.done(sql, row.object, receipt.doneMs, sign1(encodeDeterministic(receipt), signer, erasureDomain))
     })
   }
 
   /** The account's own row goes last, with the member's key. */
-  #close(wish: WishRow): void {
+  async #close(wish: WishRow): Promise<void> {
     const { store, signer, clock, keys, random } = this.#o
-    store.transaction(({ sql }) => {
-      if (!members.byId(sql, wish.member)) return
+    await store.transaction(async ({ sql }) => {
+      if (!(await members.byId(sql, wish.member))) return
       const receipts = createHash('sha256')
       let objects = 0
-      for (const { receipt } of sql.all<{ receipt: Uint8Array }>(
+      for (const { receipt } of await sql.all<{ receipt: Uint8Array }>(
         'SELECT receipt FROM erasures WHERE act = ? ORDER BY object',
         wish.act,
       )) {
         receipts.update(receipt)
         objects++
       }
-      sql.run('DELETE FROM conditions WHERE member = ?', wish.member)
-      sql.run('DELETE FROM catalogues WHERE member = ?', wish.member)
-      sql.run('DELETE FROM members WHERE id = ?', wish.member)
-      journal.append(sql, sealEntry({ kind: 'closed', member: wish.member }, keys.recovery, random))
+      await sql.run('DELETE FROM conditions WHERE member = ?', wish.member)
+      await sql.run('DELETE FROM catalogues WHERE member = ?', wish.member)
+      await sql.run('DELETE FROM members WHERE id = ?', wish.member)
+      await journal.append(sql, sealEntry({ kind: 'closed', member: wish.member }, keys.recovery, random))
       const closing: ClosingReceipt = {
         ...{ member: wish.member, act: wish.act, askedMs: wish.at, doneMs: clock.now(), objects },
         receipts: new Uint8Array(receipts.digest()),
       }
-      wishes.closed(sql, wish.act, sign1(encodeDeterministic(closing), signer, closingDomain))
+      await wishes.closed(sql, wish.act, sign1(encodeDeterministic(closing), signer, closingDomain))
     })
   }
 }

@@ -41,8 +41,8 @@ export const erasures = {
       after,
       limit,
     ),
-  openOf: (sql: Sql, act: Uint8Array): number =>
-    sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures WHERE act = ? AND done IS NULL', act)!.n,
+  openOf: async (sql: Sql, act: Uint8Array): Promise<number> =>
+    (await sql.get<{ n: number }>('SELECT count(*) AS n FROM erasures WHERE act = ? AND done IS NULL', act))!.n,
   toGather: (sql: Sql, limit: number) =>
     sql.all<ErasureRow>('SELECT * FROM erasures WHERE done IS NULL AND journal IS NULL ORDER BY at LIMIT ?', limit),
   /** Of which nothing is left anywhere, and nobody has been told. */
@@ -59,10 +59,13 @@ export const erasures = {
 export const erasing = {
   of: (sql: Sql, object: Uint8Array) =>
     sql.all<ErasingRow>('SELECT * FROM erasing WHERE object = ? ORDER BY version, slot, server', object),
-  waiting: (sql: Sql, object: Uint8Array): string[] =>
-    sql
-      .all<{ server: string }>("SELECT DISTINCT server FROM erasing WHERE object = ? AND state = 'open'", object)
-      .map(({ server }) => server),
+  waiting: async (sql: Sql, object: Uint8Array): Promise<string[]> =>
+    (
+      await sql.all<{ server: string }>(
+        "SELECT DISTINCT server FROM erasing WHERE object = ? AND state = 'open'",
+        object,
+      )
+    ).map(({ server }) => server),
   due: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<ErasingRow>(
       "SELECT * FROM erasing WHERE state IN ('open', 'lost') AND not_before <= ? ORDER BY not_before LIMIT ?",
@@ -82,19 +85,19 @@ export const erasing = {
 }
 
 /** From now on the object counts as gone: nobody is told of it, nothing moves it, no device brings it again. */
-export function beginErasure(
+export async function beginErasure(
   sql: Sql,
   { object, member, device }: Pick<SaveRow, 'object' | 'member' | 'device'>,
   { act, cause, atMs }: { act: Uint8Array; cause: ErasureCause; atMs: number },
-): void {
-  insertRow(sql, 'erasures', {
+): Promise<void> {
+  await insertRow(sql, 'erasures', {
     ...{ object, act, member, device, cause, at: atMs, keys: 0 },
     ...{ journal: null, done: null, receipt: null },
   })
-  sql.run("UPDATE saves SET state = 'erasing', name = '' WHERE object = ?", object)
-  sql.run('DELETE FROM conditions WHERE member = ? AND object = ?', member, object)
-  sql.run('DELETE FROM moves WHERE object = ?', object)
-  if (catalogues.get(sql, member)) catalogues.touch(sql, member)
+  await sql.run("UPDATE saves SET state = 'erasing', name = '' WHERE object = ?", object)
+  await sql.run('DELETE FROM conditions WHERE member = ? AND object = ?', member, object)
+  await sql.run('DELETE FROM moves WHERE object = ?', object)
+  if (await catalogues.get(sql, member)) await catalogues.touch(sql, member)
 }
 
 export interface Gathered {
@@ -108,39 +111,39 @@ export interface Gathered {
  * Takes everything that is known of an object out of the tables, with its wrapped keys: what is left is where it lies.
  * Nothing may be under way for it.
  */
-export function gather(sql: Sql, { object }: ErasureRow): Gathered {
+export async function gather(sql: Sql, { object }: ErasureRow): Promise<Gathered> {
   const places = new Map<string, Gathered['places'][number]>()
   const lies = ({ version, slot, server }: Gathered['places'][number]) =>
     places.set(`${version} ${slot} ${server}`, { version, slot, server })
-  const rows = sql.all<SaveRow>('SELECT * FROM saves WHERE object = ?', object)
-  const standing = sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ?', object)
+  const rows = await sql.all<SaveRow>('SELECT * FROM saves WHERE object = ?', object)
+  const standing = await sql.all<ReplicaRow>('SELECT * FROM replicas WHERE object = ?', object)
   for (const row of standing) {
     lies(row)
-    replicas.remove(sql, row)
+    await replicas.remove(sql, row)
   }
-  const made = sql.all<MakingTable>('SELECT * FROM making WHERE object = ?', object)
+  const made = await sql.all<MakingTable>('SELECT * FROM making WHERE object = ?', object)
   for (const row of made) {
     lies(row)
-    servers.reserve(sql, row.server, -row.sealed)
-    making.drop(sql, row)
+    await servers.reserve(sql, row.server, -row.sealed)
+    await making.drop(sql, row)
   }
-  for (const row of sql.all<RetiredTable>('SELECT * FROM retired WHERE object = ?', object)) {
+  for (const row of await sql.all<RetiredTable>('SELECT * FROM retired WHERE object = ?', object)) {
     lies(row)
-    if (!row.forwarded) servers.reserve(sql, row.server, -row.sealed)
-    retired.drop(sql, row)
+    if (!row.forwarded) await servers.reserve(sql, row.server, -row.sealed)
+    await retired.drop(sql, row)
   }
-  for (const row of sql.all<AbandonedRow>('SELECT * FROM abandoned WHERE object = ?', object)) {
+  for (const row of await sql.all<AbandonedRow>('SELECT * FROM abandoned WHERE object = ?', object)) {
     lies(row)
-    abandoned.done(sql, row)
+    await abandoned.done(sql, row)
   }
   // What audits took down of its content goes as well; their verdicts stay, without a member.
-  sql.run('DELETE FROM suspects WHERE object = ?', object)
-  sql.run('DELETE FROM differences WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
-  sql.run('DELETE FROM told WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
-  sql.run('UPDATE verdicts SET member = NULL WHERE object = ?', object)
-  for (const row of rows) leaveBucket(sql, row, sealedSize(row.size))
-  sql.run('DELETE FROM moves WHERE object = ?', object)
-  sql.run('DELETE FROM saves WHERE object = ?', object)
+  await sql.run('DELETE FROM suspects WHERE object = ?', object)
+  await sql.run('DELETE FROM differences WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
+  await sql.run('DELETE FROM told WHERE verdict IN (SELECT id FROM verdicts WHERE object = ?)', object)
+  await sql.run('UPDATE verdicts SET member = NULL WHERE object = ?', object)
+  for (const row of rows) await leaveBucket(sql, row, sealedSize(row.size))
+  await sql.run('DELETE FROM moves WHERE object = ?', object)
+  await sql.run('DELETE FROM saves WHERE object = ?', object)
   return {
     keys: standing.length + made.length,
     places: [...places.values()],
@@ -149,24 +152,24 @@ export function gather(sql: Sql, { object }: ErasureRow): Gathered {
 }
 
 /** Writes down where it is to be destroyed. */
-export function gathered(sql: Sql, { object }: ErasureRow, found: Gathered, journal: number): void {
-  sql.run('UPDATE erasures SET journal = ?, keys = ? WHERE object = ?', journal, found.keys, object)
-  for (const place of found.places) addPlace(sql, object, place)
+export async function gathered(sql: Sql, { object }: ErasureRow, found: Gathered, journal: number): Promise<void> {
+  await sql.run('UPDATE erasures SET journal = ?, keys = ? WHERE object = ?', journal, found.keys, object)
+  for (const place of found.places) await addPlace(sql, object, place)
 }
 
 /** After a rebuild: what was being erased when placement was lost is erased again. */
-export function resumeErasure(
+export async function resumeErasure(
   sql: Sql,
   { object, act, member, cause, asked, keys, places }: ErasedEntry,
   seq: number,
-): void {
-  insertRow(sql, 'erasures', {
+): Promise<void> {
+  await insertRow(sql, 'erasures', {
     ...{ object, act, member, device: '', cause: cause as ErasureCause, at: asked, keys },
     ...{ journal: seq, done: null, receipt: null },
   })
-  for (const { version, slot, server } of places) addPlace(sql, object, { version, slot: slot as 1 | 2, server })
+  for (const { version, slot, server } of places) await addPlace(sql, object, { version, slot: slot as 1 | 2, server })
 }
 
-function addPlace(sql: Sql, object: Uint8Array, place: Gathered['places'][number]): void {
-  insertRow(sql, 'erasing', { object, ...place, state: 'open', at: 0, receipt: null, tries: 0, not_before: 0 })
+async function addPlace(sql: Sql, object: Uint8Array, place: Gathered['places'][number]): Promise<void> {
+  await insertRow(sql, 'erasing', { object, ...place, state: 'open', at: 0, receipt: null, tries: 0, not_before: 0 })
 }

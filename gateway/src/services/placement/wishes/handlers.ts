@@ -1,4 +1,5 @@
 /** Members' wishes as they come over the contracts (D8): each is decided and written in one transaction. */
+
 import { createHash } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { decode } from '@azukari/protocol/codec'
@@ -12,7 +13,8 @@ import {
   type Wish,
   wishDomain,
 } from '@azukari/protocol/contracts/wish'
-import { verify1 } from '@azukari/protocol/cose'
+import { verify1By } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -34,7 +36,7 @@ export interface WishPorts {
   /** @throws {Problem} `session.*` */
   memberOf(session: Uint8Array, device: string): Uint8Array
   /** @throws {Problem} `card.unknown`, `member.suspended` */
-  active(member: MemberRow | undefined): MemberRow
+  active(sql: Sql, member: MemberRow | undefined): Promise<MemberRow>
   /** Where data may lie has changed. */
   changed(): void
   /** There is something to erase. */
@@ -46,12 +48,12 @@ const first = new Uint8Array(16)
 
 export function wishHandlers(ports: WishPorts) {
   return [
-    act(makeWish, ({ wish: signed }, { sql, caller, nowMs, afterCommit }) => {
+    act(makeWish, async ({ wish: signed }, { sql, caller, nowMs, afterCommit }) => {
       let signedBy: MemberRow | undefined
-      const { payload } = verify1(
+      const { payload } = await verify1By(
         signed,
-        (kid) => {
-          signedBy = members.byActsKey(sql, kid)
+        async (kid) => {
+          signedBy = await members.byActsKey(sql, kid)
           return signedBy && parseCoseKey(signedBy.acts_key)
         },
         wishDomain,
@@ -62,15 +64,15 @@ export function wishHandlers(ports: WishPorts) {
       if (!signedBy || !sameBytes(said.member, signedBy.id))
         throw new Problem('cose.bad-signature', 'the signer is another member')
       // A wish has its effect once, whoever brings it again.
-      const known = wishes.of(sql, said.act)
+      const known = await wishes.of(sql, said.act)
       if (known) {
         if (!sameBytes(known.digest, digest)) throw new Problem('act.conflict', 'another wish has this id')
         return { act: known.act, acceptedMs: known.at, objects: known.objects }
       }
       if (said.expiresMs < nowMs) throw new Problem('message.expired', 'the wish is too old')
-      const member = ports.active(signedBy)
-      const objects = perform(ports, sql, member, said.wish, said.act, nowMs)
-      wishes.add(sql, {
+      const member = await ports.active(sql, signedBy)
+      const objects = await perform(ports, sql, member, said.wish, said.act, nowMs)
+      await wishes.add(sql, {
         ...{ act: said.act, member: member.id, device: caller.device, kind: said.wish.kind, digest },
         ...{ at: nowMs, objects, closing: null },
       })
@@ -78,66 +80,73 @@ export function wishHandlers(ports: WishPorts) {
       return { act: said.act, acceptedMs: nowMs, objects }
     }),
 
-    call(readErasures, ({ act: id, after = first, limit }, { caller }) => {
-      const wish = wishes.of(ports.sql, id)
+    call(readErasures, async ({ act: id, after = first, limit }, { caller }) => {
+      const wish = await wishes.of(ports.sql, id)
       if (!wish || wish.device !== caller.device) throw new Problem('object.unknown', 'no wish of this device')
       return {
         askedMs: wish.at,
-        open: erasures.openOf(ports.sql, id),
-        erasures: erasures.page(ports.sql, id, after, limit).map(({ object, receipt }) => ({
+        open: await erasures.openOf(ports.sql, id),
+        erasures: await mapInOrder(await erasures.page(ports.sql, id, after, limit), async ({ object, receipt }) => ({
           object,
-          waiting: erasing.waiting(ports.sql, object),
+          waiting: await erasing.waiting(ports.sql, object),
           ...(receipt ? { receipt } : {}),
         })),
         ...(wish.closing ? { closing: wish.closing } : {}),
       }
     }),
 
-    call(readSettings, ({ session }, { caller }) => {
-      const member = members.byId(ports.sql, ports.memberOf(session, caller.device))
+    call(readSettings, async ({ session }, { caller }) => {
+      const member = await members.byId(ports.sql, ports.memberOf(session, caller.device))
       if (!member) throw new Problem('session.unknown')
       return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
     }),
 
-    call(readHistory, ({ session, after = first, limit }, { caller }) => ({
-      items: historyOf(ports.sql, ports.memberOf(session, caller.device), after, limit),
+    call(readHistory, async ({ session, after = first, limit }, { caller }) => ({
+      items: await historyOf(ports.sql, ports.memberOf(session, caller.device), after, limit),
     })),
   ]
 }
 
 /** @returns how many objects are to be erased */
-function perform(ports: WishPorts, sql: Sql, member: MemberRow, wish: Wish, id: Uint8Array, nowMs: number): number {
+async function perform(
+  ports: WishPorts,
+  sql: Sql,
+  member: MemberRow,
+  wish: Wish,
+  id: Uint8Array,
+  nowMs: number,
+): Promise<number> {
   switch (wish.kind) {
     case 'erase':
       for (const object of wish.objects) {
-        const row = wanted(sql, object)
+        const row = await wanted(sql, object)
         // Another member's object is told of no more than one that never was.
         if (!row || !sameBytes(row.member, member.id)) throw new Problem('object.unknown')
-        beginErasure(sql, row, { act: id, cause: 'member', atMs: nowMs })
+        await beginErasure(sql, row, { act: id, cause: 'member', atMs: nowMs })
       }
       return wish.objects.length
     case 'close': {
-      const rows = sql.all<SaveRow>(
+      const rows = await sql.all<SaveRow>(
         "SELECT * FROM saves WHERE member = ? AND state <> 'erasing' GROUP BY object",
         member.id,
       )
-      for (const row of rows) beginErasure(sql, row, { act: id, cause: 'closing', atMs: nowMs })
-      sql.run('DELETE FROM catalogues WHERE member = ?', member.id)
-      change(ports, sql, member, { status: 'closing' })
+      for (const row of rows) await beginErasure(sql, row, { act: id, cause: 'closing', atMs: nowMs })
+      await sql.run('DELETE FROM catalogues WHERE member = ?', member.id)
+      await change(ports, sql, member, { status: 'closing' })
       return rows.length
     }
     case 'consent':
-      change(ports, sql, member, { location: wish.location ? 1 : 0, abroad: wish.abroad ? 1 : 0 })
-      if ((member.abroad === 1) !== wish.abroad) reclassify(sql, member.id)
+      await change(ports, sql, member, { location: wish.location ? 1 : 0, abroad: wish.abroad ? 1 : 0 })
+      if ((member.abroad === 1) !== wish.abroad) await reclassify(sql, member.id)
       return 0
     case 'retention':
-      change(ports, sql, member, { retention: wish.days })
+      await change(ports, sql, member, { retention: wish.days })
       return 0
   }
 }
 
 /** A member's own object that is not being erased; catalogues are no objects of the member's making. */
-function wanted(sql: Sql, object: Uint8Array): SaveRow | undefined {
+async function wanted(sql: Sql, object: Uint8Array): Promise<SaveRow | undefined> {
   return sql.get<SaveRow>(
     "SELECT * FROM saves WHERE object = ? AND state <> 'erasing' AND media <> ? ORDER BY version DESC LIMIT 1",
     object,
@@ -145,39 +154,44 @@ function wanted(sql: Sql, object: Uint8Array): SaveRow | undefined {
   )
 }
 
-function change(
+async function change(
   { keys, random }: WishPorts,
   sql: Sql,
   member: MemberRow,
   to: Partial<Pick<MemberRow, 'location' | 'abroad' | 'retention' | 'status'>>,
-): void {
+): Promise<void> {
   const now: MemberRow = { ...member, ...to }
-  sql.run(
+  await sql.run(
     'UPDATE members SET location = ?, abroad = ?, retention = ?, status = ? WHERE id = ?',
     ...[now.location, now.abroad, now.retention, now.status, now.id],
   )
   const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now
-  journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
+  await journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
 }
 
-function historyOf(sql: Sql, member: Uint8Array, after: Uint8Array, limit: number) {
-  const regionOf = (server: string) => servers.byId(sql, server)?.region
-  return sql
-    .all<SaveRow>(
+async function historyOf(sql: Sql, member: Uint8Array, after: Uint8Array, limit: number) {
+  const regions = new Map((await servers.all(sql)).map(({ id, region }) => [id, region]))
+  const regionOf = (server: string) => regions.get(server)
+  return await mapInOrder(
+    await sql.all<SaveRow>(
       `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? AND object > ? ORDER BY object LIMIT ?`,
       member,
       catalogueMedia,
       after,
       limit,
-    )
-    .map((row) => ({
+    ),
+    async (row) => ({
       ...{ object: row.object, version: row.version, name: row.name, mediaType: row.media, sizeBytes: row.size },
       ...{ takenMs: row.taken, keptMs: row.kept!, device: row.device, receipt: row.receipt! },
-      places: replicas.of(sql, row.object, row.version).map(({ slot, server, algorithm, epoch, reason }) => ({
-        ...{ slot, server, algorithm, epoch },
-        region: servers.byId(sql, server)!.region,
-        en: reasonText(reason, 'en', regionOf).slice(0, 1000),
-        ja: reasonText(reason, 'ja', regionOf).slice(0, 1000),
-      })),
-    }))
+      places: await mapInOrder(
+        await replicas.of(sql, row.object, row.version),
+        async ({ slot, server, algorithm, epoch, reason }) => ({
+          ...{ slot, server, algorithm, epoch },
+          region: regionOf(server)!,
+          en: reasonText(reason, 'en', regionOf).slice(0, 1000),
+          ja: reasonText(reason, 'ja', regionOf).slice(0, 1000),
+        }),
+      ),
+    }),
+  )
 }

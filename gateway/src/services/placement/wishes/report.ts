@@ -12,18 +12,18 @@ export interface ErasureReport {
   servers: { server: string; open: number; lost: number; tries: number; sinceMs: number | null }[]
 }
 
-export function erasureReport(sql: Sql): ErasureReport {
-  const byCause = sql.all<ErasureReport['byCause'][number]>(
+export async function erasureReport(sql: Sql): Promise<ErasureReport> {
+  const byCause = await sql.all<ErasureReport['byCause'][number]>(
     'SELECT cause, sum(done IS NULL) AS open, sum(done IS NOT NULL) AS done FROM erasures GROUP BY cause ORDER BY cause',
   )
   return {
     open: byCause.reduce((sum, { open }) => sum + open, 0),
     done: byCause.reduce((sum, { done }) => sum + done, 0),
-    accountsClosing: sql.get<{ n: number }>(
+    accountsClosing: (await sql.get<{ n: number }>(
       "SELECT count(*) AS n FROM wishes WHERE kind = 'close' AND closing IS NULL",
-    )!.n,
+    ))!.n,
     byCause,
-    servers: sql.all(
+    servers: await sql.all(
       `SELECT p.server, sum(p.state = 'open') AS open, sum(p.state = 'lost') AS lost, max(p.tries) AS tries, min(e.at) AS sinceMs
        FROM erasing AS p JOIN erasures AS e ON e.object = p.object WHERE p.state IN ('open', 'lost')
        GROUP BY p.server ORDER BY p.server`,

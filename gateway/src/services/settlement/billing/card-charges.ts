@@ -64,9 +64,9 @@ const charges = {
   get: (sql: Sql, id: Uint8Array) => sql.get<ChargeRow>('SELECT * FROM card_charges WHERE id = ?', id),
   latest: (sql: Sql, statement: string) =>
     sql.get<ChargeRow>('SELECT * FROM card_charges WHERE statement = ? ORDER BY n DESC LIMIT 1', statement),
-  set: (sql: Sql, id: Uint8Array, change: Partial<Omit<ChargeRow, 'id'>>) => {
+  set: async (sql: Sql, id: Uint8Array, change: Partial<Omit<ChargeRow, 'id'>>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE card_charges SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE id = ?`,
       ...entries.map(([, value]) => value as string | number | Uint8Array | null),
       id,
@@ -80,13 +80,13 @@ export interface CardsReport {
   unexplained: { n: number; amount: number; currency: Currency; at: number }[]
 }
 
-export function cardsReport(sql: Sql, limit: number): CardsReport {
+export async function cardsReport(sql: Sql, limit: number): Promise<CardsReport> {
   return {
-    open: sql.all(
+    open: await sql.all(
       'SELECT statement, state, amount, currency, tries, next FROM card_charges WHERE next IS NOT NULL ORDER BY next LIMIT ?',
       limit,
     ),
-    unexplained: sql.all(
+    unexplained: await sql.all(
       'SELECT n, amount, currency, at FROM card_reversals WHERE matched IS NULL ORDER BY n LIMIT ?',
       limit,
     ),
@@ -94,18 +94,18 @@ export function cardsReport(sql: Sql, limit: number): CardsReport {
 }
 
 /** Begins a charge of every statement that is due by card soon. Returns how many the company is asked about. */
-export function collectCards(ports: BillingPorts): number {
+export async function collectCards(ports: BillingPorts): Promise<number> {
   const { desk, rules } = ports
-  return desk.store.transaction((within) => {
+  return desk.store.transaction(async (within) => {
     const { sql, nowMs } = within
     const today = civilDate(nowMs, rules.timeZone)
     let begun = 0
-    for (const row of dueOf(within, today, 'card', rules.authoriseDays)) {
-      const { token } = sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', row.member)!
+    for (const row of await dueOf(within, today, 'card', rules.authoriseDays)) {
+      const { token } = (await sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', row.member))!
       if (token && ports.cards) {
-        begin(within, row, token)
+        await begin(within, row, token)
         begun++
-      } else if (mayCollect(row, today)) giveBack(ports, within, row, 'no-card')
+      } else if (mayCollect(row, today)) await giveBack(ports, within, row, 'no-card')
     }
     return begun
   })
@@ -116,42 +116,42 @@ function mayCollect(row: StatementRow, today: CivilDate): boolean {
 }
 
 /** Reserves what is claimed, so that the same debt cannot be paid otherwise meanwhile, and writes the question down. */
-function begin(within: Within, row: StatementRow, token: Uint8Array): void {
+async function begin(within: Within, row: StatementRow, token: Uint8Array): Promise<void> {
   const { sql, nowMs } = within
-  const n = (charges.latest(sql, row.number)?.n ?? 0) + 1
+  const n = ((await charges.latest(sql, row.number))?.n ?? 0) + 1
   const ledger = ledgerOf(sql)
   const hold = derivedId('card-charge', row.number, String(n))
-  post(within, row, 'card-asked', n, {
+  await post(within, row, 'card-asked', n, {
     ...{ kind: 'hold', hold, amountMinor: BigInt(row.total), expiresMs: nowMs + holdMs },
-    debit: ownAccount(ledger, 'card-company', row.currency),
-    credit: memberAccount(ledger, 'receivable', row.member, row.currency),
+    debit: await ownAccount(ledger, 'card-company', row.currency),
+    credit: await memberAccount(ledger, 'receivable', row.member, row.currency),
   })
-  insertRow(sql, 'card_charges', {
+  await insertRow(sql, 'card_charges', {
     ...{ id: hold, statement: row.number, n, amount: row.total, currency: row.currency, state: 'asked', token },
     ...{ authorisation: null, tries: 0, next: nowMs, at: nowMs },
   } satisfies ChargeRow)
-  statements.set(sql, row.number, { state: nextStage(row.state, 'hold-card'), hold })
+  await statements.set(sql, row.number, { state: nextStage(row.state, 'hold-card'), hold })
 }
 
-function post({ sql, nowMs }: Within, row: StatementRow, reason: string, n: number, leg: Leg): void {
+async function post({ sql, nowMs }: Within, row: StatementRow, reason: string, n: number, leg: Leg): Promise<void> {
   const id = derivedId(reason, row.number, String(n))
-  ledgerOf(sql).post({ id, reason, reference: row.number, legs: [leg] }, nowMs)
+  await ledgerOf(sql).post({ id, reason, reference: row.number, legs: [leg] }, nowMs)
 }
 
 /** Ends the reservation of a charge that will not be collected. */
-function giveUpHold(within: Within, row: StatementRow, charge: ChargeRow): void {
-  post(within, row, 'card-void', charge.n, { kind: 'void', hold: charge.id })
+async function giveUpHold(within: Within, row: StatementRow, charge: ChargeRow): Promise<void> {
+  await post(within, row, 'card-void', charge.n, { kind: 'void', hold: charge.id })
 }
 
 /** An objection came before the capture was asked: what was or may be authorised is given back. */
-export function stopCharge(within: Within, row: StatementRow): void {
+export async function stopCharge(within: Within, row: StatementRow): Promise<void> {
   const { sql, nowMs } = within
-  const charge = charges.latest(sql, row.number)
+  const charge = await charges.latest(sql, row.number)
   if (charge?.state !== 'asked' && charge?.state !== 'authorised')
     throw new InternalError(`${row.number} is held and has no charge`)
-  giveUpHold(within, row, charge)
-  charges.set(sql, charge.id, { state: 'voiding', next: nowMs, tries: 0 })
-  statements.set(sql, row.number, { hold: null })
+  await giveUpHold(within, row, charge)
+  await charges.set(sql, charge.id, { state: 'voiding', next: nowMs, tries: 0 })
+  await statements.set(sql, row.number, { hold: null })
 }
 
 /** The company's answers to the questions of charges, step by step. */
@@ -164,12 +164,13 @@ export function chargeQueue(ports: () => BillingPorts, company: CardCompany): Ca
         nowMs,
         limit,
       ),
-    next: () => sql().get<{ next: number | null }>('SELECT min(next) AS next FROM card_charges')?.next ?? undefined,
+    next: async () =>
+      (await sql().get<{ next: number | null }>('SELECT min(next) AS next FROM card_charges'))?.next ?? undefined,
     step: (row, signal, confirmed) => new ChargeStep(ports(), company, signal, confirmed).take(row),
-    unclear: ({ id, state, tries, statement }) => {
-      ports().desk.store.transaction((within) => {
-        if (charges.get(within.sql, id)?.state === state)
-          charges.set(within.sql, id, { tries: tries + 1, next: within.nowMs + againMs(tries) })
+    unclear: async ({ id, state, tries, statement }) => {
+      await ports().desk.store.transaction(async (within) => {
+        if ((await charges.get(within.sql, id))?.state === state)
+          await charges.set(within.sql, id, { tries: tries + 1, next: within.nowMs + againMs(tries) })
       })
       return { statement, tries: tries + 1 }
     },
@@ -209,39 +210,39 @@ class ChargeStep {
     const { desk } = this.#ports
     if (row.state === 'asked' && row.at + askedMs <= desk.clock.now()) {
       // Whether there is an authorisation is found out while it is given back.
-      this.#judge(row, ['asked'], (within, statement) => {
-        giveUpHold(within, statement, row)
-        charges.set(within.sql, row.id, { state: 'voiding', next: within.nowMs, tries: 0 })
-        giveBack(this.#ports, within, statement, 'no-answer')
+      await this.#judge(row, ['asked'], async (within, statement) => {
+        await giveUpHold(within, statement, row)
+        await charges.set(within.sql, row.id, { state: 'voiding', next: within.nowMs, tries: 0 })
+        await giveBack(this.#ports, within, statement, 'no-answer')
       })
       return
     }
     const answer = await this.#ask(row)
-    this.#judge(row, ['asked', 'voiding'], (within, statement, { state }) => {
+    await this.#judge(row, ['asked', 'voiding'], async (within, statement, { state }) => {
       const { sql, nowMs } = within
       if ('authorisation' in answer) {
         const next = state === 'asked' ? this.#dayOf(statement) : nowMs
-        charges.set(sql, row.id, { authorisation: answer.authorisation, tries: 0, next })
-        if (state === 'asked') charges.set(sql, row.id, { state: 'authorised' })
+        await charges.set(sql, row.id, { authorisation: answer.authorisation, tries: 0, next })
+        if (state === 'asked') await charges.set(sql, row.id, { state: 'authorised' })
       } else if (state === 'asked') {
-        giveUpHold(within, statement, row)
-        charges.set(sql, row.id, { state: 'declined', next: null, token: null })
-        giveBack(this.#ports, within, statement, 'declined')
-      } else charges.set(sql, row.id, { state: 'voided', next: null, token: null })
+        await giveUpHold(within, statement, row)
+        await charges.set(sql, row.id, { state: 'declined', next: null, token: null })
+        await giveBack(this.#ports, within, statement, 'declined')
+      } else await charges.set(sql, row.id, { state: 'voided', next: null, token: null })
     })
   }
 
   /** The day has come, and nobody objected: from here on an objection is too late. */
   async #mayCapture(row: ChargeRow): Promise<void> {
     const { timeZone } = this.#ports.rules
-    const go = this.#judge(row, ['authorised'], (within, statement) => {
+    const go = await this.#judge(row, ['authorised'], async (within, statement) => {
       const { sql, nowMs } = within
       if (!mayCollect(statement, civilDate(nowMs, timeZone))) {
-        charges.set(sql, row.id, { next: Math.max(nowMs + 1_000, this.#dayOf(statement)) })
+        await charges.set(sql, row.id, { next: Math.max(nowMs + 1_000, this.#dayOf(statement)) })
         return false
       }
-      statements.set(sql, statement.number, { state: nextStage(statement.state, 'capture-card') })
-      charges.set(sql, row.id, { state: 'capturing', tries: 0, next: nowMs })
+      await statements.set(sql, statement.number, { state: nextStage(statement.state, 'capture-card') })
+      await charges.set(sql, row.id, { state: 'capturing', tries: 0, next: nowMs })
       return true
     })
     if (!go) return
@@ -254,19 +255,19 @@ class ChargeStep {
     const answer = await this.#company.capture({
       ...{ id: idOf(row), authorisation: row.authorisation!, signal: this.#signal },
     })
-    this.#judge(row, ['capturing'], (within, statement) => {
+    await this.#judge(row, ['capturing'], async (within, statement) => {
       if (!('refused' in answer)) return captured(this.#ports, within, statement, row)
       const { sql } = within
-      giveUpHold(within, statement, row)
-      charges.set(sql, row.id, { state: 'lapsed', next: null, token: null })
-      const before = sql.get<{ state: ChargeState }>(
+      await giveUpHold(within, statement, row)
+      await charges.set(sql, row.id, { state: 'lapsed', next: null, token: null })
+      const before = await sql.get<{ state: ChargeState }>(
         'SELECT state FROM card_charges WHERE statement = ? AND n = ?',
         row.statement,
         row.n - 1,
       )
       // That an authorisation ran out is nobody's fault once: it is asked for anew.
-      if (before?.state === 'lapsed') giveBack(this.#ports, within, statement, 'refused')
-      else statements.set(sql, statement.number, { state: nextStage(statement.state, 'return'), hold: null })
+      if (before?.state === 'lapsed') await giveBack(this.#ports, within, statement, 'refused')
+      else await statements.set(sql, statement.number, { state: nextStage(statement.state, 'return'), hold: null })
     })
   }
 
@@ -276,20 +277,20 @@ class ChargeStep {
       return
     }
     await this.#company.void({ id: idOf(row), authorisation: row.authorisation, signal: this.#signal })
-    this.#judge(row, ['voiding'], ({ sql }) => {
-      charges.set(sql, row.id, { state: 'voided', next: null, token: null })
+    await this.#judge(row, ['voiding'], async ({ sql }) => {
+      await charges.set(sql, row.id, { state: 'voided', next: null, token: null })
     })
   }
 
   /** Works on what stands now: while the company was asked something may have happened. */
-  #judge<T>(
+  async #judge<T>(
     { id }: ChargeRow,
     states: readonly ChargeState[],
     work: (within: Within, statement: StatementRow, charge: ChargeRow) => T,
-  ): T | undefined {
-    return this.#ports.desk.store.transaction((within) => {
-      const charge = charges.get(within.sql, id)!
-      const statement = statements.get(within.sql, charge.statement)!
+  ): Promise<T | undefined> {
+    return this.#ports.desk.store.transaction(async (within) => {
+      const charge = (await charges.get(within.sql, id))!
+      const statement = (await statements.get(within.sql, charge.statement))!
       return states.includes(charge.state) ? work(within, statement, charge) : undefined
     })
   }
@@ -302,31 +303,36 @@ class ChargeStep {
   }
 }
 
-function captured(ports: BillingPorts, within: Within, row: StatementRow, charge: ChargeRow): void {
-  post(within, row, 'statement-paid', charge.n, {
+async function captured(ports: BillingPorts, within: Within, row: StatementRow, charge: ChargeRow): Promise<void> {
+  await post(within, row, 'statement-paid', charge.n, {
     ...{ kind: 'capture', hold: charge.id, amountMinor: BigInt(charge.amount) },
   })
-  charges.set(within.sql, charge.id, { state: 'captured', next: null, token: null })
-  statements.set(within.sql, row.number, { state: nextStage(row.state, 'paid') })
-  sendReceipt(ports, within, row)
+  await charges.set(within.sql, charge.id, { state: 'captured', next: null, token: null })
+  await statements.set(within.sql, row.number, { state: nextStage(row.state, 'paid') })
+  await sendReceipt(ports, within, row)
 }
 
 /**
  * The company took a payment back: the statement is open again, with a reminder, and that card is not asked any more until
  * the member names it, or another, anew. Returns whose payment it was; undefined when it is no charge of ours.
  */
-function reverse(ports: BillingPorts, within: Within, { authorisation, minor }: Reversal): string | undefined {
+async function reverse(
+  ports: BillingPorts,
+  within: Within,
+  { authorisation, minor }: Reversal,
+): Promise<string | undefined> {
   const { sql, nowMs } = within
-  const charge = sql.get<ChargeRow>(
+  const charge = await sql.get<ChargeRow>(
     "SELECT * FROM card_charges WHERE authorisation = ? AND state IN ('capturing', 'captured')",
     authorisation,
   )
   if (charge?.amount !== minor) return undefined
   // It was collected, or it could not be taken back: the answer that said so was lost.
-  if (charge.state === 'capturing') captured(ports, within, statements.get(sql, charge.statement)!, charge)
-  const row = statements.get(sql, charge.statement)!
+  if (charge.state === 'capturing')
+    await captured(ports, within, (await statements.get(sql, charge.statement))!, charge)
+  const row = (await statements.get(sql, charge.statement))!
   const ledger = ledgerOf(sql)
-  ledger.post(
+  await ledger.post(
     {
       id: derivedId('card-reversed', charge.id),
       reason: 'payment-reversed',
@@ -334,16 +340,16 @@ function reverse(ports: BillingPorts, within: Within, { authorisation, minor }: 
       legs: [
         {
           ...{ kind: 'post', amountMinor: BigInt(charge.amount) },
-          debit: memberAccount(ledger, 'receivable', row.member, row.currency),
-          credit: ownAccount(ledger, 'card-company', row.currency),
+          debit: await memberAccount(ledger, 'receivable', row.member, row.currency),
+          credit: await ownAccount(ledger, 'card-company', row.currency),
         },
       ],
     },
     nowMs,
   )
-  charges.set(sql, charge.id, { state: 'reversed' })
-  sql.run('UPDATE billing_accounts SET token = NULL WHERE member = ?', row.member)
-  giveBack(ports, within, row, 'charged-back', 'reverse')
+  await charges.set(sql, charge.id, { state: 'reversed' })
+  await sql.run('UPDATE billing_accounts SET token = NULL WHERE member = ?', row.member)
+  await giveBack(ports, within, row, 'charged-back', 'reverse')
   return row.number
 }
 

@@ -42,7 +42,11 @@ function momentOf(date: CivilDate): number {
 }
 
 /** @throws {Problem} `placement.unavailable`, `card.unknown` */
-export function factsOf({ placement }: BillingPorts, member: MemberRow, { from, to }: Period): Promise<AccountFacts> {
+export async function factsOf(
+  { placement }: BillingPorts,
+  member: MemberRow,
+  { from, to }: Period,
+): Promise<AccountFacts> {
   return placement.account({ card: member.card!, fromMs: momentOf(addDays(from, -1)), toMs: momentOf(to) })
 }
 
@@ -56,15 +60,15 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
   if (desk.rules.issuer.invoiceNumber === defaultRules.issuer.invoiceNumber)
     throw new Problem('config.invalid', 'settlement.json does not name the issuer of statements (issuer)')
   const today = civilDate(desk.clock.now(), rules.timeZone)
-  openAccounts(ports)
-  const due = desk.store.sql
-    .all<BillingAccount & { row: Uint8Array }>(
+  await openAccounts(ports)
+  const due = (
+    await desk.store.sql.all<BillingAccount & { row: Uint8Array }>(
       `SELECT b.* FROM billing_accounts b JOIN members m ON m.id = b.member WHERE m.state IN ('active', 'blocked')
        AND m.card IS NOT NULL AND b.closed < ? ORDER BY b.closed LIMIT ?`,
       today,
       membersPerRun,
     )
-    .filter(({ closed, closing_day }) => nextClosing(closed, closing_day) <= today)
+  ).filter(({ closed, closing_day }) => nextClosing(closed, closing_day) <= today)
   const issued: string[] = []
   let postponed = 0
   for (let at = 0; at < due.length; at += atOnce)
@@ -87,19 +91,21 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
   const numbers: string[] = []
   for (let { closed } = account; nextClosing(closed, account.closing_day) <= today; ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
-    const member = desk.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member)!
+    const member = (await desk.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
     const facts = await factsOf(ports, member, period)
-    const row = desk.store.transaction((within) => {
-      const moved = within.sql.run(
-        'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
-        period.to,
-        account.member,
-        closed,
+    const row = await desk.store.transaction(async (within) => {
+      const moved = (
+        await within.sql.run(
+          'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
+          period.to,
+          account.member,
+          closed,
+        )
       ).changes
       // Another run was quicker.
       return moved === 0
         ? undefined
-        : issueStatement(ports, within, member, period, facts, { payment: account.payment })
+        : await issueStatement(ports, within, member, period, facts, { payment: account.payment })
     })
     if (row) numbers.push(row.number)
     closed = period.to
@@ -108,22 +114,22 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
 }
 
 /** Every member with a card has an account for billing, from the day of registration. */
-function openAccounts({ desk, rules }: BillingPorts): void {
-  desk.store.transaction(({ sql }) => {
-    const without = sql.all<MemberRow>(
+async function openAccounts({ desk, rules }: BillingPorts): Promise<void> {
+  await desk.store.transaction(async ({ sql }) => {
+    const without = await sql.all<MemberRow>(
       `SELECT m.* FROM members m LEFT JOIN billing_accounts b ON b.member = m.id
        WHERE b.member IS NULL AND m.card IS NOT NULL AND m.since IS NOT NULL LIMIT ?`,
       membersPerRun,
     )
-    for (const member of without) openAccount(sql, member, rules.timeZone)
+    for (const member of without) await openAccount(sql, member, rules.timeZone)
   })
 }
 
 /** A member's account for billing, opened when it is first asked for. */
-export function openAccount(sql: Sql, member: MemberRow, timeZone: string): BillingAccount {
-  const known = sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', member.id)
+export async function openAccount(sql: Sql, member: MemberRow, timeZone: string): Promise<BillingAccount> {
+  const known = await sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', member.id)
   if (known) return known
-  insertRow(sql, 'billing_accounts', {
+  await insertRow(sql, 'billing_accounts', {
     member: member.id,
     closing_day: closingDayOf(member.id),
     payment: 'debit',

@@ -11,6 +11,7 @@ import {
 import { encrypt0 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
 import { act, type Handler } from '../../../service/service.ts'
+import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { derivedId, noteOperation, sealedActReader, tell } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
@@ -40,10 +41,10 @@ const textDomain = new TextEncoder().encode('azukari/objection-text/1')
 export function objectionHandlers(ports: BillingPorts, stopped: () => void): Handler[] {
   const { desk, rules } = ports
   return [
-    act(objectTo, ({ objection }, context) => {
+    act(objectTo, async ({ objection }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
-      const { member, body } = readObjection(desk, context, objection)
-      const row = statements.get(sql, body.statement)
+      const { member, body } = await readObjection(desk, context, objection)
+      const row = await statements.get(sql, body.statement)
       if (!row) throw new Problem('bill.unknown')
       if (Buffer.compare(row.member, member.id) !== 0) throw new Problem('register.not-own')
       const state = nextStage(row.state, 'object')
@@ -54,10 +55,10 @@ export function objectionHandlers(ports: BillingPorts, stopped: () => void): Han
         desk.random.bytes(12),
         textDomain,
       )
-      insertRow(sql, 'objections', { id: requestId, statement: row.number, about: body.about, text, at: nowMs })
-      statements.set(sql, row.number, { state })
+      await insertRow(sql, 'objections', { id: requestId, statement: row.number, about: body.about, text, at: nowMs })
+      await statements.set(sql, row.number, { state })
       if (row.state === 'card-held') {
-        stopCharge(context, row)
+        await stopCharge(context, row)
         afterCommit(stopped)
       }
       return { objection: requestId, atMs: nowMs }
@@ -67,7 +68,7 @@ export function objectionHandlers(ports: BillingPorts, stopped: () => void): Han
 
 export interface ObjectionDesk {
   /** Open objections, oldest first. */
-  open(limit: number): { id: Uint8Array; statement: string; about: ObjectionAbout; at: number }[]
+  open(limit: number): Promise<{ id: Uint8Array; statement: string; about: ObjectionAbout; at: number }[]>
   /**
    * Checks again: placement is asked for profile, records and, since the data check is among them, the data. When the fee
    * comes out otherwise the old statement is credited whole and a new one is issued; when not, the terms compared are
@@ -91,23 +92,23 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
       ),
 
     decide: async (id, clerk, override) => {
-      const find = () => {
-        const objection = desk.store.sql.get<{ statement: string; about: ObjectionAbout }>(
+      const find = async (sql: Sql) => {
+        const objection = await sql.get<{ statement: string; about: ObjectionAbout }>(
           'SELECT statement, about FROM objections WHERE id = ? AND decided IS NULL',
           id,
         )
-        const row = objection && statements.get(desk.store.sql, objection.statement)
+        const row = objection && (await statements.get(sql, objection.statement))
         if (!objection || !row) throw new Problem('object.unknown', 'no such open objection')
         return { objection, row }
       }
-      const { row: before } = find()
+      const { row: before } = await find(desk.store.sql)
       const period = { from: before.from_date, to: before.to_date }
-      const facts = await factsOf(ports, memberOf(desk.store.sql, before), period)
-      return desk.store.transaction((within) => {
+      const facts = await factsOf(ports, await memberOf(desk.store.sql, before), period)
+      return desk.store.transaction(async (within) => {
         // Read again: while placement was asked somebody else may have decided.
-        const { objection, row } = find()
         const { sql, nowMs } = within
-        const member = memberOf(sql, row)
+        const { objection, row } = await find(sql)
+        const member = await memberOf(sql, row)
         const now = priceFacts(ports, facts, period)
         const found = differences(linesOf(row), now.lines)
         if (objection.about === 'data')
@@ -120,21 +121,23 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         const compared = now.lines.map(({ what, how, netMinor }) => `${what}: ${netMinor} (${how}), as before`)
         const findings = [...(override ? [override.reason] : []), ...(found.length > 0 ? found : compared)].slice(0, 20)
         const state = nextStage(row.state, upheld ? 'uphold' : 'refuse')
-        statements.set(sql, row.number, { state })
+        await statements.set(sql, row.number, { state })
         let reissued: string | undefined
         if (upheld) {
-          bookStatement(within, row, 'credit')
+          await bookStatement(within, row, 'credit')
           const content = creditNotePdf(contentOf(ports, row), addressee(ports, member), findings)
-          keepDocument(desk, sql, {
+          await keepDocument(desk, sql, {
             ...{ id: derivedId('credit-note', row.number), kind: 'credit-note', member: member.id, at: nowMs, content },
             ...{ name: `credit-note-${row.number}.pdf`, media: 'application/pdf' },
           })
-          reissued = issueStatement(ports, within, member, period, facts, {
-            payment: row.payment,
-            replaced: row,
-          }).number
+          reissued = (
+            await issueStatement(ports, within, member, period, facts, {
+              payment: row.payment,
+              replaced: row,
+            })
+          ).number
         }
-        sql.run(
+        await sql.run(
           'UPDATE objections SET decided = ?, upheld = ?, findings = ?, clerk = ? WHERE id = ?',
           nowMs,
           upheld ? 1 : 0,
@@ -142,8 +145,8 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
           clerk,
           id,
         )
-        noteOperation(sql, nowMs, clerk, 'decide objection', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
-        tell(desk, within, {
+        await noteOperation(sql, nowMs, clerk, 'decide objection', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
+        await tell(desk, within, {
           ...{ member: member.id, contract: objectionDecided, domain: decisionDomain },
           body: {
             ...{ contract: 'bill.decided@1', objection: id, statement: row.number, upheld, findings },

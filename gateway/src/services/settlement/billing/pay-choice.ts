@@ -23,12 +23,12 @@ const readChoice = sealedActReader(PayChoice, 'choice of payment', payChoiceDoma
 export function payChoiceHandlers(ports: BillingPorts): Handler[] {
   const { desk } = ports
   return [
-    act(choosePayment, ({ choice }, context) => {
-      const { member, body } = readChoice(desk, context, choice)
+    act(choosePayment, async ({ choice }, context) => {
+      const { member, body } = await readChoice(desk, context, choice)
       const { way, cardToken } = body
       if (cardToken !== undefined && way !== 'card')
         throw new Problem('message.invalid', 'a card token goes with the way “card” only')
-      payBy(ports, context, member, way, cardToken)
+      await payBy(ports, context, member, way, cardToken)
       return { way, atMs: context.nowMs }
     }),
   ]
@@ -40,16 +40,16 @@ export function payChoiceHandlers(ports: BillingPorts): Handler[] {
  * @param cardToken of another card than the one that is known
  * @throws {Problem} `bill.way` without a bank account, a card, or a card company
  */
-export function payBy(
+export async function payBy(
   ports: BillingPorts,
   { sql, nowMs }: Within,
   member: MemberRow,
   way: PaymentWay,
   cardToken?: string,
-): void {
+): Promise<void> {
   const { desk, rules } = ports
   if (member.since === null) throw new Problem('bill.way', 'not registered yet')
-  const account = openAccount(sql, member, rules.timeZone)
+  const account = await openAccount(sql, member, rules.timeZone)
   const token =
     cardToken === undefined
       ? account.token
@@ -58,13 +58,13 @@ export function payBy(
   if (way === 'card' && !token) throw new Problem('bill.way', 'no card')
   if (way === 'debit' && !openPerson(desk.keys, member.id, member.person).account)
     throw new Problem('bill.way', 'no bank account')
-  sql.run('UPDATE billing_accounts SET payment = ?, token = ? WHERE member = ?', way, token, member.id)
-  const open = sql.all<StatementRow>(
+  await sql.run('UPDATE billing_accounts SET payment = ?, token = ? WHERE member = ?', way, token, member.id)
+  const open = await sql.all<StatementRow>(
     "SELECT * FROM statements WHERE member = ? AND state IN ('sent', 'objected', 'returned', 'arrears')",
     member.id,
   )
   for (const { number, state } of open)
-    statements.set(sql, number, {
+    await statements.set(sql, number, {
       payment: way,
       ...(state === 'arrears' && {
         state: nextStage(state, 'again'),

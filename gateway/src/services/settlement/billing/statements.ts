@@ -59,9 +59,9 @@ export interface Period {
 
 export const statements = {
   get: (sql: Sql, number: string) => sql.get<StatementRow>('SELECT * FROM statements WHERE number = ?', number),
-  set: (sql: Sql, number: string, change: Partial<StatementRow>) => {
+  set: async (sql: Sql, number: string, change: Partial<StatementRow>) => {
     const entries = Object.entries(change)
-    sql.run(
+    await sql.run(
       `UPDATE statements SET ${entries.map(([name]) => `${name} = ?`).join(', ')} WHERE number = ?`,
       ...entries.map(([, value]) => value as string | number | Uint8Array | null),
       number,
@@ -91,18 +91,18 @@ export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, { from,
 }
 
 /** Issues a statement: number, booking, page, message. The period of a member is issued once per version. */
-export function issueStatement(
+export async function issueStatement(
   ports: BillingPorts,
   within: Within,
   member: MemberRow,
   { from, to }: Period,
   facts: AccountFacts,
   { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
-): StatementRow {
+): Promise<StatementRow> {
   const { desk, rules } = ports
   const { sql, nowMs } = within
   const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
-  const number = nextNumber(sql, 'statement', nowMs)
+  const number = await nextNumber(sql, 'statement', nowMs)
   const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
   const body: Statement = {
@@ -128,9 +128,9 @@ export function issueStatement(
       sealedDomain,
     ),
   }
-  insertRow(sql, 'statements', row)
-  bookStatement(within, row, 'issue')
-  keepDocument(desk, sql, {
+  await insertRow(sql, 'statements', row)
+  await bookStatement(within, row, 'issue')
+  await keepDocument(desk, sql, {
     ...{
       id: derivedId('statement', number),
       kind: 'statement',
@@ -141,7 +141,7 @@ export function issueStatement(
     ...{ name: `statement-${number}.pdf`, content: statementPdf(body, addressee(ports, member)) },
   })
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
-  tell(desk, within, {
+  await tell(desk, within, {
     ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
     wrap: (statement) => ({ statement }),
   })
@@ -156,10 +156,10 @@ export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement 
 }
 
 /** Books a statement's fee and tax against what the member owes, or takes all of it back. */
-export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'issue' | 'credit'): void {
+export async function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'issue' | 'credit'): Promise<void> {
   if (row.total === 0) return
   const ledger = ledgerOf(sql)
-  const owed = memberAccount(ledger, 'receivable', row.member, row.currency)
+  const owed = await memberAccount(ledger, 'receivable', row.member, row.currency)
   const leg = (account: string, minor: number): Leg[] =>
     minor === 0
       ? []
@@ -171,14 +171,14 @@ export function bookStatement({ sql, nowMs }: Within, row: StatementRow, way: 'i
             amountMinor: BigInt(minor),
           },
         ]
-  ledger.post(
+  await ledger.post(
     {
       id: derivedId('statement', way, row.number),
       reason: way === 'issue' ? 'statement' : 'credit-note',
       reference: row.number,
       legs: [
-        ...leg(ownAccount(ledger, 'income', row.currency), row.net),
-        ...leg(ownAccount(ledger, 'tax', row.currency), row.tax),
+        ...leg(await ownAccount(ledger, 'income', row.currency), row.net),
+        ...leg(await ownAccount(ledger, 'tax', row.currency), row.tax),
       ],
     },
     nowMs,
@@ -193,6 +193,6 @@ export function addressee({ desk }: BillingPorts, member: MemberRow): Addressee 
   }
 }
 
-export function memberOf(sql: Sql, row: StatementRow): MemberRow {
-  return members.get(sql, row.member)!
+export async function memberOf(sql: Sql, row: StatementRow): Promise<MemberRow> {
+  return (await members.get(sql, row.member))!
 }

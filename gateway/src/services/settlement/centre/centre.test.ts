@@ -54,55 +54,59 @@ t.test('P9 who may lead: the last leader, or one of whom it said that both are i
   t.end()
 })
 
-function made() {
+async function made() {
   const database = memoryDatabase()
-  migrate(database, [hostMigrations, { set: 'settlement', migrations: settlementMigrations }], 0)
+  await migrate(database, [hostMigrations, { set: 'settlement', migrations: settlementMigrations }], 0)
   return database
 }
 
-function posted(log: CentreLog, id: number) {
-  log.write((sql) => {
+async function posted(log: CentreLog, id: number) {
+  await log.write(async (sql) => {
     const ledger = new Ledger(sql, log.epoch)
-    ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
-    ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
+    await ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+    await ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
     const legs = [{ kind: 'post' as const, debit: 'bank', credit: 'value', amountMinor: 5n }]
-    ledger.post({ id: new Uint8Array(16).fill(id), reason: 'test', reference: '', legs }, id)
+    await ledger.post({ id: new Uint8Array(16).fill(id), reason: 'test', reference: '', legs }, id)
   })
 }
 
-t.test('P9 the log: the backup checks the chain, makes the same changes, refuses older epochs and gaps', (t) => {
-  const [a, b] = [made(), made()]
+t.test('P9 the log: the backup checks the chain, makes the same changes, refuses older epochs and gaps', async (t) => {
+  const [a, b] = [await made(), await made()]
   const [from, to] = [new CentreLog(a), new CentreLog(b)]
-  t.throws(() => posted(from, 1), { code: 'centre.not-leader' })
-  t.throws(() => ledDatabase(a).run('DELETE FROM documents'), { code: 'centre.not-leader' })
-  from.lead(3)
-  for (const id of [1, 2, 3]) posted(from, id)
-  const [first, second, third] = from.after(0, 1 << 20)!
-  t.throws(() => to.receive(3, [second!]), { code: 'centre.behind' })
-  t.throws(() => to.receive(3, [{ ...first!, changes: second!.changes }]), { code: 'centre.chain' })
-  t.throws(() => to.receive(2, [first!]), { code: 'centre.chain' }, 'an entry later than who sends it')
-  t.equal(to.tip().n, 0, 'nothing of it remained')
-  t.equal(to.receive(3, [first!, second!]).n, 2)
-  t.equal(to.receive(3, [first!, second!, third!]).n, 3, 'what it has is passed over')
-  t.throws(() => to.receive(2, []), { code: 'centre.old-epoch' })
-  t.same(to.tip(), from.tip())
-  t.same(b.all('SELECT * FROM ledger_accounts'), a.all('SELECT * FROM ledger_accounts'))
-  t.same(b.all('SELECT * FROM ledger_postings'), a.all('SELECT * FROM ledger_postings'))
-  to.lead(4)
-  posted(to, 9)
-  posted(from, 4)
-  t.throws(() => from.receive(4, to.after(3, 1 << 20)!), { code: 'centre.chain' }, 'two histories do not mix')
-  t.throws(() => to.receive(3, from.after(3, 1 << 20)!), { code: 'centre.old-epoch' })
+  await t.rejects(() => posted(from, 1), { code: 'centre.not-leader' })
+  await t.rejects(() => ledDatabase(a).run('DELETE FROM documents'), { code: 'centre.not-leader' })
+  await from.lead(3)
+  for (const id of [1, 2, 3]) await posted(from, id)
+  const [first, second, third] = (await from.after(0, 1 << 20))!
+  await t.rejects(() => to.receive(3, [second!]), { code: 'centre.behind' })
+  await t.rejects(() => to.receive(3, [{ ...first!, changes: second!.changes }]), { code: 'centre.chain' })
+  await t.rejects(() => to.receive(2, [first!]), { code: 'centre.chain' }, 'an entry later than who sends it')
+  t.equal((await to.tip()).n, 0, 'nothing of it remained')
+  t.equal((await to.receive(3, [first!, second!])).n, 2)
+  t.equal((await to.receive(3, [first!, second!, third!])).n, 3, 'what it has is passed over')
+  await t.rejects(() => to.receive(2, []), { code: 'centre.old-epoch' })
+  t.same(await to.tip(), await from.tip())
+  t.same(await b.all('SELECT * FROM ledger_accounts'), await a.all('SELECT * FROM ledger_accounts'))
+  t.same(await b.all('SELECT * FROM ledger_postings'), await a.all('SELECT * FROM ledger_postings'))
+  await to.lead(4)
+  await posted(to, 9)
+  await posted(from, 4)
+  await t.rejects(
+    async () => from.receive(4, (await to.after(3, 1 << 20))!),
+    { code: 'centre.chain' },
+    'two histories do not mix',
+  )
+  await t.rejects(async () => to.receive(3, (await from.after(3, 1 << 20))!), { code: 'centre.old-epoch' })
   t.end()
 })
 
-t.test('P9 every table of settlement has a primary key: without one its changes would not be followed', (t) => {
-  const database = made()
-  const tables = database.all<{ name: string }>(
+t.test('P9 every table of settlement has a primary key: without one its changes would not be followed', async (t) => {
+  const database = await made()
+  const tables = await database.all<{ name: string }>(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
   )
   t.ok(tables.length > 20)
   for (const { name } of tables)
-    t.ok(database.get('SELECT 1 AS yes FROM pragma_table_info(?) WHERE pk > 0', name), name)
+    t.ok(await database.get('SELECT 1 AS yes FROM pragma_table_info(?) WHERE pk > 0', name), name)
   t.end()
 })

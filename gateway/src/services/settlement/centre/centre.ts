@@ -40,7 +40,7 @@ export interface PeerLink {
 export interface CentreStore {
   readonly database: FollowedDatabase
   /** A whole copy of it, as it is now. */
-  copy(): AsyncIterable<Uint8Array>
+  copy(): Promise<AsyncIterable<Uint8Array>>
   /** Puts another in its place, durably and whole, or not at all. */
   replace(copy: AsyncIterable<Uint8Array>): Promise<void>
 }
@@ -127,8 +127,8 @@ export class Centre {
     return this.#log
   }
 
-  get status(): CentreStatus {
-    const entries = this.#log.tip().n
+  async status(): Promise<CentreStatus> {
+    const entries = (await this.#log.tip()).n
     const lead = this.#lead
     return {
       ...{ id: this.#o.id, leading: this.leading, epoch: this.#log.epoch, paired: lead?.needsPeer ?? false, entries },
@@ -137,27 +137,27 @@ export class Centre {
     }
   }
 
-  start(): void {
+  async start(): Promise<void> {
     this.#stopped = false
-    this.#log.rest()
+    await this.#log.rest()
     this.#notBeforeMs = this.#o.clock.monotonicMs() + this.#o.patienceMs
     this.#later(0)
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
-    this.#stepDown()
+    await this.#stepDown()
   }
 
   /**
    * Resolves when everything committed so far is acknowledged.
    * @throws {Problem} `centre.not-leader`, `centre.unconfirmed`: it may be done or not, and comes again
    */
-  acknowledged(): Promise<void> {
+  async acknowledged(): Promise<void> {
     const lead = this.#lead
     if (!lead || !this.leading) return Promise.reject(new Problem('centre.not-leader'))
-    const { n } = this.#log.tip()
+    const { n } = await this.#log.tip()
     if (!lead.needsPeer || lead.acknowledged >= n) return Promise.resolve()
     const { clock, waitMs } = this.#o
     return new Promise((resolve, reject) => {
@@ -176,16 +176,16 @@ export class Centre {
   }
 
   /** The leader asks where this centre is. @throws {Problem} `centre.old-epoch` */
-  state(epoch: number): PeerState {
-    this.#yieldTo(epoch)
-    const tip = this.#log.receive(epoch, [])
+  async state(epoch: number): Promise<PeerState> {
+    await this.#yieldTo(epoch)
+    const tip = await this.#log.receive(epoch, [])
     const { genesis } = this.#log
     return { ...tip, ...(genesis && { genesis }) }
   }
 
   /** The leader's entries; on disk when it returns. @throws {Problem} `centre.old-epoch`, `centre.behind`, `centre.chain` */
-  append(epoch: number, entries: readonly Entry[]): LogTip {
-    this.#yieldTo(epoch)
+  async append(epoch: number, entries: readonly Entry[]): Promise<LogTip> {
+    await this.#yieldTo(epoch)
     // What is appended now would be gone with the copy.
     if (this.#copying) throw new Problem('centre.behind', 'a copy is coming')
     return this.#log.receive(epoch, entries)
@@ -197,14 +197,14 @@ export class Centre {
    * @throws {Problem} `centre.old-epoch`, `centre.behind` while another comes or when this one has got on since
    */
   async install(epoch: number, over: LogTip, copy: AsyncIterable<Uint8Array>): Promise<LogTip> {
-    this.#yieldTo(epoch)
-    const tip = this.#log.tip()
+    await this.#yieldTo(epoch)
+    const tip = await this.#log.tip()
     if (tip.n !== over.n || Buffer.compare(tip.chain, over.chain) !== 0)
       throw new Problem('centre.behind', `a copy over ${over.n} comes when ${tip.n} is reached`)
     if (this.#copying) throw new Problem('centre.behind', 'a copy is coming already')
     this.#copying = true
     try {
-      this.#log.receive(epoch, [])
+      await this.#log.receive(epoch, [])
       await this.#changed
       await this.#o.store.replace(checked(copy, () => this.#yieldTo(epoch)))
       this.#log = new CentreLog(this.#o.store.database)
@@ -216,11 +216,11 @@ export class Centre {
   }
 
   /** Another leads under this epoch. @throws {Problem} `centre.old-epoch` when this centre knows of a later one */
-  #yieldTo(epoch: number): void {
+  async #yieldTo(epoch: number): Promise<void> {
     const own = this.#log.epoch
     if (epoch < own || (epoch === own && this.#lead))
       throw new Problem('centre.old-epoch', `epoch ${epoch} after ${own}`)
-    this.#stepDown()
+    await this.#stepDown()
     if (this.#copying && epoch > own) throw new Problem('centre.behind', 'a copy is coming')
   }
 
@@ -234,7 +234,7 @@ export class Centre {
     if (!this.#busy) {
       this.#busy = true
       try {
-        if (this.#lead && !this.leading) this.#stepDown()
+        if (this.#lead && !this.leading) await this.#stepDown()
         if (this.#lead) await this.#renew(this.#lead)
         else if (clock.monotonicMs() >= this.#notBeforeMs && !this.#copying) await this.#stand()
       } catch (error) {
@@ -259,15 +259,15 @@ export class Centre {
     if (!this.#log.genesis) {
       // What it lacks is all that there ever was, unless nobody ever led.
       if (!founds || standings.some((standing) => standing !== undefined)) return
-      this.#log.found(random.bytes(16))
+      await this.#log.found(random.bytes(16))
     }
     const standing: Standing = { epoch, turn: 1, leader: id, alone: true }
     const askedMs = clock.monotonicMs()
     const stands = await this.#ask((witness) => witness.stand({ standing, leaseMs }))
     if (stands.filter((reply) => reply.granted).length < majorityOf(witnesses.length)) return
     if (this.#stopped || this.#copying || this.#lead || this.#log.epoch >= epoch) return
-    this.#log.lead(epoch)
-    const { n } = this.#log.tip()
+    await this.#log.lead(epoch)
+    const { n } = await this.#log.tip()
     this.#lead = {
       ...{ epoch, standing, leaseUntilMs: askedMs + leaseMs * leaseTrust, needsPeer: false, acknowledged: n },
       ...{ peerAt: undefined, behindSinceMs: undefined },
@@ -281,7 +281,7 @@ export class Centre {
   /** Tells the witnesses how it stands, which prolongs the lease; what they record takes effect here. */
   async #renew(lead: Leadership): Promise<void> {
     const { witnesses, clock, leaseMs, lossMs } = this.#o
-    if (lead.needsPeer && !lead.standing.alone && this.#peerLost(lead, lossMs))
+    if (lead.needsPeer && !lead.standing.alone && (await this.#peerLost(lead, lossMs)))
       lead.standing = { ...lead.standing, turn: lead.standing.turn + 1, alone: true }
     const { standing } = lead
     const askedMs = clock.monotonicMs()
@@ -297,12 +297,12 @@ export class Centre {
       }
     } else if (replies.filter(({ granted, epoch }) => !granted && epoch > lead.epoch).length >= majority)
       return this.#stepDown()
-    this.#write(lead)
+    await this.#write(lead)
     void this.#ship()
   }
 
-  #peerLost(lead: Leadership, lossMs: number): boolean {
-    if (lead.acknowledged >= this.#log.tip().n) return false
+  async #peerLost(lead: Leadership, lossMs: number): Promise<boolean> {
+    if (lead.acknowledged >= (await this.#log.tip()).n) return false
     const nowMs = this.#o.clock.monotonicMs()
     lead.behindSinceMs ??= nowMs
     return nowMs - lead.behindSinceMs > lossMs
@@ -317,7 +317,7 @@ export class Centre {
       while (this.#lead === lead && this.leading) {
         if (lead.peerAt === undefined) await this.#meet(lead)
         if (lead.peerAt === undefined || this.#lead !== lead) break
-        const entries = this.#log.after(lead.peerAt, batchBytes)
+        const entries = await this.#log.after(lead.peerAt, batchBytes)
         if (!entries) {
           lead.peerAt = undefined
           continue
@@ -332,7 +332,7 @@ export class Centre {
       }
     } catch (error) {
       lead.peerAt = undefined
-      if (isProblem(error, 'centre.old-epoch') && this.#lead === lead) this.#stepDown()
+      if (isProblem(error, 'centre.old-epoch') && this.#lead === lead) await this.#stepDown()
       else this.#o.log.debug('the other centre does not take what is new', { error: String(error) })
     } finally {
       this.#shipping = false
@@ -345,9 +345,9 @@ export class Centre {
     const { genesis, ...tip } = await peer.state(lead.epoch)
     if (this.#lead !== lead) return
     const own = this.#log.genesis!
-    const follows = genesis && Buffer.compare(genesis, own) === 0 && this.#log.holds(tip)
-    if (follows && this.#log.after(tip.n, 1)) return this.#heard(lead, tip.n)
-    const { n } = await peer.install(lead.epoch, tip, store.copy())
+    const follows = genesis && Buffer.compare(genesis, own) === 0 && (await this.#log.holds(tip))
+    if (follows && (await this.#log.after(tip.n, 1))) return this.#heard(lead, tip.n)
+    const { n } = await peer.install(lead.epoch, tip, await store.copy())
     if (this.#lead === lead) this.#heard(lead, n)
   }
 
@@ -374,12 +374,12 @@ export class Centre {
   }
 
   /** For processes beside this one, which read it in the database. */
-  #write(lead: Leadership): void {
-    const n = lead.needsPeer ? lead.acknowledged : this.#log.tip().n
-    if (this.#log.acknowledged !== n) this.#log.acknowledged = n
+  async #write(lead: Leadership): Promise<void> {
+    const n = lead.needsPeer ? lead.acknowledged : (await this.#log.tip()).n
+    if (this.#log.acknowledged !== n) await this.#log.setAcknowledged(n)
   }
 
-  #stepDown(): void {
+  async #stepDown(): Promise<void> {
     const waiting = this.#waiting
     this.#waiting = []
     for (const { reject } of waiting) reject(new Problem('centre.not-leader'))
@@ -387,7 +387,7 @@ export class Centre {
     this.#lead = undefined
     this.#o.log.warn('this centre leads no more')
     this.#tell(false)
-    this.#log.rest()
+    await this.#log.rest()
   }
 
   #tell(leading: boolean): void {
@@ -405,7 +405,7 @@ export class Centre {
   }
 }
 
-async function* checked(copy: AsyncIterable<Uint8Array>, check: () => void): AsyncGenerator<Uint8Array> {
+async function* checked(copy: AsyncIterable<Uint8Array>, check: () => Promise<void>): AsyncGenerator<Uint8Array> {
   for await (const chunk of copy) yield chunk
-  check()
+  await check()
 }

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import type { FollowedDatabase, Sql } from '../../../storage/database.ts'
+import type { FollowedDatabase, Sql, Transaction } from '../../../storage/database.ts'
 import { chainStart, nextChain } from '../ledger/chain.ts'
 
 /** One commit. */
@@ -54,69 +54,65 @@ export class CentreLog {
     return this.#self<{ acknowledged: number }>('acknowledged').acknowledged
   }
 
-  set acknowledged(n: number) {
-    this.#database.transaction((sql) => sql.run('UPDATE centre_self SET acknowledged = ? WHERE id = 1', n))
+  async setAcknowledged(n: number): Promise<void> {
+    await this.#database.transaction((sql) => sql.run('UPDATE centre_self SET acknowledged = ? WHERE id = 1', n))
   }
 
   /** Begins a history, with what is in the database. @param genesis its name */
-  found(genesis: Uint8Array): void {
-    this.#database.transaction((sql) => sql.run('UPDATE centre_self SET genesis = ? WHERE id = 1', genesis))
+  async found(genesis: Uint8Array): Promise<void> {
+    await this.#database.transaction((sql) => sql.run('UPDATE centre_self SET genesis = ? WHERE id = 1', genesis))
   }
 
   /** Begins to lead. @throws {Problem} `centre.old-epoch` */
-  lead(epoch: number): void {
-    this.#database.transaction((sql) => {
-      this.#raise(sql, epoch)
-      sql.run('UPDATE centre_self SET leading = 1, acknowledged = 0 WHERE id = 1')
+  async lead(epoch: number): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      await this.#raise(sql, epoch)
+      await sql.run('UPDATE centre_self SET leading = 1, acknowledged = 0 WHERE id = 1')
     })
   }
 
   /** Leads no more. */
-  rest(): void {
+  async rest(): Promise<void> {
     if (this.leading)
-      this.#database.transaction((sql) => sql.run('UPDATE centre_self SET leading = 0, acknowledged = 0 WHERE id = 1'))
+      await this.#database.transaction((sql) =>
+        sql.run('UPDATE centre_self SET leading = 0, acknowledged = 0 WHERE id = 1'),
+      )
   }
 
-  tip(): LogTip {
-    return (
-      this.#database.get<{ n: number; chain: Uint8Array }>(
-        'SELECT n, chain FROM centre_log ORDER BY n DESC LIMIT 1',
-      ) ?? {
-        n: 0,
-        chain: chainStart,
-      }
-    )
+  async tip(sql: Sql = this.#database): Promise<LogTip> {
+    const last = await sql.get<LogTip>('SELECT n, chain FROM centre_log ORDER BY n DESC LIMIT 1')
+    return last ?? { n: 0, chain: chainStart }
   }
 
   /** Whether this log has, at that place, that chain. */
-  holds({ n, chain }: LogTip): boolean {
+  async holds({ n, chain }: LogTip, sql: Sql = this.#database): Promise<boolean> {
     if (n === 0) return same(chain, chainStart)
-    const row = this.#database.get<{ chain: Uint8Array }>('SELECT chain FROM centre_log WHERE n = ?', n)
+    const row = await sql.get<{ chain: Uint8Array }>('SELECT chain FROM centre_log WHERE n = ?', n)
     return row !== undefined && same(row.chain, chain)
   }
 
   /** The leader's way to commit. @throws what `work` throws, `centre.not-leader` */
-  write<T>(work: (sql: Sql) => T): T {
+  async write<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
     return this.#database.recorded(
       (sql) => {
         if (!this.leading) throw new Problem('centre.not-leader')
         return work(sql)
       },
-      (changes) => {
-        const { n, chain } = this.tip()
-        this.#keep(entryAfter({ n, chain }, this.epoch, changes))
+      async (changes, sql) => {
+        const { n, chain } = await this.tip(sql)
+        await this.#keep(sql, entryAfter({ n, chain }, this.epoch, changes))
       },
     )
   }
 
   /** Entries that follow `n`, as many as fit, at least one. Undefined when they are not kept any more. */
-  after(n: number, bytesAtMost: number): Entry[] | undefined {
-    const first = this.#database.get<{ n: number | null }>('SELECT min(n) AS n FROM centre_log')!.n
+  async after(n: number, bytesAtMost: number): Promise<Entry[] | undefined> {
+    const first = (await this.#database.get<{ n: number | null }>('SELECT min(n) AS n FROM centre_log'))!.n
     if (first !== null && first > n + 1) return undefined
     const entries: Entry[] = []
     let bytes = 0
     while (entries.length < 512) {
-      const entry = this.#database.get<Entry>('SELECT * FROM centre_log WHERE n = ?', n + entries.length + 1)
+      const entry = await this.#database.get<Entry>('SELECT * FROM centre_log WHERE n = ?', n + entries.length + 1)
       if (!entry || (entries.length > 0 && bytes + entry.changes.length > bytesAtMost)) break
       bytes += entry.changes.length
       entries.push(entry)
@@ -129,54 +125,48 @@ export class CentreLog {
    * @throws {Problem} `centre.old-epoch`, `centre.behind` when entries before these are missing, `centre.chain` when they
    * do not continue this log
    */
-  receive(epoch: number, entries: readonly Entry[]): LogTip {
-    this.#database.transaction((sql) => {
-      this.#raise(sql, epoch)
+  async receive(epoch: number, entries: readonly Entry[]): Promise<LogTip> {
+    await this.#database.transaction(async (sql) => {
+      await this.#raise(sql, epoch)
       for (const entry of entries) {
-        const tip = this.tip()
+        const tip = await this.tip(sql)
         if (entry.epoch > epoch) throw new Problem('centre.chain', `entry ${entry.n} is of a later epoch`)
         if (entry.n <= tip.n) {
-          if (!this.holds(entry)) throw new Problem('centre.chain', `entry ${entry.n}`)
+          if (!(await this.holds(entry, sql))) throw new Problem('centre.chain', `entry ${entry.n}`)
           continue
         }
         if (entry.n > tip.n + 1) throw new Problem('centre.behind', `entry ${entry.n} after ${tip.n}`)
         if (!same(entryAfter(tip, entry.epoch, entry.changes).chain, entry.chain))
           throw new Problem('centre.chain', `entry ${entry.n}`)
-        this.#database.apply(entry.changes)
-        this.#keep(entry)
+        await this.#database.apply(sql, entry.changes)
+        await this.#keep(sql, entry)
       }
     })
     return this.tip()
   }
 
   /** A whole copy of the leader's database was put in place of this one. */
-  adopt(epoch: number): LogTip {
-    this.#database.transaction((sql) => {
-      this.#raise(sql, epoch)
-      sql.run('UPDATE centre_self SET leading = 0, acknowledged = 0 WHERE id = 1')
+  async adopt(epoch: number): Promise<LogTip> {
+    await this.#database.transaction(async (sql) => {
+      await this.#raise(sql, epoch)
+      await sql.run('UPDATE centre_self SET leading = 0, acknowledged = 0 WHERE id = 1')
     })
     return this.tip()
   }
 
-  #keep({ n, epoch, chain, changes }: Entry): void {
-    this.#database.run(
-      'INSERT INTO centre_log (n, epoch, chain, changes) VALUES (?, ?, ?, ?)',
-      n,
-      epoch,
-      chain,
-      changes,
-    )
-    this.#database.run('DELETE FROM centre_log WHERE n <= ?', n - keptEntries)
+  async #keep(sql: Sql, { n, epoch, chain, changes }: Entry): Promise<void> {
+    await sql.run('INSERT INTO centre_log (n, epoch, chain, changes) VALUES (?, ?, ?, ?)', n, epoch, chain, changes)
+    await sql.run('DELETE FROM centre_log WHERE n <= ?', n - keptEntries)
   }
 
-  #raise(sql: Sql, epoch: number): void {
+  async #raise(sql: Sql, epoch: number): Promise<void> {
     const known = this.epoch
     if (epoch < known) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${known}`)
-    if (epoch > known) sql.run('UPDATE centre_self SET epoch = ? WHERE id = 1', epoch)
+    if (epoch > known) await sql.run('UPDATE centre_self SET epoch = ? WHERE id = 1', epoch)
   }
 
   #self<T>(column: string): T {
-    const row = this.#database.get<T>(`SELECT ${column} FROM centre_self WHERE id = 1`)
+    const row = this.#database.sync.get<T>(`SELECT ${column} FROM centre_self WHERE id = 1`)
     if (!row) throw new InternalError('the centre has no row of its own')
     return row
   }

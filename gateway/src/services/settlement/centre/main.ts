@@ -52,7 +52,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
     clientOf(role === 'primary' ? addresses.backup : addresses.primary, other),
     ...addresses.witnesses.map((url, i) => clientOf(url, witnessName(i + 1))),
   ]
-  const store = new FileStore(`${folder.path}/settlement/settlement.db`, clock.now())
+  const store = await FileStore.open(`${folder.path}/settlement/settlement.db`, clock.now())
   const led: LedService = new LedService(() => centre.acknowledged())
   const centre: Centre = new Centre({
     ...{ id, store, clock, random, log, founds: role === 'primary' },
@@ -74,22 +74,22 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
       ...chargeHandlers(async (service, request) => {
-        const done = led.settlement.charge(service, request)
+        const done = await led.settlement.charge(service, request)
         await centre.acknowledged()
         return done
       }),
     ],
   })
-  centre.start()
+  await centre.start()
   return {
     url: `https://${calls.host}:${calls.port}`,
     centre,
     stop: async () => {
       await calls.stop()
       await led.end()
-      centre.stop()
+      await centre.stop()
       for (const client of clients) await client.close()
-      store.database.close()
+      await store.database.close()
     },
   }
 }
@@ -110,13 +110,13 @@ export async function runWitness(settings: {
   const database = openDatabase(`${folder.path}/${name}/votes.db`)
   const calls: CallServer = await startCallServer({
     ...{ tls, clock: ports.clock, log, host, port },
-    handlers: witnessHandlers(openWitness(database, ports.clock)),
+    handlers: witnessHandlers(await openWitness(database, ports.clock)),
   })
   return {
     url: `https://${calls.host}:${calls.port}`,
     stop: async () => {
       await calls.stop()
-      database.close()
+      await database.close()
     },
   }
 }

@@ -66,7 +66,7 @@ export function centreHandlers(centre: Centre, other: string): CallHandler[] {
   return [
     answers(centreState, roles, async ({ epoch }, { peer }) => {
       speaksFor(peer.id, other)
-      return { reply: centre.state(epoch) }
+      return { reply: await centre.state(epoch) }
     }),
     answers(appendEntries, roles, async ({ epoch, entries }, { peer, body }) => {
       speaksFor(peer.id, other)
@@ -78,13 +78,13 @@ export function centreHandlers(centre: Centre, other: string): CallHandler[] {
         at += size
         return { ...entry, changes: bytes.subarray(at - size, at) }
       })
-      return { reply: centre.append(epoch, whole) }
+      return { reply: await centre.append(epoch, whole) }
     }),
     answers(installCopy, roles, async ({ epoch, over }, { peer, body }) => {
       speaksFor(peer.id, other)
       return { reply: await centre.install(epoch, over, body) }
     }),
-    answers(centreStatus, ['service', 'gateway'], async () => ({ reply: centre.status })),
+    answers(centreStatus, ['service', 'gateway'], async () => ({ reply: await centre.status() })),
   ]
 }
 

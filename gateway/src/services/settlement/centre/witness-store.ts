@@ -27,13 +27,13 @@ export interface Witness extends WitnessLink {
   readonly memory: Memory
 }
 
-export function openWitness(database: Database, clock: Clock): Witness {
-  migrate(database, [{ set: 'witness', migrations }], clock.now())
-  let memory = load(database)
+export async function openWitness(database: Database, clock: Clock): Promise<Witness> {
+  await migrate(database, [{ set: 'witness', migrations }], clock.now())
+  let memory = await load(database)
   let lease: Lease | undefined = leaseAfterRestart(memory, clock.monotonicMs())
-  const keep = (next: Memory) => {
+  const keep = async (next: Memory) => {
     if (next === memory) return
-    database.transaction((sql) =>
+    await database.transaction((sql) =>
       sql.run('INSERT OR REPLACE INTO votes (id, memory) VALUES (1, ?)', JSON.stringify(next)),
     )
     memory = next
@@ -44,20 +44,20 @@ export function openWitness(database: Database, clock: Clock): Witness {
     },
     promise: async (request) => {
       const outcome = promise(memory, lease, request, clock.monotonicMs())
-      keep(outcome.memory)
+      await keep(outcome.memory)
       return outcome.reply
     },
     stand: async (request) => {
       const outcome = stand(memory, lease, request, clock.monotonicMs())
-      keep(outcome.memory)
+      await keep(outcome.memory)
       lease = outcome.lease
       return outcome.reply
     },
   }
 }
 
-function load(database: Database): Memory {
-  const row = database.get<{ memory: string }>('SELECT memory FROM votes WHERE id = 1')
+async function load(database: Database): Promise<Memory> {
+  const row = await database.get<{ memory: string }>('SELECT memory FROM votes WHERE id = 1')
   if (!row) return freshMemory
   const stored: Static<typeof Stored> = checkStored(JSON.parse(row.memory))
   return { promised: stored.promised, standing: stored.standing }

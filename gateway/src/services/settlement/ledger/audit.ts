@@ -50,7 +50,7 @@ const pageRows = 5_000
 /** More findings than this tell nothing more. */
 const findingsAtMost = 100
 
-export function audit(sql: Sql): Audit {
+export async function audit(sql: Sql): Promise<Audit> {
   const findings: Finding[] = []
   const find = (what: Finding['what'], where: string) => {
     if (findings.length < findingsAtMost) findings.push({ what, where })
@@ -114,7 +114,7 @@ export function audit(sql: Sql): Audit {
   }
 
   for (let after = 0; ; ) {
-    const rows = sql.all<LegRow>(
+    const rows = await sql.all<LegRow>(
       `SELECT p.seq, p.id, p.reason, p.reference, p.at, p.epoch, p.content, p.chain, l.kind, d.code AS debit,
          c.code AS credit, l.amount, l.hold, l.expires
        FROM ledger_postings p JOIN ledger_legs l ON l.posting = p.seq
@@ -130,10 +130,11 @@ export function audit(sql: Sql): Audit {
         from = i
       }
     after += pageRows
-    if (after >= (sql.get<{ last: number | null }>('SELECT max(seq) AS last FROM ledger_postings')!.last ?? 0)) break
+    if (after >= ((await sql.get<{ last: number | null }>('SELECT max(seq) AS last FROM ledger_postings'))!.last ?? 0))
+      break
   }
 
-  const accounts = sql.all<{
+  const accounts = await sql.all<{
     code: string
     currency: string
     debits_posted: number
@@ -156,7 +157,7 @@ export function audit(sql: Sql): Audit {
       find('account', row.code)
   }
   for (const [currency, total] of totals) if (total !== 0n) find('currency', currency)
-  for (const row of sql.all<{ id: Uint8Array; resolved: number; amount: number }>(
+  for (const row of await sql.all<{ id: Uint8Array; resolved: number; amount: number }>(
     'SELECT id, resolved, amount FROM ledger_holds',
   )) {
     const name = Buffer.from(row.id).toString('hex')

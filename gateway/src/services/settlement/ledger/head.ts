@@ -23,14 +23,23 @@ export type LedgerHead = Static<typeof LedgerHead>
 const checkHead = checker(LedgerHead, 'ledger head')
 
 /** Signs the day's head, once; the same day again gives the same bytes. */
-export function signHead(sql: Sql, ledger: Ledger, signer: DirectSigner, day: string, nowMs: number): Uint8Array {
-  const known = sql.get<{ head: Uint8Array }>('SELECT head FROM ledger_heads WHERE day = ?', day)
+export async function signHead(
+  sql: Sql,
+  ledger: Ledger,
+  signer: DirectSigner,
+  day: string,
+  nowMs: number,
+): Promise<Uint8Array> {
+  const known = await sql.get<{ head: Uint8Array }>('SELECT head FROM ledger_heads WHERE day = ?', day)
   if (known) return known.head
-  const { seq, chain } = ledger.tip()
-  const totals = ledger.trialBalance().map(({ currency, debitsMinor }) => ({ currency, minor: Number(debitsMinor) }))
-  const body: LedgerHead = { day, seq, chain, atMs: nowMs, epoch: ledger.epoch, totals }
+  const { seq, chain } = await ledger.tip()
+  const totals = (await ledger.trialBalance()).map(({ currency, debitsMinor }) => ({
+    currency,
+    minor: Number(debitsMinor),
+  }))
+  const body: LedgerHead = { day, seq, chain, atMs: nowMs, epoch: await ledger.epoch(), totals }
   const head = sign1(encodeDeterministic(checkHead(body)), signer, headDomain)
-  sql.run('INSERT INTO ledger_heads (day, seq, chain, head) VALUES (?, ?, ?, ?)', day, seq, chain, head)
+  await sql.run('INSERT INTO ledger_heads (day, seq, chain, head) VALUES (?, ?, ?, ?)', day, seq, chain, head)
   return head
 }
 
@@ -40,8 +49,8 @@ export function openHead(head: Uint8Array, keyFor: (kid: Uint8Array) => KeyObjec
 }
 
 /** Whether the journal still says at the head's place what the head says. */
-export function headHolds(sql: Sql, { seq, chain }: Pick<LedgerHead, 'seq' | 'chain'>): boolean {
+export async function headHolds(sql: Sql, { seq, chain }: Pick<LedgerHead, 'seq' | 'chain'>): Promise<boolean> {
   if (seq === 0) return true
-  const row = sql.get<{ chain: Uint8Array }>('SELECT chain FROM ledger_postings WHERE seq = ?', seq)
+  const row = await sql.get<{ chain: Uint8Array }>('SELECT chain FROM ledger_postings WHERE seq = ?', seq)
   return row !== undefined && Buffer.compare(row.chain, chain) === 0
 }

@@ -1,5 +1,6 @@
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { signerOf } from '@azukari/protocol/cose'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
 import fc from 'fast-check'
@@ -15,14 +16,14 @@ import { availableOf, balanceOf, type Leg, type Posting } from './model.ts'
 
 /** The ledger conformance kit: fifteen invariants, each one test, and a property test against an independent model. */
 
-function open(): { database: Database; ledger: Ledger } {
+async function open(): Promise<{ database: Database; ledger: Ledger }> {
   const database = memoryDatabase()
-  migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
+  await migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
   const ledger = new Ledger(database)
-  ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
-  for (const code of ['a', 'b', 'c']) ledger.open({ code, currency: 'JPY', side: 'credit' })
-  ledger.open({ code: 'bank-usd', currency: 'USD', side: 'debit', overdraft: true })
-  ledger.open({ code: 'a-usd', currency: 'USD', side: 'credit' })
+  await ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
+  for (const code of ['a', 'b', 'c']) await ledger.open({ code, currency: 'JPY', side: 'credit' })
+  await ledger.open({ code: 'bank-usd', currency: 'USD', side: 'debit', overdraft: true })
+  await ledger.open({ code: 'a-usd', currency: 'USD', side: 'credit' })
   return { database, ledger }
 }
 
@@ -47,151 +48,153 @@ const held = (debit: string, credit: string, minor: number, hold: Uint8Array, ex
   hold,
   expiresMs,
 })
-const refuses = (t: Test, code: ProblemCode, work: () => unknown, what?: string) => {
+const refuses = async (t: Test, code: ProblemCode, work: () => unknown, what?: string) => {
   try {
-    work()
+    await work()
     t.fail(`${code} was expected${what ? `: ${what}` : ''}`)
   } catch (error) {
     t.ok(isProblem(error, code), `${code}${what ? `: ${what}` : ''}, not ${error}`)
   }
 }
-const balance = (ledger: Ledger, code: string) => Number(balanceOf(ledger.account(code)!))
-const available = (ledger: Ledger, code: string) => Number(availableOf(ledger.account(code)!))
+const balance = async (ledger: Ledger, code: string) => Number(balanceOf((await ledger.account(code))!))
+const available = async (ledger: Ledger, code: string) => Number(availableOf((await ledger.account(code))!))
 
-t.test('P5 ledger 1: a posting is atomic, all its legs or none', (t) => {
-  const { database, ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 60), move('a', 'c', 60)), 2))
-  t.strictSame([balance(ledger, 'a'), balance(ledger, 'b'), balance(ledger, 'c')], [100, 0, 0])
-  t.throws(() =>
-    database.transaction(() => {
-      ledger.post(posting(move('a', 'b', 60)), 3)
+t.test('P5 ledger 1: a posting is atomic, all its legs or none', async (t) => {
+  const { database, ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 60), move('a', 'c', 60)), 2))
+  t.strictSame([await balance(ledger, 'a'), await balance(ledger, 'b'), await balance(ledger, 'c')], [100, 0, 0])
+  await t.rejects(() =>
+    database.transaction(async () => {
+      await ledger.post(posting(move('a', 'b', 60)), 3)
       throw new Error('the service failed after the posting')
     }),
   )
-  t.equal(balance(ledger, 'a'), 100, 'nothing remains of a transaction that fails')
-  t.equal(ledger.tip().seq, 1)
+  t.equal(await balance(ledger, 'a'), 100, 'nothing remains of a transaction that fails')
+  t.equal((await ledger.tip()).seq, 1)
   t.end()
 })
 
-t.test('P5 ledger 2: every posting is balanced, in every currency', (t) => {
-  const { ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100), move('bank-usd', 'a-usd', 7)), 1)
-  for (const { debitsMinor, creditsMinor } of ledger.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.equal(ledger.trialBalance().length, 2)
+t.test('P5 ledger 2: every posting is balanced, in every currency', async (t) => {
+  const { ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100), move('bank-usd', 'a-usd', 7)), 1)
+  for (const { debitsMinor, creditsMinor } of await ledger.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.equal((await ledger.trialBalance()).length, 2)
   t.end()
 })
 
-t.test('P5 ledger 3: the same posting again changes nothing and is answered as before', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 3: the same posting again changes nothing and is answered as before', async (t) => {
+  const { ledger } = await open()
   const one = posting(move('bank', 'a', 100))
-  const first = ledger.post(one, 1)
-  const again = ledger.post({ ...one, legs: [...one.legs] }, 99)
+  const first = await ledger.post(one, 1)
+  const again = await ledger.post({ ...one, legs: [...one.legs] }, 99)
   t.strictSame(again, { ...first, replayed: true })
-  t.equal(balance(ledger, 'a'), 100)
-  const both = ledger.postAll([one, one], 100)
+  t.equal(await balance(ledger, 'a'), 100)
+  const both = await ledger.postAll([one, one], 100)
   t.ok(both.every((outcome) => 'replayed' in outcome && outcome.replayed))
   t.end()
 })
 
-t.test('P5 ledger 4: the same id with another body is refused', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 4: the same id with another body is refused', async (t) => {
+  const { ledger } = await open()
   const one = posting(move('bank', 'a', 100))
-  ledger.post(one, 1)
-  refuses(t, 'ledger.conflict', () => ledger.post({ ...one, legs: [move('bank', 'a', 101)] }, 2), 'amount')
-  refuses(t, 'ledger.conflict', () => ledger.post({ ...one, legs: [move('bank', 'b', 100)] }, 2), 'account')
-  refuses(t, 'ledger.conflict', () => ledger.post({ ...one, reason: 'other' }, 2), 'reason')
-  refuses(t, 'ledger.conflict', () => ledger.post({ ...one, reference: 'other' }, 2), 'reference')
-  t.equal(balance(ledger, 'a'), 100)
+  await ledger.post(one, 1)
+  await refuses(t, 'ledger.conflict', () => ledger.post({ ...one, legs: [move('bank', 'a', 101)] }, 2), 'amount')
+  await refuses(t, 'ledger.conflict', () => ledger.post({ ...one, legs: [move('bank', 'b', 100)] }, 2), 'account')
+  await refuses(t, 'ledger.conflict', () => ledger.post({ ...one, reason: 'other' }, 2), 'reason')
+  await refuses(t, 'ledger.conflict', () => ledger.post({ ...one, reference: 'other' }, 2), 'reference')
+  t.equal(await balance(ledger, 'a'), 100)
   t.end()
 })
 
-t.test('P5 ledger 5: a hold is captured once', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 5: a hold is captured once', async (t) => {
+  const { ledger } = await open()
   const hold = id()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 80, hold)), 2)
-  ledger.post(posting({ kind: 'capture', hold, amountMinor: 80n }), 3)
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 80n }), 4))
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting(held('a', 'b', 1, hold)), 4), 'its id is used')
-  t.strictSame([balance(ledger, 'a'), balance(ledger, 'b')], [20, 80])
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 80, hold)), 2)
+  await ledger.post(posting({ kind: 'capture', hold, amountMinor: 80n }), 3)
+  await refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 80n }), 4))
+  await refuses(t, 'ledger.hold-resolved', () => ledger.post(posting(held('a', 'b', 1, hold)), 4), 'its id is used')
+  t.strictSame([await balance(ledger, 'a'), await balance(ledger, 'b')], [20, 80])
   t.end()
 })
 
-t.test('P5 ledger 6: a hold is voided once, and never after a capture or before one', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 6: a hold is voided once, and never after a capture or before one', async (t) => {
+  const { ledger } = await open()
   const [one, two] = [id(), id()]
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 40, one), held('a', 'b', 40, two)), 2)
-  ledger.post(posting({ kind: 'void', hold: one }), 3)
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'void', hold: one }), 4))
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'capture', hold: one, amountMinor: 1n }), 4))
-  ledger.post(posting({ kind: 'capture', hold: two, amountMinor: 40n }), 5)
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'void', hold: two }), 6))
-  refuses(t, 'ledger.hold-unknown', () => ledger.post(posting({ kind: 'void', hold: id() }), 6))
-  t.strictSame([balance(ledger, 'a'), balance(ledger, 'b')], [60, 40])
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 40, one), held('a', 'b', 40, two)), 2)
+  await ledger.post(posting({ kind: 'void', hold: one }), 3)
+  await refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'void', hold: one }), 4))
+  await refuses(t, 'ledger.hold-resolved', () =>
+    ledger.post(posting({ kind: 'capture', hold: one, amountMinor: 1n }), 4),
+  )
+  await ledger.post(posting({ kind: 'capture', hold: two, amountMinor: 40n }), 5)
+  await refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'void', hold: two }), 6))
+  await refuses(t, 'ledger.hold-unknown', () => ledger.post(posting({ kind: 'void', hold: id() }), 6))
+  t.strictSame([await balance(ledger, 'a'), await balance(ledger, 'b')], [60, 40])
   t.end()
 })
 
-t.test('P5 ledger 7: no account that may not be overdrawn falls below zero', (t) => {
-  const { database, ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 101)), 2))
-  ledger.post(posting(move('a', 'b', 100)), 3)
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 1)), 4))
-  ledger.post(posting(move('a', 'c', 30), move('b', 'a', 30)), 5)
-  t.equal(balance(ledger, 'a'), 0, 'within one posting the order of legs does not matter')
-  t.throws(
+t.test('P5 ledger 7: no account that may not be overdrawn falls below zero', async (t) => {
+  const { database, ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 101)), 2))
+  await ledger.post(posting(move('a', 'b', 100)), 3)
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'b', 1)), 4))
+  await ledger.post(posting(move('a', 'c', 30), move('b', 'a', 30)), 5)
+  t.equal(await balance(ledger, 'a'), 0, 'within one posting the order of legs does not matter')
+  await t.rejects(
     () => database.run("UPDATE ledger_accounts SET debits_posted = debits_posted + 1 WHERE code = 'a'"),
     'not even by hand',
   )
   t.end()
 })
 
-t.test('P5 ledger 8: what is held cannot be spent', (t) => {
-  const { ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 70, id())), 2)
-  t.strictSame([balance(ledger, 'a'), available(ledger, 'a')], [100, 30])
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'c', 31)), 3))
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(held('a', 'c', 31, id())), 3))
-  t.equal(available(ledger, 'b'), 0, 'and what is only promised cannot be spent either')
-  ledger.post(posting(move('a', 'c', 30)), 4)
+t.test('P5 ledger 8: what is held cannot be spent', async (t) => {
+  const { ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 70, id())), 2)
+  t.strictSame([await balance(ledger, 'a'), await available(ledger, 'a')], [100, 30])
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'c', 31)), 3))
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(held('a', 'c', 31, id())), 3))
+  t.equal(await available(ledger, 'b'), 0, 'and what is only promised cannot be spent either')
+  await ledger.post(posting(move('a', 'c', 30)), 4)
   t.end()
 })
 
-t.test('P5 ledger 9: a hold that runs out is given back, and cannot be captured afterwards', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 9: a hold that runs out is given back, and cannot be captured afterwards', async (t) => {
+  const { ledger } = await open()
   const hold = id()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 70, hold, 500)), 2)
-  refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'c', 100)), 499))
-  refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 70n }), 500))
-  ledger.post(posting(move('a', 'c', 100)), 501)
-  t.strictSame([balance(ledger, 'a'), balance(ledger, 'b'), balance(ledger, 'c')], [0, 0, 100])
-  refuses(t, 'ledger.hold-expired', () => ledger.post(posting(held('c', 'b', 1, id(), 501)), 501))
-  t.equal(ledger.expireDue(10_000), 0)
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 70, hold, 500)), 2)
+  await refuses(t, 'ledger.insufficient', () => ledger.post(posting(move('a', 'c', 100)), 499))
+  await refuses(t, 'ledger.hold-resolved', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 70n }), 500))
+  await ledger.post(posting(move('a', 'c', 100)), 501)
+  t.strictSame([await balance(ledger, 'a'), await balance(ledger, 'b'), await balance(ledger, 'c')], [0, 0, 100])
+  await refuses(t, 'ledger.hold-expired', () => ledger.post(posting(held('c', 'b', 1, id(), 501)), 501))
+  t.equal(await ledger.expireDue(10_000), 0)
   t.end()
 })
 
-t.test('P5 ledger 10: a capture of less gives the rest back, a capture of more is refused', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 10: a capture of less gives the rest back, a capture of more is refused', async (t) => {
+  const { ledger } = await open()
   const hold = id()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 70, hold)), 2)
-  refuses(t, 'ledger.bad-amount', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 71n }), 3))
-  ledger.post(posting({ kind: 'capture', hold, amountMinor: 20n }), 3)
-  t.strictSame([available(ledger, 'a'), balance(ledger, 'b')], [80, 20])
-  t.equal(ledger.account('a')!.debitsPending, 0n)
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 70, hold)), 2)
+  await refuses(t, 'ledger.bad-amount', () => ledger.post(posting({ kind: 'capture', hold, amountMinor: 71n }), 3))
+  await ledger.post(posting({ kind: 'capture', hold, amountMinor: 20n }), 3)
+  t.strictSame([await available(ledger, 'a'), await balance(ledger, 'b')], [80, 20])
+  t.equal((await ledger.account('a'))!.debitsPending, 0n)
   t.end()
 })
 
-t.test('P5 ledger 11: history is stable, nothing written is changed or removed', (t) => {
-  const { database, ledger } = open()
+t.test('P5 ledger 11: history is stable, nothing written is changed or removed', async (t) => {
+  const { database, ledger } = await open()
   const hold = id()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(held('a', 'b', 70, hold)), 2)
-  signHead(database, ledger, signerOf(generateKey('ed25519', systemRandom)), '2026-11-21', 3)
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(held('a', 'b', 70, hold)), 2)
+  await signHead(database, ledger, signerOf(generateKey('ed25519', systemRandom)), '2026-11-21', 3)
   for (const change of [
     'UPDATE ledger_postings SET at = 0',
     'DELETE FROM ledger_postings',
@@ -204,12 +207,12 @@ t.test('P5 ledger 11: history is stable, nothing written is changed or removed',
     'DELETE FROM ledger_holds',
     'UPDATE ledger_holds SET amount = 1, resolved = 1',
   ])
-    t.throws(() => database.run(change), change)
-  const before = ledger.history('a', 10)
-  ledger.post(posting({ kind: 'capture', hold, amountMinor: 70n }), 3)
-  t.strictSame(ledger.history('a', 10).slice(1), before)
+    await t.rejects(() => database.run(change), change)
+  const before = await ledger.history('a', 10)
+  await ledger.post(posting({ kind: 'capture', hold, amountMinor: 70n }), 3)
+  t.strictSame((await ledger.history('a', 10)).slice(1), before)
   t.strictSame(
-    ledger.history('a', 10).map(({ kind, changeMinor }) => [kind, changeMinor]),
+    (await ledger.history('a', 10)).map(({ kind, changeMinor }) => [kind, changeMinor]),
     [
       ['capture', -70n],
       ['hold', 0n],
@@ -219,85 +222,87 @@ t.test('P5 ledger 11: history is stable, nothing written is changed or removed',
   t.end()
 })
 
-t.test('P9 ledger 12: the balance at a moment is what it was then, even when the clock jumps back', (t) => {
-  const { ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100)), 1000)
+t.test('P9 ledger 12: the balance at a moment is what it was then, even when the clock jumps back', async (t) => {
+  const { ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100)), 1000)
   const hold = id()
-  ledger.post(posting(held('a', 'b', 30, hold, 9000)), 2000)
-  ledger.post(posting({ kind: 'capture', hold, amountMinor: 30n }), 3000)
-  const late = ledger.post(posting(move('a', 'c', 10)), 500)
+  await ledger.post(posting(held('a', 'b', 30, hold, 9000)), 2000)
+  await ledger.post(posting({ kind: 'capture', hold, amountMinor: 30n }), 3000)
+  const late = await ledger.post(posting(move('a', 'c', 10)), 500)
   t.equal(late.atMs, 3000, 'a posting never lies before an earlier one')
   t.strictSame(
-    [999, 1000, 2999, 3000].map((at) => Number(ledger.balanceAt('a', at))),
+    await mapInOrder([999, 1000, 2999, 3000], async (at) => Number(await ledger.balanceAt('a', at))),
     [0, 100, 100, 60],
   )
-  t.equal(ledger.balanceAt('bank', 5000), 100n)
+  t.equal(await ledger.balanceAt('bank', 5000), 100n)
   t.end()
 })
 
-t.test('P9 ledger 13: a change behind the ledger’s back is found by the chain and by the sums', (t) => {
-  const { database, ledger } = open()
-  ledger.post(posting(move('bank', 'a', 100)), 1)
-  ledger.post(posting(move('a', 'b', 40)), 2)
+t.test('P9 ledger 13: a change behind the ledger’s back is found by the chain and by the sums', async (t) => {
+  const { database, ledger } = await open()
+  await ledger.post(posting(move('bank', 'a', 100)), 1)
+  await ledger.post(posting(move('a', 'b', 40)), 2)
   const signing = generateKey('ed25519', systemRandom)
-  const head = openHead(signHead(database, ledger, signerOf(signing), '2026-11-21', 3), () => publicOf(signing))
-  t.strictSame(audit(database).findings, [])
-  t.strictSame(Buffer.from(audit(database).chain), Buffer.from(head.chain))
-  t.ok(headHolds(database, head))
+  const head = openHead(await signHead(database, ledger, signerOf(signing), '2026-11-21', 3), () => publicOf(signing))
+  t.strictSame((await audit(database)).findings, [])
+  t.strictSame(Buffer.from((await audit(database)).chain), Buffer.from(head.chain))
+  t.ok(await headHolds(database, head))
   t.strictSame(head.totals, [
     { currency: 'JPY', minor: 140 },
     { currency: 'USD', minor: 0 },
   ])
-  database.script('DROP TRIGGER ledger_legs_no_update; UPDATE ledger_legs SET amount = 41 WHERE posting = 2')
+  await database.script('DROP TRIGGER ledger_legs_no_update; UPDATE ledger_legs SET amount = 41 WHERE posting = 2')
   t.strictSame(
-    audit(database).findings.map(({ what, where }) => `${what} ${where}`),
+    (await audit(database)).findings.map(({ what, where }) => `${what} ${where}`),
     ['chain posting 2', 'account a', 'account b'],
   )
-  database.script('UPDATE ledger_legs SET amount = 40 WHERE posting = 2; DROP TRIGGER ledger_accounts_fixed')
-  database.run("UPDATE ledger_accounts SET credits_posted = credits_posted + 5 WHERE code = 'b'")
+  await database.script('UPDATE ledger_legs SET amount = 40 WHERE posting = 2; DROP TRIGGER ledger_accounts_fixed')
+  await database.run("UPDATE ledger_accounts SET credits_posted = credits_posted + 5 WHERE code = 'b'")
   t.strictSame(
-    audit(database).findings.map(({ where }) => where),
+    (await audit(database)).findings.map(({ where }) => where),
     ['b'],
   )
-  t.notOk(headHolds(database, { seq: 2, chain: new Uint8Array(32) }))
+  t.notOk(await headHolds(database, { seq: 2, chain: new Uint8Array(32) }))
   t.end()
 })
 
-t.test('P5 ledger 14: currencies do not mix, accounts keep their nature, closed ones take nothing', (t) => {
-  const { ledger } = open()
-  refuses(t, 'ledger.wrong-currency', () => ledger.post(posting(move('bank', 'a-usd', 1)), 1))
-  refuses(t, 'ledger.same-account', () => ledger.post(posting(move('bank', 'bank', 1)), 1))
-  refuses(t, 'ledger.unknown-account', () => ledger.post(posting(move('bank', 'nobody', 1)), 1))
-  ledger.open({ code: 'a', currency: 'JPY', side: 'credit' })
-  refuses(t, 'ledger.conflict', () => ledger.open({ code: 'a', currency: 'USD', side: 'credit' }))
-  ledger.post(posting(move('bank', 'c', 5)), 1)
-  refuses(t, 'pay.order-state', () => ledger.close('c'))
-  ledger.post(posting(move('c', 'b', 5)), 2)
-  ledger.close('c')
-  refuses(t, 'ledger.account-closed', () => ledger.post(posting(move('bank', 'c', 5)), 3))
+t.test('P5 ledger 14: currencies do not mix, accounts keep their nature, closed ones take nothing', async (t) => {
+  const { ledger } = await open()
+  await refuses(t, 'ledger.wrong-currency', () => ledger.post(posting(move('bank', 'a-usd', 1)), 1))
+  await refuses(t, 'ledger.same-account', () => ledger.post(posting(move('bank', 'bank', 1)), 1))
+  await refuses(t, 'ledger.unknown-account', () => ledger.post(posting(move('bank', 'nobody', 1)), 1))
+  await ledger.open({ code: 'a', currency: 'JPY', side: 'credit' })
+  await refuses(t, 'ledger.conflict', () => ledger.open({ code: 'a', currency: 'USD', side: 'credit' }))
+  await ledger.post(posting(move('bank', 'c', 5)), 1)
+  await refuses(t, 'pay.order-state', () => ledger.close('c'))
+  await ledger.post(posting(move('c', 'b', 5)), 2)
+  await ledger.close('c')
+  await refuses(t, 'ledger.account-closed', () => ledger.post(posting(move('bank', 'c', 5)), 3))
   t.end()
 })
 
-t.test('P5 ledger 15: absurd amounts are refused before they do harm', (t) => {
-  const { ledger } = open()
+t.test('P5 ledger 15: absurd amounts are refused before they do harm', async (t) => {
+  const { ledger } = await open()
   for (const amountMinor of [0n, -1n, 1_000_000_000_000n, 2n ** 63n])
-    refuses(t, 'ledger.bad-amount', () =>
+    await refuses(t, 'ledger.bad-amount', () =>
       ledger.post(posting({ kind: 'post', debit: 'bank', credit: 'a', amountMinor }), 1),
     )
   for (const amountMinor of [0n, -5n])
-    refuses(t, 'ledger.bad-amount', () => ledger.post(posting({ kind: 'capture', hold: id(), amountMinor }), 1))
-  refuses(t, 'ledger.bad-posting', () => ledger.post(posting(), 1))
-  refuses(t, 'ledger.bad-posting', () => ledger.post({ ...posting(move('bank', 'a', 1)), id: new Uint8Array(15) }, 1))
-  refuses(t, 'ledger.bad-posting', () =>
+    await refuses(t, 'ledger.bad-amount', () => ledger.post(posting({ kind: 'capture', hold: id(), amountMinor }), 1))
+  await refuses(t, 'ledger.bad-posting', () => ledger.post(posting(), 1))
+  await refuses(t, 'ledger.bad-posting', () =>
+    ledger.post({ ...posting(move('bank', 'a', 1)), id: new Uint8Array(15) }, 1),
+  )
+  await refuses(t, 'ledger.bad-posting', () =>
     ledger.post(posting(...Array.from({ length: 65 }, () => move('bank', 'a', 1))), 1),
   )
   const most = 999_999_999_999
   for (let sum = 0; sum + most * 50 <= Number.MAX_SAFE_INTEGER; sum += most * 50)
-    ledger.post(posting(...Array.from({ length: 50 }, () => move('bank', 'a', most))), 2)
-  refuses(t, 'ledger.overflow', () =>
+    await ledger.post(posting(...Array.from({ length: 50 }, () => move('bank', 'a', most))), 2)
+  await refuses(t, 'ledger.overflow', () =>
     ledger.post(posting(...Array.from({ length: 50 }, () => move('bank', 'a', most))), 3),
   )
-  t.equal(ledger.trialBalance()[0]!.debitsMinor, ledger.trialBalance()[0]!.creditsMinor)
+  t.equal((await ledger.trialBalance())[0]!.debitsMinor, (await ledger.trialBalance())[0]!.creditsMinor)
   t.end()
 })
 
@@ -320,7 +325,7 @@ class Model {
 
 t.test(
   'P5 B6 a group leaves the very journal that its postings leave one by one: replays, conflicts, holds and all',
-  (t) => {
+  async (t) => {
     const step = fc.record({
       id: fc.nat(60),
       from: fc.constantFrom('a', 'b', 'c', 'bank'),
@@ -330,8 +335,8 @@ t.test(
       which: fc.nat(10),
     })
     const bytes = (n: number) => new Uint8Array(16).fill(n + 1)
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 150 }), (steps) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 150 }), async (steps) => {
         const postings = steps.map(({ id, from, to, minor, kind, which }): Posting => {
           const leg: Leg =
             kind === 'post'
@@ -343,28 +348,28 @@ t.test(
                   : { kind, hold: bytes(100 + which) }
           return { id: bytes(id), reason: kind, reference: String(id), legs: [leg] }
         })
-        const [together, apart] = [open(), open()]
+        const [together, apart] = [await open(), await open()]
         const told = (outcome: unknown) => (isProblem(outcome) ? outcome.code : JSON.stringify(outcome))
-        const group = together.ledger.postAll(postings, 5).map(told)
-        const single = postings.map((one) => {
+        const group = (await together.ledger.postAll(postings, 5)).map(told)
+        const single = await mapInOrder(postings, async (one) => {
           try {
-            return told(apart.ledger.post(one, 5))
+            return told(await apart.ledger.post(one, 5))
           } catch (error) {
             return told(error)
           }
         })
         if (group.join() !== single.join()) throw new Error(`told ${group.join()} and ${single.join()}`)
-        const state = ({ database }: typeof together) =>
+        const state = async ({ database }: typeof together) =>
           JSON.stringify(
-            ['ledger_postings', 'ledger_legs', 'ledger_holds', 'ledger_accounts'].map((table) =>
+            await mapInOrder(['ledger_postings', 'ledger_legs', 'ledger_holds', 'ledger_accounts'], (table) =>
               database.all(`SELECT * FROM ${table} ORDER BY 1, 2`),
             ),
           )
-        if (state(together) !== state(apart)) throw new Error('the tables differ')
-        const { findings } = audit(together.database)
+        if ((await state(together)) !== (await state(apart))) throw new Error('the tables differ')
+        const { findings } = await audit(together.database)
         if (findings.length > 0) throw new Error(JSON.stringify(findings))
-        together.database.close()
-        apart.database.close()
+        await together.database.close()
+        await apart.database.close()
       }),
       { numRuns: 100 },
     )
@@ -372,7 +377,7 @@ t.test(
   },
 )
 
-t.test('P5 property: any sequence of postings agrees with a model that recomputes everything', (t) => {
+t.test('P5 property: any sequence of postings agrees with a model that recomputes everything', async (t) => {
   const member = fc.constantFrom('a', 'b', 'c')
   const step = fc.oneof(
     fc.record({ do: fc.constant('in' as const), to: member, minor: fc.integer({ min: 1, max: 100 }) }),
@@ -388,19 +393,19 @@ t.test('P5 property: any sequence of postings agrees with a model that recompute
     fc.record({ do: fc.constant('void' as const), which: fc.nat(12) }),
     fc.record({ do: fc.constant('again' as const), which: fc.nat(40) }),
   )
-  fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const { database, ledger } = open()
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      const { database, ledger } = await open()
       const model = new Model()
       const holdIds: Uint8Array[] = []
       const done: Posting[] = []
-      steps.forEach((step, at) => {
+      for (const [at, step] of steps.entries()) {
         const now = at + 1
-        const attempt = (legs: Leg[], allowed: boolean, then: () => void) => {
+        const attempt = async (legs: Leg[], allowed: boolean, then: () => void) => {
           const one = posting(...legs)
           let accepted = true
           try {
-            ledger.post(one, now)
+            await ledger.post(one, now)
           } catch (error) {
             if (!isProblem(error)) throw error
             accepted = false
@@ -414,20 +419,20 @@ t.test('P5 property: any sequence of postings agrees with a model that recompute
         }
         model.sweep(now)
         // A step that asks nothing of the ledger sweeps nothing there.
-        ledger.expireDue(now)
+        await ledger.expireDue(now)
         if (step.do === 'in')
-          attempt([move('bank', step.to, step.minor)], true, () =>
+          await attempt([move('bank', step.to, step.minor)], true, () =>
             model.moved.push({ debit: 'bank', credit: step.to, minor: step.minor }),
           )
         else if (step.do === 'move')
-          attempt(
+          await attempt(
             [move(step.from, step.to, step.minor)],
             step.from !== step.to && step.minor > 0 && model.of(step.from).free >= step.minor,
             () => model.moved.push({ debit: step.from, credit: step.to, minor: step.minor }),
           )
         else if (step.do === 'hold') {
           const hold = id()
-          attempt(
+          await attempt(
             [held(step.from, step.to, step.minor, hold, now + step.lasts)],
             step.from !== step.to && model.of(step.from).free >= step.minor,
             () => {
@@ -443,13 +448,13 @@ t.test('P5 property: any sequence of postings agrees with a model that recompute
         } else if (step.do === 'capture' || step.do === 'void') {
           const hold = holdIds[step.which]
           const known = model.holds.get(step.which)
-          if (!hold || !known) return
+          if (!hold || !known) continue
           if (step.do === 'void')
-            attempt([{ kind: 'void', hold }], known.open, () => {
+            await attempt([{ kind: 'void', hold }], known.open, () => {
               known.open = false
             })
           else
-            attempt(
+            await attempt(
               [{ kind: 'capture', hold, amountMinor: BigInt(step.minor) }],
               known.open && step.minor <= known.minor,
               () => {
@@ -458,15 +463,18 @@ t.test('P5 property: any sequence of postings agrees with a model that recompute
               },
             )
         } else if (done[step.which]) {
-          if (!ledger.post(done[step.which]!, now).replayed) throw new Error('a replay was done again')
+          if (!(await ledger.post(done[step.which]!, now)).replayed) throw new Error('a replay was done again')
         }
         for (const code of ['a', 'b', 'c'])
-          if (balance(ledger, code) !== model.of(code).stands || available(ledger, code) !== model.of(code).free)
+          if (
+            (await balance(ledger, code)) !== model.of(code).stands ||
+            (await available(ledger, code)) !== model.of(code).free
+          )
             throw new Error(`step ${at}: ${code} differs`)
-      })
-      const { findings } = audit(database)
+      }
+      const { findings } = await audit(database)
       if (findings.length > 0) throw new Error(JSON.stringify(findings))
-      database.close()
+      await database.close()
     }),
     { numRuns: 150 },
   )

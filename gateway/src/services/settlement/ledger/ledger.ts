@@ -2,6 +2,7 @@
  * The ledger over SQLite (P4, P5, P9; ARCHITECTURE §9): double entry, idempotent by posting id, holds that run out, a hash
  * chain. Every function works inside the caller's transaction, so that a payment, its order and its messages are one.
  */
+import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import type { Sql, SqlValue } from '../../../storage/database.ts'
@@ -90,30 +91,31 @@ const sweepAtMost = 256
 
 export class Ledger {
   readonly #sql: Sql
-  #epoch: () => number
+  #epoch: () => number | Promise<number>
 
   /** @param epoch of the leadership under which postings are made (P9), or where to look for it when something is written */
-  constructor(sql: Sql, epoch: number | (() => number) = 1) {
+  constructor(sql: Sql, epoch: number | (() => number | Promise<number>) = 1) {
     this.#sql = sql
     this.#epoch = typeof epoch === 'number' ? () => epoch : epoch
   }
 
-  get epoch(): number {
+  epoch(): number | Promise<number> {
     return this.#epoch()
   }
 
   /** A new leadership began. @throws {Problem} `centre.old-epoch` for one before the present */
-  set epoch(epoch: number) {
-    if (epoch < this.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${this.epoch}`)
+  async lead(epoch: number): Promise<void> {
+    const known = await this.epoch()
+    if (epoch < known) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${known}`)
     this.#epoch = () => epoch
   }
 
   /** Opens an account, or finds that it is open. @throws {Problem} `ledger.conflict` when it is open as another kind */
-  open({ code, currency, side, overdraft = false }: AccountSpec): void {
+  async open({ code, currency, side, overdraft = false }: AccountSpec): Promise<void> {
     if (code.length === 0 || code.length > 96) throw new InternalError('an account code of a wrong length')
-    const known = this.account(code)
+    const known = await this.account(code)
     if (!known)
-      this.#sql.run(
+      await this.#sql.run(
         'INSERT INTO ledger_accounts (code, currency, side, overdraft) VALUES (?, ?, ?, ?)',
         code,
         currency,
@@ -125,21 +127,21 @@ export class Ledger {
   }
 
   /** Takes no more postings. @throws {Problem} `ledger.unknown-account`, `pay.order-state` while something stands on it */
-  close(code: string): void {
-    const account = this.account(code)
+  async close(code: string): Promise<void> {
+    const account = await this.account(code)
     if (!account) throw new Problem('ledger.unknown-account', code)
     if (account.creditsPosted !== account.debitsPosted || account.debitsPending > 0n || account.creditsPending > 0n)
       throw new Problem('pay.order-state', 'the account is not empty')
-    this.#sql.run('UPDATE ledger_accounts SET closed = 1 WHERE id = ?', account.id)
+    await this.#sql.run('UPDATE ledger_accounts SET closed = 1 WHERE id = ?', account.id)
   }
 
-  account(code: string): Account | undefined {
-    const row = this.#sql.get<AccountRecord>('SELECT * FROM ledger_accounts WHERE code = ?', code)
+  async account(code: string): Promise<Account | undefined> {
+    const row = await this.#sql.get<AccountRecord>('SELECT * FROM ledger_accounts WHERE code = ?', code)
     return row && accountOf(row)
   }
 
-  hold(id: Uint8Array): Hold | undefined {
-    const row = this.#sql.get<HoldRecord>(`${selectHold} WHERE h.id = ?`, id)
+  async hold(id: Uint8Array): Promise<Hold | undefined> {
+    const row = await this.#sql.get<HoldRecord>(`${selectHold} WHERE h.id = ?`, id)
     return row && holdOf(row)
   }
 
@@ -147,21 +149,21 @@ export class Ledger {
    * Does one posting, whole or not at all.
    * @throws {Problem} any of `refusals`, `ledger.conflict` for another content under a known id
    */
-  post(posting: Posting, nowMs: number): Posted {
-    const outcome = this.postAll([posting], nowMs)[0]!
+  async post(posting: Posting, nowMs: number): Promise<Posted> {
+    const outcome = (await this.postAll([posting], nowMs))[0]!
     if (outcome instanceof Problem) throw outcome
     return outcome
   }
 
   /** Does several, each on its own: one that is refused leaves nothing behind and does not stop the others. */
-  postAll(postings: readonly Posting[], nowMs: number): (Posted | Problem)[] {
-    this.expireDue(nowMs)
+  async postAll(postings: readonly Posting[], nowMs: number): Promise<(Posted | Problem)[]> {
+    await this.expireDue(nowMs)
     return this.#write(postings, nowMs)
   }
 
   /** Gives back what was reserved and not used in time. Returns how many holds ran out. */
-  expireDue(nowMs: number): number {
-    const due = this.#sql.all<{ id: Uint8Array }>(
+  async expireDue(nowMs: number): Promise<number> {
+    const due = await this.#sql.all<{ id: Uint8Array }>(
       'SELECT id FROM ledger_holds WHERE resolved = 0 AND expires <= ? ORDER BY expires, id LIMIT ?',
       nowMs,
       sweepAtMost,
@@ -171,13 +173,13 @@ export class Ledger {
       const expiry = contentHash({ id, reason: 'expire', reference: '', legs: [{ kind: 'expire', hold: id }] })
       return { id: expiry.subarray(0, 16), reason: 'expire', reference: '', legs: [{ kind: 'expire', hold: id }] }
     })
-    const failed = this.#write(postings, nowMs).find((outcome) => outcome instanceof Problem)
+    const failed = (await this.#write(postings, nowMs)).find((outcome) => outcome instanceof Problem)
     if (failed) throw new InternalError('a hold that is due could not be given back', { cause: failed })
     return due.length
   }
 
-  tip(): Tip {
-    const row = this.#sql.get<{ seq: number; at: number; epoch: number; chain: Uint8Array }>(
+  async tip(): Promise<Tip> {
+    const row = await this.#sql.get<{ seq: number; at: number; epoch: number; chain: Uint8Array }>(
       'SELECT seq, at, epoch, chain FROM ledger_postings ORDER BY seq DESC LIMIT 1',
     )
     return row
@@ -186,28 +188,28 @@ export class Ledger {
   }
 
   /** The balance after everything up to and including `atMs`; for a moment that has passed it never changes. */
-  balanceAt(code: string, atMs: number): bigint {
-    const account = this.account(code)
+  async balanceAt(code: string, atMs: number): Promise<bigint> {
+    const account = await this.account(code)
     if (!account) throw new Problem('ledger.unknown-account', code)
-    const sum = (side: 'debit' | 'credit') =>
+    const sum = async (side: 'debit' | 'credit') =>
       BigInt(
-        this.#sql.get<{ sum: number }>(
+        (await this.#sql.get<{ sum: number }>(
           `SELECT coalesce(sum(l.amount), 0) AS sum FROM ledger_legs l JOIN ledger_postings p ON p.seq = l.posting
            WHERE l.${side} = ? AND l.kind IN ('post', 'capture') AND p.at <= ?`,
           account.id,
           atMs,
-        )!.sum,
+        ))!.sum,
       )
-    const net = sum('credit') - sum('debit')
+    const net = (await sum('credit')) - (await sum('debit'))
     return account.side === 'credit' ? net : -net
   }
 
   /** Lines of an account, newest first, before `beforeSeq`. */
-  history(code: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): HistoryLine[] {
-    const account = this.account(code)
+  async history(code: string, limit: number, beforeSeq = Number.MAX_SAFE_INTEGER): Promise<HistoryLine[]> {
+    const account = await this.account(code)
     if (!account) return []
-    return this.#sql
-      .all<{
+    return (
+      await this.#sql.all<{
         seq: number
         at: number
         reason: string
@@ -223,44 +225,40 @@ export class Ledger {
         beforeSeq,
         limit,
       )
-      .map(({ at, amount, credit, ...line }) => {
-        const moves = line.kind === 'post' || line.kind === 'capture'
-        const comesIn = (credit === account.id) === (account.side === 'credit')
-        return { ...line, atMs: at, changeMinor: moves ? (comesIn ? BigInt(amount) : -BigInt(amount)) : 0n }
-      })
+    ).map(({ at, amount, credit, ...line }) => {
+      const moves = line.kind === 'post' || line.kind === 'capture'
+      const comesIn = (credit === account.id) === (account.side === 'credit')
+      return { ...line, atMs: at, changeMinor: moves ? (comesIn ? BigInt(amount) : -BigInt(amount)) : 0n }
+    })
   }
 
   /** All debits and all credits of each currency: always equal. */
-  trialBalance(): Total[] {
-    return this.#sql
-      .all<{ currency: Currency; debits: number; credits: number }>(
+  async trialBalance(): Promise<Total[]> {
+    return (
+      await this.#sql.all<{ currency: Currency; debits: number; credits: number }>(
         `SELECT currency, sum(debits_posted) AS debits, sum(credits_posted) AS credits FROM ledger_accounts
          GROUP BY currency ORDER BY currency`,
       )
-      .map(({ currency, debits, credits }) => ({
-        currency,
-        debitsMinor: BigInt(debits),
-        creditsMinor: BigInt(credits),
-      }))
+    ).map(({ currency, debits, credits }) => ({
+      currency,
+      debitsMinor: BigInt(debits),
+      creditsMinor: BigInt(credits),
+    }))
   }
 
-  #write(postings: readonly Posting[], nowMs: number): (Posted | Problem)[] {
-    const pages = new Pages(this, accountsOf(this.#sql, postings))
-    const done = new Map(
-      findPostings(
-        this.#sql,
-        postings.map(({ id }) => id),
-      ).map((row) => [nameOf(row.id), row]),
-    )
-    const tip = this.tip()
+  async #write(postings: readonly Posting[], nowMs: number): Promise<(Posted | Problem)[]> {
+    const pages = new Pages(this, await accountsOf(this.#sql, postings))
+    const ids = postings.map(({ id }) => id)
+    const done = new Map((await findPostings(this.#sql, ids)).map((row) => [nameOf(row.id), row]))
+    const tip = await this.tip()
     let { seq, chain } = tip
-    const { epoch } = this
+    const epoch = await this.epoch()
     // What a later leadership wrote is never continued under an earlier one.
     if (epoch < tip.epoch) throw new Problem('centre.old-epoch', `epoch ${epoch} after ${tip.epoch}`)
     const atMs = Math.max(nowMs, tip.atMs)
     const written: SqlValue[] = []
     const legs: SqlValue[] = []
-    const outcomes = postings.map((posting): Posted | Problem => {
+    const outcomes = await mapInOrder(postings, async (posting): Promise<Posted | Problem> => {
       const { id, reason, reference } = posting
       const content = contentHash(posting)
       const name = nameOf(id)
@@ -270,7 +268,7 @@ export class Ledger {
           ? { seq: before.seq, atMs: before.at, replayed: true }
           : new Problem('ledger.conflict', reason)
       const draft = pages.draft()
-      const decision = decide(posting, draft, atMs)
+      const decision = await decide(posting, draft, atMs)
       if ('refused' in decision) return refusal(decision.refused, posting, decision.leg)
       draft.keep()
       seq++
@@ -280,20 +278,20 @@ export class Ledger {
       for (const [n, leg] of decision.legs.entries()) {
         const { kind, debit, credit, amountMinor, hold, expiresMs } = leg
         legs.push(seq, n, kind, debit.id, credit.id, amountMinor, hold, expiresMs)
-        if (hold) this.#writeHold(leg, hold)
+        if (hold) await this.#writeHold(leg, hold)
       }
       return { seq, atMs, replayed: false }
     })
-    insertPostings(this.#sql, written)
-    insertLegs(this.#sql, legs)
-    pages.flush(this.#sql)
+    await insertPostings(this.#sql, written)
+    await insertLegs(this.#sql, legs)
+    await pages.flush(this.#sql)
     return outcomes
   }
 
   /** At once, unlike what is only read back by auditors: a later posting of the group may resolve it. */
-  #writeHold({ kind, debit, credit, amountMinor, expiresMs }: WrittenLeg, hold: Uint8Array): void {
+  async #writeHold({ kind, debit, credit, amountMinor, expiresMs }: WrittenLeg, hold: Uint8Array): Promise<void> {
     if (kind === 'hold')
-      this.#sql.run(
+      await this.#sql.run(
         'INSERT INTO ledger_holds (id, debit, credit, amount, expires) VALUES (?, ?, ?, ?, ?)',
         hold,
         debit.id,
@@ -301,7 +299,7 @@ export class Ledger {
         amountMinor,
         expiresMs,
       )
-    else this.#sql.run('UPDATE ledger_holds SET resolved = 1 WHERE id = ?', hold)
+    else await this.#sql.run('UPDATE ledger_holds SET resolved = 1 WHERE id = ?', hold)
   }
 }
 
@@ -321,11 +319,11 @@ const insertLegs = inserter('ledger_legs', [
 ])
 
 /** The accounts that the legs of some postings name. */
-function accountsOf(sql: Sql, postings: readonly Posting[]): Map<string, Account> {
+async function accountsOf(sql: Sql, postings: readonly Posting[]): Promise<Map<string, Account>> {
   const codes = new Set<string>()
   for (const { legs } of postings)
     for (const leg of legs) if (leg.kind === 'post' || leg.kind === 'hold') codes.add(leg.debit).add(leg.credit)
-  return new Map(findAccounts(sql, [...codes]).map((row) => [row.code, accountOf(row)]))
+  return new Map((await findAccounts(sql, [...codes])).map((row) => [row.code, accountOf(row)]))
 }
 
 function nameOf(id: Uint8Array): string {
@@ -348,17 +346,17 @@ class Pages {
   draft(): Book & { keep(): void } {
     const drafts = new Map<string, Account>()
     return {
-      account: (code) => {
+      account: async (code) => {
         const known = drafts.get(code)
         if (known) return known
-        const account = this.#accounts.get(code) ?? this.#ledger.account(code)
+        const account = this.#accounts.get(code) ?? (await this.#ledger.account(code))
         if (!account) return undefined
         this.#accounts.set(code, account)
         const draft = { ...account }
         drafts.set(code, draft)
         return draft
       },
-      hold: (id) => this.#ledger.hold(id),
+      hold: async (id) => this.#ledger.hold(id),
       keep: () => {
         for (const [code, account] of drafts) {
           this.#accounts.set(code, account)
@@ -368,10 +366,10 @@ class Pages {
     }
   }
 
-  flush(sql: Sql): void {
+  async flush(sql: Sql): Promise<void> {
     for (const code of this.#dirty) {
       const { id, debitsPosted, creditsPosted, debitsPending, creditsPending } = this.#accounts.get(code)!
-      sql.run(
+      await sql.run(
         'UPDATE ledger_accounts SET debits_posted = ?, credits_posted = ?, debits_pending = ?, credits_pending = ? WHERE id = ?',
         debitsPosted,
         creditsPosted,

@@ -90,21 +90,21 @@ export type Refusal = (typeof refusals)[number]
 
 /** What the rules may look at. Accounts that it returns may be changed; they are thrown away after a refusal. */
 export interface Book {
-  account(code: string): Account | undefined
-  hold(id: Uint8Array): Hold | undefined
+  account(code: string): Promise<Account | undefined>
+  hold(id: Uint8Array): Promise<Hold | undefined>
 }
 
 export type Decision = { refused: Refusal; leg: number } | { legs: WrittenLeg[] }
 
 /** Decides on one posting; when it is not refused, the book's accounts hold the new balances. */
-export function decide(posting: Posting, book: Book, nowMs: number): Decision {
+export async function decide(posting: Posting, book: Book, nowMs: number): Promise<Decision> {
   const { legs } = posting
   if (posting.id.length !== 16 || legs.length === 0 || legs.length > legsAtMost)
     return { refused: 'ledger.bad-posting', leg: 0 }
   const written: WrittenLeg[] = []
   const resolvedHere = new Set<string>()
   for (const [n, leg] of legs.entries()) {
-    const outcome = decideLeg(leg, book, nowMs, resolvedHere)
+    const outcome = await decideLeg(leg, book, nowMs, resolvedHere)
     if (typeof outcome === 'string') return { refused: outcome, leg: n }
     written.push(outcome)
   }
@@ -119,11 +119,16 @@ export function decide(posting: Posting, book: Book, nowMs: number): Decision {
   return { legs: written }
 }
 
-function decideLeg(leg: Leg, book: Book, nowMs: number, resolvedHere: Set<string>): WrittenLeg | Refusal {
+async function decideLeg(
+  leg: Leg,
+  book: Book,
+  nowMs: number,
+  resolvedHere: Set<string>,
+): Promise<WrittenLeg | Refusal> {
   if (leg.kind === 'post' || leg.kind === 'hold') {
     if (leg.amountMinor <= 0n || leg.amountMinor > amountMaxMinor) return 'ledger.bad-amount'
-    const debit = book.account(leg.debit)
-    const credit = book.account(leg.credit)
+    const debit = await book.account(leg.debit)
+    const credit = await book.account(leg.credit)
     if (!debit || !credit) return 'ledger.unknown-account'
     if (debit.closed || credit.closed) return 'ledger.account-closed'
     if (debit === credit) return 'ledger.same-account'
@@ -134,21 +139,21 @@ function decideLeg(leg: Leg, book: Book, nowMs: number, resolvedHere: Set<string
       return { kind: 'post', debit, credit, amountMinor: leg.amountMinor, hold: null, expiresMs: null }
     }
     if (leg.hold.length !== 16) return 'ledger.bad-posting'
-    if (book.hold(leg.hold) || !claim(resolvedHere, leg.hold)) return 'ledger.hold-resolved'
+    if ((await book.hold(leg.hold)) || !claim(resolvedHere, leg.hold)) return 'ledger.hold-resolved'
     if (leg.expiresMs <= nowMs) return 'ledger.hold-expired'
     debit.debitsPending += leg.amountMinor
     credit.creditsPending += leg.amountMinor
     const { hold, expiresMs, amountMinor } = leg
     return { kind: 'hold', debit, credit, amountMinor, hold, expiresMs }
   }
-  const hold = book.hold(leg.hold)
+  const hold = await book.hold(leg.hold)
   if (leg.kind === 'capture' && (leg.amountMinor <= 0n || (hold && leg.amountMinor > hold.amountMinor)))
     return 'ledger.bad-amount'
   if (!hold) return 'ledger.hold-unknown'
   if (hold.resolved || !claim(resolvedHere, hold.id)) return 'ledger.hold-resolved'
   if (leg.kind === 'capture' && hold.expiresMs <= nowMs) return 'ledger.hold-expired'
-  const debit = book.account(hold.debit)
-  const credit = book.account(hold.credit)
+  const debit = await book.account(hold.debit)
+  const credit = await book.account(hold.credit)
   if (!debit || !credit) return 'ledger.unknown-account'
   debit.debitsPending -= hold.amountMinor
   credit.creditsPending -= hold.amountMinor

@@ -20,9 +20,9 @@ const daysAtMost = 400
 const dayMs = 86_400_000
 
 /** The last days, oldest first. @param offsetMs of the site's civil day against UTC */
-export function dayFigures(sql: Sql, offsetMs: number): DayFigure[] {
-  return sql
-    .all<Omit<DayFigure, 'day'> & { day: number }>(
+export async function dayFigures(sql: Sql, offsetMs: number): Promise<DayFigure[]> {
+  return (
+    await sql.all<Omit<DayFigure, 'day'> & { day: number }>(
       `SELECT (p.at + CAST(?1 AS INTEGER)) / ${dayMs} AS day, p.reason, a.currency, count(DISTINCT p.seq) AS postings, sum(l.amount) AS minor
        FROM ledger_postings p JOIN ledger_legs l ON l.posting = p.seq JOIN ledger_accounts a ON a.id = l.debit
        WHERE l.kind IN ('post', 'capture') AND p.at > (SELECT coalesce(max(at), 0) FROM ledger_postings) - ?2
@@ -30,10 +30,10 @@ export function dayFigures(sql: Sql, offsetMs: number): DayFigure[] {
       offsetMs,
       daysAtMost * dayMs,
     )
-    .map((row) => ({ ...row, day: new Date(row.day * dayMs).toISOString().slice(0, 10) }))
+  ).map((row) => ({ ...row, day: new Date(row.day * dayMs).toISOString().slice(0, 10) }))
 }
 
 /** The operation log, oldest first. */
-export function operationLog(sql: Sql, limit: number): Operation[] {
+export async function operationLog(sql: Sql, limit: number): Promise<Operation[]> {
   return sql.all<Operation>('SELECT at, clerk, what, detail FROM operations ORDER BY rowid LIMIT ?', limit)
 }

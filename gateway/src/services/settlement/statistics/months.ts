@@ -1,4 +1,5 @@
 /** What happened month by month (P9), from the journal and the registers beside it. No person is in it. */
+import { flatMapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../../storage/database.ts'
 
 /** The kinds of figures, in the order in which they are shown. `amount`: whether they count money too. */
@@ -57,38 +58,38 @@ interface Row {
  * @param offsetMs of the site's civil day against UTC
  * @param months how many, 1 to `monthsAtMost`
  */
-export function monthFigures(sql: Sql, nowMs: number, offsetMs: number, months: number): MonthReport {
+export async function monthFigures(sql: Sql, nowMs: number, offsetMs: number, months: number): Promise<MonthReport> {
   const wanted = monthsUpTo(nowMs + offsetMs, months)
   const from = Date.parse(`${wanted[0]}-01T00:00:00Z`) - offsetMs
   const month = (column: string) => `strftime('%Y-%m', (${column} + CAST(?1 AS INTEGER)) / 1000, 'unixepoch')`
   const rows = [
-    ...sql.all<Row>(
+    ...(await sql.all<Row>(
       `SELECT ${month('p.at')} AS month, ${seriesOf} AS series, a.currency, count(DISTINCT p.seq) AS count, sum(l.amount) AS minor
        FROM ledger_postings p JOIN ledger_legs l ON l.posting = p.seq JOIN ledger_accounts a ON a.id = l.debit
        WHERE p.at >= ?2 AND l.kind IN ('post', 'capture') AND ${seriesOf} IS NOT NULL GROUP BY 1, 2, 3`,
       offsetMs,
       from,
-    ),
+    )),
     // A statement's own day, in the site's civil calendar already: when it was closed that nobody has paid since.
-    ...sql.all<Row>(
+    ...(await sql.all<Row>(
       `SELECT substr(to_date, 1, 7) AS month, 'arrears' AS series, currency, count(*) AS count, sum(total) AS minor
        FROM statements WHERE state = 'arrears' AND to_date >= ? GROUP BY 1, 3`,
       `${wanted[0]}-01`,
-    ),
-    ...(
+    )),
+    ...(await flatMapInOrder(
       [
         ['objections', 'objections', 'at'],
         ['disputes', 'disputes', 'at'],
         ['members', 'members', 'since'],
-      ] as const
-    ).flatMap(([name, table, at]) =>
-      sql.all<Row>(
-        `SELECT ${month(at)} AS month, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
+      ] as const,
+      ([name, table, at]) =>
+        sql.all<Row>(
+          `SELECT ${month(at)} AS month, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
          FROM ${table} WHERE ${at} >= ?2 GROUP BY 1`,
-        offsetMs,
-        from,
-      ),
-    ),
+          offsetMs,
+          from,
+        ),
+    )),
   ]
   return { months: wanted, figures: gathered(rows, wanted) }
 }

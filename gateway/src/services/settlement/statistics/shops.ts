@@ -25,8 +25,8 @@ export const buyersAtLeast = 5
 const shopsShown = 50
 
 /** Paid purchases since a moment, less refunds; the best-selling first. */
-export function shopFigures(sql: Sql, sinceMs: number): ShopReport {
-  const rows = sql.all<ShopFigure>(
+export async function shopFigures(sql: Sql, sinceMs: number): Promise<ShopReport> {
+  const rows = await sql.all<ShopFigure>(
     `SELECT m.number AS shop, o.currency, count(DISTINCT o.buyer) AS buyers, count(*) AS payments,
        sum(o.paid - o.refunded) AS minor
      FROM orders o JOIN members m ON m.id = o.shop WHERE o.paid_at >= ? AND o.paid > 0

@@ -1,0 +1,305 @@
+/**
+ * The store over PostgreSQL 15 or newer: every transaction is serialisable and runs again after a conflict, so work sees
+ * what it sees on SQLite, where one transaction follows the other. A service has a schema of its own in the site's database.
+ */
+import { createHash } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
+import { InternalError, Problem } from '@azukari/protocol/problem'
+import pg from 'pg'
+import { type Database, DatabaseProblem, type Row, type SqlValue, type Transaction } from '../storage/database.ts'
+import { postgresSchema, postgresText } from '../storage/postgres-text.ts'
+
+export interface PostgresOptions {
+  /** `postgres://user:password@host:port/database`; TLS by `?sslmode=verify-full&sslrootcert=…`. */
+  url: string
+  /** The service's own schema; made when it is not there. */
+  schema: string
+  /** Connections at most. */
+  connections?: number
+}
+
+/** Conflicts after which a transaction is given up, and its device comes again. */
+const maxTries = 60
+const maxPauseMs = 40
+const connectMs = 10_000
+const statementMs = 60_000
+const maxTexts = 1_024
+
+/**
+ * Opens a service's schema. @throws {DatabaseProblem} `storage.failed` when the server does not answer;
+ * @throws {Problem} `config.invalid` when the database does not compare text byte by byte, as SQLite does
+ */
+export async function openPostgres(options: PostgresOptions): Promise<PostgresDatabase> {
+  if (!/^[a-z][a-z0-9_]{0,40}$/.test(options.schema)) throw new InternalError(`no name of a schema: ${options.schema}`)
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.connections ?? 8,
+    connectionTimeoutMillis: connectMs,
+    statement_timeout: statementMs,
+    idle_in_transaction_session_timeout: statementMs,
+    application_name: `azukari-${options.schema}`,
+    options: `-c search_path=${options.schema} -c synchronous_commit=on -c default_transaction_isolation=serializable`,
+    types: { getTypeParser: parserOf as never },
+  })
+  // A connection that breaks while nobody uses it: the next statement opens another.
+  pool.on('error', () => undefined)
+  const database = new PostgresDatabase(pool, options.schema)
+  try {
+    const found = await database.get<{ collation: string; version: number }>(
+      `SELECT datcollate AS collation, current_setting('server_version_num')::bigint AS version
+       FROM pg_database WHERE datname = current_database()`,
+    )
+    if (found!.version < 150_000) throw new Problem('config.invalid', 'PostgreSQL 15 or newer is needed')
+    if (!/^(C|POSIX)(\.|$)/.test(found!.collation))
+      throw new Problem(
+        'config.invalid',
+        `the database sorts text by ${found!.collation}: make it with LC_COLLATE 'C' (createdb -T template0 --locale=C)`,
+      )
+    await database.run(`CREATE SCHEMA IF NOT EXISTS ${options.schema}`)
+    return database
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+}
+
+export class PostgresDatabase implements Database {
+  readonly engine = 'postgres'
+  readonly schema: string
+  /** Transactions that ran again after a conflict. */
+  conflicts = 0
+  readonly #pool: pg.Pool
+
+  constructor(pool: pg.Pool, schema: string) {
+    this.#pool = pool
+    this.schema = schema
+  }
+
+  async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
+    return { changes: (await this.#again(() => query(this.#pool, sql, parameters))).rowCount ?? 0 }
+  }
+
+  async get<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T | undefined> {
+    return (await this.#again(() => query(this.#pool, sql, parameters))).rows[0] as T | undefined
+  }
+
+  async all<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T[]> {
+    return (await this.#again(() => query(this.#pool, sql, parameters))).rows as T[]
+  }
+
+  async script(sql: string): Promise<void> {
+    await this.#again(() => this.#pool.query(postgresSchema(sql)))
+  }
+
+  transaction<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
+    return this.#again(() => this.#once(work))
+  }
+
+  /** A migration that fails leaves nothing behind; whole copies are made by `pg_dump` (docs/operators.md). */
+  async backup(): Promise<void> {}
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /** Hears of a channel's notices until the signal aborts. A hint only: what is lost is found by looking. */
+  async listen(channel: string, heard: () => void, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const gone = Promise.withResolvers<void>()
+      let client: pg.PoolClient | undefined
+      const over = () => gone.resolve()
+      signal.addEventListener('abort', over, { once: true })
+      try {
+        client = await this.#pool.connect()
+        client.on('notification', heard)
+        client.on('error', over)
+        client.on('end', over)
+        await client.query(`LISTEN ${this.schema}_${channel}`)
+        await gone.promise
+      } catch {
+        await setTimeout(1_000, undefined, { signal }).catch(() => undefined)
+      } finally {
+        signal.removeEventListener('abort', over)
+        // With what it listens to: the pool must not give it to anybody else.
+        client?.release(true)
+      }
+    }
+  }
+
+  /** To all who listen, when the transaction commits. */
+  static async notify(sql: Transaction, schema: string, channel: string): Promise<void> {
+    await sql.run(`SELECT pg_notify(?, '')`, `${schema}_${channel}`)
+  }
+
+  async #once<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
+    const client = await this.#pool.connect()
+    let broken: Error | undefined
+    const transaction = new PostgresTransaction(client)
+    try {
+      await client.query('BEGIN')
+      try {
+        const result = await work(transaction)
+        transaction.over = true
+        await client.query('COMMIT')
+        return result
+      } catch (error) {
+        transaction.over = true
+        await client.query('ROLLBACK').catch((failure: Error) => {
+          broken = failure
+        })
+        throw error
+      }
+    } finally {
+      client.release(broken)
+    }
+  }
+
+  /** Runs work until it meets no conflict. @throws {DatabaseProblem} `storage.failed` when it always does */
+  async #again<T>(work: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work()
+      } catch (error) {
+        const problem = translate(error)
+        if (!(problem instanceof Conflict)) throw problem
+        if (tries >= maxTries) throw new DatabaseProblem('storage.failed', 'too many conflicts', { cause: error })
+        this.conflicts++
+        await setTimeout(Math.random() * Math.min(maxPauseMs, tries * 2))
+      }
+    }
+  }
+}
+
+class PostgresTransaction implements Transaction {
+  readonly engine = 'postgres'
+  readonly #client: pg.PoolClient
+  #depth = 0
+  over = false
+
+  constructor(client: pg.PoolClient) {
+    this.#client = client
+  }
+
+  async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
+    return { changes: (await this.#query(sql, parameters)).rowCount ?? 0 }
+  }
+
+  async get<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T | undefined> {
+    return (await this.#query(sql, parameters)).rows[0] as T | undefined
+  }
+
+  async all<T = Row>(sql: string, ...parameters: SqlValue[]): Promise<T[]> {
+    return (await this.#query(sql, parameters)).rows as T[]
+  }
+
+  async script(sql: string): Promise<void> {
+    this.#requireOpen()
+    await this.#client.query(postgresSchema(sql))
+  }
+
+  async savepoint<T>(work: () => Promise<T> | T): Promise<T> {
+    this.#requireOpen()
+    const name = `s${this.#depth++}`
+    await this.#client.query(`SAVEPOINT ${name}`)
+    try {
+      const result = await work()
+      await this.#client.query(`RELEASE SAVEPOINT ${name}`)
+      return result
+    } catch (error) {
+      // A conflict ends the whole transaction, and a broken connection too: it is begun again from the start.
+      if (error instanceof DatabaseProblem) throw error
+      await this.#client.query(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`)
+      throw error
+    } finally {
+      this.#depth--
+    }
+  }
+
+  async #query(sql: string, parameters: SqlValue[]): Promise<pg.QueryResult> {
+    this.#requireOpen()
+    try {
+      return await query(this.#client, sql, parameters)
+    } catch (error) {
+      throw translate(error)
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.over) throw new InternalError('a statement in a transaction that has ended')
+  }
+}
+
+/** Two transactions that cannot have run one after the other: this one is begun again. */
+class Conflict extends DatabaseProblem {
+  constructor(cause: unknown) {
+    super('storage.failed', 'a conflict', { cause })
+  }
+}
+
+const texts = new Map<string, { text: string; name: string }>()
+
+function query(on: pg.Pool | pg.PoolClient, sql: string, parameters: SqlValue[]): Promise<pg.QueryResult> {
+  let known = texts.get(sql)
+  if (!known) {
+    const text = postgresText(sql)
+    known = { text, name: createHash('sha256').update(text).digest('base64url').slice(0, 24) }
+    if (texts.size >= maxTexts) texts.delete(texts.keys().next().value!)
+    texts.set(sql, known)
+  }
+  return on.query({ ...known, values: parameters.map(bound) })
+}
+
+function bound(value: SqlValue): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  return typeof value === 'bigint' ? value.toString() : value
+}
+
+// OIDs of pg_type.dat.
+const [bool, bytea, int8, int2, int4, float4, float8, numeric] = [16, 17, 20, 21, 23, 700, 701, 1700]
+
+function parserOf(oid: number): (text: string) => SqlValue {
+  switch (oid) {
+    case int8:
+    case numeric:
+      return exactNumber
+    case int2:
+    case int4:
+    case float4:
+    case float8:
+      return Number
+    case bool:
+      return (text) => (text === 't' ? 1 : 0)
+    case bytea:
+      return bytesOf
+    default:
+      return (text) => text
+  }
+}
+
+/** As SQLite's binding does: a number that is not exact is no number. */
+function exactNumber(text: string): number {
+  const value = Number(text)
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new InternalError(`${text} is beyond 2^53`)
+  return value
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text.slice(2), 'hex'))
+}
+
+// Classes and codes of errors (PostgreSQL 15, appendix A).
+const conflicts = new Set(['40001', '40P01', '23505'])
+const full = new Set(['53100', '53200'])
+
+function translate(error: unknown): unknown {
+  if (error instanceof Problem || error instanceof InternalError) return error
+  if (!(error instanceof Error)) return error
+  const code = 'code' in error ? String(error.code) : ''
+  if (conflicts.has(code)) return new Conflict(error)
+  if (full.has(code)) return new DatabaseProblem('storage.full', 'the database cannot grow', { cause: error })
+  const away =
+    /^(08|57|58|53|25)/.test(code) || /^E[A-Z]+$/.test(code) || /terminated|timeout|Connection/i.test(error.message)
+  return away
+    ? new DatabaseProblem('storage.failed', 'the database server does not answer', { cause: error })
+    : new InternalError(`${code} ${error.message}`.trim(), { cause: error })
+}
