@@ -222,7 +222,7 @@ import { contracts } from '@azukari/protocol/contracts/all'
 import type { Board, BoardModule } from '@azukari/device/drivers'
 import { Runtime, type DeviceConfig } from '@azukari/device/runtime'
 import { buildBoard } from '@azukari/boards/definitions'
-import type { GatewaySettings } from '@azukari/gateway/main'
+import type { GatewaySettings } from '@azukari/gateway/host/run-gateway'
 import { simulatedBoard } from '@azukari/sim/boards/index'
 
 export const code = (value: number): Uint8Array => encode({ value })

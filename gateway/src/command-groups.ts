@@ -29,6 +29,8 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
   },
   risk: async () => (await import('./operator/risk-commands.ts')).riskCommands,
+  'settlement witnesses': async () =>
+    (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
   'settlement members': async () => (await import('./operator/settlement/member-commands.ts')).settlementMemberCommands,
   'settlement money': async () => (await import('./operator/settlement/money-commands.ts')).settlementMoneyCommands,
   'settlement books': async () => (await import('./operator/settlement/book-commands.ts')).settlementBookCommands,

@@ -1,60 +1,41 @@
 /** Commands that run a site's processes until they are told to stop (SIGINT, SIGTERM): the gateway, services apart, data servers. */
 import { readFileSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from './adapters/system-ports.ts'
 import { configOptions } from './config.ts'
+import type { ServiceModule } from './host/service-module.ts'
 import { consoleLog } from './log.ts'
 import { configOf } from './operator/call-settings.ts'
 import { folder, site } from './operator/site-options.ts'
 import { packageVersion } from './program.ts'
+import { services } from './services/index.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
 
 const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
 const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
-
-const settlementOptions: Command['options'] = {
-  folder,
-  site,
-  host,
-  port: { ...port, default: '8472' },
-  placement: { type: 'string', what: 'https://… of placement, which is asked on closing days', required: true },
-}
-
-async function settlementProcess(values: Values, role: 'primary' | 'backup'): Promise<undefined> {
-  const { runSettlement } = await import('./main.ts')
-  using _ = holdFolder(`${text(values, 'folder')}/settlement-${role}.lock`)
-  const running = await runSettlement({
-    site: text(values, 'site'),
-    folder: text(values, 'folder'),
-    host: text(values, 'host'),
-    port: integer(values, 'port', 0, 65_535),
-    placementUrl: address(values['placement'], /^https:$/, '--placement'),
-    role,
-    passphrase: process.env['AZUKARI_PASSPHRASE'],
-    log: consoleLog(role === 'primary' ? 'settlement' : 'settlement-backup'),
-  })
-  ready({ ready: 'settlement', url: running.url })
-  await stopAsked()
-  await running.stop()
-  return undefined
-}
 
 const runCommand: Command = {
   what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
   options: { folder, ...configOptions() },
   async run(values) {
     const config = configOf(values)
-    const { runGateway } = await import('./main.ts')
+    const { runGateway } = await import('./host/run-gateway.ts')
     const log = consoleLog('gateway', config.log)
-    const { tlsKey, tlsCert, broker, brokerUser, brokerCa, placement, settlement } = config
+    const { tlsKey, tlsCert, broker, brokerUser, brokerCa } = config
+    const apart = Object.fromEntries(
+      services.flatMap(({ name }) => {
+        const given = config[name as keyof typeof config]
+        return given ? [[name, addresses(given, `--${name}`)]] : []
+      }),
+    )
     const path = text(values, 'folder')
     using _gateway = holdFolder(`${path}/gateway.lock`)
-    using _placement = placement ? undefined : holdFolder(`${path}/placement.lock`)
-    using _settlement = settlement ? undefined : holdFolder(`${path}/settlement-primary.lock`)
+    using locks = new DisposableStack()
+    for (const { name, lock } of services) if (!apart[name]) locks.use(holdFolder(`${path}/${lock}`))
     const launched = process.env[launchedVariable]
       ? await (await import('./upgrade/main.ts')).launchedGateway(path, packageVersion(), log)
       : undefined
@@ -75,10 +56,8 @@ const runCommand: Command = {
           ca: brokerCa && pem(brokerCa),
         },
       }),
-      ...(settlement && { settlementApart: addresses(settlement, '--settlement') }),
-      ...(placement && {
-        placementApart: { url: address(placement, /^https:$/, '--placement'), bufferPort: config.bufferPort },
-      }),
+      apart,
+      bufferPort: config.bufferPort,
       passphrase: process.env['AZUKARI_PASSPHRASE'],
       limits: {
         bus: {
@@ -152,79 +131,62 @@ export const gatewayCommands: Record<string, Command> = {
   },
 }
 
-/** Services apart, and data servers. */
-export const processCommands: Record<string, Command> = {
-  placement: {
-    what: 'Runs placement as a process of its own, beside a gateway that was started with --placement.',
+/** A service as a process of its own. @param role `backup`: the second of two, of which one leads */
+function serviceCommand(module: ServiceModule, role: 'primary' | 'backup'): Command {
+  const { name, peers, readsBuffer, lock } = module
+  const asked: Command['options'] = Object.fromEntries(
+    peers.map((peer) => [peer, { type: 'string', what: `https://… of ${peer}, which it asks`, required: true }]),
+  )
+  return {
+    what:
+      role === 'primary'
+        ? `Runs ${name} (${module.what}) as a process of its own, beside a gateway that was started with --${name}.`
+        : `Runs the second process of ${name}: it keeps what the other commits and takes over when that one is lost.`,
     options: {
       folder,
       site,
       host,
-      port: { ...port, default: '8471' },
-      gateway: {
-        type: 'string',
-        what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
-        required: true,
-      },
+      port: { ...port, default: String(role === 'primary' ? module.port : module.port + 1) },
+      ...(readsBuffer && {
+        gateway: {
+          type: 'string',
+          what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
+          required: true,
+        },
+      }),
+      ...asked,
     },
     async run(values) {
-      const { runPlacement } = await import('./main.ts')
-      using _ = holdFolder(`${text(values, 'folder')}/placement.lock`)
-      const running = await runPlacement({
+      const { runService } = await import('./host/run-service.ts')
+      const own = role === 'primary' ? lock : `${name}-backup.lock`
+      using _ = holdFolder(`${text(values, 'folder')}/${own}`)
+      const running = await runService(module, {
         site: text(values, 'site'),
         folder: text(values, 'folder'),
         host: text(values, 'host'),
         port: integer(values, 'port', 0, 65_535),
-        gatewayUrl: address(values['gateway'], /^https:$/, '--gateway'),
+        role,
+        ...(readsBuffer && { gateway: address(values['gateway'], /^https:$/, '--gateway') }),
+        peers: Object.fromEntries(peers.map((peer) => [peer, addresses(values[peer], `--${peer}`)])),
         passphrase: process.env['AZUKARI_PASSPHRASE'],
-        log: consoleLog('placement'),
+        log: consoleLog(role === 'primary' ? name : `${name}-backup`),
       })
-      ready({ ready: 'placement', url: running.url })
+      ready({ ready: name, url: running.url })
       await stopAsked()
       await running.stop()
       return undefined
     },
-  },
+  }
+}
 
-  settlement: {
-    what: 'Runs settlement as a process of its own, beside a gateway that was started with --settlement and --placement; the first of two centres when settlement.json names them.',
-    options: settlementOptions,
-    run: (values) => settlementProcess(values, 'primary'),
-  },
-
-  'settlement backup': {
-    what: 'Runs the backup centre: it keeps what the other centre commits and takes over when that one is lost.',
-    options: { ...settlementOptions, port: { ...port, default: '8473' } },
-    run: (values) => settlementProcess(values, 'backup'),
-  },
-
-  'settlement witness': {
-    what: 'Runs one of the three witnesses that say which settlement centre leads.',
-    options: {
-      folder,
-      site,
-      host,
-      port: { ...port, default: '0' },
-      number: { type: 'string', what: '1, 2 or 3', required: true },
-    },
-    async run(values) {
-      const { runWitness } = await import('./services/settlement/centre/main.ts')
-      const { SiteFolder } = await import('./site-folder.ts')
-      using _ = holdFolder(`${text(values, 'folder')}/witness-${integer(values, 'number', 1, 3)}.lock`)
-      const running = await runWitness({
-        folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),
-        ports: systemPorts,
-        number: integer(values, 'number', 1, 3),
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        log: consoleLog('settlement-witness'),
-      })
-      ready({ ready: 'settlement-witness', url: running.url })
-      await stopAsked()
-      await running.stop()
-      return undefined
-    },
-  },
+/** Services apart, and data servers. */
+export const processCommands: Record<string, Command> = {
+  ...Object.fromEntries(
+    services.flatMap((module) => [
+      [module.name, serviceCommand(module, 'primary')],
+      ...(module.paired ? [[`${module.name} backup`, serviceCommand(module, 'backup')]] : []),
+    ]),
+  ),
 
   'data-server': {
     what: 'Runs one data server of the site, until it is told to stop.',
@@ -301,11 +263,11 @@ function diskOf(spec: string): { path: string; capacityBytes: number } {
 }
 
 /** Tells whoever started this process that it works now: one JSON line on standard output. */
-function ready(fact: Record<string, unknown>): void {
+export function ready(fact: Record<string, unknown>): void {
   console.log(JSON.stringify(fact))
 }
 
-function stopAsked(): Promise<void> {
+export function stopAsked(): Promise<void> {
   return new Promise((resolve) => {
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())

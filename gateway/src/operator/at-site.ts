@@ -4,9 +4,10 @@ import { dirname, resolve } from 'node:path'
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
+import { services } from '../services/index.ts'
 
 /** Commands that may make the folder, or show what would stand there. */
-const makers = new Set(['init', 'run', 'launch', 'placement', 'settlement', 'data-server', 'config check', 'service'])
+const makers = new Set(['init', 'run', 'launch', 'data-server', 'config check', 'service'])
 const slug = new RegExp(slugPattern)
 
 /** The commands, each of which looks at its folder and site first. */
@@ -35,7 +36,9 @@ function checkName(option: string, value: unknown): void {
 }
 
 function mayMake(name: string): boolean {
-  return makers.has(name) || /^settlement (backup|witness)$/.test(name)
+  const [first = '', second = ''] = name.split(' ')
+  const apart = services.some((module) => module.name === first) && ['', 'backup', 'witness'].includes(second)
+  return apart || makers.has(name)
 }
 
 /** @throws {Problem} `config.invalid` */

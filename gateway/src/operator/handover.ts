@@ -7,13 +7,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { services } from '../services/index.ts'
 
 /** Commands that are always this program's own: they run or install gateways, or need no database. */
 const ownCommands = new Set(['run', 'launch', 'upgrade', 'service', 'init', 'acl', 'release', 'data-server'])
 
 /** Processes of their own have the version of their package; `settlement applications` and its like are an operator's. */
 function isOwn([first = '', second = '']: readonly string[]): boolean {
-  const apart = first === 'placement' || first === 'settlement'
+  const apart = services.some(({ name }) => name === first)
   return ownCommands.has(first) || (apart && (second.startsWith('-') || /^(backup|witness)?$/.test(second)))
 }
 

@@ -8,6 +8,7 @@ import { memoryDatabase, openDatabase } from '../adapters/database.ts'
 import { configOptions, loadConfig } from '../config.ts'
 import type { GatewayStatus } from '../gateway.ts'
 import { CentreWatch } from '../services/settlement/centre/watch.ts'
+import { centresHealth } from '../services/settlement/health.ts'
 import { examine, siteChecks } from './doctor.ts'
 import { healthServer } from './health.ts'
 
@@ -99,7 +100,7 @@ t.test('P9 D6: metrics of the two settlement centres: who leads, epoch, lag, las
   let nowMs = 0
   const watch = new CentreWatch([clientOf('settlement'), clientOf('settlement-backup')], { monotonicMs: () => nowMs })
   const server = healthServer({
-    ...{ version: '1', status: () => status, services: () => ({}), centres: () => watch.reports() },
+    ...{ version: '1', status: () => status, services: () => ({}), parts: [centresHealth(() => watch.reports())] },
   })
   t.teardown(() => server.close())
   const metrics = async () => (await server.inject({ url: '/metrics', headers: { host: '127.0.0.1:9000' } })).body

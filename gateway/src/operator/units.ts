@@ -1,4 +1,4 @@
-/** The units of a site (D6): gateway, placement and settlement in processes of their own, data servers; and an end to the journal. */
+/** The units of a site (D6): gateway, services in processes of their own, data servers; and an end to the journal. */
 import {
   execLine,
   hardened,
@@ -11,6 +11,7 @@ import {
   watched,
 } from '@azukari/protocol/adapters/service-files'
 import { Problem } from '@azukari/protocol/problem'
+import { services } from '../services/index.ts'
 
 export interface SiteUnits {
   /** Absolute path of Node. */
@@ -20,14 +21,12 @@ export interface SiteUnits {
   site: string
   /** The site’s folder: directly below /var/lib. */
   folder: string
-  /** Placement and settlement run as processes of their own. */
+  /** Services run as processes of their own. */
   apart: boolean
 }
 
 const units = '/etc/systemd/system'
-/** Where placement, settlement and the receive buffer listen when those two run apart. */
-const placementPort = 8_471
-const settlementPort = 8_472
+/** Where the receive buffer listens when services run apart. */
 const bufferPort = 8_473
 
 /** Files by path. @throws {Problem} `config.invalid` for a folder that systemd cannot keep for a service */
@@ -69,8 +68,9 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
     })
   const at = (port: number) => `https://127.0.0.1:${port}`
   const apartFlags = apart
-    ? ['--placement', at(placementPort), '--settlement', at(settlementPort), '--buffer-port', String(bufferPort)]
+    ? [...services.flatMap(({ name, port }) => [`--${name}`, at(port)]), '--buffer-port', String(bufferPort)]
     : []
+  const portOf = new Map(services.map(({ name, port }) => [name, port]))
   const service = (name: string, words: readonly string[]) =>
     unit(name, 'network-online.target', [
       ['EnvironmentFile', '-/etc/azukari/gateway.env'],
@@ -89,14 +89,18 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
       ['OOMScoreAdjust', '-200'],
       ...watched,
     ]),
-    ...(apart && {
-      [`${units}/azukari-placement.service`]: service('placement', [
-        ...['--port', String(placementPort), '--gateway', at(bufferPort)],
-      ]),
-      [`${units}/azukari-settlement.service`]: service('settlement', [
-        ...['--port', String(settlementPort), '--placement', at(placementPort)],
-      ]),
-    }),
+    ...(apart &&
+      Object.fromEntries(
+        services.map(({ name, port, peers, readsBuffer }) => [
+          `${units}/azukari-${name}.service`,
+          service(name, [
+            '--port',
+            String(port),
+            ...(readsBuffer ? ['--gateway', at(bufferPort)] : []),
+            ...peers.flatMap((peer) => [`--${peer}`, at(portOf.get(peer)!)]),
+          ]),
+        ]),
+      )),
     [`${units}/azukari-data-server@.service`]: unit('data server %i', 'network-online.target', [
       // AZUKARI_PORT must stand there: servers.json names it. Disks elsewhere want ReadWritePaths= in a drop-in.
       ['EnvironmentFile', '/etc/azukari/data-server-%i.env'],

@@ -8,10 +8,11 @@ import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import type { Slots } from '@azukari/protocol/upgrade/slots'
 import { openDatabase } from '../adapters/database.ts'
+import { services } from '../services/index.ts'
 import { DatabaseCopies } from './copies.ts'
 
 /** Databases of a gateway with its services inside, by their paths in the site's folder. */
-export const siteDatabases: readonly string[] = ['gateway.db', 'placement/placement.db', 'settlement/settlement.db']
+export const siteDatabases: readonly string[] = ['gateway.db', ...services.flatMap(({ databases }) => databases)]
 
 /** How often a gateway looks whether another version is to run, ms. */
 const lookMs = 1_000

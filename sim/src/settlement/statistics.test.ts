@@ -2,6 +2,7 @@
 
 import { drawPng } from '@azukari/gateway/operator/draw'
 import { healthServer } from '@azukari/gateway/operator/health'
+import { statisticsHealth } from '@azukari/gateway/services/settlement/health'
 import { statisticsPage, statisticsPolicy } from '@azukari/gateway/services/settlement/statistics/page'
 import { statisticsPicture } from '@azukari/gateway/services/settlement/statistics/picture'
 import { closeSmall, type ShopFigure } from '@azukari/gateway/services/settlement/statistics/shops'
@@ -153,7 +154,7 @@ t.test(
         counts: { requests: 0, refused: 0, unopened: 0, blocks: 0, births: 0, enrolments: 0 },
       }),
       services: () => ({}),
-      statistics: async () => bench.settlement.statistics(),
+      parts: [statisticsHealth(async () => bench.settlement.statistics())],
     })
     await server.listen({ host: '127.0.0.1', port: 0 })
     const { port } = server.server.address() as { port: number }

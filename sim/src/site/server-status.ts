@@ -1,6 +1,6 @@
 /** Asks the site's data servers how they are, as the site's own placement may. */
 
-import { RemoteDataServers } from '@azukari/gateway/services/placement/main'
+import { RemoteDataServers } from '@azukari/gateway/data-server/remote'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'

@@ -8,43 +8,12 @@ import { openDatabase } from '../../adapters/database.ts'
 import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
-import { remoteDataServer } from '../../data-server/client.ts'
-import type { DataServerPort } from '../../data-server/port.ts'
+import { RemoteDataServers } from '../../data-server/remote.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
-import { CallClient } from '../../transport/client.ts'
-import type { TlsIdentity } from '../../transport/server.ts'
-import type { DataServers } from './data-servers.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
-
-/** Data servers over HTTP/2 with mutual TLS, one connection each, made when first needed. */
-export class RemoteDataServers implements DataServers {
-  readonly #tls: TlsIdentity
-  readonly #ports: SitePorts
-  readonly #open = new Map<string, { url: string; client: CallClient; port: DataServerPort }>()
-
-  constructor(tls: TlsIdentity, ports: SitePorts) {
-    this.#tls = tls
-    this.#ports = ports
-  }
-
-  of({ id, url }: { id: string; url: string }): DataServerPort {
-    const known = this.#open.get(id)
-    if (known?.url === url) return known.port
-    void known?.client.close()
-    const client = new CallClient({ url, tls: this.#tls, server: id, clock: this.#ports.clock })
-    const port = remoteDataServer(client)
-    this.#open.set(id, { url, client, port })
-    return port
-  }
-
-  close(): void {
-    for (const { client } of this.#open.values()) void client.close()
-    this.#open.clear()
-  }
-}
 
 /**
  * Makes placement's keys on first use. The recovery key is returned once, to be printed and kept away from the site.

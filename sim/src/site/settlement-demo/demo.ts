@@ -268,7 +268,7 @@ class SettlementDemo {
   async #bill(): Promise<void> {
     this.#tell('— S13 Statement, objection, debit, receipt')
     const { billing } = this.stage.settlement
-    const { placement } = this.stage.gateway.placement!
+    const placement = this.stage.placement
     const { pay } = this.#buyer.terminal
     // Day by day, to the first closing day, which is each member's own.
     let issued: string[] = []

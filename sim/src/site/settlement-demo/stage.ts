@@ -11,8 +11,11 @@ import { Runtime } from '@azukari/device/runtime'
 import { cardShare } from '@azukari/device/vault/card-share'
 import { makeSeed } from '@azukari/device/vault/seed'
 import { type OpenVault, passwordBytes, Vault } from '@azukari/device/vault/vault'
-import { type RunningGateway, runGateway } from '@azukari/gateway/main'
+import { type RunningGateway, runGateway } from '@azukari/gateway/host/run-gateway'
 import { initPlacement } from '@azukari/gateway/services/placement/main'
+import { placement as placementModule } from '@azukari/gateway/services/placement/module'
+import type { Placement } from '@azukari/gateway/services/placement/service'
+import { settlement as settlementModule } from '@azukari/gateway/services/settlement/module'
 import type { Settlement } from '@azukari/gateway/services/settlement/service'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -70,7 +73,11 @@ export class SettlementStage {
   }
 
   get settlement(): Settlement {
-    return this.gateway.settlement!
+    return this.gateway.open(settlementModule).service
+  }
+
+  get placement(): Placement {
+    return this.gateway.open(placementModule).service
   }
 
   async start(): Promise<void> {
@@ -121,7 +128,7 @@ export class SettlementStage {
 
   /** A card for placement's register and settlement's. */
   async issueCard(name: string, level: number): Promise<{ card: VirtualCard; thumbprint: Uint8Array; number: string }> {
-    const { placement } = this.gateway.placement!
+    const { placement } = this
     const number = `A-${Date.now()}`
     const { card, registration } = issueCard({
       ...{ kind: 'ed25519', member: { id: systemRandom.bytes(16), number, name }, level, homeRegion: 'JP-13', pin },

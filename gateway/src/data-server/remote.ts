@@ -1,0 +1,33 @@
+/** Data servers of a site, as its other processes reach them. */
+import type { SitePorts } from '../site-folder.ts'
+import { CallClient } from '../transport/client.ts'
+import type { TlsIdentity } from '../transport/server.ts'
+import { remoteDataServer } from './client.ts'
+import type { DataServerPort } from './port.ts'
+
+/** Data servers over HTTP/2 with mutual TLS, one connection each, made when first needed. */
+export class RemoteDataServers {
+  readonly #tls: TlsIdentity
+  readonly #ports: SitePorts
+  readonly #open = new Map<string, { url: string; client: CallClient; port: DataServerPort }>()
+
+  constructor(tls: TlsIdentity, ports: SitePorts) {
+    this.#tls = tls
+    this.#ports = ports
+  }
+
+  of({ id, url }: { id: string; url: string }): DataServerPort {
+    const known = this.#open.get(id)
+    if (known?.url === url) return known.port
+    void known?.client.close()
+    const client = new CallClient({ url, tls: this.#tls, server: id, clock: this.#ports.clock })
+    const port = remoteDataServer(client)
+    this.#open.set(id, { url, client, port })
+    return port
+  }
+
+  close(): void {
+    for (const { client } of this.#open.values()) void client.close()
+    this.#open.clear()
+  }
+}

@@ -1,0 +1,300 @@
+/** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
+import type { KeyObject } from 'node:crypto'
+import type { ServiceName } from '@azukari/protocol/contract'
+import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { openDatabase } from '../adapters/database.ts'
+import { knock } from '../adapters/knock.ts'
+import { listenOn, type SocketListener } from '../adapters/listen.ts'
+import { MqttBus } from '../adapters/mqtt.ts'
+import { systemSoon } from '../adapters/soon.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { type BusLimits, busLimits } from '../broker/bus-limits.ts'
+import { EmbeddedBus } from '../broker/embedded.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { RemoteDataServers } from '../data-server/remote.ts'
+import { createGateway, type Gateway } from '../gateway.ts'
+import { healthServer } from '../operator/health.ts'
+import type { RouterLimits } from '../router/router-budgets.ts'
+import { remoteService } from '../service/remote.ts'
+import type { ReceiveBuffer, Service } from '../service/service.ts'
+import { services } from '../services/index.ts'
+import { SiteFolder, type SitePorts } from '../site-folder.ts'
+import { loadSiteKey } from '../site-key.ts'
+import type { TelemetrySettings } from '../telemetry/publisher.ts'
+import { RemotePlacement } from '../telemetry/remote-placement.ts'
+import { telemetryTopics } from '../telemetry/topics.ts'
+import type { BufferLimits } from '../transfer/buffer.ts'
+import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import { type CallServer, startCallServer } from '../transport/server.ts'
+import { checkDatabases } from '../upgrade/main.ts'
+import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
+
+export interface GatewaySettings {
+  site: string
+  folder: string
+  version: string
+  host: string
+  /** 0 = any free one. */
+  port: number
+  /** PEM of the MQTT listener; needed beyond loopback. */
+  tls?: { key: string; cert: string }
+  insecure?: boolean
+  /** Any MQTT broker in place of the embedded one. */
+  broker?: BrokerSettings
+  passphrase?: string | undefined
+  limits?: { bus?: Partial<BusLimits>; router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
+  /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
+  healthPort?: number
+  /** The page on which people apply for membership (P1); absent = none. */
+  enrolment?: { host: string; port: number; url?: string | undefined }
+  /** What is published for other programs; absent = nothing. */
+  telemetry?: TelemetrySettings
+  /** Services that run as processes of their own: `https://host:port` by name; of a pair, with a comma between them. */
+  apart?: Addresses
+  /** Where services that run apart read the receive buffer; 0 = any free one. */
+  bufferPort?: number
+  /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
+  confirm?: () => Promise<void>
+  /** In place of the real clock, chance and files: for trials that turn the clock on. */
+  ports?: SitePorts
+  log: Log
+}
+
+export interface BrokerSettings {
+  /** `mqtt://host:1883` or `mqtts://…`. */
+  url: string
+  username?: string | undefined
+  password?: string | undefined
+  /** PEM of the broker's CA, for `mqtts`. */
+  ca?: string | undefined
+}
+
+export interface RunningGateway {
+  gateway: Gateway
+  folder: SiteFolder
+  /** The MQTT port in use; 0 with another broker. */
+  port: number
+  /** Of `/healthz` and `/metrics`; 0 when there are none. */
+  healthPort: number
+  /** Where people apply for membership, when there is such a page. */
+  enrolUrl?: string
+  /** Where services that run apart read the receive buffer. */
+  bufferPort?: number
+  /** A service that runs in this process. @throws {Problem} `service.unavailable` when it runs apart */
+  open<Open extends OpenService>(module: ServiceModule<Open>): Open
+  /** Stops so that nothing is lost; what waits goes on at the next start. */
+  stop(): Promise<void>
+}
+
+/** @throws {Problem} `config.invalid`, `storage.*`, `database.newer`, `link.offline` when another broker does not answer */
+export async function runGateway(settings: GatewaySettings): Promise<RunningGateway> {
+  const { site, log, ports = systemPorts, apart = {} } = settings
+  const { clock } = ports
+  const closing = new AsyncDisposableStack()
+  try {
+    const budgets = new Budgets()
+    const folder = new SiteFolder(settings.folder, site, ports)
+    const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
+    const database = openDatabase(`${folder.path}/gateway.db`)
+    closing.defer(() => database.close())
+    const tls = await folder.keyring.identity('gateway', 'gateway')
+    const carriers = new RemoteDataServers(tls, ports)
+    closing.defer(() => carriers.close())
+    const urls = new Map((await folder.servers()).map((server) => [server.id, server]))
+
+    const inside = new Map<ServiceName, OpenService>()
+    const remote = new Map<ServiceName, Service>()
+    const health: ServiceHealth[] = []
+    const peers = new Peers(apart, tls, clock, (name) => inside.get(name)?.handlers)
+    closing.defer(() => peers.close())
+    let listener: SocketListener | undefined
+    const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
+      for (const module of services) {
+        const ownLog = log.child({ service: module.name })
+        const address = apart[module.name]
+        if (address) {
+          const client = apartClient(module.name, address, tls, clock)
+          remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
+          const pair = clientsOf(module.name, address, tls, clock)
+          for (const { client } of pair) closing.defer(() => client.close())
+          if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
+          continue
+        }
+        const open = await module.open({
+          folder,
+          ports,
+          log: ownLog,
+          passphrase: settings.passphrase,
+          budgets,
+          buffer: bufferFor(module.name),
+          call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+        })
+        closing.defer(() => open.close())
+        inside.set(module.name, open)
+        if (open.health) health.push(open.health)
+      }
+      return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
+    }
+
+    const telemetry = settings.telemetry && (await telemetryOf(settings.telemetry))
+    const gateway = await createGateway({
+      site,
+      version: settings.version,
+      key,
+      placement: await folder.placementPublic(),
+      releaseKey: await folder.read('release.pub'),
+      releaseDirectory: `${folder.path}/releases`,
+      database,
+      bufferDirectory: `${folder.path}/buffer`,
+      bus: (admit) => {
+        if (settings.broker)
+          return new MqttBus({
+            ...settings.broker,
+            site,
+            clientId: 'gateway',
+            clock,
+            log,
+            ...(settings.telemetry?.homeAssistant && {
+              will: { topic: telemetryTopics(site, settings.telemetry.prefix).gatewayOnline, payload: 'offline' },
+            }),
+          })
+        const { strangers = busLimits.strangers, strangersPerAddress = busLimits.strangersPerAddress } =
+          settings.limits?.bus ?? {}
+        listener = listenOn({
+          host: settings.host,
+          port: settings.port,
+          tls: settings.tls,
+          insecure: settings.insecure ?? false,
+          handshakes: { all: strangers, each: strangersPerAddress },
+          budgets,
+        })
+        return new EmbeddedBus({
+          site,
+          listeners: [listener],
+          admit,
+          clock,
+          log,
+          budgets,
+          ...(settings.telemetry && { discoveryPrefix: settings.telemetry.prefix }),
+          ...(settings.limits?.bus && { limits: settings.limits.bus }),
+        })
+      },
+      services: openServices,
+      carryFrame: async (server, frame) => {
+        const known = urls.get(server)
+        if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
+        for (const open of inside.values()) await open.mayCarry?.(server)
+        return carriers.of(known).frame(frame)
+      },
+      ...ports,
+      log,
+      soon: systemSoon,
+      ...(telemetry && { telemetry }),
+      budgets,
+      limits: {
+        ...(settings.limits?.router && { router: settings.limits.router }),
+        ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
+      },
+    })
+    const bufferServer: CallServer | undefined = services.some(({ name, readsBuffer }) => readsBuffer && apart[name])
+      ? await startCallServer({
+          tls,
+          handlers: bufferHandlers((service) => gateway.bufferFor(service)),
+          clock,
+          log: log.child({ server: 'buffer' }),
+          budgets,
+          host: settings.host,
+          port: settings.bufferPort ?? 0,
+        })
+      : undefined
+    if (bufferServer) closing.defer(() => bufferServer.stop())
+    closing.defer(() => gateway.stop())
+    const { confirm } = settings
+    await gateway.start(
+      confirm && {
+        listens: !settings.broker,
+        pass: async () => {
+          if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
+          await checkDatabases(folder.path)
+          await confirm()
+        },
+      },
+    )
+    const healthPort = await serveHealth(gateway)
+    const enrolUrl = await servePages()
+    return {
+      gateway,
+      folder,
+      port: listener?.port ?? 0,
+      healthPort,
+      ...(enrolUrl !== undefined && { enrolUrl }),
+      ...(bufferServer && { bufferPort: bufferServer.port }),
+      open: <Open extends OpenService>(module: ServiceModule<Open>) => {
+        const open = inside.get(module.name)
+        if (!open) throw new Problem('service.unavailable', `${module.name} runs apart`)
+        return open as Open
+      },
+      stop: () => closing.disposeAsync(),
+    }
+
+    /** What a service says for telemetry: asked of it here, or now and then of its own process. */
+    async function telemetryOf(given: TelemetrySettings) {
+      const own = { ...given, memoryBytes: () => process.memoryUsage.rss() }
+      const module = services.find(({ telemetry }) => telemetry)
+      if (!module) return own
+      if (!apart[module.name]) return { ...own, placement: async () => inside.get(module.name)?.telemetry?.() }
+      const contract = await module.telemetry!()
+      const ask = peers.callOf('gateway', [contract])
+      const facts = new RemotePlacement({
+        clock,
+        log,
+        everyMs: given.everyMs,
+        ask: async () => (await ask(contract, {})) as never,
+      })
+      closing.defer(() => facts.stop())
+      // Before its process is there it does not answer, which holds nobody up.
+      void facts.start().catch((error) => log.error('telemetry of a service failed', { error: String(error) }))
+      return { ...own, placement: async () => facts.facts }
+    }
+
+    async function serveHealth(gateway: Gateway): Promise<number> {
+      if (settings.healthPort === undefined) return 0
+      const server = healthServer({
+        version: settings.version,
+        status: () => gateway.status(),
+        budgets: () => budgets.report(),
+        services: () =>
+          Object.fromEntries(
+            [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),
+          ),
+        parts: health,
+      })
+      closing.defer(() => server.close())
+      await server.listen({ host: '127.0.0.1', port: settings.healthPort })
+      const address = server.server.address()
+      return typeof address === 'object' && address ? address.port : 0
+    }
+
+    /** Pages for people; one that cannot be served is told, and nothing half-started stays behind. */
+    async function servePages(): Promise<string | undefined> {
+      const module = services.find(({ servePage }) => servePage)
+      if (!settings.enrolment || !module) return undefined
+      const page = await module.servePage!(remote.get(module.name) ?? inside.get(module.name)!.service, {
+        ...settings.enrolment,
+        tls: settings.tls,
+        insecure: settings.insecure ?? false,
+        ports,
+        budgets,
+        log: log.child({ part: 'enrolment' }),
+      })
+      closing.defer(() => page.close())
+      return page.url
+    }
+  } catch (error) {
+    // What is open would keep alive a process that does not work.
+    await closing.disposeAsync()
+    throw error
+  }
+}

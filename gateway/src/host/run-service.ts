@@ -1,0 +1,89 @@
+/** A service as a process of its own (D4): it answers the gateway's requests, and what other services ask of it. */
+
+import type { Log } from '@azukari/protocol/ports'
+import { InternalError, Problem } from '@azukari/protocol/problem'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { serviceHandlers } from '../service/serve.ts'
+import type { ReceiveBuffer } from '../service/service.ts'
+import { SiteFolder } from '../site-folder.ts'
+import { remoteBuffer } from '../transfer/remote-buffer.ts'
+import { CallClient } from '../transport/client.ts'
+import { startCallServer } from '../transport/server.ts'
+import { type Addresses, Peers } from './apart.ts'
+import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+
+export interface RunServiceSettings extends ApartSettings {
+  site: string
+  folder: string
+  /** `https://host:port` of the gateway's receive buffer, for a service that reads it. */
+  gateway?: string | undefined
+  /** Addresses of the services that it asks. */
+  peers: Addresses
+  passphrase?: string | undefined
+  log: Log
+}
+
+/** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
+export async function runService(module: ServiceModule, settings: RunServiceSettings): Promise<ServiceProcess> {
+  const ports = systemPorts
+  const { clock } = ports
+  const { log, host, port, role, passphrase } = settings
+  if (role === 'backup' && !module.runApart)
+    throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
+  const folder = new SiteFolder(settings.folder, settings.site, ports)
+  const tls = await folder.keyring.identity(role === 'backup' ? `${module.name}-backup` : module.name, 'service')
+  const peers = new Peers(settings.peers, tls, clock, () => undefined)
+  const gateway = settings.gateway
+    ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
+    : undefined
+  const budgets = new Budgets()
+  const opened = {
+    folder,
+    ports,
+    log,
+    passphrase,
+    budgets,
+    buffer: gateway ? remoteBuffer(gateway) : noBuffer,
+    call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+  }
+  const close = async () => {
+    await peers.close()
+    await gateway?.close()
+  }
+  const own = await module.runApart?.(opened, settings)
+  if (own)
+    return {
+      url: own.url,
+      stop: async () => {
+        await own.stop()
+        await close()
+      },
+    }
+  const open = await module.open(opened)
+  await open.service.start()
+  const calls = await startCallServer({
+    tls,
+    handlers: [...serviceHandlers(open.service, clock), ...open.handlers],
+    clock,
+    log,
+    budgets,
+    host,
+    port,
+  })
+  return {
+    url: `https://${calls.host}:${calls.port}`,
+    stop: async () => {
+      await calls.stop()
+      await open.service.stop()
+      await open.close()
+      await close()
+    },
+  }
+}
+
+async function noGateway(): Promise<never> {
+  throw new InternalError('this service does not say that it reads the receive buffer')
+}
+
+const noBuffer: ReceiveBuffer = { describe: noGateway, read: noGateway, release: noGateway }

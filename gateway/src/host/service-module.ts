@@ -1,0 +1,118 @@
+/**
+ * A service is defined in one place (ARCHITECTURE §2): what it is called, what it keeps, whom it asks, how it is opened.
+ * Process layout, databases copied before an upgrade's trial, systemd units, health, metrics and who may call whom are
+ * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
+ * opened, so that a command can look at the list without loading every service.
+ */
+import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
+import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
+import type { Log } from '@azukari/protocol/ports'
+import type { Registry } from 'prom-client'
+import type { Budgets } from '../budgets/budgets.ts'
+import type { HostCounts } from '../service/host.ts'
+import type { ReceiveBuffer, Service } from '../service/service.ts'
+import type { SiteFolder, SitePorts } from '../site-folder.ts'
+import type { Caller } from '../transport/pair-client.ts'
+import type { CallHandler } from '../transport/server.ts'
+
+/** What a service is opened with, inside the gateway or as a process of its own. */
+export interface ServicePorts {
+  folder: SiteFolder
+  ports: SitePorts
+  log: Log
+  passphrase: string | undefined
+  budgets: Budgets
+  /** The gateway's receive buffer, as it is for this service. */
+  buffer: ReceiveBuffer
+  /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */
+  call<C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>>
+}
+
+/** What a service shows to operators: its part of `/healthz` and `/metrics`, and pages of its own. */
+export interface ServiceHealth {
+  facts?(): Promise<Record<string, unknown>>
+  metrics?(registry: Registry): void
+  pages?: Readonly<Record<string, () => Promise<HealthPage>>>
+}
+
+export interface HealthPage {
+  type: string
+  /** Content-Security-Policy. */
+  policy?: string
+  body: string
+}
+
+export interface OpenService {
+  service: Service & { readonly counts?: Readonly<HostCounts> }
+  /** What other processes of the site may ask of it. */
+  handlers: readonly CallHandler[]
+  health?: ServiceHealth
+  /** What the site's telemetry says of it. */
+  telemetry?(): Promise<PlacementFacts>
+  /** Whether frames may be carried to a data server. @throws {Problem} `server.contained` */
+  mayCarry?(server: string): Promise<void>
+  /** Closes what `service.stop` does not know of. */
+  close(): Promise<void>
+}
+
+export interface ServiceProcess {
+  url: string
+  /** Finishes the step that is under way; what waits goes on at the next start. */
+  stop(): Promise<void>
+}
+
+/** What a service that runs as a process of its own is started with, besides its ports. */
+export interface ApartSettings {
+  host: string
+  /** 0 = any free one. */
+  port: number
+  /** Which of two processes that stand in for each other. */
+  role: 'primary' | 'backup'
+}
+
+/** Where a page for people is served. */
+export interface PageSettings {
+  host: string
+  /** 0 = any free one. */
+  port: number
+  /** Under which people reach it, when that is another address. */
+  url?: string | undefined
+  tls: { key: string; cert: string } | undefined
+  insecure: boolean
+  ports: SitePorts
+  budgets: Budgets
+  log: Log
+}
+
+export interface ServiceModule<Open extends OpenService = OpenService> {
+  readonly name: ServiceName
+  /** For `--help` and unit files. */
+  readonly what: string
+  /** Its databases, by their paths in the site's folder: copied before an upgrade's trial. */
+  readonly databases: readonly string[]
+  /** Name of the lock in the site's folder: one process at a time runs it. */
+  readonly lock: string
+  /** Where it listens when it runs as a process of its own. */
+  readonly port: number
+  /** It reads the receive buffer, so a process of its own needs the gateway's address. */
+  readonly readsBuffer: boolean
+  /** The services that it asks: a process of its own needs their addresses. */
+  readonly peers: readonly ServiceName[]
+  /** It may run as two processes of which one leads: `azukari-gateway NAME backup` runs the second. */
+  readonly paired?: boolean
+  /** What it asks of other services. */
+  calls?(): Promise<readonly Contract[]>
+  /** Asked for telemetry when it runs as a process of its own. */
+  telemetry?(): Promise<Contract>
+  open(ports: ServicePorts): Promise<Open>
+  /** Its own way to run as a process; undefined when the usual one will do. */
+  runApart?(ports: ServicePorts, settings: ApartSettings): Promise<ServiceProcess | undefined>
+  /** Serves a page for people, where there is one. */
+  servePage?(service: Service, settings: PageSettings): Promise<{ url: string; close(): Promise<void> }>
+  /** What is shown of its processes when two stand in for each other. */
+  pairHealth?(clients: readonly { id: string; client: Caller }[], ports: SitePorts): Promise<ServiceHealth>
+}
+
+export function defineService<Open extends OpenService>(module: ServiceModule<Open>): ServiceModule<Open> {
+  return module
+}

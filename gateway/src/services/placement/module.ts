@@ -1,0 +1,43 @@
+/** Placement, as the host knows it. */
+import { defineService, type OpenService } from '../../host/service-module.ts'
+import type { Placement } from './service.ts'
+
+export interface OpenPlacementService extends OpenService {
+  service: Placement
+}
+
+export const placement = defineService<OpenPlacementService>({
+  name: 'placement',
+  what: 'keeps members’ data safe from disasters',
+  databases: ['placement/placement.db'],
+  lock: 'placement.lock',
+  port: 8_471,
+  readsBuffer: true,
+  peers: [],
+  telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
+  open: async ({ folder, ports, buffer, log, passphrase, budgets }) => {
+    const { openPlacement } = await import('./main.ts')
+    const { accountHandlers } = await import('./account-facts.ts')
+    const { cardWordHandlers } = await import('./card-words.ts')
+    const { hazardHandlers } = await import('./hazards/serve.ts')
+    const { placementHealth } = await import('./health.ts')
+    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets })
+    return {
+      service: placement,
+      handlers: [
+        ...hazardHandlers(placement),
+        ...accountHandlers(placement.store.sql, () => ports.clock.now()),
+        ...cardWordHandlers(placement.store.sql, (word) => placement.takeWord(word)),
+      ],
+      health: placementHealth({
+        moves: () => placement.mover.status(),
+        care: () => placement.care.status(),
+        erasures: () => placement.erasureStatus(),
+        risks: () => placement.riskReport(),
+      }),
+      telemetry: () => placement.telemetry(),
+      mayCarry: (server) => placement.mayRead(server),
+      close: async () => close(),
+    }
+  },
+})

@@ -1,0 +1,76 @@
+/** Settlement, as the host knows it. It may run as two centres, one of which leads (P9). */
+import { Problem } from '@azukari/protocol/problem'
+import { defineService, type OpenService, type ServicePorts } from '../../host/service-module.ts'
+import type { PlacementView } from './billing/ports.ts'
+import type { PlacementKeeping } from './in-step.ts'
+import type { Settlement } from './service.ts'
+
+export interface OpenSettlementService extends OpenService {
+  service: Settlement
+}
+
+const contracts = () => import('@azukari/protocol/contracts/settlement-placement')
+
+/** What settlement asks of placement: members' profiles and data, and to keep its register in step. */
+async function placementPorts({
+  call,
+}: ServicePorts): Promise<{ placement: PlacementView; keeping: PlacementKeeping }> {
+  const { keepCard, listChanges, readAccountFacts } = await contracts()
+  return {
+    placement: { account: (question) => call(readAccountFacts, question) },
+    keeping: {
+      keepCard: (word) => call(keepCard, word),
+      changes: (question) => call(listChanges, question),
+    },
+  }
+}
+
+export const settlement = defineService<OpenSettlementService>({
+  name: 'settlement',
+  what: 'keeps members, keys, stored value, fees, statements and payments',
+  databases: ['settlement/settlement.db'],
+  lock: 'settlement-primary.lock',
+  port: 8_472,
+  readsBuffer: false,
+  peers: ['placement'],
+  paired: true,
+  calls: async () => {
+    const { keepCard, listChanges, readAccountFacts } = await contracts()
+    return [readAccountFacts, keepCard, listChanges]
+  },
+  open: async (opened) => {
+    const { folder, ports, log, passphrase, budgets } = opened
+    const { openSettlement } = await import('./main.ts')
+    const { chargeHandlers } = await import('./charges.ts')
+    const { statisticsHealth } = await import('./health.ts')
+    const service = await openSettlement(folder, ports, { ...(await placementPorts(opened)), log, passphrase, budgets })
+    return {
+      service,
+      handlers: chargeHandlers((from, request) => service.charge(from, request)),
+      health: statisticsHealth(() => service.statistics()),
+      close: async () => {},
+    }
+  },
+  runApart: async (opened, { role, host, port }) => {
+    const { folder, ports, passphrase, log } = opened
+    const { settlementSettings } = await import('./settings.ts')
+    const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
+    if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
+    if (!addresses) return undefined
+    const { runCentre } = await import('./centre/main.ts')
+    return runCentre({ folder, ports, role, addresses, ...(await placementPorts(opened)), passphrase, log, host, port })
+  },
+  servePage: async (settlement, { ports, ...settings }) => {
+    const { serveEnrolment } = await import('./page/serve.ts')
+    return serveEnrolment({ ...settings, settlement, clock: ports.clock, random: ports.random })
+  },
+  pairHealth: async (clients, { clock }) => {
+    const { CentreWatch } = await import('./centre/watch.ts')
+    const { centresHealth } = await import('./health.ts')
+    const watch = new CentreWatch(
+      clients.map(({ id, client }) => ({ centre: id, client })),
+      clock,
+    )
+    return centresHealth(() => watch.reports())
+  },
+})
