@@ -107,7 +107,7 @@ class ByteCamera implements Camera {
   async capture() {
     if (!this.next) throw partProblem('camera', 'failed', 'nothing to see')
     const bytes = pictureOf(this.next.seed, this.next.picture)
-    return { bytes, mediaType: 'application/octet-stream', takenAtMs: systemClock.now() }
+    return { bytes, mediaType: 'text/plain', takenAtMs: systemClock.now() }
   }
 
   async close(): Promise<void> {}

@@ -252,7 +252,7 @@ class Duel {
     this.#clock.timer(20 + this.#below(300), async () => {
       if (this.#clock.now() >= endMs) return
       const centre = this.#lives[name]?.centre
-      if (centre?.leading) void (this.#below(4) === 0 ? await this.#giveOut(name, centre) : await this.#post(centre))
+      if (centre?.leading) void (this.#below(4) === 0 ? this.#giveOut(name, centre) : this.#post(centre))
       this.#clerk(name, endMs)
     })
   }
