@@ -22,10 +22,11 @@ const classes: Record<string, number> = {
 
 export function quakeOf(head: JmaHead, body: XmlNode | undefined, { rules }: ReadOptions, bulletin: Bulletin) {
   const felt = feltOf(body, bulletin)
-  const quake = find(body, 'Earthquake')
+  // VXSE51 has the intensities alone: whatever else stands there does not take the place of what other telegrams said.
+  const quake = head.title.startsWith('震度速報') ? undefined : find(body, 'Earthquake')
   const hypocentre = quake && hypocentreOf(quake)
   const magnitude = quake && magnitudeOf(quake)
-  // VXSE51 comes first and knows only where it shook: until the rest is known, that is taken for an alert.
+  // It comes first: until the rest is known, where it shook is taken for an alert.
   if (!quake || !hypocentre || magnitude === undefined) {
     const strong = felt.filter(({ intensity }) => intensity >= 4.75)
     if (strong.length === 0) return undefined
