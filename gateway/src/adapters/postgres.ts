@@ -20,6 +20,8 @@ export interface PostgresOptions {
 
 /** Conflicts after which a transaction is given up, and its device comes again. */
 const maxTries = 60
+/** How often a key that is there twice is tried again. */
+const maxTwice = 4
 const maxPauseMs = 40
 const connectMs = 10_000
 const statementMs = 60_000
@@ -99,7 +101,7 @@ export class PostgresDatabase implements Database {
   async backup(): Promise<void> {}
 
   async close(): Promise<void> {
-    await this.#pool.end()
+    if (!this.#pool.ended) await this.#pool.end()
   }
 
   /** Hears of a channel's notices until the signal aborts. A hint only: what is lost is found by looking. */
@@ -156,12 +158,17 @@ export class PostgresDatabase implements Database {
 
   /** Runs work until it meets no conflict. @throws {DatabaseProblem} `storage.failed` when it always does */
   async #again<T>(work: () => Promise<T>): Promise<T> {
-    for (let tries = 1; ; tries++) {
+    for (let tries = 1, twice = 0; ; tries++) {
       try {
         return await work()
       } catch (error) {
         const problem = translate(error)
         if (!(problem instanceof Conflict)) throw problem
+        // What is there twice because of another transaction is not so the next time; else it is a fault of ours.
+        if (problem.isTwice && ++twice >= maxTwice)
+          throw new InternalError(problem.cause instanceof Error ? problem.cause.message : 'there twice', {
+            cause: error,
+          })
         if (tries >= maxTries) throw new DatabaseProblem('storage.failed', 'too many conflicts', { cause: error })
         this.conflicts++
         await setTimeout(Math.random() * Math.min(maxPauseMs, tries * 2))
@@ -231,8 +238,12 @@ class PostgresTransaction implements Transaction {
 
 /** Two transactions that cannot have run one after the other: this one is begun again. */
 class Conflict extends DatabaseProblem {
-  constructor(cause: unknown) {
+  /** A key that is there already, as another transaction may have made it meanwhile. */
+  readonly isTwice: boolean
+
+  constructor(cause: unknown, isTwice: boolean) {
     super('storage.failed', 'a conflict', { cause })
+    this.isTwice = isTwice
   }
 }
 
@@ -288,14 +299,15 @@ function bytesOf(text: string): Uint8Array {
 }
 
 // Classes and codes of errors (PostgreSQL 15, appendix A).
-const conflicts = new Set(['40001', '40P01', '23505'])
+const uniqueViolation = '23505'
+const conflicts = new Set(['40001', '40P01', uniqueViolation])
 const full = new Set(['53100', '53200'])
 
 function translate(error: unknown): unknown {
   if (error instanceof Problem || error instanceof InternalError) return error
   if (!(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
-  if (conflicts.has(code)) return new Conflict(error)
+  if (conflicts.has(code)) return new Conflict(error, code === uniqueViolation)
   if (full.has(code)) return new DatabaseProblem('storage.full', 'the database cannot grow', { cause: error })
   const away =
     /^(08|57|58|53|25)/.test(code) || /^E[A-Z]+$/.test(code) || /terminated|timeout|Connection/i.test(error.message)

@@ -1,0 +1,19 @@
+/** Databases for tests on both engines. PostgreSQL is there when AZUKARI_TEST_POSTGRES names a server (`npm test` starts one). */
+import { randomBytes } from 'node:crypto'
+import { memoryDatabase } from './adapters/database.ts'
+import { openPostgres } from './adapters/postgres.ts'
+import type { Database } from './storage/database.ts'
+
+/** Makes an empty database of its own. */
+export type OpenTestDatabase = () => Promise<Database>
+
+/** The engines that can be tried here, by name. */
+export function testEngines(): Readonly<Record<string, OpenTestDatabase>> {
+  const url = process.env['AZUKARI_TEST_POSTGRES']
+  return {
+    SQLite: async () => memoryDatabase(),
+    ...(url && {
+      PostgreSQL: () => openPostgres({ url, schema: `t_${randomBytes(8).toString('hex')}`, connections: 4 }),
+    }),
+  }
+}
