@@ -235,7 +235,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const bufferServer = apart
     ? await startCallServer({
         tls,
-        handlers: bufferHandlers((service) => gateway.bufferFor(service)),
+        handlers: bufferHandlers(['placement'], (service) => gateway.bufferFor(service)),
         clock: ports.clock,
         log: log.child({ server: 'buffer' }),
         budgets,

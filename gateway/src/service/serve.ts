@@ -1,7 +1,7 @@
 /** What a service of its own process answers to the gateway (D4): requests, events, and that events are done. */
 import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
 import type { Clock } from '@azukari/protocol/ports'
-import { answers, type CallHandler } from '../transport/server.ts'
+import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { QueuedEvent, Service, ServiceRequest } from './service.ts'
 
 /** Passing events held for the gateway's next question. They are worth nothing later, so the oldest go. */
@@ -16,15 +16,15 @@ export function serviceHandlers(service: Service, clock: Clock): CallHandler[] {
     news.resolve()
     news = Promise.withResolvers()
   })
-  const roles = ['gateway']
+  const callers = [gatewayName]
   return [
-    answers(handleRequest, roles, async ({ caller, contract, id, atMs, stream, seq, trace, body }) => {
+    answers(handleRequest, callers, async ({ caller, contract, id, atMs, stream, seq, trace, body }) => {
       const request: ServiceRequest = { caller, contract, id, atMs, body }
       if (stream !== undefined && seq !== undefined) request.act = { stream, seq }
       if (trace !== undefined) request.trace = trace
       return { reply: await service.handle(request) }
     }),
-    answers(takeEvents, roles, async ({ after, limit, waitMs, device }, { signal }) => {
+    answers(takeEvents, callers, async ({ after, limit, waitMs, device }, { signal }) => {
       const heard = news.promise
       const events = await service.takeEvents(after, limit, device)
       if (device !== undefined || waitMs === 0) return { reply: { events } }
@@ -37,7 +37,7 @@ export function serviceHandlers(service: Service, clock: Clock): CallHandler[] {
       }
       return { reply: { events: [...events, ...passing.splice(0, limit - events.length)] } }
     }),
-    answers(eventsDone, roles, async ({ device, ids }) => {
+    answers(eventsDone, callers, async ({ device, ids }) => {
       await service.eventsDone(device, ids)
       return { reply: {} }
     }),
