@@ -3,70 +3,72 @@ import * as contracts from '@azukari/protocol/contracts/server'
 import { isAnnouncement, type Manifest, manifestMaxBytes, peekManifest } from '@azukari/protocol/manifest'
 import { Problem } from '@azukari/protocol/problem'
 import { cutEvenly, segmentSealedBytes } from '@azukari/protocol/sealed'
-import { answers, type CallHandler } from '../transport/server.ts'
+import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { DataServerPort } from './port.ts'
 
-/** Placement and other services do everything; the gateway carries members' frames and looks at the status. */
-const services = ['service'] as const
-const everyone = ['service', 'gateway'] as const
+/** Placement does everything; the gateway carries members' frames and reads the status. No other service has business here. */
+const placementOnly = ['placement'] as const
+const placementAndGateway = ['placement', gatewayName] as const
 
 export function dataServerAnswers(server: DataServerPort): CallHandler[] {
   return [
-    answers(contracts.identifyServer, everyone, async ({ nonce, verifier }) => ({
+    answers(contracts.identifyServer, placementAndGateway, async ({ nonce, verifier }) => ({
       reply: { proof: await server.identify(nonce, verifier) },
     })),
-    answers(contracts.putReplica, services, async ({ manifest, notes }, { body, signal }) => {
+    answers(contracts.putReplica, placementOnly, async ({ manifest, notes }, { body, signal }) => {
       const segments = sentSegments(body, peekManifest(manifest))
       return { reply: { receipt: await server.put(manifest, notes, segments, signal) } }
     }),
-    answers(contracts.readReplica, services, async ({ replica, from, count }, { signal }) => {
+    answers(contracts.readReplica, placementOnly, async ({ replica, from, count }, { signal }) => {
       const { sealedBytes, segments } = peekManifest(await server.manifest(replica))
       // The first segment before the answer, so that what is wrong with it can still be told.
       const source = server.readSegments(replica, from, count, signal)[Symbol.asyncIterator]()
       const first = await source.next()
       return { reply: { sealedBytes, segments }, body: after(first, source) }
     }),
-    answers(contracts.readFrame, everyone, async ({ frame }) => ({ reply: { frame: await server.frame(frame) } })),
-    answers(contracts.readManifest, services, async ({ replica }) => ({
+    answers(contracts.readFrame, placementAndGateway, async ({ frame }) => ({
+      reply: { frame: await server.frame(frame) },
+    })),
+    answers(contracts.readManifest, placementOnly, async ({ replica }) => ({
       reply: { manifest: await server.manifest(replica) },
     })),
-    answers(contracts.replaceManifest, services, async ({ manifest }) => ({
+    answers(contracts.replaceManifest, placementOnly, async ({ manifest }) => ({
       reply: { receipt: await server.replaceManifest(manifest) },
     })),
-    answers(contracts.restoreSegments, services, async ({ replica, from, segments }) => {
+    answers(contracts.restoreSegments, placementOnly, async ({ replica, from, segments }) => {
       await server.restoreSegments(replica, from, segments)
       return { reply: {} }
     }),
-    answers(contracts.readNotes, services, async ({ replica }) => ({
+    answers(contracts.readNotes, placementOnly, async ({ replica }) => ({
       reply: { notes: await server.readNotes(replica) },
     })),
-    answers(contracts.writeNotes, services, async ({ replica, notes }) => {
+    answers(contracts.writeNotes, placementOnly, async ({ replica, notes }) => {
       await server.writeNotes(replica, notes)
       return { reply: {} }
     }),
-    answers(contracts.removeReplica, services, async ({ order }) => ({
+    answers(contracts.removeReplica, placementOnly, async ({ order }) => ({
       reply: { receipt: await server.remove(order) },
     })),
-    answers(contracts.listReplicas, services, async ({ after: last, limit, full }) => ({
+    answers(contracts.listReplicas, placementOnly, async ({ after: last, limit, full }) => ({
       reply: { replicas: await server.list(last, limit, full) },
     })),
-    answers(contracts.serverStatus, everyone, async () => ({ reply: await server.status() })),
-    answers(contracts.scrubServer, services, async ({ maxBytes }) => ({
+    answers(contracts.serverStatus, placementAndGateway, async () => ({ reply: await server.status() })),
+    answers(contracts.scrubServer, placementOnly, async ({ maxBytes }) => ({
       reply: { report: await server.scrub(maxBytes) },
     })),
-    answers(contracts.challengeLeaves, services, async ({ replica, indexes, bytes }) => ({
+    answers(contracts.challengeLeaves, placementOnly, async ({ replica, indexes, bytes }) => ({
       reply: { leaves: await server.challenge(replica, indexes, bytes) },
     })),
-    answers(contracts.proveLeaves, services, async ({ replica, indexes }) => ({
+    answers(contracts.proveLeaves, placementOnly, async ({ replica, indexes }) => ({
       reply: { leaves: await server.proofs(replica, indexes) },
     })),
-    answers(contracts.examineReplica, services, async ({ replica, nonce }) => ({
+    answers(contracts.examineReplica, placementOnly, async ({ replica, nonce }) => ({
       reply: { examination: await server.examine(replica, nonce) },
     })),
-    answers(contracts.appendJournal, services, async ({ stream, seq, entries }) => ({
+    answers(contracts.appendJournal, placementOnly, async ({ stream, seq, entries }) => ({
       reply: { next: await server.journalAppend(stream, seq, entries) },
     })),
-    answers(contracts.readJournal, services, async ({ stream, from, count }) => ({
+    answers(contracts.readJournal, placementOnly, async ({ stream, from, count }) => ({
       reply: await server.journalRead(stream, from, count),
     })),
   ]

@@ -86,6 +86,7 @@ async function inside<C extends Contract>(
 ): Promise<ReplyOf<C>> {
   const handler = handlers.find((row) => row.contract.id === contract.id)
   if (!handler) throw new Problem('message.unknown-contract', contract.id)
+  if (!handler.callers.includes(from)) throw new Problem('message.unauthorised', `${from} may not call ${contract.id}`)
   try {
     const { reply } = await handler.handle(contract.checkRequest(request) as never, {
       peer: { id: from, role: 'service' },

@@ -198,17 +198,19 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
       },
     })
-    const bufferServer: CallServer | undefined = services.some(({ name, readsBuffer }) => readsBuffer && apart[name])
-      ? await startCallServer({
-          tls,
-          handlers: bufferHandlers((service) => gateway.bufferFor(service)),
-          clock,
-          log: log.child({ server: 'buffer' }),
-          budgets,
-          host: settings.host,
-          port: settings.bufferPort ?? 0,
-        })
-      : undefined
+    const readers = services.filter(({ name, readsBuffer }) => readsBuffer && apart[name]).map(({ name }) => name)
+    const bufferServer: CallServer | undefined =
+      readers.length > 0
+        ? await startCallServer({
+            tls,
+            handlers: bufferHandlers(readers, (service) => gateway.bufferFor(service)),
+            clock,
+            log: log.child({ server: 'buffer' }),
+            budgets,
+            host: settings.host,
+            port: settings.bufferPort ?? 0,
+          })
+        : undefined
     if (bufferServer) closing.defer(() => bufferServer.stop())
     closing.defer(() => gateway.stop())
     const { confirm } = settings

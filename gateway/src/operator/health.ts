@@ -9,7 +9,7 @@ import type { BudgetReport } from '../budgets/pool.ts'
 import type { GatewayStatus } from '../gateway.ts'
 import { gaugesOf } from '../host/gauges.ts'
 import type { ServiceHealth } from '../host/service-module.ts'
-import type { HostCounts } from '../service/host.ts'
+import type { HostCounts } from '../service/host-rules.ts'
 import { budgetMetrics } from './budget-metrics.ts'
 
 export interface HealthSources {

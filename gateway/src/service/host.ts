@@ -15,13 +15,18 @@ import type { Pool, Reservation } from '../budgets/pool.ts'
 import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { type Migration, migrate } from '../storage/migrate.ts'
+import { Deliverer, type Peers } from './deliverer.ts'
+import { declared } from './delivery.ts'
 import { EventQueue } from './events.ts'
+import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient, traceOf } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
+import { Outbox } from './outbox.ts'
 import type {
   ActContext,
   Context,
   EventListener,
   Handler,
+  OutgoingAct,
   OwnContext,
   QueuedEvent,
   Service,
@@ -49,20 +54,13 @@ export interface ServiceHostOptions {
   onStart?: () => void | Promise<void>
   /** Work to end before the database closes. */
   onStop?: () => void | Promise<void>
+  /** Acts of other services that it sends. */
+  calls?: readonly OutgoingAct[]
+  /** Where other services are reached. Without it what is sent waits. */
+  peers?: Peers
   limits?: Partial<HostLimits>
   /** Where it shows what is in use. */
   budgets?: Budgets
-}
-
-export interface HostLimits {
-  /** Acts that may wait; beyond it new ones are answered `service.busy`, beyond one device's `quota.exceeded`. */
-  queuedActs: number
-  deviceQueuedActs: number
-  /** Acts in one commit. */
-  actsPerCommit: number
-  /** Calls under way at once; beyond it `service.busy`, beyond one device's `quota.exceeded`. */
-  calls: number
-  deviceCalls: number
 }
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
@@ -71,28 +69,11 @@ const forgetMs = 3_600_000
 /** Turns of the event loop for which a group may go on growing. */
 const gatherTurns = 4
 
-const defaults: HostLimits = {
-  queuedActs: 4_096,
-  deviceQueuedActs: 1_024,
-  actsPerCommit: 512,
-  calls: 512,
-  deviceCalls: 128,
-}
-
 /** A running service and its own transactions. */
 export interface ServiceHost extends Service {
   readonly store: ServiceStore
   /** Since the start: acts done, acts refused, commits. */
   readonly counts: Readonly<HostCounts>
-}
-
-export interface HostCounts {
-  acts: number
-  refused: number
-  duplicates: number
-  commits: number
-  failedCommits: number
-  calls: number
 }
 
 /** Migrates the database and makes the service; nothing runs before `start`. @throws {Problem} `database.newer`, `storage.*` */
@@ -123,8 +104,12 @@ type OwnWork<T> = (context: OwnContext) => Promise<T> | T
 interface Effects {
   passing: QueuedEvent[]
   keptFor: Set<string>
+  /** Services for which acts were written. */
+  sentTo: Set<ServiceName>
   afterCommit: (() => void)[]
 }
+
+const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new Set(), afterCommit: [] })
 
 class Host implements ServiceHost {
   readonly name: ServiceName
@@ -140,6 +125,9 @@ class Host implements ServiceHost {
   readonly #soon: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
+  readonly #outbox: Outbox
+  readonly #outgoing: ReadonlyMap<string, OutgoingAct>
+  readonly #deliverer: Deliverer
   #queue: WaitingAct[] = []
   #drainAsked = false
   /** A group is being done: the next one follows it. */
@@ -153,7 +141,7 @@ class Host implements ServiceHost {
   constructor(options: ServiceHostOptions) {
     this.#options = options
     this.name = options.name
-    this.#limits = { ...defaults, ...options.limits }
+    this.#limits = { ...hostLimits, ...options.limits }
     const budgets = options.budgets ?? new Budgets()
     const { queuedActs, deviceQueuedActs, calls, deviceCalls } = this.#limits
     this.#places = budgets.pool(`${options.name}_queued_acts`, { device: { all: queuedActs, each: deviceQueuedActs } })
@@ -167,6 +155,18 @@ class Host implements ServiceHost {
       transaction: (work) => this.#ownTransaction(work),
       commit: (work) => this.#ownCommit(work),
     }
+    this.#outbox = new Outbox(options.random, this.#limits.outboxRows)
+    this.#outgoing = declared(options.name, options.calls ?? [])
+    this.#deliverer = new Deliverer({
+      name: options.name,
+      outbox: this.#outbox,
+      store: this.store,
+      declared: this.#outgoing,
+      peers: options.peers ?? (() => undefined),
+      clock: options.clock,
+      log: options.log,
+      confirmed: options.confirmed ?? (async () => undefined),
+    })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
   }
@@ -176,12 +176,14 @@ class Host implements ServiceHost {
     this.#state = 'running'
     await this.#forget()
     await this.#options.onStart?.()
+    await this.#deliverer.start()
   }
 
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'stopping') return
     this.#state = 'stopping'
     this.#forgetting?.cancel()
+    await this.#deliverer.stop()
     await this.#options.onStop?.()
     if (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve))
     await this.#commits.flush()
@@ -332,7 +334,7 @@ class Host implements ServiceHost {
   /** The acts of one commit, one after the other. It may be done again, so what it counts and causes is its own. */
   async #group(sql: Transaction, group: readonly WaitingAct[]) {
     this.#inbox.settled(false)
-    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
+    const effects: Effects = noEffects()
     const counts: ActCounts = { acts: 0, refused: 0, duplicates: 0 }
     const replies: ServiceReply[] = []
     for (const waiting of group) replies.push(await this.#act(sql, waiting, effects, counts))
@@ -365,9 +367,10 @@ class Host implements ServiceHost {
       await this.#inbox.record(sql, device, key, request.id, hash, nowMs, verdict.reply)
       return decode(verdict.reply, storedReply) as ServiceReply
     }
-    const own: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
+    const own: Effects = noEffects()
     let reply: ServiceReply
     try {
+      checkSender(handler, request.caller)
       const body = handler.contract.checkRequest(request.body)
       reply = await sql.savepoint(async () => ({
         body: await handler.handle(body, this.#actContext(sql, request, nowMs, own)),
@@ -375,6 +378,7 @@ class Host implements ServiceHost {
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)
       for (const device of own.keptFor) effects.keptFor.add(device)
+      for (const service of own.sentTo) effects.sentTo.add(service)
       counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
@@ -419,7 +423,7 @@ class Host implements ServiceHost {
 
   async #own<T>(sql: Transaction, work: OwnWork<T>): Promise<{ result: T; effects: Effects }> {
     const { clock, random } = this.#options
-    const effects: Effects = { passing: [], keptFor: new Set(), afterCommit: [] }
+    const effects: Effects = noEffects()
     return { result: await work(this.#effectContext(sql, clock.now(), hex(random.bytes(16)), effects)), effects }
   }
 
@@ -430,9 +434,10 @@ class Host implements ServiceHost {
     )
   }
 
-  #perform({ passing, keptFor, afterCommit }: Effects): void {
+  #perform({ passing, keptFor, sentTo, afterCommit }: Effects): void {
     if (passing.length > 0 || keptFor.size > 0)
       for (const listener of this.#listeners) this.#guard(() => listener(passing, [...keptFor]))
+    for (const service of sentTo) this.#deliverer.wake(service)
     for (const work of afterCommit) this.#guard(work)
   }
 
@@ -475,7 +480,14 @@ class Host implements ServiceHost {
           this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
       } else effects.passing.push({ ...event, at: 0, keep: false })
     }
-    return { sql, nowMs, traceId, emit, afterCommit: (work) => effects.afterCommit.push(work) }
+    const send = async <C extends Contract>(contract: C, body: RequestOf<C>): Promise<void> => {
+      if (this.#outgoing.get(contract.id)?.contract !== contract)
+        throw new InternalError(`${this.name} does not declare that it sends ${contract.id}`)
+      const act = { contract: contract.id, atMs: nowMs, trace: traceOf(traceId), body: contract.checkRequest(body) }
+      await this.#outbox.add(sql, contract.service, act)
+      effects.sentTo.add(contract.service)
+    }
+    return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
   }
 
   #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {
@@ -499,14 +511,6 @@ class Host implements ServiceHost {
 
 /** Stored replies were checked when they were made; only their size is bounded again. */
 const storedReply = { maxBytes: 1 << 20 }
-
-/**
- * Whether an act stays in its outbox and comes again by itself. A member's session that is gone does not come back,
- * though calls about it may be repeated, so for an act it is a refusal.
- */
-function isTransient(problem: ProblemWire): boolean {
-  return problem.retry === 'later' && problem.code !== 'session.unknown'
-}
 
 async function refusal(problem: Problem): Promise<ServiceReply> {
   return { problem: problem.toWire() }

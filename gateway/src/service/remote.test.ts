@@ -102,7 +102,7 @@ t.test('S4: a service reads its own transfers from afar', async (t) => {
     clock: systemClock,
     log: silent,
     port: 0,
-    handlers: bufferHandlers((service) => ({
+    handlers: bufferHandlers(['placement'], (service) => ({
       describe: async (transfer) =>
         service === 'placement' && transfer[0] === 1
           ? {

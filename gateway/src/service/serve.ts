@@ -1,14 +1,23 @@
 /** What a service of its own process answers to the gateway (D4): requests, events, and that events are done. */
+import type { ServiceName } from '@azukari/protocol/contract'
 import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
 import type { Clock } from '@azukari/protocol/ports'
-import { answers, type CallHandler } from '../transport/server.ts'
-import type { QueuedEvent, Service, ServiceRequest } from './service.ts'
+import { Problem } from '@azukari/protocol/problem'
+import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
+import { callingService, type QueuedEvent, type Service, type ServiceRequest } from './service.ts'
 
 /** Passing events held for the gateway's next question. They are worth nothing later, so the oldest go. */
 const passingAtMost = 1_024
 
-/** The rows that a service process adds to its call server. */
-export function serviceHandlers(service: Service, clock: Clock): CallHandler[] {
+/**
+ * The rows that a service process adds to its call server.
+ * @param senders peers that send acts of their own, and the service for which each speaks
+ */
+export function serviceHandlers(
+  service: Service,
+  clock: Clock,
+  senders: Readonly<Record<string, ServiceName>> = {},
+): CallHandler[] {
   let passing: QueuedEvent[] = []
   let news = Promise.withResolvers<void>()
   service.onEvents((events) => {
@@ -16,15 +25,18 @@ export function serviceHandlers(service: Service, clock: Clock): CallHandler[] {
     news.resolve()
     news = Promise.withResolvers()
   })
-  const roles = ['gateway']
+  const callers = [gatewayName]
   return [
-    answers(handleRequest, roles, async ({ caller, contract, id, atMs, stream, seq, trace, body }) => {
+    answers(handleRequest, [...callers, ...Object.keys(senders)], async (asked, { peer }) => {
+      const { caller, contract, id, atMs, stream, seq, trace, body } = asked
+      if (!mayBe(callingService(caller), peer.id, senders))
+        throw new Problem('message.unauthorised', `${peer.id} may not call as ${caller.device}`)
       const request: ServiceRequest = { caller, contract, id, atMs, body }
       if (stream !== undefined && seq !== undefined) request.act = { stream, seq }
       if (trace !== undefined) request.trace = trace
       return { reply: await service.handle(request) }
     }),
-    answers(takeEvents, roles, async ({ after, limit, waitMs, device }, { signal }) => {
+    answers(takeEvents, callers, async ({ after, limit, waitMs, device }, { signal }) => {
       const heard = news.promise
       const events = await service.takeEvents(after, limit, device)
       if (device !== undefined || waitMs === 0) return { reply: { events } }
@@ -37,9 +49,18 @@ export function serviceHandlers(service: Service, clock: Clock): CallHandler[] {
       }
       return { reply: { events: [...events, ...passing.splice(0, limit - events.length)] } }
     }),
-    answers(eventsDone, roles, async ({ device, ids }) => {
+    answers(eventsDone, callers, async ({ device, ids }) => {
       await service.eventsDone(device, ids)
       return { reply: {} }
     }),
   ]
+}
+
+/**
+ * Whether this peer may name that caller: a service speaks for itself alone, and the gateway for devices and for the
+ * services that run inside it.
+ */
+function mayBe(service: string | undefined, peer: string, senders: Readonly<Record<string, ServiceName>>): boolean {
+  if (peer === gatewayName) return service === undefined || Object.values<string>(senders).includes(service)
+  return service !== undefined && senders[peer] === service
 }

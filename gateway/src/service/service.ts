@@ -5,7 +5,7 @@
  */
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { ActKey } from '@azukari/protocol/envelope'
-import type { ProblemWire } from '@azukari/protocol/problem'
+import type { Problem, ProblemWire } from '@azukari/protocol/problem'
 import type { Sql } from '../storage/database.ts'
 
 /** Who asks, as the gateway vouches for it. */
@@ -14,6 +14,18 @@ export interface Caller {
   region: string
   roles: readonly string[]
 }
+
+/** How another service is named as the caller of an act; no device can have such a name. */
+export function serviceCaller(service: ServiceName): Caller {
+  return { device: `${servicePrefix}${service}`, region: '', roles: ['service'] }
+}
+
+/** The service that calls; undefined for a device. */
+export function callingService({ device }: Pick<Caller, 'device'>): string | undefined {
+  return device.startsWith(servicePrefix) ? device.slice(servicePrefix.length) : undefined
+}
+
+const servicePrefix = 'service:'
 
 export interface ServiceRequest {
   caller: Caller
@@ -76,6 +88,12 @@ export interface ActContext extends Context {
   sql: Sql
   /** Queues an event in the same transaction. */
   emit<C extends Contract>(contract: C, device: string, body: RequestOf<C>, options?: { keep?: boolean }): Promise<void>
+  /**
+   * Sends an act to another service: a row in this transaction, delivered once and in order after the commit.
+   * @throws {Problem} `service.busy` when too many acts wait for that service, `message.invalid`
+   * @throws {InternalError} for a contract that this service does not declare among its calls
+   */
+  send<C extends Contract>(contract: C, body: RequestOf<C>): Promise<void>
   /** Runs after the commit; not at all if it fails. For starting slow work, which must also start after a restart. */
   afterCommit(work: () => void): void
 }
@@ -97,15 +115,53 @@ export type Ahead<C extends Contract> = (body: Partial<RequestOf<C>>) => Promise
 
 /** One row of a service's dispatch table; made with `act` or `call` so that types are checked. */
 export type Handler =
-  | { contract: Contract; kind: 'act'; handle: ActHandler<Contract>; ahead?: Ahead<Contract> }
+  | {
+      contract: Contract
+      kind: 'act'
+      handle: ActHandler<Contract>
+      ahead?: Ahead<Contract>
+      /** Services that may send it, when its authority is `service`. */
+      senders?: readonly ServiceName[]
+    }
   | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
 
 export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
   return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> }
 }
 
+/** An act that other services send, and no device. @param senders the services that may */
+export function serviceAct<C extends Contract>(
+  contract: C,
+  senders: readonly ServiceName[],
+  handle: ActHandler<C>,
+): Handler {
+  return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract>, senders }
+}
+
 export function call<C extends Contract>(contract: C, handle: CallHandler<C>): Handler {
   return { contract, kind: 'call', handle: handle as unknown as CallHandler<Contract> }
+}
+
+/**
+ * An act of another service that this one sends, and what it does with the answer. Both handlers run in the transaction
+ * in which the act leaves the outbox, so once, whatever crashes; one that fails is run again with the next delivery.
+ */
+export interface OutgoingAct {
+  contract: Contract
+  onReply?: (reply: unknown, context: OwnContext, sent: unknown) => Promise<void> | void
+  onRefused?: (problem: Problem, context: OwnContext, sent: unknown) => Promise<void> | void
+}
+
+/** One row of what a service declares that it sends, with types checked. */
+export function sends<C extends Contract>(
+  contract: C,
+  handlers: {
+    onReply?: (reply: ReplyOf<C>, context: OwnContext, sent: RequestOf<C>) => Promise<void> | void
+    /** The other service's final word. It is logged in any case. */
+    onRefused?: (problem: Problem, context: OwnContext, sent: RequestOf<C>) => Promise<void> | void
+  } = {},
+): OutgoingAct {
+  return { contract, ...handlers } as OutgoingAct
 }
 
 /** A service's own transactions outside acts (slow work that finishes): same emit, same commit. */

@@ -1,4 +1,4 @@
-/** The tables that every service's database has besides its own: inbox, events, signed acts. */
+/** The tables that every service's database has besides its own: inbox, events, signed acts, outbox. */
 import type { MigrationSet } from '../storage/migrate.ts'
 
 export interface HostTables {
@@ -13,6 +13,17 @@ export interface HostTables {
   }
   events: { at: number; device: string; id: Uint8Array; contract: string; at_ms: number; body: Uint8Array }
   signed_acts: { key: Uint8Array; act: Uint8Array; hash: Uint8Array; expires: number }
+  /** Acts that wait for another service's reply. `seq` counts within the stream to that service. */
+  outbox: {
+    service: string
+    seq: number
+    act: Uint8Array
+    contract: string
+    at_ms: number
+    trace: Uint8Array
+    body: Uint8Array
+  }
+  outbox_streams: { service: string; stream: Uint8Array; next_seq: number }
 }
 
 export const hostMigrations: MigrationSet = {
@@ -35,6 +46,19 @@ export const hostMigrations: MigrationSet = {
           key BLOB NOT NULL, act BLOB NOT NULL, hash BLOB NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (key, act)
         ) WITHOUT ROWID;
         CREATE INDEX signed_acts_by_expiry ON signed_acts (expires);
+      `,
+    },
+    {
+      number: 2,
+      name: 'outbox to other services',
+      up: `
+        CREATE TABLE outbox (
+          service TEXT NOT NULL, seq INTEGER NOT NULL, act BLOB NOT NULL, contract TEXT NOT NULL, at_ms INTEGER NOT NULL,
+          trace BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (service, seq)
+        ) WITHOUT ROWID;
+        CREATE TABLE outbox_streams (
+          service TEXT PRIMARY KEY, stream BLOB NOT NULL, next_seq INTEGER NOT NULL
+        ) WITHOUT ROWID;
       `,
     },
   ],

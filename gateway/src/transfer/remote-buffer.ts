@@ -1,4 +1,5 @@
 /** The receive buffer for services of their own process: what the gateway answers, and what the service calls (S4, D4). */
+import type { ServiceName } from '@azukari/protocol/contract'
 import { describeBuffer, readBuffer, releaseBuffer } from '@azukari/protocol/contracts/internal'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { ReceiveBuffer } from '../service/service.ts'
@@ -8,19 +9,24 @@ import { answers, type CallHandler } from '../transport/server.ts'
 /** Blocks in one answer, so that it fits into one head. */
 const blocksPerCall = 8
 
-/** The gateway's side. A service is who its certificate says and sees what was sent to it, nothing else. */
-export function bufferHandlers(bufferFor: (service: string) => ReceiveBuffer): CallHandler[] {
-  const roles = ['service']
+/**
+ * The gateway's side. A service is who its certificate says and sees what was sent to it, nothing else.
+ * @param services that run apart from the gateway and take transfers
+ */
+export function bufferHandlers(
+  services: readonly ServiceName[],
+  bufferFor: (service: string) => ReceiveBuffer,
+): CallHandler[] {
   return [
-    answers(describeBuffer, roles, async ({ transfer }, { peer }) => {
+    answers(describeBuffer, services, async ({ transfer }, { peer }) => {
       const found = await bufferFor(peer.id).describe(transfer)
       if (!found) throw new Problem('transfer.unknown')
       return { reply: found }
     }),
-    answers(readBuffer, roles, async ({ transfer, from, count }, { peer }) => ({
+    answers(readBuffer, services, async ({ transfer, from, count }, { peer }) => ({
       reply: { blocks: await bufferFor(peer.id).read(transfer, from, Math.min(count, blocksPerCall)) },
     })),
-    answers(releaseBuffer, roles, async ({ transfer }, { peer }) => {
+    answers(releaseBuffer, services, async ({ transfer }, { peer }) => {
       await bufferFor(peer.id).release(transfer)
       return { reply: {} }
     }),

@@ -40,7 +40,7 @@ async function server(t: Teardown, limits: Partial<CallServerLimits>) {
     limits,
     budgets,
     handlers: [
-      answers(describeBuffer, ['service'], async (_request, { peer }) => {
+      answers(describeBuffer, ['greedy', 'modest', 'other'], async (_request, { peer }) => {
         if (peer.id === 'greedy')
           await new Promise<void>((resolve) => {
             waiting.push(resolve)

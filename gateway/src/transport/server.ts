@@ -15,6 +15,9 @@ import { Budgets } from '../budgets/budgets.ts'
 import { type Pool, Reservation } from '../budgets/pool.ts'
 import { contentType, frameHead, headMaxBytes, readHead } from './framing.ts'
 
+/** The one peer whose certificate has the gateway's role; every other caller is a service. */
+export const gatewayName = 'gateway'
+
 /** Who calls, by certificate: common name and organisational unit. */
 export interface Peer {
   id: string
@@ -37,18 +40,21 @@ export interface StreamedReply<C extends Contract> {
 
 export interface CallHandler {
   contract: Contract
-  /** Roles that may call. */
-  roles: readonly string[]
+  /** Names of the peers that may call, as their certificates give them. */
+  callers: readonly string[]
   handle(request: never, context: CallContext): Promise<StreamedReply<Contract>>
 }
 
-/** One row of a server's dispatch table, with types checked. */
+/**
+ * One row of a server's dispatch table, with types checked.
+ * @param callers names of the peers that may call; all others are answered `message.unauthorised`
+ */
 export function answers<C extends Contract>(
   contract: C,
-  roles: readonly string[],
+  callers: readonly string[],
   handle: (request: RequestOf<C>, context: CallContext) => Promise<StreamedReply<C>>,
 ): CallHandler {
-  return { contract, roles, handle: handle as CallHandler['handle'] }
+  return { contract, callers, handle: handle as CallHandler['handle'] }
 }
 
 export interface TlsIdentity {
@@ -193,6 +199,14 @@ interface Surroundings {
   peer: Peer | undefined
 }
 
+/**
+ * Whether this peer is one that the handler names. The role counts too: a data server or a device that bears a service's
+ * name is not that service.
+ */
+export function mayCall({ callers }: Pick<CallHandler, 'callers'>, { id, role }: Peer): boolean {
+  return role === (id === gatewayName ? 'gateway' : 'service') && callers.includes(id)
+}
+
 /** Answers one call; what goes wrong is in the answer. */
 async function answer(
   stream: ServerHttp2Stream,
@@ -220,8 +234,8 @@ async function answer(
     if (!peer) throw new Problem('service.busy', 'the connection ends')
     place = calls.reserve('service', peer.id, 1, () => new Problem('service.busy', 'too many calls under way'))
     if (place instanceof Problem) throw place
-    if (!handler.roles.includes(peer.role))
-      throw new Problem('message.unauthorised', `${peer.role} may not call ${path}`)
+    if (!mayCall(handler, peer))
+      throw new Problem('message.unauthorised', `${peer.role} ${peer.id} may not call ${path}`)
     const { head, rest } = await readHead(watched(stream, alive))
     const request = handler.contract.checkRequest(decode(head, { maxBytes: headMaxBytes }))
     const { reply, body } = await handler.handle(request as never, { peer, body: rest, signal: abort.signal })

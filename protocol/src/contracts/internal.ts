@@ -14,8 +14,15 @@ import {
   Type,
 } from '../contract.ts'
 
-/** What the gateway vouches for: which device asked, and where it stands. */
-export const Caller = Type.Object({ device: Slug, region: Region, roles: Type.Array(Text(16), { maxItems: 8 }) })
+/**
+ * Which device asked, and where it stands: the gateway vouches for it. Or which service sends, as `service:NAME` without
+ * a region: its own certificate says so.
+ */
+export const Caller = Type.Object({
+  device: Type.Union([Slug, Type.String({ pattern: '^service:[a-z-]{1,24}$' })]),
+  region: Type.Union([Region, Type.Literal('')]),
+  roles: Type.Array(Text(16), { maxItems: 8 }),
+})
 export type Caller = Static<typeof Caller>
 
 /** A device's request, handed on to the service of its contract. */
@@ -24,7 +31,7 @@ export const handleRequest = contract({
   kind: 'internal',
   service: 'gateway',
   authority: 'service',
-  title: 'A device’s request for a service',
+  title: 'A device’s request for a service, or an act that another service sends',
   serves: ['D4'],
   request: Type.Object({
     caller: Caller,

@@ -7,6 +7,7 @@ import { type AccountFacts, readAccountFacts } from '@azukari/protocol/contracts
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
 import { answers, type CallHandler } from '../../transport/server.ts'
+import { settlementPeers } from './peers.ts'
 import { catalogueMedia, members } from './store.ts'
 
 /** Objects named in a statement; the card and the terminal show the others. */
@@ -65,7 +66,7 @@ export async function accountFacts(
 /** The row that a placement process, or a gateway with placement inside, adds to its call server. */
 export function accountHandlers(sql: Sql, now: () => number): CallHandler[] {
   return [
-    answers(readAccountFacts, ['service', 'gateway'], async (request) => ({
+    answers(readAccountFacts, settlementPeers, async (request) => ({
       reply: await accountFacts(sql, request, now()),
     })),
   ]

@@ -8,6 +8,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
 import type { Migration } from '../../storage/migrate.ts'
 import { answers, type CallHandler } from '../../transport/server.ts'
+import { settlementPeers } from './peers.ts'
 import { type ChangePorts, changeRow } from './replace/changes.ts'
 import { facts, type MemberRow, members } from './store.ts'
 
@@ -91,20 +92,7 @@ export function cardWordHandlers(
   take: (request: RequestOf<typeof keepCard>) => Promise<ReplyOf<typeof keepCard>>,
 ): CallHandler[] {
   return [
-    answers(keepCard, ['service', 'gateway'], async (request, { peer }) => {
-      ofSettlement(peer.id)
-      return { reply: await take(request) }
-    }),
-    answers(listChanges, ['service', 'gateway'], async (request, { peer }) => {
-      ofSettlement(peer.id)
-      return { reply: await changesSince(sql, request) }
-    }),
+    answers(keepCard, settlementPeers, async (request) => ({ reply: await take(request) })),
+    answers(listChanges, settlementPeers, async (request) => ({ reply: await changesSince(sql, request) })),
   ]
-}
-
-/** Other services have no word on cards; the gateway has one where settlement runs inside it. */
-const speakers = new Set(['settlement', 'settlement-backup', 'gateway'])
-
-function ofSettlement(peer: string): void {
-  if (!speakers.has(peer)) throw new Problem('message.unauthorised', `${peer} speaks for settlement`)
 }

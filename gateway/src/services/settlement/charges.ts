@@ -9,7 +9,7 @@ import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../storage/database.ts'
-import { answers, type CallHandler } from '../../transport/server.ts'
+import { answers, type CallHandler, gatewayName } from '../../transport/server.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
 import { type Desk, derivedId } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
@@ -73,12 +73,15 @@ async function codeOf(ledger: Ledger, party: Resolved, currency: Currency): Prom
     : await memberAccount(ledger, party.account, party.row.id, currency)
 }
 
+/** Services that charge members, and the gateway, inside which they may run. */
+const chargingPeers = ['content', 'work', 'rights', gatewayName] as const
+
 /** The row that a settlement process adds to its call server. */
 export function chargeHandlers(
   post: (service: string, request: Charge) => ReplyOf<typeof postCharge> | Promise<ReplyOf<typeof postCharge>>,
 ): CallHandler[] {
   return [
-    answers(postCharge, ['service', 'gateway'], async (request, { peer }) => ({
+    answers(postCharge, chargingPeers, async (request, { peer }) => ({
       reply: await post(peer.id, request),
     })),
   ]

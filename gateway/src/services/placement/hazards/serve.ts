@@ -1,7 +1,7 @@
 /** What placement in a process of its own answers about hazards: documents pushed, risks asked for. */
 import { type PlacementFacts, pushHazards, readPlacementFacts, readRisks } from '@azukari/protocol/contracts/hazard'
 import { Problem } from '@azukari/protocol/problem'
-import { answers, type CallHandler } from '../../../transport/server.ts'
+import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
 import type { RiskReport } from '../risk-report.ts'
 import { type Format, formats } from './read.ts'
 import type { FeedWatch } from './watch.ts'
@@ -11,9 +11,9 @@ export function hazardHandlers(placement: {
   riskReport: () => Promise<RiskReport>
   telemetry: () => Promise<PlacementFacts>
 }): CallHandler[] {
-  const roles = ['gateway']
+  const callers = [gatewayName]
   return [
-    answers(pushHazards, roles, async ({ feed, format, document }) => {
+    answers(pushHazards, callers, async ({ feed, format, document }) => {
       if (format !== undefined && !(format in formats)) throw new Problem('feed.malformed', `format ${format}`)
       const taken = await placement.hazards.push(document, {
         ...(feed === undefined ? {} : { feed }),
@@ -25,8 +25,8 @@ export function hazardHandlers(placement: {
       const { added, changed, cancelled, ignored } = taken
       return { reply: { added, changed, cancelled, ignored, problems } }
     }),
-    answers(readPlacementFacts, roles, async () => ({ reply: await placement.telemetry() })),
-    answers(readRisks, roles, async ({ server }) => {
+    answers(readPlacementFacts, callers, async () => ({ reply: await placement.telemetry() })),
+    answers(readRisks, callers, async ({ server }) => {
       const { atMs, servers } = await placement.riskReport()
       return {
         reply: {

@@ -9,7 +9,7 @@ import {
 } from '@azukari/protocol/contracts/settlement-centre'
 import { Problem } from '@azukari/protocol/problem'
 import type { CallClient } from '../../../transport/client.ts'
-import { answers, type CallHandler } from '../../../transport/server.ts'
+import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
 import type { Centre, PeerLink, WitnessLink } from './centre.ts'
 import type { Entry } from './log.ts'
 
@@ -21,7 +21,7 @@ export const witnessName = (number: number) => `settlement-witness-${number}`
 const answerMs = 1_500
 /** What follows a request in one call. */
 const batchMost = 64 << 20
-const roles = ['service']
+const centres = [primaryName, backupName] as const
 
 export function witnessLink(client: CallClient): WitnessLink {
   return {
@@ -50,11 +50,11 @@ async function* changesOf(entries: readonly Entry[]): AsyncGenerator<Uint8Array>
 /** What a witness answers. */
 export function witnessHandlers(witness: WitnessLink): CallHandler[] {
   return [
-    answers(promiseEpoch, roles, async (request, { peer }) => {
+    answers(promiseEpoch, centres, async (request, { peer }) => {
       speaksFor(peer.id, request.centre)
       return { reply: await witness.promise(request) }
     }),
-    answers(standAs, roles, async (request, { peer }) => {
+    answers(standAs, centres, async (request, { peer }) => {
       speaksFor(peer.id, request.standing.leader)
       return { reply: await witness.stand(request) }
     }),
@@ -64,12 +64,8 @@ export function witnessHandlers(witness: WitnessLink): CallHandler[] {
 /** What a centre answers to the other one. @param other its name */
 export function centreHandlers(centre: Centre, other: string): CallHandler[] {
   return [
-    answers(centreState, roles, async ({ epoch }, { peer }) => {
-      speaksFor(peer.id, other)
-      return { reply: await centre.state(epoch) }
-    }),
-    answers(appendEntries, roles, async ({ epoch, entries }, { peer, body }) => {
-      speaksFor(peer.id, other)
+    answers(centreState, [other], async ({ epoch }) => ({ reply: await centre.state(epoch) })),
+    answers(appendEntries, [other], async ({ epoch, entries }, { body }) => {
       const size = entries.reduce((sum, entry) => sum + entry.size, 0)
       if (size > batchMost) throw new Problem('message.too-large', `${size} bytes`)
       const bytes = await exactly(body, size)
@@ -80,11 +76,10 @@ export function centreHandlers(centre: Centre, other: string): CallHandler[] {
       })
       return { reply: await centre.append(epoch, whole) }
     }),
-    answers(installCopy, roles, async ({ epoch, over }, { peer, body }) => {
-      speaksFor(peer.id, other)
-      return { reply: await centre.install(epoch, over, body) }
-    }),
-    answers(centreStatus, ['service', 'gateway'], async () => ({ reply: await centre.status() })),
+    answers(installCopy, [other], async ({ epoch, over }, { body }) => ({
+      reply: await centre.install(epoch, over, body),
+    })),
+    answers(centreStatus, [other, gatewayName], async () => ({ reply: await centre.status() })),
   ]
 }
 
