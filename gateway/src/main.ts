@@ -15,6 +15,7 @@ import { EmbeddedBus } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway } from './gateway.ts'
 import { healthServer } from './operator/health.ts'
+import { startOperatorApi } from './operator-api/start.ts'
 import type { RouterLimits } from './router/router-budgets.ts'
 import { remoteService } from './service/remote.ts'
 import { serviceHandlers } from './service/serve.ts'
@@ -294,6 +295,16 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     throw error
   })
   const healthAddress = health?.server.address()
+  const operators = await startOperatorApi({
+    folder,
+    key,
+    site: { ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
+    log: log.child({ part: 'operators' }),
+  }).catch(async (error: unknown) => {
+    await health?.close()
+    await close()
+    throw error
+  })
   const enrolment =
     settings.enrolment &&
     (await serveEnrolment({
@@ -303,6 +314,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       ...settings.enrolment,
     }).catch(async (error: unknown) => {
       // A page that cannot be served is told, and nothing half-started stays behind.
+      await operators.stop()
       await health?.close()
       await close()
       throw error
@@ -317,6 +329,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     ...(placement ? { placement } : {}),
     ...(settlement ? { settlement } : {}),
     stop: async () => {
+      await operators.stop()
       await health?.close()
       await enrolment?.close()
       await close()
