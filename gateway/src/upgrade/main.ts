@@ -11,7 +11,12 @@ import { openDatabase } from '../adapters/database.ts'
 import { DatabaseCopies } from './copies.ts'
 
 /** Databases of a gateway with its services inside, by their paths in the site's folder. */
-export const siteDatabases: readonly string[] = ['gateway.db', 'placement/placement.db', 'settlement/settlement.db']
+export const siteDatabases: readonly string[] = [
+  'gateway.db',
+  'placement/placement.db',
+  'settlement/settlement.db',
+  'operators.db',
+]
 
 /** How often a gateway looks whether another version is to run, ms. */
 const lookMs = 1_000
