@@ -252,7 +252,10 @@ function problems(): string {
 async function commandIndex(): Promise<string> {
   const index: Record<string, unknown> = {}
   for (const [group, load] of Object.entries(commandGroups))
-    for (const [name, { run: _, ...head }] of Object.entries(await load())) index[name] = { group, ...head }
+    for (const [name, command] of Object.entries(await load())) {
+      const { run: _, carryOut: __, ...head } = { run: undefined, carryOut: undefined, ...command }
+      index[name] = { group, ...head }
+    }
   return `${JSON.stringify(index, null, 2)}\n`
 }
 

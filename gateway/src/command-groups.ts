@@ -2,25 +2,16 @@
  * The commands of `azukari-gateway`, in groups that are loaded when one of theirs is called. `command-index.json` tells which
  * command is in which, and what `--help` says of it; `npm run docs` makes it from the commands themselves.
  */
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { AnyCommand } from './operator-api/roles.ts'
 
-export const commandGroups: Readonly<Record<string, () => Promise<Record<string, Command>>>> = {
+export const commandGroups: Readonly<Record<string, () => Promise<Record<string, AnyCommand>>>> = {
+  session: async () => (await import('./operator/account-commands.ts')).sessionCommands,
+  operators: async () => (await import('./operator/account-commands.ts')).operatorCommands,
   site: async () => (await import('./operator/site-commands.ts')).siteCommands,
   gateway: async () => (await import('./run-commands.ts')).gatewayCommands,
   processes: async () => (await import('./run-commands.ts')).processCommands,
   devices: async () => (await import('./operator/device-commands.ts')).deviceCommands,
-  readers: async () => {
-    const { readerCommands } = await import('./operator/reader-commands.ts')
-    const { systemPorts } = await import('./adapters/system-ports.ts')
-    const { withRegistry } = await import('./registry/open.ts')
-    const isTelemetryOn = async (folder: string) => {
-      const { configOf } = await import('./operator/call-settings.ts')
-      const { AZUKARI_HOME_ASSISTANT: homeAssistant, AZUKARI_SENML: senml } = process.env
-      const config = configOf({ folder, 'home-assistant': homeAssistant, senml })
-      return config.homeAssistant || config.senml !== 'none'
-    }
-    return readerCommands({ ...systemPorts, withDatabase: withRegistry, isTelemetryOn })
-  },
+  readers: async () => (await import('./operator/reader-commands.ts')).readerCommands,
   fleet: async () => (await import('./operator/fleet-commands.ts')).fleetCommands,
   upgrade: async () => {
     const { upgradeCommands } = await import('./operator/upgrade-commands.ts')

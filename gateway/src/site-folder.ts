@@ -5,6 +5,8 @@
  *   site.json            name of the site, and what it was made with
  *   gateway.key          the gateway's identity
  *   gateway.db, buffer/  registry, inbox and receive buffer
+ *   operators.db         accounts of operators and the log of their acts; operator-log.head is its signed head
+ *   operator.sock        where operators’ commands are answered while the gateway runs
  *   tls/                 the site's own authority and certificates (mutual TLS between processes)
  *   release.key, .pub    signs releases of the devices’ runtime; the key may be kept elsewhere
  *   releases/{version}/  releases that devices may be upgraded to; gateway-releases/ those of the gateway

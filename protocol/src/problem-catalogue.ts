@@ -10,6 +10,7 @@ import { hazardProblems } from './problems/hazards.ts'
 import { identityProblems } from './problems/identity.ts'
 import { keepingProblems } from './problems/keeping.ts'
 import { messageProblems } from './problems/messages.ts'
+import { operatorProblems } from './problems/operators.ts'
 import { partProblems } from './problems/parts.ts'
 import { settlementProblems } from './problems/settlement.ts'
 
@@ -31,6 +32,7 @@ export const catalogue = {
   ...messageProblems,
   ...identityProblems,
   ...keepingProblems,
+  ...operatorProblems,
   ...partProblems,
   // Links and services
   'link.offline': {

@@ -15,6 +15,7 @@ import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { healthServer } from '../operator/health.ts'
+import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
@@ -224,6 +225,13 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         },
       },
     )
+    const operators = await startOperatorApi({
+      folder,
+      key,
+      site: { ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
+      log: log.child({ part: 'operators' }),
+    })
+    closing.defer(() => operators.stop())
     const healthPort = await serveHealth(gateway)
     const enrolUrl = await servePages()
     return {

@@ -1,14 +1,15 @@
 /** `azukari-gateway job …`, `device set`, `device state`, `release …`, `card list` as an operator types them (D6). */
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommandLine } from '@azukari/protocol/adapters/command-line'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { commands } from '../commands.ts'
 import { Devices } from '../registry/devices.ts'
-import { withRegistry } from '../registry/open.ts'
+import { type OperatedSite, operatedSite } from '../test-operator.ts'
 
 const cli = join(import.meta.dirname, '../cli.ts')
 const manifest = new URL('../../package.json', import.meta.url)
@@ -37,17 +38,17 @@ async function problem(...words: string[]): Promise<unknown[]> {
   return [exit, (answer['problem'] as { code?: string } | undefined)?.code]
 }
 
-/** A site's folder with so many devices. */
-async function folderWith(path: string, ids: readonly string[]): Promise<string> {
-  await withRegistry(path, async (database) => {
-    for (const id of ids)
-      await database.transaction((sql) =>
-        new Devices(database).enrol(sql, {
-          ...{ id, model: 'test', version: '1', roles: 'terminal', region: 'JP-13', latitude: null, longitude: null },
-          ...{ key: coseKey(publicOf(generateKey('ed25519', systemRandom))), enrolled_ms: 1, claim: 'c' },
-        }),
-      )
-  })
+/** The folder of a running site with so many devices, where an operator is signed in. */
+async function folderWith(t: Test, path: string, ids: readonly string[]): Promise<string> {
+  const { site }: OperatedSite = await operatedSite(t, path)
+  const database = site.registry
+  for (const id of ids)
+    await database.transaction((sql) =>
+      new Devices(database).enrol(sql, {
+        ...{ id, model: 'test', version: '1', roles: 'terminal', region: 'JP-13', latitude: null, longitude: null },
+        ...{ key: coseKey(publicOf(generateKey('ed25519', systemRandom))), enrolled_ms: 1, claim: 'c' },
+      }),
+    )
   return path
 }
 
@@ -65,7 +66,7 @@ t.test('D6: every fleet command explains itself', async (t) => {
 })
 
 t.test('D6: jobs are made, listed, shown and cancelled, in words and as JSON', async (t) => {
-  const folder = await folderWith(t.testdir(), ['a', 'b'])
+  const folder = await folderWith(t, t.testdir(), ['a', 'b'])
   const at = ['--folder', folder]
   t.match(await run('job', 'list', ...at), { exit: 0, out: 'no jobs yet' })
   t.same((await json('job', 'list', ...at)).answer, [])
@@ -102,7 +103,7 @@ t.test('D6: jobs are made, listed, shown and cancelled, in words and as JSON', a
 })
 
 t.test('D6: a job that cannot be meant is refused with what is wrong', async (t) => {
-  const folder = await folderWith(t.testdir(), ['a'])
+  const folder = await folderWith(t, t.testdir(), ['a'])
   const at = ['--folder', folder]
   const wrong: [string[], unknown[]][] = [
     [
@@ -184,7 +185,7 @@ t.test('D6: a job that cannot be meant is refused with what is wrong', async (t)
   t.equal(exit, 1)
   t.equal(out, '')
   t.match(err, /--kind is one of configuration, diagnostics/, 'in words, on standard error')
-  const empty = await folderWith(`${folder}/empty`, [])
+  const empty = await folderWith(t, `${folder}/empty`, [])
   t.same(
     await problem('job', 'new', '--folder', empty, '--kind', 'rotation'),
     [1, 'config.invalid'],
@@ -193,7 +194,7 @@ t.test('D6: a job that cannot be meant is refused with what is wrong', async (t)
 })
 
 t.test('D6: device set changes what is desired; who was slower, or means nothing, is told', async (t) => {
-  const folder = await folderWith(t.testdir(), ['a'])
+  const folder = await folderWith(t, t.testdir(), ['a'])
   const at = ['--folder', folder]
   t.match(await json('device', 'set', 'a', 'report.minutes=5', 'sound=true', 'name=x=y', ...at), {
     exit: 0,
@@ -252,7 +253,7 @@ t.test('D6: device set changes what is desired; who was slower, or means nothing
 })
 
 t.test('D6: releases are packed under the version that is given, once; wrong ones are refused', async (t) => {
-  const folder = await folderWith(t.testdir(), [])
+  const folder = await folderWith(t, t.testdir(), [])
   const at = ['--folder', folder]
   const from = join(folder, 'runtime')
   mkdirSync(join(from, 'src'), { recursive: true })
@@ -273,11 +274,13 @@ t.test('D6: releases are packed under the version that is given, once; wrong one
   t.match(await run('card', 'list', ...at), { exit: 0, out: 'no card has been given any data' })
 })
 
-t.test('D6: the exit code of a process is that of its call', (t) => {
-  const folder = t.testdir()
-  const exit = (...words: string[]) => spawnSync(process.execPath, [cli, ...words, '--folder', folder]).status
-  t.equal(exit('job', 'list'), 0)
-  t.equal(exit('job', 'show', '0'.repeat(32)), 1)
-  t.equal(exit('job', 'dance'), 2)
-  t.end()
+t.test('D6: the exit code of a process is that of its call', async (t) => {
+  const folder = await folderWith(t, t.testdir(), [])
+  const exit = async (...words: string[]) => {
+    const [code] = await once(spawn(process.execPath, [cli, ...words, '--folder', folder]), 'exit')
+    return code
+  }
+  t.equal(await exit('job', 'list'), 0)
+  t.equal(await exit('job', 'show', '0'.repeat(32)), 1)
+  t.equal(await exit('job', 'dance'), 2)
 })

@@ -1,6 +1,6 @@
 /** `azukari-gateway release …`, `job …`, `device state`, `device set`: a fleet looked after from the site (D6). */
 
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { signCardRelease } from '@azukari/protocol/card/program'
 import type { JobKind, SettingValues } from '@azukari/protocol/contracts/fleet'
 import { signerOf } from '@azukari/protocol/cose'
@@ -13,8 +13,8 @@ import { cardResults } from '../fleet/card-data.ts'
 import { cancelJob, diagnosticsOf, type Job, listJobs, newJob, showJob } from '../fleet/jobs.ts'
 import { Releases } from '../fleet/releases.ts'
 import { desire, stateOf } from '../fleet/states.ts'
+import type { AnyCommand } from '../operator-api/roles.ts'
 import { Devices } from '../registry/devices.ts'
-import { withRegistry } from '../registry/open.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import { folder, site } from './site-options.ts'
@@ -24,7 +24,7 @@ const programs: readonly UpgradeProgram[] = ['device', 'gateway']
 const releaseFolders: Record<UpgradeProgram, string> = { device: 'releases', gateway: 'gateway-releases' }
 const kinds: readonly JobKind[] = ['configuration', 'diagnostics', 'upgrade', 'rotation', 'card-data']
 
-export const fleetCommands: Record<string, Command> = {
+export const fleetCommands: Record<string, AnyCommand> = {
   'release key': {
     what: 'Makes the key that signs releases, once; devices learn its public half when they enrol after that.',
     options: { folder, site },
@@ -104,56 +104,54 @@ export const fleetCommands: Record<string, Command> = {
 
   'card list': {
     what: 'Shows what has become of data for cards, the latest first, by the thumbprints of their keys.',
+    role: 'fleet',
     options: { folder, site },
-    async run(values) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        const cards = await cardResults(database)
-        return {
-          json: cards,
-          text:
-            cards
-              .map(({ card, number, outcome, code }) =>
-                [card.slice(0, 16), number, outcome, code ?? ''].join('  ').trim(),
-              )
-              .join('\n') || 'no card has been given any data',
-        }
-      })
+    async carryOut({ site: { registry: database } }) {
+      const cards = await cardResults(database)
+      return {
+        json: cards,
+        text:
+          cards
+            .map(({ card, number, outcome, code }) =>
+              [card.slice(0, 16), number, outcome, code ?? ''].join('  ').trim(),
+            )
+            .join('\n') || 'no card has been given any data',
+      }
     },
   },
 
   'device state': {
     what: 'Shows the settings desired of a device and those that it reports, with their versions.',
+    role: 'fleet',
     positionals: 'ID',
     options: { folder, site },
-    async run(values, [id]) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        const state = await stateOf(database, await deviceOf(new Devices(database), id))
-        return { json: state, text: JSON.stringify(state, null, 2) }
-      })
+    async carryOut({ site: { registry: database } }, _values, [id]) {
+      const state = await stateOf(database, await deviceOf(new Devices(database), id))
+      return { json: state, text: JSON.stringify(state, null, 2) }
     },
   },
 
   'device set': {
     what: 'Changes settings desired of a device, KEY=VALUE each; without a value the device’s own counts again.',
+    role: 'fleet',
     positionals: 'ID KEY=VALUE …',
     options: {
       folder,
       site,
       'if-version': { type: 'string', what: 'only when the desired state still has this version' },
     },
-    async run(values, [id, ...changes]) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        const device = await deviceOf(new Devices(database), id)
-        const expected =
-          values['if-version'] === undefined ? undefined : integer(values, 'if-version', 0, Number.MAX_SAFE_INTEGER)
-        const version = await database.transaction((sql) => desire(sql, device, settingsOf(changes), expected))
-        return { json: { device, version }, text: `${device}: version ${version} is desired` }
-      })
+    async carryOut({ site: { registry: database } }, values, [id, ...changes]) {
+      const device = await deviceOf(new Devices(database), id)
+      const expected =
+        values['if-version'] === undefined ? undefined : integer(values, 'if-version', 0, Number.MAX_SAFE_INTEGER)
+      const version = await database.transaction((sql) => desire(sql, device, settingsOf(changes), expected))
+      return { json: { device, version }, text: `${device}: version ${version} is desired` }
     },
   },
 
   'job new': {
     what: 'Begins a job over many devices: a configuration, a diagnostics report, an upgrade, new keys, data for cards.',
+    role: 'fleet',
     options: {
       folder,
       site,
@@ -175,81 +173,75 @@ export const fleetCommands: Record<string, Command> = {
       'timeout-minutes': { type: 'string', what: 'how long a device has', default: '30' },
       retries: { type: 'string', what: 'how often a device tries again what may pass', default: '2' },
     },
-    async run(values) {
+    async carryOut({ site: { registry: database, folder: place, ports } }, values) {
       const kind = kinds.find((one) => one === values['kind'])
       if (!kind) throw new Problem('config.invalid', `--kind is one of ${kinds.join(', ')}`)
-      const path = text(values, 'folder')
       const release =
         values['release'] === undefined
           ? undefined
-          : await new Releases(systemPorts.files, `${path}/releases`).named(text(values, 'release'))
-      return withRegistry(path, async (database) => {
-        const registry = new Devices(database)
-        const named = values['device'] as string[] | undefined
-        const devices =
-          (named && (await mapInOrder(named, (id) => deviceOf(registry, id)))) ??
-          (await registry.list()).filter(({ revokedMs }) => revokedMs === undefined).map(({ id }) => id)
-        const id = systemPorts.random.bytes(16)
-        const job = {
-          ...{ id, kind, devices, release: release?.name },
-          settings: kind === 'configuration' ? settingsOf((values['set'] as string[] | undefined) ?? []) : undefined,
-          perMinute: integer(values, 'per-minute', 1, 100_000),
-          abortPercent: integer(values, 'abort-percent', 1, 100),
-          abortAfter: integer(values, 'abort-after', 1, 100_000),
-          timeoutMs: integer(values, 'timeout-minutes', 1, 7 * 24 * 60) * 60_000,
-          retries: integer(values, 'retries', 0, 20),
-        }
-        await database.transaction((sql) => newJob(sql, job, systemPorts.clock.now()))
-        const name = Buffer.from(id).toString('hex')
-        return { json: { job: name, devices: devices.length }, text: `job ${name} for ${devices.length} devices` }
-      })
+          : await new Releases(ports.files, `${place}/releases`).named(text(values, 'release'))
+      const registry = new Devices(database)
+      const named = values['device'] as string[] | undefined
+      const devices =
+        (named && (await mapInOrder(named, (id) => deviceOf(registry, id)))) ??
+        (await registry.list()).filter(({ revokedMs }) => revokedMs === undefined).map(({ id }) => id)
+      const id = ports.random.bytes(16)
+      const job = {
+        ...{ id, kind, devices, release: release?.name },
+        settings: kind === 'configuration' ? settingsOf((values['set'] as string[] | undefined) ?? []) : undefined,
+        perMinute: integer(values, 'per-minute', 1, 100_000),
+        abortPercent: integer(values, 'abort-percent', 1, 100),
+        abortAfter: integer(values, 'abort-after', 1, 100_000),
+        timeoutMs: integer(values, 'timeout-minutes', 1, 7 * 24 * 60) * 60_000,
+        retries: integer(values, 'retries', 0, 20),
+      }
+      await database.transaction((sql) => newJob(sql, job, ports.clock.now()))
+      const name = Buffer.from(id).toString('hex')
+      return { json: { job: name, devices: devices.length }, text: `job ${name} for ${devices.length} devices` }
     },
   },
 
   'job list': {
     what: 'Lists the jobs, the newest first.',
+    role: 'fleet',
     options: { folder, site },
-    async run(values) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        const jobs = (await listJobs(database)).map(forPeople)
-        return {
-          json: jobs,
-          text:
-            jobs.map(({ job, kind, state, created }) => `${job}  ${kind}  ${state}  ${created}`).join('\n') ||
-            'no jobs yet',
-        }
-      })
+    async carryOut({ site: { registry: database } }) {
+      const jobs = (await listJobs(database)).map(forPeople)
+      return {
+        json: jobs,
+        text:
+          jobs.map(({ job, kind, state, created }) => `${job}  ${kind}  ${state}  ${created}`).join('\n') ||
+          'no jobs yet',
+      }
     },
   },
 
   'job show': {
     what: 'Shows what has become of a job on each device, and the reports of diagnostics.',
+    role: 'fleet',
     positionals: 'JOB',
     options: { folder, site },
-    async run(values, [id]) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        const { job, parts } = await showJob(database, jobId(id))
-        const reports = await diagnosticsOf(database, job.id)
-        const lines = parts.map(({ device, state, attempt, code, detail }) =>
-          [device, state, `attempt ${attempt}`, code, detail].filter(Boolean).join('  '),
-        )
-        return {
-          json: { ...forPeople(job), devices: parts, ...(reports.length > 0 && { reports }) },
-          text: [`${job.kind}: ${job.state}`, ...lines].join('\n'),
-        }
-      })
+    async carryOut({ site: { registry: database } }, _values, [id]) {
+      const { job, parts } = await showJob(database, jobId(id))
+      const reports = await diagnosticsOf(database, job.id)
+      const lines = parts.map(({ device, state, attempt, code, detail }) =>
+        [device, state, `attempt ${attempt}`, code, detail].filter(Boolean).join('  '),
+      )
+      return {
+        json: { ...forPeople(job), devices: parts, ...(reports.length > 0 && { reports }) },
+        text: [`${job.kind}: ${job.state}`, ...lines].join('\n'),
+      }
     },
   },
 
   'job cancel': {
     what: 'Ends a job: what devices have begun may end, nothing else begins.',
+    role: 'fleet',
     positionals: 'JOB',
     options: { folder, site },
-    async run(values, [id]) {
-      return withRegistry(text(values, 'folder'), async (database) => {
-        await database.transaction((sql) => cancelJob(sql, jobId(id)))
-        return { json: { cancelled: id }, text: `${id} is cancelled` }
-      })
+    async carryOut({ site: { registry: database } }, _values, [id]) {
+      await database.transaction((sql) => cancelJob(sql, jobId(id)))
+      return { json: { cancelled: id }, text: `${id} is cancelled` }
     },
   },
 }

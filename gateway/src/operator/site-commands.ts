@@ -19,10 +19,20 @@ export const siteCommands: Record<string, Command> = {
       await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
       await place.keyring.authority()
       const made = await initPlacement(place, systemPorts, process.env['AZUKARI_PASSPHRASE'])
-      if (!made) return { json: { folder: path, made: false }, text: `${path} is a site already; nothing was changed` }
+      const { firstAccount } = await import('../operator-api/first-account.ts')
+      const operator = await firstAccount(path, systemPorts)
+      const account =
+        operator &&
+        `First operator (change the password after the first login):\n\n  ${operator.name}\n  ${operator.password}\n`
+      const facts = { folder: path, ...(operator && { operator }) }
+      if (!made)
+        return {
+          json: { ...facts, made: false },
+          text: `${path} is a site already; ${account ? `it has an operator now.\n${account}` : 'nothing was changed'}`,
+        }
       return {
-        json: { folder: path, made: true, recoveryKey: made.recoverySecret },
-        text: `A site is in ${path}.\nRecovery key (print it, keep it away from here):\n\n  ${grouped(made.recoverySecret)}\n`,
+        json: { ...facts, made: true, recoveryKey: made.recoverySecret },
+        text: `A site is in ${path}.\nRecovery key (print it, keep it away from here):\n\n  ${grouped(made.recoverySecret)}\n\n${account ?? ''}`,
       }
     },
   },

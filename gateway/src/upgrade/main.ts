@@ -12,7 +12,11 @@ import { services } from '../services/index.ts'
 import { DatabaseCopies } from './copies.ts'
 
 /** Databases of a gateway with its services inside, by their paths in the site's folder. */
-export const siteDatabases: readonly string[] = ['gateway.db', ...services.flatMap(({ databases }) => databases)]
+export const siteDatabases: readonly string[] = [
+  'gateway.db',
+  'operators.db',
+  ...services.flatMap(({ databases }) => databases),
+]
 
 /** How often a gateway looks whether another version is to run, ms. */
 const lookMs = 1_000

@@ -37,7 +37,7 @@ export interface Program {
 }
 
 /** The call's words are off: exit code 2. */
-class UsageError extends Problem {
+export class UsageError extends Problem {
   constructor(detail: string) {
     super('command.invalid', detail)
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { InternalError } from '@azukari/protocol/problem'
+import { gatewayCommand, startGatewayCommand } from '../site/processes.ts'
 import { cpuSecondsOf, Measured, memoryOf } from './process.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
@@ -20,10 +21,13 @@ const programOf = (name: 'gateway' | 'sim' | 'device') =>
 
 export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]> {
   const site = join(folder, 'site')
-  const cache = { NODE_COMPILE_CACHE: join(folder, 'compiled') }
+  const cache = { NODE_COMPILE_CACHE: join(folder, 'compiled'), XDG_STATE_HOME: join(site, 'state') }
   const gateway = programOf('gateway')
   const at = ['--folder', site]
-  timed([gateway, 'init', ...at], cache)
+  await gatewayCommand(['init', ...at])
+  const running = await startGatewayCommand(['run', ...at, '--port', '0'], { logFile: join(folder, 'gateway.log') })
+  // Signs in.
+  await gatewayCommand(['device', 'list', ...at])
   const calls: [what: string, words: string[], isSimple: boolean][] = [
     ['azukari-gateway --help', [gateway, '--help'], true],
     ['azukari-gateway service', [gateway, 'service', '--folder', '/var/lib/azukari'], true],
@@ -42,6 +46,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
     bare.push(timed(['-e', '0'], cache))
     for (const [at, [, words]] of calls.entries()) taken[at]!.push(timed(words, cache))
   }
+  await running.stop()
   const bareMs = median(bare)
   const rows: Row[] = calls.map(([what, , isSimple], at) => {
     const ms = median(taken[at]!)

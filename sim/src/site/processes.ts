@@ -1,12 +1,13 @@
 /** Child processes of a simulated site: real gateways and data servers, started, stopped and killed for real. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
-import { InternalError, Problem } from '@azukari/protocol/problem'
+import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { watchProgress } from '../testkit/progress.ts'
 
 /** The gateway's command, as source here and as JavaScript in an installed package. */
@@ -109,11 +110,32 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** Runs a command of the gateway to its end and gives what it answered as JSON. @throws {Problem} what it said was wrong */
+/**
+ * Runs a command of the gateway to its end and gives what it answered as JSON. The first operator, whom `init` makes, gives
+ * it: the password is kept in the site's folder, which no real site does.
+ * @throws {Problem} what it said was wrong
+ */
 export async function gatewayCommand<T>(args: readonly string[]): Promise<T> {
+  const folder = args[args.indexOf('--folder') + 1]!
+  const passwordFile = `${folder}/operator-password`
+  if (args[0] === 'init') {
+    const made = await oneCommand<T & { operator?: { password: string } }>(args, folder)
+    if (made.operator) await writeFile(passwordFile, made.operator.password, { mode: 0o600 })
+    return made
+  }
+  try {
+    return await oneCommand<T>(args, folder)
+  } catch (error) {
+    if (!isProblem(error, 'operator.unauthenticated')) throw error
+    await oneCommand(['login', 'admin', '--password-file', passwordFile, '--folder', folder], folder)
+    return await oneCommand<T>(args, folder)
+  }
+}
+
+async function oneCommand<T>(args: readonly string[], folder: string): Promise<T> {
   const child = spawn(process.execPath, [gatewayCli, ...args, '--json'], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...shared, ...process.env, AZUKARI_LOG: 'error' },
+    env: { ...shared, ...process.env, AZUKARI_LOG: 'error', XDG_STATE_HOME: `${folder}/state` },
   })
   let out = ''
   let err = ''

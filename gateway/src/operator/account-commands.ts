@@ -1,0 +1,157 @@
+/** `azukari-gateway login`, `operator …`, `confirm`: who works on this site (D6, D8). */
+import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import { readNamedText } from '@azukari/protocol/adapters/named-file'
+import { Problem } from '@azukari/protocol/problem'
+import { removeSession, writeSession } from '../adapters/session-file.ts'
+import { askSecret } from '../adapters/terminal.ts'
+import { callSite } from '../operator-api/client.ts'
+import { type OperatorCommand, roles } from '../operator-api/roles.ts'
+import { folder } from './site-options.ts'
+
+export const sessionCommands: Record<string, Command> = {
+  login: {
+    what: 'Signs you in: asks for your password, and keeps the session in a file of your own for 12 hours.',
+    positionals: 'NAME',
+    options: {
+      folder,
+      'password-file': { type: 'string', what: 'file that holds the password; else it is asked for' },
+      code: { type: 'string', what: 'the code of your telephone, where the account has one' },
+    },
+    async run(values, [name]) {
+      const path = text(values, 'folder')
+      if (!name) throw new Problem('config.invalid', 'who? login NAME')
+      const file = values['password-file']
+      const password =
+        file === undefined ? await askSecret(`Password of ${name}: `) : readNamedText(String(file)).trim()
+      const code = values['code']
+      const call: Values = { folder: path, name, password, ...(code !== undefined && { code }) }
+      const { json } = await callSite('login', call, [])
+      writeSession(path, String((json as { token: string }).token))
+      return { json: { operator: name }, text: `${name} is signed in` }
+    },
+  },
+
+  logout: {
+    what: 'Ends your session.',
+    options: { folder },
+    async run(values) {
+      const answer = await callSite('logout', values, [])
+      removeSession(text(values, 'folder'))
+      return answer
+    },
+  },
+
+  whoami: {
+    what: 'Says who is signed in, with which roles, and until when.',
+    options: { folder },
+    run: (values) => callSite('whoami', values, []),
+  },
+
+  confirm: {
+    what: 'Carries out what another person began, where two people are needed.',
+    positionals: 'ID',
+    options: { folder },
+    run: (values, positionals) => callSite('confirm', values, positionals),
+  },
+}
+
+export const operatorCommands: Record<string, OperatorCommand> = {
+  'operator add': {
+    what: 'Makes an account and prints its password once.',
+    positionals: 'NAME',
+    role: 'admin',
+    options: { folder, role: { type: 'string', what: `${roles.join(', ')}; may be repeated`, multiple: true } },
+    async carryOut({ accounts }, values, [name]) {
+      const password = accounts.newPassword()
+      await accounts.add(required(name), (values['role'] as string[] | undefined) ?? [], password)
+      return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
+    },
+  },
+
+  'operator list': {
+    what: 'Lists the accounts with their roles.',
+    role: 'admin',
+    options: { folder },
+    async carryOut({ accounts }) {
+      const list = await accounts.list()
+      const lines = list.map(({ name, roles: held, totp, disabled }) =>
+        [name, held.join(','), totp ? 'with code' : '', disabled ? 'closed' : ''].filter(Boolean).join('  '),
+      )
+      return { json: list, text: lines.join('\n') }
+    },
+  },
+
+  'operator disable': {
+    what: 'Closes an account and ends its sessions.',
+    positionals: 'NAME',
+    role: 'admin',
+    options: { folder },
+    async carryOut({ accounts }, _values, [name]) {
+      await accounts.disable(required(name))
+      return { json: { disabled: name }, text: `${name} is closed` }
+    },
+  },
+
+  'operator password': {
+    what: 'Gives an account a new password, prints it once, and ends the account’s sessions.',
+    positionals: 'NAME',
+    role: 'admin',
+    options: { folder },
+    async carryOut({ accounts }, _values, [name]) {
+      const password = accounts.newPassword()
+      await accounts.setPassword(required(name), password)
+      return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
+    },
+  },
+
+  'operator totp': {
+    what: 'From now on the account also needs the code of a telephone: prints its secret once.',
+    positionals: 'NAME',
+    role: 'admin',
+    options: { folder },
+    async carryOut({ accounts }, _values, [name]) {
+      const secret = await accounts.newTotp(required(name))
+      const uri = `otpauth://totp/Azukari:${name}?secret=${secret}&issuer=Azukari`
+      return { json: { operator: name, secret, uri }, text: `${secret}\n${uri}` }
+    },
+  },
+
+  'operator log': {
+    what: 'Shows what operators did, the latest first. With --check it looks whether the log is whole; exit 1 when not.',
+    role: 'auditor',
+    options: {
+      folder,
+      check: { type: 'boolean', what: 'look for entries that were changed or taken away' },
+      limit: { type: 'string', what: 'how many', default: '50' },
+    },
+    async carryOut({ log }, values) {
+      if (values['check']) {
+        const wrong = await log.check()
+        const ok = wrong.length === 0
+        return { json: { ok, wrong }, text: ok ? 'the log is whole' : wrong.join('\n'), exit: ok ? 0 : 1 }
+      }
+      const entries = (await log.latest(integer(values, 'limit', 1, 10_000))).map(
+        ({ id, at_ms, operator, session, command, digest, outcome }) => ({
+          id,
+          at: new Date(at_ms).toISOString(),
+          operator,
+          session: hex(session).slice(0, 16),
+          command,
+          digest: hex(digest),
+          outcome,
+        }),
+      )
+      const lines = entries.map(({ id, at, operator, command, outcome }) =>
+        [id, at, operator || '-', command, outcome].join('  '),
+      )
+      return { json: entries, text: lines.join('\n') }
+    },
+  },
+}
+
+function required(name: string | undefined): string {
+  if (!name) throw new Problem('config.invalid', 'which operator?')
+  return name
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
