@@ -2,23 +2,21 @@
  * The commands of `azukari-gateway`, in groups that are loaded when one of theirs is called. `command-index.json` tells which
  * command is in which, and what `--help` says of it; `npm run docs` makes it from the commands themselves.
  */
+import { operatorGroups } from './operator-api/groups.ts'
 import type { AnyCommand } from './operator-api/roles.ts'
 
 export const commandGroups: Readonly<Record<string, () => Promise<Record<string, AnyCommand>>>> = {
   session: async () => (await import('./operator/account-commands.ts')).sessionCommands,
-  operators: async () => (await import('./operator/account-commands.ts')).operatorCommands,
   site: async () => (await import('./operator/site-commands.ts')).siteCommands,
   gateway: async () => (await import('./run-commands.ts')).gatewayCommands,
   processes: async () => (await import('./run-commands.ts')).processCommands,
-  devices: async () => (await import('./operator/device-commands.ts')).deviceCommands,
-  readers: async () => (await import('./operator/reader-commands.ts')).readerCommands,
-  fleet: async () => (await import('./operator/fleet-commands.ts')).fleetCommands,
   upgrade: async () => {
     const { upgradeCommands } = await import('./operator/upgrade-commands.ts')
     const { packageVersion, programPath } = await import('./program.ts')
     const { configOf } = await import('./operator/call-settings.ts')
     return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
   },
+  ...operatorGroups,
   risk: async () => (await import('./operator/risk-commands.ts')).riskCommands,
   'settlement witnesses': async () =>
     (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,

@@ -10,6 +10,9 @@ const connectionsAtMost = 16
 /** How long a caller has to send its call, ms. */
 const callMs = 10_000
 
+/** Whoever has connected. */
+export type Caller = Socket
+
 interface Address {
   path: string
   close(): void
@@ -33,7 +36,7 @@ export interface OperatorSocket {
 /** @throws {Problem} `folder.in-use` when another process answers there */
 export async function listenForOperators(
   folder: string,
-  answer: (socket: Socket) => Promise<void>,
+  answer: (socket: Caller) => Promise<void>,
 ): Promise<OperatorSocket> {
   const address = addressOf(folder)
   try {

@@ -1,10 +1,9 @@
 /** The operator API of a running site: its database, and the socket in its folder. */
 import type { KeyObject } from 'node:crypto'
-import type { Socket } from 'node:net'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
-import { listenForOperators } from '../adapters/operator-socket.ts'
+import { type Caller, listenForOperators } from '../adapters/operator-socket.ts'
 import type { SiteFolder } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
 import { Accounts } from './accounts.ts'
@@ -68,7 +67,7 @@ async function findCommand(name: string): Promise<OperatorCommand | undefined> {
 }
 
 /** One call, one answer. */
-async function serve(desk: OperatorDesk, socket: Socket): Promise<void> {
+async function serve(desk: OperatorDesk, socket: Caller): Promise<void> {
   const send = (down: Down) => {
     if (!socket.destroyed) socket.write(frame(down))
   }
