@@ -89,7 +89,9 @@ t.test('B14 D6: a data server loads no service, no broker, and nothing that make
   t.ok(urls.some((url) => url.includes('/data-server/')))
   t.same(
     urls.filter((url) =>
-      /(\/services\/(?!index\.ts|\w+\/module\.ts)|\/broker\/|node_modules\/(aedes|fastify|kysely|mqtt|prom-client|@peculiar)\/)/.test(url),
+      /(\/services\/(?!index\.ts|\w+\/module\.ts)|\/broker\/|node_modules\/(aedes|fastify|kysely|mqtt|prom-client|@peculiar)\/)/.test(
+        url,
+      ),
     ),
     [],
   )

@@ -2,15 +2,21 @@
  * Serial and USB parts unplugged from a running device (S17, D6): the person is told which part and what to do, in their
  * language, as long as it is gone; the operator sees it too; it goes on without a restart.
  */
-import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { type BoardDefinition, buildBoard } from '@azukari/boards/definitions'
 import { usualPins } from '@azukari/boards/firmata-panel'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { Runtime } from '@azukari/device/runtime'
+import { roles } from '@azukari/gateway/operator-api/roles'
+import { startOperatorApi } from '@azukari/gateway/operator-api/start'
+import { SiteFolder } from '@azukari/gateway/site-folder'
+import { loadSiteKey } from '@azukari/gateway/site-key'
+import { cheapPasswords } from '@azukari/gateway/test-operator'
 import { site as siteName, startTestSite } from '@azukari/gateway/test-site'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -31,7 +37,19 @@ t.setTimeout(240_000)
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const folder = await mkdtemp(join(tmpdir(), 'azukari-unplug-'))
 const site = await startTestSite()
+const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
+const operators = await startOperatorApi({
+  folder: new SiteFolder(site.directory, siteName, ports),
+  key: await loadSiteKey(ports.files, `${site.directory}/gateway.key`, ports.random),
+  site: { ports, folder: site.directory, registry: site.database, isTelemetryOn: false },
+  log,
+  passwordCost: cheapPasswords,
+})
+const password = operators.accounts.newPassword()
+await operators.accounts.add('admin', roles, password)
+await writeFile(`${site.directory}/operator-password`, password, { mode: 0o600 })
 t.teardown(async () => {
+  await operators.stop()
   await site.stop()
   await rm(folder, { recursive: true, force: true })
 })
@@ -87,9 +105,11 @@ async function listed(id: string): Promise<ListedPart[]> {
 }
 
 /** The same, as people read it. */
-function list(): string {
+async function list(): Promise<string> {
   const cli = join(import.meta.dirname, '../../../gateway/src/cli.ts')
-  return spawnSync(process.execPath, [cli, 'device', 'list', '--folder', site.directory], { encoding: 'utf8' }).stdout
+  const env = { ...process.env, XDG_STATE_HOME: `${site.directory}/state` }
+  const call = [cli, 'device', 'list', '--folder', site.directory]
+  return (await promisify(execFile)(process.execPath, call, { env })).stdout
 }
 
 async function listedAs(id: string, part: string, state: string) {
@@ -123,7 +143,7 @@ t.test('S17 D6: panel and PC/SC reader: told in Japanese, on the lamp, and to th
   const gone = await listedAs(device.id, 'panel', 'absent')
   t.equal(gone.detail, 'panel.absent')
   t.ok(Math.abs(gone.sinceMs! - beforeMs) < 60_000, 'since when')
-  t.match(list(), /panel absent since 20.*Z \(panel\.absent\)/)
+  t.match(await list(), /panel absent since 20.*Z \(panel\.absent\)/)
   await line.plug()
   firmware = new FirmataFirmware(line.far)
   await until('the notice to go', () => !device.shows('panel.absent'))
