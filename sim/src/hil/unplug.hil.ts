@@ -37,7 +37,6 @@ t.setTimeout(240_000)
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const folder = await mkdtemp(join(tmpdir(), 'azukari-unplug-'))
 const site = await startTestSite()
-const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const operators = await startOperatorApi({
   folder: new SiteFolder(site.directory, siteName, ports),
   key: await loadSiteKey(ports.files, `${site.directory}/gateway.key`, ports.random),
