@@ -106,6 +106,8 @@ export interface Gateway {
   bufferFor(service: string): ReceiveBuffer
   newClaim(claim: NewClaim): Promise<string>
   revoke(device: string): Promise<void>
+  /** An operator changed the registry: within a second devices are told and those revoked shut out. */
+  registryChanged(): void
   devices(): Promise<Device[]>
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
@@ -116,7 +118,7 @@ export interface Gateway {
   sweep(): Promise<void>
 }
 
-/** How often changes by other processes (`azukari-gateway device revoke`) are looked for. */
+/** How often changes by operators (`azukari-gateway device revoke`) and other processes are looked for. */
 const lookMs = 1_000
 /** A gateway that has not looked for so long hangs, ms. */
 const aliveMs = 120_000
@@ -272,7 +274,7 @@ class Site implements Gateway {
       })
     if (trial?.listens) await listen()
     await trial?.pass()
-    await this.#devices.changedElsewhere()
+    await this.#devices.hasChanged()
     await this.#buffer.start()
     await this.#giveBack()
     for (const service of this.#services) await service.start()
@@ -301,6 +303,10 @@ class Site implements Gateway {
 
   async newClaim(claim: NewClaim): Promise<string> {
     return newClaim(this.#options.database, this.#options, claim)
+  }
+
+  registryChanged(): void {
+    this.#devices.changedHere()
   }
 
   async revoke(device: string): Promise<void> {
@@ -405,7 +411,7 @@ class Site implements Gateway {
     this.#lookedMs = this.#options.clock.monotonicMs()
     this.#look = this.#options.clock.timer(lookMs, async () => {
       try {
-        if (await this.#devices.changedElsewhere()) {
+        if (await this.#devices.hasChanged()) {
           for (const device of [...this.#channels.devices()])
             if ((await this.#devices.find(device))?.revokedMs !== undefined) this.#shutOut(device)
           await this.#giveBack()

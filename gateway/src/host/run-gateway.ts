@@ -228,7 +228,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const operators = await startOperatorApi({
       folder,
       key,
-      site: { ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
+      site: {
+        ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
+        changed: () => gateway.registryChanged(),
+      },
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())

@@ -144,6 +144,9 @@ export class OperatorDesk {
       if (!isProblem(error)) faults.error('operator command failed', { command: call.command, error: String(error) })
       await this.#note(session, call, codeOf(error))
       throw error
+    } finally {
+      // Also after a failure: it may have changed something first.
+      site.changed?.()
     }
   }
 

@@ -18,6 +18,8 @@ export interface SiteAccess {
   registry: Database
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
+  /** Called after every act, so that the gateway looks at its registry again. */
+  changed?(): void
 }
 
 /** One act of a signed-in person. */

@@ -81,6 +81,7 @@ const rekey = query<{ id: string; key: Uint8Array }>()((db, p) =>
 export class Devices {
   readonly #database: Database
   readonly #cache = new Map<string, Device>()
+  #changedHere = false
   #dataVersion: number | undefined
 
   constructor(database: Database) {
@@ -149,12 +150,19 @@ export class Devices {
     if ((await revoke.run(this.#database, { id, at: nowMs })).changes === 0) throw new Problem('device.unknown', id)
   }
 
-  /** Whether another process changed the database since the last time; then nothing remembered is believed. */
-  async changedElsewhere(): Promise<boolean> {
+  /** An operator changed the registry over this process's own connection, which its data version does not show. */
+  changedHere(): void {
+    this.#changedHere = true
+    this.#cache.clear()
+  }
+
+  /** Whether an operator or another process changed the database since the last time; then nothing remembered is believed. */
+  async hasChanged(): Promise<boolean> {
     const version = await this.#readVersion()
-    if (version === this.#dataVersion) return false
+    if (version === this.#dataVersion && !this.#changedHere) return false
     const first = this.#dataVersion === undefined
     this.#dataVersion = version
+    this.#changedHere = false
     this.#cache.clear()
     return !first
   }
