@@ -26,9 +26,9 @@ const names = ['protocol', 'device', 'boards', 'gateway', 'sim']
 const temp = mkdtempSync(join(tmpdir(), 'azukari-pack-'))
 t.teardown(() => rmSync(temp, { recursive: true, force: true }))
 
-/** What a camera board may install: packages, and MB on disk. Most of them are MQTT.js and what it needs. */
+/** What a camera board may install: packages, and MB on disk. Most is MQTT.js and what it needs; pictures take 2 MB. */
 const boardPackagesMost = 64
-const boardMegabytesMost = 18
+const boardMegabytesMost = 19
 
 /** npm without the settings that an npm around this test handed down, but with the person's own. */
 const environment = Object.fromEntries(
