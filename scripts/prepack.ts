@@ -43,7 +43,7 @@ function build(): void {
         noCheck: true,
       },
       include: ['src'],
-      exclude: ['src/**/*.test.ts', 'src/bench', 'src/hil'],
+      exclude: ['src/**/*.test.ts', 'src/**/test-*.ts', 'src/bench', 'src/hil'],
     }),
   )
   // npm's own answer on standard output is for programs; the compiler's goes to standard error.

@@ -57,6 +57,8 @@ export async function campaign(options: CampaignOptions): Promise<CampaignReport
   }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: work,
+    // Not what a test runner loads into its own process: it speaks on the same port.
+    execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
   })
   let peakRssMb = 0

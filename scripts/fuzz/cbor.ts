@@ -2,9 +2,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { decode, decodeMap, decodeMaps, encode, encodeDeterministic } from '@azukari/protocol/codec'
 import { isProblem } from '@azukari/protocol/problem'
+import { anyValue } from '@azukari/protocol/test-values'
 import fc from 'fast-check'
 import { campaign, damaged, damages, type FuzzReport } from './damage.ts'
-import { anyValue } from './values.ts'
 
 export const name = 'cbor'
 

@@ -18,10 +18,12 @@ import {
 } from '@azukari/protocol/envelope'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
+import { anyValue } from '@azukari/protocol/test-values'
 import { deviceTopic, maySubscribe, parseTopic } from '@azukari/protocol/topics'
 import fc from 'fast-check'
 import { campaign, damaged, damages, type FuzzReport } from './damage.ts'
-import { anyValue, bytes } from './values.ts'
+
+const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 
 export const name = 'envelope'
 

@@ -1,4 +1,5 @@
 /** Writes an EXIF segment (CIPA DC-008, big-endian TIFF) as a camera does, so that the reader meets the real thing. */
+import { ascii, directory, type Entry, long, short, u32 } from '@azukari/device/place/tiff'
 
 export interface ExifFacts {
   orientation: number
@@ -10,25 +11,6 @@ export interface ExifFacts {
   model: string
   position?: { latitude: number; longitude: number }
 }
-
-interface Entry {
-  tag: number
-  type: number
-  count: number
-  value: Uint8Array
-}
-
-const ascii = (tag: number, text: string): Entry => {
-  const value = Buffer.from(`${text}\0`, 'latin1')
-  return { tag, type: 2, count: value.length, value }
-}
-const short = (tag: number, number: number): Entry => ({
-  tag,
-  type: 3,
-  count: 1,
-  value: Uint8Array.of(number >> 8, number & 255),
-})
-const long = (tag: number, number: number): Entry => ({ tag, type: 4, count: 1, value: u32(number) })
 
 /** The JPEG with an EXIF APP1 segment behind its first marker. */
 export function withExif(jpeg: Uint8Array, facts: ExifFacts): Uint8Array {
@@ -72,26 +54,6 @@ function tiffOf(facts: ExifFacts): Uint8Array {
   ])
 }
 
-/** One IFD at an offset, its values behind it. */
-function directory(entries: Entry[], at: number): Uint8Array {
-  const head: Uint8Array[] = [Uint8Array.of(0, entries.length)]
-  const values: Uint8Array[] = []
-  let valueAt = at + 2 + entries.length * 12 + 4
-  for (const { tag, type, count, value } of entries) {
-    head.push(Uint8Array.of(tag >> 8, tag & 255, 0, type), u32(count))
-    if (value.length <= 4) {
-      const inline = new Uint8Array(4)
-      inline.set(value)
-      head.push(inline)
-      continue
-    }
-    head.push(u32(valueAt))
-    values.push(value)
-    valueAt += value.length
-  }
-  return Buffer.concat([...head, u32(0), ...values])
-}
-
 function gpsEntries({ latitude, longitude }: { latitude: number; longitude: number }): Entry[] {
   const degrees = (tag: number, angle: number): Entry => {
     const seconds = Math.round(Math.abs(angle) * 3_600_000)
@@ -111,10 +73,4 @@ function gpsEntries({ latitude, longitude }: { latitude: number; longitude: numb
     ascii(3, longitude < 0 ? 'W' : 'E'),
     degrees(4, longitude),
   ]
-}
-
-function u32(number: number): Uint8Array {
-  const out = new Uint8Array(4)
-  new DataView(out.buffer).setUint32(0, number)
-  return out
 }
