@@ -7,17 +7,14 @@ import { encodePng } from '@azukari/boards/png'
 import { wordsOf } from '@azukari/device/apps/words'
 import type { Shown } from '@azukari/device/drivers'
 import { encodeJpeg, shrink } from '@azukari/device/picture'
-import type { Save } from '@azukari/device/saves'
-import { distanceKm } from '@azukari/gateway/services/placement/geography'
-import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
 import { findingText, type Language } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { VirtualCard } from '../card/virtual-card.ts'
+import { Keeping } from './keeping.ts'
 import { cycloneGone, cycloneOver } from './placement-demo/documents.ts'
-import { places, positionOf } from './places.ts'
+import { positionOf } from './places.ts'
 import { gatewayCommand } from './processes.ts'
-import { statusReader } from './server-status.ts'
-import { pin, type SimulatedSite, type SiteBoard, type SiteServer } from './site.ts'
+import { pin, type SimulatedSite, type SiteBoard } from './site.ts'
 import { nameOf, regionName, type Said, say } from './words.ts'
 
 export interface Action {
@@ -32,18 +29,8 @@ const linesKept = 200
 const printsKept = 24
 /** Risks and places change without the boards' doing. */
 const lookMs = 2_000
-const standingMost = 2_000
-/** From which probability of loss on a hazard is shown as one that arrives. */
-const shownLoss = 0.005
 /** How long before a forecast cyclone arrives. */
 const stormInMs = 6 * 3_600_000
-
-/** A replica of an object, as placement has it. */
-interface Standing {
-  slot: number
-  server: string
-  algorithm: string
-}
 
 /** Of Hanako's card; in real life it comes by letter. */
 const puk = '13572468'
@@ -61,19 +48,14 @@ export class Bulletin {
   readonly #prints: Print[] = []
   readonly #shelves = new Map<string, { object: string; name: string }[]>()
   readonly #listeners = new Set<() => void>()
-  readonly #usedBytes = new Map<string, number>()
-  /** Where each object lies now, by its id in hex: what a receipt said may have moved since. */
-  #standing = new Map<string, Standing[]>()
-  #risks = new Map<string, RiskReport['servers'][number]>()
+  readonly #keeping: Keeping
   /** Cyclones that were forecast here, by the server that each heads for. */
   readonly #storms = new Map<string, string>()
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
-  #status: Awaited<ReturnType<typeof statusReader>> | undefined
   #card: VirtualCard | undefined
   /** Which board the member's card is in. */
   #cardIn: string | undefined
-  #saves: (Save & { device: string })[] = []
   /** What is being done at a board now, so that nobody has to press twice. */
   readonly #doing = new Map<string, string>()
   /** Boards whose lost line was told already. */
@@ -86,13 +68,14 @@ export class Bulletin {
 
   constructor(site: SimulatedSite, say: (line: string) => void) {
     this.#site = site
+    this.#keeping = new Keeping(site)
     this.#say = say
   }
 
   /** Issues the member's card and begins to watch the boards. */
   async begin(): Promise<void> {
     this.#card = await this.#site.issueCard('Hanako', { puk })
-    this.#status = await statusReader(this.#site)
+    await this.#keeping.begin()
     for (const [id, board] of this.#site.boards) this.#watch(id, board)
     this.#line({
       en: `Hanako has a card (PIN ${pin}). Put it into the camera.`,
@@ -105,7 +88,7 @@ export class Bulletin {
   async end(): Promise<void> {
     clearInterval(this.#timer)
     await this.#looking
-    this.#status?.close()
+    this.#keeping.end()
   }
 
   onChange(listener: () => void): () => void {
@@ -155,7 +138,7 @@ export class Bulletin {
 
   /** All that the page shows, in the language of whoever looks. */
   state(language: Language): unknown {
-    const kept = this.#saves.filter((save) => save.state === 'kept').length
+    const kept = this.#keeping.saves.filter((save) => save.state === 'kept').length
     return {
       summary: !this.#card
         ? { en: 'The site is starting …', ja: 'サイトを起動しています…' }[language]
@@ -163,36 +146,15 @@ export class Bulletin {
           ? `データサーバ ${this.#site.servers.size}台、端末 ${this.#site.boards.size}台、保存済み ${kept}件`
           : `${this.#site.servers.size} data servers, ${this.#site.boards.size} boards, ${kept} kept in two places each`,
       devices: [...(this.#card ? this.#site.boards : [])].map(([id, board]) => this.#deviceState(id, board, language)),
-      servers: inOrder(this.#site.servers.values()).map(({ place, process }) => {
-        const { id, name, region, latitude, longitude } = place
-        const risk = this.#risks.get(id)
-        const arriving = risk?.terms.find(
-          ({ hazard, arrivesMs, loss }) => hazard !== undefined && arrivesMs !== undefined && loss >= shownLoss,
-        )
-        return {
-          id,
-          name: nameOf(name)[language],
-          region: regionName(region)[language],
-          abroad: !region.startsWith('JP'),
-          latitude,
-          longitude,
-          up: process !== undefined,
-          risk: risk?.risk,
-          why: risk?.terms.map((term) => `${term[language]} (${term.source})`).join('\n'),
-          arrivesMs: arriving?.arrivesMs,
-          storm: this.#storms.has(id),
-          replicas: [...this.#standing.values()].flat().filter(({ server }) => server === id).length,
-          usedBytes: this.#usedBytes.get(id) ?? 0,
-        }
-      }),
-      saves: this.#saves.map((save) => ({
+      servers: this.#keeping.servers(language, (id) => this.#storms.has(id)),
+      saves: this.#keeping.saves.map((save) => ({
         name: save.name,
         sizeBytes: save.sizeBytes,
         state: save.state,
         device: save.device,
         progress: save.progress,
         problem: save.problem && describe(save.problem, language).title,
-        replicas: save.state === 'kept' ? this.#placesOf(save, language) : undefined,
+        replicas: save.state === 'kept' ? this.#keeping.placesOf(save, language) : undefined,
       })),
       prints: this.#prints,
       log: this.#lines.map(({ at, text }) => ({ at, text: text[language] })),
@@ -212,8 +174,9 @@ export class Bulletin {
       latitude,
       longitude,
       link: runtime.link.state,
-      waiting: this.#saves.filter((save) => save.device === id && save.state !== 'kept' && save.state !== 'refused')
-        .length,
+      waiting: this.#keeping.saves.filter(
+        (save) => save.device === id && save.state !== 'kept' && save.state !== 'refused',
+      ).length,
       card,
       asksPin: card && !this.#pinTaken && !this.#blocked,
       blocked: card && this.#blocked,
@@ -238,7 +201,7 @@ export class Bulletin {
       } else this.#changed()
     })
     runtime.saves.onChange((save) => {
-      if (save.state === 'kept' && save.receipt) this.#line(this.#keptLine(save.name, save.receipt.replicas))
+      if (save.state === 'kept' && save.receipt) this.#line(this.#keeping.keptLine(save.name, save.receipt.replicas))
       else if (save.state === 'refused' && save.problem) {
         const { problem } = save
         this.#line({
@@ -345,7 +308,7 @@ export class Bulletin {
       this.#pictures.set(name, encodePng(shrink(page.page, 480)))
       this.#prints.unshift({ name: page.title, page: `/picture/${name}` })
       for (const gone of this.#prints.splice(printsKept)) this.#pictures.delete(gone.page.slice('/picture/'.length))
-      const from = this.#serverName(printed.server)
+      const from = this.#keeping.serverName(printed.server)
       this.#line({
         en: `Printed ${page.title}, fetched from ${from.en}`,
         ja: `${page.title} を${from.ja}から取り出して印刷しました`,
@@ -357,28 +320,6 @@ export class Bulletin {
         ja: `印刷できませんでした：${titleOf(error, 'ja')}`,
       })
     }
-  }
-
-  /** Where a save lies now, or did when its receipt was written. */
-  #placesOf({ object, receipt, device }: Save & { device: string }, language: Language) {
-    const region = this.#site.boards.get(device)?.place.region
-    const standing = this.#standing.get(Buffer.from(object).toString('hex'))
-    return standing && region
-      ? standing.map(({ server, algorithm }) => {
-          const { place } = this.#site.servers.get(server)!
-          return {
-            server,
-            name: nameOf(place.name)[language],
-            algorithm,
-            distanceKm: Math.round(distanceKm(positionOf(region), place)),
-          }
-        })
-      : receipt?.replicas.map(({ server, distanceKm, algorithm }) => ({
-          server,
-          name: this.#serverName(server)[language],
-          distanceKm,
-          algorithm,
-        }))
   }
 
   /** A cyclone is forecast for a server, or called off by its agency. */
@@ -426,7 +367,11 @@ export class Bulletin {
 
   /** Reads the devices' saves, the servers' status, the risks and where everything lies anew. */
   #look(): Promise<void> {
-    this.#looking ??= this.#read()
+    this.#looking ??= this.#keeping
+      .look()
+      .then((news) => {
+        for (const line of news) this.#line(line)
+      })
       // A site that is just starting, stopping or broken is looked at again.
       .catch(() => undefined)
       .finally(() => {
@@ -434,58 +379,6 @@ export class Bulletin {
         this.#changed()
       })
     return this.#looking
-  }
-
-  async #read(): Promise<void> {
-    const all = await Promise.all(
-      [...this.#site.boards].map(async ([id, { runtime }]) =>
-        (await runtime.saves.list(50)).map((save) => ({ ...save, device: id })),
-      ),
-    )
-    this.#saves = all.flat().sort((a, b) => b.takenMs - a.takenMs)
-    for (const [id, { usedBytes }] of (await this.#status?.read()) ?? []) this.#usedBytes.set(id, usedBytes)
-    await this.#stand()
-    for (const risk of (await this.#site.risks()).servers) this.#risks.set(risk.server, risk)
-  }
-
-  /** Where everything lies now; what has moved is told. */
-  async #stand(): Promise<void> {
-    const standing = new Map<string, Standing[]>()
-    for (const { object, ...replica } of await this.#site.rows<Standing & { object: Uint8Array }>(
-      'SELECT object, slot, server, algorithm FROM replicas WHERE root IS NOT NULL ORDER BY object, slot LIMIT ?',
-      standingMost,
-    )) {
-      const id = Buffer.from(object).toString('hex')
-      standing.set(id, [...(standing.get(id) ?? []), replica])
-    }
-    for (const { object, name } of this.#saves) {
-      const id = Buffer.from(object).toString('hex')
-      const [before, now] = [this.#standing.get(id), standing.get(id)]
-      if (before?.length !== 2 || now?.length !== 2 || before.every(({ server }, at) => server === now[at]!.server))
-        continue
-      const [first, second] = now.map(({ server }) => this.#serverName(server))
-      this.#line({
-        en: `${name} has moved: it is now kept in ${first!.en} and ${second!.en}`,
-        ja: `${name} を移しました：今は${first!.ja}と${second!.ja}にあります`,
-      })
-    }
-    this.#standing = standing
-  }
-
-  #keptLine(name: string, replicas: readonly { server: string; distanceKm: number }[]): Said {
-    const places = say((to) =>
-      replicas
-        .map(({ server, distanceKm }) => {
-          const place = this.#serverName(server)[to]
-          return to === 'ja' ? `${place}（${distanceKm} km 先）` : `${place} (${distanceKm} km away)`
-        })
-        .join(to === 'ja' ? 'と' : ' and '),
-    )
-    return { en: `${name} is kept in ${places.en}`, ja: `${name} を${places.ja}に保存しました` }
-  }
-
-  #serverName(id: string): Said {
-    return nameOf(this.#site.servers.get(id)?.place.name ?? id)
   }
 
   get #blocked(): boolean {
@@ -531,12 +424,6 @@ export class Bulletin {
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
-}
-
-/** As they are listed, whichever came up first. */
-function inOrder(servers: Iterable<SiteServer>): SiteServer[] {
-  const at = ({ place }: SiteServer) => places.findIndex(({ id }) => id === place.id)
-  return [...servers].sort((a, b) => at(a) - at(b))
 }
 
 function titleOf(error: unknown, language: Language): string {
