@@ -17,7 +17,7 @@ const indexed: Record<string, Command> = Object.fromEntries(
     {
       ...head,
       // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
-      options: 'buffer-port' in head.options ? { ...head.options, ...apartOptions } : head.options,
+      options: 'peer-port' in head.options ? { ...head.options, ...apartOptions } : head.options,
       run: async (values, positionals) => {
         if (role) return sendToSite(name, values, positionals)
         const command = (await commandGroups[group]?.())?.[name]

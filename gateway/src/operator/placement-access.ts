@@ -19,7 +19,7 @@ export async function withPlacement<T>(values: Values, work: (database: Database
   const database = openDatabase(path)
   try {
     await migrate(database, [{ set: 'placement', migrations: placementMigrations }], systemPorts.clock.now())
-    return work(database)
+    return await work(database)
   } finally {
     await database.close()
   }
@@ -42,6 +42,6 @@ export async function withService<T>(values: Values, work: (placement: Placement
   try {
     return await work(opened.placement)
   } finally {
-    opened.close()
+    await opened.close()
   }
 }

@@ -60,7 +60,7 @@ t.test(
       placement,
       '--settlement',
       settlement,
-      '--buffer-port',
+      '--peer-port',
       String(buffer),
     ])
     const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', folder, '--region', 'JP-13'])

@@ -39,7 +39,7 @@ export const placement = defineService<OpenPlacementService>({
       }),
       telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
-      close: async () => close(),
+      close,
     }
   },
 })
