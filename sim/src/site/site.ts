@@ -219,7 +219,7 @@ export class SimulatedSite {
     })
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
-      { site: 'site', role: place.role, claim, model: board.model, version: '0.1.0', folder },
+      { site: 'site', roles: [place.role], claim, model: board.model, version: '0.1.0', folder },
       {
         ...ports,
         database: await openDeviceDatabase(`${folder}/device.db`),
