@@ -3,19 +3,20 @@ import type { Command } from '@azukari/protocol/adapters/command-line'
 import { InternalError } from '@azukari/protocol/problem'
 import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
-import { sendToSite } from './operator-api/local.ts'
+import { type SentCommand, sendToSite } from './operator-api/local.ts'
 import { isOperatorCommand, type Role } from './operator-api/roles.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
-type Entry = Omit<Command, 'run'> & { group: string; role?: Role }
+type Entry = Omit<Command, 'run'> & SentCommand & { role?: Role }
 
 export const commands: Record<string, Command> = Object.fromEntries(
-  Object.entries(index as Record<string, Entry>).map(([name, { group, role, ...head }]) => [
+  Object.entries(index as Record<string, Entry>).map(([name, entry]) => [
     name,
     {
-      ...head,
+      ...entry,
       run: async (values, positionals) => {
-        if (role) return sendToSite(name, values, positionals)
+        const { group, role } = entry
+        if (role) return sendToSite(name, values, positionals, entry)
         const command = (await commandGroups[group]?.())?.[name]
         if (!command || isOperatorCommand(command))
           throw new InternalError(`command-index.json names ${name} in ${group}: run npm run docs`)

@@ -3,7 +3,7 @@ import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protoco
 import type { Clock } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { CallClient } from '../transport/client.ts'
-import { type Caller, PairClient } from '../transport/pair-client.ts'
+import { type Caller, PairClient, type StreamCaller } from '../transport/pair-client.ts'
 import type { CallHandler, TlsIdentity } from '../transport/server.ts'
 
 /** Addresses of services that run apart, by name: one, or two that stand in for each other with a comma between them. */
@@ -23,7 +23,7 @@ export function clientsOf(
 }
 
 /** One client of a service that runs apart, in one process or two. */
-export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): Caller {
+export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): StreamCaller {
   const clients = clientsOf(name, urls, tls, clock).map(({ client }) => client)
   return clients.length === 1 ? clients[0]! : new PairClient(clients)
 }

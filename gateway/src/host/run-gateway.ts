@@ -15,6 +15,7 @@ import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { healthServer } from '../operator/health.ts'
+import { serviceCommands } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
@@ -27,6 +28,7 @@ import { RemotePlacement } from '../telemetry/remote-placement.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
@@ -107,6 +109,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
+    const clients = new Map<ServiceName, StreamCaller>()
     const health: ServiceHealth[] = []
     const peers = new Peers(apart, tls, clock, (name) => inside.get(name)?.handlers)
     closing.defer(() => peers.close())
@@ -117,6 +120,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         const address = apart[module.name]
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
+          clients.set(module.name, client)
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           const pair = clientsOf(module.name, address, tls, clock)
           for (const { client } of pair) closing.defer(() => client.close())
@@ -231,7 +235,13 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       site: {
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
+        services: serviceCommands({
+          modules: services,
+          inside: (name) => inside.get(name),
+          apart: (name) => clients.get(name),
+        }),
       },
+      budgets,
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())

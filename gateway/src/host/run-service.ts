@@ -4,6 +4,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { commandHandlers } from '../operator-api/service-commands.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { SiteFolder } from '../site-folder.ts'
@@ -51,7 +52,9 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     await peers.close()
     await gateway?.close()
   }
-  const own = await module.runApart?.(opened, settings)
+  const own = await module.runApart?.(opened, settings, {
+    commandHandlers: (ready) => commandHandlers(module, ready, { clock, log }),
+  })
   if (own)
     return {
       url: own.url,
@@ -64,7 +67,11 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   await open.service.start()
   const calls = await startCallServer({
     tls,
-    handlers: [...serviceHandlers(open.service, clock), ...open.handlers],
+    handlers: [
+      ...serviceHandlers(open.service, clock),
+      ...open.handlers,
+      ...commandHandlers(module, () => open, { clock, log }),
+    ],
     clock,
     log,
     budgets,

@@ -4,11 +4,13 @@
  * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
  * opened, so that a command can look at the list without loading every service.
  */
+import type { Values } from '@azukari/protocol/adapters/command-line'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
+import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { HostCounts } from '../service/host-rules.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
@@ -61,6 +63,16 @@ export interface ServiceProcess {
   stop(): Promise<void>
 }
 
+/** An operator's command that is carried out in the service's process. */
+export interface ServiceCommand<Open extends OpenService = OpenService> extends OperatorCommandHead {
+  /** It only reads: with nothing running it is carried out on the closed folder. */
+  offline?: boolean
+  carryOut(open: Open, act: ServiceAct, values: Values, positionals: string[]): Promise<Answer>
+}
+
+/** Commands by name. */
+export type ServiceCommandGroup<Open extends OpenService = OpenService> = Readonly<Record<string, ServiceCommand<Open>>>
+
 /** What a service that runs as a process of its own is started with, besides its ports. */
 export interface ApartSettings {
   host: string
@@ -68,6 +80,12 @@ export interface ApartSettings {
   port: number
   /** Which of two processes that stand in for each other. */
   role: 'primary' | 'backup'
+}
+
+/** What the host gives a service that runs apart in its own way. */
+export interface ApartHost<Open extends OpenService> {
+  /** Rows that answer operators' commands. @param open the service, or a problem while it cannot act */
+  commandHandlers(open: () => Open): CallHandler[]
 }
 
 /** Where a page for people is served. */
@@ -102,11 +120,13 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly paired?: boolean
   /** What it asks of other services. */
   calls?(): Promise<readonly Contract[]>
+  /** Operators' commands, in groups that are loaded when one of theirs is called. */
+  readonly commands?: Readonly<Record<string, () => Promise<ServiceCommandGroup<Open>>>>
   /** Asked for telemetry when it runs as a process of its own. */
   telemetry?(): Promise<Contract>
   open(ports: ServicePorts): Promise<Open>
   /** Its own way to run as a process; undefined when the usual one will do. */
-  runApart?(ports: ServicePorts, settings: ApartSettings): Promise<ServiceProcess | undefined>
+  runApart?(ports: ServicePorts, settings: ApartSettings, host: ApartHost<Open>): Promise<ServiceProcess | undefined>
   /** Serves a page for people, where there is one. */
   servePage?(service: Service, settings: PageSettings): Promise<{ url: string; close(): Promise<void> }>
   /** What is shown of its processes when two stand in for each other. */

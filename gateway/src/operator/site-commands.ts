@@ -44,7 +44,7 @@ export const siteCommands: Record<string, Command> = {
       const { openDatabase } = await import('../adapters/database.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
-      const { hazardChecks } = await import('./risk-commands.ts')
+      const { hazardChecks } = await import('./hazard-checks.ts')
       const { settlementChecks } = await import('./settlement/checks.ts')
       const checks = siteChecks(text(values, 'folder'), systemPorts, (path) => {
         const database = openDatabase(path)
