@@ -3,17 +3,21 @@ import type { Command } from '@azukari/protocol/adapters/command-line'
 import { InternalError } from '@azukari/protocol/problem'
 import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
+import { apartOptions } from './host/apart-options.ts'
+import { serviceCommands } from './host/service-command.ts'
 import { type SentCommand, sendToSite } from './operator-api/local.ts'
 import { isOperatorCommand, type Role } from './operator-api/roles.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
 type Entry = Omit<Command, 'run'> & SentCommand & { role?: Role }
 
-export const commands: Record<string, Command> = Object.fromEntries(
+const indexed: Record<string, Command> = Object.fromEntries(
   Object.entries(index as Record<string, Entry>).map(([name, entry]) => [
     name,
     {
       ...entry,
+      // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
+      options: 'buffer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
       run: async (values, positionals) => {
         const { group, role } = entry
         if (role) return sendToSite(name, values, positionals, entry)
@@ -25,3 +29,5 @@ export const commands: Record<string, Command> = Object.fromEntries(
     },
   ]),
 )
+
+export const commands: Record<string, Command> = { ...indexed, ...serviceCommands }

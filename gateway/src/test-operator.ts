@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import { openDatabase } from './adapters/database.ts'
 import { systemPorts } from './adapters/system-ports.ts'
 import { commands } from './commands.ts'
-import { type Role, roles, type ServiceCommands, type SiteAccess } from './operator-api/roles.ts'
+import { type Role, roles, type ServiceDispatch, type SiteAccess } from './operator-api/roles.ts'
 import { type OperatorApi, type OperatorApiSettings, startOperatorApi } from './operator-api/start.ts'
 import { gatewayMigrations } from './registry/tables.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
@@ -22,7 +22,7 @@ export const cheapPasswords = { memory: 64, passes: 1 }
 const manifest = new URL('../package.json', import.meta.url)
 
 /** A site without services. */
-export const noServices: ServiceCommands = { carryOut: () => Promise.reject(new Problem('service.unavailable')) }
+export const noServices: ServiceDispatch = { carryOut: () => Promise.reject(new Problem('service.unavailable')) }
 
 export interface OperatedSite {
   site: SiteAccess
@@ -55,7 +55,7 @@ export async function jsonOf(t: Test, ...words: string[]): Promise<{ exit: numbe
 export async function operatedSite(
   t: Test,
   path: string,
-  more: Partial<OperatorApiSettings> & { ports?: SitePorts; services?: ServiceCommands } = {},
+  more: Partial<OperatorApiSettings> & { ports?: SitePorts; services?: ServiceDispatch } = {},
 ): Promise<OperatedSite> {
   mkdirSync(path, { recursive: true })
   process.env['XDG_STATE_HOME'] = join(path, 'state')

@@ -15,7 +15,7 @@ import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { healthServer } from '../operator/health.ts'
-import { serviceCommands } from '../operator-api/service-commands.ts'
+import { serviceDispatch } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
@@ -32,6 +32,7 @@ import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 
 export interface GatewaySettings {
@@ -111,7 +112,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const remote = new Map<ServiceName, Service>()
     const clients = new Map<ServiceName, StreamCaller>()
     const health: ServiceHealth[] = []
-    const peers = new Peers(apart, tls, clock, (name) => inside.get(name)?.handlers)
+    const remoteHealth: RemoteHealth[] = []
+    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let listener: SocketListener | undefined
     const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
@@ -121,12 +123,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
           clients.set(module.name, client)
+          remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           const pair = clientsOf(module.name, address, tls, clock)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
         }
+        await folder.makeFoldersOf(module.databases)
         const open = await module.open({
           folder,
           ports,
@@ -135,6 +139,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           budgets,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+          peers: (name) => peers.reach(name),
         })
         closing.defer(() => open.close())
         inside.set(module.name, open)
@@ -198,6 +203,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       soon: systemSoon,
       ...(telemetry && { telemetry }),
       budgets,
+      contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -235,7 +241,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       site: {
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
-        services: serviceCommands({
+        services: serviceDispatch({
           modules: services,
           inside: (name) => inside.get(name),
           apart: (name) => clients.get(name),
@@ -293,6 +299,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),
           ),
         parts: health,
+        apart: remoteHealth,
       })
       closing.defer(() => server.close())
       await server.listen({ host: '127.0.0.1', port: settings.healthPort })

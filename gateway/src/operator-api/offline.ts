@@ -46,10 +46,11 @@ export async function carryOutOffline(
 }
 
 /** The service, opened and not started: it does nothing by itself. */
-function openClosed(module: ServiceModule, folder: SiteFolder): Promise<OpenService> {
+async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<OpenService> {
   const nobody = async (): Promise<never> => {
     throw new Problem('operator.not-running', folder.path)
   }
+  await folder.makeFoldersOf(module.databases)
   return module.open({
     folder,
     ports: systemPorts,
@@ -58,5 +59,6 @@ function openClosed(module: ServiceModule, folder: SiteFolder): Promise<OpenServ
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
+    peers: () => undefined,
   })
 }

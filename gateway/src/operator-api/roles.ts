@@ -52,7 +52,7 @@ export interface ServiceAct extends Progress {
 }
 
 /** How a command of a service is carried out where the service runs. */
-export interface ServiceCommands {
+export interface ServiceDispatch {
   carryOut(
     service: ServiceName,
     command: string,
@@ -71,7 +71,7 @@ export interface SiteAccess {
   registry: Database
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
-  services: ServiceCommands
+  services: ServiceDispatch
   /** Called after every act, so that the gateway looks at its registry again. */
   changed?(): void
 }

@@ -17,8 +17,8 @@ import { CallClient } from '../transport/client.ts'
 import { PairClient, type StreamCaller } from '../transport/pair-client.ts'
 import { startCallServer } from '../transport/server.ts'
 import { callSite } from './client.ts'
-import type { Role, ServiceCommands } from './roles.ts'
-import { commandHandlers, operatorCommandOf, serviceCommands } from './service-commands.ts'
+import type { Role, ServiceDispatch } from './roles.ts'
+import { commandHandlers, operatorCommandOf, serviceDispatch } from './service-commands.ts'
 import { frame } from './wire.ts'
 
 interface Toy extends OpenService {
@@ -121,7 +121,7 @@ const find = async (name: string) => {
   return command && operatorCommandOf('content', name, command as never)
 }
 
-async function siteWith(t: Test, services: ServiceCommands, held: readonly Role[] = ['clerk']) {
+async function siteWith(t: Test, services: ServiceDispatch, held: readonly Role[] = ['clerk']) {
   const folder = t.testdir()
   const { signIn } = await operatedSite(t, folder, { services, find })
   await signIn('hanako', held)
@@ -141,7 +141,7 @@ const ways = { inside: false, apart: true }
 for (const [way, isApart] of Object.entries(ways)) {
   const services = async (t: Test, open: Toy) => {
     const client = isApart ? await apartToy(t, () => open) : undefined
-    return serviceCommands({
+    return serviceDispatch({
       modules: [toy as ServiceModule],
       inside: () => (isApart ? undefined : open),
       apart: () => client,
@@ -189,7 +189,7 @@ for (const [way, isApart] of Object.entries(ways)) {
 
 t.test('D6: a file is written where the call says, and nowhere else', async (t) => {
   const open = openToy()
-  const inside = serviceCommands({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
+  const inside = serviceDispatch({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
   const folder = await siteWith(t, inside)
   writeFileSync(join(folder, 'source'), 'x')
   t.equal(await codeOf(callSite('steal', { folder }, [], { filesOut: ['out'] })), 'message.invalid')
@@ -207,7 +207,7 @@ t.test('D6: a file is written where the call says, and nowhere else', async (t) 
 
 t.test('D6: files of somebody without the role are not even read, nor more than was announced', async (t) => {
   const open = openToy()
-  const services = serviceCommands({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
+  const services = serviceDispatch({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
   const folder = t.testdir()
   const { signIn } = await operatedSite(t, folder, { services, find })
   const call = { command: 'copy', values: { folder, out: '/nowhere' }, positionals: ['x'] }
@@ -246,7 +246,7 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
   const pair = new PairClient([follows, await apartToy(t, () => second, 'content-backup', identity)])
   const folder = await siteWith(
     t,
-    serviceCommands({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair }),
+    serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair }),
   )
   writeFileSync(join(folder, 'source'), 'abc')
   const out = join(folder, 'out')
@@ -256,7 +256,7 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
 })
 
 t.test('D6: a service that does not run is told as such', async (t) => {
-  const none = serviceCommands({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => undefined })
+  const none = serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => undefined })
   const folder = await siteWith(t, none)
   t.equal(await codeOf(callSite('refuse', { folder }, [])), 'service.unavailable')
   t.equal(await codeOf(noServices.carryOut('content', 'x', {} as never, {}, [])), 'service.unavailable')

@@ -11,7 +11,7 @@ import type { OpenService, ServiceCommand, ServiceModule } from '../host/service
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import { serviceAct } from './act.ts'
-import type { Answer, OperatorCommand, ServiceAct, ServiceCommands } from './roles.ts'
+import type { Answer, OperatorCommand, ServiceAct, ServiceDispatch } from './roles.ts'
 import { AnswerSender, chunksOf, givenValues, messages, readFiles, receiveAnswer } from './wire.ts'
 
 /** How often a command says that it is still being carried out, and how long it may be silent, ms. */
@@ -47,7 +47,7 @@ export interface DispatchParts {
 }
 
 /** Carries commands out where their services run. */
-export function serviceCommands({ modules, inside, apart }: DispatchParts): ServiceCommands {
+export function serviceDispatch({ modules, inside, apart }: DispatchParts): ServiceDispatch {
   return {
     async carryOut(service, name, act, values, positionals) {
       const module = modules.find((one) => one.name === service)
