@@ -19,9 +19,7 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
   ...operatorGroups,
   'settlement witnesses': async () =>
     (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
-  'settlement members': async () => (await import('./operator/settlement/member-commands.ts')).settlementMemberCommands,
-  'settlement money': async () => (await import('./operator/settlement/money-commands.ts')).settlementMoneyCommands,
-  'settlement books': async () => (await import('./operator/settlement/book-commands.ts')).settlementBookCommands,
+  'settlement gate': async () => (await import('./operator/settlement/gate-command.ts')).gateCommands,
   rebuild: async () => (await import('./operator/rebuild-command.ts')).rebuildCommands,
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

@@ -15,7 +15,7 @@ import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { healthServer } from '../operator/health.ts'
-import { serviceDispatch } from '../operator-api/service-commands.ts'
+import { type ApartProcess, serviceDispatch } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
@@ -111,6 +111,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
     const clients = new Map<ServiceName, StreamCaller>()
+    const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
@@ -126,6 +127,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           const pair = clientsOf(module.name, address, tls, clock)
+          processes.set(module.name, pair)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
@@ -245,6 +247,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           modules: services,
           inside: (name) => inside.get(name),
           apart: (name) => clients.get(name),
+          each: (name) => processes.get(name) ?? [],
         }),
       },
       budgets,

@@ -58,7 +58,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   }
   await folder.makeFoldersOf(module.databases)
   const own = await module.runApart?.(opened, settings, {
-    commandHandlers: (ready) => commandHandlers(module, ready, { clock, log }),
+    commandHandlers: (ready, confirmed) => commandHandlers(module, ready, { clock, log, confirmed }),
   })
   if (own)
     return {

@@ -31,6 +31,8 @@ export interface ServicePorts {
   call<C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>>
   /** Where the acts that it sends are taken (`context.send`). */
   peers: Peers
+  /** It is opened to be read, on a folder where nothing runs, and is not started. */
+  isClosed?: boolean
 }
 
 /** What a service shows to operators: its part of `/healthz` and `/metrics`, and pages of its own. */
@@ -70,6 +72,8 @@ export interface ServiceProcess {
 export interface ServiceCommand<Open extends OpenService = OpenService> extends OperatorCommandHead {
   /** It only reads: with nothing running it is carried out on the closed folder. */
   offline?: boolean
+  /** Each process of the service is asked, whether it leads or not. */
+  everywhere?: boolean
   carryOut(open: Open, act: ServiceAct, values: Values, positionals: string[]): Promise<Answer>
 }
 
@@ -87,8 +91,12 @@ export interface ApartSettings {
 
 /** What the host gives a service that runs apart in its own way. */
 export interface ApartHost<Open extends OpenService> {
-  /** Rows that answer operators' commands. @param open the service, or a problem while it cannot act */
-  commandHandlers(open: () => Open): CallHandler[]
+  /**
+   * Rows that answer operators' commands.
+   * @param open the service for this command. @throws {Problem} while it cannot act
+   * @param confirmed resolves when what was done so far is safe: before that no file and no answer leaves
+   */
+  commandHandlers(open: (command: ServiceCommand<Open>) => Open, confirmed: () => Promise<void>): CallHandler[]
 }
 
 /** Where a page for people is served. */

@@ -117,10 +117,8 @@ export class OperatorDesk {
       })
     })
     await this.#note(session, begun, 'pending')
-    return {
-      json: { pending: id },
-      text: `pending ${id}: another person confirms it with azukari-gateway confirm ${id}`,
-    }
+    const how = `azukari-gateway confirm ${id}${command.filesOut ? ' --out FILE' : ''}`
+    return { json: { pending: id }, text: `pending ${id}: another person confirms it with ${how}` }
   }
 
   /** The second person. What is carried out is what the first one gave, whoever confirms it. */
@@ -135,7 +133,7 @@ export class OperatorDesk {
     if (found.operator === session.operator)
       return this.#refuse(session, begun, new Problem('operator.same-person', id))
     // The file goes to whoever confirms: nobody else's path is written to.
-    if (command.filesOut?.some((option) => begun.call.values[option] !== undefined) && call.values['out'] === undefined)
+    if (command.filesOut && call.values['out'] === undefined)
       throw new UsageError(`it gives a file, which goes to you: confirm ${id} --out FILE`)
     await port.files()
     // Taken first: of two who confirm at once, one carries it out.

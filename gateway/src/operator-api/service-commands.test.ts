@@ -145,6 +145,7 @@ for (const [way, isApart] of Object.entries(ways)) {
       modules: [toy as ServiceModule],
       inside: () => (isApart ? undefined : open),
       apart: () => client,
+      each: () => [],
     })
   }
 
@@ -189,7 +190,12 @@ for (const [way, isApart] of Object.entries(ways)) {
 
 t.test('D6: a file is written where the call says, and nowhere else', async (t) => {
   const open = openToy()
-  const inside = serviceDispatch({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
+  const inside = serviceDispatch({
+    modules: [toy as ServiceModule],
+    inside: () => open,
+    apart: () => undefined,
+    each: () => [],
+  })
   const folder = await siteWith(t, inside)
   writeFileSync(join(folder, 'source'), 'x')
   t.equal(await codeOf(callSite('steal', { folder }, [], { filesOut: ['out'] })), 'message.invalid')
@@ -207,7 +213,12 @@ t.test('D6: a file is written where the call says, and nowhere else', async (t) 
 
 t.test('D6: files of somebody without the role are not even read, nor more than was announced', async (t) => {
   const open = openToy()
-  const services = serviceDispatch({ modules: [toy as ServiceModule], inside: () => open, apart: () => undefined })
+  const services = serviceDispatch({
+    modules: [toy as ServiceModule],
+    inside: () => open,
+    apart: () => undefined,
+    each: () => [],
+  })
   const folder = t.testdir()
   const { signIn } = await operatedSite(t, folder, { services, find })
   const call = { command: 'copy', values: { folder, out: '/nowhere' }, positionals: ['x'] }
@@ -246,7 +257,7 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
   const pair = new PairClient([follows, await apartToy(t, () => second, 'content-backup', identity)])
   const folder = await siteWith(
     t,
-    serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair }),
+    serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair, each: () => [] }),
   )
   writeFileSync(join(folder, 'source'), 'abc')
   const out = join(folder, 'out')
@@ -256,7 +267,12 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
 })
 
 t.test('D6: a service that does not run is told as such', async (t) => {
-  const none = serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => undefined })
+  const none = serviceDispatch({
+    modules: [toy as ServiceModule],
+    inside: () => undefined,
+    apart: () => undefined,
+    each: () => [],
+  })
   const folder = await siteWith(t, none)
   t.equal(await codeOf(callSite('refuse', { folder }, [])), 'service.unavailable')
   t.equal(await codeOf(noServices.carryOut('content', 'x', {} as never, {}, [])), 'service.unavailable')

@@ -42,12 +42,19 @@ export interface DispatchParts {
   modules: readonly ServiceModule[]
   /** A service that runs in this process. */
   inside(name: ServiceName): OpenService | undefined
-  /** The process of a service that runs apart. */
+  /** The process of a service that runs apart; of two, whichever leads. */
   apart(name: ServiceName): StreamCaller | undefined
+  /** Each process of a service that runs apart, by its name. */
+  each(name: ServiceName): readonly ApartProcess[]
+}
+
+export interface ApartProcess {
+  id: string
+  client: StreamCaller
 }
 
 /** Carries commands out where their services run. */
-export function serviceDispatch({ modules, inside, apart }: DispatchParts): ServiceDispatch {
+export function serviceDispatch({ modules, inside, apart, each }: DispatchParts): ServiceDispatch {
   return {
     async carryOut(service, name, act, values, positionals) {
       const module = modules.find((one) => one.name === service)
@@ -55,11 +62,31 @@ export function serviceDispatch({ modules, inside, apart }: DispatchParts): Serv
       const open = inside(service)
       const command = await commandOf(module, name)
       if (open) return command.carryOut(open, act, values, positionals)
+      if (command.everywhere) return askEach(each(service), name, command, act, values, positionals)
       const client = apart(service)
       if (!client) throw new Problem('service.unavailable', service)
       return askApart(client, name, command, act, values, positionals)
     },
   }
+}
+
+/** Asks each process; one that does not answer is told as such. */
+async function askEach(
+  processes: readonly ApartProcess[],
+  ...asked: [name: string, command: ServiceCommand, act: ServiceAct, values: Values, positionals: string[]]
+): Promise<Answer> {
+  const answers = await Promise.all(
+    processes.map(async ({ id, client }) => {
+      try {
+        const { json, text } = await askApart(client, ...asked)
+        return { json: { process: id, answer: json }, line: `${id}: ${text}` }
+      } catch (error) {
+        if (!isProblem(error)) throw error
+        return { json: { process: id, problem: error.toWire() }, line: `${id}: ${error.message}` }
+      }
+    }),
+  )
+  return { json: answers.map(({ json }) => json), text: answers.map(({ line }) => line).join('\n') }
 }
 
 async function askApart(
@@ -112,13 +139,13 @@ async function askApart(
  */
 export function commandHandlers<Open extends OpenService>(
   module: ServiceModule<Open>,
-  open: () => Open,
-  { clock, log }: { clock: Clock; log: Log },
+  open: (command: ServiceCommand<Open>) => Open,
+  { clock, log, confirmed = async () => undefined }: { clock: Clock; log: Log; confirmed?: () => Promise<void> },
 ): CallHandler[] {
   return [
     answers(carryOutCommand, [gatewayName], async (request, { body, signal }) => {
       const command = await commandOf(module as ServiceModule, request.command)
-      const ready = open()
+      const ready = open(command)
       const source = messages(body)
       const files = await readFiles(request.files, source)
       const gone = new AbortController()
@@ -129,7 +156,10 @@ export function commandHandlers<Open extends OpenService>(
       const act = serviceAct(request, files, request, {
         signal: gone.signal,
         tell: (line) => sender.tell(line),
-        give: (file) => sender.give(file),
+        give: async (file) => {
+          await confirmed()
+          await sender.give(file)
+        },
       })
       const tick = () => {
         sender.tick()
@@ -139,7 +169,9 @@ export function commandHandlers<Open extends OpenService>(
       signal.addEventListener('abort', () => frames.end(), { once: true })
       const work = async () => {
         try {
-          await sender.answer(await command.carryOut(ready, act, request.values, request.positionals))
+          const answer = await command.carryOut(ready, act, request.values, request.positionals)
+          if (!command.everywhere) await confirmed()
+          await sender.answer(answer)
         } catch (error) {
           if (!isProblem(error))
             log.error('operator command failed', { command: request.command, error: String(error) })
