@@ -5,7 +5,7 @@ import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { remoteService } from '../service/remote.ts'
 import type { Service } from '../service/service.ts'
 import { CallClient } from '../transport/client.ts'
-import { type Caller, PairClient } from '../transport/pair-client.ts'
+import { type Caller, PairClient, type StreamCaller } from '../transport/pair-client.ts'
 import { type CallHandler, gatewayName, mayCall, type TlsIdentity } from '../transport/server.ts'
 
 /** Addresses of services that run apart, by name: one, or two that stand in for each other with a comma between them. */
@@ -25,7 +25,7 @@ export function clientsOf(
 }
 
 /** One client of a service that runs apart, in one process or two. */
-export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): Caller {
+export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): StreamCaller {
   const clients = clientsOf(name, urls, tls, clock).map(({ client }) => client)
   return clients.length === 1 ? clients[0]! : new PairClient(clients)
 }

@@ -15,6 +15,7 @@ import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { healthServer } from '../operator/health.ts'
+import { type ApartProcess, serviceDispatch } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
 import { expiries } from '../pki/expiry.ts'
 import { renewCertificate } from '../pki/renewal.ts'
@@ -31,6 +32,7 @@ import { RemotePlacement } from '../telemetry/remote-placement.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
@@ -113,6 +115,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
+    const clients = new Map<ServiceName, StreamCaller>()
+    const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
@@ -124,9 +128,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         const address = apart[module.name]
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
+          clients.set(module.name, client)
           remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           const pair = clientsOf(module.name, address, tls, clock)
+          processes.set(module.name, pair)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
@@ -249,7 +255,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       site: {
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
+        services: serviceDispatch({
+          modules: services,
+          inside: (name) => inside.get(name),
+          apart: (name) => clients.get(name),
+          each: (name) => processes.get(name) ?? [],
+        }),
       },
+      budgets,
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())

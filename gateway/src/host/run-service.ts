@@ -5,6 +5,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { commandHandlers } from '../operator-api/service-commands.ts'
 import { renewCertificate } from '../pki/renewal.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
@@ -64,7 +65,9 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     await gateway?.close()
   }
   await folder.makeFoldersOf(module.databases)
-  const own = await module.runApart?.(opened, settings)
+  const own = await module.runApart?.(opened, settings, {
+    commandHandlers: (ready, confirmed) => commandHandlers(module, ready, { clock, log, confirmed }),
+  })
   if (own)
     return {
       url: own.url,
@@ -81,6 +84,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       ...serviceHandlers(open.service, clock, sendersTo(module.name)),
       ...healthHandlers(open.health, open.service.counts),
       ...open.handlers,
+      ...commandHandlers(module, () => open, { clock, log }),
     ],
     clock,
     log,

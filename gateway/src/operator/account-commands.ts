@@ -50,8 +50,8 @@ export const sessionCommands: Record<string, Command> = {
   confirm: {
     what: 'Carries out what another person began, where two people are needed.',
     positionals: 'ID',
-    options: { folder },
-    run: (values, positionals) => callSite('confirm', values, positionals),
+    options: { folder, out: { type: 'string', what: 'file to write, when what is confirmed gives one' } },
+    run: (values, positionals) => callSite('confirm', values, positionals, { filesOut: ['out'] }),
   },
 }
 

@@ -21,6 +21,11 @@ export class LedService implements Service {
     return this.#settlement
   }
 
+  /** @throws {Problem} `centre.not-leader` */
+  mustLead(): void {
+    if (!this.#settlement) throw new Problem('centre.not-leader')
+  }
+
   async begin(settlement: Settlement): Promise<void> {
     await settlement.start()
     this.#settlement = settlement

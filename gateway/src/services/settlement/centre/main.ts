@@ -5,12 +5,14 @@ import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
+import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
 import type { PlacementView } from '../billing/ports.ts'
 import { chargeHandlers } from '../charges.ts'
+import type { SettlementContext } from '../commands/context.ts'
 import { statisticsHealth } from '../health.ts'
 import type { PlacementKeeping } from '../in-step.ts'
 import { openSettlement } from '../main.ts'
@@ -38,6 +40,7 @@ export interface CentreSettings {
   port: number
   passphrase?: string | undefined
   log: Log
+  commandHandlers: ApartHost<SettlementContext>['commandHandlers']
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
@@ -70,11 +73,27 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       )
     },
   })
+  const context: SettlementContext = {
+    // Looked up when it is used: whoever does not lead has none.
+    get service() {
+      return led.settlement
+    },
+    folder,
+    ports,
+    handlers: [],
+    centre,
+    close: async () => undefined,
+  }
+  const openFor = ({ everywhere }: Pick<ServiceCommand, 'everywhere'>): SettlementContext => {
+    if (!everywhere) led.mustLead()
+    return context
+  }
   const calls = await startCallServer({
     ...{ tls, clock, log, host, port },
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
+      ...settings.commandHandlers(openFor, () => centre.acknowledged()),
       ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
