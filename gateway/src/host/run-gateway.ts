@@ -19,6 +19,7 @@ import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
+import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { SiteFolder, type SitePorts } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
@@ -58,6 +59,8 @@ export interface GatewaySettings {
   bufferPort?: number
   /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
   confirm?: () => Promise<void>
+  /** Hears of answers that contracts do not list, in place of the log and a metric. */
+  unlisted?: Unlisted
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
   log: Log
@@ -96,6 +99,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const closing = new AsyncDisposableStack()
   try {
     const budgets = new Budgets()
+    const unlistedCounts: Record<string, number> = {}
+    const unlisted = settings.unlisted ?? logUnlisted(log, unlistedCounts)
     const folder = new SiteFolder(settings.folder, site, ports)
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
     const database = openDatabase(`${folder.path}/gateway.db`)
@@ -129,6 +134,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           log: ownLog,
           passphrase: settings.passphrase,
           budgets,
+          unlisted,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
         })
@@ -194,6 +200,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       soon: systemSoon,
       ...(telemetry && { telemetry }),
       budgets,
+      unlisted,
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -208,6 +215,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             clock,
             log: log.child({ server: 'buffer' }),
             budgets,
+            unlisted,
             host: settings.host,
             port: settings.bufferPort ?? 0,
           })
@@ -278,6 +286,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         version: settings.version,
         status: () => gateway.status(),
         budgets: () => budgets.report(),
+        unlisted: () => unlistedCounts,
         services: () =>
           Object.fromEntries(
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),

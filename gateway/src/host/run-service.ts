@@ -6,6 +6,7 @@ import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
+import { logUnlisted } from '../service/unlisted.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
@@ -38,12 +39,14 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
+  const unlisted = logUnlisted(log)
   const opened = {
     folder,
     ports,
     log,
     passphrase,
     budgets,
+    unlisted,
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
   }
@@ -68,6 +71,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     clock,
     log,
     budgets,
+    unlisted,
     host,
     port,
   })

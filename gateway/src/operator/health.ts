@@ -17,6 +17,8 @@ export interface HealthSources {
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** Answers that contracts do not list, by contract and problem. */
+  unlisted?: () => Readonly<Record<string, number>>
   /** What is in use of every budget. */
   budgets?: () => BudgetReport[]
   /** What services show of themselves. */
@@ -67,7 +69,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, budgets, parts = [] }: HealthSources): Registry {
+function metricsOf({ status, services, budgets, unlisted, parts = [] }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const { gauge, totals } = gaugesOf(registry)
@@ -81,6 +83,10 @@ function metricsOf({ status, services, budgets, parts = [] }: HealthSources): Re
     totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', () =>
       Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
     )
+  if (unlisted)
+    totals('unlisted_problems', 'Answers with a problem that the contract does not list', 'answer', () => ({
+      ...unlisted(),
+    }))
   if (budgets) budgetMetrics(registry, budgets)
   for (const part of parts) part.metrics?.(registry)
   return registry

@@ -35,6 +35,7 @@ import type {
   ServiceStore,
 } from './service.ts'
 import { hostMigrations } from './tables.ts'
+import { checkListed, type Unlisted } from './unlisted.ts'
 
 export interface ServiceHostOptions {
   name: ServiceName
@@ -61,6 +62,8 @@ export interface ServiceHostOptions {
   limits?: Partial<HostLimits>
   /** Where it shows what is in use. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
@@ -239,7 +242,7 @@ class Host implements ServiceHost {
     try {
       return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
     } catch (error) {
-      return { problem: this.#problemOf(error, request) }
+      return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {
       place.release()
       this.#tellIdle()
@@ -307,7 +310,7 @@ class Host implements ServiceHost {
   }
 
   #fail(group: readonly WaitingAct[], error: unknown): void {
-    const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
+    const problem: ProblemWire = { ...this.#problemOf(error), retry: 'later' }
     for (const { resolve } of group) resolve({ problem })
     this.#tellIdle()
   }
@@ -382,7 +385,7 @@ class Host implements ServiceHost {
       counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
-      const problem = this.#problemOf(error, request)
+      const problem = this.#problemOf(error, request, handler.contract)
       if (isTransient(problem)) return { problem }
       // A refusal is final and advances the stream, or one bad act would hold up all later ones.
       reply = { problem: { ...problem, retry: problem.retry === 'later' ? 'no' : problem.retry } }
@@ -490,8 +493,12 @@ class Host implements ServiceHost {
     return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
   }
 
-  #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {
-    if (isProblem(error)) return error.toWire()
+  #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {
+    if (isProblem(error)) {
+      const problem = error.toWire()
+      if (contract) checkListed(contract, problem, this.#options.unlisted)
+      return problem
+    }
     this.#options.log.error('a handler failed', {
       service: this.name,
       contract: request?.contract,

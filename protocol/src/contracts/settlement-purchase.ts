@@ -247,6 +247,7 @@ export const actAsShop = contract({
     'pay.order-unknown',
     'pay.order-state',
     'pay.refund-too-much',
+    'ledger.bad-amount',
     'pay.disputed',
     'pay.amount-differs',
     'register.not-shop',
@@ -275,5 +276,13 @@ export const disputeOrder = contract({
   serves: ['P9'],
   request: Type.Object({ dispute: Sealed }),
   reply: Type.Object({ dispute: Id }),
-  problems: ['pay.order-unknown', 'pay.order-state', 'pay.late', 'register.not-own', 'cose.expired', 'act.replayed'],
+  problems: [
+    'pay.order-unknown',
+    'pay.order-state',
+    'pay.late',
+    'pay.disputed',
+    'register.not-own',
+    'cose.expired',
+    'act.replayed',
+  ],
 })

@@ -1,8 +1,10 @@
 /** Settlement on a bench: the real service over a database in memory, members with real keys, and a clock turned by hand. */
+
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ServiceRequest } from '@azukari/gateway/service/service'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
 import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
 import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/services/settlement/keystore'
@@ -116,6 +118,7 @@ export class SettlementBench {
   async #make(): Promise<Settlement> {
     const { rules, log = quietLog as Log, cardCompany, placement = noPlacement, more } = this.#options
     return createSettlement({
+      unlisted: throwUnlisted,
       ...{
         database: this.database,
         keys: this.keys,

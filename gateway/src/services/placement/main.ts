@@ -10,6 +10,7 @@ import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { RemoteDataServers } from '../../data-server/remote.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
+import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
@@ -68,7 +69,14 @@ export async function openPlacement(
     log,
     passphrase,
     budgets,
-  }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined; budgets?: Budgets },
+    unlisted = logUnlisted(log),
+  }: {
+    buffer: ReceiveBuffer
+    log: Log
+    passphrase?: string | undefined
+    budgets?: Budgets
+    unlisted?: Unlisted
+  },
 ): Promise<OpenPlacement> {
   const keys = await openPlacementKeys(folder, passphrase)
   const tls = await folder.keyring.identity('placement', 'service')
@@ -84,6 +92,7 @@ export async function openPlacement(
     log,
     soon: systemSoon,
     ...(budgets && { budgets }),
+    unlisted,
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })

@@ -29,6 +29,7 @@ import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
 import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { refuseLost, takeWord } from './card-words.ts'
 import { Care } from './care/care.ts'
@@ -91,6 +92,8 @@ export interface PlacementOptions {
   soon?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface Placement extends Service {
@@ -157,6 +160,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     migrations: placementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    unlisted: options.unlisted,
     handlers: [
       call(openSession, async ({ card, operation }, { caller }) => {
         await mayAct(database, await members.byCard(database, card))

@@ -1,4 +1,5 @@
 /** Placement on a bed: the real service, data servers in memory with faults to order, and a member whose card signs. */
+
 import { createHash, type KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
@@ -18,6 +19,7 @@ import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azuk
 import { memoryDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
+import { throwUnlisted } from '../../service/unlisted.ts'
 import { regions } from './geography.ts'
 import { createKeys } from './keystore.ts'
 import { createPlacement } from './service.ts'
@@ -134,7 +136,16 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     release: async (id: Uint8Array) => void transfers.delete(name(id)),
   }
   const database = memoryDatabase()
-  const placement = await createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  const placement = await createPlacement({
+    unlisted: throwUnlisted,
+    database,
+    keys,
+    buffer,
+    dataServers,
+    ...ports,
+    log,
+    soon: systemSoon,
+  })
   for (const server of servers) {
     const { latitude, longitude } = regions.get(server.region)!
     await placement.registry.putServer({

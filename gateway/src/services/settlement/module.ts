@@ -39,11 +39,12 @@ export const settlement = defineService<OpenSettlementService>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets } = opened
+    const { folder, ports, log, passphrase, budgets, unlisted } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./charges.ts')
     const { statisticsHealth } = await import('./health.ts')
-    const service = await openSettlement(folder, ports, { ...(await placementPorts(opened)), log, passphrase, budgets })
+    const placement = await placementPorts(opened)
+    const service = await openSettlement(folder, ports, { ...placement, log, passphrase, budgets, unlisted })
     return {
       service,
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
@@ -52,13 +53,14 @@ export const settlement = defineService<OpenSettlementService>({
     }
   },
   runApart: async (opened, { role, host, port }) => {
-    const { folder, ports, passphrase, log } = opened
+    const { folder, ports, passphrase, log, unlisted } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
     if (!addresses) return undefined
     const { runCentre } = await import('./centre/main.ts')
-    return runCentre({ folder, ports, role, addresses, ...(await placementPorts(opened)), passphrase, log, host, port })
+    const placement = await placementPorts(opened)
+    return runCentre({ folder, ports, role, addresses, ...placement, passphrase, log, unlisted, host, port })
   },
   servePage: async (settlement, { ports, ...settings }) => {
     const { serveEnrolment } = await import('./page/serve.ts')

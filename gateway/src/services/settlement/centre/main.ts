@@ -5,6 +5,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
+import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
@@ -36,11 +37,13 @@ export interface CentreSettings {
   port: number
   passphrase?: string | undefined
   log: Log
+  /** Hears of answers that contracts do not list. */
+  unlisted: Unlisted
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, log, passphrase, host, port } = settings
+  const { folder, ports, role, addresses, placement, keeping, log, unlisted, passphrase, host, port } = settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -64,12 +67,16 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const database = ledDatabase(store.database)
       const confirmed = () => centre.acknowledged()
       await led.begin(
-        await openSettlement(folder, ports, { placement, keeping, log, passphrase, led: { database, confirmed } }),
+        await openSettlement(folder, ports, {
+          ...{ placement, keeping, log, unlisted, passphrase },
+          led: { database, confirmed },
+        }),
       )
     },
   })
   const calls = await startCallServer({
     ...{ tls, clock, log, host, port },
+    unlisted,
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
@@ -110,6 +117,7 @@ export async function runWitness(settings: {
   const database = openDatabase(`${folder.path}/${name}/votes.db`)
   const calls: CallServer = await startCallServer({
     ...{ tls, clock: ports.clock, log, host, port },
+    unlisted: logUnlisted(log),
     handlers: witnessHandlers(await openWitness(database, ports.clock)),
   })
   return {
