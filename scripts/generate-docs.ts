@@ -205,7 +205,13 @@ function reference(): string {
   for (const row of topicTable)
     lines.push(`| \`${row.pattern}\` | ${row.by} | ${row.qos} | ${row.retain ? 'yes' : 'no'} | ${row.what} |`)
   const codes = (problems: readonly string[]) => problems.map((code) => `\`${code}\``).join(', ')
-  lines.push('', '## Contracts', '', `Besides its own problems, every contract may answer ${codes(commonProblems)}.`, '')
+  lines.push(
+    '',
+    '## Contracts',
+    '',
+    `Besides its own problems, every contract may answer ${codes(commonProblems)}.`,
+    '',
+  )
   for (const [authority, problems] of Object.entries(authorityProblems))
     lines.push(`Where the authority is ${authority}, also ${codes(problems)}.`, '')
   for (const contract of contracts) {
@@ -222,8 +228,7 @@ function reference(): string {
       '```',
       '',
     )
-    if (contract.problems.length > 0)
-      lines.push(`Problems: ${codes(contract.problems)}.`, '')
+    if (contract.problems.length > 0) lines.push(`Problems: ${codes(contract.problems)}.`, '')
   }
   lines.push('## Signed and sealed bodies', '')
   for (const [name, { schema, what }] of Object.entries(parts))

@@ -44,7 +44,7 @@ export const findingsTold = contract({
   serves: ['S11', 'S12'],
   request: Type.Object({ session: Id, findings: Type.Array(Count, { minItems: 1, maxItems: 8 }) }),
   reply: Nothing,
-  problems: ['session.unknown'],
+  problems: ['session.unknown', 'session.expired'],
 })
 
 /** S12: somebody answered in a data server's name while this member's data was to be kept: the card is to prove itself again. */

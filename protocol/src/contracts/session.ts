@@ -43,7 +43,7 @@ export const openSession = contract({
   serves: ['S1', 'S2'],
   request: Type.Object({ card: Hash, operation: Operation }),
   reply: Type.Object({ session: Id, challenge: Hash, verifier: Hash, expiresMs: TimeMs }),
-  problems: ['card.unknown', 'member.suspended', 'service.busy'],
+  problems: ['card.unknown', 'member.suspended', 'service.busy', 'card.lost'],
 })
 
 /** Conditions wait at placement until a card has them; `record` is COSE_Encrypt to the card's agreement key. */
@@ -77,7 +77,16 @@ export const proveSession = contract({
     /** The catalogue's place and key, COSE_Encrypt to the card; absent before the first save. */
     catalogue: Type.Optional(Bytes(64, 1600)),
   }),
-  problems: ['session.unknown', 'session.expired', 'card.rejected', 'level.mismatch', 'act.replayed'],
+  problems: [
+    'session.unknown',
+    'session.expired',
+    'card.rejected',
+    'level.mismatch',
+    'act.replayed',
+    'card.unknown',
+    'card.lost',
+    'member.suspended',
+  ],
 })
 
 export const pendingConditions = contract({
@@ -122,7 +131,7 @@ export const conditionsWritten = contract({
     counter: Count,
   }),
   reply: Nothing,
-  problems: ['session.unknown'],
+  problems: ['session.unknown', 'session.expired'],
 })
 
 export const closeSession = contract({
@@ -134,4 +143,5 @@ export const closeSession = contract({
   serves: ['S1'],
   request: Type.Object({ session: Id }),
   reply: Nothing,
+  problems: ['session.unknown', 'session.expired'],
 })

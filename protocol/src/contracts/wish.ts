@@ -51,15 +51,7 @@ export const makeWish = contract({
   request: Type.Object({ wish: Bytes(64, 4096) }),
   /** From here on it is done, however long servers take. `objects`: how many are to be erased. */
   reply: Type.Object({ act: Id, acceptedMs: TimeMs, objects: Count }),
-  problems: [
-    'cose.bad-signature',
-    'cose.wrong-audience',
-    'card.unknown',
-    'member.suspended',
-    'message.expired',
-    'object.unknown',
-    'act.conflict',
-  ],
+  problems: ['card.unknown', 'member.suspended', 'object.unknown', 'card.lost'],
 })
 
 /** One replica of what was erased. `lost`: its server is gone for good; should it come back, it is destroyed there. */
