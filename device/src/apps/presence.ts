@@ -5,6 +5,7 @@
  */
 import { sameBytes } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import type { ReplyOf } from '@azukari/protocol/contract'
 import { type Finding, findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import {
@@ -53,12 +54,8 @@ export interface PresenceOptions {
 const readMs = 6_000
 
 /** What is known of the member's session. */
-export interface SessionFacts {
+export interface SessionFacts extends Pick<ReplyOf<typeof proveSession>, 'name' | 'level' | 'home' | 'expiresMs'> {
   id: Uint8Array
-  name: string
-  level: number
-  home: string
-  expiresMs: number
   /** D8: whether the places of pictures may be kept. */
   location: boolean
 }

@@ -86,7 +86,7 @@ export class Wishes {
     await card.requirePin(pin)
     const act = random.bytes(16)
     const said: MemberWish = {
-      ...{ contract: 'wish.make@1', audience: thumbprint(trust.placementKey), act },
+      ...{ contract: makeWish.id, audience: thumbprint(trust.placementKey), act },
       ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
     }
     const signed = await card.use((client) =>

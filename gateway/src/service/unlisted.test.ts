@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { mayAnswer } from '@azukari/protocol/common-problems'
-import { contract, Nothing, Type } from '@azukari/protocol/contract'
+import { type Contract, contract, Nothing, Type } from '@azukari/protocol/contract'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
@@ -48,7 +48,7 @@ async function answersOf(t: Test, unlisted: Unlisted) {
     await database.close()
   })
   let seq = 0
-  return async (sent: typeof asked, code: string) => {
+  return async (sent: Contract, code: string) => {
     const request = { contract: sent.id, id: systemRandom.bytes(16), atMs: 0, body: { code } }
     const place = { stream: new Uint8Array(16), seq: seq + 1 }
     if (sent === done) seq++

@@ -292,7 +292,7 @@ export class PlacementBed {
     this.#transfers.set(hex(transfer), { blocks, root, sizeBytes: encryptedBytes(content.length) })
     const nowMs = this.clock.now()
     const offer: SaveOffer = {
-      contract: 'save.offer@1',
+      contract: offerSave.id,
       audience: thumbprint(this.keys.signing),
       act: this.random.bytes(16),
       issuedMs: nowMs,
@@ -329,7 +329,7 @@ export class PlacementBed {
   ): Promise<{ signed: Uint8Array; act: Uint8Array; reply?: Record<string, unknown>; problem?: string }> {
     const nowMs = this.clock.now()
     const said: MemberWish = {
-      contract: 'wish.make@1',
+      contract: makeWish.id,
       audience: thumbprint(this.keys.signing),
       act: this.random.bytes(16),
       issuedMs: nowMs,

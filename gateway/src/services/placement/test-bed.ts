@@ -6,7 +6,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, RequestOf } from '@azukari/protocol/contract'
-import { offerDomain, type SaveOffer, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { offerDomain, offerSave, type SaveOffer, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { openSession, proveSession, sessionDomain } from '@azukari/protocol/contracts/session'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
@@ -207,7 +207,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     const root = rootOfLeafHashes(blocks.map(leafHash))
     transfers.set(name(transfer), { device: caller.device, blocks, root, sizeBytes: encryptedBytes(content.length) })
     const offer: SaveOffer = {
-      contract: 'save.offer@1',
+      contract: offerSave.id,
       audience: thumbprint(keys.signing),
       act: systemRandom.bytes(16),
       issuedMs: Date.now(),
