@@ -31,6 +31,7 @@ import { bufferHandlers } from '../transfer/remote-buffer.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 
 export interface GatewaySettings {
@@ -113,7 +114,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
     const health: ServiceHealth[] = []
-    const peers = new Peers(apart, tls, clock, (name) => inside.get(name)?.handlers)
+    const remoteHealth: RemoteHealth[] = []
+    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let listener: SocketListener | undefined
     const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
@@ -122,12 +124,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         const address = apart[module.name]
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
+          remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           const pair = clientsOf(module.name, address, tls, clock)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
         }
+        await folder.makeFoldersOf(module.databases)
         const open = await module.open({
           folder,
           ports,
@@ -137,6 +141,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           unlisted,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+          peers: (name) => peers.reach(name),
         })
         closing.defer(() => open.close())
         inside.set(module.name, open)
@@ -201,6 +206,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       ...(telemetry && { telemetry }),
       budgets,
       unlisted,
+      contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -292,6 +298,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),
           ),
         parts: health,
+        apart: remoteHealth,
       })
       closing.defer(() => server.close())
       await server.listen({ host: '127.0.0.1', port: settings.healthPort })

@@ -31,6 +31,8 @@ export interface HostCounts {
   commits: number
   failedCommits: number
   calls: number
+  /** Answers with a problem that their contract does not list. */
+  unlisted: number
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
+import { mayAnswer } from '@azukari/protocol/common-problems'
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
@@ -35,7 +36,7 @@ import type {
   ServiceStore,
 } from './service.ts'
 import { hostMigrations } from './tables.ts'
-import { checkListed, type Unlisted } from './unlisted.ts'
+import type { Unlisted } from './unlisted.ts'
 
 export interface ServiceHostOptions {
   name: ServiceName
@@ -117,7 +118,15 @@ const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new
 class Host implements ServiceHost {
   readonly name: ServiceName
   readonly store: ServiceStore
-  readonly counts: HostCounts = { acts: 0, refused: 0, duplicates: 0, commits: 0, failedCommits: 0, calls: 0 }
+  readonly counts: HostCounts = {
+    acts: 0,
+    refused: 0,
+    duplicates: 0,
+    commits: 0,
+    failedCommits: 0,
+    calls: 0,
+    unlisted: 0,
+  }
   readonly #options: ServiceHostOptions
   readonly #limits: HostLimits
   readonly #handlers: ReadonlyMap<string, Handler>
@@ -496,7 +505,10 @@ class Host implements ServiceHost {
   #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {
     if (isProblem(error)) {
       const problem = error.toWire()
-      if (contract) checkListed(contract, problem, this.#options.unlisted)
+      if (contract && !mayAnswer(contract, problem.code)) {
+        this.counts.unlisted++
+        this.#options.unlisted(contract, problem)
+      }
       return problem
     }
     this.#options.log.error('a handler failed', {

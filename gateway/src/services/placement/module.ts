@@ -10,6 +10,8 @@ export const placement = defineService<OpenPlacementService>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
+  files: ['placement/public.cose'],
+  pages: ['/risks'],
   lock: 'placement.lock',
   port: 8_471,
   readsBuffer: true,
