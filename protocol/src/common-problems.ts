@@ -46,7 +46,7 @@ export const authorityProblems: Partial<Record<Authority, readonly ProblemCode[]
     'cose.wrong-audience',
     'act.replayed',
   ],
-  member: ['session.unknown', 'session.expired'],
+  member: ['session.required', 'session.expired', 'session.ended', 'session.elsewhere', 'session.forged'],
 }
 
 const commonSet: ReadonlySet<string> = new Set(commonProblems)

@@ -114,6 +114,8 @@ export function Bytes(min: number, max: number = min) {
 export const Id = Bytes(16)
 /** A SHA-256 hash, key thumbprint or root. */
 export const Hash = Bytes(32)
+/** A member's session token (`member-token.ts`). */
+export const MemberToken = Bytes(64, 512)
 /** Integer ms since the epoch. */
 export const TimeMs = Type.Integer({
   minimum: 0,

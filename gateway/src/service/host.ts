@@ -19,8 +19,17 @@ import { type Migration, migrate } from '../storage/migrate.ts'
 import { Deliverer, type Peers } from './deliverer.ts'
 import { declared } from './delivery.ts'
 import { EventQueue } from './events.ts'
-import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient, traceOf } from './host-rules.ts'
+import {
+  checkSender,
+  type HostCounts,
+  type HostLimits,
+  hostLimits,
+  isTransient,
+  requireAuthority,
+  traceOf,
+} from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
+import type { MemberCheck } from './member-tokens.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -65,6 +74,8 @@ export interface ServiceHostOptions {
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
   unlisted: Unlisted
+  /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
+  members?: MemberCheck | undefined
 }
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
@@ -137,6 +148,7 @@ class Host implements ServiceHost {
   readonly #soon: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
+  readonly #members: MemberCheck
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
@@ -181,6 +193,7 @@ class Host implements ServiceHost {
     })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
+    this.#members = requireAuthority(handlers, options.members)
   }
 
   async start(): Promise<void> {
@@ -206,7 +219,7 @@ class Host implements ServiceHost {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (handler.kind === 'call') return this.#call(handler, request)
+    if (handler.kind !== 'act') return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
@@ -243,13 +256,18 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: Handler & { kind: 'call' }, request: ServiceRequest): Promise<ServiceReply> {
+  async #call(handler: Handler & { kind: 'call' | 'member-call' }, request: ServiceRequest): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
     const place = this.#calls.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
-      return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
+      const context = this.#context(request)
+      if (handler.kind === 'call')
+        return { body: await handler.handle(handler.contract.checkRequest(request.body), context) }
+      const { caller, nowMs } = context
+      const member = await this.#members(request.token, caller.device, nowMs)
+      return { body: await handler.handle(handler.contract.checkRequest(request.body), { ...context, member }) }
     } catch (error) {
       return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {

@@ -183,6 +183,8 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
   await placement.care.idle()
   let seq = 0
   const stream = systemRandom.bytes(16)
+  /** Of the session that was proven last: sent with what is a member's to ask. */
+  let token: Uint8Array | undefined
   const ask = async <C extends Contract>(contract: C, body: RequestOf<C>, from = caller) => {
     const act = contract.kind === 'act' ? { act: { stream, seq: ++seq } } : {}
     const reply = await placement.handle({
@@ -191,6 +193,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
       id: systemRandom.bytes(16),
       atMs: Date.now(),
       ...act,
+      ...(contract.authority === 'member' && token && { token }),
       body,
     })
     if (reply.problem) throw Problem.fromWire(reply.problem)
@@ -254,15 +257,21 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     }
     return {
       opened,
-      answer: () => {
+      answer: async () => {
         const signer = signerOf(signWith, thumbprint(publicOf(card.auth)))
         const signed = sign1(encodeDeterministic(proof), signer, sessionDomain)
-        return ask(proveSession, { session: opened.session, proof: signed }, from)
+        const proved = await ask(proveSession, { session: opened.session, proof: signed }, from)
+        token = proved.token.token
+        return proved
       },
     }
   }
   return {
     placement,
+    /** Another token in place of the last, or none. */
+    useToken: (other: Uint8Array | undefined) => {
+      token = other
+    },
     placementKey,
     servers,
     keys,
