@@ -8,10 +8,14 @@ import { isProblem } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
+import { Budgets } from '../budgets/budgets.ts'
 import { migrate } from '../storage/migrate.ts'
+import { silent } from '../test-contracts.ts'
 import { cheapPasswords, jsonOf, operatedSite } from '../test-operator.ts'
 import { Accounts } from './accounts.ts'
+import type { CallPort } from './act.ts'
 import { callSite } from './client.ts'
+import { OperatorDesk } from './desk.ts'
 import { firstAccount } from './first-account.ts'
 import { totpCode, totpStep } from './passwords.ts'
 import type { OperatorCommand } from './roles.ts'
@@ -188,6 +192,53 @@ t.test('P5: what needs two people is carried out once, when another one confirms
   const both = await Promise.all([codeOf(confirm(id)), codeOf(confirm(id))])
   t.same(both.sort(), ['operator.pending-unknown', undefined], 'of two who confirm at once one does it')
   t.same(done, ['admin second 5 shop'], 'what the first one gave')
+})
+
+t.test('P5: of two who are at the same step of confirming, one carries it out', async (t) => {
+  const folder = t.testdir()
+  const { site, api } = await operatedSite(t, folder)
+  const database = openDatabase(join(folder, 'other.db'))
+  t.teardown(() => database.close())
+  await migrate(database, [operatorMigrations], 0)
+  let done = 0
+  const pay: OperatorCommand = {
+    what: 'pays',
+    role: 'clerk',
+    twoPeople: true,
+    options: {},
+    carryOut: async () => ({ json: ++done, text: 'paid' }),
+  }
+  const { accounts, log } = api
+  const memory = new Budgets().pool('files', { operator: { all: 1, each: 1 } })
+  const desk = new OperatorDesk({ database, accounts, log, site, find: async () => pay, faults: silent, memory })
+  const tokenOf = async (name: string) => {
+    await accounts.add(name, ['clerk'], 'correct horse battery')
+    return accounts.login(name, 'correct horse battery', undefined)
+  }
+  const [first, second, third] = [await tokenOf('first'), await tokenOf('second'), await tokenOf('third')]
+  let waiting = 0
+  const both = Promise.withResolvers<void>()
+  const port: CallPort = {
+    signal: new AbortController().signal,
+    tell: () => undefined,
+    give: async () => undefined,
+    files: async () => new Map(),
+  }
+  const begun = await desk.answer({ token: first, command: 'pay', values: {}, positionals: [] }, port)
+  const { pending } = begun.json as { pending: string }
+  const meeting = {
+    ...port,
+    files: async () => {
+      if (++waiting === 2) both.resolve()
+      await both.promise
+      return new Map()
+    },
+  }
+  const confirm = (token: string) =>
+    codeOf(desk.answer({ token, command: 'confirm', values: {}, positionals: [pending] }, meeting))
+  const outcomes = await Promise.all([confirm(second), confirm(third)])
+  t.same([...outcomes].sort(), ['operator.pending-unknown', undefined])
+  t.equal(done, 1)
 })
 
 t.test('P5: what waits is listed, can be declined, expires, and falls with the account that began it', async (t) => {
