@@ -17,7 +17,7 @@ const indexed: Record<string, Command> = Object.fromEntries(
     {
       ...entry,
       // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
-      options: 'buffer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
+      options: 'peer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
       run: async (values, positionals) => {
         const { group, role } = entry
         if (role) return sendToSite(name, values, positionals, entry)

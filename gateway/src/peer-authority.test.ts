@@ -2,6 +2,7 @@
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { identifyServer, readFrame, serverStatus } from '@azukari/protocol/contracts/server'
+import { renewServer } from '@azukari/protocol/contracts/server-enrolment'
 import { centreStatus } from '@azukari/protocol/contracts/settlement-centre'
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
@@ -9,6 +10,7 @@ import { dataServerAnswers } from './data-server/answers.ts'
 import type { DataServerPort } from './data-server/port.ts'
 import { commandHandlers } from './operator-api/service-commands.ts'
 import { createAuthority, issue, type Role } from './pki/authority.ts'
+import { type JoinPorts, joinHandlers } from './registry/join.ts'
 import { serviceHandlers } from './service/serve.ts'
 import type { Service } from './service/service.ts'
 import { accountHandlers } from './services/placement/account-facts.ts'
@@ -84,6 +86,19 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     name: 'the receive buffer',
     handlers: bufferHandlers(['placement'], () => behind()),
     callers: () => ['placement'],
+  },
+  {
+    name: 'the way in for data servers',
+    handlers: joinHandlers({ ...behind<JoinPorts>(), site: 'tokyo', log: silent }),
+    // A stranger's request proves itself; of those with a certificate only data servers renew theirs.
+    callers: (contract) =>
+      contract === renewServer.name
+        ? ['data-server placement', 'data-server settlement']
+        : [
+            ...[...peers, ...impostors].map(([id, role]) =>
+              role === (id === 'gateway' ? 'gateway' : 'service') ? id : `${role} ${id}`,
+            ),
+          ],
   },
 ]
 

@@ -20,6 +20,8 @@ export interface HealthSources {
   services: () => Record<string, HostCounts>
   /** What is in use of every budget. */
   budgets?: () => BudgetReport[]
+  /** Seconds that each certificate of the site's folder still holds, by name. */
+  certificates?: () => Promise<[certificate: string, seconds: number][]>
   /** What services of this process show of themselves. */
   parts?: readonly ServiceHealth[]
   /** Services in processes of their own. */
@@ -86,7 +88,7 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, budgets, parts = [], apart = [] }: HealthSources): Registry {
+function metricsOf({ status, services, budgets, certificates, parts = [], apart = [] }: HealthSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const { gauge, labelled, totals } = gaugesOf(registry)
@@ -109,6 +111,7 @@ function metricsOf({ status, services, budgets, parts = [], apart = [] }: Health
         ),
       ),
     }))
+  if (certificates) labelled('certificate_seconds', 'How long a certificate still holds', 'certificate', certificates)
   if (budgets) budgetMetrics(registry, budgets)
   for (const part of parts) part.metrics?.(registry)
   return registry

@@ -63,7 +63,7 @@ async function start(name: string, language: 'ja' | 'en', parts: BoardDefinition
   )
   const runtime = new Runtime(
     {
-      ...{ site: siteName, role: 'terminal', claim: await site.newClaim(), model: name, version: '0.1.0' },
+      ...{ site: siteName, roles: ['terminal'], claim: await site.newClaim(), model: name, version: '0.1.0' },
       ...{ folder: own, language },
     },
     {

@@ -60,7 +60,7 @@ t.test(
       placement,
       '--settlement',
       settlement,
-      '--buffer-port',
+      '--peer-port',
       String(buffer),
     ])
     const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', folder, '--region', 'JP-13'])
@@ -70,7 +70,14 @@ t.test(
     const transport = mqttTransport({ url: `mqtt://127.0.0.1:${gateway.fact['port']}` })
     const database = await openDeviceDatabase(`${folder}/devices/home/device.db`)
     const runtime = new Runtime(
-      { site: 'site', role: 'terminal', claim, model: board.model, version: '0.1.0', folder: `${folder}/devices/home` },
+      {
+        site: 'site',
+        roles: ['terminal'],
+        claim,
+        model: board.model,
+        version: '0.1.0',
+        folder: `${folder}/devices/home`,
+      },
       { ...systemPorts, database, transport, log: quietLog },
       board,
     )

@@ -43,7 +43,7 @@ export const placement = defineService<PlacementContext>({
       }),
       telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
-      close: async () => close(),
+      close,
     }
   },
 })
