@@ -9,6 +9,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { dataServerAnswers } from './data-server/answers.ts'
 import type { DataServerPort } from './data-server/port.ts'
+import { commandHandlers } from './operator-api/service-commands.ts'
 import { createAuthority, issue, type Role } from './pki/authority.ts'
 import { type JoinPorts, joinHandlers } from './registry/join.ts'
 import { serviceHandlers } from './service/serve.ts'
@@ -17,6 +18,7 @@ import { throwUnlisted } from './service/unlisted.ts'
 import { accountHandlers } from './services/placement/account-facts.ts'
 import { cardWordHandlers } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
+import { placement } from './services/placement/module.ts'
 import type { Centre, WitnessLink } from './services/settlement/centre/centre.ts'
 import { centreHandlers, witnessHandlers } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
@@ -49,6 +51,11 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     name: 'data server',
     handlers: dataServerAnswers(behind<DataServerPort>()),
     callers: (contract) => (forGateway.includes(contract) ? ['gateway', 'placement'] : ['placement']),
+  },
+  {
+    name: 'operators’ commands of a service',
+    handlers: commandHandlers({ ...placement, commands: {} }, () => behind(), { clock: systemClock, log: silent }),
+    callers: () => ['gateway'],
   },
   { name: 'a service', handlers: serviceHandlers(behind<Service>(), systemClock), callers: () => ['gateway'] },
   { name: 'account facts', handlers: accountHandlers(behind<Sql>(), () => 0), callers: () => settlement },

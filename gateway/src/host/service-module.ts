@@ -61,6 +61,8 @@ export interface OpenService {
   telemetry?(): Promise<PlacementFacts>
   /** Whether frames may be carried to a data server. @throws {Problem} `server.contained` */
   mayCarry?(server: string): Promise<void>
+  /** After each operator's command, done or failed: it may have left work. */
+  commandEnded?(): void
   /** Closes what `service.stop` does not know of. */
   close(): Promise<void>
 }

@@ -10,17 +10,20 @@ import { type Call, chunksOf, frame, givenValues, receiveAnswer } from './wire.t
 /** How long a site may be silent, ms: while it works it says so more often. */
 const silenceMs = 60_000
 
-/** @throws {Problem} `operator.*`, and whatever the command refuses */
+/**
+ * @param token of the session; else the one that `login` kept
+ * @throws {Problem} `operator.*`, and whatever the command refuses
+ */
 export async function callSite(
   command: string,
   values: Values,
   positionals: readonly string[],
   { filesIn = [], filesOut = [] }: Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> = {},
+  token = readSession(text(values, 'folder')),
 ): Promise<Answer> {
   const folder = text(values, 'folder')
   const files = readCallFiles(filesIn, values, positionals)
   const outputs = new CallOutputs(filesOut, values)
-  const token = readSession(folder)
   const call: Call = { command, values: givenValues(values), positionals: [...positionals], language: languageOf() }
   if (token) call.token = token
   if (files.length > 0) call.files = files.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length }))

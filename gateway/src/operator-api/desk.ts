@@ -4,24 +4,20 @@
  */
 import { createHash } from 'node:crypto'
 import { UsageError, type Values } from '@azukari/protocol/adapters/command-line'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, checker, Type } from '@azukari/protocol/contract'
+import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type Pool, Reservation } from '../budgets/pool.ts'
 import type { Database } from '../storage/database.ts'
-import { insertRow } from '../storage/insert.ts'
 import type { Accounts, Session } from './accounts.ts'
 import { type CallPort, serviceAct } from './act.ts'
 import type { OperatorLog } from './log.ts'
+import { type Begun, type PendingAct, PendingActs } from './pending.ts'
 import type { Answer, OperatorCommand, SiteAccess } from './roles.ts'
-import { type Call, checkCall } from './wire.ts'
+import type { Call } from './wire.ts'
 
-const pendingMs = 24 * 3_600_000
-const pendingAtMost = 1_000
-const pendingBytesAtMost = 1 << 20
 /** Whether somebody is signed in, and who: needs no role. */
-const signIn: ReadonlySet<string> = new Set(['login', 'logout', 'whoami', 'confirm'])
+const signIn: ReadonlySet<string> = new Set(['login', 'logout', 'whoami', 'confirm', 'pending', 'decline'])
 const noSession = new Uint8Array()
 
 export interface DeskParts {
@@ -35,27 +31,16 @@ export interface DeskParts {
   memory: Pool
 }
 
-/** A call with the bytes of its files. */
-interface Begun {
-  call: Call
-  files: ReadonlyMap<string, Uint8Array>
-}
 /** What the log says of a call; before its files are read, without them. */
 type Noted = Pick<Begun, 'call'> & Partial<Begun>
 
-interface Pending {
-  id: string
-  operator: string
-  command: string
-  call: Uint8Array
-  expires_ms: number
-}
-
 export class OperatorDesk {
   readonly #parts: DeskParts
+  readonly #pending: PendingActs
 
   constructor(parts: DeskParts) {
     this.#parts = parts
+    this.#pending = new PendingActs(parts.database, parts.site.ports)
   }
 
   /** @throws {Problem} whatever the command refuses, and `operator.*` */
@@ -67,6 +52,8 @@ export class OperatorDesk {
     })
     if (!signIn.has(call.command)) return this.#begin(session, call, port)
     if (call.command === 'confirm') return this.#confirm(session, call, port)
+    if (call.command === 'pending') return this.#list(session)
+    if (call.command === 'decline') return this.#decline(session, call)
     if (call.command === 'logout') {
       await this.#parts.accounts.logout(session)
       await this.#note(session, { call }, 'done')
@@ -99,23 +86,7 @@ export class OperatorDesk {
     using _ = this.#reserve(session, call)
     const begun = { call, files: await port.files() }
     if (!command.twoPeople) return this.#carryOut(session, command, begun, port)
-    const id = Buffer.from(this.#parts.site.ports.random.bytes(8)).toString('hex')
-    const now = this.#parts.site.ports.clock.now()
-    const kept = keptCall(begun)
-    if (kept.length > pendingBytesAtMost) throw new Problem('message.too-large', `${kept.length} bytes`)
-    await this.#parts.database.transaction(async (sql) => {
-      await sql.run('DELETE FROM pending_acts WHERE expires_ms <= ?', now)
-      const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM pending_acts'))!
-      if (n >= pendingAtMost) throw new Problem('quota.exceeded', `${n} acts wait for a second person`)
-      await insertRow(sql, 'pending_acts', {
-        id,
-        operator: session.operator,
-        command: call.command,
-        digest: digestOf(begun),
-        call: kept,
-        expires_ms: now + pendingMs,
-      })
-    })
+    const id = await this.#pending.add(session.operator, begun, digestOf(begun))
     await this.#note(session, begun, 'pending')
     const how = `azukari-gateway confirm ${id}${command.filesOut ? ' --out FILE' : ''}`
     return { json: { pending: id }, text: `pending ${id}: another person confirms it with ${how}` }
@@ -124,22 +95,54 @@ export class OperatorDesk {
   /** The second person. What is carried out is what the first one gave, whoever confirms it. */
   async #confirm(session: Session, call: Call, port: CallPort): Promise<Answer> {
     const [id = ''] = call.positionals
-    const now = this.#parts.site.ports.clock.now()
-    const sql = this.#parts.database
-    const found = await sql.get<Pending>('SELECT * FROM pending_acts WHERE id = ? AND expires_ms > ?', id, now)
-    if (!found) return this.#refuse(session, { call }, new Problem('operator.pending-unknown', id))
-    const begun = openKept(found.call)
-    const command = await this.#commandFor(session, begun.call)
-    if (found.operator === session.operator)
-      return this.#refuse(session, begun, new Problem('operator.same-person', id))
+    const { begun, operator: first, command } = await this.#awaited(session, call)
+    if (first === session.operator) return this.#refuse(session, begun, new Problem('operator.same-person', id))
+    // Whoever has left since, or lost the role, is no first person any more.
+    if (!(await this.#parts.accounts.holds(first, command.role)))
+      return this.#refuse(session, begun, new Problem('operator.forbidden', `${first}, who began it: ${command.role}`))
     // The file goes to whoever confirms: nobody else's path is written to.
     if (command.filesOut && call.values['out'] === undefined)
       throw new UsageError(`it gives a file, which goes to you: confirm ${id} --out FILE`)
     await port.files()
     // Taken first: of two who confirm at once, one carries it out.
-    if ((await sql.run('DELETE FROM pending_acts WHERE id = ?', id)).changes === 0)
+    if (!(await this.#pending.take(id)))
       return this.#refuse(session, begun, new Problem('operator.pending-unknown', id))
-    return this.#carryOut(session, command, begun, port, found.operator)
+    return this.#carryOut(session, command, begun, port, first)
+  }
+
+  /** Ends what waits: by whoever began it, or by another one with the role. */
+  async #decline(session: Session, call: Call): Promise<Answer> {
+    const [id = ''] = call.positionals
+    const { begun } = await this.#awaited(session, call)
+    if (!(await this.#pending.take(id)))
+      return this.#refuse(session, begun, new Problem('operator.pending-unknown', id))
+    await this.#note(session, begun, 'declined')
+    return { json: { declined: id }, text: `${id} is not carried out` }
+  }
+
+  /** What waits for a second person who has the role. */
+  async #list({ operator, roles }: Session): Promise<Answer> {
+    const rows: Record<string, unknown>[] = []
+    for (const { id, operator: first, begun, expiresMs } of await this.#pending.list()) {
+      const { command, values, positionals } = begun.call
+      const role = (await this.#parts.find(command))?.role
+      if (role && roles.includes(role))
+        rows.push({ id, began: first, isYours: first === operator, command, values, positionals, expiresMs })
+    }
+    const lines = rows.map(({ id, began, command, values, positionals }) => {
+      const options = Object.entries(values as object).filter(([name]) => name !== 'folder' && name !== 'site')
+      const words = [command, ...(positionals as string[]), ...options.map(([name, value]) => `--${name} ${value}`)]
+      return `${id}  ${began}  ${words.join(' ')}`
+    })
+    return { json: rows, text: lines.join('\n') || 'nothing waits for a second person' }
+  }
+
+  /** @throws {Problem} `operator.pending-unknown`, `operator.forbidden` */
+  async #awaited(session: Session, call: Call): Promise<PendingAct & { command: OperatorCommand }> {
+    const [id = ''] = call.positionals
+    const found = await this.#pending.find(id)
+    if (!found) return this.#refuse(session, { call }, new Problem('operator.pending-unknown', id))
+    return { ...found, command: await this.#commandFor(session, found.begun.call) }
   }
 
   async #commandFor(session: Session, call: Call): Promise<OperatorCommand> {
@@ -211,21 +214,6 @@ function digestOf({ call, files = new Map() }: Noted): Uint8Array {
 
 function sha256(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(bytes).digest())
-}
-
-/** What is kept of a call until a second person confirms it: all but the session. */
-function keptCall({ call: { token: _, ...call }, files }: Begun): Uint8Array {
-  return encodeDeterministic({ call, files: Object.fromEntries(files) })
-}
-
-const checkKept = checker(
-  Type.Object({ call: Type.Unknown(), files: Type.Record(Type.String(), Bytes(0, pendingBytesAtMost)) }),
-  'pending act',
-)
-
-function openKept(bytes: Uint8Array): Begun {
-  const { call, files } = checkKept(decode(bytes, { maxBytes: pendingBytesAtMost }))
-  return { call: checkCall(call), files: new Map(Object.entries(files)) }
 }
 
 function codeOf(error: unknown): string {

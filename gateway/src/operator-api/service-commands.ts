@@ -61,12 +61,24 @@ export function serviceDispatch({ modules, inside, apart, each }: DispatchParts)
       if (!module) throw new Problem('service.unavailable', service)
       const open = inside(service)
       const command = await commandOf(module, name)
-      if (open) return command.carryOut(open, act, values, positionals)
+      if (open) return carriedOut(command, open, act, values, positionals)
       if (command.everywhere) return askEach(each(service), name, command, act, values, positionals)
       const client = apart(service)
       if (!client) throw new Problem('service.unavailable', service)
       return askApart(client, name, command, act, values, positionals)
     },
+  }
+}
+
+async function carriedOut<Open extends OpenService>(
+  command: ServiceCommand<Open>,
+  open: Open,
+  ...given: [act: ServiceAct, values: Values, positionals: string[]]
+): Promise<Answer> {
+  try {
+    return await command.carryOut(open, ...given)
+  } finally {
+    if (!command.everywhere) open.commandEnded?.()
   }
 }
 
@@ -169,7 +181,7 @@ export function commandHandlers<Open extends OpenService>(
       signal.addEventListener('abort', () => frames.end(), { once: true })
       const work = async () => {
         try {
-          const answer = await command.carryOut(ready, act, request.values, request.positionals)
+          const answer = await carriedOut(command, ready, act, request.values, request.positionals)
           if (!command.everywhere) await confirmed()
           await sender.answer(answer)
         } catch (error) {

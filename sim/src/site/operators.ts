@@ -1,12 +1,13 @@
 /** People who work on a simulated site, each signed in with a session of their own, in this process. */
-import { writeFile } from 'node:fs/promises'
-import { commands } from '@azukari/gateway/commands'
-import type { Role } from '@azukari/gateway/operator-api/roles'
+import { callSite } from '@azukari/gateway/operator-api/client'
+import { operatorCommand } from '@azukari/gateway/operator-api/find'
+import type { Answer, Role } from '@azukari/gateway/operator-api/roles'
 import type { Values } from '@azukari/protocol/adapters/command-line'
 import { InternalError } from '@azukari/protocol/problem'
 
 export class Operators {
   readonly #folder: string
+  readonly #tokens = new Map<string, string>()
 
   private constructor(folder: string) {
     this.#folder = folder
@@ -26,22 +27,18 @@ export class Operators {
   }
 
   /** Runs a command of the gateway as somebody. @throws {Problem} what it refuses */
-  async run(name: string, command: string, values: Values, positionals: string[] = []) {
-    const before = process.env['XDG_STATE_HOME']
-    process.env['XDG_STATE_HOME'] = `${this.#folder}/state-${name}`
-    try {
-      const answer = await commands[command]?.run({ folder: this.#folder, site: 'site', ...values }, positionals)
-      if (!answer) throw new InternalError(`no command ${command}`)
-      return answer
-    } finally {
-      if (before === undefined) delete process.env['XDG_STATE_HOME']
-      else process.env['XDG_STATE_HOME'] = before
-    }
+  async run(name: string, command: string, values: Values, positionals: string[] = []): Promise<Answer> {
+    const token = this.#tokens.get(name)
+    if (!token) throw new InternalError(`${name} is not signed in`)
+    const files = (await operatorCommand(command)) ?? { filesOut: ['out'] }
+    const options = 'options' in files ? files.options : {}
+    const defaults = Object.entries(options).map(([option, { default: otherwise }]) => [option, otherwise])
+    const given = { ...Object.fromEntries(defaults), ...values, folder: this.#folder }
+    return callSite(command, given, positionals, files, token)
   }
 
   async #signIn(name: string, password: string): Promise<void> {
-    const file = `${this.#folder}/password-${name}`
-    await writeFile(file, password, { mode: 0o600 })
-    await this.run(name, 'login', { 'password-file': file }, [name])
+    const { json } = await callSite('login', { folder: this.#folder, name, password }, [])
+    this.#tokens.set(name, (json as { token: string }).token)
   }
 }

@@ -48,6 +48,7 @@ export const settlement = defineService<SettlementContext>({
       ports,
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
       health: statisticsHealth(() => service.statistics()),
+      commandEnded: () => service.wake(),
       close: async () => {},
     }
   },

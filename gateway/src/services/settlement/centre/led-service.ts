@@ -26,6 +26,11 @@ export class LedService implements Service {
     if (!this.#settlement) throw new Problem('centre.not-leader')
   }
 
+  /** What a clerk's command left for those who ask others is looked at. */
+  wake(): void {
+    this.#settlement?.wake()
+  }
+
   async begin(settlement: Settlement): Promise<void> {
     await settlement.start()
     this.#settlement = settlement

@@ -88,6 +88,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
     ports,
     handlers: [],
     centre,
+    commandEnded: () => led.wake(),
     close: async () => undefined,
   }
   const openFor = ({ everywhere }: Pick<ServiceCommand, 'everywhere'>): SettlementContext => {
