@@ -75,6 +75,12 @@ const commands: ServiceCommandGroup<Toy> = {
       throw new Problem('object.unknown', 'x')
     },
   },
+  note: {
+    what: 'does something that gives no file',
+    role: 'clerk',
+    options: { folder: { type: 'string', what: '' } },
+    carryOut: async ({ heard }) => ({ json: heard.push('noted'), text: 'noted' }),
+  },
   steal: {
     what: 'gives a file for an option that was not asked for',
     role: 'clerk',
@@ -318,7 +324,8 @@ t.test('P9: no file and no answer leaves a centre before the other one has what 
   safe.reject(new Problem('centre.unconfirmed'))
   t.equal(await codeOf(copied), 'centre.unconfirmed')
   t.notOk(existsSync(out))
-  t.equal(open.ended, 1, 'the service looks at what it has to do')
+  t.equal(await codeOf(callSite('note', { folder }, [])), 'centre.unconfirmed', 'an answer without a file, too')
+  t.equal(open.ended, 2, 'the service looks at what it has to do')
 })
 
 t.test('D6: a service that does not run is told as such', async (t) => {
