@@ -5,6 +5,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { memberCheck } from '../service/member-tokens.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { logUnlisted } from '../service/unlisted.ts'
@@ -16,6 +17,7 @@ import { startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
   site: string
@@ -50,6 +52,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     passphrase,
     budgets,
     unlisted,
+    members: memberCheck(tokenKeysOf(folder, clock)),
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),

@@ -8,17 +8,19 @@
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import { mayAnswer } from '@azukari/protocol/common-problems'
-import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
+import type { Contract, ServiceName } from '@azukari/protocol/contract'
+import type { Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
-import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
+import { DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
-import { type Migration, migrate } from '../storage/migrate.ts'
-import { Deliverer, type Peers } from './deliverer.ts'
+import { migrate } from '../storage/migrate.ts'
+import { Deliverer } from './deliverer.ts'
 import { declared } from './delivery.ts'
+import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
+import type { ServiceHostOptions } from './host-options.ts'
 import {
   checkSender,
   type HostCounts,
@@ -26,7 +28,6 @@ import {
   hostLimits,
   isTransient,
   requireAuthority,
-  traceOf,
 } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
 import type { MemberCheck } from './member-tokens.ts'
@@ -45,38 +46,8 @@ import type {
   ServiceStore,
 } from './service.ts'
 import { hostMigrations } from './tables.ts'
-import type { Unlisted } from './unlisted.ts'
 
-export interface ServiceHostOptions {
-  name: ServiceName
-  database: Database
-  clock: Clock
-  random: Random
-  log: Log
-  /** The dispatch table, or a function that makes it from the store. */
-  handlers: readonly Handler[] | ((store: ServiceStore) => readonly Handler[])
-  /** The service's own tables; forward only. */
-  migrations: readonly Migration[]
-  /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
-  soon?: (work: () => void) => void
-  /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
-  confirmed?: () => Promise<void>
-  /** Work to begin when the service starts, such as what was under way at the last crash. */
-  onStart?: () => void | Promise<void>
-  /** Work to end before the database closes. */
-  onStop?: () => void | Promise<void>
-  /** Acts of other services that it sends. */
-  calls?: readonly OutgoingAct[]
-  /** Where other services are reached. Without it what is sent waits. */
-  peers?: Peers
-  limits?: Partial<HostLimits>
-  /** Where it shows what is in use. */
-  budgets?: Budgets
-  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
-  unlisted: Unlisted
-  /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
-  members?: MemberCheck | undefined
-}
+export type { ServiceHostOptions } from './host-options.ts'
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
 const forgetMs = 3_600_000
@@ -114,17 +85,6 @@ type ActCounts = Pick<HostCounts, 'acts' | 'refused' | 'duplicates'>
 
 /** A step of the service itself, inside a transaction. */
 type OwnWork<T> = (context: OwnContext) => Promise<T> | T
-
-/** What a transaction wants done when it has committed. */
-interface Effects {
-  passing: QueuedEvent[]
-  keptFor: Set<string>
-  /** Services for which acts were written. */
-  sentTo: Set<ServiceName>
-  afterCommit: (() => void)[]
-}
-
-const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new Set(), afterCommit: [] })
 
 class Host implements ServiceHost {
   readonly name: ServiceName
@@ -495,29 +455,9 @@ class Host implements ServiceHost {
   }
 
   #effectContext(sql: Transaction, nowMs: number, traceId: string, effects: Effects): OwnContext {
-    const emit = async <C extends Contract>(
-      contract: C,
-      device: string,
-      body: RequestOf<C>,
-      options?: { keep?: boolean },
-    ): Promise<void> => {
-      contract.checkRequest(body)
-      const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
-      if (options?.keep ?? !contract.passing) {
-        effects.keptFor.add(device)
-        const dropped = await this.#events.add(sql, event)
-        if (dropped > 0)
-          this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
-      } else effects.passing.push({ ...event, at: 0, keep: false })
-    }
-    const send = async <C extends Contract>(contract: C, body: RequestOf<C>): Promise<void> => {
-      if (this.#outgoing.get(contract.id)?.contract !== contract)
-        throw new InternalError(`${this.name} does not declare that it sends ${contract.id}`)
-      const act = { contract: contract.id, atMs: nowMs, trace: traceOf(traceId), body: contract.checkRequest(body) }
-      await this.#outbox.add(sql, contract.service, act)
-      effects.sentTo.add(contract.service)
-    }
-    return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
+    const { random, log } = this.#options
+    const ports = { name: this.name, random, log, events: this.#events, outbox: this.#outbox, outgoing: this.#outgoing }
+    return effectContext(ports, { sql, nowMs, traceId }, effects)
   }
 
   #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {

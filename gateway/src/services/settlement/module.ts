@@ -40,12 +40,12 @@ export const settlement = defineService<OpenSettlementService>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets, unlisted } = opened
+    const { folder, ports, log, passphrase, budgets, unlisted, members } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./charges.ts')
     const { statisticsHealth } = await import('./health.ts')
     const placement = await placementPorts(opened)
-    const service = await openSettlement(folder, ports, { ...placement, log, passphrase, budgets, unlisted })
+    const service = await openSettlement(folder, ports, { ...placement, log, passphrase, budgets, unlisted, members })
     return {
       service,
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
@@ -54,14 +54,14 @@ export const settlement = defineService<OpenSettlementService>({
     }
   },
   runApart: async (opened, { role, host, port }) => {
-    const { folder, ports, passphrase, log, unlisted } = opened
+    const { folder, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
     if (!addresses) return undefined
     const { runCentre } = await import('./centre/main.ts')
     const placement = await placementPorts(opened)
-    return runCentre({ folder, ports, role, addresses, ...placement, passphrase, log, unlisted, host, port })
+    return runCentre({ folder, ports, role, addresses, ...placement, passphrase, log, unlisted, members, host, port })
   },
   servePage: async (settlement, { ports, ...settings }) => {
     const { serveEnrolment } = await import('./page/serve.ts')

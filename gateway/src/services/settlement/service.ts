@@ -11,6 +11,7 @@ import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
 import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
@@ -79,6 +80,8 @@ export interface SettlementOptions {
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
   unlisted: Unlisted
+  /** Judges members' tokens. */
+  members?: MemberCheck | undefined
 }
 
 export interface Settlement extends Service {
@@ -157,6 +160,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
+    members: options.members,
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({
