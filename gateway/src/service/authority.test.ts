@@ -1,13 +1,17 @@
-/** Members before every service: whoever asks without a genuine token never reaches a handler (S2, D4). */
+/** Members and signers before every service: whoever is not genuine never reaches a handler (S2, P4, D4). */
+
+import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { hex } from '@azukari/protocol/bytes'
-import { contract, Nothing, Type } from '@azukari/protocol/contract'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
+import { encodeDeterministic } from '@azukari/protocol/codec'
+import { type Contract, contract, Nothing, type RequestOf, Type } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
-import { signerOf } from '@azukari/protocol/cose'
-import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
+import { register } from '@azukari/protocol/contracts/settlement-members'
+import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
+import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { signMemberToken } from '@azukari/protocol/member-token'
-import { InternalError } from '@azukari/protocol/problem'
+import { InternalError, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
 import { systemSoon } from '../adapters/soon.ts'
@@ -20,7 +24,7 @@ import { createServiceHost } from './host.ts'
 import { memberCheck } from './member-tokens.ts'
 import { remoteService } from './remote.ts'
 import { serviceHandlers } from './serve.ts'
-import { call, type Handler, memberCall, type Service } from './service.ts'
+import { act, call, type Handler, memberCall, type Service, signedAct, signedCall } from './service.ts'
 import { throwUnlisted } from './unlisted.ts'
 
 const mine = contract({
@@ -144,4 +148,85 @@ t.test('S2: what a member asks with a token is a call: an act would wait in the 
     [],
   )
   t.end()
+})
+
+/** A body that is well formed, where the key that signs is found in it. */
+function registrationOf(key: KeyObject): RequestOf<Contract> {
+  return {
+    contract: register.id,
+    ...{ audience: new Uint8Array(32), act: systemRandom.bytes(16), issuedMs: 0, expiresMs: 1 },
+    ...{ number: '00000000000000', code: 'aaaaaaaaaaaaaaaa' },
+    ...{ key: coseKey(publicOf(key)), agreement: coseKey(publicOf(key)) },
+    person: { name: 'a', kana: 'a', postcode: '1000001', address: 'a' },
+  }
+}
+
+t.test('P4, S4: a forged signature never reaches a handler, whichever contract is signed', async (t) => {
+  const [registered, stranger] = [generateKey('ed25519', systemRandom), generateKey('ed25519', systemRandom)]
+  const agreement = generateKey('x25519', systemRandom)
+  const kid = thumbprint(registered)
+  const all = contracts.filter(({ authority }) => authority === 'signed')
+  t.ok(all.length >= 15, `${all.length} contracts`)
+  const reachedBy: string[] = []
+  const services = new Map<string, Service>()
+  for (const name of new Set(all.map(({ service }) => service))) {
+    const reach = (id: string) => {
+      reachedBy.push(id)
+      throw new Problem('service.busy', 'reached')
+    }
+    const service = await createServiceHost({
+      ...{ name, database: memoryDatabase(), migrations: [], unlisted: throwUnlisted },
+      ...{ clock: systemClock, random: systemRandom, log: silent, soon: systemSoon },
+      handlers: all
+        .filter((one) => one.service === name)
+        .map((one) => (one.kind === 'act' ? signedAct : signedCall)(one, () => reach(one.id))),
+      signers: {
+        agreement,
+        find: async (_sql, asked) => (sameBytes(asked, kid) ? { key: coseKey(publicOf(registered)) } : undefined),
+      },
+    })
+    await service.start()
+    services.set(name, service)
+    t.teardown(() => service.stop())
+  }
+  for (const one of all) {
+    const { in: field, domain, sealed, keyIn } = one.signed!
+    const body = keyIn ? registrationOf(registered) : {}
+    const wrap = (message: Uint8Array) =>
+      sealed ? encryptTo(publicOf(agreement), message, domain, systemRandom) : message
+    const sign = (by: KeyObject, as = thumbprint(by), under = domain) =>
+      sign1(encodeDeterministic(body), signerOf(by, as), under)
+    const answer = async (message: Uint8Array) => {
+      const request = { [field]: wrap(message), transferKey: new Uint8Array(64) }
+      const { problem } = await services.get(one.service)!.handle({
+        caller: { device: 'cam', region: 'JP-13', roles: [] },
+        ...{ contract: one.id, id: systemRandom.bytes(16), atMs: 0, body: request },
+        ...(one.kind === 'act' && { act: { stream: systemRandom.bytes(16), seq: 1 } }),
+      })
+      return problem?.code
+    }
+    const changed = sign(registered)
+    changed[changed.length - 1]! ^= 1
+    t.equal(await answer(sign(stranger, kid)), 'cose.bad-signature', `${one.id}: another key under a known name`)
+    t.equal(await answer(changed), 'cose.bad-signature', `${one.id}: a changed signature`)
+    t.equal(
+      await answer(sign(registered, kid, new Uint8Array(1))),
+      'cose.bad-signature',
+      `${one.id}: signed for another use`,
+    )
+    t.equal(await answer(sign(stranger)), 'cose.unknown-key', `${one.id}: a stranger`)
+    t.match(await answer(new Uint8Array(80)), /^(cose|cbor)\./, `${one.id}: not signed`)
+    t.same(reachedBy, [])
+    // With a genuine signature the next question is what it says.
+    t.equal(await answer(sign(registered)), keyIn ? 'service.busy' : 'message.invalid', `${one.id}: genuine`)
+    t.same(reachedBy.splice(0), keyIn ? [one.id] : [])
+  }
+})
+
+t.test('D4: a signed contract has no other handler than one that gets what was verified', async (t) => {
+  for (const one of contracts.filter(({ authority }) => authority === 'signed'))
+    await t.rejects(content([one.kind === 'act' ? act(one, () => ({})) : call(one, () => ({}))]), InternalError, one.id)
+  const [signed] = contracts.filter(({ authority, kind }) => authority === 'signed' && kind === 'act')
+  await t.rejects(content([signedAct(signed!, () => ({}))]), InternalError, 'without keys to verify by')
+  t.throws(() => contract({ ...mine, name: 'toy.signed', authority: 'signed' }), InternalError)
 })

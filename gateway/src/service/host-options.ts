@@ -8,6 +8,7 @@ import type { Peers } from './deliverer.ts'
 import type { HostLimits } from './host-rules.ts'
 import type { MemberCheck } from './member-tokens.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
+import type { Signers } from './signed.ts'
 import type { Unlisted } from './unlisted.ts'
 
 export interface ServiceHostOptions {
@@ -39,4 +40,6 @@ export interface ServiceHostOptions {
   unlisted: Unlisted
   /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
   members?: MemberCheck | undefined
+  /** Verifies signatures; needed by whoever has a contract with the authority `signed`. */
+  signers?: Signers | undefined
 }

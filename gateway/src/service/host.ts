@@ -16,21 +16,22 @@ import type { Pool, Reservation } from '../budgets/pool.ts'
 import { DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { migrate } from '../storage/migrate.ts'
+import type { Checked } from './checks.ts'
 import { Deliverer } from './deliverer.ts'
 import { declared } from './delivery.ts'
 import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
 import type { ServiceHostOptions } from './host-options.ts'
-import {
-  checkSender,
-  type HostCounts,
-  type HostLimits,
-  hostLimits,
-  isTransient,
-  requireAuthority,
-} from './host-rules.ts'
+import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
-import type { MemberCheck } from './member-tokens.ts'
+import {
+  type ActingHandler,
+  answerCall,
+  type CallingHandler,
+  isActing,
+  performAct,
+  requireAuthority,
+} from './judged.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -45,6 +46,7 @@ import type {
   ServiceRequest,
   ServiceStore,
 } from './service.ts'
+import { checkAhead } from './signed.ts'
 import { hostMigrations } from './tables.ts'
 
 export type { ServiceHostOptions } from './host-options.ts'
@@ -74,10 +76,12 @@ export async function createServiceHost(options: ServiceHostOptions): Promise<Se
 
 interface WaitingAct {
   request: ServiceRequest
-  handler: Handler & { kind: 'act' }
+  handler: ActingHandler
   place: Reservation
   /** What its turn waits for is done. */
   ready: boolean
+  /** What another thread found out about its signature. */
+  found?: Checked | undefined
   resolve(reply: ServiceReply): void
 }
 
@@ -108,7 +112,6 @@ class Host implements ServiceHost {
   readonly #soon: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
-  readonly #members: MemberCheck
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
@@ -153,7 +156,7 @@ class Host implements ServiceHost {
     })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
-    this.#members = requireAuthority(handlers, options.members)
+    requireAuthority(handlers, options)
   }
 
   async start(): Promise<void> {
@@ -179,15 +182,15 @@ class Host implements ServiceHost {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (handler.kind !== 'act') return this.#call(handler, request)
+    if (!isActing(handler)) return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
     const place = this.#places.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
-    let ahead: Promise<void> | undefined
+    let ahead: Promise<Checked | undefined> | undefined
     try {
-      ahead = handler.ahead?.((request.body ?? {}) as object)
+      ahead = checkAhead(handler.contract, request.body, this.#options.signers)
     } catch (error) {
       place.release()
       return refusal(isProblem(error) ? error : new Problem('internal'))
@@ -196,7 +199,8 @@ class Host implements ServiceHost {
       const waiting: WaitingAct = { request, handler, place, ready: !ahead, resolve }
       this.#queue.push(waiting)
       if (!ahead) return this.#askDrain()
-      void ahead.then(() => {
+      void ahead.then((found) => {
+        waiting.found = found
         waiting.ready = true
         this.#askDrain()
       })
@@ -216,18 +220,14 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: Handler & { kind: 'call' | 'member-call' }, request: ServiceRequest): Promise<ServiceReply> {
+  async #call(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
     const place = this.#calls.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
       const context = this.#context(request)
-      if (handler.kind === 'call')
-        return { body: await handler.handle(handler.contract.checkRequest(request.body), context) }
-      const { caller, nowMs } = context
-      const member = await this.#members(request.token, caller.device, nowMs)
-      return { body: await handler.handle(handler.contract.checkRequest(request.body), { ...context, member }) }
+      return { body: await answerCall(handler, request, context, this.#options) }
     } catch (error) {
       return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {
@@ -333,7 +333,7 @@ class Host implements ServiceHost {
 
   async #act(
     sql: Transaction,
-    { request, handler }: WaitingAct,
+    { request, handler, found }: WaitingAct,
     effects: Effects,
     counts: ActCounts,
   ): Promise<ServiceReply> {
@@ -362,8 +362,9 @@ class Host implements ServiceHost {
     try {
       checkSender(handler, request.caller)
       const body = handler.contract.checkRequest(request.body)
+      const context = this.#actContext(sql, request, nowMs, own)
       reply = await sql.savepoint(async () => ({
-        body: await handler.handle(body, this.#actContext(sql, request, nowMs, own)),
+        body: await performAct(handler, body, context, this.#options, found),
       }))
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)

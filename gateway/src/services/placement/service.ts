@@ -3,21 +3,19 @@
  * write in one transaction; the slow work is the worker's.
  */
 import type { KeyObject } from 'node:crypto'
-import { decode } from '@azukari/protocol/codec'
-import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
+import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { recallSession } from '@azukari/protocol/contracts/care'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
-import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
+import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
-import { verify1By } from '@azukari/protocol/cose'
-import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
 import { memberCheck } from '../../service/member-tokens.ts'
-import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import { call, type ReceiveBuffer, type Service, type ServiceStore, signedAct } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { refuseLost, takeWord } from './card-words.ts'
@@ -41,7 +39,8 @@ import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
 import { sessionHandlers } from './session-handlers.ts'
 import { Sessions } from './sessions.ts'
-import { type MemberRow, members, type SaveRow, type ServerState, saves, servers } from './store.ts'
+import { memberOfSigner, memberSigners } from './signers.ts'
+import { type MemberRow, type SaveRow, type ServerState, saves, servers } from './store.ts'
 import { placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
@@ -116,8 +115,6 @@ export interface Placement extends Service {
 /** A week: members' cards come by. Longer only costs room, shorter only a detour over the forwarding record. */
 const defaultGraceMs = 7 * 86_400_000
 
-const checkOffer = checker(SaveOffer, 'save offer')
-
 export async function createPlacement(options: PlacementOptions): Promise<Placement> {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
@@ -141,6 +138,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
+    signers: memberSigners,
     members: memberCheck(isSelf, (session, device) => sessions.isOpen(session, device)),
     handlers: [
       ...sessionHandlers({
@@ -154,18 +152,9 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         mayAct,
       }),
 
-      act(offerSave, async ({ offer: message, transferKey }, { sql, caller, nowMs, afterCommit }) => {
-        let signedBy: MemberRow | undefined
-        const { payload } = await verify1By(
-          message,
-          async (kid) => {
-            signedBy = await members.byActsKey(sql, kid)
-            return signedBy && parseCoseKey(signedBy.acts_key)
-          },
-          offerDomain,
-        )
-        const member = await mayAct(sql, signedBy)
-        const offer = checkOffer(decode(payload))
+      signedAct(offerSave, async ({ transferKey }, { sql, caller, nowMs, afterCommit, signed }) => {
+        const { body: offer } = signed
+        const member = await mayAct(sql, memberOfSigner(signed.signer))
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')

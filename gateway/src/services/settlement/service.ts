@@ -28,8 +28,7 @@ import { standardTariff } from './billing/price.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
 import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
-import { withChecksAhead } from './checks-ahead.ts'
-import { createDesk, type Desk, type SettlementRules } from './desk.ts'
+import { createDesk, type Desk, memberSigners, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
 import { ledgerOf } from './epoch.ts'
@@ -161,6 +160,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
     members: options.members,
+    signers: memberSigners(options, options.checks),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({
@@ -169,7 +169,6 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         clock,
         random,
         log,
-        checks: options.checks,
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
@@ -185,7 +184,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       return [
         ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...withChecksAhead(desk, purchaseHandlers(desk)),
+        ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
         ...objectionHandlers(billing, () => cards?.kick()),
         ...payChoiceHandlers(billing),
