@@ -7,6 +7,7 @@ import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import t, { type Test } from 'tap'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { placement } from '../services/placement/module.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { silent } from '../test-contracts.ts'
@@ -51,6 +52,8 @@ async function openedOnce(site: string): Promise<void> {
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
+    unlisted: throwUnlisted,
+    members: nobody,
   })
   await open.service.stop()
   await open.close()
