@@ -110,6 +110,8 @@ function whyNotLooked(error: unknown): Omit<AttachedFinding, 'what'> {
     const name = /package '([^']+)'/.exec(message ?? '')?.[1] ?? 'its library'
     return { state: 'absent', fact: `not looked: ${name} is not installed`, todo: `npm install ${name}` }
   }
+  const [, program] = /^spawn (\S+) ENOENT$/.exec(message ?? '') ?? []
+  if (program) return { state: 'absent', fact: `not looked: ${program} is not installed` }
   if (isProblem(error, 'service.unavailable')) return { state: 'absent', fact: `not looked: ${error.detail}` }
   if (error instanceof CommandError) {
     if (error.failure === 'missing') return { state: 'absent', fact: `not looked: ${error.message}` }

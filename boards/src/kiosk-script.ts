@@ -6,9 +6,9 @@ const lines = find('#lines'), picture = find('main img'), sign = find('#sign'), 
 const signs = { busy: '…', good: '✓', problem: '!' }
 const words = {
   en: { ok: 'OK', cancel: 'Cancel', remove: 'Delete', clear: 'Clear', back: 'Back', digits: 'PIN', text: 'Text', latin: 'ABC', kana: 'かな', space: 'Space',
-    digit: (n) => n + ' digits entered', tries: (n) => 'The PIN was wrong. ' + (n === 1 ? 'One try is left.' : n + ' tries are left.') },
+    digit: (n) => n + ' digits entered', tries: (n) => n === 1 ? 'One try is left before the card is blocked' : n + ' tries are left before the card is blocked' },
   ja: { ok: '決定', cancel: '取消', remove: '一字消す', clear: '消去', back: '戻る', digits: '暗証番号', text: '文字', latin: 'ABC', kana: 'かな', space: '空白',
-    digit: (n) => n + '桁入力済み', tries: (n) => '暗証番号が違います。あと' + n + '回入力できます。' },
+    digit: (n) => n + '桁入力済み', tries: (n) => 'あと' + n + '回間違えるとカードが使えなくなります' },
 }
 const order = ['shutter', 'ok', 'up', 'down', 'cancel']
 let language = 'ja', open = null, shownN = 0

@@ -290,6 +290,7 @@ export const partDrivers: readonly PartDriver[] = [
     ),
     async (o, { clock, random, files, directory }) => {
       const { KioskDisplay } = await import('./kiosk-display.ts')
+      await files.makeDirectory(directory)
       const addressFile = { files, path: `${directory}/page-address` }
       return KioskDisplay.open({ ...o, clock, random, addressFile })
     },

@@ -10,6 +10,7 @@ import t from 'tap'
 import { consoleLog } from './adapters/console-log.ts'
 import { loadBoard } from './adapters/load-board.ts'
 import { examine, statusOf } from './doctor.ts'
+import { closeBoard } from './drivers.ts'
 import { runDevice } from './main.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'azukari-device-'))
@@ -30,8 +31,14 @@ writeFileSync(
 
 t.test('D2: a board is a module named at start', async (t) => {
   t.match(await loadBoard(board, ports), { model: 'test', camera: { model: 'eye' } }, 'a file')
-  t.match(await loadBoard('pc-kiosk', ports), { model: 'pc-kiosk' }, 'a name in @azukari/boards')
-  t.match(await loadBoard('@azukari/boards/pc-kiosk', ports), { model: 'pc-kiosk' }, 'a package’s module')
+  for (const [name, what] of [
+    ['pc-kiosk', 'a name in @azukari/boards'],
+    ['@azukari/boards/pc-kiosk', 'a package’s module'],
+  ] as const) {
+    const made = await loadBoard(name, ports)
+    t.match(made, { model: 'pc-kiosk' }, what)
+    await closeBoard(made)
+  }
   await t.rejects(loadBoard('no-such-board', ports), { code: 'config.invalid', detail: /no board module/ })
   const written = join(folder, 'board.json')
   writeFileSync(
@@ -69,9 +76,31 @@ t.test('status and doctor say what a device’s folder holds and what is missing
   t.match(await state('runtime'), { state: 'absent' })
   t.match(await state('reader'), { state: 'absent' })
   t.match(await state('camera'), { state: 'ok', fact: 'eye' })
+  t.match(await state('PIN entry'), { state: 'problem', fact: /No PIN can be entered/, todo: /keypad/ })
+  t.match(await state('PIN entry', { folder: path, board: 'pc-kiosk', broker }), { state: 'ok' })
   await new Promise((resolve) => listener.close(resolve))
   t.match(await state('line'), { state: 'problem', fact: /ECONNREFUSED/ })
   t.match(await state('line', { folder: path, board, broker: 'gateway' }), { state: 'problem', fact: /no address/ })
+})
+
+t.test('S17: a board at which no PIN can be entered says so when it starts', async (t) => {
+  const written = join(folder, 'mute.json')
+  const warned: unknown[] = []
+  const log = { ...consoleLog('test', 'silent'), warn: (_: string, fields: unknown) => warned.push(fields) }
+  const started = async (parts: object) => {
+    warned.length = 0
+    writeFileSync(
+      written,
+      JSON.stringify({ model: 'mute', what: '', parts: { reader: { driver: 'built-in' }, ...parts } }),
+    )
+    const settings = { board: written, broker: 'mqtt://127.0.0.1:1', site: 'site', folder: join(folder, 'mute') }
+    const running = await runDevice({ ...settings, version: '0.1.0', log: log as never })
+    await running.stop()
+    return warned.filter((fields) => (fields as { code?: string }).code === 'panel.no-pin-entry').length
+  }
+  t.equal(await started({ printer: { driver: 'folder' } }), 1)
+  t.equal(await started({ printer: { driver: 'folder' }, display: { driver: 'kiosk', touch: false } }), 1)
+  t.equal(await started({ printer: { driver: 'folder' }, display: { driver: 'kiosk' } }), 0)
 })
 
 t.test('D5: two runtimes do not work in one folder; one that lost power leaves nothing in the way', async (t) => {

@@ -1,4 +1,5 @@
 /** `azukari-device status` and `doctor`: what a device's folder says, and what a look at its parts and line says. */
+import { resolve } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
@@ -147,7 +148,7 @@ export async function examine({ folder, board, broker, parts, attached }: Examin
     // Parts are taken by one process at a time: while the device runs they are its own.
     if (running)
       findings.push({ what: 'board', state: 'ok', fact: 'in use by the running device; its parts were not tried' })
-    else await look('board', async () => examineBoard(board, parts ?? `${folder}/parts`, findings))
+    else await look('board', async () => examineBoard(board, resolve(parts ?? `${folder}/parts`), findings))
   } else
     findings.push({ what: 'board', state: 'absent', fact: 'not looked at', todo: 'Give --board to try its parts.' })
   if (attached)

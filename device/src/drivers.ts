@@ -185,7 +185,7 @@ export interface Question {
 
 export interface PinQuestion extends Question {
   digits: { min: number; max: number }
-  /** After a wrong one: tries that are left before the card is blocked. */
+  /** Tries that are left before the card is blocked, when they are fewer than usual. */
   triesLeft?: number
 }
 

@@ -1,5 +1,6 @@
 /** One board on real ports: what `azukari-device run` starts, and what it leaves for `status` and `doctor` to read. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
@@ -56,7 +57,8 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   using starting = new DisposableStack()
   starting.use(holdFolder(`${folder}/device.lock`))
-  const directory = settings.parts ?? `${folder}/parts`
+  // Whole: people are told to put things there.
+  const directory = resolve(settings.parts ?? `${folder}/parts`)
   const board = await loadBoard(settings.board, { ...systemPorts, log, directory })
   const roles = settings.roles ?? rolesOf(board)
   const runtime = new Runtime(

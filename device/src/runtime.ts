@@ -300,7 +300,7 @@ export class Runtime {
       random,
       log,
       operation,
-      askPin: (name, triesLeft, signal) => dialogue.pin(wordsOf(language).pinOf(name), triesLeft, signal),
+      askPin: (name, tries, signal) => dialogue.pin(wordsOf(language).pinOf(name), tries, signal),
       lines: () => display?.rows ?? 0,
     })
     this.presence = presence

@@ -10,7 +10,7 @@ import type { CameraApp } from './camera.ts'
 import type { Dialogue } from './dialogue.ts'
 import { findingsShown } from './findings.ts'
 import type { MemberMenu } from './menu.ts'
-import type { Presence } from './presence.ts'
+import type { Presence, PresentCard } from './presence.ts'
 import { problemShown, wordsOf } from './words.ts'
 
 export interface AttendantOptions {
@@ -28,19 +28,28 @@ export interface AttendantOptions {
 export class Attendant {
   readonly #o: AttendantOptions
   #work: AbortController | undefined
+  /** What stands on the display is that the card was refused. */
+  #wasRefused = false
 
   constructor(options: AttendantOptions) {
     this.#o = options
     options.presence.onNews((news) => {
-      if (news.type === 'in') {
-        const hint = options.menu?.isForButtons ? [this.#words.pressOk] : []
-        void this.#show({ lines: [this.#words.welcome(news.card.facts.member.name), ...hint], tone: 'calm' })
-      }
+      if (news.type === 'in') this.#welcome(news.card)
+      if (news.type === 'session' && this.#wasRefused) this.#welcome(news.card)
       if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language()))
-      if (news.type === 'problem') void this.showProblem(news.problem)
+      if (news.type === 'problem') {
+        this.#wasRefused = options.presence.card?.refused !== undefined
+        void this.showProblem(news.problem)
+      }
       if (news.type === 'out') void this.invite()
       if (news.type === 'in' || news.type === 'out') this.#guide()
     })
+  }
+
+  #welcome(card: PresentCard): void {
+    this.#wasRefused = false
+    const hint = this.#o.menu?.isForButtons ? [this.#words.pressOk] : []
+    void this.#show({ lines: [this.#words.welcome(card.facts.member.name), ...hint], tone: 'calm' })
   }
 
   /** Hears the buttons until aborted. */

@@ -44,20 +44,17 @@ export class Dialogue {
   }
 
   /**
-   * @param triesLeft after a wrong one
+   * @param tries `left` when they are fewer than usual; `wrong`: what came of the try before
    * @throws {Problem} `panel.no-pin-entry`, `panel.cancelled`, `panel.unanswered`, `part.busy`
    */
-  async pin(prompt: string, triesLeft: number | undefined, signal: AbortSignal): Promise<string> {
+  async pin(prompt: string, tries: { left?: number; wrong?: Problem }, signal: AbortSignal): Promise<string> {
     const { display, language } = this.#o
     const keys = this.#keys('pin')
     if (!keys) throw new Problem('panel.no-pin-entry')
     const digits = { min: pinRules.minDigits, max: pinRules.maxDigits }
     const question: PinQuestion = { prompt, digits, limitMs: limitsMs.pin }
-    if (triesLeft !== undefined) {
-      question.triesLeft = triesLeft
-      const wrong = new Problem('card.wrong-pin', undefined, { data: { triesLeft } })
-      await display?.show(problemShown(wrong, language)).catch(() => undefined)
-    }
+    if (tries.left !== undefined) question.triesLeft = tries.left
+    if (tries.wrong) void display?.show(problemShown(tries.wrong, language)).catch(() => undefined)
     return this.#during(keys.askPin(question, signal))
   }
 

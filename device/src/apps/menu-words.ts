@@ -42,8 +42,8 @@ const words: Record<Language, MenuWords> = {
     eraseYes: 'Yes, delete it everywhere',
     no: 'No',
     changePin: 'Change my PIN',
-    newPin: 'your new PIN',
-    newPinAgain: 'your new PIN, once more',
+    newPin: 'Your new PIN',
+    newPinAgain: 'Your new PIN, once more',
   },
   ja: {
     whatNow: '何をなさいますか',

@@ -17,7 +17,7 @@ import type { Presence, PresentCard } from './presence.ts'
 import type { PrinterApp } from './printer.ts'
 import { readWholeShelf } from './shelf.ts'
 import type { TerminalApp } from './terminal.ts'
-import { problemShown } from './words.ts'
+import { problemShown, wordsOf } from './words.ts'
 
 export interface MemberMenuOptions extends FetchPorts {
   presence: Presence
@@ -179,9 +179,9 @@ export class MemberMenu {
   async #changePin(card: PresentCard, until: AbortSignal): Promise<void> {
     const { dialogue, terminal } = this.#o
     const words = this.#words
-    const old = await dialogue.pin(card.facts.member.name, undefined, until)
-    const wanted = await dialogue.pin(words.newPin, undefined, until)
-    const again = await dialogue.pin(words.newPinAgain, undefined, until)
+    const old = await dialogue.pin(wordsOf(this.#o.language).pinOf(card.facts.member.name), {}, until)
+    const wanted = await dialogue.pin(words.newPin, {}, until)
+    const again = await dialogue.pin(words.newPinAgain, {}, until)
     if (wanted !== again) throw new Problem('panel.pin-differs')
     await terminal?.changePin(old, wanted)
   }

@@ -54,12 +54,14 @@ export interface PresenceOptions {
   cardData: Pick<CardData, 'apply'>
   /** What members agreed to, for hours without a line (D8). */
   consents: Pick<Consents, 'allowsLocation' | 'remember'>
-  /** Asks the person for the PIN. @param triesLeft after a wrong one */
-  askPin: (name: string, triesLeft: number | undefined, signal: AbortSignal) => Promise<string>
+  /** Asks the person for the PIN. @param triesLeft when they are fewer than usual @param wrong what came of the try before */
+  askPin: (name: string, tries: { left?: number; wrong?: Problem }, signal: AbortSignal) => Promise<string>
   /** How many lines a person can see now; with none, findings wait for a device that can show them. */
   lines: () => number
 }
 
+/** Between two tries of a built-in card that was refused, ms. */
+const refusedMs = 10_000
 /** How long findings stand before others take their place, ms. */
 const readMs = 6_000
 
@@ -166,14 +168,15 @@ class Present implements PresentCard {
   async #ask(): Promise<void> {
     const left = await this.use((client) => client.pinTriesLeft(this.signal))
     if (left === 0) throw new Problem('card.blocked')
-    for (let triesLeft = left === pinRules.tries ? undefined : left; ; ) {
-      const pin = await this.#askPin(this.facts.member.name, triesLeft, this.signal)
+    let tries: { left?: number; wrong?: Problem } = left === undefined || left === pinRules.tries ? {} : { left }
+    for (;;) {
+      const pin = await this.#askPin(this.facts.member.name, tries, this.signal)
       try {
         return await this.#verify(pin)
       } catch (error) {
         if (!isProblem(error, 'card.wrong-pin')) throw error
-        triesLeft = Number(error.data?.['triesLeft'] ?? 0)
-        if (triesLeft === 0) throw new Problem('card.blocked')
+        tries = { left: Number(error.data?.['triesLeft'] ?? 0), wrong: error }
+        if (tries.left === 0) throw new Problem('card.blocked')
       }
     }
   }
@@ -286,7 +289,9 @@ export class Presence {
       this.#tell({ type: 'in', card })
       while (!signal.aborted && !card.signal.aborted && reader.cards().length > 0) {
         const wake = this.#wake.promise
-        if (!card.refused) await this.#bringUpToDate(card)
+        // Nobody can take a built-in card out and put it in again once its member is registered.
+        if (!card.refused || channel.kind === 'built-in') await this.#bringUpToDate(card)
+        using _again = card.refused ? clock.timer(refusedMs, () => this.#kick()) : undefined
         await Promise.race([wake, aborted(card.signal)])
       }
     } catch (error) {
@@ -370,6 +375,7 @@ export class Presence {
       expiresMs: proved.expiresMs,
       location: proved.location ?? false,
     }
+    card.refused = undefined
     card.begin(session, proved.token)
     await this.#o.consents.remember(card.facts.member.id, session.location)
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))

@@ -61,6 +61,8 @@ export class Bulletin {
   /** Boards whose lost line was told already. */
   readonly #offline = new Set<string>()
   #typed = pin
+  /** Times that the PIN is typed at the button that was pressed. */
+  #tries = 0
   /** The card has taken the PIN since it was put in: it asks no more. */
   #pinTaken = false
   #nextPicture = 0
@@ -115,6 +117,7 @@ export class Bulletin {
         return this.#remove()
       case 'shutter':
         this.#line({ en: 'The shutter is pressed', ja: 'シャッターを押しました' })
+        this.#tries = 1
         return void board.board.panel.press('shutter')
       case 'list':
         return this.#at(target, action, () => this.#list(target, board))
@@ -242,7 +245,8 @@ export class Bulletin {
     if (this.#cardIn) this.#remove()
     this.#cardIn = id
     this.#pinTaken = false
-    board.panel.person = () => this.#typed
+    // Who has been told that it was wrong looks it up rather than type it again.
+    board.panel.person = () => (this.#tries-- > 0 ? this.#typed : undefined)
     board.reader.insert(this.#card!)
     const where = regionName(place.region)
     this.#line({
