@@ -1,4 +1,5 @@
 /** Who may call what between processes: every row of every dispatch table, asked by peers of all names and roles (D4). */
+
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { identifyServer, readFrame, serverStatus } from '@azukari/protocol/contracts/server'
@@ -13,6 +14,7 @@ import { createAuthority, issue, type Role } from './pki/authority.ts'
 import { type JoinPorts, joinHandlers } from './registry/join.ts'
 import { serviceHandlers } from './service/serve.ts'
 import type { Service } from './service/service.ts'
+import { throwUnlisted } from './service/unlisted.ts'
 import { accountHandlers } from './services/placement/account-facts.ts'
 import { cardWordHandlers } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
@@ -123,6 +125,7 @@ const impostors: typeof peers = [
 for (const { name, handlers, callers } of tables)
   t.test(`D4: ${name} answers the peers that it names, and nobody else`, async (t) => {
     const server = await startCallServer({
+      unlisted: throwUnlisted,
       tls: await identity('answers', 'service'),
       handlers,
       clock: systemClock,

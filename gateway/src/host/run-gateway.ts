@@ -24,6 +24,7 @@ import type { RouterLimits } from '../router/router-budgets.ts'
 import { ServersFile } from '../servers-file.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
+import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { SiteFolder, type SitePorts } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
@@ -65,6 +66,8 @@ export interface GatewaySettings {
   peerPort?: number
   /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
   confirm?: () => Promise<void>
+  /** Hears of answers that contracts do not list, in place of the log and a metric. */
+  unlisted?: Unlisted
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
   log: Log
@@ -103,6 +106,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const closing = new AsyncDisposableStack()
   try {
     const budgets = new Budgets()
+    const unlistedCounts: Record<string, number> = {}
+    const unlisted = settings.unlisted ?? logUnlisted(log, unlistedCounts)
     const folder = new SiteFolder(settings.folder, site, ports)
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
     const database = openDatabase(`${folder.path}/gateway.db`)
@@ -144,6 +149,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           log: ownLog,
           passphrase: settings.passphrase,
           budgets,
+          unlisted,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
           peers: (name) => peers.reach(name),
@@ -210,6 +216,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       soon: systemSoon,
       ...(telemetry && { telemetry }),
       budgets,
+      unlisted,
       contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
@@ -227,6 +234,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             clock,
             log: log.child({ server: 'peers' }),
             budgets,
+            unlisted,
             host: settings.host,
             port: settings.peerPort ?? 0,
           })
@@ -309,6 +317,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         version: settings.version,
         status: () => gateway.status(),
         budgets: () => budgets.report(),
+        unlisted: () => unlistedCounts,
         services: () =>
           Object.fromEntries(
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),

@@ -9,6 +9,7 @@ import { commandHandlers } from '../operator-api/service-commands.ts'
 import { renewCertificate } from '../pki/renewal.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
+import { logUnlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
@@ -44,12 +45,14 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
+  const unlisted = logUnlisted(log)
   const opened = {
     folder,
     ports,
     log,
     passphrase,
     budgets,
+    unlisted,
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),
@@ -89,6 +92,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     clock,
     log,
     budgets,
+    unlisted,
     host,
     port,
   })

@@ -14,6 +14,7 @@ import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/ro
 import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-rules.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
+import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
@@ -25,6 +26,8 @@ export interface ServicePorts {
   log: Log
   passphrase: string | undefined
   budgets: Budgets
+  /** Hears of answers that contracts do not list. */
+  unlisted: Unlisted
   /** The gateway's receive buffer, as it is for this service. */
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */

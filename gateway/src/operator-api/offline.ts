@@ -7,6 +7,7 @@ import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import type { OpenService, ServiceModule } from '../host/service-module.ts'
 import { consoleLog } from '../log.ts'
+import { logUnlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { serviceAct } from './act.ts'
@@ -54,10 +55,12 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
   for (const name of module.databases)
     if (!(await systemPorts.files.stat(`${folder.path}/${name}`)))
       throw new Problem('config.invalid', `${folder.path} has no ${module.name} yet: start the gateway once`)
+  const log = consoleLog(module.name, 'error')
   return module.open({
     folder,
     ports: systemPorts,
-    log: consoleLog(module.name, 'error'),
+    log,
+    unlisted: logUnlisted(log),
     passphrase: process.env['AZUKARI_PASSPHRASE'],
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },

@@ -20,6 +20,7 @@ import { readSession } from '../adapters/session-file.ts'
 import type { OpenService, ServiceCommandGroup, ServiceModule } from '../host/service-module.ts'
 import { createAuthority, issue, type Role as PeerRole } from '../pki/authority.ts'
 import type { Service } from '../service/service.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { silent } from '../test-contracts.ts'
 import { noServices, operatedSite } from '../test-operator.ts'
 import { CallClient } from '../transport/client.ts'
@@ -141,7 +142,7 @@ async function apartToy(
   const tlsOf = await identity
   const handlers = commandHandlers(toy, open, { clock: systemClock, log: silent, confirmed })
   const server = await startCallServer({
-    ...{ tls: await tlsOf(id, 'service'), handlers, clock: systemClock, log: silent, port: 0 },
+    ...{ tls: await tlsOf(id, 'service'), handlers, clock: systemClock, log: silent, unlisted: throwUnlisted, port: 0 },
   })
   const tls = await tlsOf('gateway', 'gateway')
   const client = new CallClient({ url: `https://127.0.0.1:${server.port}`, tls, server: id, clock: systemClock })

@@ -7,6 +7,7 @@ import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import t, { type Test } from 'tap'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { placement } from '../services/placement/module.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { silent } from '../test-contracts.ts'
@@ -46,6 +47,7 @@ async function openedOnce(site: string): Promise<void> {
     folder: new SiteFolder(site, 'site', systemPorts),
     ports: systemPorts,
     log: silent,
+    unlisted: throwUnlisted,
     passphrase: undefined,
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },

@@ -7,6 +7,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { contract, Nothing } from '@azukari/protocol/contract'
 import t from 'tap'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { silent } from '../test-contracts.ts'
 import { CallClient } from '../transport/client.ts'
 import { answers, startCallServer } from '../transport/server.ts'
@@ -32,7 +33,7 @@ t.test('D6: what is due is renewed while it runs, on both sides of a line', asyn
   const shown = await keyring.identity('gateway', 'gateway')
   const own = await keyring.identity('placement', 'service')
   const server = await startCallServer({
-    ...{ tls: shown, clock, log: silent, port: 0 },
+    ...{ tls: shown, clock, log: silent, unlisted: throwUnlisted, port: 0 },
     handlers: [answers(hello, ['placement'], async () => ({ reply: {} }))],
   })
   const renewed = [

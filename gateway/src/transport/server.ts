@@ -13,6 +13,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { guardSockets } from '../adapters/socket-gate.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { type Pool, Reservation } from '../budgets/pool.ts'
+import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import { contentType, frameHead, headMaxBytes, readHead } from './framing.ts'
 
 /** The one peer whose certificate has the gateway's role; every other caller is a service. */
@@ -82,6 +83,8 @@ export interface CallServerOptions {
   limits?: Partial<CallServerLimits>
   /** Where it shows what is in use. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface CallServerLimits {
@@ -179,6 +182,7 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
       limits,
       path,
       calls,
+      unlisted: options.unlisted,
       peer: stream.session && peers.get(stream.session),
     })
     underWay.add(work)
@@ -210,6 +214,7 @@ interface Surroundings {
   limits: CallServerLimits
   path: string
   calls: Pool
+  unlisted: Unlisted
   /** Absent when the connection is going. */
   peer: Peer | undefined
 }
@@ -231,7 +236,7 @@ export function mayCall({ callers }: Pick<CallHandler, 'callers'>, { id, role }:
 async function answer(
   stream: ServerHttp2Stream,
   handler: CallHandler | undefined,
-  { clock, log, limits, path, calls, peer }: Surroundings,
+  { clock, log, limits, path, calls, unlisted, peer }: Surroundings,
 ): Promise<void> {
   const abort = new AbortController()
   let timer: Timer | undefined
@@ -275,6 +280,7 @@ async function answer(
     stream.resume()
   } catch (error) {
     const problem = isProblem(error) ? error : new Problem('internal')
+    if (handler) checkListed(handler.contract, problem.toWire(), unlisted)
     if (!isProblem(error))
       log.error('a call failed', {
         path,

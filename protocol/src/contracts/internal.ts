@@ -5,6 +5,7 @@ import {
   contract,
   Hash,
   Id,
+  MemberToken,
   Nothing,
   Region,
   Slug,
@@ -41,6 +42,7 @@ export const handleRequest = contract({
     stream: Type.Optional(Id),
     seq: Type.Optional(Type.Integer({ minimum: 1 })),
     trace: Type.Optional(Bytes(24)),
+    token: Type.Optional(MemberToken),
     body: Type.Unknown(),
   }),
   reply: Type.Object({

@@ -12,6 +12,7 @@ import { RemoteDataServers } from '../../data-server/remote.ts'
 import { renewCertificate } from '../../pki/renewal.ts'
 import { Rounds } from '../../service/rounds.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
+import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
@@ -73,7 +74,14 @@ export async function openPlacement(
     log,
     passphrase,
     budgets,
-  }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined; budgets?: Budgets },
+    unlisted = logUnlisted(log),
+  }: {
+    buffer: ReceiveBuffer
+    log: Log
+    passphrase?: string | undefined
+    budgets?: Budgets
+    unlisted?: Unlisted
+  },
 ): Promise<OpenPlacement> {
   const keys = await openPlacementKeys(folder, passphrase)
   const tls = await folder.keyring.identity('placement', 'service')
@@ -89,6 +97,7 @@ export async function openPlacement(
     log,
     soon: systemSoon,
     ...(budgets && { budgets }),
+    unlisted,
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })

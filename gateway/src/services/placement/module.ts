@@ -19,13 +19,13 @@ export const placement = defineService<PlacementContext>({
     care: async () => (await import('./commands/care.ts')).careCommands,
   },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
-  open: async ({ folder, ports, buffer, log, passphrase, budgets }) => {
+  open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./account-facts.ts')
     const { cardWordHandlers } = await import('./card-words.ts')
     const { hazardHandlers } = await import('./hazards/serve.ts')
     const { placementHealth } = await import('./health.ts')
-    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets })
+    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
     return {
       service: placement,
       folder,

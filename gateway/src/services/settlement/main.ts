@@ -10,6 +10,7 @@ import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
@@ -29,6 +30,8 @@ export interface OpenSettlementOptions {
   passphrase?: string | undefined
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list. */
+  unlisted?: Unlisted
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
   led?: { database: Database; confirmed: () => Promise<void> }
   /** It is opened to be read, and not started. */
@@ -39,7 +42,16 @@ export interface OpenSettlementOptions {
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, keeping, log, passphrase, budgets, led, isClosed = false }: OpenSettlementOptions,
+  {
+    placement,
+    keeping,
+    log,
+    passphrase,
+    budgets,
+    led,
+    isClosed = false,
+    unlisted = logUnlisted(log),
+  }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
   if (centre && !led && !isClosed)
@@ -51,6 +63,7 @@ export async function openSettlement(
     checks: new CheckPool({ agreement: keys.agreement, log }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
+    unlisted,
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),

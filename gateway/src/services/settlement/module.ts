@@ -36,12 +36,12 @@ export const settlement = defineService<SettlementContext>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets, isClosed = false } = opened
+    const { folder, ports, log, passphrase, budgets, unlisted, isClosed = false } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./charges.ts')
     const { statisticsHealth } = await import('./health.ts')
     const asked = await placementPorts(opened)
-    const service = await openSettlement(folder, ports, { ...asked, log, passphrase, budgets, isClosed })
+    const service = await openSettlement(folder, ports, { ...asked, log, passphrase, budgets, unlisted, isClosed })
     return {
       service,
       folder,
@@ -58,14 +58,26 @@ export const settlement = defineService<SettlementContext>({
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
   runApart: async (opened, { role, host, port }, { commandHandlers }) => {
-    const { folder, ports, passphrase, log } = opened
+    const { folder, ports, passphrase, log, unlisted } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
     if (!addresses) return undefined
     const { runCentre } = await import('./centre/main.ts')
     const asked = await placementPorts(opened)
-    return runCentre({ folder, ports, role, addresses, ...asked, passphrase, log, host, port, commandHandlers })
+    return runCentre({
+      folder,
+      ports,
+      role,
+      addresses,
+      ...asked,
+      passphrase,
+      log,
+      unlisted,
+      host,
+      port,
+      commandHandlers,
+    })
   },
   servePage: async (settlement, { ports, ...settings }) => {
     const { serveEnrolment } = await import('./page/serve.ts')

@@ -12,6 +12,7 @@ import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
@@ -76,6 +77,8 @@ export interface SettlementOptions {
   soon?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface Settlement extends Service {
@@ -155,6 +158,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     migrations: settlementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    unlisted: options.unlisted,
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({

@@ -9,6 +9,7 @@ import { PairClient } from '@azukari/gateway/transport/pair-client'
 import { freePort } from '@azukari/protocol/adapters/free-port'
 import { handleRequest } from '@azukari/protocol/contracts/internal'
 import { centreState, centreStatus } from '@azukari/protocol/contracts/settlement-centre'
+import { apply, readGuide } from '@azukari/protocol/contracts/settlement-members'
 import t from 'tap'
 import { gatewayCommand, type Running, startGatewayCommand } from '../../site/processes.ts'
 import { until } from '../../site/wait.ts'
@@ -67,7 +68,7 @@ t.test(
       return now!
     }
     await reaches('the first leadership', toA, ({ leading }) => leading)
-    await until('its keys', async () => (await ask('settle.guide@1', {}).catch(() => undefined)) !== undefined, 60_000)
+    await until('its keys', async () => (await ask(readGuide.id, {}).catch(() => undefined)) !== undefined, 60_000)
 
     mkdirSync(join(b, 'settlement'), { recursive: true })
     for (const name of ['tls', 'settlement.json', 'settlement/keystore.cose', 'settlement/passphrase', 'placement'])
@@ -80,14 +81,14 @@ t.test(
       const reply = await pair.call(handleRequest, { caller, contract, id, atMs: Date.now(), body })
       return reply.body as { key: Uint8Array; agreement: Uint8Array; terms: string }
     }
-    const guide = await ask('settle.guide@1', {})
+    const guide = await ask(readGuide.id, {})
     const application = sealApplication(
       centreKeys(guide),
       { kind: 'general', person: personOf(1), terms: guide.terms },
       systemPorts.random,
     )
     const act = {
-      ...{ caller, contract: 'settle.apply@1', id: systemPorts.random.bytes(16), atMs: Date.now() },
+      ...{ caller, contract: apply.id, id: systemPorts.random.bytes(16), atMs: Date.now() },
       ...{ stream: systemPorts.random.bytes(16), seq: 1, body: { application } },
     }
     const applied = await pair.call(handleRequest, act)

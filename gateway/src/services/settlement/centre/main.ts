@@ -7,6 +7,7 @@ import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
+import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
@@ -41,11 +42,13 @@ export interface CentreSettings {
   passphrase?: string | undefined
   log: Log
   commandHandlers: ApartHost<SettlementContext>['commandHandlers']
+  /** Hears of answers that contracts do not list. */
+  unlisted: Unlisted
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, log, passphrase, host, port } = settings
+  const { folder, ports, role, addresses, placement, keeping, log, unlisted, passphrase, host, port } = settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -69,7 +72,10 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const database = ledDatabase(store.database)
       const confirmed = () => centre.acknowledged()
       await led.begin(
-        await openSettlement(folder, ports, { placement, keeping, log, passphrase, led: { database, confirmed } }),
+        await openSettlement(folder, ports, {
+          ...{ placement, keeping, log, unlisted, passphrase },
+          led: { database, confirmed },
+        }),
       )
     },
   })
@@ -91,6 +97,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
   }
   const calls = await startCallServer({
     ...{ tls, clock, log, host, port },
+    unlisted,
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
@@ -133,6 +140,7 @@ export async function runWitness(settings: {
   const database = openDatabase(`${folder.path}/${name}/votes.db`)
   const calls: CallServer = await startCallServer({
     ...{ tls, clock: ports.clock, log, host, port },
+    unlisted: logUnlisted(log),
     handlers: witnessHandlers(await openWitness(database, ports.clock)),
   })
   return {
