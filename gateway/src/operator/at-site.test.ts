@@ -53,7 +53,6 @@ async function openedOnce(site: string): Promise<void> {
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
-    unlisted: throwUnlisted,
     members: nobody,
   })
   await open.service.stop()
