@@ -50,6 +50,11 @@ export class CallOutputs {
     }
   }
 
+  /** The file that the call names for an option. */
+  pathOf(option: string): string | undefined {
+    return this.#paths.get(option)
+  }
+
   write({ option, suffix = '', name, bytes }: { option: string; suffix?: string; name?: string; bytes: Uint8Array }) {
     if (!this.#paths.has(option))
       throw new Problem('message.invalid', `a file for --${option}, which was not asked for`)

@@ -47,12 +47,12 @@ async function openedOnce(site: string): Promise<void> {
     folder: new SiteFolder(site, 'site', systemPorts),
     ports: systemPorts,
     log: silent,
+    unlisted: throwUnlisted,
     passphrase: undefined,
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
-    unlisted: throwUnlisted,
     members: nobody,
   })
   await open.service.stop()
