@@ -265,7 +265,12 @@ async function commandIndex(): Promise<string> {
       const { run: _, carryOut: __, ...head } = { run: undefined, carryOut: undefined, ...command }
       index[name] = { group, ...head }
     }
-  return `${JSON.stringify(index, null, 2)}\n`
+  // Short lists stand on one line, as the formatter has them.
+  const json = JSON.stringify(index, null, 2).replace(
+    /\[\n\s+("[^\]]*")\n\s+\]/g,
+    (_, items: string) => `[${items.replace(/,\n\s+/g, ', ')}]`,
+  )
+  return `${json}\n`
 }
 
 /** Text by path in the project. */

@@ -104,6 +104,22 @@ export async function exportAll(
   return manifest
 }
 
+/**
+ * One object onto removable memory; needs the PIN.
+ * @returns the file's name there
+ * @throws {Problem} `memory.*`, `card.*`, `link.*`, `server.*`, `replica.*`
+ */
+export async function exportOne(
+  { memory, ...ports }: FetchPorts & Pick<ExportPorts, 'memory'>,
+  card: PresentCard,
+  item: Conditions,
+): Promise<string> {
+  const file = fileName(item)
+  const known = (await hashOf(memory, file, item.sizeBytes)) === hex(item.sha256)
+  if (!known) await memory.put(file, (await fetchObject(ports, card, item)).bytes, card.signal)
+  return file
+}
+
 async function wholeHistory(card: PresentCard): Promise<HistoryItem[]> {
   const items: HistoryItem[] = []
   for (let after: Uint8Array | undefined; ; ) {

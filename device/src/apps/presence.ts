@@ -4,6 +4,7 @@
  * it signs is delivered later (D5).
  */
 import { sameBytes } from '@azukari/protocol/bytes'
+import { pinRules } from '@azukari/protocol/card/layout'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf, TObject, TSchema } from '@azukari/protocol/contract'
 import {
@@ -53,8 +54,8 @@ export interface PresenceOptions {
   cardData: Pick<CardData, 'apply'>
   /** What members agreed to, for hours without a line (D8). */
   consents: Pick<Consents, 'allowsLocation' | 'remember'>
-  /** Asks the person for the PIN. */
-  askPin: (prompt: string, signal: AbortSignal) => Promise<string>
+  /** Asks the person for the PIN. @param triesLeft after a wrong one */
+  askPin: (name: string, triesLeft: number | undefined, signal: AbortSignal) => Promise<string>
   /** How many lines a person can see now; with none, findings wait for a device that can show them. */
   lines: () => number
 }
@@ -88,7 +89,7 @@ export interface PresentCard {
   readonly refused: Problem | undefined
   /** Runs one piece of work on the card, alone. */
   use<T>(work: (client: CardClient) => Promise<T>): Promise<T>
-  /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.cancelled` */
+  /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.*` */
   requirePin(pin?: string): Promise<void>
   /**
    * Asks a service in the member's name, with a token that is fresh.
@@ -122,6 +123,7 @@ class Present implements PresentCard {
   /** Findings are to be asked for: a session has begun, or what was shown has stood long enough. */
   findingsDue = false
   #pinVerified = false
+  #asking: Promise<void> | undefined
 
   constructor(
     client: CardClient,
@@ -152,8 +154,32 @@ class Present implements PresentCard {
 
   async requirePin(pin?: string): Promise<void> {
     if (this.#pinVerified) return
-    const digits = pin ?? (await this.#askPin(`PIN: ${this.facts.member.name}`, this.signal))
-    await this.use((client) => client.verifyPin(digits, this.signal))
+    if (pin !== undefined) return this.#verify(pin)
+    // Two pieces of work that want the PIN share one question.
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined
+    })
+    await this.#asking
+  }
+
+  /** Asks until the PIN is right, the person gives up, or the card is blocked. */
+  async #ask(): Promise<void> {
+    const left = await this.use((client) => client.pinTriesLeft(this.signal))
+    if (left === 0) throw new Problem('card.blocked')
+    for (let triesLeft = left === pinRules.tries ? undefined : left; ; ) {
+      const pin = await this.#askPin(this.facts.member.name, triesLeft, this.signal)
+      try {
+        return await this.#verify(pin)
+      } catch (error) {
+        if (!isProblem(error, 'card.wrong-pin')) throw error
+        triesLeft = Number(error.data?.['triesLeft'] ?? 0)
+        if (triesLeft === 0) throw new Problem('card.blocked')
+      }
+    }
+  }
+
+  async #verify(pin: string): Promise<void> {
+    await this.use((client) => client.verifyPin(pin, this.signal))
     this.#pinVerified = true
   }
 

@@ -22,6 +22,8 @@ export interface HealthSources {
   unlisted?: () => Readonly<Record<string, number>>
   /** What is in use of every budget. */
   budgets?: () => BudgetReport[]
+  /** Seconds that each certificate of the site's folder still holds, by name. */
+  certificates?: () => Promise<[certificate: string, seconds: number][]>
   /** What services of this process show of themselves. */
   parts?: readonly ServiceHealth[]
   /** Services in processes of their own. */
@@ -88,7 +90,8 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, budgets, unlisted, parts = [], apart = [] }: HealthSources): Registry {
+function metricsOf(sources: HealthSources): Registry {
+  const { status, services, budgets, certificates, unlisted, parts = [], apart = [] } = sources
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const { gauge, labelled, totals } = gaugesOf(registry)
@@ -111,6 +114,7 @@ function metricsOf({ status, services, budgets, unlisted, parts = [], apart = []
         ),
       ),
     }))
+  if (certificates) labelled('certificate_seconds', 'How long a certificate still holds', 'certificate', certificates)
   if (unlisted)
     totals('unlisted_problems', 'Answers with a problem that the contract does not list', 'answer', () => ({
       ...unlisted(),

@@ -90,6 +90,28 @@ export const identityProblems = {
     en: { title: 'This claim has expired', todo: 'Ask the operator for a new one.' },
     ja: { title: 'この登録コードは期限切れです', todo: '係員に新しいコードを依頼してください。' },
   },
+  'certificate.invalid': {
+    retry: 'no',
+    en: {
+      title: 'This certificate or request is none of ours',
+      todo: 'Begin again in an empty folder with a new claim. Never replace the files of another site.',
+    },
+    ja: {
+      title: 'この証明書（または申請）はこのサイトのものではありません',
+      todo: '空のフォルダーで、新しい登録コードからやり直してください。別のサイトのファイルは置き換えないでください。',
+    },
+  },
+  'certificate.ending': {
+    retry: 'after-fix',
+    en: {
+      title: 'A certificate ends soon and was not renewed',
+      todo: 'Start the process that it belongs to and see that it reaches the gateway; it renews by itself.',
+    },
+    ja: {
+      title: '証明書の期限が近く、更新されていません',
+      todo: 'その証明書を使うプロセスを起動し、ゲートウェイに届くことを確かめてください。更新は自動で行われます。',
+    },
+  },
   'claim.wrong': {
     retry: 'after-fix',
     en: {

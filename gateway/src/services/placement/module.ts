@@ -1,12 +1,8 @@
 /** Placement, as the host knows it. */
-import { defineService, type OpenService } from '../../host/service-module.ts'
-import type { Placement } from './service.ts'
+import { defineService } from '../../host/service-module.ts'
+import type { PlacementContext } from './commands/context.ts'
 
-export interface OpenPlacementService extends OpenService {
-  service: Placement
-}
-
-export const placement = defineService<OpenPlacementService>({
+export const placement = defineService<PlacementContext>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
@@ -16,6 +12,12 @@ export const placement = defineService<OpenPlacementService>({
   port: 8_471,
   readsBuffer: true,
   peers: [],
+  commands: {
+    risk: async () => (await import('./commands/risk.ts')).riskCommands,
+    members: async () => (await import('./commands/members.ts')).memberCommands,
+    moves: async () => (await import('./commands/moves.ts')).moveCommands,
+    care: async () => (await import('./commands/care.ts')).careCommands,
+  },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
   open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
@@ -26,6 +28,8 @@ export const placement = defineService<OpenPlacementService>({
     const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
     return {
       service: placement,
+      folder,
+      ports,
       handlers: [
         ...hazardHandlers(placement),
         ...accountHandlers(placement.store.sql, () => ports.clock.now()),
@@ -36,10 +40,11 @@ export const placement = defineService<OpenPlacementService>({
         care: () => placement.care.status(),
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
+        servers: () => placement.registry.servers(),
       }),
       telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
-      close: async () => close(),
+      close,
     }
   },
 })

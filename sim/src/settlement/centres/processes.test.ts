@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { centreKeys, sealApplication } from '@azukari/device/pay/member'
@@ -93,12 +93,18 @@ t.test(
     }
     const applied = await pair.call(handleRequest, act)
     t.equal(applied.problem, undefined)
-    const of = (folder: string) => ['--folder', folder]
-    const [waiting] = await gatewayCommand<{ id: string }[]>(['settlement', 'applications', ...of(a)])
+    // The gateway turns to whichever centre leads.
+    const both = [url(pa!), url(pb!)].join(',')
+    const gateway = await startGatewayCommand(['run', '--folder', a, '--port', '0', '--settlement', both], {
+      logFile: join(root, 'log'),
+      limitMs: 60_000,
+    })
+    running.push(gateway)
+    const clerk = <T>(...words: string[]) => gatewayCommand<T>(['settlement', ...words, '--folder', a])
+    const [waiting] = await clerk<{ id: string }[]>('applications')
     const letter = join(root, 'letter.pdf')
-    const accept = ['settlement', 'accept', '--clerk', 'c', '--out', letter, waiting!.id]
-    await t.rejects(gatewayCommand([...accept, ...of(b)]), { code: 'centre.not-leader' }, 'not at the backup')
-    const { number } = await gatewayCommand<{ number: string }>([...accept, ...of(a)])
+    const { number } = await clerk<{ number: string }>('accept', '--out', letter, waiting!.id)
+    t.ok(existsSync(letter))
     const before = (await status(toA))!
     t.match(await status(toB), { leading: false, entries: before.entries, epoch: before.epoch })
 
@@ -107,13 +113,18 @@ t.test(
     t.ok(taken.epoch > before.epoch && taken.entries >= before.entries)
     const again = await until('settlement there', () => pair.call(handleRequest, act).catch(() => undefined), 60_000)
     t.same(again.body, applied.body, 'the act that comes again was done already')
-    t.strictSame(await gatewayCommand(['settlement', 'applications', ...of(b)]), [], 'the clerk’s work is there')
-    t.ok(JSON.stringify(await gatewayCommand(['settlement', 'log', ...of(b)])).includes(number), 'and in the log')
+    t.strictSame(await clerk('applications'), [], 'the clerk’s work is there')
+    t.ok(JSON.stringify(await clerk('log')).includes(number), 'and in the log')
+    const standing = (one: unknown) => [
+      { process: 'settlement', ...(one as object) },
+      { process: 'settlement-backup', answer: { leading: true } },
+    ]
+    t.match(await clerk('centre'), standing({ problem: { code: 'server.unreachable' } }))
 
     await start(a, [], pa!, apart)
     await reaches('both in step again', toB, ({ paired }) => paired)
     t.match(await status(toA), { leading: false, epoch: taken.epoch })
-    t.match(await gatewayCommand(['settlement', 'centre', ...of(a)]), { leading: false, follows: true })
+    t.match(await clerk('centre'), standing({ answer: { leading: false } }))
     const asPrimary = new CallClient({
       ...{ url: url(pb!), tls: await keyring.identity('settlement', 'service'), server: 'settlement-backup' },
       clock: systemPorts.clock,

@@ -5,6 +5,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
+import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import type { MemberCheck } from '../../../service/member-tokens.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
@@ -13,6 +14,7 @@ import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
 import type { PlacementView } from '../billing/ports.ts'
 import { chargeHandlers } from '../charges.ts'
+import type { SettlementContext } from '../commands/context.ts'
 import { statisticsHealth } from '../health.ts'
 import type { PlacementKeeping } from '../in-step.ts'
 import { openSettlement } from '../main.ts'
@@ -40,6 +42,7 @@ export interface CentreSettings {
   port: number
   passphrase?: string | undefined
   log: Log
+  commandHandlers: ApartHost<SettlementContext>['commandHandlers']
   /** Hears of answers that contracts do not list. */
   unlisted: Unlisted
   /** Judges members' tokens. */
@@ -80,12 +83,29 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       )
     },
   })
+  const context: SettlementContext = {
+    // Looked up when it is used: whoever does not lead has none.
+    get service() {
+      return led.settlement
+    },
+    folder,
+    ports,
+    handlers: [],
+    centre,
+    commandEnded: () => led.wake(),
+    close: async () => undefined,
+  }
+  const openFor = ({ everywhere }: Pick<ServiceCommand, 'everywhere'>): SettlementContext => {
+    if (!everywhere) led.mustLead()
+    return context
+  }
   const calls = await startCallServer({
     ...{ tls, clock, log, host, port },
     unlisted,
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
+      ...settings.commandHandlers(openFor, () => centre.acknowledged()),
       ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
