@@ -51,7 +51,10 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
   const nobody = async (): Promise<never> => {
     throw new Problem('operator.not-running', folder.path)
   }
-  await folder.makeFoldersOf(module.databases)
+  // Opening would make it: keys, too.
+  for (const name of module.databases)
+    if (!(await systemPorts.files.stat(`${folder.path}/${name}`)))
+      throw new Problem('config.invalid', `${folder.path} has no ${module.name} yet: start the gateway once`)
   const log = consoleLog(module.name, 'error')
   return module.open({
     folder,
@@ -64,6 +67,7 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
+    members: nobody,
     isClosed: true,
   })
 }
