@@ -67,7 +67,6 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
-    members: nobody,
     isClosed: true,
   })
 }
