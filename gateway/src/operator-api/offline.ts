@@ -61,12 +61,12 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
     ports: systemPorts,
     log,
     unlisted: logUnlisted(log),
+    members: nobody,
     passphrase: process.env['AZUKARI_PASSPHRASE'],
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
-    members: nobody,
     isClosed: true,
   })
 }
