@@ -181,7 +181,7 @@ export class Saves {
       const { sizeBytes, sha256, root, leaves } = sealing.result()
       const issuedMs = this.#options.now()
       const offer: SaveOffer = {
-        contract: 'save.offer@1',
+        contract: offerSave.id,
         audience: thumbprint(trust.placementKey),
         act,
         issuedMs,

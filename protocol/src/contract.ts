@@ -21,7 +21,11 @@ export type Kind = 'call' | 'act' | 'event' | 'internal'
 /** Where a message is handled: a service of the site by its name, or `gateway`, `data-server`, `device`. */
 export type ServiceName = string
 
-export interface Contract<Request extends TSchema = TSchema, Reply extends TSchema = TSchema> {
+export interface Contract<
+  Request extends TSchema = TSchema,
+  Reply extends TSchema = TSchema,
+  ContractId extends string = string,
+> {
   readonly name: string
   readonly version: number
   readonly kind: Kind
@@ -37,8 +41,8 @@ export interface Contract<Request extends TSchema = TSchema, Reply extends TSche
   readonly request: Request
   readonly reply: Reply
   readonly problems: readonly ProblemCode[]
-  /** `name@version`, as it stands on the wire. */
-  readonly id: string
+  /** `name@version`, as it stands on the wire and in signed bodies. */
+  readonly id: ContractId
   checkRequest(body: unknown): Static<Request>
   checkReply(body: unknown): Static<Reply>
 }
@@ -46,9 +50,9 @@ export interface Contract<Request extends TSchema = TSchema, Reply extends TSche
 export type RequestOf<C> = C extends Contract<infer Q, TSchema> ? Static<Q> : never
 export type ReplyOf<C> = C extends Contract<TSchema, infer R> ? Static<R> : never
 
-interface Definition<Request extends TSchema, Reply extends TSchema> {
-  name: string
-  version?: number
+interface Definition<Request extends TSchema, Reply extends TSchema, Name extends string, Version extends number> {
+  name: Name
+  version?: Version
   kind: Kind
   service: ServiceName
   authority: Authority
@@ -65,13 +69,17 @@ interface Definition<Request extends TSchema, Reply extends TSchema> {
  * Defines a contract. Validators are compiled on first use, so that a small board pays only for what it says.
  * Unknown optional fields pass and are ignored: releases N and N−1 speak to each other.
  */
-export function contract<Request extends TSchema, Reply extends TSchema>(
-  definition: Definition<Request, Reply>,
-): Contract<Request, Reply> {
-  const id = `${definition.name}@${definition.version ?? 1}`
+export function contract<
+  Request extends TSchema,
+  Reply extends TSchema,
+  const Name extends string,
+  const Version extends number = 1,
+>(definition: Definition<Request, Reply, Name, Version>): Contract<Request, Reply, `${Name}@${Version}`> {
+  const version = definition.version ?? (1 as Version)
+  const id = `${definition.name}@${version}` as const
   return {
     ...definition,
-    version: definition.version ?? 1,
+    version,
     idempotent: definition.idempotent ?? definition.kind !== 'act',
     passing: definition.passing ?? false,
     problems: definition.problems ?? [],
@@ -106,6 +114,8 @@ export function Bytes(min: number, max: number = min) {
 export const Id = Bytes(16)
 /** A SHA-256 hash, key thumbprint or root. */
 export const Hash = Bytes(32)
+/** A member's session token (`member-token.ts`). */
+export const MemberToken = Bytes(64, 512)
 /** Integer ms since the epoch. */
 export const TimeMs = Type.Integer({
   minimum: 0,

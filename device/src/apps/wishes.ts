@@ -14,6 +14,7 @@ import {
   makeWish,
   readErasures,
   readSettings,
+  readSettingsBySession,
   type Wish,
   wishDomain,
 } from '@azukari/protocol/contracts/wish'
@@ -86,7 +87,7 @@ export class Wishes {
     await card.requirePin(pin)
     const act = random.bytes(16)
     const said: MemberWish = {
-      ...{ contract: 'wish.make@1', audience: thumbprint(trust.placementKey), act },
+      ...{ contract: makeWish.id, audience: thumbprint(trust.placementKey), act },
       ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
     }
     const signed = await card.use((client) =>
@@ -127,11 +128,10 @@ export class Wishes {
     return { ...found, waiting: [...waiting] }
   }
 
-  /** What the member has agreed to. Needs the session. @throws {Problem} `session.unknown`, `link.*` */
+  /** What the member has agreed to. Needs the session. @throws {Problem} `session.*`, `link.*` */
   settings(): Promise<{ location: boolean; abroad: boolean; retentionDays: number }> {
     const card = this.#o.presence.require()
-    if (!card.session) throw new Problem('session.unknown', 'there is no line to placement')
-    return this.#o.link.call(readSettings, { session: card.session.id }, { signal: card.signal })
+    return card.ask(readSettings, readSettingsBySession, {})
   }
 
   #trust(): SiteTrust {

@@ -5,6 +5,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
+import { logUnlisted } from '../service/unlisted.ts'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
 import { dataServerAnswers } from './answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
@@ -55,6 +56,7 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     clock,
     log,
     port,
+    unlisted: logUnlisted(log),
     ...(host ? { host } : {}),
   })
   log.info('data server is ready', { host: calls.host, port: calls.port, replicas: (await server.status()).replicas })

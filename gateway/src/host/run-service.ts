@@ -5,13 +5,16 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { commandHandlers } from '../operator-api/service-commands.ts'
+import { renewCertificate } from '../pki/renewal.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
+import { logUnlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
-import { startCallServer } from '../transport/server.ts'
+import { type CallServer, startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
@@ -35,28 +38,39 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   if (role === 'backup' && !module.runApart)
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
-  const tls = await folder.keyring.identity(role === 'backup' ? `${module.name}-backup` : module.name, 'service')
+  const processName = role === 'backup' ? `${module.name}-backup` : module.name
+  const tls = await folder.keyring.identity(processName, 'service')
   const peers = new Peers({ addresses: settings.peers, tls, clock, log, inside: () => undefined })
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
+  const unlisted = logUnlisted(log)
   const opened = {
     folder,
     ports,
     log,
     passphrase,
     budgets,
+    unlisted,
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),
   }
+  const listening: CallServer[] = []
+  const renewal = renewCertificate({
+    ...{ keyring: folder.keyring, id: processName, role: 'service', tls, clock, log },
+    servers: () => listening,
+  })
   const close = async () => {
+    await renewal.stop()
     await peers.close()
     await gateway?.close()
   }
   await folder.makeFoldersOf(module.databases)
-  const own = await module.runApart?.(opened, settings)
+  const own = await module.runApart?.(opened, settings, {
+    commandHandlers: (ready, confirmed) => commandHandlers(module, ready, { clock, log, confirmed }),
+  })
   if (own)
     return {
       url: own.url,
@@ -73,13 +87,16 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       ...serviceHandlers(open.service, clock, sendersTo(module.name)),
       ...healthHandlers(open.health, open.service.counts),
       ...open.handlers,
+      ...commandHandlers(module, () => open, { clock, log }),
     ],
     clock,
     log,
     budgets,
+    unlisted,
     host,
     port,
   })
+  listening.push(calls)
   return {
     url: `https://${calls.host}:${calls.port}`,
     stop: async () => {

@@ -1,5 +1,6 @@
 /** What a service host goes by: its limits, what it counts, and rules about acts that need no state. */
-import { Problem, type ProblemWire } from '@azukari/protocol/problem'
+import { InternalError, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import type { MemberCheck } from './member-tokens.ts'
 import { type Caller, callingService, type Handler } from './service.ts'
 
 export interface HostLimits {
@@ -31,6 +32,8 @@ export interface HostCounts {
   commits: number
   failedCommits: number
   calls: number
+  /** Answers with a problem that their contract does not list. */
+  unlisted: number
 }
 
 /**
@@ -46,6 +49,19 @@ export function checkSender({ contract, senders = [] }: Handler & { kind: 'act' 
   const service = callingService(caller)
   if (contract.authority === 'service' ? !senders.some((name) => name === service) : service !== undefined)
     throw new Problem('message.unauthorised', `${caller.device} may not send ${contract.id}`)
+}
+
+/**
+ * That each handler is of the kind that its contract's authority asks for, so that none runs unjudged.
+ * @throws {InternalError} where one is not, or members' tokens cannot be judged here
+ */
+export function requireAuthority(handlers: readonly Handler[], members: MemberCheck | undefined): MemberCheck {
+  for (const { contract, kind } of handlers) {
+    if ((contract.authority === 'member') !== (kind === 'member-call'))
+      throw new InternalError(`${contract.id} needs a handler for the authority ${contract.authority}`)
+    if (kind === 'member-call' && !members) throw new InternalError(`${contract.id}: members’ tokens cannot be judged`)
+  }
+  return members ?? (() => Promise.reject(new InternalError('members’ tokens cannot be judged')))
 }
 
 /** The envelope's trace: 16 bytes of trace id, and no parent. */

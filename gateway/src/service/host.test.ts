@@ -11,6 +11,7 @@ import { hum, note, noted, silent } from '../test-contracts.ts'
 import { createServiceHost, type ServiceHostOptions } from './host.ts'
 import { claimSignedAct } from './inbox.ts'
 import { act, call, type QueuedEvent, type ServiceReply } from './service.ts'
+import { throwUnlisted } from './unlisted.ts'
 
 const ask = contract({
   name: 'test.ask',
@@ -66,6 +67,7 @@ function handlers() {
 async function host(database: Database, more: Partial<ServiceHostOptions> = {}) {
   const world = ports()
   const service = await createServiceHost({
+    unlisted: throwUnlisted,
     name: 'placement',
     database,
     handlers: handlers(),
@@ -420,7 +422,15 @@ t.test('D5: databases sync every commit, migrate once with a copy beside, and re
 
   const third = openDatabase(path)
   await t.rejects(
-    () => createServiceHost({ name: 'placement', database: third, handlers: [], migrations, ...ports() }),
+    () =>
+      createServiceHost({
+        name: 'placement',
+        database: third,
+        handlers: [],
+        migrations,
+        ...ports(),
+        unlisted: throwUnlisted,
+      }),
     {
       code: 'database.newer',
     },
@@ -435,7 +445,16 @@ t.test('D5: databases sync every commit, migrate once with a copy beside, and re
 t.test('D5: a migration that fails leaves nothing behind', async (t) => {
   const database = memoryDatabase()
   const half = [{ number: 1, name: 'half', up: 'CREATE TABLE one (a); CREATE TABLE one (a)' }]
-  await t.rejects(() => createServiceHost({ name: 'placement', database, handlers: [], migrations: half, ...ports() }))
+  await t.rejects(() =>
+    createServiceHost({
+      name: 'placement',
+      database,
+      handlers: [],
+      migrations: half,
+      ...ports(),
+      unlisted: throwUnlisted,
+    }),
+  )
   t.equal(await database.get("SELECT 1 FROM sqlite_schema WHERE name = 'one'"), undefined)
   await host(database)
 })

@@ -7,6 +7,7 @@
  */
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
+import { mayAnswer } from '@azukari/protocol/common-problems'
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
@@ -18,8 +19,17 @@ import { type Migration, migrate } from '../storage/migrate.ts'
 import { Deliverer, type Peers } from './deliverer.ts'
 import { declared } from './delivery.ts'
 import { EventQueue } from './events.ts'
-import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient, traceOf } from './host-rules.ts'
+import {
+  checkSender,
+  type HostCounts,
+  type HostLimits,
+  hostLimits,
+  isTransient,
+  requireAuthority,
+  traceOf,
+} from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
+import type { MemberCheck } from './member-tokens.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -35,6 +45,7 @@ import type {
   ServiceStore,
 } from './service.ts'
 import { hostMigrations } from './tables.ts'
+import type { Unlisted } from './unlisted.ts'
 
 export interface ServiceHostOptions {
   name: ServiceName
@@ -61,6 +72,10 @@ export interface ServiceHostOptions {
   limits?: Partial<HostLimits>
   /** Where it shows what is in use. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
+  /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
+  members?: MemberCheck | undefined
 }
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
@@ -114,7 +129,15 @@ const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new
 class Host implements ServiceHost {
   readonly name: ServiceName
   readonly store: ServiceStore
-  readonly counts: HostCounts = { acts: 0, refused: 0, duplicates: 0, commits: 0, failedCommits: 0, calls: 0 }
+  readonly counts: HostCounts = {
+    acts: 0,
+    refused: 0,
+    duplicates: 0,
+    commits: 0,
+    failedCommits: 0,
+    calls: 0,
+    unlisted: 0,
+  }
   readonly #options: ServiceHostOptions
   readonly #limits: HostLimits
   readonly #handlers: ReadonlyMap<string, Handler>
@@ -125,6 +148,7 @@ class Host implements ServiceHost {
   readonly #soon: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
+  readonly #members: MemberCheck
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
@@ -169,6 +193,7 @@ class Host implements ServiceHost {
     })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
+    this.#members = requireAuthority(handlers, options.members)
   }
 
   async start(): Promise<void> {
@@ -194,7 +219,7 @@ class Host implements ServiceHost {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (handler.kind === 'call') return this.#call(handler, request)
+    if (handler.kind !== 'act') return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
@@ -231,15 +256,20 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: Handler & { kind: 'call' }, request: ServiceRequest): Promise<ServiceReply> {
+  async #call(handler: Handler & { kind: 'call' | 'member-call' }, request: ServiceRequest): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
     const place = this.#calls.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
-      return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
+      const context = this.#context(request)
+      if (handler.kind === 'call')
+        return { body: await handler.handle(handler.contract.checkRequest(request.body), context) }
+      const { caller, nowMs } = context
+      const member = await this.#members(request.token, caller.device, nowMs)
+      return { body: await handler.handle(handler.contract.checkRequest(request.body), { ...context, member }) }
     } catch (error) {
-      return { problem: this.#problemOf(error, request) }
+      return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {
       place.release()
       this.#tellIdle()
@@ -307,7 +337,7 @@ class Host implements ServiceHost {
   }
 
   #fail(group: readonly WaitingAct[], error: unknown): void {
-    const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
+    const problem: ProblemWire = { ...this.#problemOf(error), retry: 'later' }
     for (const { resolve } of group) resolve({ problem })
     this.#tellIdle()
   }
@@ -382,7 +412,7 @@ class Host implements ServiceHost {
       counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
-      const problem = this.#problemOf(error, request)
+      const problem = this.#problemOf(error, request, handler.contract)
       if (isTransient(problem)) return { problem }
       // A refusal is final and advances the stream, or one bad act would hold up all later ones.
       reply = { problem: { ...problem, retry: problem.retry === 'later' ? 'no' : problem.retry } }
@@ -490,8 +520,15 @@ class Host implements ServiceHost {
     return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
   }
 
-  #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {
-    if (isProblem(error)) return error.toWire()
+  #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {
+    if (isProblem(error)) {
+      const problem = error.toWire()
+      if (contract && !mayAnswer(contract, problem.code)) {
+        this.counts.unlisted++
+        this.#options.unlisted(contract, problem)
+      }
+      return problem
+    }
     this.#options.log.error('a handler failed', {
       service: this.name,
       contract: request?.contract,

@@ -5,6 +5,7 @@
  */
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { ActKey } from '@azukari/protocol/envelope'
+import type { Member } from '@azukari/protocol/member-token'
 import type { Problem, ProblemWire } from '@azukari/protocol/problem'
 import type { Sql } from '../storage/database.ts'
 
@@ -36,6 +37,8 @@ export interface ServiceRequest {
   atMs: number
   act?: ActKey
   trace?: Uint8Array
+  /** The member's session token, where the contract's authority is `member`. */
+  token?: Uint8Array
   body: unknown
 }
 
@@ -101,11 +104,21 @@ export interface ActContext extends Context {
 /** What a service's own transaction gets. */
 export type OwnContext = Omit<ActContext, 'caller' | 'requestId'>
 
+/** What the handler of a contract with the authority `member` gets: the host has judged the token. */
+export interface MemberContext extends Context {
+  member: Member
+}
+
 export type ActHandler<C extends Contract> = (
   body: RequestOf<C>,
   context: ActContext,
 ) => Promise<ReplyOf<C>> | ReplyOf<C>
 export type CallHandler<C extends Contract> = (body: RequestOf<C>, context: Context) => Promise<ReplyOf<C>> | ReplyOf<C>
+
+export type MemberCallHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: MemberContext,
+) => Promise<ReplyOf<C>> | ReplyOf<C>
 
 /**
  * Slow work that an act's turn waits for, begun when it arrives; its place among the acts stays. The body is unchecked
@@ -124,6 +137,7 @@ export type Handler =
       senders?: readonly ServiceName[]
     }
   | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
+  | { contract: Contract; kind: 'member-call'; handle: MemberCallHandler<Contract> }
 
 export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
   return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> }
@@ -140,6 +154,11 @@ export function serviceAct<C extends Contract>(
 
 export function call<C extends Contract>(contract: C, handle: CallHandler<C>): Handler {
   return { contract, kind: 'call', handle: handle as unknown as CallHandler<Contract> }
+}
+
+/** A call that is a member's to make: its handler learns from the host who asks. */
+export function memberCall<C extends Contract>(contract: C, handle: MemberCallHandler<C>): Handler {
+  return { contract, kind: 'member-call', handle: handle as unknown as MemberCallHandler<Contract> }
 }
 
 /**

@@ -7,6 +7,7 @@ import * as internal from './internal.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
+import * as serverEnrolment from './server-enrolment.ts'
 import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
 import * as settlementCentre from './settlement-centre.ts'
@@ -30,6 +31,7 @@ export const contracts: readonly Contract[] = [
   read,
   internal,
   server,
+  serverEnrolment,
   hazard,
   care,
   wish,

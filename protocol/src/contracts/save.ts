@@ -58,16 +58,13 @@ export const offerSave = contract({
   /** Told when the data is whole in the receive buffer (S4): the line can be released. */
   reply: Type.Object({ object: Id, bufferedMs: TimeMs }),
   problems: [
-    'cose.bad-signature',
     'card.unknown',
     'member.suspended',
-    'act.replayed',
-    'act.conflict',
     'transfer.unknown',
     'transfer.incomplete',
     'transfer.bad-root',
-    'message.expired',
-    'storage.full',
+    'card.lost',
+    'object.erased',
   ],
 })
 

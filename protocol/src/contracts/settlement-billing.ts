@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 import { TaxRate } from './settlement-purchase.ts'
 
 const utf8 = new TextEncoder()
@@ -108,8 +108,7 @@ export const objectTo = contract({
     'bill.objected',
     'bill.handed-over',
     'register.not-own',
-    'cose.expired',
-    'act.replayed',
+    ...signerProblems,
   ],
 })
 
@@ -131,7 +130,7 @@ export const choosePayment = contract({
   serves: ['S14'],
   request: Type.Object({ choice: Sealed }),
   reply: Type.Object({ way: PaymentWay, atMs: TimeMs }),
-  problems: ['bill.way', 'message.invalid', 'register.key-revoked', 'cose.expired', 'act.replayed'],
+  problems: ['bill.way', ...signerProblems],
 })
 
 /** What the re-check found, term by term, and what follows from it. */

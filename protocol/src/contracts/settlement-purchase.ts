@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Id, Nothing, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 
 const utf8 = new TextEncoder()
 export const offerListDomain = utf8.encode('azukari/shop-offer/1')
@@ -51,7 +51,7 @@ export const putOffer = contract({
   serves: ['P6'],
   request: Type.Object({ offer: Bytes(64, 131_072) }),
   reply: Type.Object({ items: Count }),
-  problems: ['register.not-shop', 'register.key-revoked', 'cose.expired', 'act.replayed'],
+  problems: ['register.not-shop', 'ledger.wrong-currency', ...signerProblems],
 })
 
 export const listOffer = contract({
@@ -106,9 +106,8 @@ export const placeOrder = contract({
     'register.unknown-number',
     'pay.item-unknown',
     'ledger.wrong-currency',
-    'register.key-revoked',
-    'cose.expired',
-    'act.replayed',
+    'ledger.bad-amount',
+    ...signerProblems,
   ],
 })
 
@@ -161,15 +160,9 @@ export const instructPayment = contract({
     'pay.order-state',
     'pay.order-expired',
     'pay.amount-differs',
-    'pay.clock',
     'ledger.insufficient',
-    'register.key-revoked',
     'register.not-own',
-    'cose.bad-signature',
-    'cose.unknown-key',
-    'cose.expired',
-    'act.replayed',
-    'act.conflict',
+    ...signerProblems,
   ],
 })
 
@@ -247,14 +240,12 @@ export const actAsShop = contract({
     'pay.order-unknown',
     'pay.order-state',
     'pay.refund-too-much',
+    'ledger.bad-amount',
     'pay.disputed',
     'pay.amount-differs',
     'register.not-shop',
     'register.not-own',
-    'register.key-revoked',
-    'cose.bad-signature',
-    'cose.expired',
-    'act.replayed',
+    ...signerProblems,
   ],
 })
 
@@ -275,5 +266,5 @@ export const disputeOrder = contract({
   serves: ['P9'],
   request: Type.Object({ dispute: Sealed }),
   reply: Type.Object({ dispute: Id }),
-  problems: ['pay.order-unknown', 'pay.order-state', 'pay.late', 'register.not-own', 'cose.expired', 'act.replayed'],
+  problems: ['pay.order-unknown', 'pay.order-state', 'pay.late', 'pay.disputed', 'register.not-own', ...signerProblems],
 })

@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Id, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 
 const utf8 = new TextEncoder()
 export const topUpDomain = utf8.encode('azukari/value-request/1')
@@ -49,14 +49,7 @@ export const requestValue = contract({
   request: Type.Object({ request: Sealed }),
   /** `payment`: the number to state when paying, so that the money finds its owner. */
   reply: Type.Object({ request: Id, payment: SettlementNumber, state: TopUpState, payByMs: TimeMs }),
-  problems: [
-    'ledger.bad-amount',
-    'ledger.wrong-currency',
-    'register.key-revoked',
-    'cose.expired',
-    'act.replayed',
-    'pay.clock',
-  ],
+  problems: ['ledger.bad-amount', 'ledger.wrong-currency', ...signerProblems],
 })
 
 /** Signed by settlement, sealed for the member. */
@@ -118,5 +111,5 @@ export const readAccount = contract({
   serves: ['P6', 'P8', 'P9'],
   request: Type.Object({ query: Sealed }),
   reply: Type.Object({ state: Bytes(64, 32_768) }),
-  problems: ['cose.unknown-key', 'register.key-revoked', 'cose.expired'],
+  problems: [...signerProblems],
 })

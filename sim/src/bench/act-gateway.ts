@@ -10,6 +10,7 @@ import { createGateway, type Gateway } from '@azukari/gateway/gateway'
 import { Devices } from '@azukari/gateway/registry/devices'
 import { createServiceHost } from '@azukari/gateway/service/host'
 import { act } from '@azukari/gateway/service/service'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { Database } from '@azukari/gateway/storage/database'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -64,6 +65,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   const records = openDatabase(join(directory, 'placement.db'))
   const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemSoon }
   const service = await createServiceHost({
+    unlisted: throwUnlisted,
     name: 'placement',
     database: records,
     ...ports,
@@ -84,6 +86,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   const listener = listenOn({ host: '127.0.0.1', port })
   let bus: EmbeddedBus | undefined
   const gateway = await createGateway({
+    unlisted: throwUnlisted,
     site: benchSite,
     version: '1',
     key,

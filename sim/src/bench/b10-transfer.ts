@@ -11,6 +11,7 @@ import { listenOn } from '@azukari/gateway/adapters/listen'
 import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway } from '@azukari/gateway/gateway'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { transferStore } from '@azukari/gateway/transfer/store'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -122,6 +123,7 @@ async function withGateway(
   const key = generateKey('ed25519', systemRandom)
   const listener = listenOn({ host: '127.0.0.1', port: 0 })
   const gateway = await createGateway({
+    unlisted: throwUnlisted,
     site,
     version: '1',
     key,

@@ -7,7 +7,7 @@ import { hex } from '@azukari/protocol/bytes'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
-import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import {
@@ -16,19 +16,24 @@ import {
   conditionsWritten,
   openSession,
   pendingConditions,
+  pendingConditionsBySession,
   proveSession,
+  renewSession,
   SessionProof,
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
 import { verify1, verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { memberTokenLifeMs, signMemberToken } from '@azukari/protocol/member-token'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
-import { act, call, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import { memberCheck } from '../../service/member-tokens.ts'
+import { act, call, memberCall, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { refuseLost, takeWord } from './card-words.ts'
 import { Care } from './care/care.ts'
@@ -50,7 +55,7 @@ import { Mover, type MoverLimits } from './replace/mover.ts'
 import type { RiskBoard } from './risk-board.ts'
 import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
-import { Sessions } from './sessions.ts'
+import { type Session, Sessions } from './sessions.ts'
 import {
   catalogues,
   conditions,
@@ -91,6 +96,8 @@ export interface PlacementOptions {
   soon?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface Placement extends Service {
@@ -148,6 +155,11 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
+  const tokenFor = ({ id, card, device }: Session, { id: member, level }: MemberRow, nowMs: number) => ({
+    token: signMemberToken({ id: member, level, card, session: id, device }, nowMs, signer),
+    lifeMs: memberTokenLifeMs,
+  })
+  const isSelf = (kid: Uint8Array) => (same(kid, self) ? publicOf(keys.signing) : undefined)
   const hosted = await createServiceHost({
     name: 'placement',
     database,
@@ -157,6 +169,8 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     migrations: placementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    unlisted: options.unlisted,
+    members: memberCheck(isSelf, (session, device) => sessions.isOpen(session, device)),
     handlers: [
       call(openSession, async ({ card, operation }, { caller }) => {
         await mayAct(database, await members.byCard(database, card))
@@ -164,7 +178,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
       }),
 
-      call(proveSession, async ({ session: id, proof, cardChallenge }, { caller }) => {
+      call(proveSession, async ({ session: id, proof, cardChallenge }, { caller, nowMs }) => {
         const session = sessions.of(id, caller.device)
         const member = await mayAct(database, await members.byCard(database, session.card))
         let said: SessionProof
@@ -215,13 +229,26 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
           level: member.level,
           home: member.home,
           expiresMs: session.expiresMs,
+          token: tokenFor(session, member, nowMs),
           location: member.location === 1,
           ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...(await pendingFor(member.id)),
         }
       }),
 
-      call(pendingConditions, ({ session }, { caller }) => pendingFor(sessions.memberOf(session, caller.device))),
+      call(renewSession, async ({ session: id }, { caller, nowMs }) => {
+        const session = sessions.of(id, caller.device)
+        return tokenFor(
+          session,
+          await mayAct(database, await members.byId(database, sessions.memberOf(id, caller.device))),
+          nowMs,
+        )
+      }),
+
+      memberCall(pendingConditions, (_body, { member }) => pendingFor(member.id)),
+      call(pendingConditionsBySession, ({ session }, { caller }) =>
+        pendingFor(sessions.memberOf(session, caller.device)),
+      ),
 
       // After the session's end this is refused, and the next session tells the card again: harmless.
       act(conditionsWritten, async ({ session, written, counter }, { sql, caller, nowMs }) => {
@@ -237,7 +264,10 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         return {}
       }),
 
-      call(findings, ({ session }, { caller }) => findingsFor(database, sessions.memberOf(session, caller.device))),
+      memberCall(findings, (_body, { member }) => findingsFor(database, member.id)),
+      call(findingsBySession, ({ session }, { caller }) =>
+        findingsFor(database, sessions.memberOf(session, caller.device)),
+      ),
 
       act(findingsTold, async ({ session, findings: ids }, { sql, caller, nowMs }) => {
         const member = sessions.findMember(session, caller.device)

@@ -9,7 +9,7 @@ import type { Ahead, Handler } from '../../service/service.ts'
 import type { Desk } from './desk.ts'
 
 /** The field that holds the sealed message, and what it is sealed for. */
-const sealedIn = new Map([
+const sealedIn = new Map<string, { field: string; domain: Uint8Array }>([
   [placeOrder.id, { field: 'order', domain: orderDomain }],
   [instructPayment.id, { field: 'instruction', domain: instructionDomain }],
 ])

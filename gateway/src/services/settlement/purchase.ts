@@ -166,7 +166,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       const ledger = ledgerOf(sql)
       const account = await ledger.account(code)
       const state = sealFor(desk, key, accountStateDomain, nowMs, {
-        contract: 'pay.account@1',
+        contract: readAccount.id,
         balance: { minor: account ? Number(balanceOf(account)) : 0, currency },
         available: { minor: account ? Number(availableOf(account)) : 0, currency },
         lines: (await ledger.history(code, 50, body.beforeSeq)).map(
@@ -216,7 +216,7 @@ async function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow,
   const account = (await ledger.account(await memberAccount(ledger, 'value', order.buyer, currency)))!
   const paid = order.paid - order.refunded
   return {
-    contract: 'pay.instruct@1',
+    contract: instructPayment.id,
     transaction: order.number,
     paid: { minor: paid, currency },
     balance: { minor: Number(balanceOf(account)), currency },
@@ -250,7 +250,7 @@ function receiptOf(desk: Desk, order: OrderRow, shop: MemberRow, paid: number, n
 /** Tells the shop what became of an order. */
 export async function tellShop(desk: Desk, within: Within, order: OrderRow): Promise<void> {
   const body: Omit<PayNotice, 'audience' | 'act' | 'issuedMs' | 'expiresMs'> = {
-    contract: 'pay.notice@1',
+    contract: payNotice.id,
     transaction: order.number,
     state: order.state,
     amount: { minor: order.paid - order.refunded, currency: order.currency },

@@ -11,7 +11,8 @@ import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
-import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
+import type { Service, ServiceStore } from '../../service/service.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
@@ -76,6 +77,8 @@ export interface SettlementOptions {
   soon?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface Settlement extends Service {
@@ -98,6 +101,8 @@ export interface Settlement extends Service {
   statistics(months?: number): Promise<StatisticsReport & { days: DayFigure[] }>
   /** Who did what, for printing. */
   operations(limit: number): Promise<Operation[]>
+  /** A clerk may have left work for those who ask others. */
+  wake(): void
   /** Resolves when nothing is being asked of the card company. */
   cardsIdle(): Promise<void>
   /** Resolves when placement is not being told anything. */
@@ -153,6 +158,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     migrations: settlementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    unlisted: options.unlisted,
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({
@@ -184,28 +190,20 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       ]
     },
   })
-  const listeners = new Set<EventListener>()
   const payouts = payoutDesk(desk)
   const housekeeping = new Housekeeping({
-    ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    ...{ desk, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: async () => payouts.lapse(),
-    written: () => {
-      cards?.kick()
-      inStep?.kick()
-    },
   })
   return {
     name: 'settlement',
     handle: (request) => hosted.handle(request),
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
-    onEvents: (listener) => {
-      listeners.add(listener)
-      const stop = hosted.onEvents(listener)
-      return () => {
-        listeners.delete(listener)
-        stop()
-      }
+    onEvents: (listener) => hosted.onEvents(listener),
+    wake: () => {
+      cards?.kick()
+      inStep?.kick()
     },
     store: hosted.store,
     counts: hosted.counts,

@@ -182,7 +182,7 @@ async function tellState(
   await tell(desk, within, {
     ...{ member, contract: valueIssued, domain: issueDomain },
     body: {
-      contract: 'value.issued@1',
+      contract: valueIssued.id,
       request: id,
       payment,
       state,

@@ -9,7 +9,9 @@ import {
   makeWish,
   readErasures,
   readHistory,
+  readHistoryBySession,
   readSettings,
+  readSettingsBySession,
   type Wish,
   wishDomain,
 } from '@azukari/protocol/contracts/wish'
@@ -18,7 +20,7 @@ import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { act, call } from '../../../service/service.ts'
+import { act, call, memberCall } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal.ts'
 import type { PlacementKeys } from '../keystore.ts'
@@ -95,16 +97,24 @@ export function wishHandlers(ports: WishPorts) {
       }
     }),
 
-    call(readSettings, async ({ session }, { caller }) => {
-      const member = await members.byId(ports.sql, ports.memberOf(session, caller.device))
-      if (!member) throw new Problem('session.unknown')
-      return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
-    }),
+    memberCall(readSettings, (_body, { member }) => settingsOf(ports.sql, member.id)),
+    call(readSettingsBySession, ({ session }, { caller }) =>
+      settingsOf(ports.sql, ports.memberOf(session, caller.device)),
+    ),
 
-    call(readHistory, async ({ session, after = first, limit }, { caller }) => ({
+    memberCall(readHistory, async ({ after = first, limit }, { member }) => ({
+      items: await historyOf(ports.sql, member.id, after, limit),
+    })),
+    call(readHistoryBySession, async ({ session, after = first, limit }, { caller }) => ({
       items: await historyOf(ports.sql, ports.memberOf(session, caller.device), after, limit),
     })),
   ]
+}
+
+async function settingsOf(sql: Sql, id: Uint8Array) {
+  const member = await members.byId(sql, id)
+  if (!member) throw new Problem('session.ended', 'the account is gone')
+  return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
 }
 
 /** @returns how many objects are to be erased */

@@ -149,7 +149,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         await tell(desk, within, {
           ...{ member: member.id, contract: objectionDecided, domain: decisionDomain },
           body: {
-            ...{ contract: 'bill.decided@1', objection: id, statement: row.number, upheld, findings },
+            ...{ contract: objectionDecided.id, objection: id, statement: row.number, upheld, findings },
             ...(upheld ? { credit: { minor: row.total, currency: row.currency } } : {}),
             ...(reissued ? { reissued } : {}),
           },
