@@ -21,6 +21,5 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
   'settlement gate': async () => (await import('./operator/settlement/gate-command.ts')).gateCommands,
   rebuild: async () => (await import('./operator/rebuild-command.ts')).rebuildCommands,
-  servers: async () => (await import('./operator/server-commands.ts')).serverCommands,
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

@@ -132,7 +132,7 @@ export const processCommands: Record<string, Command> = {
   ...serviceCommands,
 
   'data-server enrol': {
-    what: 'Joins a site from a host of its own, with the claim that `server invite` printed at the site. Keys are made here and stay here.',
+    what: 'Joins a site from a host of its own, with the claim that `servers add` printed at the site. Keys are made here and stay here.',
     options: {
       folder,
       gateway: { type: 'string', what: 'https://host:port of the gateway (its --peer-port)', required: true },

@@ -59,7 +59,7 @@ export async function ownHost(path: string, ports: SitePorts): Promise<OwnHost |
 
 export interface JoinRequest extends Omit<OwnHost, 'site' | 'id'> {
   folder: string
-  /** `id.secret`, as `server invite` printed it. */
+  /** `id.secret`, as `servers add` printed it. */
   claim: string
 }
 

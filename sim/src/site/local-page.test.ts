@@ -93,36 +93,26 @@ t.test('S4 S10 S15 S17: a person saves and prints at a PC’s page', { skip: noB
   // The operator, with the commands of docs/boards.md.
   await mkdir(site)
   await gatewayCommand(['init', '--folder', site, '--site', 'home'])
-  for (const [id, region] of [
-    ['ishikari', 'JP-01'],
-    ['osaka', 'JP-27'],
-    ['fukuoka', 'JP-40'],
+  const peerPort = String(await freePort())
+  const gateway = await startGatewayCommand(
+    ['run', '--folder', site, '--site', 'home', '--port', '0', '--peer-port', peerPort],
+    { logFile: `${root}/gateway.log` },
+  )
+  ends.push(() => gateway.stop())
+  for (const [id, region, latitude, longitude] of [
+    ['ishikari', 'JP-01', '43.17', '141.32'],
+    ['osaka', 'JP-27', '34.69', '135.5'],
+    ['fukuoka', 'JP-40', '33.59', '130.4'],
   ] as const) {
-    const port = String(await freePort())
-    await gatewayCommand([
-      'server',
-      'add',
-      '--folder',
-      site,
-      '--site',
-      'home',
-      '--id',
-      id,
-      '--region',
-      region,
-      '--port',
-      port,
-    ])
-    const server = await startGatewayCommand(
-      ['data-server', '--folder', site, '--site', 'home', '--id', id, '--port', port],
-      { logFile: `${root}/${id}.log` },
-    )
+    const place = ['--region', region, '--latitude', latitude, '--longitude', longitude]
+    const { claim } = await gatewayCommand<{ claim: string }>(['servers', 'add', id, ...place, '--folder', site])
+    const own = `${root}/${id}`
+    await mkdir(own)
+    const urls = ['--gateway', `https://127.0.0.1:${peerPort}`, '--url', `https://127.0.0.1:${await freePort()}`]
+    await gatewayCommand(['data-server', 'enrol', '--folder', own, ...urls, '--claim', claim])
+    const server = await startGatewayCommand(['data-server', '--folder', own], { logFile: `${root}/${id}.log` })
     ends.push(() => server.stop())
   }
-  const gateway = await startGatewayCommand(['run', '--folder', site, '--site', 'home', '--port', '0'], {
-    logFile: `${root}/gateway.log`,
-  })
-  ends.push(() => gateway.stop())
   const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', site, '--region', 'JP-13'])
   const words = ['--board', 'pc-kiosk', '--broker', `mqtt://127.0.0.1:${gateway.fact['port']}`, '--site', 'home']
   let device = await startBoard([...words, '--folder', board, '--claim', claim])

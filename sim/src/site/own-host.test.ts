@@ -27,8 +27,8 @@ async function start(name: string, args: string[]): Promise<Running> {
 async function claimOf(id: keyof typeof places): Promise<string> {
   const [region, latitude, longitude] = places[id]
   const where = ['--region', region, '--latitude', latitude, '--longitude', longitude]
-  const rate = ['--rate', 'earthquake=0.01:0.6:J-SHIS 2024']
-  return (await gatewayCommand<{ claim: string }>(['server', 'invite', id, ...at, ...where, ...rate])).claim
+  const rate = ['--rate', 'earthquake=0.01,0.6,J-SHIS 2024']
+  return (await gatewayCommand<{ claim: string }>(['servers', 'add', id, ...at, ...where, ...rate])).claim
 }
 
 const listed = () =>
@@ -112,5 +112,5 @@ t.test('D4 D6: data servers join from folders of their own, and no key of the au
 
 async function claimFor(id: string): Promise<string> {
   const where = ['--region', 'JP-28', '--latitude', '34.7', '--longitude', '135.2']
-  return (await gatewayCommand<{ claim: string }>(['server', 'invite', id, ...at, ...where])).claim
+  return (await gatewayCommand<{ claim: string }>(['servers', 'add', id, ...at, ...where])).claim
 }
