@@ -4,6 +4,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { serviceKeyHandlers } from '../key-directory/sources.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { SiteFolder } from '../site-folder.ts'
@@ -64,7 +65,11 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   await open.service.start()
   const calls = await startCallServer({
     tls,
-    handlers: [...serviceHandlers(open.service, clock), ...open.handlers],
+    handlers: [
+      ...serviceHandlers(open.service, clock),
+      ...open.handlers,
+      ...(open.keys ? serviceKeyHandlers(open.keys) : []),
+    ],
     clock,
     log,
     budgets,

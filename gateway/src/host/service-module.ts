@@ -9,6 +9,7 @@ import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
+import type { ServiceKeys } from '../key-directory/sources.ts'
 import type { HostCounts } from '../service/host-rules.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
@@ -46,6 +47,8 @@ export interface OpenService {
   service: Service & { readonly counts?: Readonly<HostCounts> }
   /** What other processes of the site may ask of it. */
   handlers: readonly CallHandler[]
+  /** Its public keys, which the key directory names; a service without any needs none. */
+  keys?: ServiceKeys
   health?: ServiceHealth
   /** What the site's telemetry says of it. */
   telemetry?(): Promise<PlacementFacts>

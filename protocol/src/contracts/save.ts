@@ -67,6 +67,7 @@ export const offerSave = contract({
     'transfer.incomplete',
     'transfer.bad-root',
     'message.expired',
+    'keys.retired',
     'storage.full',
   ],
 })

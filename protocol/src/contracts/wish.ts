@@ -54,6 +54,7 @@ export const makeWish = contract({
   problems: [
     'cose.bad-signature',
     'cose.wrong-audience',
+    'keys.retired',
     'card.unknown',
     'member.suspended',
     'message.expired',

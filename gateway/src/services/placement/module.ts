@@ -29,6 +29,7 @@ export const placement = defineService<OpenPlacementService>({
         ...accountHandlers(placement.store.sql, () => ports.clock.now()),
         ...cardWordHandlers(placement.store.sql, (word) => placement.takeWord(word)),
       ],
+      keys: { held: () => placement.keyPairs.held(), rotate: (order) => placement.keyPairs.rotate(order) },
       health: placementHealth({
         moves: () => placement.mover.status(),
         care: () => placement.care.status(),

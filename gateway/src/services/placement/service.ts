@@ -21,8 +21,8 @@ import {
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
-import { verify1, verify1By } from '@azukari/protocol/cose'
-import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { signerOf, verify1, verify1By } from '@azukari/protocol/cose'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -38,7 +38,8 @@ import { findingsFor, noteTold } from './care/tell.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
-import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { KeyPairs } from './key-pairs.ts'
+import { type PlacementKeys, placementSigner } from './keys.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Recalls } from './recalls.ts'
@@ -70,6 +71,8 @@ import type { ErasureReport } from './wishes/report.ts'
 export interface PlacementOptions {
   database: Database
   keys: PlacementKeys
+  /** Writes the keys down when there are new ones; durable when it resolves. */
+  keepKeys?: (keys: PlacementKeys) => Promise<void>
   buffer: ReceiveBuffer
   dataServers: DataServers
   clock: Clock
@@ -126,8 +129,8 @@ export interface Placement extends Service {
   releaseServer(id: string, reason: string): Promise<void>
   /** Members do not read there either (S12). @throws {Problem} `server.contained` */
   mayRead(server: string): Promise<void>
-  /** What devices learn at enrolment. */
-  readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
+  /** The keys as they change: what the key directory says of them, and the next ones. */
+  readonly keyPairs: KeyPairs
 }
 
 /** A week: members' cards come by. Longer only costs room, shorter only a detour over the forwarding record. */
@@ -140,7 +143,6 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
   const recalls = new Recalls(clock)
-  const self = thumbprint(keys.signing)
   /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
   const mayAct = async (sql: Sql, row: MemberRow | undefined): Promise<MemberRow> => {
     const member = activeMember(row)
@@ -148,6 +150,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
+  const cardSigner = signerOf(keys.card)
   const hosted = await createServiceHost({
     name: 'placement',
     database,
@@ -161,7 +164,12 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       call(openSession, async ({ card, operation }, { caller }) => {
         await mayAct(database, await members.byCard(database, card))
         const session = sessions.open(caller.device, operation, card)
-        return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
+        return {
+          session: session.id,
+          challenge: session.challenge,
+          verifier: thumbprint(keys.signing),
+          expiresMs: session.expiresMs,
+        }
       }),
 
       call(proveSession, async ({ session: id, proof, cardChallenge }, { caller }) => {
@@ -175,7 +183,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
           if (
             !same(said.session, id) ||
             !same(said.challenge, session.challenge) ||
-            !same(said.verifier, self) ||
+            !keys.takes(said.verifier, clock.now()) ||
             said.device !== caller.device ||
             said.operation !== session.operation
           )
@@ -216,7 +224,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
           home: member.home,
           expiresMs: session.expiresMs,
           location: member.location === 1,
-          ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
+          ...(cardChallenge ? { cardProof: cardSigner.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
           ...(await pendingFor(member.id)),
         }
       }),
@@ -263,7 +271,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         )
         const member = await mayAct(sql, signedBy)
         const offer = checkOffer(decode(payload))
-        if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
+        keys.requireAddressed(offer.audience, nowMs)
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
         if (await erasures.of(sql, offer.object)) throw new Problem('object.erased')
@@ -291,7 +299,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       }),
 
       ...wishHandlers({
-        ...{ sql: database, keys, random, self },
+        ...{ sql: database, keys, random },
         memberOf: (session, device) => sessions.memberOf(session, device),
         active: mayAct,
         changed: () => mover.changed('member'),
@@ -342,6 +350,10 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   const eraser = new Eraser({
     ...{ ...replace, worker, mover },
     release: (transfer) => options.buffer.release(transfer),
+  })
+  const keyPairs = new KeyPairs({
+    ...{ keys, registry, clock, random, log, journal: worker.journal },
+    ...(options.keepKeys ? { keep: options.keepKeys } : {}),
   })
   risks.onChange(({ reason }) => mover.changed(reason))
 
@@ -418,10 +430,11 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     mayRead: async (id) => {
       if ((await servers.byId(hosted.store.sql, id))?.state === 'contained') throw new Problem('server.contained', id)
     },
-    publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
+    keyPairs,
     start: async () => {
       await hosted.start()
-      await registry.journalKeys()
+      await registry.journalKeys(keys)
+      keyPairs.start()
       await live.start()
       hazards.start()
       worker.start()
@@ -430,6 +443,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       eraser.start()
     },
     stop: async () => {
+      keyPairs.stop()
       await hazards.stop()
       live.stop()
       await care.stop()

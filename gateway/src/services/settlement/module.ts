@@ -46,6 +46,7 @@ export const settlement = defineService<OpenSettlementService>({
     const service = await openSettlement(folder, ports, { ...(await placementPorts(opened)), log, passphrase, budgets })
     return {
       service,
+      keys: { held: async () => service.publicKeys },
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
       health: statisticsHealth(() => service.statistics()),
       close: async () => {},

@@ -4,6 +4,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
+import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import { CallClient } from '../../../transport/client.ts'
@@ -73,6 +74,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
+      ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
         await centre.acknowledged()
