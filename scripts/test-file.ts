@@ -25,7 +25,8 @@ export async function runTestFile(root: string, file: string, options: TestFileO
   const child = spawn(process.execPath, [...(isInspected ? ['--inspect-brk'] : []), '--import', 'tap', file], {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
-    env: { ...process.env, ...filter },
+    // As long as the runner gives a file, not the 30 s of tap alone.
+    env: { TAP_TIMEOUT: '1200', ...process.env, ...filter },
   })
   let said = ''
   let rest = ''

@@ -5,6 +5,9 @@
 import { type Static, Type } from '@azukari/protocol/contract'
 import { Problem } from '@azukari/protocol/problem'
 import { Value } from 'typebox/value'
+import type { Addresses } from './host/apart.ts'
+import { whatApart } from './host/apart-options.ts'
+import { services } from './services/index.ts'
 
 const whole = (minimum: number, maximum: number, standard: number, description: string) =>
   Type.Integer({ minimum, maximum, default: standard, description })
@@ -34,18 +37,12 @@ export const GatewayConfig = Type.Object(
       description: 'the gateway’s user there; the password is AZUKARI_BROKER_PASSWORD',
     }),
     brokerCa: Type.Optional(Type.String({ description: 'PEM file of that broker’s CA' })),
-    placement: Type.Optional(
-      Type.String({ pattern: '^https://', description: 'https://… of placement in a process of its own' }),
-    ),
-    settlement: Type.Optional(
-      Type.String({ pattern: '^https://', description: 'https://… of settlement in a process of its own' }),
-    ),
-    bufferPort: whole(0, 65_535, 0, 'port where that placement reads the receive buffer; 0 = any free one'),
+    bufferPort: whole(0, 65_535, 0, 'port where services apart read the receive buffer; 0 = any free one'),
     healthPort: whole(
       -1,
       65_535,
       -1,
-      'loopback port of /healthz, /metrics, /risks and /statistics; 0 = any free one, -1 = none',
+      `loopback port of ${['/healthz', '/metrics', ...services.flatMap(({ pages = [] }) => pages)].join(', ')}; 0 = any free one, -1 = none`,
     ),
     enrolPort: whole(
       -1,
@@ -109,6 +106,14 @@ export const GatewayConfig = Type.Object(
 )
 export type GatewayConfig = Static<typeof GatewayConfig>
 
+/** Where services run that run as processes of their own, by their names. */
+const apartSettings = Object.fromEntries(
+  services.map(({ name }) => [
+    name,
+    Type.Optional(Type.String({ pattern: '^https://', description: whatApart(name) })),
+  ]),
+)
+
 type Name = keyof GatewayConfig
 interface Setting {
   type?: string
@@ -119,7 +124,8 @@ interface Setting {
   pattern?: string
   anyOf?: { const: string }[]
 }
-const settings = GatewayConfig.properties as unknown as Record<Name, Setting>
+const schemas = { ...GatewayConfig.properties, ...apartSettings }
+const settings = schemas as unknown as Record<Name, Setting>
 
 export const configNames = Object.keys(settings) as Name[]
 
@@ -160,7 +166,7 @@ export function loadConfig(file: unknown, given: Readonly<Record<string, unknown
           ? [fromFile[name], `${name} of gateway.json`]
           : [settings[name].default, 'default']
     if (value === undefined) continue
-    if (!Value.Check(GatewayConfig.properties[name], value))
+    if (!Value.Check(schemas[name], value))
       throw new Problem(
         'config.invalid',
         `${from} is ${JSON.stringify(asGiven ?? value)}; it must be ${allowed(settings[name])} (${settings[name].description})`,
@@ -170,6 +176,30 @@ export function loadConfig(file: unknown, given: Readonly<Record<string, unknown
   if ((config['tlsKey'] === undefined) !== (config['tlsCert'] === undefined))
     throw new Problem('config.invalid', 'tlsKey and tlsCert go together: give both or neither')
   return config as GatewayConfig
+}
+
+/** The services that the settings place in processes of their own. @throws {Problem} `config.invalid` */
+export function apartOf(config: Readonly<Record<string, unknown>>): Addresses {
+  return Object.fromEntries(
+    services.flatMap(({ name }) => {
+      const given = config[name]
+      return given === undefined ? [] : [[name, addresses(given, `--${name}`)]]
+    }),
+  )
+}
+
+/** A URL of the right kind. @throws {Problem} `config.invalid` */
+export function address(value: unknown, protocol: RegExp, option: string): string {
+  const url = URL.parse(String(value))
+  if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
+  return String(value)
+}
+
+/** One address, or two with a comma between them. @throws {Problem} `config.invalid` */
+export function addresses(value: unknown, option: string): string {
+  const list = String(value).split(',')
+  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
+  return list.map((one) => address(one, /^https:$/, option)).join(',')
 }
 
 /** Flags and environment are text; what does not parse is left as it is, for the check to refuse. */

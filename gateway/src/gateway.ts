@@ -6,7 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { fleetNews } from '@azukari/protocol/contracts/fleet'
-import { saveKept } from '@azukari/protocol/contracts/save'
+import { offerSave, saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
@@ -24,7 +24,6 @@ import { Releases } from './fleet/releases.ts'
 import { devicesBehind } from './fleet/states.ts'
 import { DirectoryIssuer, type KeySource } from './key-directory/issuer.ts'
 import { News } from './key-directory/news.ts'
-import { fixedKeys } from './key-directory/sources.ts'
 import { keyDirectoryMigrations } from './key-directory/store.ts'
 import { Channels } from './registry/channels.ts'
 import { type NewClaim, newClaim } from './registry/claims.ts'
@@ -51,10 +50,8 @@ export interface GatewayOptions {
   version: string
   /** The gateway's Ed25519 key. */
   key: KeyObject
-  /** COSE_Keys of placement, as far as it does not say itself which it has. */
-  placement: { key: Uint8Array; agreement: Uint8Array }
   /** Services that tell their keys, asked for when they have been opened. */
-  keySources?: () => readonly KeySource[]
+  keySources: () => readonly KeySource[]
   /** COSE_Keys of the data servers in use, by id. */
   dataServerKeys?: () => Promise<ReadonlyMap<string, Uint8Array>>
   /** COSE_Key that signs releases of the device's runtime, which devices learn when they enrol. */
@@ -151,13 +148,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   return site
 }
 
-/** Placement that does not tell its keys itself has those that it had when the gateway was started. */
 function openDirectory(options: GatewayOptions): Promise<DirectoryIssuer> {
-  const { site, key, database, clock, log, placement, dataServerKeys } = options
-  const given = { holder: 'placement', ...fixedKeys(placement) }
-  const sources = options.keySources?.() ?? [given]
+  const { site, key, database, clock, log, keySources, dataServerKeys } = options
   return DirectoryIssuer.open({
-    ...{ site, key, database, clock, log, sources },
+    ...{ site, key, database, clock, log, sources: keySources() },
     ...(dataServerKeys && { dataServers: dataServerKeys }),
   })
 }
@@ -263,7 +257,7 @@ class Site implements Gateway {
       new TelemetryPublisher({
         ...{ site, bus: this.#bus, clock, log, settings: options.telemetry, facts: () => this.#facts() },
       })
-    const inUse = (use: KeyUse) => coseKey(keyInUse(directory.directory, 'placement', use, clock.now()))
+    const inUse = (use: KeyUse) => coseKey(keyInUse(directory.directory, offerSave.service, use, clock.now()))
     const keys = (): SiteKeys => ({
       gatewayKey: coseKey(publicOf(key)),
       placementKey: inUse('sign'),

@@ -3,17 +3,21 @@ import type { Command } from '@azukari/protocol/adapters/command-line'
 import { InternalError } from '@azukari/protocol/problem'
 import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
+import { apartOptions } from './host/apart-options.ts'
+import { serviceCommands } from './host/service-command.ts'
 import { sendToSite } from './operator-api/local.ts'
 import { isOperatorCommand, type Role } from './operator-api/roles.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
 type Entry = Omit<Command, 'run'> & { group: string; role?: Role }
 
-export const commands: Record<string, Command> = Object.fromEntries(
+const indexed: Record<string, Command> = Object.fromEntries(
   Object.entries(index as Record<string, Entry>).map(([name, { group, role, ...head }]) => [
     name,
     {
       ...head,
+      // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
+      options: 'buffer-port' in head.options ? { ...head.options, ...apartOptions } : head.options,
       run: async (values, positionals) => {
         if (role) return sendToSite(name, values, positionals)
         const command = (await commandGroups[group]?.())?.[name]
@@ -24,3 +28,5 @@ export const commands: Record<string, Command> = Object.fromEntries(
     },
   ]),
 )
+
+export const commands: Record<string, Command> = { ...indexed, ...serviceCommands }

@@ -6,17 +6,15 @@ import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from './adapters/system-ports.ts'
-import { configOptions } from './config.ts'
-import type { ServiceModule } from './host/service-module.ts'
+import { address, apartOf, configOptions } from './config.ts'
+import { ready, stopAsked } from './host/process.ts'
+import { host, port, serviceCommands } from './host/service-command.ts'
 import { consoleLog } from './log.ts'
 import { configOf } from './operator/call-settings.ts'
 import { folder, site } from './operator/site-options.ts'
 import { packageVersion } from './program.ts'
 import { services } from './services/index.ts'
 import type { TelemetrySettings } from './telemetry/publisher.ts'
-
-const host = { type: 'string', what: 'address to listen on', default: '127.0.0.1' } as const
-const port = { type: 'string', what: 'port to listen on; 0 = any free one' } as const
 
 const runCommand: Command = {
   what: 'Runs the gateway, with the services inside it unless told otherwise, until it is told to stop (SIGINT, SIGTERM). Settings may also stand in gateway.json of the site’s folder.',
@@ -26,12 +24,7 @@ const runCommand: Command = {
     const { runGateway } = await import('./host/run-gateway.ts')
     const log = consoleLog('gateway', config.log)
     const { tlsKey, tlsCert, broker, brokerUser, brokerCa } = config
-    const apart = Object.fromEntries(
-      services.flatMap(({ name }) => {
-        const given = config[name as keyof typeof config]
-        return given ? [[name, addresses(given, `--${name}`)]] : []
-      }),
-    )
+    const apart = apartOf(config)
     const path = text(values, 'folder')
     using _gateway = holdFolder(`${path}/gateway.lock`)
     using locks = new DisposableStack()
@@ -131,62 +124,9 @@ export const gatewayCommands: Record<string, Command> = {
   },
 }
 
-/** A service as a process of its own. @param role `backup`: the second of two, of which one leads */
-function serviceCommand(module: ServiceModule, role: 'primary' | 'backup'): Command {
-  const { name, peers, readsBuffer, lock } = module
-  const asked: Command['options'] = Object.fromEntries(
-    peers.map((peer) => [peer, { type: 'string', what: `https://… of ${peer}, which it asks`, required: true }]),
-  )
-  return {
-    what:
-      role === 'primary'
-        ? `Runs ${name} (${module.what}) as a process of its own, beside a gateway that was started with --${name}.`
-        : `Runs the second process of ${name}: it keeps what the other commits and takes over when that one is lost.`,
-    options: {
-      folder,
-      site,
-      host,
-      port: { ...port, default: String(role === 'primary' ? module.port : module.port + 1) },
-      ...(readsBuffer && {
-        gateway: {
-          type: 'string',
-          what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
-          required: true,
-        },
-      }),
-      ...asked,
-    },
-    async run(values) {
-      const { runService } = await import('./host/run-service.ts')
-      const own = role === 'primary' ? lock : `${name}-backup.lock`
-      using _ = holdFolder(`${text(values, 'folder')}/${own}`)
-      const running = await runService(module, {
-        site: text(values, 'site'),
-        folder: text(values, 'folder'),
-        host: text(values, 'host'),
-        port: integer(values, 'port', 0, 65_535),
-        role,
-        ...(readsBuffer && { gateway: address(values['gateway'], /^https:$/, '--gateway') }),
-        peers: Object.fromEntries(peers.map((peer) => [peer, addresses(values[peer], `--${peer}`)])),
-        passphrase: process.env['AZUKARI_PASSPHRASE'],
-        log: consoleLog(role === 'primary' ? name : `${name}-backup`),
-      })
-      ready({ ready: name, url: running.url })
-      await stopAsked()
-      await running.stop()
-      return undefined
-    },
-  }
-}
-
 /** Services apart, and data servers. */
 export const processCommands: Record<string, Command> = {
-  ...Object.fromEntries(
-    services.flatMap((module) => [
-      [module.name, serviceCommand(module, 'primary')],
-      ...(module.paired ? [[`${module.name} backup`, serviceCommand(module, 'backup')]] : []),
-    ]),
-  ),
+  ...serviceCommands,
 
   'data-server': {
     what: 'Runs one data server of the site, until it is told to stop.',
@@ -242,34 +182,8 @@ function pem(path: string): string {
   }
 }
 
-/** A URL of the right kind. @throws {Problem} `config.invalid` */
-function address(value: unknown, protocol: RegExp, option: string): string {
-  const url = URL.parse(String(value))
-  if (!url || !protocol.test(url.protocol)) throw new Problem('config.invalid', `${option} ${value}: not such a URL`)
-  return String(value)
-}
-
-/** One address, or two with a comma between them. */
-function addresses(value: unknown, option: string): string {
-  const list = String(value).split(',')
-  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
-  return list.map((one) => address(one, /^https:$/, option)).join(',')
-}
-
 function diskOf(spec: string): { path: string; capacityBytes: number } {
   const match = /^(.+)=(\d+)$/.exec(spec)
   if (!match) throw new Problem('config.invalid', `--disk ${spec}: it must be PATH=BYTES`)
   return { path: match[1]!, capacityBytes: Number(match[2]) }
-}
-
-/** Tells whoever started this process that it works now: one JSON line on standard output. */
-export function ready(fact: Record<string, unknown>): void {
-  console.log(JSON.stringify(fact))
-}
-
-export function stopAsked(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
 }

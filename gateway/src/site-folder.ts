@@ -129,6 +129,14 @@ export class SiteFolder {
     }
   }
 
+  /** Makes the folders of files that are opened by their paths in the site's folder. */
+  async makeFoldersOf(paths: readonly string[]): Promise<void> {
+    for (const path of paths) {
+      const full = `${this.path}/${path}`
+      await makeDurableDirectory(this.#files, full.slice(0, full.lastIndexOf('/')))
+    }
+  }
+
   async writeServers(servers: readonly ServerEntry[]): Promise<void> {
     await this.write(
       'servers.json',
@@ -174,7 +182,7 @@ export class SiteFolder {
   async write(name: string, bytes: Uint8Array): Promise<void> {
     const path = `${this.path}/${name}`
     const directory = path.slice(0, path.lastIndexOf('/'))
-    await makeDurableDirectory(this.#files, directory)
+    await this.makeFoldersOf([name])
     const file = await this.#files.open(`${path}.new`, 'create')
     try {
       await file.truncate(0)

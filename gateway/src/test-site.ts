@@ -17,6 +17,7 @@ import type { BusLimits } from './broker/bus-limits.ts'
 import { EmbeddedBus } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import { firstKeys, insideSource } from './key-directory/sources.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
 import { act, call } from './service/service.ts'
 import type { Database } from './storage/database.ts'
@@ -56,6 +57,7 @@ export interface TestSiteOptions {
 const standardKey = generateKey('ed25519', systemRandom)
 const placementKey = coseKey(publicOf(generateKey('ed25519', systemRandom)))
 const placementAgreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
+const placementKeys = firstKeys({ key: placementKey, agreement: placementAgreement })
 export const site = 'tokyo'
 
 export async function startTestSite(options: TestSiteOptions = {}): Promise<TestSite> {
@@ -88,7 +90,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     site,
     version: '1',
     key: options.key ?? standardKey,
-    placement: { key: placementKey, agreement: placementAgreement },
+    keySources: () => [insideSource('placement', { held: async () => placementKeys })],
     database,
     files: options.files ?? systemFiles(),
     bufferDirectory: join(directory, 'buffer'),

@@ -18,16 +18,8 @@ export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service'
  */
 export type Kind = 'call' | 'act' | 'event' | 'internal'
 
-/** Where a message is handled. */
-export type ServiceName =
-  | 'gateway'
-  | 'placement'
-  | 'content'
-  | 'settlement'
-  | 'work'
-  | 'rights'
-  | 'data-server'
-  | 'device'
+/** Where a message is handled: a service of the site by its name, or `gateway`, `data-server`, `device`. */
+export type ServiceName = string
 
 export interface Contract<Request extends TSchema = TSchema, Reply extends TSchema = TSchema> {
   readonly name: string

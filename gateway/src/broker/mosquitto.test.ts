@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
+import { freePort } from '@azukari/protocol/adapters/free-port'
 import { acknowledgeEvents, readState } from '@azukari/protocol/contracts/fleet'
 import { finishTransfer, initTransfer, transferProgress } from '@azukari/protocol/contracts/transfer'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -18,14 +18,6 @@ import { site, startTestSite } from '../test-site.ts'
 import { mosquittoAcl } from './acl.ts'
 
 const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 /** Starts Mosquitto and resolves when it runs. */
 async function startMosquitto(directory: string, port: number, readers: string[] = []): Promise<ChildProcess> {

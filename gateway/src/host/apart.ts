@@ -1,7 +1,9 @@
 /** How the services of a site are reached from one process: those inside it, and those that run apart. */
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock } from '@azukari/protocol/ports'
+import type { Clock, Log } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
+import { remoteService } from '../service/remote.ts'
+import type { Service } from '../service/service.ts'
 import { CallClient } from '../transport/client.ts'
 import { type Caller, PairClient } from '../transport/pair-client.ts'
 import type { CallHandler, TlsIdentity } from '../transport/server.ts'
@@ -28,25 +30,36 @@ export function apartClient(name: string, urls: string, tls: TlsIdentity, clock:
   return clients.length === 1 ? clients[0]! : new PairClient(clients)
 }
 
-/** How a service asks the others. */
+/** A service that runs in this process, as the others see it. */
+export interface Inside {
+  service: Service
+  handlers: readonly CallHandler[]
+}
+
+export interface PeersOptions {
+  addresses: Addresses
+  tls: TlsIdentity
+  clock: Clock
+  log: Log
+  /** A service that runs in this process, looked up when something is asked. */
+  inside: (name: ServiceName) => Inside | undefined
+}
+
+/** How a service asks the others, and where its acts are taken. */
 export class Peers {
-  readonly #addresses: Addresses
-  readonly #tls: TlsIdentity
-  readonly #clock: Clock
-  readonly #inside: (name: ServiceName) => readonly CallHandler[] | undefined
+  readonly #o: PeersOptions
   readonly #clients = new Map<ServiceName, Caller>()
 
-  /** @param inside the rows of a service that runs in this process, looked up when something is asked */
-  constructor(
-    addresses: Addresses,
-    tls: TlsIdentity,
-    clock: Clock,
-    inside: (name: ServiceName) => readonly CallHandler[] | undefined,
-  ) {
-    this.#addresses = addresses
-    this.#tls = tls
-    this.#clock = clock
-    this.#inside = inside
+  constructor(options: PeersOptions) {
+    this.#o = options
+  }
+
+  /** Takes acts for a service, wherever it runs; undefined while nobody knows where that is. */
+  reach(name: ServiceName): Pick<Service, 'handle'> | undefined {
+    const { inside, addresses, clock, log } = this.#o
+    const here = inside(name)
+    if (here) return here.service
+    return addresses[name] ? remoteService({ name, client: this.#client(name), clock, log }) : undefined
   }
 
   /** The way in which a service asks what it says that it asks. */
@@ -54,9 +67,9 @@ export class Peers {
     const allowed = new Set(calls.map(({ id }) => id))
     return async <C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>> => {
       if (!allowed.has(contract.id)) throw new InternalError(`${name} does not say that it calls ${contract.id}`)
-      const handlers = this.#inside(contract.service)
-      return handlers
-        ? inside(name, handlers, contract, request)
+      const here = this.#o.inside(contract.service)
+      return here
+        ? inside(name, here.handlers, contract, request)
         : this.#client(contract.service).call(contract, request)
     }
   }
@@ -68,9 +81,9 @@ export class Peers {
   #client(name: ServiceName): Caller {
     let client = this.#clients.get(name)
     if (!client) {
-      const urls = this.#addresses[name]
+      const urls = this.#o.addresses[name]
       if (!urls) throw new Problem('service.unavailable', `no address of ${name}`)
-      client = apartClient(name, urls, this.#tls, this.#clock)
+      client = apartClient(name, urls, this.#o.tls, this.#o.clock)
       this.#clients.set(name, client)
     }
     return client

@@ -14,6 +14,8 @@ import { EmbeddedBus } from '../broker/embedded.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import type { KeySource } from '../key-directory/issuer.ts'
+import { apartSource, insideSource } from '../key-directory/sources.ts'
 import { healthServer } from '../operator/health.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
@@ -30,6 +32,7 @@ import { bufferHandlers } from '../transfer/remote-buffer.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 
 export interface GatewaySettings {
@@ -107,8 +110,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
+    const keySources: KeySource[] = []
     const health: ServiceHealth[] = []
-    const peers = new Peers(apart, tls, clock, (name) => inside.get(name)?.handlers)
+    const remoteHealth: RemoteHealth[] = []
+    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let listener: SocketListener | undefined
     const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
@@ -117,12 +122,15 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         const address = apart[module.name]
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
+          remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
+          keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
           const pair = clientsOf(module.name, address, tls, clock)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
         }
+        await folder.makeFoldersOf(module.databases)
         const open = await module.open({
           folder,
           ports,
@@ -131,10 +139,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           budgets,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+          peers: (name) => peers.reach(name),
         })
         closing.defer(() => open.close())
         inside.set(module.name, open)
         if (open.health) health.push(open.health)
+        if (open.keys) keySources.push(insideSource(module.name, open.keys))
       }
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
@@ -144,7 +154,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       site,
       version: settings.version,
       key,
-      placement: await folder.placementPublic(),
+      keySources: () => keySources,
+      dataServerKeys: async () =>
+        new Map((await folder.servers()).map((server) => [server.id, Buffer.from(server.key, 'hex')])),
       releaseKey: await folder.read('release.pub'),
       releaseDirectory: `${folder.path}/releases`,
       database,
@@ -194,6 +206,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       soon: systemSoon,
       ...(telemetry && { telemetry }),
       budgets,
+      contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -283,6 +296,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),
           ),
         parts: health,
+        apart: remoteHealth,
       })
       closing.defer(() => server.close())
       await server.listen({ host: '127.0.0.1', port: settings.healthPort })

@@ -1,5 +1,6 @@
 /** A service as a process of its own (D4): it answers the gateway's requests, and what other services ask of it. */
 
+import type { ServiceName } from '@azukari/protocol/contract'
 import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
@@ -7,11 +8,13 @@ import { Budgets } from '../budgets/budgets.ts'
 import { serviceKeyHandlers } from '../key-directory/sources.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
+import { services } from '../services/index.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
 import { startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
+import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
 
 export interface RunServiceSettings extends ApartSettings {
@@ -34,7 +37,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
   const tls = await folder.keyring.identity(role === 'backup' ? `${module.name}-backup` : module.name, 'service')
-  const peers = new Peers(settings.peers, tls, clock, () => undefined)
+  const peers = new Peers({ addresses: settings.peers, tls, clock, log, inside: () => undefined })
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
@@ -47,11 +50,13 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     budgets,
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+    peers: (name: string) => peers.reach(name),
   }
   const close = async () => {
     await peers.close()
     await gateway?.close()
   }
+  await folder.makeFoldersOf(module.databases)
   const own = await module.runApart?.(opened, settings)
   if (own)
     return {
@@ -66,7 +71,8 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   const calls = await startCallServer({
     tls,
     handlers: [
-      ...serviceHandlers(open.service, clock),
+      ...serviceHandlers(open.service, clock, sendersTo(module.name)),
+      ...healthHandlers(open.health, open.service.counts),
       ...open.handlers,
       ...(open.keys ? serviceKeyHandlers(open.keys) : []),
     ],
@@ -85,6 +91,17 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       await close()
     },
   }
+}
+
+/** Peers that may send acts to a service, and for whom each speaks: services that list it among those they ask. */
+export function sendersTo(name: ServiceName): Record<string, ServiceName> {
+  const askers = services.filter(({ peers }) => peers.includes(name))
+  return Object.fromEntries(
+    askers.flatMap((asker) => [
+      [asker.name, asker.name],
+      ...(asker.paired ? [[`${asker.name}-backup`, asker.name]] : []),
+    ]),
+  )
 }
 
 async function noGateway(): Promise<never> {

@@ -6,10 +6,12 @@
  */
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
+import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
 import type { ServiceKeys } from '../key-directory/sources.ts'
+import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-rules.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
@@ -27,6 +29,8 @@ export interface ServicePorts {
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */
   call<C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>>
+  /** Where the acts that it sends are taken (`context.send`). */
+  peers: Peers
 }
 
 /** What a service shows to operators: its part of `/healthz` and `/metrics`, and pages of its own. */
@@ -93,16 +97,24 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly what: string
   /** Its databases, by their paths in the site's folder: copied before an upgrade's trial. */
   readonly databases: readonly string[]
+  /** Files in the site's folder without which it cannot run, made by `init`: doctor looks for them. */
+  readonly files?: readonly string[]
+  /** Paths of the pages that it shows to operators, beside `/healthz`. */
+  readonly pages?: readonly string[]
   /** Name of the lock in the site's folder: one process at a time runs it. */
   readonly lock: string
   /** Where it listens when it runs as a process of its own. */
   readonly port: number
   /** It reads the receive buffer, so a process of its own needs the gateway's address. */
   readonly readsBuffer: boolean
-  /** The services that it asks: a process of its own needs their addresses. */
+  /** The services that it asks, or sends acts to: a process of its own needs their addresses. */
   readonly peers: readonly ServiceName[]
   /** It may run as two processes of which one leads: `azukari-gateway NAME backup` runs the second. */
   readonly paired?: boolean
+  /** Its contracts, where they are not among the protocol's own. */
+  contracts?(): Promise<readonly Contract[]>
+  /** The keys that a process of its own had at first, from the site's folder: told until it answers. @throws {Problem} `config.invalid` */
+  firstKeys?(folder: SiteFolder): Promise<readonly HeldKey[]>
   /** What it asks of other services. */
   calls?(): Promise<readonly Contract[]>
   /** Asked for telemetry when it runs as a process of its own. */

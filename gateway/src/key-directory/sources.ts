@@ -8,20 +8,13 @@ import type { KeySource } from './issuer.ts'
 /** What a service says of its keys; without `rotate` they stay as they are. */
 export type ServiceKeys = Pick<KeySource, 'held'> & Partial<Pick<KeySource, 'rotate'>>
 
-/** The keys of a placement that has ever had one pair, with which its cards were made, too. */
-export function fixedKeys({
-  key,
-  agreement,
-}: {
-  key: Uint8Array
-  agreement: Uint8Array
-}): Pick<KeySource, 'held' | 'rotate'> {
-  const held: HeldKey[] = [
+/** What is said of a service that has only ever had one pair of keys, with which its cards were made, too. */
+export function firstKeys({ key, agreement }: { key: Uint8Array; agreement: Uint8Array }): HeldKey[] {
+  return [
     { use: 'sign', key, fromMs: 0 },
     { use: 'agree', key: agreement, fromMs: 0 },
     { use: 'card', key, fromMs: 0 },
   ]
-  return { held: async () => held, rotate: refuseRotation }
 }
 
 /** @throws {Problem} `keys.fixed` */
@@ -29,8 +22,12 @@ async function refuseRotation(): Promise<never> {
   throw new Problem('keys.fixed')
 }
 
-export function insideSource(holder: string, { held, rotate = refuseRotation }: ServiceKeys): KeySource {
-  return { holder, held, rotate }
+export function insideSource(holder: string, keys: ServiceKeys): KeySource {
+  return {
+    holder,
+    held: () => keys.held(),
+    rotate: (order) => keys.rotate?.(order) ?? refuseRotation(),
+  }
 }
 
 /** @param seed what is said of it until it has answered for the first time */
@@ -44,7 +41,8 @@ export function apartSource(holder: string, client: Caller, seed?: readonly Held
 }
 
 /** The rows that a service process adds to its call server. */
-export function serviceKeyHandlers({ held, rotate = refuseRotation }: ServiceKeys): CallHandler[] {
+export function serviceKeyHandlers(keys: ServiceKeys): CallHandler[] {
+  const { held, rotate } = insideSource('', keys)
   return [
     answers(readServiceKeys, [gatewayName], async () => ({ reply: { keys: [...(await held())] } })),
     answers(rotateServiceKeys, [gatewayName], async (order) => ({ reply: { keys: [...(await rotate(order))] } })),

@@ -36,9 +36,17 @@ export async function examine(checks: readonly Check[], lang: 'ja' | 'en' = 'en'
 /** Free space below which a site is in danger. */
 const spareBytes = 1024 ** 3
 
-/** What every site has: a folder, room, a clock that is not absurd, a healthy database. */
+/** What a site is made of, by paths in its folder. */
+export interface SiteParts {
+  /** Made by `init`, and needed. */
+  files: readonly string[]
+  databases: readonly string[]
+}
+
+/** What every site has: a folder, room, a clock that is not absurd, its files, healthy databases. */
 export function siteChecks(
   folder: string,
+  parts: SiteParts,
   { files, clock }: { files: Files; clock: Clock },
   openDatabase: (path: string) => { integrity: () => Promise<string>; close: () => Promise<void> },
 ): Check[] {
@@ -68,7 +76,7 @@ export function siteChecks(
         return new Date(clock.now()).toISOString()
       },
     },
-    ...['gateway.key', 'placement/public.cose'].map((name) => ({
+    ...parts.files.map((name) => ({
       what: name,
       look: async () => {
         if (!(await files.stat(`${folder}/${name}`)))
@@ -76,7 +84,7 @@ export function siteChecks(
         return 'there'
       },
     })),
-    ...['gateway.db', 'placement/placement.db'].map((name) => ({
+    ...parts.databases.map((name) => ({
       what: name,
       look: async () => {
         if (!(await files.stat(`${folder}/${name}`))) return 'not there yet: made at the first start'

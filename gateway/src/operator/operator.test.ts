@@ -125,6 +125,7 @@ t.test('P9 D6: metrics of the two settlement centres: who leads, epoch, lag, las
 t.test('D6: doctor names what is wrong and what to do', async (t) => {
   const folder = t.testdir()
   const ports = { files: systemFiles(), clock: systemClock }
+  const parts = { files: ['gateway.key'], databases: ['gateway.db', 'placement/placement.db'] }
   const open = (path: string) => {
     const database = openDatabase(path)
     return {
@@ -133,7 +134,7 @@ t.test('D6: doctor names what is wrong and what to do', async (t) => {
     }
   }
   const by = async () =>
-    new Map((await examine(siteChecks(folder, ports, open))).map((finding) => [finding.what, finding]))
+    new Map((await examine(siteChecks(folder, parts, ports, open))).map((finding) => [finding.what, finding]))
   t.match((await by()).get('gateway.key'), { ok: false, todo: /Correct the setting/ })
   writeFileSync(join(folder, 'gateway.key'), 'x')
   writeFileSync(join(folder, 'gateway.db'), 'this is no database, but long enough to look at'.repeat(100))
@@ -142,7 +143,7 @@ t.test('D6: doctor names what is wrong and what to do', async (t) => {
   t.match(found.get('gateway.key'), { ok: true })
   t.match(found.get('gateway.db'), { ok: false, detail: /not a database/ })
   t.match(found.get('placement/placement.db'), { ok: true, detail: /not there yet/ })
-  t.match(await examine(siteChecks(join(folder, 'absent'), ports, open), 'ja'), [{ what: 'folder', ok: false }])
+  t.match(await examine(siteChecks(join(folder, 'absent'), parts, ports, open), 'ja'), [{ what: 'folder', ok: false }])
   t.equal((await by()).get('clock')?.ok, true)
   await memoryDatabase().close()
 })

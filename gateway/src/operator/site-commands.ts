@@ -3,6 +3,7 @@ import { type Command, text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { programPath } from '../program.ts'
+import { services } from '../services/index.ts'
 import { folder, site } from './site-options.ts'
 import { siteUnits } from './units.ts'
 
@@ -42,11 +43,16 @@ export const siteCommands: Record<string, Command> = {
     options: { folder },
     async run(values) {
       const { openDatabase } = await import('../adapters/database.ts')
+      const { siteDatabases } = await import('../upgrade/main.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
       const { hazardChecks } = await import('./risk-commands.ts')
       const { settlementChecks } = await import('./settlement/checks.ts')
-      const checks = siteChecks(text(values, 'folder'), systemPorts, (path) => {
+      const parts = {
+        files: ['gateway.key', ...services.flatMap(({ files = [] }) => files)],
+        databases: siteDatabases,
+      }
+      const checks = siteChecks(text(values, 'folder'), parts, systemPorts, (path) => {
         const database = openDatabase(path)
         const integrity = async () => String(Object.values((await database.get('PRAGMA quick_check')) ?? {})[0])
         return { integrity, close: () => database.close() }
@@ -73,7 +79,7 @@ export const siteCommands: Record<string, Command> = {
     options: {
       folder: { ...folder, default: '/var/lib/azukari' },
       site,
-      apart: { type: 'boolean', what: 'placement and settlement as processes of their own' },
+      apart: { type: 'boolean', what: `${services.map(({ name }) => name).join(' and ')} as processes of their own` },
       node: { type: 'string', what: 'absolute path of Node; else the one that runs this' },
       out: { type: 'string', what: 'folder below which the files are written' },
     },

@@ -9,7 +9,7 @@ import { folderBundle, stage } from '@azukari/protocol/upgrade/bundle'
 import { openUpgrade } from '@azukari/protocol/upgrade/manifest'
 import type { SlotName, Slots } from '@azukari/protocol/upgrade/slots'
 import { systemPorts } from '../adapters/system-ports.ts'
-import { configOptions, type GatewayConfig } from '../config.ts'
+import { apartOf, configOptions, type GatewayConfig } from '../config.ts'
 import { consoleLog } from '../log.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { checkRoom } from '../upgrade/copies.ts'
@@ -41,7 +41,7 @@ export function upgradeCommands({ own, program, configOf }: UpgradeProgramFacts)
       async run(values) {
         const path = text(values, 'folder')
         const config = configOf(values)
-        if (config.placement || config.settlement)
+        if (Object.keys(apartOf(config)).length > 0)
           throw new Problem('config.invalid', 'with services in processes of their own the package is replaced instead')
         const log = consoleLog('launcher', config.log)
         const stop = new AbortController()

@@ -135,3 +135,35 @@ export const releaseBuffer = contract({
   request: Type.Object({ transfer: Id }),
   reply: Nothing,
 })
+
+/** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
+export const serviceHealth = contract({
+  name: 'service.health',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'How a service stands: facts, counts and metrics',
+  serves: ['D6'],
+  request: Nothing,
+  reply: Type.Object({
+    facts: Type.String({ maxLength: 65_536, description: 'one JSON object, a part of /healthz' }),
+    counts: Type.Record(Type.String({ maxLength: 32 }), Count),
+    metrics: Type.String({ maxLength: 524_288, description: 'Prometheus text of the service’s own metrics' }),
+  }),
+})
+
+export const servicePage = contract({
+  name: 'service.page',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'A page that a service shows to operators',
+  serves: ['D6', 'P9'],
+  request: Type.Object({ path: Text(64) }),
+  reply: Type.Object({
+    type: Text(64),
+    policy: Type.Optional(Type.String({ maxLength: 1_024, description: 'Content-Security-Policy' })),
+    body: Type.String({ maxLength: 786_432 }),
+  }),
+  problems: ['object.unknown'],
+})

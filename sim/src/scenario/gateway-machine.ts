@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
+import { insideSource } from '@azukari/gateway/key-directory/sources'
 import type { PlacementKeys } from '@azukari/gateway/services/placement/keys'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
@@ -55,12 +56,11 @@ export class GatewayMachine extends Machine {
       (what) => this.world.violate('bug', what),
     )
     const later = (ms: number, work: () => void) => void clock.timer(ms, work)
-    const { signing, agreement } = this.keys
     this.gateway = await createGateway({
       site: siteName,
       version: 'sim',
       key: this.key,
-      placement: { key: coseKey(publicOf(signing)), agreement: coseKey(publicOf(agreement)) },
+      keySources: () => [insideSource('placement', this.placement!.keyPairs)],
       database: this.database.open(life, later),
       files: life.files(this.files),
       bufferDirectory: '/buffer',

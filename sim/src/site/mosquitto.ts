@@ -4,10 +4,11 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '@azukari/protocol/adapters/free-port'
 import { InternalError } from '@azukari/protocol/problem'
 import { watchProgress } from '../testkit/progress.ts'
 import { quietLog } from './log.ts'
-import { freePort, gatewayCommand } from './processes.ts'
+import { gatewayCommand } from './processes.ts'
 import { SimulatedSite, type SiteOptions } from './site.ts'
 
 export const mosquitto = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto'].find((path) => existsSync(path))

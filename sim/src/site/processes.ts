@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -101,15 +100,6 @@ function readyLine(
 }
 
 /** A port of loopback that nobody listens on, for processes that must know each other's before either runs. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new InternalError('no port')
-  return address.port
-}
-
 /**
  * Runs a command of the gateway to its end and gives what it answered as JSON. The first operator, whom `init` makes, gives
  * it: the password is kept in the site's folder, which no real site does.

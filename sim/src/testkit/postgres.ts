@@ -14,10 +14,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { freePort } from '@azukari/protocol/adapters/free-port'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 
 const role = 'azukari'
@@ -254,15 +255,6 @@ async function accepts(port: number): Promise<void> {
     if (isTaken) return
     await pause(20)
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new InternalError('no port')
-  return address.port
 }
 
 function systemUser(name: string): Owner {

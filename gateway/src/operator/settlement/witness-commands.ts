@@ -2,8 +2,8 @@
 import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { systemPorts } from '../../adapters/system-ports.ts'
+import { ready, stopAsked } from '../../host/process.ts'
 import { consoleLog } from '../../log.ts'
-import { ready, stopAsked } from '../../run-commands.ts'
 import { folder, site } from '../site-options.ts'
 
 export const settlementWitnessCommands: Record<string, Command> = {

@@ -10,10 +10,16 @@ export const placement = defineService<OpenPlacementService>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
+  files: ['placement/public.cose'],
+  pages: ['/risks'],
   lock: 'placement.lock',
   port: 8_471,
   readsBuffer: true,
   peers: [],
+  firstKeys: async (folder) => {
+    const { firstKeys } = await import('../../key-directory/sources.ts')
+    return firstKeys(await folder.placementPublic())
+  },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
   open: async ({ folder, ports, buffer, log, passphrase, budgets }) => {
     const { openPlacement } = await import('./main.ts')

@@ -29,6 +29,7 @@ export const settlement = defineService<OpenSettlementService>({
   name: 'settlement',
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
+  pages: ['/statistics', '/statistics.svg'],
   lock: 'settlement-primary.lock',
   port: 8_472,
   readsBuffer: false,

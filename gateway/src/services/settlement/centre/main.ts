@@ -4,6 +4,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
+import { healthHandlers } from '../../../host/health-calls.ts'
 import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
@@ -11,6 +12,7 @@ import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
 import type { PlacementView } from '../billing/ports.ts'
 import { chargeHandlers } from '../charges.ts'
+import { statisticsHealth } from '../health.ts'
 import type { PlacementKeeping } from '../in-step.ts'
 import { openSettlement } from '../main.ts'
 import type { SettlementSettings } from '../settings.ts'
@@ -75,6 +77,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
       ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
+      ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
         await centre.acknowledged()
