@@ -32,6 +32,7 @@ import { NoticeDisplay } from './notices.ts'
 import { Outbox } from './outbox.ts'
 import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
+import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 
 export type DeviceRole = 'camera' | 'printer' | 'terminal'
@@ -148,8 +149,15 @@ export class Runtime {
         random,
         log,
         nextEpoch: (atLeast) => nextEpoch(database, atLeast),
-        keepTrust: (trust) => storeIdentity(files, identityPath, { ...this.identity, trust }),
+        keepTrust: async (trust, directory) => {
+          await storeIdentity(files, identityPath, { ...this.identity, trust })
+          await siteKeys.enrolled(trust, directory)
+        },
         limits: this.#config.limits ?? {},
+      })
+      const siteKeys = await SiteKeys.open({
+        ...{ files, path: `${folder}/keys.cose`, link: this.link, log },
+        ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
       })
       this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
       const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
@@ -162,14 +170,14 @@ export class Runtime {
         now: () => this.#time.now(),
         random,
         log,
-        trust: () => this.identity.trust,
+        keys: siteKeys,
       })
       this.#cardData = await CardData.open({
         ...{ database, log, site, trust: () => this.identity.trust },
         onResult: () => this.caretaker.kick(),
       })
       this.#consents = await Consents.open(database)
-      this.#makeApps()
+      this.#makeApps(siteKeys)
       const rotation = new KeyRotation({
         ...{ site, identity: this.identity, link: this.link, random },
         keep: (identity) => storeIdentity(files, identityPath, identity),
@@ -177,6 +185,7 @@ export class Runtime {
       this.caretaker = await Caretaker.open({
         ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
         trust: () => this.identity.trust,
+        keys: siteKeys,
         idle: () => !this.presence?.card,
         onSettings: () => this.#invite(),
         restart: () => this.onRestart(),
@@ -269,7 +278,7 @@ export class Runtime {
     this.#news = Promise.withResolvers()
   }
 
-  #makeApps(): void {
+  #makeApps(keys: SiteKeys): void {
     const { random, log } = this.#ports
     const clock = this.#time
     const { reader, panel, camera, printer } = this.#board
@@ -288,6 +297,7 @@ export class Runtime {
       link: this.link,
       outbox: this.outbox,
       identity: this.identity,
+      keys,
       clock,
       random,
       log,
@@ -298,7 +308,7 @@ export class Runtime {
     this.presence = presence
     const wishes = new Wishes({
       ...{ presence, outbox: this.outbox, link: this.link, random },
-      ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
+      ...{ now: () => this.#time.now(), keys },
     })
     this.wishes = wishes
     const shared = { presence, display, panel, clock, log, language: () => this.#language }
@@ -309,7 +319,7 @@ export class Runtime {
     if (role === 'terminal')
       this.terminal = new TerminalApp({
         ...{ ...shared, link: this.link, random, device: this.identity.device, wishes },
-        ...{ memory: this.#board.memory, now: () => this.#time.now(), trust: () => this.identity.trust },
+        ...{ memory: this.#board.memory, now: () => this.#time.now(), keys },
       })
   }
 
