@@ -140,12 +140,15 @@ async function channelOf(values: Values) {
 
 async function enrolledProvider(values: Values): Promise<string> {
   const { loadIdentity } = await import('./identity.ts')
-  const { cardKeyOf, loadDirectory } = await import('./site-keys.ts')
+  const { consoleLog } = await import('./adapters/console-log.ts')
+  const { KeptKeyDirectory } = await import('@azukari/protocol/kept-key-directory')
+  const { cardKeyOf, trustIn } = await import('./site-keys.ts')
   const files = systemFiles()
   const folder = text(values, 'folder')
   const path = `${folder}/identity.cose`
   const trust = (await files.stat(path)) ? (await loadIdentity(files, path, systemRandom)).trust : undefined
   if (!trust) throw new Problem('config.invalid', 'the device is not enrolled yet: run it once, or give --provider-key')
-  const directory = await loadDirectory(files, `${folder}/keys.cose`, trust)
-  return Buffer.from(cardKeyOf(directory, trust, systemClock.now())).toString('hex')
+  const kept = { files, path: `${folder}/keys.cose`, log: consoleLog('card') }
+  const { current } = await KeptKeyDirectory.open(kept, trustIn(trust))
+  return Buffer.from(cardKeyOf(current, trust, systemClock.now())).toString('hex')
 }

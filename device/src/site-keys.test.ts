@@ -6,13 +6,14 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { receiptDomain } from '@azukari/protocol/contracts/save'
 import { sign1, signerOf } from '@azukari/protocol/cose'
+import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import { directoryLifeMs, type KeyDirectory, overlapMs, signKeyDirectory } from '@azukari/protocol/key-directory'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import type { SiteTrust } from './identity.ts'
-import { cardKeyOf, loadDirectory, type SignedDocument, SiteKeys } from './site-keys.ts'
+import { cardKeyOf, type SignedDocument, SiteKeys, trustIn } from './site-keys.ts'
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
 const made = (kind: 'ed25519' | 'x25519') => generateKey(kind, systemRandom)
@@ -95,8 +96,8 @@ t.test('D1: what is sealed goes to the key of the newest directory, also after a
   t.same(await recipient(), pair(second, secondAgreement))
   t.same(await recipient(await SiteKeys.open(options)), pair(second, secondAgreement), 'after a restart')
   t.equal(site.asked, 0, 'nobody was asked: the device works without a line')
-  const held = await loadDirectory(options.files, options.path, trust)
-  t.same(cardKeyOf(held, trust, site.nowMs), key(first), 'cards are made with the key that cards know')
+  const held = await KeptKeyDirectory.open(options, trustIn(trust))
+  t.same(cardKeyOf(held.current, trust, site.nowMs), key(first), 'cards are made with the key that cards know')
   t.equal(keys.keysOf('placement', 'sign').length, 2)
 })
 

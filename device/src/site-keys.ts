@@ -10,18 +10,17 @@ import { decode } from '@azukari/protocol/codec'
 import { readKeyDirectory } from '@azukari/protocol/contracts/keys'
 import { offerSave } from '@azukari/protocol/contracts/save'
 import { peek1, verify1 } from '@azukari/protocol/cose'
-import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
+import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import {
   type DirectoryKey,
+  type DirectoryTrust,
   type KeyDirectory,
   type KeyUse,
   keyInUse,
-  openKeyDirectory,
   requireCurrent,
   sealingKey,
   signersAt,
   signersEver,
-  takeKeyDirectory,
 } from '@azukari/protocol/key-directory'
 import { coseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Files, Log } from '@azukari/protocol/ports'
@@ -50,23 +49,23 @@ export interface SignedDocument<T> {
 
 export class SiteKeys {
   readonly #o: SiteKeysOptions
-  #held: KeyDirectory | undefined
+  readonly #kept: KeptKeyDirectory
   #renewing: Promise<void> | undefined
-  #writing: Promise<unknown> = Promise.resolve()
 
-  private constructor(options: SiteKeysOptions, held: KeyDirectory | undefined) {
+  private constructor(options: SiteKeysOptions, kept: KeptKeyDirectory) {
     this.#o = options
-    this.#held = held
+    this.#kept = kept
   }
 
   /** Opens what was kept. A file that this site did not sign counts for nothing. @throws {Problem} `storage.*` */
   static async open(options: SiteKeysOptions): Promise<SiteKeys> {
-    return new SiteKeys(options, await loadDirectory(options.files, options.path, options.trust(), options.log))
+    const trust = options.trust()
+    return new SiteKeys(options, await KeptKeyDirectory.open(options, trust && trustIn(trust)))
   }
 
   /** Version of the directory that is held; 0 without one. */
   get version(): number {
-    return this.#held?.version ?? 0
+    return this.#kept.version
   }
 
   /** Which keys a service has, for whoever checks later what it has signed. */
@@ -76,22 +75,15 @@ export class SiteKeys {
 
   /** What enrolment brought. Another site's directory, or a former one of this site's, gives way to it. @throws {Problem} `keys.*`, `storage.*` */
   enrolled(trust: SiteTrust, signed: Uint8Array | undefined): Promise<void> {
-    return this.#inTurn(async () => {
-      // The clock may be anything before the first welcome: what is out of date is renewed before it is used.
-      const directory = signed && openKeyDirectory(signed, trustIn(trust))
-      if (signed && directory) await this.#keep(signed, directory)
-      else this.#held = undefined
-    })
+    // The clock may be anything before the first welcome: what is out of date is renewed before it is used.
+    return this.#kept.beginWith(signed, trustIn(trust))
   }
 
   /** Takes a directory in place of the one held, durably. @throws {Problem} `keys.*`, `storage.*` */
-  take(signed: Uint8Array): Promise<void> {
-    return this.#inTurn(async () => {
-      const { log, now } = this.#o
-      const directory = takeKeyDirectory(signed, trustIn(this.#trust()), this.#held, now())
-      await this.#keep(signed, directory)
-      log.info('the site’s keys are known anew', { version: directory.version })
-    })
+  async take(signed: Uint8Array): Promise<void> {
+    const { log, now } = this.#o
+    const { version } = await this.#kept.take(signed, trustIn(this.#trust()), now())
+    log.info('the site’s keys are known anew', { version })
   }
 
   /** Asks the gateway for a newer directory; whoever comes meanwhile shares the answer. @throws {Problem} `link.*`, `keys.*` */
@@ -163,57 +155,13 @@ export class SiteKeys {
 
   /** What counts now. */
   #directory(): KeyDirectory {
-    return this.#held ?? learntAtEnrolment(this.#trust())
+    return this.#kept.current ?? learntAtEnrolment(this.#trust())
   }
 
   #trust(): SiteTrust {
     const trust = this.#o.trust()
     if (!trust) throw new Problem('device.unknown', 'this device must be enrolled first')
     return trust
-  }
-
-  /** Written beside, synced, renamed into place: whole or not at all. */
-  async #keep(signed: Uint8Array, directory: KeyDirectory): Promise<void> {
-    const { files, path } = this.#o
-    const folder = path.slice(0, path.lastIndexOf('/')) || '.'
-    await makeDurableDirectory(files, folder)
-    const file = await files.open(`${path}.new`, 'create')
-    try {
-      await file.truncate(0)
-      await file.write(0, signed)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await files.rename(`${path}.new`, path)
-    await files.syncDirectory(folder)
-    this.#held = directory
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#writing.then(work)
-    this.#writing = turn.catch(() => undefined)
-    return turn
-  }
-}
-
-/** The directory in a file, if this site signed it. @throws {Problem} `storage.*` */
-export async function loadDirectory(
-  files: Files,
-  path: string,
-  trust: SiteTrust | undefined,
-  log?: Log,
-): Promise<KeyDirectory | undefined> {
-  if (!trust || !(await files.stat(path))) return undefined
-  const file = await files.open(path, 'read')
-  try {
-    return openKeyDirectory(await file.read(0, await file.size()), trustIn(trust))
-  } catch (error) {
-    if (!isProblem(error) || error.code.startsWith('storage.')) throw error
-    log?.warn('the kept key directory is not this site’s', { code: error.code })
-    return undefined
-  } finally {
-    await file.close()
   }
 }
 
@@ -239,6 +187,6 @@ function learntAtEnrolment({ site, placementKey, placementAgreement }: SiteTrust
   }
 }
 
-function trustIn({ site, gatewayKey }: SiteTrust): { site: string; siteKey: KeyObject } {
+export function trustIn({ site, gatewayKey }: SiteTrust): DirectoryTrust {
   return { site, siteKey: gatewayKey }
 }

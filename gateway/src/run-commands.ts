@@ -140,6 +140,7 @@ export const processCommands: Record<string, Command> = {
     },
     async run(values) {
       const { runDataServer } = await import('./data-server/main.ts')
+      const { openTrust } = await import('./data-server/trust.ts')
       const { SiteFolder } = await import('./site-folder.ts')
       const { loadSiteKey } = await import('./site-key.ts')
       const path = text(values, 'folder')
@@ -162,7 +163,7 @@ export const processCommands: Record<string, Command> = {
         port: integer(values, 'port', 0, 65_535),
         disks,
         identity,
-        trust: [(await place.placementPublic()).key],
+        trust: await openTrust(place, id, text(values, 'site'), systemPorts, log),
         tls: await place.keyring.identity(id, 'data-server'),
         log,
       })

@@ -1,6 +1,8 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import { signersAt } from '@azukari/protocol/key-directory'
+import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
@@ -14,6 +16,8 @@ import { EmbeddedBus } from '../broker/embedded.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import { Courier } from '../key-directory/courier.ts'
+import { followHandlers } from '../key-directory/follower.ts'
 import type { KeySource } from '../key-directory/issuer.ts'
 import { apartSource, insideSource } from '../key-directory/sources.ts'
 import { healthServer } from '../operator/health.ts'
@@ -22,7 +26,7 @@ import type { RouterLimits } from '../router/router-budgets.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import { services } from '../services/index.ts'
-import { SiteFolder, type SitePorts } from '../site-folder.ts'
+import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import type { TelemetrySettings } from '../telemetry/publisher.ts'
 import { RemotePlacement } from '../telemetry/remote-placement.ts'
@@ -101,6 +105,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const budgets = new Budgets()
     const folder = new SiteFolder(settings.folder, site, ports)
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
+    await folder.write(siteKeyFile, coseKey(publicOf(key)))
     const database = openDatabase(`${folder.path}/gateway.db`)
     closing.defer(() => database.close())
     const tls = await folder.keyring.identity('gateway', 'gateway')
@@ -115,6 +120,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const remoteHealth: RemoteHealth[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
+    let opened: Gateway | undefined
+    const directory = () => {
+      if (!opened) throw new Problem('keys.missing', 'not while services are being opened')
+      return opened.directory
+    }
     let listener: SocketListener | undefined
     const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
       for (const module of services) {
@@ -140,6 +150,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
           peers: (name) => peers.reach(name),
+          signers: (service, atMs) => signersAt(directory().directory, service, atMs),
         })
         closing.defer(() => open.close())
         inside.set(module.name, open)
@@ -212,12 +223,18 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
       },
     })
-    const readers = services.filter(({ name, readsBuffer }) => readsBuffer && apart[name]).map(({ name }) => name)
+    opened = gateway
+    const away = services.filter(({ name }) => apart[name])
+    const readers = away.filter(({ readsBuffer }) => readsBuffer).map(({ name }) => name)
+    const followers = away.flatMap(({ name, paired }) => (paired ? [name, `${name}-backup`] : [name]))
     const bufferServer: CallServer | undefined =
-      readers.length > 0
+      away.length > 0
         ? await startCallServer({
             tls,
-            handlers: bufferHandlers(readers, (service) => gateway.bufferFor(service)),
+            handlers: [
+              ...bufferHandlers(readers, (service) => gateway.bufferFor(service)),
+              ...followHandlers(followers, gateway.directory),
+            ],
             clock,
             log: log.child({ server: 'buffer' }),
             budgets,
@@ -238,12 +255,24 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         },
       },
     )
+    const courier = new Courier({
+      ...{ issuer: gateway.directory, clock, log: log.child({ part: 'keys' }) },
+      servers: async () =>
+        (await folder.servers()).map((server) => ({
+          id: server.id,
+          bring: (signed) => carriers.bringKeys(server, signed),
+        })),
+      keep: (signed) => folder.write(directoryFile, signed),
+    })
+    courier.start()
+    closing.defer(() => courier.stop())
     const operators = await startOperatorApi({
       folder,
       key,
       site: {
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
+        keys: { issuer: gateway.directory, behind: () => courier.behind() },
       },
       log: log.child({ part: 'operators' }),
     })

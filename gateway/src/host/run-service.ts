@@ -1,15 +1,20 @@
 /** A service as a process of its own (D4): it answers the gateway's requests, and what other services ask of it. */
 
 import type { ServiceName } from '@azukari/protocol/contract'
+import { followKeyDirectory } from '@azukari/protocol/contracts/keys'
+import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
+import { signersAt } from '@azukari/protocol/key-directory'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { DirectoryFollower } from '../key-directory/follower.ts'
 import { serviceKeyHandlers } from '../key-directory/sources.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { services } from '../services/index.ts'
-import { SiteFolder } from '../site-folder.ts'
+import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
 import { startCallServer } from '../transport/server.ts'
@@ -36,12 +41,14 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   if (role === 'backup' && !module.runApart)
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
-  const tls = await folder.keyring.identity(role === 'backup' ? `${module.name}-backup` : module.name, 'service')
+  const id = role === 'backup' ? `${module.name}-backup` : module.name
+  const tls = await folder.keyring.identity(id, 'service')
   const peers = new Peers({ addresses: settings.peers, tls, clock, log, inside: () => undefined })
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
+  const follower = await followerOf(id, folder, settings, ports, gateway)
   const opened = {
     folder,
     ports,
@@ -51,8 +58,14 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),
+    signers: (service: ServiceName, atMs: number) => {
+      if (!follower) throw new Problem('keys.missing', 'site.pub is not in this folder: copy it from the gateway’s')
+      return signersAt(follower.directory, service, atMs)
+    },
   }
+  follower?.start()
   const close = async () => {
+    await follower?.stop()
     await peers.close()
     await gateway?.close()
   }
@@ -91,6 +104,26 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       await close()
     },
   }
+}
+
+/** Undefined where the site's public key is not in the folder: the service has begun before its gateway ever did. */
+async function followerOf(
+  name: string,
+  folder: SiteFolder,
+  { site, log }: RunServiceSettings,
+  { files, clock }: SitePorts,
+  gateway: CallClient | undefined,
+): Promise<DirectoryFollower | undefined> {
+  const key = await folder.read(siteKeyFile)
+  if (!key) return undefined
+  const trust = { site, siteKey: parseCoseKey(key) }
+  // A copy of its own: the gateway writes the other one.
+  const path = `${folder.path}/${name}/keys.cose`
+  const newer = gateway
+    ? async (have: number) => (await gateway.call(followKeyDirectory, { have })).directory
+    : () => folder.read(directoryFile)
+  const kept = await KeptKeyDirectory.open({ files, path, log }, trust)
+  return new DirectoryFollower({ kept, trust, newer, clock, log })
 }
 
 /** Peers that may send acts to a service, and for whom each speaks: services that list it among those they ask. */

@@ -7,6 +7,7 @@
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
+import type { KeyFinder } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
@@ -29,6 +30,11 @@ export interface ServicePorts {
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */
   call<C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>>
+  /**
+   * Finds the keys with which a service signed at a time that a signed message states: such as the issue of a session's
+   * token. By the key directory as it is then. @throws {Problem} `keys.missing` before there is one
+   */
+  signers(service: ServiceName, atMs: number): KeyFinder
   /** Where the acts that it sends are taken (`context.send`). */
   peers: Peers
 }

@@ -1,5 +1,6 @@
 /** What an operator may be allowed to do, and how a command says what it needs. */
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+import type { DirectoryIssuer } from '../key-directory/issuer.ts'
 import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts } from './accounts.ts'
@@ -16,6 +17,8 @@ export interface SiteAccess {
   folder: string
   /** The registry of devices, claims, jobs and readers. */
   registry: Database
+  /** The site's key directory, and which data servers do not hold the newest. */
+  keys?: { issuer: DirectoryIssuer; behind(): Promise<string[]> }
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
   /** Called after every act, so that the gateway looks at its registry again. */

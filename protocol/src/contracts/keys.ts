@@ -44,7 +44,7 @@ export const putKeyDirectory = contract({
   request: Type.Object({ directory: SignedDirectory }),
   /** The version that it holds now. */
   reply: Type.Object({ version: Count }),
-  problems: ['keys.forged', 'keys.wrong-site', 'keys.expired', 'keys.missing'],
+  problems: ['keys.forged', 'keys.wrong-site', 'keys.stale', 'keys.expired', 'config.invalid'],
 })
 
 const { holder: _, ...heldKey } = DirectoryKey.properties
