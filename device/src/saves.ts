@@ -239,6 +239,12 @@ export class Saves {
     return rows.map((row) => this.#saveOf(row))
   }
 
+  /** Placement's signed receipt; undefined while there is none. */
+  async receiptOf(object: Uint8Array): Promise<Uint8Array | undefined> {
+    const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
+    return row?.receipt ?? undefined
+  }
+
   /** Saves whose data is still only, or also, on this device. */
   async unfinished(): Promise<number> {
     const row = await this.#options.database.get<{ n: number }>(

@@ -142,10 +142,11 @@ export class Caretaker {
       await this.#noteReport()
       const { have, reported } = this.#kept
       const reply = await link.call(reconcileState, { have, reported, keys: keys.version }, { signal })
-      if (reply.directory) await this.#takeKeys(reply.directory)
+      // Asks again, so that the site knows which keys are known here.
+      const isTold = reply.directory !== undefined && (await this.#takeKeys(reply.directory))
       // A gateway that holds more than this device ever said has outlived the device's memory: its number is outbid.
       if (reply.reported > reported.version) await this.#noteReport(reply.reported)
-      else if (!reply.desired || reply.desired.version <= have) return
+      else if ((!reply.desired || reply.desired.version <= have) && !isTold) return
       if (!reply.desired || reply.desired.version <= have) continue
       const { version, values } = reply.desired
       const { settings, refused } = applySettings(ownSettings(this.#options), values)
@@ -158,13 +159,15 @@ export class Caretaker {
   }
 
   /** A directory that is no good changes nothing and holds nothing up: the one held still counts. */
-  async #takeKeys(directory: Uint8Array): Promise<void> {
+  async #takeKeys(directory: Uint8Array): Promise<boolean> {
     const { keys, log } = this.#options
     try {
       await keys.take(directory)
+      return true
     } catch (error) {
       if (!isProblem(error)) throw error
       log.warn('the site’s keys were not taken', { code: error.code, detail: error.detail })
+      return false
     }
   }
 

@@ -39,7 +39,8 @@ export async function storeKeys(
 ): Promise<void> {
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
-  await folder.writePlacementPublic(keys.signing, keys.agreement)
+  // What cards are made with, and what a data server trusts before it has the key directory.
+  await folder.writePlacementPublic(keys.card, keys.agreement)
   await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
 }
 
