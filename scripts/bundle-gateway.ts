@@ -25,7 +25,12 @@ export async function bundleGateway(out: string, version?: string, plugins: Plug
     `${JSON.stringify({ name: manifest.name, version: version ?? manifest.version, type: 'module' }, null, 2)}\n`,
   )
   await build({
-    entryPoints: [join(gateway, 'src/cli.ts'), join(gateway, 'src/adapters/check-worker.ts')],
+    entryPoints: [
+      'src/cli.ts',
+      // Threads stand beside the program.
+      'src/adapters/check-worker.ts',
+      'src/services/settlement/commands/audit-worker.ts',
+    ].map((path) => join(gateway, path)),
     entryNames: '[name]',
     outdir: join(out, 'src'),
     bundle: true,

@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { commandGroups } from '@azukari/gateway/command-groups'
+import { authorityProblems, commonProblems } from '@azukari/protocol/common-problems'
 import type { Contract, TSchema } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { Conditions, SaveOffer, SaveReceipt } from '@azukari/protocol/contracts/save'
@@ -203,7 +204,16 @@ function reference(): string {
   ]
   for (const row of topicTable)
     lines.push(`| \`${row.pattern}\` | ${row.by} | ${row.qos} | ${row.retain ? 'yes' : 'no'} | ${row.what} |`)
-  lines.push('', '## Contracts', '')
+  const codes = (problems: readonly string[]) => problems.map((code) => `\`${code}\``).join(', ')
+  lines.push(
+    '',
+    '## Contracts',
+    '',
+    `Besides its own problems, every contract may answer ${codes(commonProblems)}.`,
+    '',
+  )
+  for (const [authority, problems] of Object.entries(authorityProblems))
+    lines.push(`Where the authority is ${authority}, also ${codes(problems)}.`, '')
   for (const contract of contracts) {
     lines.push(
       `### \`${contract.id}\``,
@@ -218,8 +228,7 @@ function reference(): string {
       '```',
       '',
     )
-    if (contract.problems.length > 0)
-      lines.push(`Problems: ${contract.problems.map((code) => `\`${code}\``).join(', ')}.`, '')
+    if (contract.problems.length > 0) lines.push(`Problems: ${codes(contract.problems)}.`, '')
   }
   lines.push('## Signed and sealed bodies', '')
   for (const [name, { schema, what }] of Object.entries(parts))
@@ -256,7 +265,12 @@ async function commandIndex(): Promise<string> {
       const { run: _, carryOut: __, ...head } = { run: undefined, carryOut: undefined, ...command }
       index[name] = { group, ...head }
     }
-  return `${JSON.stringify(index, null, 2)}\n`
+  // Short lists stand on one line, as the formatter has them.
+  const json = JSON.stringify(index, null, 2).replace(
+    /\[\n\s+("[^\]]*")\n\s+\]/g,
+    (_, items: string) => `[${items.replace(/,\n\s+/g, ', ')}]`,
+  )
+  return `${json}\n`
 }
 
 /** Text by path in the project. */

@@ -50,6 +50,8 @@ const folders = {
 /** What udev's rules for Azukari boards name the panel's line (`docs/boards.md`). */
 const panel: PartDefinition = { driver: 'firmata', path: '/dev/azukari-panel' }
 const reader: PartDefinition = { driver: 'pcsc' }
+/** Display and, by touch or keyboard, panel. */
+const page: PartDefinition = { driver: 'kiosk' }
 const printer: PartDefinition = { driver: 'ipp', url: 'ipp://localhost:631/ipp/print' }
 /** Where the image's mount rule puts a card or stick. */
 const media: PartDefinition = {
@@ -75,9 +77,22 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
   },
   'pc-kiosk': {
     model: 'pc-kiosk',
-    what: 'a PC whose camera, scanner and printer work on folders, with a card built in',
+    what: 'any PC: camera, scanner and printer work on folders, a card is built in, the local page in a browser',
     parts: {
       reader: { driver: 'built-in' },
+      display: page,
+      camera: { driver: 'watched-folder', folder: 'camera' },
+      printer: { driver: 'folder', folder: 'prints' },
+      memory: folders.memory,
+    },
+    inputs: { scanner: folders.scanner, pc: folders.pc },
+  },
+  'pc-desk': {
+    model: 'pc-desk',
+    what: 'a PC whose camera, scanner and printer work on folders, with a card reader and the local page',
+    parts: {
+      reader,
+      display: page,
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
       memory: folders.memory,

@@ -53,6 +53,7 @@ export class FirmataPanel implements Panel {
   readonly model = 'Firmata panel'
   readonly buttons: readonly Button[]
   readonly lamps: readonly Lamp[]
+  readonly entry = []
   readonly #o: FirmataPanelOptions
   readonly #line: SerialLine
   readonly #listeners = new Listeners<Button>()
@@ -109,6 +110,14 @@ export class FirmataPanel implements Panel {
   }
 
   async askPin(): Promise<string> {
+    throw partProblem('panel', 'unsupported', 'no keys')
+  }
+
+  async askText(): Promise<string> {
+    throw partProblem('panel', 'unsupported', 'no keys')
+  }
+
+  async choose(): Promise<number> {
     throw partProblem('panel', 'unsupported', 'no keys')
   }
 

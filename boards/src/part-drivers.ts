@@ -39,6 +39,13 @@ function at(ports: PartPorts, name: string): string {
   return name.startsWith('/') ? name : `${ports.directory}/${name}`
 }
 
+/** A folder that a part works on: made when it is the board's own; what stands elsewhere is somebody else's to make. */
+async function folderAt(ports: PartPorts, name: string): Promise<string> {
+  const path = at(ports, name)
+  if (!name.startsWith('/')) await ports.files.makeDirectory(path)
+  return path
+}
+
 function driver<S extends TSchema>(
   contract: PartKind,
   name: string,
@@ -79,7 +86,7 @@ export const partDrivers: readonly PartDriver[] = [
       new (await import('./watched-folder-camera.ts')).WatchedFolderCamera({
         ...ports,
         ...o,
-        directory: at(ports, o.folder),
+        directory: await folderAt(ports, o.folder),
       }),
   ),
   driver(
@@ -116,7 +123,7 @@ export const partDrivers: readonly PartDriver[] = [
     'pages as PNG files in a folder',
     Type.Object({ folder }, strict),
     async (o, ports) =>
-      new (await import('./folder-printer.ts')).FolderPrinter({ ...ports, directory: at(ports, o.folder) }),
+      new (await import('./folder-printer.ts')).FolderPrinter({ ...ports, directory: await folderAt(ports, o.folder) }),
   ),
   driver(
     'printer',
@@ -126,7 +133,7 @@ export const partDrivers: readonly PartDriver[] = [
     async (o, ports) =>
       new (await import('./folder-printer.ts')).FolderPrinter({
         ...ports,
-        directory: at(ports, o.folder),
+        directory: await folderAt(ports, o.folder),
         format: 'pdf',
         model: 'PDF',
       }),
@@ -271,16 +278,21 @@ export const partDrivers: readonly PartDriver[] = [
   driver(
     'display',
     'kiosk',
-    'a browser in kiosk mode on a page of loopback',
+    'a browser of this machine on the board’s own page: display, and with touch or keyboard panel, too',
     Type.Object(
       {
-        port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: '8070 by default' })),
+        port: Type.Optional(Type.Integer({ minimum: 0, maximum: 65_535, description: 'any free one by default' })),
         rows: Type.Optional(Type.Integer({ minimum: 1, maximum: 20 })),
         drawMs: Type.Optional(milliseconds),
+        touch: Type.Optional(Type.Boolean({ description: 'false: it only shows' })),
       },
       strict,
     ),
-    async (o, { clock, random }) => (await import('./kiosk-display.ts')).KioskDisplay.open({ ...o, clock, random }),
+    async (o, { clock, random, files, directory }) => {
+      const { KioskDisplay } = await import('./kiosk-display.ts')
+      const addressFile = { files, path: `${directory}/page-address` }
+      return KioskDisplay.open({ ...o, clock, random, addressFile })
+    },
   ),
   driver(
     'memory',
@@ -301,7 +313,7 @@ export const partDrivers: readonly PartDriver[] = [
     async ({ mounted, device, ...o }, ports) =>
       new (await import('./directory-memory.ts')).DirectoryMemory({
         ...ports,
-        directory: at(ports, o.folder),
+        directory: mounted ? at(ports, o.folder) : await folderAt(ports, o.folder),
         device,
         mountAt: mounted ? (await import('./adapters/mounts.ts')).mountAt : undefined,
       }),
@@ -312,7 +324,11 @@ export const partDrivers: readonly PartDriver[] = [
     'files that something puts into a folder',
     Type.Object({ folder, lookMs: Type.Optional(milliseconds) }, strict),
     async (o, ports) =>
-      new (await import('./folder-input.ts')).FolderInput({ ...ports, ...o, directory: at(ports, o.folder) }),
+      new (await import('./folder-input.ts')).FolderInput({
+        ...ports,
+        ...o,
+        directory: await folderAt(ports, o.folder),
+      }),
   ),
   driver(
     'input',
@@ -330,6 +346,7 @@ export const partDrivers: readonly PartDriver[] = [
       },
       strict,
     ),
-    async (o, ports) => new (await import('./scanner.ts')).Scanner({ ...ports, ...o, directory: at(ports, o.folder) }),
+    async (o, ports) =>
+      new (await import('./scanner.ts')).Scanner({ ...ports, ...o, directory: await folderAt(ports, o.folder) }),
   ),
 ]

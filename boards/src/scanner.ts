@@ -3,6 +3,7 @@
  * folder: so nothing scanned is lost in a restart, and a large page takes no memory.
  */
 import { type InputFile, type LocalInput, type PartErrorKind, partProblem } from '@azukari/device/drivers'
+import { localStamp } from '@azukari/protocol/local-time'
 import type { Clock, Files } from '@azukari/protocol/ports'
 import type { Problem } from '@azukari/protocol/problem'
 import { CommandError, runCommand } from './adapters/commands.ts'
@@ -139,7 +140,7 @@ export class Scanner implements LocalInput {
 
   async #keep(page: string): Promise<void> {
     const { files, directory, clock } = this.#o
-    const time = new Date(clock.now()).toISOString().slice(0, 19).replaceAll(':', '')
+    const time = localStamp(clock.now())
     const handle = await files.open(`${directory}/${page}`, 'write')
     await handle.sync().finally(() => handle.close())
     let name = ''

@@ -18,6 +18,7 @@ const photoMaxBytes = 128 * 1024 * 1024
 
 export class WatchedFolderCamera implements Camera {
   readonly model: string
+  readonly waitsFor: string
   readonly #options: WatchedFolderCameraOptions
   readonly #intake: FolderIntake
   #busy = false
@@ -26,6 +27,7 @@ export class WatchedFolderCamera implements Camera {
   constructor(options: WatchedFolderCameraOptions) {
     this.#options = options
     this.model = options.model ?? 'watched folder'
+    this.waitsFor = options.directory
     this.#intake = new FolderIntake({ ...options, accepts: (name) => /\.jpe?g$/i.test(name) })
   }
 

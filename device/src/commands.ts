@@ -21,7 +21,7 @@ const runOptions = {
   folder,
   site: { type: 'string', what: 'the site’s name', default: 'site' },
   claim: { type: 'string', what: 'one-time claim, until the device is enrolled' },
-  role: { type: 'string', what: `${roles.join(', ')}; else what the board’s parts are for` },
+  role: { type: 'string', what: `some of ${roles.join(', ')}, with commas; else what the board’s parts are for` },
   parts,
   ca: { type: 'string', what: 'PEM file of the site’s CA, for mqtts' },
   language: { type: 'string', what: 'ja or en: what the display speaks' },
@@ -33,7 +33,7 @@ export const commands: Record<string, Command> = {
     what: 'Runs the board until it is told to stop (SIGINT, SIGTERM); what waits is kept and delivered next time.',
     options: runOptions,
     async run(values) {
-      const role = oneOf(values, 'role', roles)
+      const wanted = rolesIn(optional(values, 'role'))
       const language = oneOf(values, 'language', ['ja', 'en'] as const)
       const { runDevice, pemFile, version } = await import('./main.ts')
       const { consoleLog } = await import('./adapters/console-log.ts')
@@ -45,13 +45,19 @@ export const commands: Record<string, Command> = {
         claim: optional(values, 'claim'),
         parts: optional(values, 'parts'),
         ca: values['ca'] ? pemFile(text(values, 'ca')) : undefined,
-        role,
+        roles: wanted,
         language,
         version: version(),
         log: consoleLog('device', text(values, 'log')),
       })
       process.stdout.write(
-        `${JSON.stringify({ ready: 'device', id: running.runtime.identity.device, board: running.board.model })}\n`,
+        `${JSON.stringify({
+          ready: 'device',
+          id: running.runtime.identity.device,
+          board: running.board.model,
+          // Whoever reads the system's journal is not to work the board's page.
+          page: process.env['JOURNAL_STREAM'] ? undefined : running.board.display?.address,
+        })}\n`,
       )
       const { link } = running.runtime
       // Loaded only where systemd asks for it: it costs memory.
@@ -133,6 +139,30 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  page: {
+    what: 'Says where the page of the running board is; --kiosk shows it in Chromium, full screen, and follows restarts.',
+    options: {
+      folder,
+      parts,
+      kiosk: { type: 'boolean', what: 'show it in Chromium until told to stop' },
+      browser: { type: 'string', what: 'Chromium’s program', default: 'chromium' },
+    },
+    async run(values) {
+      const { pageAddress, showPage } = await import('./adapters/local-page.ts')
+      const directory = optional(values, 'parts') ?? `${text(values, 'folder')}/parts`
+      if (values['kiosk'] !== true) {
+        const page = pageAddress(directory)
+        if (!page) throw new Problem('display.absent', `no board with a page runs in ${directory}`)
+        return { json: { page }, text: page }
+      }
+      const stop = new AbortController()
+      const asked = stopAsked(stop.signal).then(() => stop.abort())
+      await showPage({ directory, browser: text(values, 'browser') }, stop.signal).finally(() => stop.abort())
+      await asked
+      return undefined
+    },
+  },
+
   status: {
     what: 'Says who the device is and what it still has to deliver; also while it runs.',
     options: { folder },
@@ -190,6 +220,14 @@ export const commands: Record<string, Command> = {
 
 function optional(values: Values, name: string): string | undefined {
   return values[name] === undefined ? undefined : String(values[name])
+}
+
+function rolesIn(list: string | undefined): (typeof roles)[number][] | undefined {
+  if (list === undefined) return undefined
+  const named = list.split(',').map((one) => one.trim())
+  const stranger = named.find((one) => !roles.some((role) => role === one))
+  if (stranger !== undefined) throw new Problem('config.invalid', `--role ${stranger}: there are ${roles.join(', ')}`)
+  return roles.filter((role) => named.includes(role))
 }
 
 function oneOf<T extends string>(values: Values, name: string, allowed: readonly T[]): T | undefined {

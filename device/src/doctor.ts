@@ -2,12 +2,13 @@
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { describe, isProblem } from '@azukari/protocol/problem'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import { consoleLog } from './adapters/console-log.ts'
 import { openDeviceDatabase } from './adapters/database.ts'
 import { boardWords, findAttached, loadBoard } from './adapters/load-board.ts'
 import { reach } from './adapters/reach.ts'
-import { type Board, closeBoard } from './drivers.ts'
+import { entryOf } from './apps/dialogue.ts'
+import { type Board, closeBoard, type Entry } from './drivers.ts'
 import { loadIdentity } from './identity.ts'
 import { type RunningNote, runningNote } from './main.ts'
 
@@ -169,6 +170,8 @@ async function examineBoard(name: string, directory: string, findings: Finding[]
       findings.push({ what: kind, ...(await examinePart(board, kind).catch(findingOf)) })
     for (const [input, part] of Object.entries(board.inputs ?? {}))
       findings.push({ what: `input ${input}`, state: 'ok', fact: part.model })
+    const panels = [board.display?.touch, board.panel].filter((panel) => panel !== undefined)
+    findings.push({ what: 'PIN entry', ...pinEntry(entryOf(panels, board.display)) })
   } finally {
     await closeBoard(board).catch(() => undefined)
   }
@@ -179,6 +182,11 @@ async function examineBoard(name: string, directory: string, findings: Finding[]
     fact: `${fact} has no card reader`,
     todo: 'Nobody can be recognised: attach a card reader.',
   }
+}
+
+function pinEntry(entry: ReadonlySet<Entry>): Omit<Finding, 'what'> {
+  if (entry.has('pin')) return { state: 'ok', fact: `at this board: ${[...entry].join(', ')}` }
+  return findingOf(new Problem('panel.no-pin-entry'))
 }
 
 /** What the person can do about a part that does not answer. */
@@ -197,6 +205,8 @@ async function examinePart(
 ): Promise<Omit<Finding, 'what'>> {
   const part = board[kind]
   if (!part) return { state: 'absent', fact: 'the board has none' }
+  if (kind === 'display' && board.display?.address)
+    return { state: 'ok', fact: `${part.model}: the running board says where (azukari-device page)` }
   const signal = AbortSignal.timeout(partMs)
   // A part that was just made may still be greeting.
   for (const endMs = systemClock.monotonicMs() + partMs; part.isReady === false; await systemClock.sleep(50))

@@ -3,6 +3,7 @@
  * a `Problem` of the small set below; what waits takes an `AbortSignal`; how a part is configured is not its business.
  * Each contract has a conformance suite, run on the simulated part and on real ones (`conformance/`).
  */
+import type { Language } from '@azukari/protocol/finding-text'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
 
@@ -46,6 +47,7 @@ const particular: Partial<Record<PartKind, Partial<Record<PartErrorKind, Problem
     unsupported: 'printer.unsupported',
   },
   reader: { absent: 'card.absent', removed: 'card.removed', failed: 'reader.failed', unsupported: 'card.unsupported' },
+  panel: { timeout: 'panel.unanswered' },
   memory: { absent: 'memory.absent', removed: 'memory.absent', failed: 'storage.failed' },
 }
 
@@ -90,6 +92,8 @@ export interface Captured {
 }
 
 export interface Camera extends Part {
+  /** Where a person must put the picture, for cameras that are a folder. */
+  readonly waitsFor?: string
   /** Takes one picture and gives it whole, as the camera made it. One at a time: else `part.busy`. */
   capture(signal: AbortSignal): Promise<Captured>
 }
@@ -170,14 +174,62 @@ export type Lamp = 'ready' | 'busy' | 'problem'
 export type LampState = 'off' | 'on' | 'blink'
 export type Button = 'shutter' | 'ok' | 'cancel' | 'up' | 'down'
 
+/** What a person can enter at a panel, beside pressing its buttons. */
+export type Entry = 'pin' | 'text' | 'choice'
+
+export interface Question {
+  prompt: string
+  /** Nobody answers for so long, and the question ends by itself: `panel.unanswered`. */
+  limitMs: number
+}
+
+export interface PinQuestion extends Question {
+  digits: { min: number; max: number }
+  /** After a wrong one: tries that are left before the card is blocked. */
+  triesLeft?: number
+}
+
+export interface TextQuestion extends Question {
+  maxLength: number
+}
+
+export interface Choice {
+  label: string
+  detail?: string
+  /** Asked for by panels that can show it, when a person would see it; undefined when there is none. */
+  picture?(signal: AbortSignal): Promise<Raster | undefined>
+}
+
+export interface ChoiceQuestion extends Question {
+  choices: readonly Choice[]
+}
+
+/** What the buttons do now, in words; buttons without words do nothing now. */
+export interface Guide {
+  language: Language
+  buttons: Readonly<Partial<Record<Button, string>>>
+}
+
+/**
+ * Questions: one at a time (else `part.busy`), and what the panel has no keys for is `part.unsupported`. They end with
+ * `panel.cancelled` when the person presses cancel, `panel.unanswered` when nobody answers, and at once with the
+ * signal's reason when it is aborted. A panel keeps and logs nothing of what is entered.
+ */
 export interface Panel extends Part {
   readonly buttons: readonly Button[]
   readonly lamps: readonly Lamp[]
+  readonly entry: readonly Entry[]
   onButton(listener: (button: Button) => void): Disposable
   /** A lamp that the panel lacks is `part.unsupported`. */
   lamp(lamp: Lamp, state: LampState): Promise<void>
-  /** Digits typed by the person. @throws {Problem} `panel.cancelled` when they press cancel; `part.unsupported` without keys */
-  askPin(prompt: string, signal: AbortSignal): Promise<string>
+  /** Digits, as many as the question allows. */
+  askPin(question: PinQuestion, signal: AbortSignal): Promise<string>
+  /** What the person wrote, in any script: trimmed, NFC, in one line, not empty, at most `maxLength` UTF-16 units. */
+  askText(question: TextQuestion, signal: AbortSignal): Promise<string>
+  /** The index of one of the choices. */
+  choose(question: ChoiceQuestion, signal: AbortSignal): Promise<number>
+  /** For panels that can show words at their buttons. */
+  guide?(guide: Guide): void
 }
 
 export interface Shown {
@@ -192,6 +244,10 @@ export interface Display extends Part {
   readonly rows: number
   /** Replaces what is shown; resolved when a person can see it. */
   show(shown: Shown): Promise<void>
+  /** A display that can be touched or has a keyboard: what is entered on it. */
+  readonly touch?: Panel
+  /** Where a browser finds it, for whoever starts one; a secret of this machine. */
+  readonly address?: string
 }
 
 export interface InputFile {
@@ -293,5 +349,69 @@ export class Listeners<Event> {
 
   emit(event: Event): void {
     for (const listener of [...this.#listeners]) listener(event)
+  }
+}
+
+interface Asked<Q> {
+  id: number
+  question: Q
+  settle: { resolve(answer: unknown): void; reject(reason: unknown): void }
+}
+
+/** For panels: the one question that is open, and its ways to end. */
+export class OpenQuestion<Q extends Question> {
+  readonly #clock: Clock
+  readonly #onChange: () => void
+  #asked: Asked<Q> | undefined
+  #ids = 0
+  #isClosed = false
+
+  /** @param onChange called when a question has come or gone */
+  constructor(clock: Clock, onChange: () => void = () => undefined) {
+    this.#clock = clock
+    this.#onChange = onChange
+  }
+
+  /** The open question and its number, which is never used again. */
+  get current(): { id: number; question: Q } | undefined {
+    return this.#asked
+  }
+
+  async ask<Answer>(question: Q, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted()
+    if (this.#isClosed) throw partProblem('panel', 'absent', 'closed')
+    if (this.#asked) throw partProblem('panel', 'busy', 'another question is open')
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const left = () => reject(signal.reason)
+    signal.addEventListener('abort', left, { once: true })
+    using _limit = this.#clock.timer(question.limitMs, () => reject(partProblem('panel', 'timeout')))
+    this.#asked = { id: ++this.#ids, question, settle: { resolve, reject } }
+    try {
+      this.#onChange()
+      return (await promise) as Answer
+    } finally {
+      signal.removeEventListener('abort', left)
+      this.#asked = undefined
+      this.#onChange()
+    }
+  }
+
+  /** The person's answer; false when that question is not open. */
+  answer(id: number, answer: unknown): boolean {
+    if (this.#asked?.id !== id) return false
+    this.#asked.settle.resolve(answer)
+    return true
+  }
+
+  /** The person does not want to answer; false when nothing is open. */
+  cancel(): boolean {
+    this.#asked?.settle.reject(partProblem('panel', 'cancelled'))
+    return this.#asked !== undefined
+  }
+
+  /** Ends what is open; nothing can be asked any more. */
+  close(): void {
+    this.#isClosed = true
+    this.#asked?.settle.reject(partProblem('panel', 'absent', 'closed'))
   }
 }

@@ -28,6 +28,13 @@ import type { MqttMessage, MqttSession, MqttTransport } from './transport.ts'
 
 export type LinkState = 'off' | 'connecting' | 'enrolling' | 'greeting' | 'up' | 'waiting'
 
+export interface CallOptions {
+  signal?: AbortSignal | undefined
+  limitMs?: number
+  /** The member's session token, for contracts whose authority is `member`. */
+  token?: Uint8Array | undefined
+}
+
 export interface LinkOptions {
   site: string
   identity: Identity
@@ -150,11 +157,7 @@ export class Link implements ActSender {
   }
 
   /** Asks and waits. @throws {Problem} what the service answered; `link.offline`, `link.timeout` */
-  async call<C extends Contract>(
-    contract: C,
-    body: RequestOf<C>,
-    options: { signal?: AbortSignal | undefined; limitMs?: number } = {},
-  ): Promise<ReplyOf<C>> {
+  async call<C extends Contract>(contract: C, body: RequestOf<C>, options: CallOptions = {}): Promise<ReplyOf<C>> {
     const { random } = this.#options
     const limitMs = options.limitMs ?? this.#limits.callMs
     // Judged by the gateway's clock, from which a board's may well be a minute off.
@@ -166,6 +169,7 @@ export class Link implements ActSender {
         atMs: at,
         expiresMs: at + limitMs,
         body: contract.checkRequest(body),
+        ...(options.token && { token: options.token }),
       },
       limitMs,
       options.signal,

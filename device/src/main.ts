@@ -21,7 +21,7 @@ export interface DeviceSettings {
   /** Name of the board module, see `loadBoard`. */
   board: string
   /** Taken from the board's parts when absent. */
-  role?: DeviceRole | undefined
+  roles?: readonly DeviceRole[] | undefined
   site: string
   /** `mqtt://…` or `mqtts://…`. */
   broker: string
@@ -58,10 +58,10 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
   starting.use(holdFolder(`${folder}/device.lock`))
   const directory = settings.parts ?? `${folder}/parts`
   const board = await loadBoard(settings.board, { ...systemPorts, log, directory })
-  const role = settings.role ?? roleOf(board)
+  const roles = settings.roles ?? rolesOf(board)
   const runtime = new Runtime(
     {
-      ...{ site, role, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
+      ...{ site, roles, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
       ...(process.env[launchedVariable] && { slots: slotsOf(folder) }),
     },
     {
@@ -123,6 +123,11 @@ function leaveNote(folder: string, note: RunningNote): void {
   renameSync(`${folder}/running.json.new`, `${folder}/running.json`)
 }
 
-function roleOf(board: Board): DeviceRole {
-  return board.camera ? 'camera' : board.printer ? 'printer' : 'terminal'
+/** What a board's parts are for; one that is worked through a page is a terminal, too. */
+export function rolesOf(board: Board): DeviceRole[] {
+  const roles: DeviceRole[] = []
+  if (board.camera) roles.push('camera')
+  if (board.printer) roles.push('printer')
+  if (board.display?.touch || roles.length === 0) roles.push('terminal')
+  return roles
 }

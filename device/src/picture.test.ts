@@ -322,7 +322,7 @@ t.test('S17: hostile EXIF gives nothing, and never more work than its bytes', (t
   t.equal(takenMsOf({ orientation: 1 }), undefined)
   t.equal(takenMsOf({ orientation: 1, takenAt: '2024:02:30 25:61:00' }), undefined)
   t.equal(takenMsOf({ orientation: 1, takenAt: '2024:02:29 12:00:00', offset: '+09:00' }), Date.UTC(2024, 1, 29, 3))
-  t.equal(takenMsOf({ orientation: 1, takenAt: '2024:02:29 12:00:00' }), Date.UTC(2024, 1, 29, 12))
+  t.equal(takenMsOf({ orientation: 1, takenAt: '2024:02:29 12:00:00' }), new Date(2024, 1, 29, 12).getTime())
   t.end()
 })
 

@@ -11,16 +11,20 @@ import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
+import { Attendant } from './apps/attendant.ts'
 import { CameraApp } from './apps/camera.ts'
+import { Dialogue } from './apps/dialogue.ts'
+import { MemberMenu } from './apps/menu.ts'
 import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
 import { Wishes } from './apps/wishes.ts'
+import { wordsOf } from './apps/words.ts'
 import { backoffMs } from './backoff.ts'
 import { Consents } from './consents.ts'
 import type { DeviceDatabase } from './database.ts'
-import { type Board, closeBoard } from './drivers.ts'
+import { type Board, closeBoard, type Panel } from './drivers.ts'
 import { CardData } from './fleet/card-data.ts'
 import { Caretaker } from './fleet/caretaker.ts'
 import { KeyRotation } from './fleet/key-rotation.ts'
@@ -40,7 +44,8 @@ export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'fa
 
 export interface DeviceConfig {
   site: string
-  role: DeviceRole
+  /** At least one; the first says what its sessions are for. */
+  roles: readonly DeviceRole[]
   claim?: string | undefined
   model: string
   version: string
@@ -101,6 +106,9 @@ export class Runtime {
   pay: PayApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
+  #attendant: Attendant | undefined
+  /** What the board cannot do for want of a part. */
+  #lacks: readonly ProblemCode[] = []
   #cardData!: CardData
   #consents!: Consents
   /** Called when an upgrade waits to be started and nobody has a card in; who started this runtime ends it and starts again. */
@@ -130,7 +138,7 @@ export class Runtime {
   /** Opens what was kept and begins to work; resolves when the apps can be used, with or without a line. */
   async start(): Promise<void> {
     const { random, files, database, transport, log } = this.#ports
-    const { site, role, claim, model, version, folder } = this.#config
+    const { site, roles, claim, model, version, folder } = this.#config
     try {
       const identityPath = `${folder}/identity.cose`
       this.identity = await loadIdentity(files, identityPath, random)
@@ -143,7 +151,7 @@ export class Runtime {
         claim,
         model,
         version,
-        roles: [role],
+        roles,
         transport,
         clock,
         random,
@@ -194,7 +202,7 @@ export class Runtime {
         language: this.#config.language ?? 'en',
         cardData: this.#board.reader && this.#cardData,
       })
-      if (role === 'terminal')
+      if (roles.includes('terminal'))
         this.pay = await PayApp.open({
           ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
         })
@@ -255,10 +263,10 @@ export class Runtime {
     const { log } = this.#ports
     const { panel } = this.#board
     log.info('parts', { faults })
-    this.#display?.notify(faults.map((code) => describe(code, this.#language)))
+    this.#display?.notify([...this.#lacks, ...faults].map((code) => describe(code, this.#language)))
     if (panel?.lamps.includes('problem'))
       panel
-        .lamp('problem', faults.length > 0 ? 'blink' : 'off')
+        .lamp('problem', faults.length + this.#lacks.length > 0 ? 'blink' : 'off')
         .catch((error) => log.debug('the lamp waits for its panel', { error: String(error) }))
   }
 
@@ -270,7 +278,7 @@ export class Runtime {
   /** What a board says that nobody uses, in the language that it speaks now. */
   #invite(): void {
     if (this.presence?.card) return
-    void (this.camera ?? this.printer ?? this.terminal)?.invite()
+    void this.#attendant?.invite()
   }
 
   #reportSoon(): void {
@@ -281,15 +289,15 @@ export class Runtime {
   #makeApps(keys: SiteKeys): void {
     const { random, log } = this.#ports
     const clock = this.#time
-    const { reader, panel, camera, printer } = this.#board
+    const { reader, camera, printer, memory } = this.#board
     const display = this.#display
-    const { role } = this.#config
+    const { roles } = this.#config
+    const panels = this.#panels
+    const language = () => this.#language
+    const dialogue = new Dialogue({ panels, display, clock, language })
     if (!reader) return
-    const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[role]
-    const askPin = async (prompt: string, signal: AbortSignal) => {
-      if (!panel) throw new Problem('part.unsupported', 'this board cannot ask for a PIN')
-      return panel.askPin(prompt, signal)
-    }
+    if (!dialogue.entry.has('pin')) this.#tellNoPinEntry()
+    const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[roles[0] ?? 'terminal']
     const presence = new Presence({
       cardData: this.#cardData,
       consents: this.#consents,
@@ -302,7 +310,7 @@ export class Runtime {
       random,
       log,
       operation,
-      askPin,
+      askPin: (name, triesLeft, signal) => dialogue.pin(wordsOf(language).pinOf(name), triesLeft, signal),
       lines: () => display?.rows ?? 0,
     })
     this.presence = presence
@@ -311,16 +319,41 @@ export class Runtime {
       ...{ now: () => this.#time.now(), keys },
     })
     this.wishes = wishes
-    const shared = { presence, display, panel, clock, log, language: () => this.#language }
-    if (role === 'camera')
+    const shared = { presence, display, clock, log, language }
+    const fetching = { link: this.link, random, device: this.identity.device }
+    if (roles.includes('camera'))
       this.camera = new CameraApp({ ...shared, saves: this.saves, camera, online: () => this.link.up })
-    if (role === 'printer')
-      this.printer = new PrinterApp({ ...shared, printer, link: this.link, random, device: this.identity.device })
-    if (role === 'terminal')
+    if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
+    if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
-        ...{ ...shared, link: this.link, random, device: this.identity.device, wishes },
-        ...{ memory: this.#board.memory, now: () => this.#time.now(), keys },
+        ...{ ...shared, ...fetching, wishes, memory },
+        ...{ now: () => this.#time.now(), keys },
       })
+    const canList = this.printer !== undefined || this.terminal !== undefined
+    this.#attendant = new Attendant({
+      ...{ presence, display, dialogue, panels, language, log },
+      camera: camera && this.camera,
+      menu: canList
+        ? new MemberMenu({
+            ...{ ...shared, ...fetching, dialogue, memory, terminal: this.terminal },
+            printer: printer && this.printer,
+          })
+        : undefined,
+    })
+  }
+
+  /** The board's own panel, and the display where it can be touched. */
+  get #panels(): readonly Panel[] {
+    return [this.#board.display?.touch, this.#board.panel].filter((panel) => panel !== undefined)
+  }
+
+  /** Said when the board starts: at the first save it would be too late. */
+  #tellNoPinEntry(): void {
+    const code = 'panel.no-pin-entry'
+    const { title, todo } = describe(code, this.#language)
+    this.#ports.log.warn(title, { code, todo })
+    this.#lacks = [code]
+    this.#tellFaults([])
   }
 
   #pieces(): [string, (signal: AbortSignal) => Promise<void>][] {
@@ -333,18 +366,18 @@ export class Runtime {
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
-    if (this.camera) {
-      pieces.push(['camera', (signal) => this.camera!.run(signal)])
+    const { camera } = this
+    if (this.#attendant) pieces.push(['attendant', (signal) => this.#attendant!.run(signal)])
+    if (camera) {
       for (const input of Object.values(this.#board.inputs ?? {}))
         pieces.push([
           'input',
           async (signal) => {
             for await (const file of input.files(signal))
-              await this.camera!.keepFile(file).catch((error) => this.camera!.showProblem(error))
+              await camera.keepFile(file).catch((error) => camera.showProblem(error))
           },
         ])
     }
-    if (this.printer) pieces.push(['printer', (signal) => this.printer!.run(signal)])
     return pieces
   }
 
@@ -394,10 +427,10 @@ export class Runtime {
   /** What an operator wants to know of a board far away: no secret, nothing of a member. */
   async #examination(): Promise<Record<string, unknown>> {
     const { clock, files } = this.#ports
-    const { role, model, version, folder } = this.#config
+    const { roles, model, version, folder } = this.#config
     const { rows, bytes } = await this.outbox.waiting()
     return {
-      ...{ device: this.identity.device, model, version, role, state: this.#state, atMs: clock.now() },
+      ...{ device: this.identity.device, model, version, roles, state: this.#state, atMs: clock.now() },
       link: this.link.state,
       aheadMs: this.link.siteNow() - clock.now(),
       outbox: { rows, bytes },

@@ -185,7 +185,7 @@ export class Saves {
       const { sizeBytes, sha256, root, leaves } = sealing.result()
       const issuedMs = this.#options.now()
       const offer: SaveOffer = {
-        contract: 'save.offer@1',
+        contract: offerSave.id,
         audience,
         act,
         issuedMs,

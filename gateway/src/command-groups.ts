@@ -17,14 +17,9 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
   },
   ...operatorGroups,
-  risk: async () => (await import('./operator/risk-commands.ts')).riskCommands,
   'settlement witnesses': async () =>
     (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
-  'settlement members': async () => (await import('./operator/settlement/member-commands.ts')).settlementMemberCommands,
-  'settlement money': async () => (await import('./operator/settlement/money-commands.ts')).settlementMoneyCommands,
-  'settlement books': async () => (await import('./operator/settlement/book-commands.ts')).settlementBookCommands,
-  placement: async () => (await import('./operator/placement-commands.ts')).placementCommands,
-  moves: async () => (await import('./operator/move-commands.ts')).moveCommands,
-  care: async () => (await import('./operator/care-commands.ts')).careCommands,
+  'settlement gate': async () => (await import('./operator/settlement/gate-command.ts')).gateCommands,
+  rebuild: async () => (await import('./operator/rebuild-command.ts')).rebuildCommands,
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

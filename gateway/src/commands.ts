@@ -2,10 +2,10 @@
 import type { Command } from '@azukari/protocol/adapters/command-line'
 import { commandGroups } from './command-groups.ts'
 import { localCommand } from './operator-api/local.ts'
-import type { AnyCommand } from './operator-api/roles.ts'
 
-const groups = await Promise.all(Object.values(commandGroups).map((load) => load()))
-const all: Record<string, AnyCommand> = Object.assign({}, ...groups)
-export const commands: Record<string, Command> = Object.fromEntries(
-  Object.entries(all).map(([name, command]) => [name, localCommand(name, command)]),
+const groups = await Promise.all(
+  Object.entries(commandGroups).map(async ([group, load]) =>
+    Object.entries(await load()).map(([name, command]) => [name, localCommand(name, group, command)] as const),
+  ),
 )
+export const commands: Record<string, Command> = Object.fromEntries(groups.flat())

@@ -37,7 +37,12 @@ export const GatewayConfig = Type.Object(
       description: 'the gateway’s user there; the password is AZUKARI_BROKER_PASSWORD',
     }),
     brokerCa: Type.Optional(Type.String({ description: 'PEM file of that broker’s CA' })),
-    bufferPort: whole(0, 65_535, 0, 'port where services apart read the receive buffer; 0 = any free one'),
+    peerPort: whole(
+      -1,
+      65_535,
+      -1,
+      'port for other processes: services apart read the receive buffer, data servers of other hosts join and renew; 0 = any free one, -1 = none but for services apart',
+    ),
     healthPort: whole(
       -1,
       65_535,

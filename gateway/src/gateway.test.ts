@@ -2,7 +2,7 @@ import { connect as connectTcp } from 'node:net'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { encode } from '@azukari/protocol/codec'
 import { contract, Nothing } from '@azukari/protocol/contract'
-import { acknowledgeEvents, readState, reconcileState, reportState } from '@azukari/protocol/contracts/fleet'
+import { acknowledgeEvents, enrol, readState, reconcileState, reportState } from '@azukari/protocol/contracts/fleet'
 import { readKeyDirectory } from '@azukari/protocol/contracts/keys'
 import { carryFrame } from '@azukari/protocol/contracts/read'
 import { openSession } from '@azukari/protocol/contracts/session'
@@ -95,7 +95,7 @@ t.test('D1 D6: wrong claims are refused, counted and burned', async (t) => {
   const thief = new TestDevice(site)
   await thief.connect(world.url, 'claim')
   const forged = await thief.openExchange(
-    thief.topic('call', 'fleet.enrol'),
+    thief.topic('call', enrol.name),
     encode({ i: new Uint8Array(16), s: new Uint8Array(100) }),
     new Uint8Array(16),
   )
@@ -206,7 +206,7 @@ t.test('D4: requests that make no sense are refused, each with its problem', asy
   )
   t.equal(await problem(noted, { text: 'x' }), 'message.unknown-contract', 'an event is not for devices to send')
   t.equal(
-    await problem({ id: note.id, name: 'fleet.state' }, {}),
+    await problem({ id: note.id, name: readState.name }, {}),
     'message.unknown-contract',
     'a topic that is not the contract’s',
   )
@@ -240,7 +240,7 @@ t.test(
     const world = await startTestSite()
     t.teardown(() => world.stop())
     const device = await enrolled(world)
-    const topic = device.topic('call', 'fleet.state')
+    const topic = device.topic('call', readState.name)
     device.client.publish(topic, Buffer.from([0xff, 0x00]), { qos: 1 })
     device.client.publish(topic, Buffer.alloc(0), { qos: 1 })
     device.client.publish(topic, Buffer.from(device.channel.seal(new Uint8Array([0x9f, 0x9f, 0x9f]), topic)), {

@@ -35,6 +35,7 @@ import { Pump } from './router/pump.ts'
 import { Router, type RouterCounts } from './router/router.ts'
 import type { RouterLimits } from './router/router-budgets.ts'
 import type { ReceiveBuffer, Service } from './service/service.ts'
+import type { Unlisted } from './service/unlisted.ts'
 import type { Database } from './storage/database.ts'
 import { CommitGroup } from './storage/group.ts'
 import { migrate } from './storage/migrate.ts'
@@ -78,6 +79,8 @@ export interface GatewayOptions {
   telemetry?: TelemetryOptions
   /** Contracts beyond those of the protocol, for tests and later services. */
   contracts?: readonly Contract[]
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface TelemetryOptions extends TelemetrySettings {
@@ -242,6 +245,7 @@ class Site implements Gateway {
       clock,
       log,
       budgets,
+      unlisted: options.unlisted,
     })
     const admit = admission({
       ...{ site, clock, keyOf: async (device) => (await this.#devices.require(device)).key },

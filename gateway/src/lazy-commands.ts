@@ -5,21 +5,22 @@ import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
 import { apartOptions } from './host/apart-options.ts'
 import { serviceCommands } from './host/service-command.ts'
-import { sendToSite } from './operator-api/local.ts'
+import { type SentCommand, sendToSite } from './operator-api/local.ts'
 import { isOperatorCommand, type Role } from './operator-api/roles.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
-type Entry = Omit<Command, 'run'> & { group: string; role?: Role }
+type Entry = Omit<Command, 'run'> & SentCommand & { role?: Role }
 
 const indexed: Record<string, Command> = Object.fromEntries(
-  Object.entries(index as Record<string, Entry>).map(([name, { group, role, ...head }]) => [
+  Object.entries(index as Record<string, Entry>).map(([name, entry]) => [
     name,
     {
-      ...head,
+      ...entry,
       // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
-      options: 'buffer-port' in head.options ? { ...head.options, ...apartOptions } : head.options,
+      options: 'peer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
       run: async (values, positionals) => {
-        if (role) return sendToSite(name, values, positionals)
+        const { group, role } = entry
+        if (role) return sendToSite(name, values, positionals, entry)
         const command = (await commandGroups[group]?.())?.[name]
         if (!command || isOperatorCommand(command))
           throw new InternalError(`command-index.json names ${name} in ${group}: run npm run docs`)

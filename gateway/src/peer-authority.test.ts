@@ -1,18 +1,24 @@
 /** Who may call what between processes: every row of every dispatch table, asked by peers of all names and roles (D4). */
+
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { identifyServer, readFrame, serverStatus } from '@azukari/protocol/contracts/server'
+import { renewServer } from '@azukari/protocol/contracts/server-enrolment'
 import { centreStatus } from '@azukari/protocol/contracts/settlement-centre'
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { dataServerAnswers } from './data-server/answers.ts'
 import type { DataServerPort } from './data-server/port.ts'
+import { commandHandlers } from './operator-api/service-commands.ts'
 import { createAuthority, issue, type Role } from './pki/authority.ts'
+import { type JoinPorts, joinHandlers } from './registry/join.ts'
 import { serviceHandlers } from './service/serve.ts'
 import type { Service } from './service/service.ts'
+import { throwUnlisted } from './service/unlisted.ts'
 import { accountHandlers } from './services/placement/account-facts.ts'
 import { cardWordHandlers } from './services/placement/card-words.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
+import { placement } from './services/placement/module.ts'
 import type { Centre, WitnessLink } from './services/settlement/centre/centre.ts'
 import { centreHandlers, witnessHandlers } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/charges.ts'
@@ -46,6 +52,11 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     handlers: dataServerAnswers(behind<DataServerPort>()),
     callers: (contract) => (forGateway.includes(contract) ? ['gateway', 'placement'] : ['placement']),
   },
+  {
+    name: 'operators’ commands of a service',
+    handlers: commandHandlers({ ...placement, commands: {} }, () => behind(), { clock: systemClock, log: silent }),
+    callers: () => ['gateway'],
+  },
   { name: 'a service', handlers: serviceHandlers(behind<Service>(), systemClock), callers: () => ['gateway'] },
   { name: 'account facts', handlers: accountHandlers(behind<Sql>(), () => 0), callers: () => settlement },
   {
@@ -78,6 +89,19 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     handlers: bufferHandlers(['placement'], () => behind()),
     callers: () => ['placement'],
   },
+  {
+    name: 'the way in for data servers',
+    handlers: joinHandlers({ ...behind<JoinPorts>(), site: 'tokyo', log: silent }),
+    // A stranger's request proves itself; of those with a certificate only data servers renew theirs.
+    callers: (contract) =>
+      contract === renewServer.name
+        ? ['data-server placement', 'data-server settlement']
+        : [
+            ...[...peers, ...impostors].map(([id, role]) =>
+              role === (id === 'gateway' ? 'gateway' : 'service') ? id : `${role} ${id}`,
+            ),
+          ],
+  },
 ]
 
 const peers: readonly (readonly [id: string, role: Role])[] = [
@@ -101,6 +125,7 @@ const impostors: typeof peers = [
 for (const { name, handlers, callers } of tables)
   t.test(`D4: ${name} answers the peers that it names, and nobody else`, async (t) => {
     const server = await startCallServer({
+      unlisted: throwUnlisted,
       tls: await identity('answers', 'service'),
       handlers,
       clock: systemClock,

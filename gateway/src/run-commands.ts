@@ -1,12 +1,13 @@
 /** Commands that run a site's processes until they are told to stop (SIGINT, SIGTERM): the gateway, services apart, data servers. */
 import { readFileSync } from 'node:fs'
-import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'
 import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from './adapters/system-ports.ts'
 import { address, apartOf, configOptions } from './config.ts'
+import type { OwnHost } from './data-server/own-host.ts'
 import { ready, stopAsked } from './host/process.ts'
 import { host, port, serviceCommands } from './host/service-command.ts'
 import { consoleLog } from './log.ts'
@@ -50,7 +51,7 @@ const runCommand: Command = {
         },
       }),
       apart,
-      bufferPort: config.bufferPort,
+      ...(config.peerPort >= 0 && { peerPort: config.peerPort }),
       passphrase: process.env['AZUKARI_PASSPHRASE'],
       limits: {
         bus: {
@@ -90,7 +91,7 @@ const runCommand: Command = {
     ready({
       ready: 'gateway',
       port: running.port,
-      ...(running.bufferPort !== undefined && { bufferPort: running.bufferPort }),
+      ...(running.peerPort !== undefined && { peerPort: running.peerPort }),
       ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
     })
@@ -124,21 +125,62 @@ export const gatewayCommands: Record<string, Command> = {
   },
 }
 
+const disk = { type: 'string', what: 'PATH=BYTES of a disk; may be repeated', multiple: true } as const
+
 /** Services apart, and data servers. */
 export const processCommands: Record<string, Command> = {
   ...serviceCommands,
+
+  'data-server enrol': {
+    what: 'Joins a site from a host of its own, with the claim that `servers add` printed at the site. Keys are made here and stay here.',
+    options: {
+      folder,
+      gateway: { type: 'string', what: 'https://host:port of the gateway (its --peer-port)', required: true },
+      claim: { type: 'string', what: 'the claim, NAME.SECRET; or AZUKARI_CLAIM', required: true },
+      url: { type: 'string', what: 'https://host:port under which the others reach this server', required: true },
+      host: { ...host, default: '0.0.0.0' },
+      port: { ...port, what: 'port to listen on; else that of --url' },
+      disk,
+    },
+    async run(values) {
+      const { joinSite } = await import('./data-server/own-host.ts')
+      const path = text(values, 'folder')
+      const claim = text(values, 'claim')
+      const url = address(values['url'], /^https:$/, '--url')
+      using _ = holdFolder(`${path}/data-server.lock`)
+      const own = await joinSite(
+        {
+          folder: path,
+          claim,
+          gateway: address(values['gateway'], /^https:$/, '--gateway'),
+          url,
+          host: text(values, 'host'),
+          port: values['port'] === undefined ? Number(new URL(url).port || 443) : integer(values, 'port', 1, 65_535),
+          disks: disksOf(values, path, claim.split('.')[0]!),
+        },
+        systemPorts,
+      )
+      return {
+        json: own,
+        text: `${own.id} belongs to the site ${own.site}. Start it: azukari-gateway data-server --folder ${path}`,
+      }
+    },
+  },
 
   'data-server': {
     what: 'Runs one data server of the site, until it is told to stop.',
     options: {
       folder,
       site,
-      id: { type: 'string', what: 'its id: a–z, digits, hyphens', required: true },
+      id: { type: 'string', what: 'its id; on a host of its own `data-server enrol` has written it down' },
       host,
       port: { ...port, default: '0' },
-      disk: { type: 'string', what: 'PATH=BYTES of a disk; may be repeated', multiple: true },
+      disk,
     },
     async run(values) {
+      const own = await (await import('./data-server/own-host.ts')).ownHost(text(values, 'folder'), systemPorts)
+      if (own) return runOnOwnHost(text(values, 'folder'), own)
+      if (values['id'] === undefined) throw new Problem('config.invalid', 'which data server? Give --id')
       const { runDataServer } = await import('./data-server/main.ts')
       const { openTrust } = await import('./data-server/trust.ts')
       const { SiteFolder } = await import('./site-folder.ts')
@@ -147,9 +189,7 @@ export const processCommands: Record<string, Command> = {
       const id = text(values, 'id')
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
       const log = consoleLog('data-server')
-      const disks = (values['disk'] as string[] | undefined)?.map(diskOf) ?? [
-        { path: `${path}/data-servers/${id}/disk`, capacityBytes: 10 * 1024 ** 3 },
-      ]
+      const disks = disksOf(values, path, id)
       using locks = new DisposableStack()
       for (const disk of disks) locks.use(holdFolder(`${disk.path}/data-server.lock`))
       const identity = await loadSiteKey(
@@ -173,6 +213,40 @@ export const processCommands: Record<string, Command> = {
       return undefined
     },
   },
+}
+
+/** One that joined with `data-server enrol`. */
+async function runOnOwnHost(path: string, own: OwnHost): Promise<undefined> {
+  const { identityPath, keepCertificate, ownIdentity } = await import('./data-server/own-host.ts')
+  const { openTrust } = await import('./data-server/trust.ts')
+  const { runDataServer } = await import('./data-server/main.ts')
+  const { SiteFolder } = await import('./site-folder.ts')
+  const { loadSiteKey } = await import('./site-key.ts')
+  const { id, host, port, disks } = own
+  const log = consoleLog('data-server')
+  using locks = new DisposableStack()
+  for (const disk of disks) locks.use(holdFolder(`${disk.path}/data-server.lock`))
+  const tls = await ownIdentity(path, id, systemPorts)
+  const running = await runDataServer({
+    ...{ id, host, port, disks, tls, log },
+    identity: await loadSiteKey(systemPorts.files, identityPath(path, id), systemPorts.random),
+    trust: await openTrust(new SiteFolder(path, own.site, systemPorts), id, own.site, systemPorts, log),
+  })
+  const certificate = keepCertificate(
+    { own, folder: path, tls },
+    { ports: systemPorts, log, take: (renewed) => running.calls.renew(renewed) },
+  )
+  certificate.start()
+  ready({ ready: 'data-server', id, url: running.url })
+  await stopAsked()
+  await certificate.stop()
+  await running.stop()
+  return undefined
+}
+
+function disksOf(values: Values, folder: string, id: string): { path: string; capacityBytes: number }[] {
+  const given = (values['disk'] as string[] | undefined)?.map(diskOf)
+  return given ?? [{ path: `${folder}/data-servers/${id}/disk`, capacityBytes: 10 * 1024 ** 3 }]
 }
 
 function pem(path: string): string {

@@ -79,6 +79,17 @@ export const ServerEntry = Type.Object({
 export type ServerEntry = Static<typeof ServerEntry>
 
 const checkServers = checker(Type.Array(ServerEntry, { maxItems: 1000 }), 'servers.json')
+const checkEntry = checker(ServerEntry, 'the data server')
+
+/** One entry, before it is written. @throws {Problem} `config.invalid` naming what does not fit */
+export function checkServerEntry(entry: unknown): ServerEntry {
+  try {
+    return checkEntry(entry)
+  } catch (cause) {
+    throw new Problem('config.invalid', cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
 const checkPublic = checker(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) }), 'placement/public.cose')
 
 /** COSE_Key with which the key directory is judged, and the newest directory. */

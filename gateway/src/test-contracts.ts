@@ -11,6 +11,7 @@ export const note = contract({
   serves: ['D5'],
   request: Type.Object({ text: Type.String({ maxLength: 8_000 }) }),
   reply: Type.Object({ n: Type.Integer() }),
+  problems: ['member.suspended', 'placement.unavailable'],
 })
 export const noted = contract({
   name: 'test.noted',

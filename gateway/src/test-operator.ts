@@ -3,11 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runCommandLine } from '@azukari/protocol/adapters/command-line'
 import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import type { Test } from 'tap'
 import { openDatabase } from './adapters/database.ts'
 import { systemPorts } from './adapters/system-ports.ts'
 import { commands } from './commands.ts'
-import { type Role, roles, type SiteAccess } from './operator-api/roles.ts'
+import { type Role, roles, type ServiceDispatch, type SiteAccess } from './operator-api/roles.ts'
 import { type OperatorApi, type OperatorApiSettings, startOperatorApi } from './operator-api/start.ts'
 import { gatewayMigrations } from './registry/tables.ts'
 import { SiteFolder, type SitePorts } from './site-folder.ts'
@@ -19,6 +20,9 @@ const quiet = () => undefined
 const silent: Log = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => silent }
 export const cheapPasswords = { memory: 64, passes: 1 }
 const manifest = new URL('../package.json', import.meta.url)
+
+/** A site without services. */
+export const noServices: ServiceDispatch = { carryOut: () => Promise.reject(new Problem('service.unavailable')) }
 
 export interface OperatedSite {
   site: SiteAccess
@@ -51,14 +55,20 @@ export async function jsonOf(t: Test, ...words: string[]): Promise<{ exit: numbe
 export async function operatedSite(
   t: Test,
   path: string,
-  more: Partial<OperatorApiSettings> & { ports?: SitePorts } = {},
+  more: Partial<OperatorApiSettings> & { ports?: SitePorts; services?: ServiceDispatch } = {},
 ): Promise<OperatedSite> {
   mkdirSync(path, { recursive: true })
   process.env['XDG_STATE_HOME'] = join(path, 'state')
   const ports = more.ports ?? systemPorts
   const registry = openDatabase(`${path}/gateway.db`)
   await migrate(registry, [gatewayMigrations, telemetryMigrations], ports.clock.now())
-  const site: SiteAccess = { ports, folder: path, registry, isTelemetryOn: false }
+  const site: SiteAccess = {
+    ports,
+    folder: path,
+    registry,
+    isTelemetryOn: false,
+    services: more.services ?? noServices,
+  }
   const key = await loadSiteKey(systemPorts.files, `${path}/gateway.key`, ports.random)
   const folder = new SiteFolder(path, 'site', ports)
   const api = await startOperatorApi({ folder, key, site, log: silent, passwordCost: cheapPasswords, ...more })

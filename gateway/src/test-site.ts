@@ -1,4 +1,5 @@
 /** A gateway with one small service behind it, on real sockets and files: what its tests share. */
+
 import type { KeyObject } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,7 @@ import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { firstKeys, insideSource } from './key-directory/sources.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
 import { act, call } from './service/service.ts'
+import { throwUnlisted } from './service/unlisted.ts'
 import type { Database } from './storage/database.ts'
 import { hum, note, noted, secret, silent, slow } from './test-contracts.ts'
 
@@ -69,6 +71,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   const budgets = new Budgets()
   let release: (() => void)[] = []
   const service = await createServiceHost({
+    unlisted: throwUnlisted,
     name: 'placement',
     database: serviceDatabase,
     ...ports,
@@ -87,6 +90,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
   })
   const listener: SocketListener = listenOn({ host: '127.0.0.1', port: 0, tls: options.tls })
   const gateway = await createGateway({
+    unlisted: throwUnlisted,
     site,
     version: '1',
     key: options.key ?? standardKey,

@@ -5,7 +5,7 @@
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Problem, type ProblemCode } from './problem.ts'
+import { InternalError, Problem, type ProblemCode } from './problem.ts'
 import { slugPattern } from './slug.ts'
 
 /** Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, or a service. */
@@ -21,7 +21,12 @@ export type Kind = 'call' | 'act' | 'event' | 'internal'
 /** Where a message is handled: a service of the site by its name, or `gateway`, `data-server`, `device`. */
 export type ServiceName = string
 
-export interface Contract<Request extends TSchema = TSchema, Reply extends TSchema = TSchema> {
+export interface Contract<
+  Request extends TSchema = TSchema,
+  Reply extends TSchema = TSchema,
+  ContractId extends string = string,
+  Signed extends TSchema = TSchema,
+> {
   readonly name: string
   readonly version: number
   readonly kind: Kind
@@ -37,8 +42,10 @@ export interface Contract<Request extends TSchema = TSchema, Reply extends TSche
   readonly request: Request
   readonly reply: Reply
   readonly problems: readonly ProblemCode[]
-  /** `name@version`, as it stands on the wire. */
-  readonly id: string
+  /** Where the signed message is, exactly where the authority is `signed`. */
+  readonly signed: SignedPart<Signed> | undefined
+  /** `name@version`, as it stands on the wire and in signed bodies. */
+  readonly id: ContractId
   checkRequest(body: unknown): Static<Request>
   checkReply(body: unknown): Static<Reply>
 }
@@ -46,12 +53,40 @@ export interface Contract<Request extends TSchema = TSchema, Reply extends TSche
 export type RequestOf<C> = C extends Contract<infer Q, TSchema> ? Static<Q> : never
 export type ReplyOf<C> = C extends Contract<TSchema, infer R> ? Static<R> : never
 
-interface Definition<Request extends TSchema, Reply extends TSchema> {
-  name: string
-  version?: number
+/** What a contract with the authority `signed` says of its COSE_Sign1. */
+export interface SignedDefinition<Signed extends TSchema> {
+  /** The field of the request that holds it. */
+  in: string
+  /** What is signed. */
+  body: Signed
+  /** external_aad of the signature, and of the encryption around it. */
+  domain: Uint8Array
+  /** It is inside a COSE_Encrypt to the service. */
+  sealed: boolean
+  /** The field of the body that holds the very key that signs, where that is not known to the service yet. */
+  keyIn?: string
+}
+
+export interface SignedPart<Signed extends TSchema> extends SignedDefinition<Signed> {
+  check(body: unknown): Static<Signed>
+}
+
+/** What is signed in a request of this contract. */
+export type SignedOf<C> = C extends Contract<TSchema, TSchema, string, infer S> ? Static<S> : never
+
+interface Definition<
+  Request extends TSchema,
+  Reply extends TSchema,
+  Name extends string,
+  Version extends number,
+  Signed extends TSchema,
+> {
+  name: Name
+  version?: Version
   kind: Kind
   service: ServiceName
   authority: Authority
+  signed?: SignedDefinition<Signed> | undefined
   idempotent?: boolean
   passing?: boolean
   title: string
@@ -65,16 +100,27 @@ interface Definition<Request extends TSchema, Reply extends TSchema> {
  * Defines a contract. Validators are compiled on first use, so that a small board pays only for what it says.
  * Unknown optional fields pass and are ignored: releases N and N−1 speak to each other.
  */
-export function contract<Request extends TSchema, Reply extends TSchema>(
-  definition: Definition<Request, Reply>,
-): Contract<Request, Reply> {
-  const id = `${definition.name}@${definition.version ?? 1}`
+export function contract<
+  Request extends TSchema,
+  Reply extends TSchema,
+  const Name extends string,
+  const Version extends number = 1,
+  Signed extends TSchema = TSchema,
+>(
+  definition: Definition<Request, Reply, Name, Version, Signed>,
+): Contract<Request, Reply, `${Name}@${Version}`, Signed> {
+  const version = definition.version ?? (1 as Version)
+  const id = `${definition.name}@${version}` as const
+  const { signed } = definition
+  if ((definition.authority === 'signed') !== (signed !== undefined))
+    throw new InternalError(`${id}: a signed message goes with the authority signed`)
   return {
     ...definition,
-    version: definition.version ?? 1,
+    version,
     idempotent: definition.idempotent ?? definition.kind !== 'act',
     passing: definition.passing ?? false,
     problems: definition.problems ?? [],
+    signed: signed && { ...signed, check: checker(signed.body, `${id} signed body`) },
     id,
     checkRequest: checker(definition.request, `${id} request`),
     checkReply: checker(definition.reply, `${id} reply`),
@@ -106,6 +152,8 @@ export function Bytes(min: number, max: number = min) {
 export const Id = Bytes(16)
 /** A SHA-256 hash, key thumbprint or root. */
 export const Hash = Bytes(32)
+/** A member's session token (`member-token.ts`). */
+export const MemberToken = Bytes(64, 512)
 /** Integer ms since the epoch. */
 export const TimeMs = Type.Integer({
   minimum: 0,

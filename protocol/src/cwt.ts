@@ -1,7 +1,7 @@
 /** Tokens (CWT, RFC 8392): claims in a COSE_Sign1, for whoever must judge a right without asking. */
 import type { KeyObject } from 'node:crypto'
 import { decodeMap, encodeDeterministic } from './codec.ts'
-import { type DirectSigner, sign1, verify1 } from './cose.ts'
+import { type DirectSigner, peek1, sign1, verify1 } from './cose.ts'
 import { InternalError, Problem } from './problem.ts'
 
 /** Claims of a token; other claims under their integer label (RFC 8392 §3, IANA "CBOR Web Token Claims"). */
@@ -71,8 +71,7 @@ export function verifyCwt(
   keyFor: (kid: Uint8Array) => KeyObject | undefined,
   expect: { aud?: string; nowMs: number; skewMs?: number },
 ): Claims {
-  const tagged = token[0] === cwtTag[0] && token[1] === cwtTag[1]
-  const { payload } = verify1(tagged ? token.subarray(cwtTag.length) : token, keyFor, noAad)
+  const { payload } = verify1(untagged(token), keyFor, noAad)
   const claims: Claims = {}
   for (const [label, value] of decodeMap(payload)) {
     const name = names.get(label as number)
@@ -87,4 +86,13 @@ export function verifyCwt(
   if (claims.nbf !== undefined && expect.nowMs + skewMs < claims.nbf * 1000) throw new Problem('cose.expired', 'nbf')
   if (claims.aud !== expect.aud) throw new Problem('cose.wrong-audience')
   return claims
+}
+
+/** The key that a token names, unchecked: only to find it. @throws {Problem} `cbor.*`, `cose.malformed` */
+export function peekCwt(token: Uint8Array): { kid: Uint8Array } {
+  return { kid: peek1(untagged(token)).kid }
+}
+
+function untagged(token: Uint8Array): Uint8Array {
+  return token[0] === cwtTag[0] && token[1] === cwtTag[1] ? token.subarray(cwtTag.length) : token
 }

@@ -6,7 +6,7 @@
  */
 import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encode, encodeDeterministic } from './codec.ts'
-import { Bytes, Count, checker, Id, Slug, type Static, Text, TimeMs, Type } from './contract.ts'
+import { Bytes, Count, checker, Id, MemberToken, Slug, type Static, Text, TimeMs, Type } from './contract.ts'
 import { decrypt0, encrypt0, type Signer, sign1, verify1 } from './cose.ts'
 import { agree, parseCoseKey } from './keys.ts'
 import { Problem, type ProblemWire } from './problem.ts'
@@ -89,6 +89,8 @@ export interface Request {
   act?: ActKey
   /** Trace context: 16 bytes trace id and 8 bytes span id. */
   trace?: Uint8Array
+  /** The member's session token (`member-token.ts`), with calls whose authority is `member`. */
+  token?: Uint8Array
   body: unknown
 }
 
@@ -116,6 +118,7 @@ const WireRequest = Type.Object({
   s: Type.Optional(Id),
   n: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
   o: Type.Optional(Bytes(24)),
+  m: Type.Optional(MemberToken),
   b: Type.Unknown(),
 })
 const WireReply = Type.Object({
@@ -144,6 +147,7 @@ export function encodeRequest(request: Request): Uint8Array {
     wire['n'] = request.act.seq
   }
   if (request.trace) wire['o'] = request.trace
+  if (request.token) wire['m'] = request.token
   return encode(wire)
 }
 
@@ -153,6 +157,7 @@ export function decodeRequest(bytes: Uint8Array): Request {
   if (wire.x !== undefined) request.expiresMs = wire.x
   if (wire.s !== undefined && wire.n !== undefined) request.act = { stream: wire.s, seq: wire.n }
   if (wire.o !== undefined) request.trace = wire.o
+  if (wire.m !== undefined) request.token = wire.m
   return request
 }
 

@@ -1,11 +1,12 @@
 import t from 'tap'
+import { offerSave } from './contracts/save.ts'
 import { deviceSubscriptions, deviceTopic, mayPublish, maySubscribe, parseTopic } from './topics.ts'
 
 t.test('D3: every topic that is built parses back', (t) => {
   const xfer = '00112233445566778899aabbccddeeff'
   for (const topic of [
     deviceTopic('tokyo', 'cam-1', 'birth'),
-    deviceTopic('tokyo', 'cam-1', 'call', 'save.offer'),
+    deviceTopic('tokyo', 'cam-1', 'call', offerSave.name),
     deviceTopic('tokyo', 'cam-1', 'up', xfer, 7),
   ]) {
     const parsed = parseTopic(topic)

@@ -1,5 +1,8 @@
 /** Greetings, sealed messages and what is in them: damaged ones give problems, and none opens that was not sent so. */
+
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { readState } from '@azukari/protocol/contracts/fleet'
+import { initTransfer } from '@azukari/protocol/contracts/transfer'
 import { sign1, signerOf } from '@azukari/protocol/cose'
 import { signCwt, verifyCwt } from '@azukari/protocol/cwt'
 import {
@@ -28,7 +31,7 @@ const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: 
 export const name = 'envelope'
 
 const time = fc.nat({ max: 4_000_000_000_000 })
-const contract = fc.constantFrom('test.note@1', 'fleet.state@1', 'transfer.init@1')
+const contract = fc.constantFrom('test.note@1', readState.id, initTransfer.id)
 const message = fc.oneof(
   fc
     .record({

@@ -2,6 +2,7 @@
  * MQTT at the embedded broker, damaged and cut in pieces: the broker goes on, passes nothing on that its sender may not
  * say, lets nobody in who is not admitted, and holds nothing when the connection is gone.
  */
+
 import { type Duplex, duplexPair } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
@@ -9,6 +10,7 @@ import { PacketCap } from '@azukari/gateway/broker/packet-cap'
 import { Budgets } from '@azukari/gateway/budgets/budgets'
 import { silent } from '@azukari/gateway/test-contracts'
 import { systemClock } from '@azukari/protocol/adapters/clock'
+import { enrol } from '@azukari/protocol/contracts/fleet'
 import { Problem } from '@azukari/protocol/problem'
 import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
 import fc from 'fast-check'
@@ -31,7 +33,7 @@ const usual = device.chain((id) =>
     deviceTopic(site, id, 'birth'),
     deviceTopic(site, id, 'death'),
     deviceTopic(site, id, 'call', 'test.note'),
-    deviceTopic(site, id, 'call', 'fleet.enrol'),
+    deviceTopic(site, id, 'call', enrol.name),
     deviceTopic(site, id, 'up', '0'.repeat(32), 7),
   ),
 )

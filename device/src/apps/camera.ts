@@ -3,13 +3,13 @@
  * any other file from a scanner, a PC or a memory (S14). What it shows is what is true: "kept" only after the receipt.
  */
 import type { Language } from '@azukari/protocol/finding-text'
+import { localStamp } from '@azukari/protocol/local-time'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { describe, Problem } from '@azukari/protocol/problem'
-import type { Camera, Display, InputFile, Panel, Raster, Shown } from '../drivers.ts'
+import type { Camera, Display, InputFile, Raster, Shown } from '../drivers.ts'
 import { decodePicture, readExif, rotate, shrink, takenMsOf } from '../picture.ts'
 import { sourceOf } from '../place/without-place.ts'
 import type { Author, Save, Saves } from '../saves.ts'
-import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
 import { problemShown, wordsOf } from './words.ts'
 
@@ -18,7 +18,6 @@ export interface CameraAppOptions {
   saves: Saves
   camera?: Camera | undefined
   display?: Display | undefined
-  panel?: Panel | undefined
   clock: Clock
   log: Log
   /** Whether there is a line to the site now. */
@@ -34,37 +33,26 @@ export class CameraApp {
   constructor(options: CameraAppOptions) {
     this.#o = options
     options.saves.onChange((save) => void this.#onSave(save))
-    options.presence.onNews((news) => {
-      if (news.type === 'in')
-        void this.show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
-      if (news.type === 'findings') void this.show(findingsShown(news.findings, options.language?.()))
-      if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.invite()
-    })
-  }
-
-  /** Serves the shutter button until aborted. */
-  async run(signal: AbortSignal): Promise<void> {
-    using _button = this.#o.panel?.onButton((button) => {
-      if (button === 'shutter') void this.shutter().catch((error) => this.showProblem(error))
-    })
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
 
   /**
    * Takes a picture and keeps it for the member whose card is in.
    * @param pin only where there is no panel to ask on
-   * @throws {Problem} `card.*`, `camera.*`, `memory.*`; shown as well
+   * @param leave the person does not want it any more
+   * @throws {Problem} `card.*`, `camera.*`, `memory.*`
    */
-  async shutter(pin?: string): Promise<Save> {
+  async shutter(pin?: string, leave?: AbortSignal): Promise<Save> {
     const { camera, presence, clock } = this.#o
     if (!camera) throw new Problem('camera.offline', 'this board has no camera')
     const card = presence.require()
     await card.requirePin(pin)
-    const picture = await camera.capture(card.signal)
+    const { waitsFor } = camera
+    if (waitsFor)
+      await this.show({ lines: [this.#words.takePicture, this.#words.waitsForPicture(waitsFor)], tone: 'busy' })
+    const picture = await camera.capture(leave ? AbortSignal.any([card.signal, leave]) : card.signal)
     const exif = readExif(picture.bytes)
     const takenMs = takenMsOf(exif) ?? picture.takenAtMs ?? clock.now()
-    const name = `${new Date(takenMs).toISOString().slice(0, 19).replaceAll(':', '')}-${++this.#pictures}.jpg`
+    const name = `${localStamp(takenMs)}-${++this.#pictures}.jpg`
     return this.#keep(
       { source: sourceOf(picture.bytes), name, mediaType: picture.mediaType, takenMs },
       pin,
@@ -86,11 +74,6 @@ export class CameraApp {
     await this.#o.display
       ?.show(shown)
       .catch((error) => this.#o.log.warn('the display failed', { error: String(error) }))
-  }
-
-  /** Asks for a card. */
-  async invite(): Promise<void> {
-    await this.show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto'
 import { hex } from '@azukari/protocol/bytes'
 import type { Conditions } from '@azukari/protocol/contracts/save'
-import { type HistoryItem, readHistory } from '@azukari/protocol/contracts/wish'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { type HistoryItem, readHistory, readHistoryBySession } from '@azukari/protocol/contracts/wish'
+import { isProblem } from '@azukari/protocol/problem'
 import type { RemovableMemory } from '../drivers.ts'
 import type { SiteKeys } from '../site-keys.ts'
 import { type FetchPorts, fetchObject } from './fetch.ts'
@@ -57,7 +57,7 @@ const readBytes = 1 << 20
 
 /**
  * Exports everything. Needs the PIN, and a session for the history.
- * @throws {Problem} `memory.*`, `card.*`, `session.unknown`, `link.*`; an object that cannot be had is in `missing` instead
+ * @throws {Problem} `memory.*`, `card.*`, `session.*`, `link.*`; an object that cannot be had is in `missing` instead
  */
 export async function exportAll(
   ports: ExportPorts,
@@ -66,8 +66,7 @@ export async function exportAll(
 ): Promise<ExportManifest> {
   const { memory, now } = ports
   const { signal } = card
-  if (!card.session) throw new Problem('session.unknown', 'there is no line to placement')
-  const history = await wholeHistory(ports, card, card.session.id)
+  const history = await wholeHistory(card)
   const shelf = await readWholeShelf(ports, card)
   // What placement keeps no more, the card may still list.
   const kept = new Set(history.map(({ object }) => hex(object)))
@@ -104,14 +103,26 @@ export async function exportAll(
   return manifest
 }
 
-async function wholeHistory({ link }: ExportPorts, card: PresentCard, session: Uint8Array): Promise<HistoryItem[]> {
+/**
+ * One object onto removable memory; needs the PIN.
+ * @returns the file's name there
+ * @throws {Problem} `memory.*`, `card.*`, `link.*`, `server.*`, `replica.*`
+ */
+export async function exportOne(
+  { memory, ...ports }: FetchPorts & Pick<ExportPorts, 'memory'>,
+  card: PresentCard,
+  item: Conditions,
+): Promise<string> {
+  const file = fileName(item)
+  const known = (await hashOf(memory, file, item.sizeBytes)) === hex(item.sha256)
+  if (!known) await memory.put(file, (await fetchObject(ports, card, item)).bytes, card.signal)
+  return file
+}
+
+async function wholeHistory(card: PresentCard): Promise<HistoryItem[]> {
   const items: HistoryItem[] = []
   for (let after: Uint8Array | undefined; ; ) {
-    const page = await link.call(
-      readHistory,
-      { session, limit: perPage, ...(after ? { after } : {}) },
-      { signal: card.signal },
-    )
+    const page = await card.ask(readHistory, readHistoryBySession, { limit: perPage, ...(after && { after }) })
     items.push(...page.items)
     after = page.items.at(-1)?.object
     if (page.items.length < perPage) return items

@@ -4,8 +4,16 @@
  * it signs is delivered later (D5).
  */
 import { sameBytes } from '@azukari/protocol/bytes'
+import { pinRules } from '@azukari/protocol/card/layout'
 import { encodeDeterministic } from '@azukari/protocol/codec'
-import { type Finding, findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import type { Contract, ReplyOf, RequestOf, TObject, TSchema } from '@azukari/protocol/contract'
+import {
+  type Finding,
+  findings,
+  findingsBySession,
+  findingsTold,
+  recallSession,
+} from '@azukari/protocol/contracts/care'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -14,7 +22,9 @@ import {
   openSession,
   type PendingConditions,
   pendingConditions,
+  pendingConditionsBySession,
   proveSession,
+  type SessionToken,
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
 import { sign1With } from '@azukari/protocol/cose'
@@ -29,6 +39,7 @@ import type { Link } from '../link.ts'
 import { Lock } from '../lock.ts'
 import type { Outbox } from '../outbox.ts'
 import type { SiteKeys } from '../site-keys.ts'
+import { SessionTokens } from './session-tokens.ts'
 
 export interface PresenceOptions {
   reader: CardReader
@@ -44,8 +55,8 @@ export interface PresenceOptions {
   cardData: Pick<CardData, 'apply'>
   /** What members agreed to, for hours without a line (D8). */
   consents: Pick<Consents, 'allowsLocation' | 'remember'>
-  /** Asks the person for the PIN. */
-  askPin: (prompt: string, signal: AbortSignal) => Promise<string>
+  /** Asks the person for the PIN. @param triesLeft after a wrong one */
+  askPin: (name: string, triesLeft: number | undefined, signal: AbortSignal) => Promise<string>
   /** How many lines a person can see now; with none, findings wait for a device that can show them. */
   lines: () => number
 }
@@ -54,12 +65,8 @@ export interface PresenceOptions {
 const readMs = 6_000
 
 /** What is known of the member's session. */
-export interface SessionFacts {
+export interface SessionFacts extends Pick<ReplyOf<typeof proveSession>, 'name' | 'level' | 'home' | 'expiresMs'> {
   id: Uint8Array
-  name: string
-  level: number
-  home: string
-  expiresMs: number
   /** D8: whether the places of pictures may be kept. */
   location: boolean
 }
@@ -83,8 +90,18 @@ export interface PresentCard {
   readonly refused: Problem | undefined
   /** Runs one piece of work on the card, alone. */
   use<T>(work: (client: CardClient) => Promise<T>): Promise<T>
-  /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.cancelled` */
+  /** Makes sure that the PIN has been verified since the card came in. @throws {Problem} `card.wrong-pin`, `card.blocked`, `panel.*` */
   requirePin(pin?: string): Promise<void>
+  /**
+   * Asks a service in the member's name, with a token that is fresh.
+   * @param before the contract as a placement of the release before answers it, which gives no tokens
+   * @throws {Problem} `session.required` without a session, `session.*`, `link.*`, and what the contract lists
+   */
+  ask<P extends TObject['properties'], R extends TSchema>(
+    contract: Contract<TObject<P>, R>,
+    before: Contract<TSchema, R>,
+    body: RequestOf<Contract<TObject<P>, R>>,
+  ): Promise<ReplyOf<Contract<TObject<P>, R>>>
   /** D8: whether the member lets the places of what is kept be kept with it; false when that is not known. */
   allowsLocation(): Promise<boolean>
   /** D8: from now on places are not kept, on this board at once. */
@@ -97,6 +114,9 @@ class Present implements PresentCard {
   readonly #lock = new Lock()
   readonly #askPin: PresenceOptions['askPin']
   readonly #consents: PresenceOptions['consents']
+  readonly #tokens: SessionTokens
+  /** The session is gone although the card is in: another is to be opened. */
+  readonly #onEnded: () => void
   session: SessionFacts | undefined
   refused: Problem | undefined
   /** Findings that were shown while it is in: an act on its way is not told again. */
@@ -104,11 +124,18 @@ class Present implements PresentCard {
   /** Findings are to be asked for: a session has begun, or what was shown has stood long enough. */
   findingsDue = false
   #pinVerified = false
+  #asking: Promise<void> | undefined
 
-  constructor(client: CardClient, { askPin, consents }: Pick<PresenceOptions, 'askPin' | 'consents'>) {
+  constructor(
+    client: CardClient,
+    { askPin, consents, link, clock }: Pick<PresenceOptions, 'askPin' | 'consents' | 'link' | 'clock'>,
+    onEnded: () => void,
+  ) {
     this.client = client
     this.#askPin = askPin
     this.#consents = consents
+    this.#tokens = new SessionTokens(link, clock)
+    this.#onEnded = onEnded
   }
 
   get facts(): CardFacts {
@@ -128,9 +155,56 @@ class Present implements PresentCard {
 
   async requirePin(pin?: string): Promise<void> {
     if (this.#pinVerified) return
-    const digits = pin ?? (await this.#askPin(`PIN: ${this.facts.member.name}`, this.signal))
-    await this.use((client) => client.verifyPin(digits, this.signal))
+    if (pin !== undefined) return this.#verify(pin)
+    // Two pieces of work that want the PIN share one question.
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined
+    })
+    await this.#asking
+  }
+
+  /** Asks until the PIN is right, the person gives up, or the card is blocked. */
+  async #ask(): Promise<void> {
+    const left = await this.use((client) => client.pinTriesLeft(this.signal))
+    if (left === 0) throw new Problem('card.blocked')
+    for (let triesLeft = left === pinRules.tries ? undefined : left; ; ) {
+      const pin = await this.#askPin(this.facts.member.name, triesLeft, this.signal)
+      try {
+        return await this.#verify(pin)
+      } catch (error) {
+        if (!isProblem(error, 'card.wrong-pin')) throw error
+        triesLeft = Number(error.data?.['triesLeft'] ?? 0)
+        if (triesLeft === 0) throw new Problem('card.blocked')
+      }
+    }
+  }
+
+  async #verify(pin: string): Promise<void> {
+    await this.use((client) => client.verifyPin(pin, this.signal))
     this.#pinVerified = true
+  }
+
+  begin(session: SessionFacts, token: SessionToken | undefined): void {
+    this.session = session
+    this.#tokens.begin(session.id, token)
+  }
+
+  async ask<P extends TObject['properties'], R extends TSchema>(
+    contract: Contract<TObject<P>, R>,
+    before: Contract<TSchema, R>,
+    body: RequestOf<Contract<TObject<P>, R>>,
+  ): Promise<ReplyOf<Contract<TObject<P>, R>>> {
+    if (!this.session) throw new Problem('session.required', 'there is no session with placement')
+    const { session } = this
+    try {
+      return await this.#tokens.call(contract, before, body, this.signal)
+    } catch (error) {
+      if (isProblem(error) && error.code.startsWith('session.') && this.session === session) {
+        this.session = undefined
+        this.#onEnded()
+      }
+      throw error
+    }
   }
 
   async allowsLocation(): Promise<boolean> {
@@ -208,7 +282,7 @@ export class Presence {
     try {
       channel = await reader.connect(signal)
       const client = await CardClient.open(channel, clock, signal)
-      card = new Present(client, this.#o)
+      card = new Present(client, this.#o, () => clock.timer(1_000, () => this.#kick()))
       this.#card = card
       this.#tell({ type: 'in', card })
       while (!signal.aborted && !card.signal.aborted && reader.cards().length > 0) {
@@ -249,7 +323,7 @@ export class Presence {
         // S2: told to the holder, and the line is closed.
         card.refused = problem
         card.session = undefined
-      } else if (problem.code === 'session.unknown' || problem.code === 'session.expired') {
+      } else if (problem.code.startsWith('session.')) {
         card.session = undefined
         clock.timer(1_000, () => this.#kick())
       } else if (problem.code.startsWith('link.') || problem.retry === 'later') {
@@ -288,7 +362,7 @@ export class Presence {
       { session: opened.session, proof, cardChallenge: challenge },
       { signal },
     )
-    card.session = {
+    const session: SessionFacts = {
       id: opened.session,
       name: proved.name,
       level: proved.level,
@@ -296,9 +370,10 @@ export class Presence {
       expiresMs: proved.expiresMs,
       location: proved.location ?? false,
     }
-    await this.#o.consents.remember(card.facts.member.id, card.session.location)
+    card.begin(session, proved.token)
+    await this.#o.consents.remember(card.facts.member.id, session.location)
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
-    this.#tell({ type: 'session', card, session: card.session })
+    this.#tell({ type: 'session', card, session })
     // S9, S16: a level or home region that has changed since the card was last written.
     const { level, home } = proved
     if (proved.cardProof && (level !== card.facts.level.level || home !== card.facts.level.home))
@@ -315,10 +390,10 @@ export class Presence {
    * a time. What is left comes when that was read: meanwhile the card goes on being brought up to date.
    */
   async #tellFindings(card: Present): Promise<void> {
-    const { link, clock, outbox, random, lines } = this.#o
+    const { clock, outbox, random, lines } = this.#o
     const { session, signal } = card
     if (!session || !card.findingsDue || lines() < 1) return
-    const answer = await link.call(findings, { session: session.id }, { signal }).catch((error) => {
+    const answer = await card.ask(findings, findingsBySession, {}).catch((error) => {
       // A placement of the release before knows nothing of it.
       if (isProblem(error, 'message.unknown-contract')) return { findings: [], more: false }
       throw error
@@ -343,7 +418,7 @@ export class Presence {
 
   async #fetchPending(card: Present): Promise<void> {
     for (let more = true; more && card.session; ) {
-      const answer = await this.#o.link.call(pendingConditions, { session: card.session.id }, { signal: card.signal })
+      const answer = await card.ask(pendingConditions, pendingConditionsBySession, {})
       await this.#keepCatalogue(card, answer.catalogue)
       await this.#write(card, answer.pending)
       more = answer.morePending && answer.pending.length > 0

@@ -5,10 +5,9 @@
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Language } from '@azukari/protocol/finding-text'
 import { Problem } from '@azukari/protocol/problem'
-import type { Display, Panel, Printer, PrintProgress, Shown } from '../drivers.ts'
+import type { Display, Printer, PrintProgress, Shown } from '../drivers.ts'
 import { decodeUpright } from '../picture.ts'
 import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
-import { findingsShown } from './findings.ts'
 import type { Presence } from './presence.ts'
 import { readShelf, readWholeShelf } from './shelf.ts'
 import { problemShown, wordsOf } from './words.ts'
@@ -17,7 +16,6 @@ export interface PrinterAppOptions extends FetchPorts {
   presence: Presence
   printer?: Printer | undefined
   display?: Display | undefined
-  panel?: Panel | undefined
   /** What the board speaks now; English without it. */
   language?: () => Language
 }
@@ -35,42 +33,16 @@ export type PrintNews = { stage: 'fetching'; fetch: FetchProgress } | { stage: '
 
 export class PrinterApp {
   readonly #o: PrinterAppOptions
-  #shelf: Conditions[] = []
-  #chosen = 0
 
   constructor(options: PrinterAppOptions) {
     this.#o = options
-    options.presence.onNews((news) => {
-      if (news.type === 'in')
-        void this.#show({
-          lines: [this.#words.welcome(news.card.facts.member.name), this.#words.pressOk],
-          tone: 'calm',
-        })
-      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language?.()))
-      if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') {
-        this.#shelf = []
-        void this.invite()
-      }
-    })
-  }
-
-  /** Serves the panel until aborted: up and down choose, OK lists or prints. */
-  async run(signal: AbortSignal): Promise<void> {
-    using _buttons = this.#o.panel?.onButton((button) => {
-      const work =
-        button === 'ok' ? this.#ok() : button === 'up' ? this.#move(-1) : button === 'down' ? this.#move(1) : undefined
-      work?.catch((error) => this.showProblem(error))
-    })
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
 
   /** What the member has, as the card tells it. */
   async list(pin?: string): Promise<Conditions[]> {
     const card = this.#o.presence.require()
     await card.requirePin(pin)
-    this.#shelf = await readWholeShelf(this.#o, card)
-    return this.#shelf
+    return readWholeShelf(this.#o, card)
   }
 
   /**
@@ -80,7 +52,14 @@ export class PrinterApp {
    */
   async print(
     object: Uint8Array,
-    options: { copies?: number; pin?: string; order?: readonly number[]; onNews?: (news: PrintNews) => void } = {},
+    options: {
+      copies?: number
+      pin?: string
+      order?: readonly number[]
+      onNews?: (news: PrintNews) => void
+      /** The person does not want it any more. */
+      leave?: AbortSignal
+    } = {},
   ): Promise<Printed> {
     const { presence, printer } = this.#o
     const card = presence.require()
@@ -103,44 +82,17 @@ export class PrinterApp {
     )
     const page = decodeUpright(fetched.bytes)
     await this.#show({ lines: [conditions.name, this.#words.printing], tone: 'busy', picture: page })
-    await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, card.signal, (print) =>
+    const until = options.leave ? AbortSignal.any([card.signal, options.leave]) : card.signal
+    until.throwIfAborted()
+    await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, until, (print) =>
       options.onNews?.({ stage: 'printing', print }),
     )
     await this.#show({ lines: [this.#words.printed(conditions.name)], tone: 'good' })
     return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
   }
 
-  /** Asks for a card. */
-  async invite(): Promise<void> {
-    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
-  }
-
   async showProblem(error: unknown): Promise<void> {
     await this.#show(problemShown(error, this.#o.language))
-  }
-
-  async #ok(): Promise<void> {
-    const chosen = this.#shelf[this.#chosen]
-    if (chosen) await this.print(chosen.object)
-    else {
-      await this.list()
-      this.#chosen = 0
-      await this.#move(0)
-    }
-  }
-
-  async #move(step: number): Promise<void> {
-    if (this.#shelf.length === 0) return this.#show({ lines: [this.#words.nothingYet], tone: 'calm' })
-    this.#chosen = (this.#chosen + step + this.#shelf.length) % this.#shelf.length
-    const { name, takenMs } = this.#shelf[this.#chosen]!
-    await this.#show({
-      lines: [
-        this.#words.place(this.#chosen + 1, this.#shelf.length, name),
-        new Date(takenMs).toISOString().slice(0, 16).replace('T', ' '),
-        this.#words.okPrints,
-      ],
-      tone: 'calm',
-    })
   }
 
   get #words() {

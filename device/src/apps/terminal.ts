@@ -12,7 +12,6 @@ import type { Display, RemovableMemory, Shown } from '../drivers.ts'
 import type { SiteKeys } from '../site-keys.ts'
 import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
 import type { FetchPorts } from './fetch.ts'
-import { findingsShown } from './findings.ts'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
 import type { MadeWish, Wishes } from './wishes.ts'
@@ -45,13 +44,6 @@ export class TerminalApp {
 
   constructor(options: TerminalAppOptions) {
     this.#o = options
-    options.presence.onNews((news) => {
-      if (news.type === 'in')
-        void this.#show({ lines: [this.#words.welcome(news.card.facts.member.name)], tone: 'calm' })
-      if (news.type === 'findings') void this.#show(findingsShown(news.findings, options.language?.()))
-      if (news.type === 'problem') void this.showProblem(news.problem)
-      if (news.type === 'out') void this.invite()
-    })
   }
 
   /** Needs no PIN: it is what the card shows to anybody who holds it. @throws {Problem} `card.*` */
@@ -129,11 +121,6 @@ export class TerminalApp {
       return card.use((client) => client.unblock(puk, wanted, card.signal))
     })
     await this.#show({ lines: this.#words.unblocked, tone: 'good' })
-  }
-
-  /** Asks for a card. */
-  async invite(): Promise<void> {
-    await this.#show({ lines: [this.#words.insertCard], tone: 'calm' })
   }
 
   async showProblem(error: unknown): Promise<void> {

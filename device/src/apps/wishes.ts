@@ -14,12 +14,12 @@ import {
   makeWish,
   readErasures,
   readSettings,
+  readSettingsBySession,
   type Wish,
   wishDomain,
 } from '@azukari/protocol/contracts/wish'
 import { sign1With } from '@azukari/protocol/cose'
 import type { Random } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
 import type { Link } from '../link.ts'
 import type { Outbox } from '../outbox.ts'
 import type { SignedDocument, SiteKeys } from '../site-keys.ts'
@@ -95,7 +95,7 @@ export class Wishes {
     const { audience } = await keys.recipient(keeper)
     const act = random.bytes(16)
     const said: MemberWish = {
-      ...{ contract: 'wish.make@1', audience, act },
+      ...{ contract: makeWish.id, audience, act },
       ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
     }
     const signed = await card.use((client) =>
@@ -134,10 +134,9 @@ export class Wishes {
     return { ...found, waiting: [...waiting] }
   }
 
-  /** What the member has agreed to. Needs the session. @throws {Problem} `session.unknown`, `link.*` */
+  /** What the member has agreed to. Needs the session. @throws {Problem} `session.*`, `link.*` */
   settings(): Promise<{ location: boolean; abroad: boolean; retentionDays: number }> {
     const card = this.#o.presence.require()
-    if (!card.session) throw new Problem('session.unknown', 'there is no line to placement')
-    return this.#o.link.call(readSettings, { session: card.session.id }, { signal: card.signal })
+    return card.ask(readSettings, readSettingsBySession, {})
   }
 }

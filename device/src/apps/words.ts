@@ -8,8 +8,17 @@ interface Words {
   insertCard: string
   welcome: (name: string) => string
   pressOk: string
+  pinOf: (name: string) => string
+  buttonsPin: string
+  buttonsDone: string
+  buttonsRemove: string
+  takePicture: string
+  waitsForPicture: (folder: string) => string
+  shutterButton: string
+  menuButton: string
+  listButton: string
+  cancelButton: string
   nothingYet: string
-  okPrints: string
   place: (at: number, of: number, name: string) => string
   fetching: (region: string) => string
   printing: string
@@ -40,8 +49,17 @@ const words: Record<Language, Words> = {
     insertCard: 'Please insert your card',
     welcome: (name) => `Welcome, ${name}`,
     pressOk: 'Press OK to see what you have',
+    pinOf: (name) => `PIN of ${name}`,
+    buttonsPin: 'Up and down choose, OK takes, cancel leaves',
+    buttonsDone: 'done',
+    buttonsRemove: 'delete one',
+    takePicture: 'Now the picture',
+    waitsForPicture: (folder) => `Put it into ${folder}`,
+    shutterButton: 'Take a picture',
+    menuButton: 'What I have, and more',
+    listButton: 'What I have',
+    cancelButton: 'Cancel',
     nothingYet: 'Nothing is on this card yet',
-    okPrints: 'OK prints it',
     place: (at, of, name) => `${at} of ${of}: ${name}`,
     fetching: (region) => `Fetching from ${region}`,
     printing: 'Printing',
@@ -73,8 +91,17 @@ const words: Record<Language, Words> = {
     insertCard: 'カードを入れてください',
     welcome: (name) => `${name} 様、こんにちは`,
     pressOk: 'OKを押すと一覧が出ます',
+    pinOf: (name) => `${name} 様の暗証番号`,
+    buttonsPin: '上下で選び、OKで決定、取消で中止',
+    buttonsDone: '入力終わり',
+    buttonsRemove: '一字消す',
+    takePicture: '写真をどうぞ',
+    waitsForPicture: (folder) => `${folder} に写真を入れてください`,
+    shutterButton: '撮影する',
+    menuButton: '一覧とその他の操作',
+    listButton: '一覧を見る',
+    cancelButton: '取消',
     nothingYet: 'このカードにはまだ何もありません',
-    okPrints: 'OKで印刷します',
     place: (at, of, name) => `${of}件中 ${at}件目：${name}`,
     fetching: (region) => `${region} から取り出しています`,
     printing: '印刷しています',

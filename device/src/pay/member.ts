@@ -8,11 +8,13 @@ import { checker, type Static, type TSchema } from '@azukari/protocol/contract'
 import {
   BillReceipt,
   billReceiptDomain,
+  choosePayment,
   Decision,
   decisionDomain,
   Objection,
   type ObjectionAbout,
   objectionDomain,
+  objectTo,
   PayChoice,
   type PaymentWay,
   payChoiceDomain,
@@ -22,6 +24,7 @@ import {
 import {
   Application,
   applicationDomain,
+  apply,
   Found,
   foundDomain,
   Loss,
@@ -33,16 +36,24 @@ import {
   Revocation,
   Rotation,
   RotationProof,
+  register,
   registrationDomain,
+  reportFound,
+  reportLoss,
   revocationDomain,
+  revoke,
+  rotate,
   rotationDomain,
 } from '@azukari/protocol/contracts/settlement-members'
 import {
+  actAsShop,
   balanceDomain,
   Dispute,
   disputeDomain,
+  disputeOrder,
   Instruction,
   instructionDomain,
+  instructPayment,
   MeterTick,
   noticeDomain,
   type OfferItem,
@@ -53,6 +64,8 @@ import {
   PayResult,
   payReceipt,
   payReceiptDomain,
+  placeOrder,
+  putOffer,
   ShopAct,
   ShopOffer,
   shopActDomain,
@@ -64,6 +77,8 @@ import {
   accountQueryDomain,
   accountStateDomain,
   issueDomain,
+  readAccount,
+  requestValue,
   TopUpRequest,
   type TopUpWay,
   topUpDomain,
@@ -106,13 +121,13 @@ export function sealApplication(
   application: Omit<Application, 'contract'>,
   random: Pick<Random, 'bytes'>,
 ): Uint8Array {
-  const body: Application = { contract: 'settle.apply@1', ...application }
+  const body: Application = { contract: apply.id, ...application }
   return encryptTo(centre.agreement, encodeDeterministic(checked(Application, body)), applicationDomain, random)
 }
 
 /** A report of loss needs the letter's code, not the key that is lost. */
 export function sealLoss(centre: CentreKeys, loss: Omit<Loss, 'contract'>, random: Pick<Random, 'bytes'>): Uint8Array {
-  const body: Loss = { contract: 'settle.lost@1', ...loss }
+  const body: Loss = { contract: reportLoss.id, ...loss }
   return encryptTo(centre.agreement, encodeDeterministic(checked(Loss, body)), lossDomain, random)
 }
 
@@ -130,7 +145,7 @@ export class PayMember {
   /** The registration, signed with the new key and sealed under a key of this exchange (P3). */
   registration(given: { number: string; code: string; person: Person; card?: Uint8Array }): Uint8Array {
     return this.#seal(Registration, registrationDomain, {
-      contract: 'settle.register@1',
+      contract: register.id,
       ...given,
       ...this.#publicKeys(),
     })
@@ -143,37 +158,33 @@ export class PayMember {
       signerOf(next.signing),
       rotationDomain,
     )
-    return this.#seal(Rotation, rotationDomain, { contract: 'settle.rotate@1', ...keys, proof })
+    return this.#seal(Rotation, rotationDomain, { contract: rotate.id, ...keys, proof })
   }
 
   revocation(reason: string): Uint8Array {
-    return this.#seal(Revocation, revocationDomain, { contract: 'settle.revoke@1', reason })
+    return this.#seal(Revocation, revocationDomain, { contract: revoke.id, reason })
   }
 
   /** The card that was reported lost is here again. */
   found(): Uint8Array {
-    return this.#seal(Found, foundDomain, { contract: 'settle.found@1' })
+    return this.#seal(Found, foundDomain, { contract: reportFound.id })
   }
 
   topUp(way: TopUpWay, amount: Money, cardToken?: string): Uint8Array {
     const token = cardToken === undefined ? {} : { cardToken }
-    return this.#seal(TopUpRequest, topUpDomain, { contract: 'value.request@1', way, amount, ...token })
+    return this.#seal(TopUpRequest, topUpDomain, { contract: requestValue.id, way, amount, ...token })
   }
 
   offer(items: OfferItem[]): Uint8Array {
-    return sign1(
-      this.#body(ShopOffer, { contract: 'shop.offer@1', items }),
-      signerOf(this.#keys.signing),
-      offerListDomain,
-    )
+    return sign1(this.#body(ShopOffer, { contract: putOffer.id, items }), signerOf(this.#keys.signing), offerListDomain)
   }
 
   order(shop: string, lines: { item: string; count: number }[]): Uint8Array {
-    return this.#seal(Order, orderDomain, { contract: 'order.place@1', shop, lines })
+    return this.#seal(Order, orderDomain, { contract: placeOrder.id, shop, lines })
   }
 
   instruction(transaction: string, shop: string, amount: Money): Uint8Array {
-    return this.#seal(Instruction, instructionDomain, { contract: 'pay.instruct@1', transaction, shop, amount })
+    return this.#seal(Instruction, instructionDomain, { contract: instructPayment.id, transaction, shop, amount })
   }
 
   /** Handed to the shop while a metered order is used: so many units so far. */
@@ -183,26 +194,26 @@ export class PayMember {
   }
 
   shopAct(transaction: string, what: ShopAct['what']): Uint8Array {
-    return this.#seal(ShopAct, shopActDomain, { contract: 'shop.act@1', transaction, what })
+    return this.#seal(ShopAct, shopActDomain, { contract: actAsShop.id, transaction, what })
   }
 
   dispute(transaction: string, reason: string): Uint8Array {
-    return this.#seal(Dispute, disputeDomain, { contract: 'order.dispute@1', transaction, reason })
+    return this.#seal(Dispute, disputeDomain, { contract: disputeOrder.id, transaction, reason })
   }
 
   accountQuery(currency: Currency, beforeSeq?: number): Uint8Array {
     const before = beforeSeq === undefined ? {} : { beforeSeq }
-    return this.#seal(AccountQuery, accountQueryDomain, { contract: 'pay.account@1', currency, ...before })
+    return this.#seal(AccountQuery, accountQueryDomain, { contract: readAccount.id, currency, ...before })
   }
 
   objection(statement: string, about: ObjectionAbout, text: string): Uint8Array {
-    return this.#seal(Objection, objectionDomain, { contract: 'bill.object@1', statement, about, text })
+    return this.#seal(Objection, objectionDomain, { contract: objectTo.id, statement, about, text })
   }
 
   /** How statements are to be paid; with the way `card`, the card company's token. */
   payChoice(way: PaymentWay, cardToken?: string): Uint8Array {
     const token = cardToken === undefined ? {} : { cardToken }
-    return this.#seal(PayChoice, payChoiceDomain, { contract: 'bill.pay-by@1', way, ...token })
+    return this.#seal(PayChoice, payChoiceDomain, { contract: choosePayment.id, way, ...token })
   }
 
   openIssue(sealed: Uint8Array): ValueIssue {

@@ -162,10 +162,10 @@ function degrees(
   return reference === positive ? sum : -sum
 }
 
-/** When the picture was taken, as ms since the epoch: with the camera's own offset, else as if its clock showed UTC. */
+/** When the picture was taken, as ms since the epoch: with the camera's own offset, else as if its clock showed the time of this board's zone. */
 export function takenMsOf(exif: Exif): number | undefined {
   if (!exif.takenAt) return undefined
   const [date, time] = exif.takenAt.split(' ') as [string, string]
-  const ms = Date.parse(`${date.replaceAll(':', '-')}T${time}${exif.offset ?? 'Z'}`)
+  const ms = Date.parse(`${date.replaceAll(':', '-')}T${time}${exif.offset ?? ''}`)
   return Number.isNaN(ms) || ms < 0 ? undefined : ms
 }

@@ -40,7 +40,7 @@ interface Thread {
   worker: Worker
   /** Learned and not yet sent. */
   keys: Set<Uint8Array>
-  batches: Job[][]
+  batches: { number: number; jobs: Job[] }[]
   timer: NodeJS.Timeout | undefined
 }
 
@@ -50,6 +50,7 @@ export class CheckPool implements SignatureChecks {
   /** What every thread that begins later must know. */
   readonly #known = new Map<string, Uint8Array>()
   #queue: Job[] = []
+  #batches = 0
   #asked = false
   #closed = false
   /** Messages that threads have looked at. */
@@ -133,8 +134,13 @@ export class CheckPool implements SignatureChecks {
   #send(thread: Thread): void {
     const jobs = this.#queue.slice(0, batchMost)
     this.#queue = this.#queue.slice(batchMost)
-    thread.batches.push(jobs)
-    const batch: CheckBatch = { keys: [...thread.keys], jobs: jobs.map(({ sealed, domain }) => ({ sealed, domain })) }
+    const number = ++this.#batches
+    thread.batches.push({ number, jobs })
+    const batch: CheckBatch = {
+      number,
+      keys: [...thread.keys],
+      jobs: jobs.map(({ sealed, domain }) => ({ sealed, domain })),
+    }
     thread.keys.clear()
     thread.worker.postMessage(batch)
     thread.timer ??= this.#limit(thread)
@@ -144,8 +150,12 @@ export class CheckPool implements SignatureChecks {
     return setTimeout(() => this.#failed(thread, 'it took too long'), this.#options.batchMs).unref()
   }
 
-  #answered(thread: Thread, answers: CheckAnswers): void {
-    const jobs = thread.batches.shift() ?? []
+  #answered(thread: Thread, { number, answers }: CheckAnswers): void {
+    // Whatever was loaded into the thread beside our module may speak, too: a stray word must not pass for an answer.
+    const batch = thread.batches[0]
+    if (!batch || batch.number !== number) return
+    thread.batches.shift()
+    const { jobs } = batch
     clearTimeout(thread.timer)
     thread.timer = thread.batches.length > 0 ? this.#limit(thread) : undefined
     this.checked += jobs.length
@@ -164,7 +174,7 @@ export class CheckPool implements SignatureChecks {
   async #end(thread: Thread): Promise<void> {
     this.#threads.delete(thread)
     clearTimeout(thread.timer)
-    for (const jobs of thread.batches) this.#answerAll(jobs)
+    for (const { jobs } of thread.batches) this.#answerAll(jobs)
     thread.batches = []
     await thread.worker.terminate()
   }

@@ -9,11 +9,15 @@ import type { Checked } from '../service/checks.ts'
 
 /** What the pool sends: keys learned since the last time, and messages to look at. */
 export interface CheckBatch {
+  number: number
   keys: Uint8Array[]
   jobs: { sealed: Uint8Array; domain: Uint8Array }[]
 }
-/** What comes back: one answer for each job, in order. */
-export type CheckAnswers = (Checked | undefined)[]
+/** What comes back: the batch’s number, and one answer for each job, in order. */
+export interface CheckAnswers {
+  number: number
+  answers: (Checked | undefined)[]
+}
 
 /** Keys kept: the members who pay at one time. The oldest goes, and is learned again. */
 const keysMost = 8_192
@@ -22,8 +26,8 @@ const keys = new Map<string, KeyObject>()
 parentPort?.on('message', (batch: CheckBatch) => {
   const { agreement } = workerData as { agreement: KeyObject }
   for (const key of batch.keys) learn(key)
-  const answers: CheckAnswers = batch.jobs.map(({ sealed, domain }) => check(sealed, domain, agreement))
-  parentPort?.postMessage(answers)
+  const answers = batch.jobs.map(({ sealed, domain }) => check(sealed, domain, agreement))
+  parentPort?.postMessage({ number: batch.number, answers } satisfies CheckAnswers)
 })
 
 /** Kept under the thumbprint that is computed here: a message proves who signed it, whatever the register says. */

@@ -5,7 +5,9 @@
  * straight to the one device it is for: no subscription tree, no retained births, no queue for absent devices. What must
  * last is in the outboxes of both sides.
  */
+
 import type { Duplex } from 'node:stream'
+import { enrol } from '@azukari/protocol/contracts/fleet'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { deviceTopic, maySubscribe, parseTopic, slugPattern, type Topic, topicTable } from '@azukari/protocol/topics'
@@ -269,7 +271,7 @@ export class EmbeddedBus implements Bus {
         return false
       if (
         connection.standing === 'claim' &&
-        !(topic.kind === 'call' && topic.name === 'fleet.enrol') &&
+        !(topic.kind === 'call' && topic.name === enrol.name) &&
         topic.kind !== 'death'
       )
         return false

@@ -4,6 +4,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
+import { logUnlisted } from '../service/unlisted.ts'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
 import { dataServerAnswers, keyAnswers } from './answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
@@ -55,6 +56,7 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     clock,
     log,
     port,
+    unlisted: logUnlisted(log),
     ...(host ? { host } : {}),
   })
   log.info('data server is ready', { host: calls.host, port: calls.port, replicas: (await server.status()).replicas })

@@ -5,8 +5,8 @@ import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { remoteService } from '../service/remote.ts'
 import type { Service } from '../service/service.ts'
 import { CallClient } from '../transport/client.ts'
-import { type Caller, PairClient } from '../transport/pair-client.ts'
-import type { CallHandler, TlsIdentity } from '../transport/server.ts'
+import { type Caller, PairClient, type StreamCaller } from '../transport/pair-client.ts'
+import { type CallHandler, gatewayName, mayCall, type TlsIdentity } from '../transport/server.ts'
 
 /** Addresses of services that run apart, by name: one, or two that stand in for each other with a comma between them. */
 export type Addresses = Readonly<Partial<Record<ServiceName, string>>>
@@ -25,7 +25,7 @@ export function clientsOf(
 }
 
 /** One client of a service that runs apart, in one process or two. */
-export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): Caller {
+export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): StreamCaller {
   const clients = clientsOf(name, urls, tls, clock).map(({ client }) => client)
   return clients.length === 1 ? clients[0]! : new PairClient(clients)
 }
@@ -99,7 +99,8 @@ async function inside<C extends Contract>(
 ): Promise<ReplyOf<C>> {
   const handler = handlers.find((row) => row.contract.id === contract.id)
   if (!handler) throw new Problem('message.unknown-contract', contract.id)
-  if (!handler.callers.includes(from)) throw new Problem('message.unauthorised', `${from} may not call ${contract.id}`)
+  if (!mayCall(handler, { id: from, role: from === gatewayName ? 'gateway' : 'service' }))
+    throw new Problem('message.unauthorised', `${from} may not call ${contract.id}`)
   try {
     const { reply } = await handler.handle(contract.checkRequest(request) as never, {
       peer: { id: from, role: 'service' },

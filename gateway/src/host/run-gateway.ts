@@ -1,6 +1,7 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import { proveSession } from '@azukari/protocol/contracts/session'
 import { signersAt } from '@azukari/protocol/key-directory'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
@@ -21,10 +22,17 @@ import { followHandlers } from '../key-directory/follower.ts'
 import type { KeySource } from '../key-directory/issuer.ts'
 import { apartSource, insideSource } from '../key-directory/sources.ts'
 import { healthServer } from '../operator/health.ts'
+import { type ApartProcess, serviceDispatch } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
+import { expiries } from '../pki/expiry.ts'
+import { renewCertificate } from '../pki/renewal.ts'
+import { joinHandlers } from '../registry/join.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
+import { ServersFile } from '../servers-file.ts'
+import { memberCheck } from '../service/member-tokens.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
+import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
@@ -33,6 +41,7 @@ import { RemotePlacement } from '../telemetry/remote-placement.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
@@ -61,10 +70,12 @@ export interface GatewaySettings {
   telemetry?: TelemetrySettings
   /** Services that run as processes of their own: `https://host:port` by name; of a pair, with a comma between them. */
   apart?: Addresses
-  /** Where services that run apart read the receive buffer; 0 = any free one. */
-  bufferPort?: number
+  /** Where other processes reach the gateway: services apart, data servers on hosts of their own; 0 = any free one; absent = only for services apart. */
+  peerPort?: number
   /** Confirms a version on trial, once it has opened what there is and answers on its port; nothing is begun before (D6). */
   confirm?: () => Promise<void>
+  /** Hears of answers that contracts do not list, in place of the log and a metric. */
+  unlisted?: Unlisted
   /** In place of the real clock, chance and files: for trials that turn the clock on. */
   ports?: SitePorts
   log: Log
@@ -88,8 +99,8 @@ export interface RunningGateway {
   healthPort: number
   /** Where people apply for membership, when there is such a page. */
   enrolUrl?: string
-  /** Where services that run apart read the receive buffer. */
-  bufferPort?: number
+  /** Where other processes reach the gateway. */
+  peerPort?: number
   /** A service that runs in this process. @throws {Problem} `service.unavailable` when it runs apart */
   open<Open extends OpenService>(module: ServiceModule<Open>): Open
   /** Stops so that nothing is lost; what waits goes on at the next start. */
@@ -103,7 +114,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
   const closing = new AsyncDisposableStack()
   try {
     const budgets = new Budgets()
+    const unlistedCounts: Record<string, number> = {}
+    const unlisted = settings.unlisted ?? logUnlisted(log, unlistedCounts)
     const folder = new SiteFolder(settings.folder, site, ports)
+    // By the keys of now: a token lives two minutes.
+    const members = memberCheck((kid) => signersAt(directory().directory, proveSession.service, clock.now())(kid))
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
     await folder.write(siteKeyFile, coseKey(publicOf(key)))
     const database = openDatabase(`${folder.path}/gateway.db`)
@@ -111,11 +126,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const tls = await folder.keyring.identity('gateway', 'gateway')
     const carriers = new RemoteDataServers(tls, ports)
     closing.defer(() => carriers.close())
-    const urls = new Map((await folder.servers()).map((server) => [server.id, server]))
+    const servers = new ServersFile(folder, clock)
+    await servers.all()
 
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
     const keySources: KeySource[] = []
+    const clients = new Map<ServiceName, StreamCaller>()
+    const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
@@ -132,10 +150,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         const address = apart[module.name]
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
+          clients.set(module.name, client)
           remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
           const pair = clientsOf(module.name, address, tls, clock)
+          processes.set(module.name, pair)
           for (const { client } of pair) closing.defer(() => client.close())
           if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
           continue
@@ -147,6 +167,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           log: ownLog,
           passphrase: settings.passphrase,
           budgets,
+          unlisted,
+          members,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
           peers: (name) => peers.reach(name),
@@ -207,7 +229,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       },
       services: openServices,
       carryFrame: async (server, frame) => {
-        const known = urls.get(server)
+        const known = await servers.find(server)
         if (!known) throw new Problem('server.unreachable', `${server} is not in servers.json`)
         for (const open of inside.values()) await open.mayCarry?.(server)
         return carriers.of(known).frame(frame)
@@ -217,6 +239,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       soon: systemSoon,
       ...(telemetry && { telemetry }),
       budgets,
+      unlisted,
       contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
@@ -227,22 +250,31 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const away = services.filter(({ name }) => apart[name])
     const readers = away.filter(({ readsBuffer }) => readsBuffer).map(({ name }) => name)
     const followers = away.flatMap(({ name, paired }) => (paired ? [name, `${name}-backup`] : [name]))
-    const bufferServer: CallServer | undefined =
-      away.length > 0
+    const joining =
+      settings.peerPort === undefined ? [] : joinHandlers({ site, folder, registry: database, clock, log })
+    const peerServer: CallServer | undefined =
+      away.length > 0 || joining.length > 0
         ? await startCallServer({
             tls,
             handlers: [
               ...bufferHandlers(readers, (service) => gateway.bufferFor(service)),
               ...followHandlers(followers, gateway.directory),
+              ...joining,
             ],
             clock,
-            log: log.child({ server: 'buffer' }),
+            log: log.child({ server: 'peers' }),
             budgets,
+            unlisted,
             host: settings.host,
-            port: settings.bufferPort ?? 0,
+            port: settings.peerPort ?? 0,
           })
         : undefined
-    if (bufferServer) closing.defer(() => bufferServer.stop())
+    if (peerServer) closing.defer(() => peerServer.stop())
+    const renewal = renewCertificate({
+      ...{ keyring: folder.keyring, id: 'gateway', role: 'gateway', tls, clock, log },
+      servers: () => (peerServer ? [peerServer] : []),
+    })
+    closing.defer(() => renewal.stop())
     closing.defer(() => gateway.stop())
     const { confirm } = settings
     await gateway.start(
@@ -273,7 +305,14 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
         keys: { issuer: gateway.directory, behind: () => courier.behind() },
+        services: serviceDispatch({
+          modules: services,
+          inside: (name) => inside.get(name),
+          apart: (name) => clients.get(name),
+          each: (name) => processes.get(name) ?? [],
+        }),
       },
+      budgets,
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())
@@ -285,7 +324,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       port: listener?.port ?? 0,
       healthPort,
       ...(enrolUrl !== undefined && { enrolUrl }),
-      ...(bufferServer && { bufferPort: bufferServer.port }),
+      ...(peerServer && { peerPort: peerServer.port }),
       open: <Open extends OpenService>(module: ServiceModule<Open>) => {
         const open = inside.get(module.name)
         if (!open) throw new Problem('service.unavailable', `${module.name} runs apart`)
@@ -320,10 +359,16 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         version: settings.version,
         status: () => gateway.status(),
         budgets: () => budgets.report(),
+        unlisted: () => unlistedCounts,
         services: () =>
           Object.fromEntries(
             [...inside].flatMap(([name, { service }]) => (service.counts ? [[name, service.counts]] : [])),
           ),
+        certificates: async () =>
+          (await expiries(ports.files, `${folder.path}/tls`)).map(({ certificate, untilMs }) => [
+            certificate,
+            Math.round((untilMs - clock.now()) / 1_000),
+          ]),
         parts: health,
         apart: remoteHealth,
       })

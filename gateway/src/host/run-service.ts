@@ -2,6 +2,7 @@
 
 import type { ServiceName } from '@azukari/protocol/contract'
 import { followKeyDirectory } from '@azukari/protocol/contracts/keys'
+import { proveSession } from '@azukari/protocol/contracts/session'
 import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import { signersAt } from '@azukari/protocol/key-directory'
 import { parseCoseKey } from '@azukari/protocol/keys'
@@ -11,16 +12,21 @@ import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { DirectoryFollower } from '../key-directory/follower.ts'
 import { serviceKeyHandlers } from '../key-directory/sources.ts'
+import { commandHandlers } from '../operator-api/service-commands.ts'
+import { renewCertificate } from '../pki/renewal.ts'
+import { memberCheck } from '../service/member-tokens.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
+import { logUnlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
-import { startCallServer } from '../transport/server.ts'
+import { type CallServer, startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
   site: string
@@ -41,20 +47,26 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   if (role === 'backup' && !module.runApart)
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
-  const id = role === 'backup' ? `${module.name}-backup` : module.name
-  const tls = await folder.keyring.identity(id, 'service')
+  const processName = role === 'backup' ? `${module.name}-backup` : module.name
+  const tls = await folder.keyring.identity(processName, 'service')
   const peers = new Peers({ addresses: settings.peers, tls, clock, log, inside: () => undefined })
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
-  const follower = await followerOf(id, folder, settings, ports, gateway)
+  const follower = await followerOf(processName, folder, settings, ports, gateway)
+  const firstKeys = tokenKeysOf(folder, clock)
+  const unlisted = logUnlisted(log)
   const opened = {
     folder,
     ports,
     log,
     passphrase,
     budgets,
+    unlisted,
+    members: memberCheck((kid) =>
+      follower?.isKnown ? signersAt(follower.directory, proveSession.service, clock.now())(kid) : firstKeys(kid),
+    ),
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),
@@ -64,13 +76,21 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     },
   }
   follower?.start()
+  const listening: CallServer[] = []
+  const renewal = renewCertificate({
+    ...{ keyring: folder.keyring, id: processName, role: 'service', tls, clock, log },
+    servers: () => listening,
+  })
   const close = async () => {
     await follower?.stop()
+    await renewal.stop()
     await peers.close()
     await gateway?.close()
   }
   await folder.makeFoldersOf(module.databases)
-  const own = await module.runApart?.(opened, settings)
+  const own = await module.runApart?.(opened, settings, {
+    commandHandlers: (ready, confirmed) => commandHandlers(module, ready, { clock, log, confirmed }),
+  })
   if (own)
     return {
       url: own.url,
@@ -88,13 +108,16 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       ...healthHandlers(open.health, open.service.counts),
       ...open.handlers,
       ...(open.keys ? serviceKeyHandlers(open.keys) : []),
+      ...commandHandlers(module, () => open, { clock, log }),
     ],
     clock,
     log,
     budgets,
+    unlisted,
     host,
     port,
   })
+  listening.push(calls)
   return {
     url: `https://${calls.host}:${calls.port}`,
     stop: async () => {

@@ -26,7 +26,7 @@ function serviceCommand(module: ServiceModule, role: 'primary' | 'backup'): Comm
       ...(readsBuffer && {
         gateway: {
           type: 'string',
-          what: 'https://… of the gateway’s receive buffer (its --buffer-port)',
+          what: 'https://… of the gateway’s receive buffer (its --peer-port)',
           required: true,
         },
       }),

@@ -4,6 +4,7 @@
  * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
  * opened, so that a command can look at the list without loading every service.
  */
+import type { Values } from '@azukari/protocol/adapters/command-line'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
@@ -12,9 +13,12 @@ import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
 import type { ServiceKeys } from '../key-directory/sources.ts'
+import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-rules.ts'
+import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
+import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
@@ -26,6 +30,10 @@ export interface ServicePorts {
   log: Log
   passphrase: string | undefined
   budgets: Budgets
+  /** Hears of answers that contracts do not list. */
+  unlisted: Unlisted
+  /** Judges members' tokens, for contracts with the authority `member`. */
+  members: MemberCheck
   /** The gateway's receive buffer, as it is for this service. */
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */
@@ -37,6 +45,8 @@ export interface ServicePorts {
   signers(service: ServiceName, atMs: number): KeyFinder
   /** Where the acts that it sends are taken (`context.send`). */
   peers: Peers
+  /** It is opened to be read, on a folder where nothing runs, and is not started. */
+  isClosed?: boolean
 }
 
 /** What a service shows to operators: its part of `/healthz` and `/metrics`, and pages of its own. */
@@ -64,6 +74,8 @@ export interface OpenService {
   telemetry?(): Promise<PlacementFacts>
   /** Whether frames may be carried to a data server. @throws {Problem} `server.contained` */
   mayCarry?(server: string): Promise<void>
+  /** After each operator's command, done or failed: it may have left work. */
+  commandEnded?(): void
   /** Closes what `service.stop` does not know of. */
   close(): Promise<void>
 }
@@ -74,6 +86,18 @@ export interface ServiceProcess {
   stop(): Promise<void>
 }
 
+/** An operator's command that is carried out in the service's process. */
+export interface ServiceCommand<Open extends OpenService = OpenService> extends OperatorCommandHead {
+  /** It only reads: with nothing running it is carried out on the closed folder. */
+  offline?: boolean
+  /** Each process of the service is asked, whether it leads or not. */
+  everywhere?: boolean
+  carryOut(open: Open, act: ServiceAct, values: Values, positionals: string[]): Promise<Answer>
+}
+
+/** Commands by name. */
+export type ServiceCommandGroup<Open extends OpenService = OpenService> = Readonly<Record<string, ServiceCommand<Open>>>
+
 /** What a service that runs as a process of its own is started with, besides its ports. */
 export interface ApartSettings {
   host: string
@@ -81,6 +105,16 @@ export interface ApartSettings {
   port: number
   /** Which of two processes that stand in for each other. */
   role: 'primary' | 'backup'
+}
+
+/** What the host gives a service that runs apart in its own way. */
+export interface ApartHost<Open extends OpenService> {
+  /**
+   * Rows that answer operators' commands.
+   * @param open the service for this command. @throws {Problem} while it cannot act
+   * @param confirmed resolves when what was done so far is safe: before that no file and no answer leaves
+   */
+  commandHandlers(open: (command: ServiceCommand<Open>) => Open, confirmed: () => Promise<void>): CallHandler[]
 }
 
 /** Where a page for people is served. */
@@ -123,11 +157,13 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   firstKeys?(folder: SiteFolder): Promise<readonly HeldKey[]>
   /** What it asks of other services. */
   calls?(): Promise<readonly Contract[]>
+  /** Operators' commands, in groups that are loaded when one of theirs is called. */
+  readonly commands?: Readonly<Record<string, () => Promise<ServiceCommandGroup<Open>>>>
   /** Asked for telemetry when it runs as a process of its own. */
   telemetry?(): Promise<Contract>
   open(ports: ServicePorts): Promise<Open>
   /** Its own way to run as a process; undefined when the usual one will do. */
-  runApart?(ports: ServicePorts, settings: ApartSettings): Promise<ServiceProcess | undefined>
+  runApart?(ports: ServicePorts, settings: ApartSettings, host: ApartHost<Open>): Promise<ServiceProcess | undefined>
   /** Serves a page for people, where there is one. */
   servePage?(service: Service, settings: PageSettings): Promise<{ url: string; close(): Promise<void> }>
   /** What is shown of its processes when two stand in for each other. */

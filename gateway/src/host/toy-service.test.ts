@@ -57,7 +57,7 @@ export const toy = defineService({
   peers: ['bell'], pages: ['/toy'],
   contracts: async () => { const { ring, heard } = await import('../toy-contracts.ts'); return [ring, heard] },
   calls: async () => [(await import('../toy-contracts.ts')).strikes],
-  open: async ({ folder, ports, log, budgets, call: ask, peers }) => {
+  open: async ({ folder, ports, log, budgets, unlisted, call: ask, peers }) => {
     const { ring, heard, strike, strikes } = await import('../toy-contracts.ts')
     const { openDatabase } = await import('../../adapters/database.ts')
     const { createServiceHost } = await import('../../service/host.ts')
@@ -67,7 +67,7 @@ export const toy = defineService({
     let rounds = 0
     const worker = new Rounds({ name: 'toy', clock: ports.clock, log, idleMs: 100, round: () => (rounds++, 100) })
     const service = await createServiceHost({
-      name: 'toy', database, clock: ports.clock, random: ports.random, log, budgets, peers, calls: [sends(strike)],
+      name: 'toy', database, clock: ports.clock, random: ports.random, log, budgets, unlisted, peers, calls: [sends(strike)],
       migrations: [{ number: 1, name: 'rings', up: 'CREATE TABLE rings (n INTEGER PRIMARY KEY, times INTEGER NOT NULL)' }],
       onStart: () => worker.start(), onStop: () => worker.stop(),
       handlers: [
@@ -94,7 +94,7 @@ export const toy = defineService({
 const bellModule = `import { defineService } from '../../host/service-module.ts'
 export const bell = defineService({
   name: 'bell', what: 'is struck', databases: ['bell/bell.db'], lock: 'bell.lock', port: 8482, readsBuffer: false, peers: [],
-  open: async ({ folder, ports, log, budgets }) => {
+  open: async ({ folder, ports, log, budgets, unlisted }) => {
     const { strike, strikes } = await import('../toy-contracts.ts')
     const { openDatabase } = await import('../../adapters/database.ts')
     const { createServiceHost } = await import('../../service/host.ts')
@@ -102,7 +102,7 @@ export const bell = defineService({
     const { answers } = await import('../../transport/server.ts')
     const database = openDatabase(folder.path + '/bell/bell.db')
     const service = await createServiceHost({
-      name: 'bell', database, clock: ports.clock, random: ports.random, log, budgets,
+      name: 'bell', database, clock: ports.clock, random: ports.random, log, budgets, unlisted,
       migrations: [{ number: 1, name: 'strikes', up: 'CREATE TABLE strikes (n INTEGER PRIMARY KEY, times INTEGER NOT NULL)' }],
       handlers: [serviceAct(strike, ['toy'], async ({ times }, { sql }) => { await sql.run('INSERT INTO strikes (times) VALUES (?)', times); return {} })],
     })

@@ -29,6 +29,10 @@ export class DirectoryFollower {
     this.#o = options
   }
 
+  get isKnown(): boolean {
+    return this.#o.kept.current !== undefined
+  }
+
   /** @throws {Problem} `keys.missing` before the first one */
   get directory(): KeyDirectory {
     const { current } = this.#o.kept

@@ -178,6 +178,12 @@ export class Accounts {
     return { id, ...found }
   }
 
+  /** Whether an account is open and has a role. */
+  async holds(name: string, role: Role): Promise<boolean> {
+    const row = await this.#database.get<Row>('SELECT * FROM operators WHERE name = ? AND disabled = 0', name)
+    return row ? row.roles.split(',').includes(role) : false
+  }
+
   async logout({ id }: Session): Promise<void> {
     await this.#database.run('DELETE FROM operator_sessions WHERE token = ?', id)
   }

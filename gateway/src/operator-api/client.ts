@@ -1,30 +1,62 @@
 /** `azukari-gateway` as a client of the running site: it sends the command and shows what comes back. */
-import { text, UsageError, type Values } from '@azukari/protocol/adapters/command-line'
+import { text, type Values } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
+import { CallOutputs, type NamedFile, readCallFiles } from '../adapters/call-files.ts'
 import { connectToSite } from '../adapters/operator-socket.ts'
 import { readSession } from '../adapters/session-file.ts'
-import type { Answer } from './roles.ts'
-import { frame, messages, openDown } from './wire.ts'
+import type { Answer, OperatorCommandHead } from './roles.ts'
+import { type Call, chunksOf, frame, givenValues, receiveAnswer } from './wire.ts'
 
-/** How long an act may take, ms. */
-const answerMs = 10 * 60_000
+/** How long a site may be silent, ms: while it works it says so more often. */
+const silenceMs = 60_000
 
-/** @throws {Problem} `operator.*`, and whatever the command refuses */
-export async function callSite(command: string, values: Values, positionals: readonly string[]): Promise<Answer> {
+/**
+ * @param token of the session; else the one that `login` kept
+ * @throws {Problem} `operator.*`, and whatever the command refuses
+ */
+export async function callSite(
+  command: string,
+  values: Values,
+  positionals: readonly string[],
+  { filesIn = [], filesOut = [] }: Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> = {},
+  token = readSession(text(values, 'folder')),
+): Promise<Answer> {
   const folder = text(values, 'folder')
-  const token = readSession(folder)
+  const files = readCallFiles(filesIn, values, positionals)
+  const outputs = new CallOutputs(filesOut, values)
+  const call: Call = { command, values: givenValues(values), positionals: [...positionals], language: languageOf() }
+  if (token) call.token = token
+  if (files.length > 0) call.files = files.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length }))
   const socket = await connectToSite(folder)
   try {
-    socket.setTimeout(answerMs, () => socket.destroy(new Problem('link.timeout', command)))
-    const given = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
-    socket.write(frame({ ...(token && { token }), command, values: given, positionals }))
-    const { value } = await messages(socket).next()
-    if (!value) throw new Problem('operator.not-running', `${folder}: it ended before it answered`)
-    const { json, text: words = '', exit, problem } = openDown(value)
-    if (problem?.code === 'command.invalid') throw new UsageError(problem.detail ?? command)
-    if (problem) throw Problem.fromWire(problem)
-    return { json: json === undefined ? undefined : JSON.parse(json), text: words, ...(exit !== undefined && { exit }) }
+    socket.setTimeout(silenceMs, () => socket.destroy(new Problem('link.timeout', command)))
+    socket.write(frame(call))
+    return await receiveAnswer(socket, showing(outputs), () => sendFiles(socket, files))
+  } catch (error) {
+    throw isBroken(error)
+      ? new Problem('operator.not-running', `${folder}: the line broke off`, { cause: error })
+      : error
   } finally {
     socket.destroy()
   }
+}
+
+/** Progress goes to standard error, so that standard output is the answer alone. */
+export function showing(outputs: CallOutputs) {
+  return {
+    tell: (line: string) => console.error(line),
+    give: async (file: Parameters<CallOutputs['write']>[0]) => outputs.write(file),
+  }
+}
+
+export function languageOf(): 'ja' | 'en' {
+  return (process.env['LANG'] ?? '').startsWith('ja') ? 'ja' : 'en'
+}
+
+function sendFiles(socket: { write(bytes: Uint8Array): boolean }, files: readonly NamedFile[]): void {
+  for (const { bytes } of files) for (const chunk of chunksOf(bytes)) socket.write(chunk)
+}
+
+function isBroken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
 }

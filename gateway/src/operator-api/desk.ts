@@ -3,21 +3,21 @@
  * needed, and the log of all of it. How calls come in (a socket, later a listener) is not its business.
  */
 import { createHash } from 'node:crypto'
-import type { Values } from '@azukari/protocol/adapters/command-line'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { UsageError, type Values } from '@azukari/protocol/adapters/command-line'
+import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { type Pool, Reservation } from '../budgets/pool.ts'
 import type { Database } from '../storage/database.ts'
-import { insertRow } from '../storage/insert.ts'
 import type { Accounts, Session } from './accounts.ts'
+import { type CallPort, serviceAct } from './act.ts'
 import type { OperatorLog } from './log.ts'
+import { type Begun, type PendingAct, PendingActs } from './pending.ts'
 import type { Answer, OperatorCommand, SiteAccess } from './roles.ts'
-import { type Call, checkCall } from './wire.ts'
+import type { Call } from './wire.ts'
 
-const pendingMs = 24 * 3_600_000
-const pendingAtMost = 1_000
 /** Whether somebody is signed in, and who: needs no role. */
-const signIn: ReadonlySet<string> = new Set(['login', 'logout', 'whoami', 'confirm'])
+const signIn: ReadonlySet<string> = new Set(['login', 'logout', 'whoami', 'confirm', 'pending', 'decline'])
 const noSession = new Uint8Array()
 
 export interface DeskParts {
@@ -27,35 +27,36 @@ export interface DeskParts {
   site: SiteAccess
   find(command: string): Promise<OperatorCommand | undefined>
   faults: Log
+  /** What files of calls hold. */
+  memory: Pool
 }
 
-interface Pending {
-  id: string
-  operator: string
-  command: string
-  call: Uint8Array
-  expires_ms: number
-}
+/** What the log says of a call; before its files are read, without them. */
+type Noted = Pick<Begun, 'call'> & Partial<Begun>
 
 export class OperatorDesk {
   readonly #parts: DeskParts
+  readonly #pending: PendingActs
 
   constructor(parts: DeskParts) {
     this.#parts = parts
+    this.#pending = new PendingActs(parts.database, parts.site.ports)
   }
 
   /** @throws {Problem} whatever the command refuses, and `operator.*` */
-  async answer(call: Call): Promise<Answer> {
+  async answer(call: Call, port: CallPort): Promise<Answer> {
     if (call.command === 'login') return this.#login(call)
     const session = await this.#parts.accounts.session(call.token).catch(async (error) => {
-      await this.#note({ operator: '', id: noSession }, call, codeOf(error))
+      await this.#note({ operator: '', id: noSession }, { call }, codeOf(error))
       throw error
     })
-    if (!signIn.has(call.command)) return this.#begin(session, call)
-    if (call.command === 'confirm') return this.#confirm(session, call)
+    if (!signIn.has(call.command)) return this.#begin(session, call, port)
+    if (call.command === 'confirm') return this.#confirm(session, call, port)
+    if (call.command === 'pending') return this.#list(session)
+    if (call.command === 'decline') return this.#decline(session, call)
     if (call.command === 'logout') {
       await this.#parts.accounts.logout(session)
-      await this.#note(session, call, 'done')
+      await this.#note(session, { call }, 'done')
       return { json: { signedOut: session.operator }, text: `${session.operator} is signed out` }
     }
     const { operator, roles, expiresMs } = session
@@ -71,78 +72,116 @@ export class OperatorDesk {
     try {
       const token = await this.#parts.accounts.login(name, password, typeof code === 'string' ? code : undefined)
       const session = await this.#parts.accounts.session(token)
-      await this.#note(session, open, 'done')
+      await this.#note(session, { call: open }, 'done')
       return { json: { operator: name, token }, text: `${name} is signed in` }
     } catch (error) {
       // Never a name that was typed: it may be a password in the wrong place.
-      if (isProblem(error)) await this.#note({ operator: '', id: noSession }, open, error.code)
+      if (isProblem(error)) await this.#note({ operator: '', id: noSession }, { call: open }, error.code)
       throw error
     }
   }
 
-  async #begin(session: Session, call: Call): Promise<Answer> {
+  async #begin(session: Session, call: Call, port: CallPort): Promise<Answer> {
     const command = await this.#commandFor(session, call)
-    if (!command.twoPeople) return this.#carryOut(session, command, call)
-    const id = Buffer.from(this.#parts.site.ports.random.bytes(8)).toString('hex')
-    const now = this.#parts.site.ports.clock.now()
-    await this.#parts.database.transaction(async (sql) => {
-      await sql.run('DELETE FROM pending_acts WHERE expires_ms <= ?', now)
-      const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM pending_acts'))!
-      if (n >= pendingAtMost) throw new Problem('quota.exceeded', `${n} acts wait for a second person`)
-      const { token: _, ...kept } = call
-      await insertRow(sql, 'pending_acts', {
-        id,
-        operator: session.operator,
-        command: call.command,
-        digest: digestOf(call),
-        call: encodeDeterministic(kept),
-        expires_ms: now + pendingMs,
-      })
-    })
-    await this.#note(session, call, 'pending')
-    return {
-      json: { pending: id },
-      text: `pending ${id}: another person confirms it with azukari-gateway confirm ${id}`,
-    }
+    using _ = this.#reserve(session, call)
+    const begun = { call, files: await port.files() }
+    if (!command.twoPeople) return this.#carryOut(session, command, begun, port)
+    const id = await this.#pending.add(session.operator, begun, digestOf(begun))
+    await this.#note(session, begun, 'pending')
+    const how = `azukari-gateway confirm ${id}${command.filesOut ? ' --out FILE' : ''}`
+    return { json: { pending: id }, text: `pending ${id}: another person confirms it with ${how}` }
   }
 
   /** The second person. What is carried out is what the first one gave, whoever confirms it. */
-  async #confirm(session: Session, call: Call): Promise<Answer> {
+  async #confirm(session: Session, call: Call, port: CallPort): Promise<Answer> {
     const [id = ''] = call.positionals
-    const now = this.#parts.site.ports.clock.now()
-    const sql = this.#parts.database
-    const found = await sql.get<Pending>('SELECT * FROM pending_acts WHERE id = ? AND expires_ms > ?', id, now)
-    if (!found) return this.#refuse(session, call, new Problem('operator.pending-unknown', id))
-    const begun = checkCall(decode(found.call, { maxBytes: 16 << 20 }))
-    const command = await this.#commandFor(session, begun)
-    if (found.operator === session.operator)
-      return this.#refuse(session, begun, new Problem('operator.same-person', id))
+    const { begun, operator: first, command } = await this.#awaited(session, call)
+    if (first === session.operator) return this.#refuse(session, begun, new Problem('operator.same-person', id))
+    // Whoever has left since, or lost the role, is no first person any more.
+    if (!(await this.#parts.accounts.holds(first, command.role)))
+      return this.#refuse(session, begun, new Problem('operator.forbidden', `${first}, who began it: ${command.role}`))
+    // The file goes to whoever confirms: nobody else's path is written to.
+    if (command.filesOut && call.values['out'] === undefined)
+      throw new UsageError(`it gives a file, which goes to you: confirm ${id} --out FILE`)
+    await port.files()
     // Taken first: of two who confirm at once, one carries it out.
-    if ((await sql.run('DELETE FROM pending_acts WHERE id = ?', id)).changes === 0)
+    if (!(await this.#pending.take(id)))
       return this.#refuse(session, begun, new Problem('operator.pending-unknown', id))
-    return this.#carryOut(session, command, begun, found.operator)
+    return this.#carryOut(session, command, begun, port, first)
+  }
+
+  /** Ends what waits: by whoever began it, or by another one with the role. */
+  async #decline(session: Session, call: Call): Promise<Answer> {
+    const [id = ''] = call.positionals
+    const { begun } = await this.#awaited(session, call)
+    if (!(await this.#pending.take(id)))
+      return this.#refuse(session, begun, new Problem('operator.pending-unknown', id))
+    await this.#note(session, begun, 'declined')
+    return { json: { declined: id }, text: `${id} is not carried out` }
+  }
+
+  /** What waits for a second person who has the role. */
+  async #list({ operator, roles }: Session): Promise<Answer> {
+    const rows: Record<string, unknown>[] = []
+    for (const { id, operator: first, begun, expiresMs } of await this.#pending.list()) {
+      const { command, values, positionals } = begun.call
+      const role = (await this.#parts.find(command))?.role
+      if (role && roles.includes(role))
+        rows.push({ id, began: first, isYours: first === operator, command, values, positionals, expiresMs })
+    }
+    const lines = rows.map(({ id, began, command, values, positionals }) => {
+      const options = Object.entries(values as object).filter(([name]) => name !== 'folder' && name !== 'site')
+      const words = [command, ...(positionals as string[]), ...options.map(([name, value]) => `--${name} ${value}`)]
+      return `${id}  ${began}  ${words.join(' ')}`
+    })
+    return { json: rows, text: lines.join('\n') || 'nothing waits for a second person' }
+  }
+
+  /** @throws {Problem} `operator.pending-unknown`, `operator.forbidden` */
+  async #awaited(session: Session, call: Call): Promise<PendingAct & { command: OperatorCommand }> {
+    const [id = ''] = call.positionals
+    const found = await this.#pending.find(id)
+    if (!found) return this.#refuse(session, { call }, new Problem('operator.pending-unknown', id))
+    return { ...found, command: await this.#commandFor(session, found.begun.call) }
   }
 
   async #commandFor(session: Session, call: Call): Promise<OperatorCommand> {
     const command = await this.#parts.find(call.command)
-    if (!command) return this.#refuse(session, call, new Problem('command.invalid', `no command ${call.command}`))
+    if (!command) return this.#refuse(session, { call }, new Problem('command.invalid', `no command ${call.command}`))
     if (!session.roles.includes(command.role))
-      return this.#refuse(session, call, new Problem('operator.forbidden', command.role))
+      return this.#refuse(session, { call }, new Problem('operator.forbidden', command.role))
     return command
   }
 
-  async #carryOut(session: Session, command: OperatorCommand, call: Call, first?: string): Promise<Answer> {
+  /** Room for the files of a call, before they are read. @throws {Problem} `quota.exceeded`, `service.busy` */
+  #reserve({ operator }: Session, { files = [] }: Call): Reservation {
+    const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+    const full = () => new Problem('service.busy', 'too many files at once')
+    const taken = this.#parts.memory.reserve('operator', operator, bytes, full)
+    if (!(taken instanceof Reservation)) throw taken
+    return taken
+  }
+
+  async #carryOut(
+    session: Session,
+    command: OperatorCommand,
+    begun: Begun,
+    port: CallPort,
+    first?: string,
+  ): Promise<Answer> {
     const { accounts, log, site, faults } = this.#parts
-    await this.#note(session, call, 'begun')
+    const { call, files } = begun
+    await this.#note(session, begun, 'begun')
     try {
-      const people = first === undefined ? [session.operator] : [first, session.operator]
-      const act = { site, accounts, log, operator: session.operator, people }
+      const { operator } = session
+      const people = first === undefined ? [operator] : [first, operator]
+      const act = { ...serviceAct(call, files, { operator, people }, port), site, accounts, log }
       const answer = await command.carryOut(act, call.values as Values, call.positionals)
-      await this.#note(session, call, 'done')
+      await this.#note(session, begun, 'done')
       return answer
     } catch (error) {
       if (!isProblem(error)) faults.error('operator command failed', { command: call.command, error: String(error) })
-      await this.#note(session, call, codeOf(error))
+      await this.#note(session, begun, codeOf(error))
       throw error
     } finally {
       // Also after a failure: it may have changed something first.
@@ -150,26 +189,31 @@ export class OperatorDesk {
     }
   }
 
-  async #refuse(session: Session, call: Call, problem: Problem): Promise<never> {
-    await this.#note(session, call, problem.code)
+  async #refuse(session: Session, begun: Noted, problem: Problem): Promise<never> {
+    await this.#note(session, begun, problem.code)
     throw problem
   }
 
-  async #note(session: Pick<Session, 'operator' | 'id'>, call: Call, outcome: string): Promise<void> {
-    const entry = { operator: session.operator, session: session.id, command: call.command.slice(0, 64) }
-    await this.#parts.log.add({ ...entry, digest: digestOf(call), outcome }, this.#parts.site.ports.clock.now())
+  async #note(session: Pick<Session, 'operator' | 'id'>, begun: Noted, outcome: string): Promise<void> {
+    const entry = { operator: session.operator, session: session.id, command: begun.call.command.slice(0, 64) }
+    await this.#parts.log.add({ ...entry, digest: digestOf(begun), outcome }, this.#parts.site.ports.clock.now())
   }
 }
 
-/** Values may be secret (a new password): a digest with the command would let them be guessed, so those are left out. */
-function digestOf({ command, values, positionals }: Call): Uint8Array {
-  const { password: _, code: __, ...open } = values
+/**
+ * Of the call and the bytes of its files. Values may be secret (a new password): a digest with the command would let them be
+ * guessed, so those are left out.
+ */
+function digestOf({ call, files = new Map() }: Noted): Uint8Array {
+  const { password: _, code: __, ...open } = call.values
   const sorted = Object.entries(open).sort(([a], [b]) => (a < b ? -1 : 1))
-  return new Uint8Array(
-    createHash('sha256')
-      .update(encodeDeterministic([command, sorted, positionals]))
-      .digest(),
-  )
+  const parts: unknown[] = [call.command, sorted, call.positionals]
+  if (files.size > 0) parts.push([...files].map(([name, bytes]) => [name, sha256(bytes)]))
+  return sha256(encodeDeterministic(parts))
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(bytes).digest())
 }
 
 function codeOf(error: unknown): string {

@@ -1,15 +1,30 @@
 /** Every command as the program's user runs it: those of a running site are sent there. */
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
-import { type AnyCommand, isOperatorCommand } from './roles.ts'
+import { isProblem } from '@azukari/protocol/problem'
+import { type AnyCommand, isOperatorCommand, type OperatorCommandHead } from './roles.ts'
 
-/** Sends a command to the running site. */
-export async function sendToSite(name: string, values: Values, positionals: string[]) {
-  const { callSite } = await import('./client.ts')
-  return callSite(name, values, positionals)
+/** What is known of a command where it is sent from. */
+export interface SentCommand extends Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> {
+  /** Its group; looked into only when nothing runs. */
+  group: string
+  offline?: boolean
 }
 
-export function localCommand(name: string, command: AnyCommand): Command {
+/** Sends a command to the running site; one that only reads is carried out on the folder when nothing runs there. */
+export async function sendToSite(name: string, values: Values, positionals: string[], command: SentCommand) {
+  const { callSite } = await import('./client.ts')
+  try {
+    return await callSite(name, values, positionals, command)
+  } catch (error) {
+    if (!command.offline || !isProblem(error, 'operator.not-running')) throw error
+    const { carryOutOffline } = await import('./offline.ts')
+    return carryOutOffline(name, values, positionals, command)
+  }
+}
+
+export function localCommand(name: string, group: string, command: AnyCommand): Command {
   if (!isOperatorCommand(command)) return command
-  const { carryOut: _, role: __, twoPeople: ___, ...head } = command
-  return { ...head, run: (values, positionals) => sendToSite(name, values, positionals) }
+  const { what, positionals: words, options, ...rest } = command
+  const head: Omit<Command, 'run'> = words === undefined ? { what, options } : { what, positionals: words, options }
+  return { ...head, run: (values, positionals) => sendToSite(name, values, positionals, { ...rest, group }) }
 }

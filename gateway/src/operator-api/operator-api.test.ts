@@ -8,10 +8,14 @@ import { isProblem } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
+import { Budgets } from '../budgets/budgets.ts'
 import { migrate } from '../storage/migrate.ts'
+import { silent } from '../test-contracts.ts'
 import { cheapPasswords, jsonOf, operatedSite } from '../test-operator.ts'
 import { Accounts } from './accounts.ts'
+import type { CallPort } from './act.ts'
 import { callSite } from './client.ts'
+import { OperatorDesk } from './desk.ts'
 import { firstAccount } from './first-account.ts'
 import { totpCode, totpStep } from './passwords.ts'
 import type { OperatorCommand } from './roles.ts'
@@ -189,6 +193,138 @@ t.test('P5: what needs two people is carried out once, when another one confirms
   t.same(both.sort(), ['operator.pending-unknown', undefined], 'of two who confirm at once one does it')
   t.same(done, ['admin second 5 shop'], 'what the first one gave')
 })
+
+t.test('P5: of two who are at the same step of confirming, one carries it out', async (t) => {
+  const folder = t.testdir()
+  const { site, api } = await operatedSite(t, folder)
+  const database = openDatabase(join(folder, 'other.db'))
+  t.teardown(() => database.close())
+  await migrate(database, [operatorMigrations], 0)
+  let done = 0
+  const pay: OperatorCommand = {
+    what: 'pays',
+    role: 'clerk',
+    twoPeople: true,
+    options: {},
+    carryOut: async () => ({ json: ++done, text: 'paid' }),
+  }
+  const { accounts, log } = api
+  const memory = new Budgets().pool('files', { operator: { all: 1, each: 1 } })
+  const desk = new OperatorDesk({ database, accounts, log, site, find: async () => pay, faults: silent, memory })
+  const tokenOf = async (name: string) => {
+    await accounts.add(name, ['clerk'], 'correct horse battery')
+    return accounts.login(name, 'correct horse battery', undefined)
+  }
+  const [first, second, third] = [await tokenOf('first'), await tokenOf('second'), await tokenOf('third')]
+  let waiting = 0
+  const both = Promise.withResolvers<void>()
+  const port: CallPort = {
+    signal: new AbortController().signal,
+    tell: () => undefined,
+    give: async () => undefined,
+    files: async () => new Map(),
+  }
+  const begun = await desk.answer({ token: first, command: 'pay', values: {}, positionals: [] }, port)
+  const { pending } = begun.json as { pending: string }
+  const meeting = {
+    ...port,
+    files: async () => {
+      if (++waiting === 2) both.resolve()
+      await both.promise
+      return new Map()
+    },
+  }
+  const confirm = (token: string) =>
+    codeOf(desk.answer({ token, command: 'confirm', values: {}, positionals: [pending] }, meeting))
+  const outcomes = await Promise.all([confirm(second), confirm(third)])
+  t.same([...outcomes].sort(), ['operator.pending-unknown', undefined])
+  t.equal(done, 1)
+})
+
+t.test('P5: what waits is listed, can be declined, expires, and falls with the account that began it', async (t) => {
+  const folder = t.testdir()
+  const done: string[] = []
+  const pay: OperatorCommand = {
+    what: 'pays',
+    role: 'clerk',
+    twoPeople: true,
+    options: {},
+    filesOut: ['out'],
+    carryOut: async (act) => {
+      done.push(act.people.join(' '))
+      await act.give({ option: 'out', bytes: Uint8Array.of(7) })
+      return { json: null, text: 'paid' }
+    },
+  }
+  let skew = 0
+  const clock = { ...systemPorts.clock, now: () => Date.now() + skew }
+  const { api, signIn } = await operatedSite(t, folder, {
+    ports: { ...systemPorts, clock },
+    find: async (name) => (name === 'pay' ? pay : undefined),
+  })
+  const begin = async () => {
+    const { json } = await callSite('pay', { folder, amount: '5' }, ['shop'])
+    return (json as { pending: string }).pending
+  }
+  const confirm = (id: string, out?: string) =>
+    callSite('confirm', out === undefined ? { folder } : { folder, out }, [id], { filesOut: ['out'] })
+  const listed = async () => (await callSite('pending', { folder }, [])).json
+
+  const [first, second, third] = [await begin(), await begin(), await begin()]
+  t.match(await listed(), [
+    { id: first, began: 'admin', isYours: true, command: 'pay', values: { amount: '5' }, positionals: ['shop'] },
+    { id: second },
+    { id: third },
+  ])
+  t.match(await callSite('decline', { folder }, [first]), { json: { declined: first } }, 'whoever began it')
+  await signIn('nobody', ['fleet'])
+  t.same(await listed(), [], 'without the role nothing is shown')
+  t.equal(await codeOf(callSite('decline', { folder }, [second])), 'operator.forbidden')
+  const file = await signIn('second', ['clerk'])
+  t.equal(await codeOf(confirm(first)), 'operator.pending-unknown', 'declined')
+  t.equal(await codeOf(confirm(second)), 'command.invalid', 'the file needs a place')
+  skew = 24 * 3_600_000 - 1_000
+  await jsonOf(t, 'login', 'second', '--password-file', file, '--folder', folder)
+  const out = join(folder, 'out')
+  await confirm(second, out)
+  t.same([...readFileSync(out)], [7], 'for whoever confirms, where that one says')
+  skew += 60_000
+  t.equal(await codeOf(confirm(third, out)), 'operator.pending-unknown', 'after a day')
+  t.same(await listed(), [])
+
+  const late = await begin()
+  t.equal(await codeOf(confirm(late, out)), 'operator.same-person')
+  await signIn('third', ['clerk', 'admin'])
+  await api.accounts.disable('second')
+  t.equal(await codeOf(confirm(late, out)), 'operator.forbidden', 'whoever began it has gone')
+  t.same(done, ['admin second'])
+  const log = (await api.log.latest(50)).map(({ operator, command, outcome }) => `${operator} ${command} ${outcome}`)
+  for (const line of [
+    'admin pay pending',
+    'admin pay declined',
+    'nobody pay operator.forbidden',
+    'second pay begun',
+    'second pay done',
+    'second pay operator.same-person',
+    'third pay operator.forbidden',
+    'second confirm operator.pending-unknown',
+  ])
+    t.ok(log.includes(line), line)
+  t.same(await api.log.check(), [])
+})
+
+t.test(
+  'P5 P9: two people for what gives money away, corrects it, or lets a file go to the bank; one for the rest',
+  async (t) => {
+    const { moneyCommands } = await import('../services/settlement/commands/money.ts')
+    const { memberCommands } = await import('../services/settlement/commands/members.ts')
+    const { bookCommands } = await import('../services/settlement/commands/books.ts')
+    const all = Object.entries({ ...moneyCommands, ...memberCommands, ...bookCommands })
+    const two = all.filter(([, { twoPeople }]) => twoPeople).map(([name]) => name.replace('settlement ', ''))
+    t.same(two.sort(), ['assign', 'debit', 'decide', 'payout', 'refund', 'release'])
+    for (const [name, { role }] of all) t.ok(role === 'clerk' || role === 'auditor', name)
+  },
+)
 
 t.test('D8: the log has every act, refused ones too, and no password', async (t) => {
   const folder = t.testdir()

@@ -1,5 +1,6 @@
 /** What an operator may be allowed to do, and how a command says what it needs. */
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+import type { ServiceName } from '@azukari/protocol/contract'
 import type { DirectoryIssuer } from '../key-directory/issuer.ts'
 import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
@@ -9,6 +10,58 @@ import type { OperatorLog } from './log.ts'
 /** `admin`: accounts; `fleet`: devices and jobs; `placement`: servers and data; `clerk`: money; `auditor`: reads the log. */
 export const roles = ['admin', 'fleet', 'placement', 'clerk', 'auditor'] as const
 export type Role = (typeof roles)[number]
+
+export type Answer = NonNullable<Awaited<ReturnType<Command['run']>>>
+
+/** A file for the caller, who writes it where the option says. */
+export interface GivenFile {
+  /** The option of the call that names it. */
+  option: string
+  /** After that name, for a second file beside it. */
+  suffix?: string
+  /** What it is called when the call names no file. */
+  name?: string
+  bytes: Uint8Array
+}
+
+/** What the caller hears while a command is carried out. */
+export interface Progress {
+  /** A line of progress. */
+  tell(line: string): void
+  /** Resolves when the caller has it. */
+  give(file: GivenFile): Promise<void>
+}
+
+/** A file that went along with the call. */
+export interface CallFile {
+  /** As the caller named it, for messages. */
+  path: string
+  bytes: Uint8Array
+}
+
+/** One act of a signed-in person, as a service sees it. */
+export interface ServiceAct extends Progress {
+  /** Who carries it out. */
+  operator: string
+  /** Who took part: one, or whoever began it and whoever confirmed it. */
+  people: readonly string[]
+  language: 'ja' | 'en'
+  /** Aborted when the caller goes away: for what is shown again and again. What was begun is finished. */
+  signal: AbortSignal
+  /** A file of `filesIn`. @throws {Problem} `config.invalid` when the call names none */
+  file(name: string): CallFile
+}
+
+/** How a command of a service is carried out where the service runs. */
+export interface ServiceDispatch {
+  carryOut(
+    service: ServiceName,
+    command: string,
+    act: ServiceAct,
+    values: Values,
+    positionals: string[],
+  ): Promise<Answer>
+}
 
 /** The running site, as commands see it: what is open already, never opened by them. */
 export interface SiteAccess {
@@ -21,28 +74,33 @@ export interface SiteAccess {
   keys?: { issuer: DirectoryIssuer; behind(): Promise<string[]> }
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
+  services: ServiceDispatch
   /** Called after every act, so that the gateway looks at its registry again. */
   changed?(): void
 }
 
 /** One act of a signed-in person. */
-export interface Act {
+export interface Act extends ServiceAct {
   site: SiteAccess
-  /** Who carries it out. */
-  operator: string
-  /** Who took part: one, or whoever began it and whoever confirmed it. */
-  people: readonly string[]
   accounts: Accounts
   log: OperatorLog
 }
 
-export type Answer = NonNullable<Awaited<ReturnType<Command['run']>>>
-
-/** A command that the running site carries out. */
-export interface OperatorCommand extends Omit<Command, 'run'> {
+/** What a command says of itself besides its options. */
+export interface OperatorCommandHead extends Omit<Command, 'run'> {
   role: Role
   /** It takes two different people: one begins it, another confirms it. */
   twoPeople?: boolean
+  /** Options whose files go along with the call; a name that is no option is what follows the options. */
+  filesIn?: readonly string[]
+  /** Options that name files which the caller writes. */
+  filesOut?: readonly string[]
+}
+
+/** A command that the running site carries out. */
+export interface OperatorCommand extends OperatorCommandHead {
+  /** It only reads: with nothing running it is carried out on the closed folder. */
+  offline?: boolean
   carryOut(act: Act, values: Values, positionals: string[]): Promise<Answer>
 }
 

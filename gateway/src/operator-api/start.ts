@@ -1,9 +1,10 @@
 /** The operator API of a running site: its database, and the socket in its folder. */
 import type { KeyObject } from 'node:crypto'
-import type { Log } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { Clock, Log, Timer } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
 import { type Caller, listenForOperators } from '../adapters/operator-socket.ts'
+import { Budgets } from '../budgets/budgets.ts'
 import type { SiteFolder } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
 import { Accounts } from './accounts.ts'
@@ -12,7 +13,12 @@ import { OperatorLog } from './log.ts'
 import type { PasswordCost } from './passwords.ts'
 import type { OperatorCommand, SiteAccess } from './roles.ts'
 import { operatorMigrations } from './tables.ts'
-import { type Down, frame, messages, openCall } from './wire.ts'
+import { AnswerSender, messages, openCall, readFiles } from './wire.ts'
+
+/** How often a caller is told that its command is still being carried out, ms. */
+const tickMs = 10_000
+/** What files of all calls may hold in memory, and those of one operator's calls. */
+const fileBytes = { all: 256 << 20, each: 128 << 20 }
 
 export interface OperatorApiSettings {
   folder: SiteFolder
@@ -20,6 +26,8 @@ export interface OperatorApiSettings {
   key: KeyObject
   site: SiteAccess
   log: Log
+  /** Where it shows what is in use. */
+  budgets?: Budgets
   find?: (command: string) => Promise<OperatorCommand | undefined>
   passwordCost?: PasswordCost
 }
@@ -39,10 +47,11 @@ export async function startOperatorApi(settings: OperatorApiSettings): Promise<O
     await migrate(database, [operatorMigrations], site.ports.clock.now())
     const accounts = new Accounts(database, site.ports, settings.passwordCost)
     const log = new OperatorLog(database, folder, key)
-    const desk = new OperatorDesk({ database, accounts, log, site, find, faults })
+    const memory = (settings.budgets ?? new Budgets()).pool('operator_files', { operator: fileBytes })
+    const desk = new OperatorDesk({ database, accounts, log, site, find, faults, memory })
     const underWay = new Set<Promise<void>>()
     const socket = await listenForOperators(folder.path, (caller) => {
-      const serving = serve(desk, caller)
+      const serving = serve(desk, caller, site.ports.clock)
       underWay.add(serving)
       return serving.finally(() => underWay.delete(serving))
     })
@@ -67,18 +76,56 @@ async function findCommand(name: string): Promise<OperatorCommand | undefined> {
 }
 
 /** One call, one answer. */
-async function serve(desk: OperatorDesk, socket: Caller): Promise<void> {
-  const send = (down: Down) => {
-    if (!socket.destroyed) socket.write(frame(down))
+async function serve(desk: OperatorDesk, socket: Caller, clock: Clock): Promise<void> {
+  const gone = new AbortController()
+  const leave = () => gone.abort(new Problem('link.offline', 'the caller went away'))
+  socket.once('close', leave)
+  const sender = new AnswerSender((bytes) => written(socket, bytes, gone.signal))
+  let ticking: Timer | undefined
+  const tick = () => {
+    sender.tick()
+    ticking = clock.timer(tickMs, tick)
   }
   try {
-    const { value } = await messages(socket).next()
+    const source = messages(socket)
+    const { value } = await source.next()
     if (!value) return
     const call = openCall(value)
-    socket.setTimeout(0)
-    const { json, text, exit } = await desk.answer(call)
-    send({ json: JSON.stringify(json), text, ...(exit !== undefined && { exit }) })
+    const answer = await desk.answer(call, {
+      signal: gone.signal,
+      tell: (line) => sender.tell(line),
+      give: (file) => sender.give(file),
+      files: async () => {
+        const announced = call.files ?? []
+        if (announced.length > 0) await sender.want()
+        const files = await readFiles(announced, source)
+        socket.setTimeout(0)
+        ticking = clock.timer(tickMs, tick)
+        // Nothing more is to come: the end of it is the caller going away.
+        void source.next().then(leave, leave)
+        return files
+      },
+    })
+    await sender.answer(answer)
   } catch (error) {
-    send({ problem: (isProblem(error) ? error : new Problem('internal')).toWire() })
+    await sender.refuse(error).catch(() => undefined)
+  } finally {
+    ticking?.cancel()
+  }
+}
+
+/** Waits while the caller is slow. @throws {Problem} `link.offline` when it has gone */
+async function written(socket: Caller, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  if (socket.write(bytes)) return
+  const room = Promise.withResolvers<void>()
+  const gone = () => room.reject(signal.reason)
+  socket.once('drain', room.resolve)
+  signal.addEventListener('abort', gone, { once: true })
+  try {
+    await room.promise
+  } finally {
+    socket.off('drain', room.resolve)
+    signal.removeEventListener('abort', gone)
   }
 }

@@ -50,8 +50,21 @@ export const sessionCommands: Record<string, Command> = {
   confirm: {
     what: 'Carries out what another person began, where two people are needed.',
     positionals: 'ID',
+    options: { folder, out: { type: 'string', what: 'file to write, when what is confirmed gives one' } },
+    run: (values, positionals) => callSite('confirm', values, positionals, { filesOut: ['out'] }),
+  },
+
+  pending: {
+    what: 'Lists what waits for a second person with a role of yours: confirm carries it out, decline ends it.',
     options: { folder },
-    run: (values, positionals) => callSite('confirm', values, positionals),
+    run: (values) => callSite('pending', values, []),
+  },
+
+  decline: {
+    what: 'Ends what waits for a second person, whether you began it or another one did.',
+    positionals: 'ID',
+    options: { folder },
+    run: (values, positionals) => callSite('decline', values, positionals),
   },
 }
 

@@ -1,12 +1,66 @@
 /** Operators' words that are off: a mistyped folder, name or file is told in words, and nothing is made. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import t from 'tap'
+import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
+import t, { type Test } from 'tap'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
+import { placement } from '../services/placement/module.ts'
+import { SiteFolder } from '../site-folder.ts'
+import { silent } from '../test-contracts.ts'
 
+t.setTimeout(180_000)
 const cli = join(import.meta.dirname, '../cli.ts')
 const run = (...words: string[]) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', timeout: 60_000 })
+
+/** Makes a site, runs its gateway and signs its first operator in, whose session lies in that folder, too. */
+async function runningSite(t: Test, folder: string): Promise<string> {
+  const site = join(folder, 'site')
+  const made = run('init', '--folder', site, '--json')
+  t.equal(made.status, 0, made.stderr)
+  const gateway = spawn(process.execPath, [cli, 'run', '--folder', site, '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, AZUKARI_LOG: 'error' },
+  })
+  const over = new Promise((resolve) => gateway.once('close', resolve))
+  t.teardown(async () => {
+    gateway.kill()
+    await over
+  })
+  await Promise.race([new Promise((begun) => gateway.stdout.once('data', begun)), over])
+  process.env['XDG_STATE_HOME'] = join(folder, 'state')
+  const password = join(folder, 'password')
+  writeFileSync(password, JSON.parse(made.stdout).operator.password)
+  t.equal(run('login', 'admin', '--password-file', password, '--folder', site).status, 0)
+  return site
+}
+
+/** As after a first start. */
+async function openedOnce(site: string): Promise<void> {
+  const nobody = async () => {
+    throw new Error('not asked')
+  }
+  const open = await placement.open({
+    folder: new SiteFolder(site, 'site', systemPorts),
+    ports: systemPorts,
+    log: silent,
+    passphrase: undefined,
+    budgets: new Budgets(),
+    buffer: { describe: nobody, read: nobody, release: nobody },
+    call: nobody,
+    peers: () => undefined,
+    unlisted: throwUnlisted,
+    members: nobody,
+    signers: () => () => undefined,
+  })
+  await open.service.stop()
+  await open.close()
+}
+
+const running = runningSite(t, t.testdir())
 
 t.test('D6: a folder that is no site is told, and none is made', async (t) => {
   const folder = t.testdir({ file: 'x' })
@@ -28,8 +82,7 @@ t.test('D6: a folder that is no site is told, and none is made', async (t) => {
 
 t.test('D6: a file that is not there, or is none of ours, is told without a stack', async (t) => {
   const folder = t.testdir({ 'card.json': 'no JSON' })
-  const site = join(folder, 'site')
-  t.equal(run('init', '--folder', site).status, 0)
+  const site = await running
   const absent = run('member', 'add', join(folder, 'none.json'), '--folder', site)
   t.equal(absent.status, 1)
   t.match(absent.stderr, /none\.json: there is no such file/)
@@ -71,10 +124,33 @@ t.test('D6: a port in use is told without a stack, and nothing half-started stay
   }
 })
 
-t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
-  const folder = t.testdir({ 'no-feed.xml': 'x' })
+t.test('D6: with nothing running, what reads works on the closed folder and the rest says what to do', async (t) => {
+  const folder = t.testdir({ 'card.json': '{}' })
   const site = join(folder, 'site')
   t.equal(run('init', '--folder', site).status, 0)
+  const fresh = run('moves', '--folder', site)
+  t.match(fresh.stderr, /has no placement yet: start the gateway once/)
+  t.notOk(existsSync(join(site, 'placement/placement.db')), 'nothing was made')
+  await openedOnce(site)
+  for (const words of ['moves', 'risk']) {
+    const { status, stderr, stdout } = run(...words.split(' '), '--folder', site, '--json')
+    t.equal(status, 0, `${words} ${stderr}`)
+    t.ok(JSON.parse(stdout), words)
+  }
+  for (const words of ['moves pause', 'servers contain x --reason y'])
+    t.match(
+      run(...words.split(' '), '--folder', site).stderr,
+      /Nothing runs on this site.*\n.*azukari-gateway run/,
+      words,
+    )
+  t.match(run('member', 'add', join(folder, 'card.json'), '--folder', site).stderr, /Nothing runs on this site/)
+  using _ = holdFolder(join(site, 'placement.lock'))
+  t.match(run('moves', '--folder', site).stderr, /placement\.lock/, 'not beside a placement that runs apart')
+})
+
+t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
+  const folder = t.testdir({ 'no-feed.xml': 'x' })
+  const site = await running
   const alert = (id: string, years: number) => {
     const at = (hours: number) => new Date(Date.now() + years * 365 * 86_400_000 + hours * 3_600_000).toISOString()
     const file = join(folder, `${id}.xml`)
@@ -97,10 +173,9 @@ t.test('S5: who pushes a hazard is told what becomes of it', async (t) => {
 
 t.test(
   'D6: a folder, a dangling link, another encoding or another format in place of a file is told as what it is',
-  (t) => {
+  async (t) => {
     const folder = t.testdir({ 'empty.json': '{}', there: {} })
-    const site = join(folder, 'site')
-    t.equal(run('init', '--folder', site).status, 0)
+    const site = await running
     symlinkSync('nowhere', join(folder, 'dangling'))
     writeFileSync(join(folder, 'utf16'), Buffer.from('\ufeff<?xml version="1.0"?><Document/>', 'utf16le'))
     const mt940 = ':20:STARTUMS\n:25:1234/5678\n:28C:1/1\n:60F:C260901JPY0,\n:61:2609010901C100,NTRF\n'
@@ -118,6 +193,5 @@ t.test(
     }
     told('settlement bank', 'mt940', /mt940 is a SWIFT MT940 statement, which is not taken in/)
     told('member add', 'empty.json', /it has no memberId, number, name, level/)
-    t.end()
   },
 )

@@ -7,7 +7,7 @@ import { slugPattern } from '@azukari/protocol/slug'
 import { services } from '../services/index.ts'
 
 /** Commands that may make the folder, or show what would stand there. */
-const makers = new Set(['init', 'run', 'launch', 'data-server', 'config check', 'service'])
+const makers = new Set(['init', 'run', 'launch', 'data-server', 'data-server enrol', 'config check', 'service'])
 const slug = new RegExp(slugPattern)
 
 /** The commands, each of which looks at its folder and site first. */

@@ -1,6 +1,7 @@
 /** `azukari-gateway doctor`: what is wrong with a site and what to do (D6). Looks, and changes nothing. */
 import type { Clock, Files } from '@azukari/protocol/ports'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import { expiries, judgeExpiries } from '../pki/expiry.ts'
 
 export interface Finding {
   what: string
@@ -75,6 +76,10 @@ export function siteChecks(
           throw new Problem('config.invalid', `the clock says ${year}: set it, or devices will not be let in`)
         return new Date(clock.now()).toISOString()
       },
+    },
+    {
+      what: 'certificates',
+      look: async () => judgeExpiries(await expiries(files, `${folder}/tls`), clock.now()),
     },
     ...parts.files.map((name) => ({
       what: name,

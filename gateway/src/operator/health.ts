@@ -18,8 +18,12 @@ export interface HealthSources {
   status: () => GatewayStatus
   /** Counts of the services that run in this process, by name. */
   services: () => Record<string, HostCounts>
+  /** Answers that contracts do not list, by contract and problem. */
+  unlisted?: () => Readonly<Record<string, number>>
   /** What is in use of every budget. */
   budgets?: () => BudgetReport[]
+  /** Seconds that each certificate of the site's folder still holds, by name. */
+  certificates?: () => Promise<[certificate: string, seconds: number][]>
   /** What services of this process show of themselves. */
   parts?: readonly ServiceHealth[]
   /** Services in processes of their own. */
@@ -86,7 +90,8 @@ function isLocalName(host: string | undefined): boolean {
   return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host)
 }
 
-function metricsOf({ status, services, budgets, parts = [], apart = [] }: HealthSources): Registry {
+function metricsOf(sources: HealthSources): Registry {
+  const { status, services, budgets, certificates, unlisted, parts = [], apart = [] } = sources
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'azukari_' })
   const { gauge, labelled, totals } = gaugesOf(registry)
@@ -100,7 +105,7 @@ function metricsOf({ status, services, budgets, parts = [], apart = [] }: Health
     ...Object.keys(services()).map((name): [string, number] => [name, 1]),
     ...(await reportsOf(apart)).map(({ name, report }): [string, number] => [name, report ? 1 : 0]),
   ])
-  for (const what of ['acts', 'refused', 'duplicates', 'commits', 'failedCommits', 'calls'] as const)
+  for (const what of ['acts', 'refused', 'duplicates', 'commits', 'failedCommits', 'calls', 'unlisted'] as const)
     totals(`service_${what.replace('C', '_c')}`, `Since the start, per service: ${what}`, 'service', async () => ({
       ...Object.fromEntries(Object.entries(services()).map(([name, counts]) => [name, counts[what]])),
       ...Object.fromEntries(
@@ -108,6 +113,11 @@ function metricsOf({ status, services, budgets, parts = [], apart = [] }: Health
           report?.counts[what] === undefined ? [] : [[name, report.counts[what]]],
         ),
       ),
+    }))
+  if (certificates) labelled('certificate_seconds', 'How long a certificate still holds', 'certificate', certificates)
+  if (unlisted)
+    totals('unlisted_problems', 'Answers with a problem that the contract does not list', 'answer', () => ({
+      ...unlisted(),
     }))
   if (budgets) budgetMetrics(registry, budgets)
   for (const part of parts) part.metrics?.(registry)

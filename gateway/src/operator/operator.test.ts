@@ -53,11 +53,12 @@ const status: GatewayStatus = {
 
 t.test('D6: health and metrics tell how it is, to loopback names only', async (t) => {
   let full = false
-  const counts = { acts: 5, refused: 0, duplicates: 1, commits: 2, failedCommits: 0, calls: 4 }
+  const counts = { acts: 5, refused: 0, duplicates: 1, commits: 2, failedCommits: 0, calls: 4, unlisted: 2 }
   const server = healthServer({
     version: '1',
     status: () => ({ ...status, buffer: { ...status.buffer, full } }),
     services: () => ({ placement: counts }),
+    unlisted: () => ({ 'test.asked@1 card.lost': 2 }),
     budgets: () => [{ budget: 'connections', kind: 'stranger', held: 3, limit: 9, holders: 2, refused: 4 }],
   })
   t.teardown(() => server.close())
@@ -67,6 +68,8 @@ t.test('D6: health and metrics tell how it is, to loopback names only', async (t
   t.match(metrics, /azukari_devices_up 2/)
   t.match(metrics, /azukari_router_total\{what="requests"\} 7/)
   t.match(metrics, /azukari_service_acts_total\{service="placement"\} 5/)
+  t.match(metrics, /azukari_service_unlisted_total\{service="placement"\} 2/)
+  t.match(metrics, /azukari_unlisted_problems_total\{answer="test\.asked@1 card\.lost"\} 2/)
   for (const line of ['held', 'limit', 'holders', 'refused_total'].map((name, i) => [name, [3, 9, 2, 4][i]]))
     t.match(metrics, `azukari_budget_${line[0]}{budget="connections",identity="stranger"} ${line[1]}`)
   t.match(

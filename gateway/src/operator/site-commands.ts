@@ -48,7 +48,7 @@ export const siteCommands: Record<string, Command> = {
       const { siteDatabases } = await import('../upgrade/main.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
-      const { hazardChecks } = await import('./risk-commands.ts')
+      const { hazardChecks } = await import('./hazard-checks.ts')
       const { settlementChecks } = await import('./settlement/checks.ts')
       const parts = {
         files: ['gateway.key', ...services.flatMap(({ files = [] }) => files)],

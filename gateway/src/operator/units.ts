@@ -27,7 +27,7 @@ export interface SiteUnits {
 
 const units = '/etc/systemd/system'
 /** Where the receive buffer listens when services run apart. */
-const bufferPort = 8_473
+const peerPort = 8_473
 
 /** Files by path. @throws {Problem} `config.invalid` for a folder that systemd cannot keep for a service */
 export function siteUnits({ node, program, site, folder, apart }: SiteUnits): ServiceFiles {
@@ -68,7 +68,7 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
     })
   const at = (port: number) => `https://127.0.0.1:${port}`
   const apartFlags = apart
-    ? [...services.flatMap(({ name, port }) => [`--${name}`, at(port)]), '--buffer-port', String(bufferPort)]
+    ? [...services.flatMap(({ name, port }) => [`--${name}`, at(port)]), '--peer-port', String(peerPort)]
     : []
   const portOf = new Map(services.map(({ name, port }) => [name, port]))
   const service = (name: string, words: readonly string[]) =>
@@ -96,7 +96,7 @@ export function siteUnits({ node, program, site, folder, apart }: SiteUnits): Se
           service(name, [
             '--port',
             String(port),
-            ...(readsBuffer ? ['--gateway', at(bufferPort)] : []),
+            ...(readsBuffer ? ['--gateway', at(peerPort)] : []),
             ...peers.flatMap((peer) => [`--${peer}`, at(portOf.get(peer)!)]),
           ]),
         ]),

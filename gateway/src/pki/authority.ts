@@ -6,6 +6,7 @@
 import 'reflect-metadata'
 import { webcrypto } from 'node:crypto'
 import type { Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import * as x509 from '@peculiar/x509'
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
@@ -50,10 +51,55 @@ export async function createAuthority(site: string, { nowMs, days }: Validity, r
 /** A certificate for one process, with a key of its own. */
 export async function issue(
   authority: CertifiedKey,
-  { id, role }: { id: string; role: Role },
-  { nowMs, days }: Validity,
+  name: { id: string; role: Role },
+  validity: Validity,
   random: Random,
 ): Promise<CertifiedKey> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const cert = await certificateFor(authority, name, keys.publicKey, validity, random)
+  return { cert, key: await pemOf(keys.privateKey) }
+}
+
+/** A key made here, PEM, and the request (PKCS #10, DER) with which an authority elsewhere makes its certificate. */
+export async function requestCertificate(id: string): Promise<{ key: string; request: Uint8Array }> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const request = await x509.Pkcs10CertificateRequestGenerator.create(
+    { name: nameOf({ CN: id, O: 'azukari' }), keys, signingAlgorithm: algorithm },
+    webcrypto,
+  )
+  return { key: await pemOf(keys.privateKey), request: new Uint8Array(request.rawData) }
+}
+
+/**
+ * A certificate for a key that was made elsewhere. Only the key is taken from the request: who it is for is known already.
+ * @throws {Problem} `certificate.invalid` when it is no request of a P-256 key that signed it
+ */
+export async function certify(
+  authority: CertifiedKey,
+  name: { id: string; role: Role },
+  request: Uint8Array,
+  validity: Validity,
+  random: Random,
+): Promise<string> {
+  const publicKey = await requestedKey(request).catch((cause: unknown) => {
+    throw new Problem('certificate.invalid', `the request for ${name.id}`, { cause })
+  })
+  return certificateFor(authority, name, publicKey, validity, random)
+}
+
+async function requestedKey(der: Uint8Array): Promise<webcrypto.CryptoKey> {
+  const request = new x509.Pkcs10CertificateRequest(new Uint8Array(der))
+  if (!(await request.verify(webcrypto))) throw new Error('its signature does not fit')
+  return request.publicKey.export(algorithm, ['verify'], webcrypto)
+}
+
+async function certificateFor(
+  authority: CertifiedKey,
+  { id, role }: { id: string; role: Role },
+  publicKey: webcrypto.CryptoKey,
+  { nowMs, days }: Validity,
+  random: Random,
+): Promise<string> {
   const issuer = new x509.X509Certificate(authority.cert)
   const signingKey = await webcrypto.subtle.importKey(
     'pkcs8',
@@ -62,7 +108,6 @@ export async function issue(
     false,
     ['sign'],
   )
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await x509.X509CertificateGenerator.create(
     {
       serialNumber: serialOf(random),
@@ -71,7 +116,7 @@ export async function issue(
       notBefore: new Date(nowMs - skewMs),
       notAfter: new Date(Math.min(nowMs + days * dayMs, issuer.notAfter.getTime())),
       signingAlgorithm: algorithm,
-      publicKey: keys.publicKey,
+      publicKey,
       signingKey,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
@@ -83,7 +128,7 @@ export async function issue(
     },
     webcrypto,
   )
-  return { cert: certificate.toString('pem'), key: await pemOf(keys.privateKey) }
+  return certificate.toString('pem')
 }
 
 function nameOf(parts: Record<string, string>): x509.JsonName {

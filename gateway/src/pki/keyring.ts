@@ -5,10 +5,10 @@
  */
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { TlsIdentity } from '../transport/server.ts'
 import type { CertifiedKey, Role } from './authority.ts'
-import { isDue } from './validity.ts'
+import { checkIssued, isDue, serialOf } from './validity.ts'
 
 export interface KeyringOptions {
   folder: string
@@ -27,10 +27,15 @@ export class Keyring {
     this.#options = { authorityDays: 3650, certificateDays: 90, ...options }
   }
 
-  /** The site's authority, made on first use. */
+  /**
+   * The site's authority, made on first use.
+   * @throws {Problem} `certificate.invalid` on a host where only its certificate lies: there it is never made anew
+   */
   async authority(): Promise<CertifiedKey> {
-    const { site, clock, random, authorityDays } = this.#options
+    const { site, clock, random, authorityDays, folder } = this.#options
     const found = await this.#load('authority')
+    if (!found && (await this.#read('authority.pem')))
+      throw new Problem('certificate.invalid', `${folder} holds the authority's certificate without its key`)
     if (found && !isDue(found.cert, clock.now())) return found
     if (found) await this.#save(`trusted/${clock.now()}.pem`, found.cert)
     const { createAuthority } = await import('./authority.ts')
@@ -50,6 +55,42 @@ export class Keyring {
       await this.#keep(id, own)
     }
     return { ca: [authority.cert, ...(await this.#trusted())], cert: own.cert, key: own.key }
+  }
+
+  /** A certificate for a process on another host, from its request (PKCS #10). @throws {Problem} `certificate.invalid` */
+  async certify(id: string, role: Role, request: Uint8Array): Promise<{ certificate: string; authority: string[] }> {
+    const { clock, random, certificateDays } = this.#options
+    const authority = await this.authority()
+    const { certify } = await import('./authority.ts')
+    const validity = { nowMs: clock.now(), days: certificateDays }
+    const certificate = await certify(authority, { id, role }, request, validity, random)
+    return { certificate, authority: [authority.cert, ...(await this.#trusted())] }
+  }
+
+  /** What a process shows whose certificate another host's authority made; undefined before it was. */
+  async certified(id: string): Promise<TlsIdentity | undefined> {
+    const [both, authority] = [await this.#read(`${id}.pem`), await this.#read('authority.pem')]
+    const [cert, key] = [partOf(both, 'CERTIFICATE'), partOf(both, 'PRIVATE KEY')]
+    return cert && key && authority ? { ca: [authority, ...(await this.#trusted())], cert, key } : undefined
+  }
+
+  /**
+   * Keeps a certificate that another host's authority made.
+   * @throws {Problem} `certificate.invalid` when it is not this key's or not that authority's, or another site's authority
+   * lies here: nothing is replaced then
+   */
+  async keepCertified(id: string, { cert, key }: CertifiedKey, authority: readonly string[]): Promise<TlsIdentity> {
+    const [present = '', ...others] = authority
+    const before = await this.#read('authority.pem')
+    const known = before ? [before, ...(await this.#trusted())] : []
+    if (known.length > 0 && !authority.some((one) => known.includes(one)))
+      throw new Problem('certificate.invalid', `${this.#options.folder} belongs to another site`)
+    checkIssued(cert, key, present, id)
+    for (const one of others) if (!known.includes(one)) await this.#save(`trusted/${serialOf(one)}.pem`, one)
+    await this.#save('authority.pem', present)
+    // In one file: a power cut leaves the former certificate with its key, or the new one with its own.
+    await this.#save(`${id}.pem`, `${cert.trim()}\n${key.trim()}\n`)
+    return { ca: [...authority], cert, key }
   }
 
   async #trusted(): Promise<string[]> {
@@ -100,4 +141,9 @@ export class Keyring {
     await files.rename(`${path}.new`, path)
     await files.syncDirectory(directory)
   }
+}
+
+/** One part of a PEM text. */
+function partOf(pem: string | undefined, label: string): string | undefined {
+  return pem && new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`).exec(pem)?.[0]
 }

@@ -86,6 +86,15 @@ export interface GatewayTables {
   }
   /** JSON of the parts, as last reported. */
   device_parts: { device: string; parts: string; at_ms: number }
+  /** Data servers that may join: what the operator said of each, and whose key the claim was used by. */
+  server_claims: {
+    id: string
+    secret: Uint8Array
+    entry: string
+    expires_ms: number
+    key: Uint8Array | null
+    failures: number
+  }
   diagnostics: { job: Uint8Array; device: string; at_ms: number; report: Uint8Array }
 }
 
@@ -152,6 +161,16 @@ export const gatewayMigrations: MigrationSet = {
       name: 'how the parts of devices are',
       up: `
         CREATE TABLE device_parts (device TEXT PRIMARY KEY, parts TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+      `,
+    },
+    {
+      number: 5,
+      name: 'claims of data servers on hosts of their own',
+      up: `
+        CREATE TABLE server_claims (
+          id TEXT PRIMARY KEY, secret BLOB NOT NULL, entry TEXT NOT NULL, expires_ms INTEGER NOT NULL, key BLOB,
+          failures INTEGER NOT NULL
+        ) WITHOUT ROWID;
       `,
     },
   ],

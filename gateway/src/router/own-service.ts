@@ -28,6 +28,7 @@ import { noteHeld } from '../key-directory/store.ts'
 import type { Devices } from '../registry/devices.ts'
 import { nextKeyOf } from '../registry/rotate.ts'
 import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
+import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import type { CommitGroup } from '../storage/group.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
 import type { Pump } from './pump.ts'
@@ -56,6 +57,7 @@ export interface OwnServiceOptions {
   log: Log
   /** Where it shows what is in use. */
   budgets?: Budgets
+  unlisted: Unlisted
 }
 
 /** Results of cards that one device may report: each card is a row, and cards are what the device says they are. */
@@ -146,7 +148,11 @@ export class OwnService implements Service {
     try {
       return { body: await known.handle(known.contract.checkRequest(request.body), request.caller) }
     } catch (error) {
-      if (isProblem(error)) return { problem: error.toWire() }
+      if (isProblem(error)) {
+        const problem = error.toWire()
+        checkListed(known.contract, problem, this.#options.unlisted)
+        return { problem }
+      }
       this.#options.log.error('a call failed', {
         contract: request.contract,
         error: error instanceof Error ? (error.stack ?? error.message) : String(error),

@@ -14,7 +14,7 @@ import type { Bus } from '../broker/bus.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { type Channels, nonceOf, type Peer } from '../registry/channels.ts'
 import { type EnrolPorts, enrolDevice, openEnrolment } from '../registry/enrol.ts'
-import type { QueuedEvent, Service, ServiceReply } from '../service/service.ts'
+import type { QueuedEvent, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
 import { RouterBudgets, type RouterLimits, routerLimits } from './router-budgets.ts'
 
@@ -157,9 +157,13 @@ export class Router {
     const service = this.#options.services.get(this.#contracts.get(request.contract)!.service)!
     this.counts.requests++
     this.#underWay++
-    const { contract, id, atMs, act, trace, body } = request
+    const { contract, id, atMs, body } = request
+    const handed: ServiceRequest = { caller: peer.caller, contract, id, atMs, body }
+    if (request.act) handed.act = request.act
+    if (request.trace) handed.trace = request.trace
+    if (request.token) handed.token = request.token
     service
-      .handle({ caller: peer.caller, contract, id, atMs, body, ...(act && { act }), ...(trace && { trace }) })
+      .handle(handed)
       .catch((error: unknown): ServiceReply => {
         this.#options.log.error('a service failed', { service: service.name, contract, error: String(error) })
         return { problem: new Problem('internal').toWire() }

@@ -1,6 +1,7 @@
 /** What a service host goes by: its limits, what it counts, and rules about acts that need no state. */
 import { Problem, type ProblemWire } from '@azukari/protocol/problem'
-import { type Caller, callingService, type Handler } from './service.ts'
+import type { ActingHandler } from './judged.ts'
+import { type Caller, callingService } from './service.ts'
 
 export interface HostLimits {
   /** Acts that may wait; beyond it new ones are answered `service.busy`, beyond one device's `quota.exceeded`. */
@@ -31,6 +32,8 @@ export interface HostCounts {
   commits: number
   failedCommits: number
   calls: number
+  /** Answers with a problem that their contract does not list. */
+  unlisted: number
 }
 
 /**
@@ -42,7 +45,9 @@ export function isTransient(problem: ProblemWire): boolean {
 }
 
 /** @throws {Problem} `message.unauthorised` for an act of services that a device sends, or a service that may not */
-export function checkSender({ contract, senders = [] }: Handler & { kind: 'act' }, caller: Caller): void {
+export function checkSender(handler: ActingHandler, caller: Caller): void {
+  const { contract } = handler
+  const senders = handler.kind === 'act' ? (handler.senders ?? []) : []
   const service = callingService(caller)
   if (contract.authority === 'service' ? !senders.some((name) => name === service) : service !== undefined)
     throw new Problem('message.unauthorised', `${caller.device} may not send ${contract.id}`)

@@ -7,19 +7,31 @@
  */
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
-import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
+import { mayAnswer } from '@azukari/protocol/common-problems'
+import type { Contract, ServiceName } from '@azukari/protocol/contract'
+import type { Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
-import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
+import { DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
-import { type Migration, migrate } from '../storage/migrate.ts'
-import { Deliverer, type Peers } from './deliverer.ts'
+import { migrate } from '../storage/migrate.ts'
+import type { Checked } from './checks.ts'
+import { Deliverer } from './deliverer.ts'
 import { declared } from './delivery.ts'
+import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
-import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient, traceOf } from './host-rules.ts'
+import type { ServiceHostOptions } from './host-options.ts'
+import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
+import {
+  type ActingHandler,
+  answerCall,
+  type CallingHandler,
+  isActing,
+  performAct,
+  requireAuthority,
+} from './judged.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -34,34 +46,10 @@ import type {
   ServiceRequest,
   ServiceStore,
 } from './service.ts'
+import { checkAhead } from './signed.ts'
 import { hostMigrations } from './tables.ts'
 
-export interface ServiceHostOptions {
-  name: ServiceName
-  database: Database
-  clock: Clock
-  random: Random
-  log: Log
-  /** The dispatch table, or a function that makes it from the store. */
-  handlers: readonly Handler[] | ((store: ServiceStore) => readonly Handler[])
-  /** The service's own tables; forward only. */
-  migrations: readonly Migration[]
-  /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
-  soon?: (work: () => void) => void
-  /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
-  confirmed?: () => Promise<void>
-  /** Work to begin when the service starts, such as what was under way at the last crash. */
-  onStart?: () => void | Promise<void>
-  /** Work to end before the database closes. */
-  onStop?: () => void | Promise<void>
-  /** Acts of other services that it sends. */
-  calls?: readonly OutgoingAct[]
-  /** Where other services are reached. Without it what is sent waits. */
-  peers?: Peers
-  limits?: Partial<HostLimits>
-  /** Where it shows what is in use. */
-  budgets?: Budgets
-}
+export type { ServiceHostOptions } from './host-options.ts'
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
 const forgetMs = 3_600_000
@@ -88,10 +76,12 @@ export async function createServiceHost(options: ServiceHostOptions): Promise<Se
 
 interface WaitingAct {
   request: ServiceRequest
-  handler: Handler & { kind: 'act' }
+  handler: ActingHandler
   place: Reservation
   /** What its turn waits for is done. */
   ready: boolean
+  /** What another thread found out about its signature. */
+  found?: Checked | undefined
   resolve(reply: ServiceReply): void
 }
 
@@ -100,21 +90,18 @@ type ActCounts = Pick<HostCounts, 'acts' | 'refused' | 'duplicates'>
 /** A step of the service itself, inside a transaction. */
 type OwnWork<T> = (context: OwnContext) => Promise<T> | T
 
-/** What a transaction wants done when it has committed. */
-interface Effects {
-  passing: QueuedEvent[]
-  keptFor: Set<string>
-  /** Services for which acts were written. */
-  sentTo: Set<ServiceName>
-  afterCommit: (() => void)[]
-}
-
-const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new Set(), afterCommit: [] })
-
 class Host implements ServiceHost {
   readonly name: ServiceName
   readonly store: ServiceStore
-  readonly counts: HostCounts = { acts: 0, refused: 0, duplicates: 0, commits: 0, failedCommits: 0, calls: 0 }
+  readonly counts: HostCounts = {
+    acts: 0,
+    refused: 0,
+    duplicates: 0,
+    commits: 0,
+    failedCommits: 0,
+    calls: 0,
+    unlisted: 0,
+  }
   readonly #options: ServiceHostOptions
   readonly #limits: HostLimits
   readonly #handlers: ReadonlyMap<string, Handler>
@@ -169,6 +156,7 @@ class Host implements ServiceHost {
     })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
+    requireAuthority(handlers, options)
   }
 
   async start(): Promise<void> {
@@ -194,15 +182,15 @@ class Host implements ServiceHost {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (handler.kind === 'call') return this.#call(handler, request)
+    if (!isActing(handler)) return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
     const place = this.#places.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
-    let ahead: Promise<void> | undefined
+    let ahead: Promise<Checked | undefined> | undefined
     try {
-      ahead = handler.ahead?.((request.body ?? {}) as object)
+      ahead = checkAhead(handler.contract, request.body, this.#options.signers)
     } catch (error) {
       place.release()
       return refusal(isProblem(error) ? error : new Problem('internal'))
@@ -211,7 +199,8 @@ class Host implements ServiceHost {
       const waiting: WaitingAct = { request, handler, place, ready: !ahead, resolve }
       this.#queue.push(waiting)
       if (!ahead) return this.#askDrain()
-      void ahead.then(() => {
+      void ahead.then((found) => {
+        waiting.found = found
         waiting.ready = true
         this.#askDrain()
       })
@@ -231,15 +220,16 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: Handler & { kind: 'call' }, request: ServiceRequest): Promise<ServiceReply> {
+  async #call(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
     const place = this.#calls.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
-      return { body: await handler.handle(handler.contract.checkRequest(request.body), this.#context(request)) }
+      const context = this.#context(request)
+      return { body: await answerCall(handler, request, context, this.#options) }
     } catch (error) {
-      return { problem: this.#problemOf(error, request) }
+      return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {
       place.release()
       this.#tellIdle()
@@ -307,7 +297,7 @@ class Host implements ServiceHost {
   }
 
   #fail(group: readonly WaitingAct[], error: unknown): void {
-    const problem: ProblemWire = { ...this.#problemOf(error, undefined), retry: 'later' }
+    const problem: ProblemWire = { ...this.#problemOf(error), retry: 'later' }
     for (const { resolve } of group) resolve({ problem })
     this.#tellIdle()
   }
@@ -343,7 +333,7 @@ class Host implements ServiceHost {
 
   async #act(
     sql: Transaction,
-    { request, handler }: WaitingAct,
+    { request, handler, found }: WaitingAct,
     effects: Effects,
     counts: ActCounts,
   ): Promise<ServiceReply> {
@@ -372,8 +362,9 @@ class Host implements ServiceHost {
     try {
       checkSender(handler, request.caller)
       const body = handler.contract.checkRequest(request.body)
+      const context = this.#actContext(sql, request, nowMs, own)
       reply = await sql.savepoint(async () => ({
-        body: await handler.handle(body, this.#actContext(sql, request, nowMs, own)),
+        body: await performAct(handler, body, context, this.#options, found),
       }))
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)
@@ -382,7 +373,7 @@ class Host implements ServiceHost {
       counts.acts++
     } catch (error) {
       if (error instanceof DatabaseProblem) throw error
-      const problem = this.#problemOf(error, request)
+      const problem = this.#problemOf(error, request, handler.contract)
       if (isTransient(problem)) return { problem }
       // A refusal is final and advances the stream, or one bad act would hold up all later ones.
       reply = { problem: { ...problem, retry: problem.retry === 'later' ? 'no' : problem.retry } }
@@ -465,33 +456,20 @@ class Host implements ServiceHost {
   }
 
   #effectContext(sql: Transaction, nowMs: number, traceId: string, effects: Effects): OwnContext {
-    const emit = async <C extends Contract>(
-      contract: C,
-      device: string,
-      body: RequestOf<C>,
-      options?: { keep?: boolean },
-    ): Promise<void> => {
-      contract.checkRequest(body)
-      const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
-      if (options?.keep ?? !contract.passing) {
-        effects.keptFor.add(device)
-        const dropped = await this.#events.add(sql, event)
-        if (dropped > 0)
-          this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
-      } else effects.passing.push({ ...event, at: 0, keep: false })
-    }
-    const send = async <C extends Contract>(contract: C, body: RequestOf<C>): Promise<void> => {
-      if (this.#outgoing.get(contract.id)?.contract !== contract)
-        throw new InternalError(`${this.name} does not declare that it sends ${contract.id}`)
-      const act = { contract: contract.id, atMs: nowMs, trace: traceOf(traceId), body: contract.checkRequest(body) }
-      await this.#outbox.add(sql, contract.service, act)
-      effects.sentTo.add(contract.service)
-    }
-    return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
+    const { random, log } = this.#options
+    const ports = { name: this.name, random, log, events: this.#events, outbox: this.#outbox, outgoing: this.#outgoing }
+    return effectContext(ports, { sql, nowMs, traceId }, effects)
   }
 
-  #problemOf(error: unknown, request: ServiceRequest | undefined): ProblemWire {
-    if (isProblem(error)) return error.toWire()
+  #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {
+    if (isProblem(error)) {
+      const problem = error.toWire()
+      if (contract && !mayAnswer(contract, problem.code)) {
+        this.counts.unlisted++
+        this.#options.unlisted(contract, problem)
+      }
+      return problem
+    }
     this.#options.log.error('a handler failed', {
       service: this.name,
       contract: request?.contract,

@@ -12,6 +12,7 @@ import { createServiceHost } from './host.ts'
 import { remoteService } from './remote.ts'
 import { serviceHandlers } from './serve.ts'
 import { act, type QueuedEvent } from './service.ts'
+import { throwUnlisted } from './unlisted.ts'
 
 const validity = { nowMs: Date.now(), days: 1 }
 const authority = await createAuthority('tokyo', validity, systemRandom)
@@ -24,6 +25,7 @@ const serviceTls = await identity('placement', 'service')
 
 t.test('D4: a service in a process of its own does the same acts and tells the same events', async (t) => {
   const host = await createServiceHost({
+    unlisted: throwUnlisted,
     name: 'placement',
     database: memoryDatabase(),
     clock: systemClock,
@@ -40,6 +42,7 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
   })
   await host.start()
   const server = await startCallServer({
+    unlisted: throwUnlisted,
     tls: serviceTls,
     handlers: serviceHandlers(host, systemClock),
     clock: systemClock,
@@ -98,6 +101,7 @@ t.test('S4: a service reads its own transfers from afar', async (t) => {
   const blocks = Array.from({ length: 20 }, (_, i) => new Uint8Array(60_000).fill(i))
   const released: string[] = []
   const server = await startCallServer({
+    unlisted: throwUnlisted,
     tls: gatewayTls,
     clock: systemClock,
     log: silent,

@@ -1,4 +1,5 @@
 /** Acts that one service sends to another: with the effect that causes them, once, in order (ARCHITECTURE §5). */
+
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { contract, Nothing, Type } from '@azukari/protocol/contract'
@@ -17,6 +18,7 @@ import { createServiceHost, type ServiceHostOptions } from './host.ts'
 import { remoteService } from './remote.ts'
 import { serviceHandlers } from './serve.ts'
 import { type Service, type ServiceReply, sends, serviceAct, serviceCaller } from './service.ts'
+import { throwUnlisted } from './unlisted.ts'
 
 const order = contract({
   name: 'test.order',
@@ -27,6 +29,7 @@ const order = contract({
   serves: ['D5'],
   request: Type.Object({ text: Type.String({ maxLength: 100 }) }),
   reply: Type.Object({ n: Type.Integer() }),
+  problems: ['card.unknown'],
 })
 const stranger = contract({ ...order, name: 'test.stranger', request: Nothing, reply: Nothing })
 
@@ -68,6 +71,7 @@ const base = { random: systemRandom, log: silent, soon: systemSoon }
 
 async function receiver(database: Database, clock: Clock) {
   const host = await createServiceHost({
+    unlisted: throwUnlisted,
     ...base,
     name: 'content',
     database,
@@ -90,6 +94,7 @@ async function receiver(database: Database, clock: Clock) {
 async function sender(database: Database, more: Partial<ServiceHostOptions>) {
   const answers = heard<[string, number | string]>()
   const host = await createServiceHost({
+    unlisted: throwUnlisted,
     ...base,
     name: 'placement',
     database,
@@ -293,6 +298,7 @@ t.test('D4: an act of services is not taken from a device, nor from a service th
   t.same(await ask(serviceCaller('placement'), 1), { body: { n: 1 } })
   await host.stop()
   const devices = await createServiceHost({
+    unlisted: throwUnlisted,
     ...base,
     name: 'placement',
     database: memoryDatabase(),
@@ -317,6 +323,7 @@ t.test('D4: over HTTP/2 a service speaks for itself alone, and its acts arrive o
   const { clock } = hurried()
   const to = await receiver(memoryDatabase(), clock)
   const server = await startCallServer({
+    unlisted: throwUnlisted,
     tls: await identity('content', 'service'),
     handlers: serviceHandlers(to.host, systemClock, { placement: 'placement', work: 'work' }),
     clock: systemClock,

@@ -28,12 +28,13 @@ export function serviceHandlers(
   const callers = [gatewayName]
   return [
     answers(handleRequest, [...callers, ...Object.keys(senders)], async (asked, { peer }) => {
-      const { caller, contract, id, atMs, stream, seq, trace, body } = asked
+      const { caller, contract, id, atMs, stream, seq, trace, token, body } = asked
       if (!mayBe(callingService(caller), peer.id, senders))
         throw new Problem('message.unauthorised', `${peer.id} may not call as ${caller.device}`)
       const request: ServiceRequest = { caller, contract, id, atMs, body }
       if (stream !== undefined && seq !== undefined) request.act = { stream, seq }
       if (trace !== undefined) request.trace = trace
+      if (token !== undefined) request.token = token
       return { reply: await service.handle(request) }
     }),
     answers(takeEvents, callers, async ({ after, limit, waitMs, device }, { signal }) => {

@@ -1,4 +1,5 @@
 /** What strangers, and one peer, could take from the others at a server of contracts, and at a TLS listener (D4, D6). */
+
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -8,6 +9,7 @@ import t from 'tap'
 import { listenOn } from '../adapters/listen.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { silent } from '../test-contracts.ts'
 import { CallClient } from './client.ts'
 import { answers, type CallServerLimits, startCallServer } from './server.ts'
@@ -33,6 +35,7 @@ async function server(t: Teardown, limits: Partial<CallServerLimits>) {
   const waiting: (() => void)[] = []
   let came = Promise.withResolvers<void>()
   const running = await startCallServer({
+    unlisted: throwUnlisted,
     tls: own,
     clock: systemClock,
     log: silent,

@@ -13,6 +13,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { guardSockets } from '../adapters/socket-gate.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { type Pool, Reservation } from '../budgets/pool.ts'
+import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import { contentType, frameHead, headMaxBytes, readHead } from './framing.ts'
 
 /** The one peer whose certificate has the gateway's role; every other caller is a service. */
@@ -38,20 +39,25 @@ export interface StreamedReply<C extends Contract> {
   body?: AsyncIterable<Uint8Array>
 }
 
+/**
+ * Who may call: peers by the names in their certificates; every data server of the site; or anybody at all, where the request
+ * proves itself.
+ */
+export type Callers = readonly string[] | 'data-servers' | 'strangers'
+
 export interface CallHandler {
   contract: Contract
-  /** Names of the peers that may call, as their certificates give them. */
-  callers: readonly string[]
+  callers: Callers
   handle(request: never, context: CallContext): Promise<StreamedReply<Contract>>
 }
 
 /**
  * One row of a server's dispatch table, with types checked.
- * @param callers names of the peers that may call; all others are answered `message.unauthorised`
+ * @param callers who may call; all others are answered `message.unauthorised`
  */
 export function answers<C extends Contract>(
   contract: C,
-  callers: readonly string[],
+  callers: Callers,
   handle: (request: RequestOf<C>, context: CallContext) => Promise<StreamedReply<C>>,
 ): CallHandler {
   return { contract, callers, handle: handle as CallHandler['handle'] }
@@ -68,6 +74,7 @@ export interface TlsIdentity {
 
 export interface CallServerOptions {
   tls: TlsIdentity
+  /** With a row for strangers whoever has no certificate of the site gets in too, as far as that row. */
   handlers: readonly CallHandler[]
   clock: Clock
   log: Log
@@ -76,6 +83,8 @@ export interface CallServerOptions {
   limits?: Partial<CallServerLimits>
   /** Where it shows what is in use. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
 }
 
 export interface CallServerLimits {
@@ -88,6 +97,8 @@ export interface CallServerLimits {
   /** Calls at once of one peer, and of all. */
   peerCallsMax: number
   callsMax: number
+  /** Calls at once of all who show no certificate. */
+  strangerCallsMax: number
   /** Connections at once of one peer, and of all. */
   peerConnectionsMax: number
   connectionsMax: number
@@ -111,6 +122,7 @@ const defaultLimits: CallServerLimits = {
   streamsMax: 64,
   peerCallsMax: 512,
   callsMax: 4_096,
+  strangerCallsMax: 8,
   peerConnectionsMax: 64,
   connectionsMax: 256,
   strangersPerAddress: 64,
@@ -126,7 +138,7 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
   const server = createSecureServer({
     ...tls,
     requestCert: true,
-    rejectUnauthorized: true,
+    rejectUnauthorized: !options.handlers.some(({ callers }) => callers === 'strangers'),
     minVersion: 'TLSv1.3',
     handshakeTimeout: limits.handshakeMs,
     settings: { maxConcurrentStreams: limits.streamsMax, initialWindowSize: 1 << 20 },
@@ -136,20 +148,26 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
     service: { all: limits.connectionsMax, each: limits.peerConnectionsMax },
     stranger: { all: limits.strangersMax, each: limits.strangersPerAddress },
   })
-  const calls = budgets.pool('calls', { service: { all: limits.callsMax, each: limits.peerCallsMax } })
+  const calls = budgets.pool('calls', {
+    service: { all: limits.callsMax, each: limits.peerCallsMax },
+    stranger: { all: limits.strangerCallsMax, each: limits.strangerCallsMax },
+  })
   const gate = guardSockets(server, connections)
   const peers = new WeakMap<object, Peer>()
   server.on('session', (session: ServerHttp2Session) => {
     const socket = session.socket as TLSSocket
-    gate.prove(socket)
-    const peer = peerOf(socket)
-    const place = connections.take('service', peer.id)
-    if (!(place instanceof Reservation)) {
-      log.warn('a caller has too many connections', { peer: peer.id, limit: place.limit })
-      return session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
-    }
+    // A stranger keeps the place that its address has among strangers.
+    const peer = socket.authorized ? peerOf(socket) : stranger
     peers.set(session, peer)
-    session.on('close', () => place.release())
+    if (peer !== stranger) {
+      gate.prove(socket)
+      const place = connections.take('service', peer.id)
+      if (!(place instanceof Reservation)) {
+        log.warn('a caller has too many connections', { peer: peer.id, limit: place.limit })
+        return session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+      }
+      session.on('close', () => place.release())
+    }
     sessions.add(session)
     session.setLocalWindowSize(4 << 20)
     session.on('error', (error) => log.debug('a connection ended', { error: error.message }))
@@ -164,6 +182,7 @@ export async function startCallServer(options: CallServerOptions): Promise<CallS
       limits,
       path,
       calls,
+      unlisted: options.unlisted,
       peer: stream.session && peers.get(stream.session),
     })
     underWay.add(work)
@@ -195,15 +214,21 @@ interface Surroundings {
   limits: CallServerLimits
   path: string
   calls: Pool
+  unlisted: Unlisted
   /** Absent when the connection is going. */
   peer: Peer | undefined
 }
+
+/** Whoever shows no certificate of the site. */
+const stranger: Peer = { id: '', role: 'stranger' }
 
 /**
  * Whether this peer is one that the handler names. The role counts too: a data server or a device that bears a service's
  * name is not that service.
  */
 export function mayCall({ callers }: Pick<CallHandler, 'callers'>, { id, role }: Peer): boolean {
+  if (callers === 'strangers') return true
+  if (callers === 'data-servers') return role === 'data-server'
   return role === (id === gatewayName ? 'gateway' : 'service') && callers.includes(id)
 }
 
@@ -211,7 +236,7 @@ export function mayCall({ callers }: Pick<CallHandler, 'callers'>, { id, role }:
 async function answer(
   stream: ServerHttp2Stream,
   handler: CallHandler | undefined,
-  { clock, log, limits, path, calls, peer }: Surroundings,
+  { clock, log, limits, path, calls, unlisted, peer }: Surroundings,
 ): Promise<void> {
   const abort = new AbortController()
   let timer: Timer | undefined
@@ -232,7 +257,12 @@ async function answer(
   try {
     if (!handler) throw new Problem('message.unknown-contract', path)
     if (!peer) throw new Problem('service.busy', 'the connection ends')
-    place = calls.reserve('service', peer.id, 1, () => new Problem('service.busy', 'too many calls under way'))
+    place = calls.reserve(
+      peer === stranger ? 'stranger' : 'service',
+      peer.id,
+      1,
+      () => new Problem('service.busy', 'too many calls under way'),
+    )
     if (place instanceof Problem) throw place
     if (!mayCall(handler, peer))
       throw new Problem('message.unauthorised', `${peer.role} ${peer.id} may not call ${path}`)
@@ -250,6 +280,7 @@ async function answer(
     stream.resume()
   } catch (error) {
     const problem = isProblem(error) ? error : new Problem('internal')
+    if (handler) checkListed(handler.contract, problem.toWire(), unlisted)
     if (!isProblem(error))
       log.error('a call failed', {
         path,

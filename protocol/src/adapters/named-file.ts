@@ -16,7 +16,11 @@ export function readNamedFile(path: string): Uint8Array {
 
 /** As text. @throws {Problem} `command.invalid`, also when it is written in another encoding than UTF-8, naming that */
 export function readNamedText(path: string): string {
-  const bytes = readNamedFile(path)
+  return namedText(path, readNamedFile(path))
+}
+
+/** A file's bytes as text. @throws {Problem} `command.invalid` as `readNamedText` */
+export function namedText(path: string, bytes: Uint8Array): string {
   checkUtf8(path, bytes)
   return new TextDecoder('utf-8').decode(bytes)
 }

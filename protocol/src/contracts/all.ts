@@ -8,6 +8,7 @@ import * as keys from './keys.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
+import * as serverEnrolment from './server-enrolment.ts'
 import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
 import * as settlementCentre from './settlement-centre.ts'
@@ -32,6 +33,7 @@ export const contracts: readonly Contract[] = [
   internal,
   keys,
   server,
+  serverEnrolment,
   hazard,
   care,
   wish,

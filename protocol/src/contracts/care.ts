@@ -1,6 +1,7 @@
 /** What a member is told about the care for their data (S11, S12): at the next session, in words and byte ranges. */
 import { Count, contract, Id, Nothing, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { VerdictKindSchema } from '../verdict.ts'
+import { bySession } from './by-session.ts'
 
 /** One thing that happened and was dealt with. */
 export const Finding = Type.Object({
@@ -25,15 +26,18 @@ export type Finding = Static<typeof Finding>
 
 export const findings = contract({
   name: 'care.findings',
+  version: 2,
   kind: 'call',
   service: 'placement',
   authority: 'member',
   title: 'What the member has not been told yet about their data',
   serves: ['S11', 'S12'],
-  request: Type.Object({ session: Id }),
+  request: Nothing,
   reply: Type.Object({ findings: Type.Array(Finding, { maxItems: 8 }), more: Type.Boolean() }),
-  problems: ['session.unknown', 'session.expired'],
 })
+
+/** As devices of the release before ask, which have no token. */
+export const findingsBySession = bySession(findings)
 
 export const findingsTold = contract({
   name: 'care.told',
@@ -44,7 +48,7 @@ export const findingsTold = contract({
   serves: ['S11', 'S12'],
   request: Type.Object({ session: Id, findings: Type.Array(Count, { minItems: 1, maxItems: 8 }) }),
   reply: Nothing,
-  problems: ['session.unknown'],
+  problems: ['session.unknown', 'session.expired'],
 })
 
 /** S12: somebody answered in a data server's name while this member's data was to be kept: the card is to prove itself again. */

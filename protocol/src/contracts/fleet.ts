@@ -62,7 +62,16 @@ export const enrol = contract({
   serves: ['D1', 'D6'],
   request: EnrolRequest,
   reply: EnrolReply,
-  problems: ['claim.unknown', 'claim.used', 'claim.expired', 'claim.wrong', 'cose.bad-signature'],
+  problems: [
+    'claim.unknown',
+    'claim.used',
+    'claim.expired',
+    'claim.wrong',
+    'cose.bad-signature',
+    'cose.malformed',
+    'cose.unknown-key',
+    'cose.wrong-algorithm',
+  ],
 })
 
 export const reportState = contract({
@@ -108,6 +117,7 @@ export const readState = contract({
     enrolledMs: TimeMs,
     nowMs: TimeMs,
   }),
+  problems: ['device.unknown', 'device.revoked'],
 })
 
 /** Settings of a device by key, such as `report.minutes`. */
@@ -197,6 +207,7 @@ export const nextJob = contract({
   serves: ['D6'],
   request: Type.Object({ result: Type.Optional(JobResult) }),
   reply: Type.Object({ order: Type.Optional(JobOrder) }),
+  problems: ['job.unknown'],
 })
 
 /** What is asked for of a bundle at once, and of a diagnostics report in all, in bytes. */
@@ -276,7 +287,15 @@ export const rotateKey = contract({
   /** COSE_Sign1 of a rotation. */
   request: Type.Object({ signed: Bytes(64, 4096) }),
   reply: Nothing,
-  problems: ['cose.bad-signature', 'cose.unknown-key', 'cose.wrong-algorithm', 'cose.wrong-audience'],
+  problems: [
+    'cose.bad-signature',
+    'cose.unknown-key',
+    'cose.wrong-algorithm',
+    'cose.wrong-audience',
+    'device.unknown',
+    'device.revoked',
+    'cose.malformed',
+  ],
 })
 
 export const fleetNews = contract({

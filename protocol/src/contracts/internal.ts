@@ -5,6 +5,7 @@ import {
   contract,
   Hash,
   Id,
+  MemberToken,
   Nothing,
   Region,
   Slug,
@@ -41,6 +42,7 @@ export const handleRequest = contract({
     stream: Type.Optional(Id),
     seq: Type.Optional(Type.Integer({ minimum: 1 })),
     trace: Type.Optional(Bytes(24)),
+    token: Type.Optional(MemberToken),
     body: Type.Unknown(),
   }),
   reply: Type.Object({
@@ -91,6 +93,44 @@ export const eventsDone = contract({
   serves: ['D5'],
   request: Type.Object({ device: Slug, ids: Type.Array(Id, { maxItems: 64 }) }),
   reply: Nothing,
+})
+
+/** What an operator gives besides the command: options by name, then what follows them. */
+export const CommandValues = Type.Record(
+  Text(64),
+  Type.Union([Text(65_536), Type.Boolean(), Type.Array(Text(65_536), { maxItems: 10_000 })]),
+)
+export const CommandWords = Type.Array(Text(4_096), { maxItems: 1_000 })
+/** Files that go along with a command, whose bytes follow in this order. */
+export const CommandFiles = Type.Array(
+  Type.Object({ name: Text(64), sizeBytes: Type.Integer({ minimum: 0, maximum: 64 << 20 }) }),
+  { maxItems: 4 },
+)
+export const CommandLanguage = Type.Union([Type.Literal('ja'), Type.Literal('en')])
+
+/**
+ * An operator's command for a service that runs as a process of its own. The gateway has checked who it is and the role.
+ * The files' bytes follow the request; what the command tells, its files and its answer follow the reply.
+ */
+export const carryOutCommand = contract({
+  name: 'service.command',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'An operator’s command for a service',
+  serves: ['D6'],
+  idempotent: false,
+  request: Type.Object({
+    command: Text(64),
+    operator: Text(64),
+    people: Type.Array(Text(64), { minItems: 1, maxItems: 2 }),
+    language: CommandLanguage,
+    values: CommandValues,
+    positionals: CommandWords,
+    files: CommandFiles,
+  }),
+  reply: Nothing,
+  problems: ['message.invalid', 'command.invalid', 'centre.not-leader'],
 })
 
 /** A service reads what a device transferred to it. */

@@ -10,6 +10,6 @@ export const carryFrame = contract({
   serves: ['S10'],
   request: Type.Object({ server: Slug, frame: Bytes(1, 8192) }),
   reply: Type.Object({ frame: Bytes(1, 131_072) }),
-  problems: ['server.unreachable', 'service.busy'],
+  problems: ['server.unreachable', 'service.busy', 'server.contained'],
 })
 export type CarryFrame = Static<typeof carryFrame.request>

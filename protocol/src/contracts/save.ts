@@ -47,6 +47,7 @@ export const offerSave = contract({
   kind: 'act',
   service: 'placement',
   authority: 'signed',
+  signed: { in: 'offer', body: SaveOffer, domain: offerDomain, sealed: false },
   title: 'A member asks that what was transferred be kept',
   serves: ['S4', 'S5', 'S7', 'S14'],
   request: Type.Object({
@@ -58,17 +59,14 @@ export const offerSave = contract({
   /** Told when the data is whole in the receive buffer (S4): the line can be released. */
   reply: Type.Object({ object: Id, bufferedMs: TimeMs }),
   problems: [
-    'cose.bad-signature',
     'card.unknown',
     'member.suspended',
-    'act.replayed',
-    'act.conflict',
     'transfer.unknown',
     'transfer.incomplete',
     'transfer.bad-root',
-    'message.expired',
     'keys.retired',
-    'storage.full',
+    'card.lost',
+    'object.erased',
   ],
 })
 

@@ -6,6 +6,7 @@ import {
   contract,
   Hash,
   Id,
+  MemberToken,
   Nothing,
   Region,
   Slug,
@@ -14,6 +15,7 @@ import {
   TimeMs,
   Type,
 } from '../contract.ts'
+import { bySession } from './by-session.ts'
 
 export const sessionDomain = new TextEncoder().encode('azukari/session/1')
 
@@ -43,12 +45,16 @@ export const openSession = contract({
   serves: ['S1', 'S2'],
   request: Type.Object({ card: Hash, operation: Operation }),
   reply: Type.Object({ session: Id, challenge: Hash, verifier: Hash, expiresMs: TimeMs }),
-  problems: ['card.unknown', 'member.suspended', 'service.busy'],
+  problems: ['card.unknown', 'member.suspended', 'service.busy', 'card.lost'],
 })
 
 /** Conditions wait at placement until a card has them; `record` is COSE_Encrypt to the card's agreement key. */
 export const PendingConditions = Type.Object({ object: Id, version: Count, record: Bytes(64, 1600) })
 export type PendingConditions = Static<typeof PendingConditions>
+
+/** `lifeMs`: for how long it is taken from now on, whatever the device's clock says. */
+export const SessionToken = Type.Object({ token: MemberToken, lifeMs: Count })
+export type SessionToken = Static<typeof SessionToken>
 
 export const proveSession = contract({
   name: 'session.prove',
@@ -69,6 +75,8 @@ export const proveSession = contract({
     level: Type.Integer({ minimum: 0, maximum: 9 }),
     home: Region,
     expiresMs: TimeMs,
+    /** Shown to services; another one is got by `session.renew` while the card is in. */
+    token: Type.Optional(SessionToken),
     /** D8: false when the member does not agree that places are kept; then cameras leave theirs out. */
     location: Type.Optional(Type.Boolean()),
     cardProof: Type.Optional(Bytes(64, 512)),
@@ -77,24 +85,48 @@ export const proveSession = contract({
     /** The catalogue's place and key, COSE_Encrypt to the card; absent before the first save. */
     catalogue: Type.Optional(Bytes(64, 1600)),
   }),
-  problems: ['session.unknown', 'session.expired', 'card.rejected', 'level.mismatch', 'act.replayed'],
+  problems: [
+    'session.unknown',
+    'session.expired',
+    'card.rejected',
+    'level.mismatch',
+    'act.replayed',
+    'card.unknown',
+    'card.lost',
+    'member.suspended',
+  ],
+})
+
+export const renewSession = contract({
+  name: 'session.renew',
+  kind: 'call',
+  service: 'placement',
+  authority: 'device',
+  title: 'A new token for a session whose card is still in',
+  serves: ['S1', 'S2'],
+  request: Type.Object({ session: Id }),
+  reply: SessionToken,
+  problems: ['session.unknown', 'session.expired', 'card.unknown', 'card.lost', 'member.suspended'],
 })
 
 export const pendingConditions = contract({
   name: 'session.conditions',
+  version: 2,
   kind: 'call',
   service: 'placement',
   authority: 'member',
   title: 'Conditions that the card does not have yet',
   serves: ['S8'],
-  request: Type.Object({ session: Id }),
+  request: Nothing,
   reply: Type.Object({
     pending: Type.Array(PendingConditions, { maxItems: 16 }),
     morePending: Type.Boolean(),
     catalogue: Type.Optional(Bytes(64, 1600)),
   }),
-  problems: ['session.unknown', 'session.expired'],
 })
+
+/** As devices of the release before ask, which have no token. */
+export const pendingConditionsBySession = bySession(pendingConditions)
 
 /** What names a record of conditions: the first 16 bytes of its SHA-256. */
 export function conditionsDigest(record: Uint8Array): Uint8Array {
@@ -122,7 +154,7 @@ export const conditionsWritten = contract({
     counter: Count,
   }),
   reply: Nothing,
-  problems: ['session.unknown'],
+  problems: ['session.unknown', 'session.expired'],
 })
 
 export const closeSession = contract({
@@ -134,4 +166,5 @@ export const closeSession = contract({
   serves: ['S1'],
   request: Type.Object({ session: Id }),
   reply: Nothing,
+  problems: ['session.unknown', 'session.expired'],
 })

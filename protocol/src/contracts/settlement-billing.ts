@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Hash, Id, Nothing, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 import { TaxRate } from './settlement-purchase.ts'
 
 const utf8 = new TextEncoder()
@@ -97,6 +97,7 @@ export const objectTo = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'objection', body: Objection, domain: objectionDomain, sealed: true },
   title: 'A member objects to a statement: nothing is collected until it is decided',
   serves: ['S13'],
   request: Type.Object({ objection: Sealed }),
@@ -108,8 +109,7 @@ export const objectTo = contract({
     'bill.objected',
     'bill.handed-over',
     'register.not-own',
-    'cose.expired',
-    'act.replayed',
+    ...signerProblems,
   ],
 })
 
@@ -127,11 +127,12 @@ export const choosePayment = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'choice', body: PayChoice, domain: payChoiceDomain, sealed: true },
   title: 'A member chooses how statements are paid, those included that are open and not being collected',
   serves: ['S14'],
   request: Type.Object({ choice: Sealed }),
   reply: Type.Object({ way: PaymentWay, atMs: TimeMs }),
-  problems: ['bill.way', 'message.invalid', 'register.key-revoked', 'cose.expired', 'act.replayed'],
+  problems: ['bill.way', ...signerProblems],
 })
 
 /** What the re-check found, term by term, and what follows from it. */

@@ -12,6 +12,11 @@ export const lossDomain = utf8.encode('azukari/settle-loss/1')
 export const foundDomain = utf8.encode('azukari/found/1')
 export const membershipDomain = utf8.encode('azukari/settle-membership/1')
 
+/** What may be wrong with the key that signed, or with the times it signed. */
+export const signerProblems = ['register.key-revoked', 'member.suspended', 'pay.clock'] as const
+/** What may be wrong with a message that is sealed and not signed. */
+const sealedProblems = ['cose.malformed', 'cose.unknown-key', 'cose.wrong-algorithm', 'cose.decrypt-failed'] as const
+
 /** Member, transaction and statement numbers: digits, the last two are check digits (ISO 7064 MOD 97-10). */
 export const SettlementNumber = Type.String({ pattern: '^\\d{14}$' })
 export const MemberKind = Type.Union([Type.Literal('general'), Type.Literal('shop')])
@@ -83,7 +88,7 @@ export const apply = contract({
   serves: ['P1'],
   request: Type.Object({ application: Sealed }),
   reply: Type.Object({ application: Id }),
-  problems: ['register.terms', 'cose.decrypt-failed'],
+  problems: ['register.terms', ...sealedProblems],
 })
 
 /** Signed with the very key that it registers: proof that the member has it. */
@@ -116,6 +121,7 @@ export const register = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'registration', body: Registration, domain: registrationDomain, sealed: true, keyIn: 'key' },
   title: 'A member’s signed registration, under a key made for this exchange',
   serves: ['P1', 'P3', 'P4'],
   request: Type.Object({ registration: Sealed }),
@@ -125,10 +131,7 @@ export const register = contract({
     'register.number-used',
     'register.number-expired',
     'register.key-known',
-    'cose.bad-signature',
-    'cose.expired',
-    'cose.wrong-audience',
-    'act.replayed',
+    'pay.clock',
   ],
 })
 
@@ -149,11 +152,12 @@ export const rotate = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'rotation', body: Rotation, domain: rotationDomain, sealed: true },
   title: 'A new key in place of the old one',
   serves: ['P4'],
   request: Type.Object({ rotation: Sealed }),
   reply: Type.Object({ membership: Bytes(64, 1024) }),
-  problems: ['register.key-known', 'register.key-revoked', 'cose.bad-signature', 'cose.expired', 'act.replayed'],
+  problems: ['register.key-known', ...signerProblems],
 })
 
 export const Revocation = Type.Object({
@@ -168,11 +172,12 @@ export const revoke = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'revocation', body: Revocation, domain: revocationDomain, sealed: true },
   title: 'The holder of a key ends it',
   serves: ['P4'],
   request: Type.Object({ revocation: Sealed }),
   reply: Nothing,
-  problems: ['register.key-revoked', 'cose.bad-signature', 'cose.expired', 'act.replayed'],
+  problems: [...signerProblems],
 })
 
 /** Without the key: by number and the blocking code of the letter. */
@@ -193,11 +198,12 @@ export const reportFound = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'found', body: Found, domain: foundDomain, sealed: true },
   title: 'A card that was reported lost is found: it stands for its member again',
   serves: ['P4'],
   request: Type.Object({ found: Sealed }),
   reply: Type.Object({ foundMs: TimeMs }),
-  problems: ['register.key-revoked', 'member.suspended', 'cose.expired', 'act.replayed'],
+  problems: [...signerProblems],
 })
 
 export const reportLoss = contract({
@@ -209,5 +215,5 @@ export const reportLoss = contract({
   serves: ['P4'],
   request: Type.Object({ loss: Sealed }),
   reply: Type.Object({ blockedMs: TimeMs }),
-  problems: ['register.unknown-number'],
+  problems: ['register.unknown-number', ...sealedProblems],
 })

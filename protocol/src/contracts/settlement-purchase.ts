@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Id, Nothing, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 
 const utf8 = new TextEncoder()
 export const offerListDomain = utf8.encode('azukari/shop-offer/1')
@@ -47,11 +47,12 @@ export const putOffer = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'offer', body: ShopOffer, domain: offerListDomain, sealed: false },
   title: 'What a shop sells, and at which price',
   serves: ['P6'],
   request: Type.Object({ offer: Bytes(64, 131_072) }),
   reply: Type.Object({ items: Count }),
-  problems: ['register.not-shop', 'register.key-revoked', 'cose.expired', 'act.replayed'],
+  problems: ['register.not-shop', 'ledger.wrong-currency', ...signerProblems],
 })
 
 export const listOffer = contract({
@@ -97,6 +98,7 @@ export const placeOrder = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'order', body: Order, domain: orderDomain, sealed: true },
   title: 'A buyer orders from a shop’s offer',
   serves: ['P6'],
   request: Type.Object({ order: Sealed }),
@@ -106,9 +108,8 @@ export const placeOrder = contract({
     'register.unknown-number',
     'pay.item-unknown',
     'ledger.wrong-currency',
-    'register.key-revoked',
-    'cose.expired',
-    'act.replayed',
+    'ledger.bad-amount',
+    ...signerProblems,
   ],
 })
 
@@ -151,6 +152,7 @@ export const instructPayment = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'instruction', body: Instruction, domain: instructionDomain, sealed: true },
   title: 'A buyer’s signed and sealed payment instruction',
   serves: ['P6'],
   request: Type.Object({ instruction: Sealed }),
@@ -161,15 +163,9 @@ export const instructPayment = contract({
     'pay.order-state',
     'pay.order-expired',
     'pay.amount-differs',
-    'pay.clock',
     'ledger.insufficient',
-    'register.key-revoked',
     'register.not-own',
-    'cose.bad-signature',
-    'cose.unknown-key',
-    'cose.expired',
-    'act.replayed',
-    'act.conflict',
+    ...signerProblems,
   ],
 })
 
@@ -239,6 +235,7 @@ export const actAsShop = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'act', body: ShopAct, domain: shopActDomain, sealed: true },
   title: 'A shop delivers, ends a metered order, claims its money or gives it back',
   serves: ['P7', 'P9'],
   request: Type.Object({ act: Sealed }),
@@ -247,14 +244,12 @@ export const actAsShop = contract({
     'pay.order-unknown',
     'pay.order-state',
     'pay.refund-too-much',
+    'ledger.bad-amount',
     'pay.disputed',
     'pay.amount-differs',
     'register.not-shop',
     'register.not-own',
-    'register.key-revoked',
-    'cose.bad-signature',
-    'cose.expired',
-    'act.replayed',
+    ...signerProblems,
   ],
 })
 
@@ -271,9 +266,10 @@ export const disputeOrder = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'dispute', body: Dispute, domain: disputeDomain, sealed: true },
   title: 'A buyer disputes an order: nothing is paid out until it is decided',
   serves: ['P9'],
   request: Type.Object({ dispute: Sealed }),
   reply: Type.Object({ dispute: Id }),
-  problems: ['pay.order-unknown', 'pay.order-state', 'pay.late', 'register.not-own', 'cose.expired', 'act.replayed'],
+  problems: ['pay.order-unknown', 'pay.order-state', 'pay.late', 'pay.disputed', 'register.not-own', ...signerProblems],
 })

@@ -2,7 +2,7 @@
 import { Bytes, Count, contract, Id, type Static, Text, TimeMs, Type } from '../contract.ts'
 import { CurrencyCode, Money } from '../money.ts'
 import { signedFields } from '../signed-sealed.ts'
-import { Sealed, SettlementNumber } from './settlement-members.ts'
+import { Sealed, SettlementNumber, signerProblems } from './settlement-members.ts'
 
 const utf8 = new TextEncoder()
 export const topUpDomain = utf8.encode('azukari/value-request/1')
@@ -44,19 +44,13 @@ export const requestValue = contract({
   kind: 'act',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'request', body: TopUpRequest, domain: topUpDomain, sealed: true },
   title: 'A member asks for stored value',
   serves: ['P5'],
   request: Type.Object({ request: Sealed }),
   /** `payment`: the number to state when paying, so that the money finds its owner. */
   reply: Type.Object({ request: Id, payment: SettlementNumber, state: TopUpState, payByMs: TimeMs }),
-  problems: [
-    'ledger.bad-amount',
-    'ledger.wrong-currency',
-    'register.key-revoked',
-    'cose.expired',
-    'act.replayed',
-    'pay.clock',
-  ],
+  problems: ['ledger.bad-amount', 'ledger.wrong-currency', ...signerProblems],
 })
 
 /** Signed by settlement, sealed for the member. */
@@ -114,9 +108,10 @@ export const readAccount = contract({
   kind: 'call',
   service: 'settlement',
   authority: 'signed',
+  signed: { in: 'query', body: AccountQuery, domain: accountQueryDomain, sealed: true },
   title: 'Balance and history of the member who signs',
   serves: ['P6', 'P8', 'P9'],
   request: Type.Object({ query: Sealed }),
   reply: Type.Object({ state: Bytes(64, 32_768) }),
-  problems: ['cose.unknown-key', 'register.key-revoked', 'cose.expired'],
+  problems: [...signerProblems],
 })

@@ -32,7 +32,15 @@ export const initTransfer = contract({
     expiresMs: TimeMs,
   }),
   reply: Have,
-  problems: ['transfer.quota', 'transfer.too-large', 'storage.full', 'act.conflict'],
+  problems: [
+    'transfer.quota',
+    'transfer.too-large',
+    'storage.full',
+    'act.conflict',
+    'transfer.unknown',
+    'transfer.bad-root',
+    'transfer.expired',
+  ],
 })
 
 export const haveTransfer = contract({
@@ -69,5 +77,5 @@ export const finishTransfer = contract({
   serves: ['S4'],
   request: Type.Object({ transfer: Id }),
   reply: Type.Object({ transfer: Id, root: Hash, sizeBytes: Count }),
-  problems: ['transfer.unknown', 'transfer.incomplete', 'transfer.bad-root'],
+  problems: ['transfer.unknown', 'transfer.incomplete', 'transfer.bad-root', 'transfer.expired'],
 })

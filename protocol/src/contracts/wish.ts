@@ -1,5 +1,19 @@
 /** What members decide over their data (D8): erasure with receipts, retention, consent, and what is told to them of it. */
-import { Bytes, Count, contract, Hash, Id, Region, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
+import {
+  Bytes,
+  Count,
+  contract,
+  Hash,
+  Id,
+  Nothing,
+  Region,
+  Slug,
+  type Static,
+  Text,
+  TimeMs,
+  Type,
+} from '../contract.ts'
+import { bySession } from './by-session.ts'
 
 export const wishDomain = new TextEncoder().encode('azukari/wish/1')
 export const erasureDomain = new TextEncoder().encode('azukari/erasure/1')
@@ -45,22 +59,14 @@ export const makeWish = contract({
   kind: 'act',
   service: 'placement',
   authority: 'signed',
+  signed: { in: 'wish', body: MemberWish, domain: wishDomain, sealed: false },
   title: 'A member decides over what is kept: erase, close, consent, retention',
   serves: ['D8', 'S9'],
   /** COSE_Sign1 of a `MemberWish`. */
   request: Type.Object({ wish: Bytes(64, 4096) }),
   /** From here on it is done, however long servers take. `objects`: how many are to be erased. */
   reply: Type.Object({ act: Id, acceptedMs: TimeMs, objects: Count }),
-  problems: [
-    'cose.bad-signature',
-    'cose.wrong-audience',
-    'keys.retired',
-    'card.unknown',
-    'member.suspended',
-    'message.expired',
-    'object.unknown',
-    'act.conflict',
-  ],
+  problems: ['card.unknown', 'keys.retired', 'member.suspended', 'object.unknown', 'card.lost'],
 })
 
 /** One replica of what was erased. `lost`: its server is gone for good; should it come back, it is destroyed there. */
@@ -132,15 +138,18 @@ export const readErasures = contract({
 
 export const readSettings = contract({
   name: 'wish.settings',
+  version: 2,
   kind: 'call',
   service: 'placement',
   authority: 'member',
   title: 'What the member has agreed to, and how long things are kept',
   serves: ['D8'],
-  request: Type.Object({ session: Id }),
+  request: Nothing,
   reply: Type.Object({ location: Type.Boolean(), abroad: Type.Boolean(), retentionDays: Count }),
-  problems: ['session.unknown', 'session.expired'],
 })
+
+/** As devices of the release before ask, which have no token. */
+export const readSettingsBySession = bySession(readSettings)
 
 /** What placement knows of one object, for its member. */
 export const HistoryItem = Type.Object({
@@ -172,12 +181,15 @@ export type HistoryItem = Static<typeof HistoryItem>
 
 export const readHistory = contract({
   name: 'wish.history',
+  version: 2,
   kind: 'call',
   service: 'placement',
   authority: 'member',
   title: 'What is kept for the member: when, where, why there; for the export',
   serves: ['D8'],
-  request: Type.Object({ session: Id, after: Type.Optional(Id), limit: Type.Integer({ minimum: 1, maximum: 8 }) }),
+  request: Type.Object({ after: Type.Optional(Id), limit: Type.Integer({ minimum: 1, maximum: 8 }) }),
   reply: Type.Object({ items: Type.Array(HistoryItem, { maxItems: 8 }) }),
-  problems: ['session.unknown', 'session.expired'],
 })
+
+/** As devices of the release before ask, which have no token. */
+export const readHistoryBySession = bySession(readHistory)

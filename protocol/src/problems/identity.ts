@@ -13,6 +13,41 @@ export const identityProblems = {
     en: { title: 'The session has ended', todo: 'Put the card in again.' },
     ja: { title: 'セッションが終了しました', todo: 'もう一度カードを入れてください。' },
   },
+  'session.required': {
+    retry: 'after-fix',
+    en: { title: 'This is done for members only', todo: 'Put your card in and try again.' },
+    ja: { title: 'この操作には会員のカードが必要です', todo: 'カードを入れて、もう一度お試しください。' },
+  },
+  'session.ended': {
+    retry: 'after-fix',
+    en: { title: 'The session is over: the card left, or has to prove itself again', todo: 'Put the card in again.' },
+    ja: {
+      title: 'カードが抜かれたか、再確認が必要なため、セッションは終了しました',
+      todo: 'もう一度カードを入れてください。',
+    },
+  },
+  'session.elsewhere': {
+    retry: 'no',
+    en: {
+      title: 'The session belongs to another device',
+      todo: 'Put the card into this device. If nobody did so elsewhere, tell the operator.',
+    },
+    ja: {
+      title: 'このセッションは別の機器のものです',
+      todo: 'この機器にカードを入れてください。心当たりがない場合は係員に知らせてください。',
+    },
+  },
+  'session.forged': {
+    retry: 'no',
+    en: {
+      title: 'The proof of the session is not genuine',
+      todo: 'Take the card out and put it in again. If it happens again, tell the operator.',
+    },
+    ja: {
+      title: 'セッションの証明が正しくありません',
+      todo: 'カードを抜いて入れ直してください。繰り返す場合は係員に知らせてください。',
+    },
+  },
   'device.unknown': {
     retry: 'after-fix',
     en: { title: 'This device is not enrolled here', todo: 'Enrol the device with a claim from the operator.' },
@@ -54,6 +89,28 @@ export const identityProblems = {
     retry: 'after-fix',
     en: { title: 'This claim has expired', todo: 'Ask the operator for a new one.' },
     ja: { title: 'この登録コードは期限切れです', todo: '係員に新しいコードを依頼してください。' },
+  },
+  'certificate.invalid': {
+    retry: 'no',
+    en: {
+      title: 'This certificate or request is none of ours',
+      todo: 'Begin again in an empty folder with a new claim. Never replace the files of another site.',
+    },
+    ja: {
+      title: 'この証明書（または申請）はこのサイトのものではありません',
+      todo: '空のフォルダーで、新しい登録コードからやり直してください。別のサイトのファイルは置き換えないでください。',
+    },
+  },
+  'certificate.ending': {
+    retry: 'after-fix',
+    en: {
+      title: 'A certificate ends soon and was not renewed',
+      todo: 'Start the process that it belongs to and see that it reaches the gateway; it renews by itself.',
+    },
+    ja: {
+      title: '証明書の期限が近く、更新されていません',
+      todo: 'その証明書を使うプロセスを起動し、ゲートウェイに届くことを確かめてください。更新は自動で行われます。',
+    },
   },
   'claim.wrong': {
     retry: 'after-fix',

@@ -6,11 +6,11 @@ export const operatorProblems = {
     retry: 'after-fix',
     en: {
       title: 'Nothing runs on this site that could answer',
-      todo: 'Start the gateway (azukari-gateway run). Without it only init, doctor, service, config check, acl and the commands that rebuild work.',
+      todo: 'Start the gateway (azukari-gateway run). Without it only init, doctor, service, config check, acl, placement rebuild and the commands that only read (their help says so) work.',
     },
     ja: {
       title: 'このサイトで応答するプログラムが動いていません',
-      todo: 'ゲートウェイを起動してください（azukari-gateway run）。起動していないときに使えるのは init、doctor、service、config check、acl と再構築のコマンドだけです。',
+      todo: 'ゲートウェイを起動してください（azukari-gateway run）。起動していないときに使えるのは init、doctor、service、config check、acl、placement rebuild と、閲覧だけのコマンド（ヘルプに記載）だけです。',
     },
   },
   'operator.unauthenticated': {

@@ -175,6 +175,30 @@ export const partProblems = {
     en: { title: 'A part of the device took too long', todo: 'Try again; then check the part.' },
     ja: { title: '機器の一部から時間内に応答がありませんでした', todo: 'もう一度試し、続く場合は点検してください。' },
   },
+  'panel.unanswered': {
+    retry: 'after-fix',
+    en: { title: 'Nobody answered', todo: 'Start again when you like; nothing was changed.' },
+    ja: { title: '入力がありませんでした', todo: '必要なときにもう一度始めてください。変更は行われていません。' },
+  },
+  'panel.pin-differs': {
+    retry: 'after-fix',
+    en: { title: 'The two new PINs are not the same', todo: 'Begin again; your PIN is as it was.' },
+    ja: {
+      title: '二つの新しい暗証番号が一致しません',
+      todo: '最初からやり直してください。暗証番号は変わっていません。',
+    },
+  },
+  'panel.no-pin-entry': {
+    retry: 'no',
+    en: {
+      title: 'No PIN can be entered at this device, so nothing can be kept or printed',
+      todo: 'Give its board a keypad, buttons with a display, or the page (a display with the driver kiosk).',
+    },
+    ja: {
+      title: 'この機器では暗証番号を入力できないため、保存も印刷もできません',
+      todo: 'テンキー、ボタンと表示器、または操作画面（kioskドライバの表示器）を取り付けてください。',
+    },
+  },
   'panel.cancelled': {
     retry: 'after-fix',
     en: { title: 'You cancelled', todo: 'Start again when you like; nothing was changed.' },

@@ -11,6 +11,7 @@ import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
 import { Devices } from '@azukari/gateway/registry/devices'
 import { createServiceHost } from '@azukari/gateway/service/host'
 import { act } from '@azukari/gateway/service/service'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { Database } from '@azukari/gateway/storage/database'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -65,6 +66,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   const records = openDatabase(join(directory, 'placement.db'))
   const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemSoon }
   const service = await createServiceHost({
+    unlisted: throwUnlisted,
     name: 'placement',
     database: records,
     ...ports,
@@ -87,6 +89,7 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   const agreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
   const placementKeys = firstKeys({ key: coseKey(publicOf(key)), agreement })
   const gateway = await createGateway({
+    unlisted: throwUnlisted,
     site: benchSite,
     version: '1',
     key,

@@ -12,6 +12,7 @@ import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway } from '@azukari/gateway/gateway'
 import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { transferStore } from '@azukari/gateway/transfer/store'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -125,6 +126,7 @@ async function withGateway(
   const agreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
   const placementKeys = firstKeys({ key: coseKey(publicOf(key)), agreement })
   const gateway = await createGateway({
+    unlisted: throwUnlisted,
     site,
     version: '1',
     key,

@@ -5,6 +5,7 @@
 import { boardDefinition, buildBoard } from '@azukari/boards/definitions'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
+import { rolesOf } from '@azukari/device/main'
 import { Runtime } from '@azukari/device/runtime'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -17,9 +18,10 @@ const { broker, folder, claim, board } = JSON.parse(process.argv[2]!) as Record<
 >
 const definition = boardDefinition(board)
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), log }
+const parts = await buildBoard(definition, { ...ports, directory: folder })
 const runtime = new Runtime(
   {
-    role: definition.parts.camera ? 'camera' : definition.parts.printer ? 'printer' : 'terminal',
+    roles: rolesOf(parts),
     ...{ site: 'site', claim, model: definition.model, version: '0.1.0', folder },
   },
   {
@@ -27,7 +29,7 @@ const runtime = new Runtime(
     database: await openDeviceDatabase(`${folder}/device.db`),
     transport: mqttTransport({ url: broker }),
   },
-  await buildBoard(definition, { ...ports, directory: folder }),
+  parts,
 )
 await runtime.start()
 let up = false

@@ -22,7 +22,7 @@ const tell = (message: string, fields?: unknown) => process.stderr.write(`${mess
 const log: Log = { debug: () => undefined, info: tell, warn: tell, error: tell, child: () => log }
 
 const runtime = new Runtime(
-  { site: 'site', role: 'terminal', claim, model: 'bench', version: '0.1.0', folder },
+  { site: 'site', roles: ['terminal'], claim, model: 'bench', version: '0.1.0', folder },
   {
     ...{ clock: systemClock, random: systemRandom, files: systemFiles(), log },
     database: await openDeviceDatabase(`${folder}/device.db`),

@@ -86,7 +86,9 @@ t.test('S17: the simulated parts conform', async (t) => {
   )
   await t.test('panel', (t) =>
     panelConforms(t, {
-      make: async () => new SimulatedPanel({ lamps: ['ready', 'problem'] }),
+      make: async () => new SimulatedPanel({ lamps: ['ready', 'problem'], entry: ['pin', 'text', 'choice'] }),
+      write: async (panel, text) => (panel as SimulatedPanel).write(text),
+      pick: async (panel, index) => (panel as SimulatedPanel).pick(index),
       press: async (panel, button) => (panel as SimulatedPanel).press(button),
       type: async (panel, pin) =>
         pin === undefined ? (panel as SimulatedPanel).cancelPin() : (panel as SimulatedPanel).typePin(pin),
@@ -260,7 +262,7 @@ t.test('D2: a board has the parts it is given, and is closed as a whole', async 
   const board = simulatedBoard({ clock, random: new SeededRandom(1), camera: {}, panel: { person: () => '1234' } })
   t.ok(board.camera)
   t.notOk(board.printer)
-  t.equal(await board.panel.askPin('PIN', never), '1234')
+  t.equal(await board.panel.askPin({ prompt: 'PIN', limitMs: 1_000, digits: { min: 4, max: 12 } }, never), '1234')
   await closeBoard(board)
   await t.rejects(board.memory.list(), { code: 'memory.absent' })
   t.ok(DirectoryMemory)

@@ -1,7 +1,15 @@
 import { Presence } from '@azukari/device/apps/presence'
+import type { CallOptions } from '@azukari/device/link'
 import type { Contract } from '@azukari/protocol/contract'
-import { type Finding, findings, findingsTold } from '@azukari/protocol/contracts/care'
-import { closeSession, openSession, pendingConditions, proveSession } from '@azukari/protocol/contracts/session'
+import { type Finding, findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/care'
+import {
+  closeSession,
+  openSession,
+  pendingConditions,
+  pendingConditionsBySession,
+  proveSession,
+  renewSession,
+} from '@azukari/protocol/contracts/session'
 import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
@@ -11,7 +19,7 @@ import { SimClock } from '../world/clock.ts'
 import { issue, providerKey, random } from './bench.ts'
 
 /** A device at whose reader a member stands, and a placement that has something to tell them: at most eight at once. */
-function bench(untold: number, lines: number) {
+function bench(untold: number, lines: number, { isBefore = false } = {}) {
   const clock = new SimClock()
   const stop = new AbortController()
   const reader = new SimulatedReader({ clock })
@@ -20,12 +28,18 @@ function bench(untold: number, lines: number) {
     lines,
     /** The line is cut. */
     cut: false,
+    /** Placement has ended the session. */
+    over: false,
     untold: Array.from({ length: untold }, (_, i) => i + 1),
     /** What the member saw, a page each. */
     pages: [] as number[][],
     asked: 0,
+    /** Tokens that placement gave, and with which of them a member's contract was asked; 0: by the session. */
+    tokens: [] as number[],
+    used: [] as number[],
     conditionsAsked: 0,
   }
+  const newToken = () => ({ token: new Uint8Array(64).fill(site.tokens.push(clock.now())), lifeMs: 110_000 })
   const answers: Record<string, () => unknown> = {
     [openSession.id]: () => ({
       session: new Uint8Array(16),
@@ -39,14 +53,16 @@ function bench(untold: number, lines: number) {
       level: 2,
       home: 'JP-13',
       expiresMs: clock.now() + 600_000,
+      ...(!isBefore && { token: newToken() }),
       pending: [],
       morePending: false,
     }),
-    [pendingConditions.id]: () => {
+    [renewSession.id]: newToken,
+    [(isBefore ? pendingConditionsBySession : pendingConditions).id]: () => {
       site.conditionsAsked++
       return { pending: [], morePending: false }
     },
-    [findings.id]: () => {
+    [(isBefore ? findingsBySession : findings).id]: () => {
       site.asked++
       return { findings: site.untold.slice(0, 8).map(finding), more: site.untold.length > 8 }
     },
@@ -64,8 +80,11 @@ function bench(untold: number, lines: number) {
       up: true,
       onState: () => () => false,
       onEvent: () => {},
-      call: async (contract: Contract) => {
+      call: async (contract: Contract, _body: unknown, { token }: CallOptions = {}) => {
         if (site.cut) throw new Problem('link.offline')
+        if (isMembers.has(contract.name)) site.used.push(token?.[0] ?? 0)
+        if (site.over && token) throw new Problem('session.ended')
+        if (token && clock.now() >= site.tokens[token[0]! - 1]! + 110_000) throw new Problem('session.expired')
         return answers[contract.id]!() as never
       },
     },
@@ -92,6 +111,8 @@ function bench(untold: number, lines: number) {
   }
   return { clock, reader, presence, site, end, pass: (ms: number) => clock.runUntil(clock.now() + ms) }
 }
+
+const isMembers = new Set([pendingConditions.name, findings.name])
 
 const finding = (id: number): Finding => ({
   id,
@@ -158,4 +179,47 @@ t.test('S11: what nobody could see is not taken for told', async (t) => {
     t.same(site.untold, [], 'and it is asked for again, in the same session')
     await end()
   })
+})
+
+t.test('S2: while the card is in, what is asked in the member’s name goes with a token that is fresh', async (t) => {
+  const { reader, site, pass, presence, end } = bench(0, 4)
+  reader.insert(issue().card)
+  await pass(1_000)
+  t.same(site.used, [1], 'the token of the proof')
+  await pass(60_000)
+  presence.refresh()
+  await pass(1_000)
+  t.same(site.used, [1, 1], 'as long as it lasts')
+  await pass(40_000)
+  presence.refresh()
+  await pass(1_000)
+  t.same([site.used, site.tokens.length], [[1, 1, 2], 2], 'and then the next, before the last has ended')
+  await pass(200_000)
+  t.equal(site.tokens.length, 2, 'nobody renews what nobody uses')
+  await end()
+})
+
+t.test('D5: a placement of the release before gives no tokens, and is asked by the session', async (t) => {
+  const { reader, site, pass, presence, end } = bench(3, 4, { isBefore: true })
+  reader.insert(issue().card)
+  await pass(1_000)
+  t.same(site.pages, [[1, 2, 3]])
+  presence.refresh()
+  await pass(1_000)
+  t.equal(site.conditionsAsked, 1)
+  t.ok(site.used.length > 1 && site.used.every((token) => token === 0))
+  await end()
+})
+
+t.test('S12: a session that is over while the card is in is opened anew', async (t) => {
+  const { reader, site, pass, presence, end } = bench(0, 4)
+  reader.insert(issue().card)
+  await pass(1_000)
+  const before = presence.card?.session
+  site.over = true
+  await t.rejects(presence.require().ask(pendingConditions, pendingConditionsBySession, {}), { code: 'session.ended' })
+  site.over = false
+  await pass(5_000)
+  t.ok(presence.card?.session && presence.card.session !== before)
+  await end()
 })

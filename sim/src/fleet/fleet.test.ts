@@ -56,7 +56,7 @@ function startDevice(folder: string, broker: string, claim: string) {
     if (told.crashes) return 1
     const board = simulatedBoard({ ...ports, model: 'test' })
     const runtime = new Runtime(
-      { site: siteName, role: 'terminal', claim, model: 'test', version: told.version, folder, slots },
+      { site: siteName, roles: ['terminal'], claim, model: 'test', version: told.version, folder, slots },
       {
         ...ports,
         database: await openDeviceDatabase(`${folder}/device.db`),

@@ -134,7 +134,7 @@ class Board {
       return socket.once('close', () => this.#sockets.delete(socket))
     }
     const runtime = new Runtime(
-      { site: siteName, role: 'terminal', claim: this.#claim, model: 'test', version: says.version, folder, slots },
+      { site: siteName, roles: ['terminal'], claim: this.#claim, model: 'test', version: says.version, folder, slots },
       {
         clock,
         random: systemRandom,

@@ -56,7 +56,14 @@ export async function runHilDemo({ folder: wanted, log, tell }: DemoOptions): Pr
     await mkdir(`${own}/memory`, { recursive: true })
     const board = await buildBoard(definition, { ...ports, log, directory: own })
     const runtime = new Runtime(
-      { site: 'site', role, claim: await site.newClaim(region), model: board.model, version: '0.1.0', folder: own },
+      {
+        site: 'site',
+        roles: [role],
+        claim: await site.newClaim(region),
+        model: board.model,
+        version: '0.1.0',
+        folder: own,
+      },
       {
         ...ports,
         database: await openDeviceDatabase(`${own}/device.db`),

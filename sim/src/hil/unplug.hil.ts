@@ -16,7 +16,7 @@ import { roles } from '@azukari/gateway/operator-api/roles'
 import { startOperatorApi } from '@azukari/gateway/operator-api/start'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { loadSiteKey } from '@azukari/gateway/site-key'
-import { cheapPasswords } from '@azukari/gateway/test-operator'
+import { cheapPasswords, noServices } from '@azukari/gateway/test-operator'
 import { site as siteName, startTestSite } from '@azukari/gateway/test-site'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -40,7 +40,7 @@ const site = await startTestSite()
 const operators = await startOperatorApi({
   folder: new SiteFolder(site.directory, siteName, ports),
   key: await loadSiteKey(ports.files, `${site.directory}/gateway.key`, ports.random),
-  site: { ports, folder: site.directory, registry: site.database, isTelemetryOn: false },
+  site: { ports, folder: site.directory, registry: site.database, isTelemetryOn: false, services: noServices },
   log,
   passwordCost: cheapPasswords,
 })
@@ -63,7 +63,7 @@ async function start(name: string, language: 'ja' | 'en', parts: BoardDefinition
   )
   const runtime = new Runtime(
     {
-      ...{ site: siteName, role: 'terminal', claim: await site.newClaim(), model: name, version: '0.1.0' },
+      ...{ site: siteName, roles: ['terminal'], claim: await site.newClaim(), model: name, version: '0.1.0' },
       ...{ folder: own, language },
     },
     {

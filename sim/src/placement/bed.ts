@@ -2,9 +2,11 @@
  * Placement with its data servers and nothing else, on simulated time, disks and databases: members' offers come straight
  * from here. For what concerns data at rest: re-placement, audits, losses. Everything follows from the seed.
  */
+
 import { createHash, type KeyObject } from 'node:crypto'
 import type { DataServerPort } from '@azukari/gateway/data-server/port'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk'
 import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/risk-board'
@@ -181,6 +183,7 @@ export class PlacementBed {
     this.life = life
     const clock = life.clock(this.clock)
     this.placement = await createPlacement({
+      unlisted: throwUnlisted,
       database: this.medium.open(life, (ms, work) => void clock.timer(ms, work)),
       keys: this.keys,
       buffer: {
@@ -289,7 +292,7 @@ export class PlacementBed {
     this.#transfers.set(hex(transfer), { blocks, root, sizeBytes: encryptedBytes(content.length) })
     const nowMs = this.clock.now()
     const offer: SaveOffer = {
-      contract: 'save.offer@1',
+      contract: offerSave.id,
       audience: thumbprint(this.keys.signing),
       act: this.random.bytes(16),
       issuedMs: nowMs,
@@ -326,7 +329,7 @@ export class PlacementBed {
   ): Promise<{ signed: Uint8Array; act: Uint8Array; reply?: Record<string, unknown>; problem?: string }> {
     const nowMs = this.clock.now()
     const said: MemberWish = {
-      contract: 'wish.make@1',
+      contract: makeWish.id,
       audience: thumbprint(this.keys.signing),
       act: this.random.bytes(16),
       issuedMs: nowMs,

@@ -139,7 +139,7 @@ export class DeviceMachine extends Machine {
     const runtime = new Runtime(
       {
         site: siteName,
-        role: this.role,
+        roles: [this.role],
         claim: this.#claim(),
         model: 'sim',
         version: 'sim',

@@ -1,8 +1,10 @@
 /** The gateway of the site, with placement in the same process, on one machine. */
+
 import type { KeyObject } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
 import { insideSource } from '@azukari/gateway/key-directory/sources'
+import type { Unlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementKeys } from '@azukari/gateway/services/placement/keys'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
@@ -55,8 +57,11 @@ export class GatewayMachine extends Machine {
       () => life.alive,
       (what) => this.world.violate('bug', what),
     )
+    const unlisted: Unlisted = ({ id }, { code }) =>
+      this.world.violate('bug', `${id} does not list the problem ${code}`)
     const later = (ms: number, work: () => void) => void clock.timer(ms, work)
     this.gateway = await createGateway({
+      unlisted,
       site: siteName,
       version: 'sim',
       key: this.key,
@@ -68,6 +73,7 @@ export class GatewayMachine extends Machine {
       bus: (admit) => network.bus(admit, () => life.alive),
       services: async (bufferFor) => {
         this.placement = await createPlacement({
+          unlisted,
           database: this.placementDatabase.open(life, later),
           keys: this.keys,
           buffer: bufferFor('placement'),

@@ -60,7 +60,7 @@ t.test(
       placement,
       '--settlement',
       settlement,
-      '--buffer-port',
+      '--peer-port',
       String(buffer),
     ])
     const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--folder', folder, '--region', 'JP-13'])
@@ -70,7 +70,14 @@ t.test(
     const transport = mqttTransport({ url: `mqtt://127.0.0.1:${gateway.fact['port']}` })
     const database = await openDeviceDatabase(`${folder}/devices/home/device.db`)
     const runtime = new Runtime(
-      { site: 'site', role: 'terminal', claim, model: board.model, version: '0.1.0', folder: `${folder}/devices/home` },
+      {
+        site: 'site',
+        roles: ['terminal'],
+        claim,
+        model: board.model,
+        version: '0.1.0',
+        folder: `${folder}/devices/home`,
+      },
       { ...systemPorts, database, transport, log: quietLog },
       board,
     )
@@ -89,8 +96,6 @@ t.test(
       'settlement',
       'accept',
       ...at,
-      '--clerk',
-      'c',
       '--out',
       letter,
       waiting!.id,
@@ -153,13 +158,13 @@ t.test(
     await inserted('a session again', admitted)
 
     // Levels and regions, both ways.
-    await gatewayCommand(['settlement', 'member', ...at, number, '--clerk', 'c', '--level', '1', '--home', 'JP-27'])
+    await gatewayCommand(['settlement', 'member', ...at, number, '--level', '1', '--home', 'JP-27'])
     await inStep('placement’s own word on it', ({ level, home }) => level === 1 && home === 'JP-27')
     await inserted('the card shows it', ({ card }) => card?.session?.level === 1 && card.session.home === 'JP-27')
     const placementNumber = String(record.number)
     await gatewayCommand(['member', 'change', ...at, placementNumber, '--plan', 'premium'])
     await inStep('what changed at placement', ({ level, plan }) => level === 3 && plan === 'premium')
-    await gatewayCommand(['settlement', 'member', ...at, number, '--clerk', 'c', '--home', 'XX-99'])
+    await gatewayCommand(['settlement', 'member', ...at, number, '--home', 'XX-99'])
     t.match(await inStep('a refusal', ({ refused }) => refused !== undefined), { home: 'JP-27', refused: /XX-99/ })
 
     const { keyring } = new SiteFolder(folder, 'site', systemPorts)

@@ -1,15 +1,23 @@
 /** Settlement on a bench: the real service over a database in memory, members with real keys, and a clock turned by hand. */
+
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ServiceRequest } from '@azukari/gateway/service/service'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
 import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
 import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/services/settlement/keystore'
 import { createSettlement, type Settlement, type SettlementOptions } from '@azukari/gateway/services/settlement/service'
 import type { Database } from '@azukari/gateway/storage/database'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { apply, type MemberKind, type Person, register } from '@azukari/protocol/contracts/settlement-members'
+import {
+  apply,
+  type MemberKind,
+  type Person,
+  readGuide,
+  register,
+} from '@azukari/protocol/contracts/settlement-members'
 import { generateKey } from '@azukari/protocol/keys'
 import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
@@ -116,6 +124,7 @@ export class SettlementBench {
   async #make(): Promise<Settlement> {
     const { rules, log = quietLog as Log, cardCompany, placement = noPlacement, more } = this.#options
     return createSettlement({
+      unlisted: throwUnlisted,
       ...{
         database: this.database,
         keys: this.keys,
@@ -136,7 +145,7 @@ export class SettlementBench {
   async start(): Promise<this> {
     this.settlement = await this.#make()
     await this.settlement.start()
-    const guide = await this.ask('settle.guide@1', {}, 'any')
+    const guide = await this.ask(readGuide.id, {}, 'any')
     this.centre = centreKeys(guide as { key: Uint8Array; agreement: Uint8Array })
     return this
   }
@@ -251,7 +260,7 @@ export class SettlementBench {
     person: Person,
     device: string,
   ): Promise<{ number: string; code: string; blockCode: string }> {
-    const terms = (await this.ask('settle.guide@1', {}, device)) as { terms: string }
+    const terms = (await this.ask(readGuide.id, {}, device)) as { terms: string }
     const application = sealApplication(this.centre, { kind, person, terms: terms.terms }, this.random)
     const { application: id } = await this.act(apply, { application }, device)
     const { number, letter } = await this.settlement.enrolment.accept(id, 'clerk-1')

@@ -4,10 +4,12 @@ import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { pageFontPath } from '@azukari/gateway/adapters/page-font-file'
 import { commands } from '@azukari/gateway/commands'
+import { firstAccount } from '@azukari/gateway/operator-api/first-account'
 import { enterBankFile } from '@azukari/gateway/services/settlement/bank-release'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
 import { quietLog } from '../site/log.ts'
+import { Operators } from '../site/operators.ts'
 import { SettlementStage } from '../site/settlement-demo/stage.ts'
 import { until } from '../site/wait.ts'
 import { codesOf, personOf } from './bench.ts'
@@ -17,6 +19,7 @@ t.test(
   async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
     const stage = new SettlementStage(folder, quietLog)
+    const first = await firstAccount(folder, stage.ports)
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
     t.teardown(() => stage.stop())
     await stage.start()
@@ -26,17 +29,22 @@ t.test(
     t.match(await (await fetch(`http://127.0.0.1:${healthPort}/statistics`)).text(), /決済統計/)
     const terminal = await stage.terminal('home')
     const member = await stage.enrol('general', personOf(1), terminal)
+    const people = await Operators.of(folder, first!)
+    await people.add('clerk-1', 'clerk', 'auditor')
+    await people.add('clerk-2', 'clerk')
     const run = async (name: string, values: Record<string, string>, ...rest: string[]) =>
-      (await commands[`settlement ${name}`]!.run({ folder, site: 'site', ...values }, rest))!
+      people.run('clerk-1', `settlement ${name}`, values, rest)
+    const second = async (name: string, values: Record<string, string>, ...rest: string[]) =>
+      people.run('clerk-2', name, values, rest)
     const request = await stage.signing(member, (pay) => pay.topUp('cash', { minor: 700, currency: 'JPY' }))
     const { payment } = await terminal.pay.send(requestValue, { request })
     const counted = { amount: '700', mail: 'R-1' }
-    t.match(await run('cash', { ...counted, clerk: 'clerk-1' }, payment), { json: { issued: false } })
-    await t.rejects(run('cash', { ...counted, clerk: 'clerk-1' }, payment), { code: 'topup.same-clerk' })
-    t.match(await run('cash', { ...counted, clerk: 'clerk-2' }, payment), { json: { issued: true } })
+    t.match(await run('cash', counted, payment), { json: { issued: false } })
+    await t.rejects(run('cash', counted, payment), { code: 'topup.same-clerk' })
+    t.match(await second('settlement cash', counted, payment), { json: { issued: true } })
     await until('the member hears of it', async () => (await terminal.pay.kept(valueIssued)).length === 1)
     const out = join(folder, 'again.pdf')
-    await run('reissue', { clerk: 'clerk-1', out }, member.number)
+    await run('reissue', { out }, member.number)
     t.match(codesOf(readFileSync(out)).code, /^[a-z2-7]{16}$/)
     t.match(await run('statistics', {}), { json: { days: [{ reason: 'top-up-cash', postings: 1, minor: 700 }] } })
     for (const [file, start] of [
@@ -61,19 +69,23 @@ t.test(
     const settings = JSON.parse(readFileSync(join(folder, 'settlement.json'), 'utf8'))
     writeFileSync(join(folder, 'settlement.json'), JSON.stringify({ ...settings, font: 'no-such.ttf' }))
     t.match(await doctor(), { ok: false, detail: /no-such\.ttf/ })
-    await t.rejects(run('log', {}), { code: 'config.invalid' }, 'a wrong setting is told before anything is done')
     writeFileSync(join(folder, 'settlement.json'), JSON.stringify(settings))
     t.match((await run('log', {})).text, /clerk-2 {2}count cash/)
     // What is for the bank leaves with its note, and the gate before the bank lets it through once. (Here a letter is sent.)
     const [letter] = await stage.settlement.documents('letter')
     await stage.settlement.store.transaction(({ sql, nowMs }) => enterBankFile(sql, nowMs, letter!.id, 'payout-file'))
-    const { json: waiting } = (await run('release', {})) as { json: { id: string; epoch: number }[] }
+    const { json: waiting } = (await run('files', {})) as { json: { id: string; epoch: number }[] }
     t.match(waiting, [{ id: Buffer.from(letter!.id).toString('hex'), epoch: 1 }])
     const file = join(folder, 'file')
-    await run('release', { clerk: 'clerk-1', out: file }, waiting[0]!.id)
-    await t.rejects(run('release', { clerk: 'clerk-1', out: file }, waiting[0]!.id), { code: 'bank.released' })
+    const begun = (await run('release', {}, waiting[0]!.id)).json as { pending: string }
+    await t.rejects(people.run('clerk-1', 'confirm', { out: file }, [begun.pending]), { code: 'operator.same-person' })
+    await t.rejects(second('confirm', {}, begun.pending), { code: 'command.invalid' }, 'where is the file to go?')
+    t.match(await second('confirm', { out: file }, begun.pending), { json: { document: waiting[0]!.id } })
+    t.match((await run('log', {})).text, /clerk-1, clerk-2 {2}release bank file/)
+    const again = (await run('release', {}, waiting[0]!.id)).json as { pending: string }
+    await t.rejects(second('confirm', { out: file }, again.pending), { code: 'bank.released' })
     const { key } = (await run('key', {})).json as { key: string }
-    const gate = () => run('gate', { state: join(folder, 'gate.db'), key }, file)
+    const gate = () => commands['settlement gate']!.run({ state: join(folder, 'gate.db'), key }, [file])
     t.match(await gate(), { json: { kind: 'letter', epoch: 1 } })
     await t.rejects(gate(), { code: 'bank.file-known' })
     await stage.settlement.head('2026-11-21')

@@ -1,6 +1,7 @@
 import { sealLoss } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import { createServiceHost } from '@azukari/gateway/service/host'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { changesSince, refuseLost, takeWord } from '@azukari/gateway/services/placement/card-words'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
@@ -32,6 +33,7 @@ class Register {
 
   async rebuild(): Promise<void> {
     const { store } = await createServiceHost({
+      unlisted: throwUnlisted,
       ...{ name: 'placement', database: memoryDatabase(), clock: this.clock, random: this.random, log: quietLog },
       ...{ migrations: placementMigrations, handlers: () => [] },
     })

@@ -29,9 +29,11 @@ export class Partner {
       const limit = watchProgress(child.pid!, startMs, () =>
         reject(new Problem('service.unavailable', `${name} did not start`)),
       )
-      child.once('message', (message: { port: number }) => {
+      // A test runner in the child may speak on the same line.
+      child.on('message', ({ port }: { port?: number }) => {
+        if (port === undefined) return
         limit[Symbol.dispose]()
-        resolve(message.port)
+        resolve(port)
       })
       child.once('exit', () => reject(new Problem('service.unavailable', `${name} ended`)))
     })

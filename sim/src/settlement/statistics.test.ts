@@ -1,6 +1,6 @@
 /** The centre's statistics (P9): what is counted, what is closed for privacy, and that plots show it. */
 
-import { drawPng } from '@azukari/gateway/operator/draw'
+import { drawPng } from '@azukari/gateway/adapters/draw'
 import { healthServer } from '@azukari/gateway/operator/health'
 import { statisticsHealth } from '@azukari/gateway/services/settlement/health'
 import { statisticsPage, statisticsPolicy } from '@azukari/gateway/services/settlement/statistics/page'

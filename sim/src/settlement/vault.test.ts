@@ -2,6 +2,7 @@ import { cardShare } from '@azukari/device/vault/card-share'
 import { freeTries, waitAfter } from '@azukari/device/vault/lockout'
 import { ChancePool, keysOfSeed, makeSeed } from '@azukari/device/vault/seed'
 import { passwordBytes, secretOf, Vault } from '@azukari/device/vault/vault'
+import { register } from '@azukari/protocol/contracts/settlement-members'
 import { generateRsaKey, thumbprint } from '@azukari/protocol/keys'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
@@ -39,7 +40,7 @@ t.test('P2 P8 two passwords: A shows the history and what waits, never the key; 
   await vault.create({ terminal: 'term-1', secret: { seed: seed.slice() }, passwordA: a, passwordB: b })
   const open = await vault.open(a)
   await open.note(entry)
-  await open.wait({ contract: 'settle.register@1', body: new Uint8Array(64), atMs: 6 })
+  await open.wait({ contract: register.id, body: new Uint8Array(64), atMs: 6 })
   t.strictSame(open.history, [entry])
   await refused(
     t,
@@ -53,7 +54,7 @@ t.test('P2 P8 two passwords: A shows the history and what waits, never the key; 
   await t.rejects(open.note(entry), { code: 'vault.passwords' })
   const again = await vault.open(a)
   t.strictSame(again.history, [entry])
-  t.equal(again.waiting[0]!.contract, 'settle.register@1')
+  t.equal(again.waiting[0]!.contract, register.id)
   await again.sent(again.waiting[0]!)
   t.equal((await vault.open(a)).waiting.length, 0)
   await refused(t, 'vault.wrong', vault.open(b), 'B does not open the outer box')

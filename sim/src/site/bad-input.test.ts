@@ -171,7 +171,7 @@ t.test('S8: a card pulled out in the middle', async (t) => {
   camera.board.panel.person = undefined
   const since = camera.board.display.history.length
   camera.board.panel.press('shutter')
-  await until('the question for the PIN', () => camera.board.panel.prompt)
+  await until('the question for the PIN', () => camera.board.panel.asked)
   await takeOut(camera)
   await shown(camera, 'card.removed', since)
   camera.board.panel.person = () => pin

@@ -40,7 +40,7 @@ t.test('S14 S15 S10: a PC with a card built in keeps a photo in two places and p
   const start = async (role: DeviceRole) => {
     const board = await loadBoard('pc-kiosk', { ...ports, log, directory })
     const runtime = new Runtime(
-      { site: 'site', role, claim, model: board.model, version: '0.1.0', folder: own },
+      { site: 'site', roles: [role], claim, model: board.model, version: '0.1.0', folder: own },
       {
         ...ports,
         database: await openDeviceDatabase(`${own}/device.db`),

@@ -45,7 +45,7 @@ for (const [what, ms] of [
     const database = await openDeviceDatabase(`${folder}/device.db`)
     const clock = offBy(ms)
     const runtime = new Runtime(
-      { site, role: 'terminal', claim: await world.newClaim(), model: 'test', version: '1', folder },
+      { site, roles: ['terminal'], claim: await world.newClaim(), model: 'test', version: '1', folder },
       {
         clock,
         random: systemRandom,

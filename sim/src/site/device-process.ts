@@ -125,7 +125,7 @@ async function main(folder: string, url: string, claim: string): Promise<void> {
     panel: new SimulatedPanel(),
   }
   const runtime = new Runtime(
-    { site: 'site', role: 'camera', claim, model: board.model, version: '0.1.0', folder },
+    { site: 'site', roles: ['camera'], claim, model: board.model, version: '0.1.0', folder },
     {
       clock: systemClock,
       random: systemRandom,

@@ -68,7 +68,7 @@ export class SimulatedSite {
   placement: Running | undefined
   recoveryKey = ''
   #port = 0
-  #bufferPort = 0
+  #peerPort = 0
   #placementPort = 0
   #cards = 0
   #hazards = 0
@@ -107,7 +107,7 @@ export class SimulatedSite {
     await this.#writeServers()
     this.#tell('Starting the gateway')
     if (this.#options.placementApart) {
-      this.#bufferPort = await freePort()
+      this.#peerPort = await freePort()
       await this.startPlacement()
     }
     await this.startGateway()
@@ -157,7 +157,7 @@ export class SimulatedSite {
         '--health-port',
         '0',
         ...(this.placement
-          ? ['--placement', `https://127.0.0.1:${this.#placementPort}`, '--buffer-port', String(this.#bufferPort)]
+          ? ['--placement', `https://127.0.0.1:${this.#placementPort}`, '--peer-port', String(this.#peerPort)]
           : []),
         ...(this.#options.gatewayArgs ?? []),
         ...more,
@@ -179,7 +179,7 @@ export class SimulatedSite {
         '--port',
         String(this.#placementPort),
         '--gateway',
-        `https://127.0.0.1:${this.#bufferPort}`,
+        `https://127.0.0.1:${this.#peerPort}`,
       ],
       { logFile: `${this.folder}/placement.log` },
     )
@@ -220,7 +220,7 @@ export class SimulatedSite {
     const { memory: _, ...withoutMemory } = board
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
-      { site: 'site', role: place.role, claim, model: board.model, version: '0.1.0', folder },
+      { site: 'site', roles: [place.role], claim, model: board.model, version: '0.1.0', folder },
       {
         ...ports,
         database: await openDeviceDatabase(`${folder}/device.db`),

@@ -76,7 +76,7 @@ const rows: [code: string, latitude: number, longitude: number, name: string, na
   ['US-CA', 37.77, -122.42, 'California'],
   ['US-OR', 45.52, -122.68, 'Oregon'],
   ['US-VA', 39.04, -77.49, 'Virginia'],
-  ['ZA-GT', -26.2, 28.05, 'Gauteng'],
+  ['ZA-GP', -26.2, 28.05, 'Gauteng'],
 ]
 
 export const regions: ReadonlyMap<string, RegionFact> = new Map(

@@ -9,7 +9,10 @@ import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { RemoteDataServers } from '../../data-server/remote.ts'
+import { renewCertificate } from '../../pki/renewal.ts'
+import { Rounds } from '../../service/rounds.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
+import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys.ts'
@@ -71,8 +74,11 @@ export interface OpenPlacement {
   placement: Placement
   dataServers: RemoteDataServers
   /** Closes what `placement.stop` does not know of. */
-  close(): void
+  close(): Promise<void>
 }
+
+/** How often `servers.json` is looked at, ms. */
+const lookMs = 5_000
 
 /** Opens placement; `placement.start` begins its work. Servers that `servers.json` names are registered or brought up to date. */
 export async function openPlacement(
@@ -83,7 +89,14 @@ export async function openPlacement(
     log,
     passphrase,
     budgets,
-  }: { buffer: ReceiveBuffer; log: Log; passphrase?: string | undefined; budgets?: Budgets },
+    unlisted = logUnlisted(log),
+  }: {
+    buffer: ReceiveBuffer
+    log: Log
+    passphrase?: string | undefined
+    budgets?: Budgets
+    unlisted?: Unlisted
+  },
 ): Promise<OpenPlacement> {
   const keys = await openPlacementKeys(folder, passphrase)
   const tls = await folder.keyring.identity('placement', 'service')
@@ -100,15 +113,40 @@ export async function openPlacement(
     log,
     soon: systemSoon,
     ...(budgets && { budgets }),
+    unlisted,
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })
   await placement.registry.journalKeys(keys)
-  for (const { key, ground = {}, ...server } of await folder.servers()) {
-    const bytes = Buffer.from(key, 'hex')
-    parseCoseKey(bytes)
-    await placement.risks.setGround(server.id, ground)
-    await placement.registry.putServer({ ...server, key: bytes })
+  let taken = ''
+  const takeServers = async () => {
+    const listed = await folder.servers()
+    const text = JSON.stringify(listed)
+    if (text === taken) return lookMs
+    for (const { key, ground = {}, ...server } of listed) {
+      const bytes = Buffer.from(key, 'hex')
+      parseCoseKey(bytes)
+      await placement.risks.setGround(server.id, ground)
+      await placement.registry.putServer({ ...server, key: bytes })
+    }
+    taken = text
+    return lookMs
   }
-  return { placement, dataServers, close: () => dataServers.close() }
+  await takeServers()
+  // Servers join, and say where they are reached now, while everything runs.
+  const looking = new Rounds({ name: 'servers.json', clock: ports.clock, log, idleMs: lookMs, round: takeServers })
+  looking.start()
+  const renewal = renewCertificate({
+    ...{ keyring: folder.keyring, id: 'placement', role: 'service', tls, clock: ports.clock, log },
+    servers: () => [],
+  })
+  return {
+    placement,
+    dataServers,
+    close: async () => {
+      await looking.stop()
+      await renewal.stop()
+      dataServers.close()
+    },
+  }
 }

@@ -1,12 +1,8 @@
 /** Placement, as the host knows it. */
-import { defineService, type OpenService } from '../../host/service-module.ts'
-import type { Placement } from './service.ts'
+import { defineService } from '../../host/service-module.ts'
+import type { PlacementContext } from './commands/context.ts'
 
-export interface OpenPlacementService extends OpenService {
-  service: Placement
-}
-
-export const placement = defineService<OpenPlacementService>({
+export const placement = defineService<PlacementContext>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
@@ -20,16 +16,24 @@ export const placement = defineService<OpenPlacementService>({
     const { firstKeys } = await import('../../key-directory/sources.ts')
     return firstKeys(await folder.placementPublic())
   },
+  commands: {
+    risk: async () => (await import('./commands/risk.ts')).riskCommands,
+    members: async () => (await import('./commands/members.ts')).memberCommands,
+    moves: async () => (await import('./commands/moves.ts')).moveCommands,
+    care: async () => (await import('./commands/care.ts')).careCommands,
+  },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
-  open: async ({ folder, ports, buffer, log, passphrase, budgets }) => {
+  open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./account-facts.ts')
     const { cardWordHandlers } = await import('./card-words.ts')
     const { hazardHandlers } = await import('./hazards/serve.ts')
     const { placementHealth } = await import('./health.ts')
-    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets })
+    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
     return {
       service: placement,
+      folder,
+      ports,
       handlers: [
         ...hazardHandlers(placement),
         ...accountHandlers(placement.store.sql, () => ports.clock.now()),
@@ -41,10 +45,11 @@ export const placement = defineService<OpenPlacementService>({
         care: () => placement.care.status(),
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
+        servers: () => placement.registry.servers(),
       }),
       telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
-      close: async () => close(),
+      close,
     }
   },
 })

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
-import { findings, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import {
   Conditions,
   conditionsDomain,
@@ -11,7 +11,15 @@ import {
   SaveReceipt,
   saveProgress,
 } from '@azukari/protocol/contracts/save'
-import { conditionsWritten, openSession, pendingConditions } from '@azukari/protocol/contracts/session'
+import {
+  closeSession,
+  conditionsWritten,
+  openSession,
+  pendingConditions,
+  pendingConditionsBySession,
+  renewSession,
+} from '@azukari/protocol/contracts/session'
+import { readHistoryBySession, readSettingsBySession } from '@azukari/protocol/contracts/wish'
 import { decryptFrom, peek1, verify1 } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Unsealer } from '@azukari/protocol/sealed'
@@ -55,15 +63,62 @@ t.test('S1, S2: a card proves itself once, to this placement, on this device', a
   await t.rejects(s.ask(openSession, { card: new Uint8Array(32), operation: 'save' }), { code: 'card.unknown' })
   const { opened } = await s.prove()
   await t.rejects(
-    s.ask(pendingConditions, { session: opened.session }),
+    s.ask(renewSession, { session: opened.session }),
     { code: 'session.unknown' },
-    'not before the card has answered',
+    'no token before the card has answered',
   )
+  await s.placement.stop()
+})
+
+t.test('S2: what is a member’s to ask needs the token of a session whose card is in, on its device', async (t) => {
+  const s = await site()
+  const refused = (code: string, why: string, from = caller) =>
+    t.rejects(s.ask(pendingConditions, {}, from), { code }, why)
+  await refused('session.required', 'none')
+  const { opened, answer } = await s.prove()
+  const { token } = await answer()
+  t.match(await s.ask(pendingConditions, {}), { pending: [] })
+  await refused('session.elsewhere', 'from another device', { ...caller, device: 'thief' })
+  s.useToken(token.token.map((byte: number, i: number) => (i === token.token.length - 1 ? byte ^ 1 : byte)))
+  await refused('session.forged', 'changed')
+  const next = await s.ask(renewSession, { session: opened.session })
+  s.useToken(next.token)
+  t.match(await s.ask(findings, {}), { findings: [] }, 'renewed')
   await t.rejects(
-    s.ask(pendingConditions, { session: opened.session }, { ...caller, device: 'thief' }),
+    s.ask(renewSession, { session: opened.session }, { ...caller, device: 'thief' }),
     { code: 'session.unknown' },
-    'not on another device',
+    'by its own device only',
   )
+  await s.ask(closeSession, { session: opened.session })
+  await refused('session.ended', 'at once when the card leaves')
+  await t.rejects(s.ask(renewSession, { session: opened.session }), { code: 'session.unknown' }, 'nor is there another')
+  await s.placement.stop()
+})
+
+t.test('S2: a card that was reported lost gets no other token', async (t) => {
+  const s = await site()
+  const { opened, answer } = await s.prove()
+  await answer()
+  await s.placement.takeWord({ card: thumbprint(publicOf(s.card.auth)), revision: 1, lost: true })
+  await t.rejects(s.ask(renewSession, { session: opened.session }))
+  await t.rejects(s.ask(pendingConditions, {}), { code: 'session.ended' })
+  await s.placement.stop()
+})
+
+t.test('D5: devices of the release before name their session, and get the same answers', async (t) => {
+  const s = await site()
+  const { opened, answer } = await s.prove()
+  const { session } = opened
+  for (const asked of [pendingConditionsBySession, findingsBySession, readSettingsBySession])
+    await t.rejects(s.ask(asked, { session }), { code: 'session.unknown' }, 'not before the card has answered')
+  await answer()
+  s.useToken(undefined)
+  t.match(await s.ask(pendingConditionsBySession, { session }), { pending: [], morePending: false })
+  t.match(await s.ask(findingsBySession, { session }), { findings: [] })
+  t.match(await s.ask(readSettingsBySession, { session }), { retentionDays: 0 })
+  t.match(await s.ask(readHistoryBySession, { session, limit: 8 }), { items: [] })
+  for (const asked of [pendingConditionsBySession, findingsBySession, readSettingsBySession])
+    await t.rejects(s.ask(asked, { session }, { ...caller, device: 'thief' }), { code: 'session.unknown' })
   await s.placement.stop()
 })
 
@@ -117,13 +172,13 @@ t.test('S8: conditions are told until the card has them, and not again', async (
   await s.waitFor(offer.object, 'kept')
   const { opened, answer } = await s.prove()
   t.equal((await answer()).pending.length, 1)
-  t.equal((await s.ask(pendingConditions, { session: opened.session })).pending.length, 1, 'still not written')
+  t.equal((await s.ask(pendingConditions, {})).pending.length, 1, 'still not written')
   await s.ask(conditionsWritten, {
     session: opened.session,
     written: [{ object: offer.object, version: 1 }],
     counter: 5,
   })
-  t.equal((await s.ask(pendingConditions, { session: opened.session })).pending.length, 0)
+  t.equal((await s.ask(pendingConditions, {})).pending.length, 0)
   await s.placement.stop()
 })
 
@@ -226,7 +281,7 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
     const s = await site()
     s.servers[2]!.fault = 'impostor'
     const { opened, answer } = await s.prove()
-    await answer()
+    const { token } = await answer()
     const recalled: unknown[] = []
     const stages: unknown[] = []
     s.placement.onEvents((passing) => {
@@ -248,7 +303,8 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
       await s.waitFor(offer.object, 'kept')
     }
     t.same(recalled, [opened.session], 'called up once')
-    await t.rejects(s.ask(pendingConditions, { session: opened.session }), { code: 'session.unknown' })
+    s.useToken(token.token)
+    await t.rejects(s.ask(pendingConditions, {}), { code: 'session.ended' })
     t.same(
       stages.slice(0, 2),
       genuine ? [] : ['card.rejected', 'card.rejected'],
@@ -311,16 +367,16 @@ t.test('S11: what happened to their data is told to the member whose session it 
   )
   await s.database.run(`INSERT INTO differences VALUES (1, '[[3,9],[20,21]]', 7, x'00')`)
   const { opened, answer } = await s.prove()
-  await t.rejects(s.ask(findings, { session: opened.session }), { code: 'session.unknown' })
+  await t.rejects(s.ask(findings, {}), { code: 'session.required' })
   await answer()
-  const told = await s.ask(findings, { session: opened.session })
+  const told = await s.ask(findings, {})
   t.match(told, {
     findings: [{ kind: 'tampering', name: 'a.jpg', sizeBytes: 1_000, differs: 7, ranges: [{ from: 3, to: 9 }, {}] }],
     more: false,
   })
-  t.equal((await s.ask(findings, { session: opened.session })).findings.length, 1, 'until it is told')
+  t.equal((await s.ask(findings, {})).findings.length, 1, 'until it is told')
   await s.ask(findingsTold, { session: opened.session, findings: [told.findings[0].id] })
-  t.same((await s.ask(findings, { session: opened.session })).findings, [])
+  t.same((await s.ask(findings, {})).findings, [])
   await s.placement.stop()
 })
 

@@ -72,6 +72,12 @@ export class Sessions {
     return member
   }
 
+  /** Whether a session that was proven still stands: its token is worth nothing without it. */
+  isOpen(id: Uint8Array, device: string): boolean {
+    const session = this.#open.get(key(id))
+    return session?.device === device && session.member !== undefined && session.expiresMs >= this.#clock.now()
+  }
+
   /** Like `memberOf`, for what arrives late: undefined when the session is over. */
   findMember(id: Uint8Array, device: string): Uint8Array | undefined {
     const session = this.#open.get(key(id))

@@ -5,7 +5,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, RequestOf } from '@azukari/protocol/contract'
-import { offerDomain, type SaveOffer, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { offerDomain, offerSave, type SaveOffer, saveStatus, transferKeyDomain } from '@azukari/protocol/contracts/save'
 import { openSession, proveSession, sessionDomain } from '@azukari/protocol/contracts/session'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
@@ -18,6 +18,7 @@ import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azuk
 import { memoryDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
+import { throwUnlisted } from '../../service/unlisted.ts'
 import { regions } from './geography.ts'
 import { createKeys } from './keystore.ts'
 import { createPlacement } from './service.ts'
@@ -134,7 +135,16 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     release: async (id: Uint8Array) => void transfers.delete(name(id)),
   }
   const database = memoryDatabase()
-  const placement = await createPlacement({ database, keys, buffer, dataServers, ...ports, log, soon: systemSoon })
+  const placement = await createPlacement({
+    unlisted: throwUnlisted,
+    database,
+    keys,
+    buffer,
+    dataServers,
+    ...ports,
+    log,
+    soon: systemSoon,
+  })
   for (const server of servers) {
     const { latitude, longitude } = regions.get(server.region)!
     await placement.registry.putServer({
@@ -172,6 +182,8 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
   await placement.care.idle()
   let seq = 0
   const stream = systemRandom.bytes(16)
+  /** Of the session that was proven last: sent with what is a member's to ask. */
+  let token: Uint8Array | undefined
   const ask = async <C extends Contract>(contract: C, body: RequestOf<C>, from = caller) => {
     const act = contract.kind === 'act' ? { act: { stream, seq: ++seq } } : {}
     const reply = await placement.handle({
@@ -180,6 +192,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
       id: systemRandom.bytes(16),
       atMs: Date.now(),
       ...act,
+      ...(contract.authority === 'member' && token && { token }),
       body,
     })
     if (reply.problem) throw Problem.fromWire(reply.problem)
@@ -196,7 +209,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     const root = rootOfLeafHashes(blocks.map(leafHash))
     transfers.set(name(transfer), { device: caller.device, blocks, root, sizeBytes: encryptedBytes(content.length) })
     const offer: SaveOffer = {
-      contract: 'save.offer@1',
+      contract: offerSave.id,
       audience: thumbprint(keys.signing),
       act: systemRandom.bytes(16),
       issuedMs: Date.now(),
@@ -243,15 +256,21 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     }
     return {
       opened,
-      answer: () => {
+      answer: async () => {
         const signer = signerOf(signWith, thumbprint(publicOf(card.auth)))
         const signed = sign1(encodeDeterministic(proof), signer, sessionDomain)
-        return ask(proveSession, { session: opened.session, proof: signed }, from)
+        const proved = await ask(proveSession, { session: opened.session, proof: signed }, from)
+        token = proved.token.token
+        return proved
       },
     }
   }
   return {
     placement,
+    /** Another token in place of the last, or none. */
+    useToken: (other: Uint8Array | undefined) => {
+      token = other
+    },
     placementKey,
     servers,
     keys,

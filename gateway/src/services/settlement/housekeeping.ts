@@ -1,9 +1,5 @@
-/**
- * What settlement does by itself, every few seconds: unpaid orders and unused reservations end, the day's journal head is
- * signed, and what clerks' commands did in processes of their own is told to the devices that wait for it.
- */
+/** What settlement does by itself, every few seconds: unpaid orders and unused reservations end, the day's journal head is signed. */
 import type { Timer } from '@azukari/protocol/ports'
-import type { EventListener } from '../../service/service.ts'
 import { addDays, civilDate } from './billing/calendar.ts'
 import type { Desk } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
@@ -15,18 +11,11 @@ export interface HousekeepingOptions {
   /** ms between rounds; 0: never by itself. */
   everyMs: number
   lapse: () => Promise<number>
-  /** Another process has written something. */
-  written: () => void
-  listeners: ReadonlySet<EventListener>
 }
-
-/** Devices told of in one round; the rest hear in the next. */
-const devicesAtMost = 1_000
 
 export class Housekeeping {
   readonly #o: HousekeepingOptions
   #timer: Timer | undefined
-  #version = -1
 
   constructor(options: HousekeepingOptions) {
     this.#o = options
@@ -34,7 +23,6 @@ export class Housekeeping {
 
   async start(): Promise<void> {
     if (this.#o.everyMs === 0) return
-    this.#version = await this.#dataVersion()
     this.#later()
   }
 
@@ -55,17 +43,9 @@ export class Housekeeping {
   }
 
   async #round(): Promise<void> {
-    const { desk, timeZone, lapse, listeners } = this.#o
+    const { desk, timeZone, lapse } = this.#o
     await lapse()
     await this.#signYesterday(civilDate(desk.clock.now(), timeZone))
-    const version = await this.#dataVersion()
-    if (version === this.#version) return
-    this.#version = version
-    this.#o.written()
-    const devices = (
-      await desk.store.sql.all<{ device: string }>('SELECT DISTINCT device FROM events LIMIT ?', devicesAtMost)
-    ).map(({ device }) => device)
-    if (devices.length > 0) for (const listener of listeners) listener([], devices)
   }
 
   /** A day's head is signed when the day is over and something was posted since the last head. */
@@ -79,10 +59,5 @@ export class Housekeeping {
     const { seq } = await ledgerOf(sql).tip()
     if (seq === 0 || (last && (last.day >= day || last.seq >= seq))) return
     await desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
-  }
-
-  /** Grows when another process has written. */
-  async #dataVersion(): Promise<number> {
-    return (await this.#o.desk.store.sql.get<{ data_version: number }>('PRAGMA data_version'))!.data_version
   }
 }

@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
-import type { Clock, Log } from '@azukari/protocol/ports'
+import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
 import { CheckPool } from '../../adapters/check-pool.ts'
@@ -10,10 +10,12 @@ import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
+import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
-import { clerkDatabase } from './centre/clerk.ts'
+import { ledDatabase } from './centre/led-database.ts'
 import type { PlacementKeeping } from './in-step.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
 import { createSettlement, type Settlement } from './service.ts'
@@ -29,29 +31,44 @@ export interface OpenSettlementOptions {
   passphrase?: string | undefined
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list. */
+  unlisted?: Unlisted
+  /** Judges members' tokens. */
+  members?: MemberCheck
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
   led?: { database: Database; confirmed: () => Promise<void> }
-  /** A clerk's command, beside the process that runs settlement. */
-  clerk?: boolean
+  /** It is opened to be read, and not started. */
+  isClosed?: boolean
 }
 
 /** Opens settlement; its keys are made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function openSettlement(
   folder: SiteFolder,
   ports: SitePorts,
-  { placement, keeping, log, passphrase, budgets, led, clerk = false }: OpenSettlementOptions,
+  {
+    placement,
+    keeping,
+    log,
+    passphrase,
+    budgets,
+    led,
+    isClosed = false,
+    unlisted = logUnlisted(log),
+    members,
+  }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
-  if (centre && !led && !clerk)
+  if (centre && !led && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
-  const database =
-    led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined, ports.clock)
+  const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
     checks: new CheckPool({ agreement: keys.agreement, log }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
+    unlisted,
+    members,
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),
@@ -61,9 +78,10 @@ export async function openSettlement(
   })
 }
 
-function openOwn(path: string, followed: boolean, clock: Clock): Database {
+/** One that is followed by a backup is written to by its leader alone. */
+function openOwn(path: string, isFollowed: boolean): Database {
   const database = openDatabase(path)
-  return followed ? clerkDatabase(database, clock) : database
+  return isFollowed ? ledDatabase(database) : database
 }
 
 async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {

@@ -1,13 +1,9 @@
 /** Settlement, as the host knows it. It may run as two centres, one of which leads (P9). */
 import { Problem } from '@azukari/protocol/problem'
-import { defineService, type OpenService, type ServicePorts } from '../../host/service-module.ts'
+import { defineService, type ServicePorts } from '../../host/service-module.ts'
 import type { PlacementView } from './billing/ports.ts'
+import type { SettlementContext } from './commands/context.ts'
 import type { PlacementKeeping } from './in-step.ts'
-import type { Settlement } from './service.ts'
-
-export interface OpenSettlementService extends OpenService {
-  service: Settlement
-}
 
 const contracts = () => import('@azukari/protocol/contracts/settlement-placement')
 
@@ -25,7 +21,7 @@ async function placementPorts({
   }
 }
 
-export const settlement = defineService<OpenSettlementService>({
+export const settlement = defineService<SettlementContext>({
   name: 'settlement',
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
@@ -40,27 +36,58 @@ export const settlement = defineService<OpenSettlementService>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets } = opened
+    const { folder, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./charges.ts')
     const { statisticsHealth } = await import('./health.ts')
-    const service = await openSettlement(folder, ports, { ...(await placementPorts(opened)), log, passphrase, budgets })
+    const asked = await placementPorts(opened)
+    const service = await openSettlement(folder, ports, {
+      ...asked,
+      log,
+      passphrase,
+      budgets,
+      unlisted,
+      members,
+      isClosed,
+    })
     return {
       service,
+      folder,
+      ports,
       keys: { held: async () => service.publicKeys },
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
       health: statisticsHealth(() => service.statistics()),
+      commandEnded: () => service.wake(),
       close: async () => {},
     }
   },
-  runApart: async (opened, { role, host, port }) => {
-    const { folder, ports, passphrase, log } = opened
+  commands: {
+    'settlement members': async () => (await import('./commands/members.ts')).memberCommands,
+    'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
+    'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
+  },
+  runApart: async (opened, { role, host, port }, { commandHandlers }) => {
+    const { folder, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
     if (!addresses) return undefined
     const { runCentre } = await import('./centre/main.ts')
-    return runCentre({ folder, ports, role, addresses, ...(await placementPorts(opened)), passphrase, log, host, port })
+    const asked = await placementPorts(opened)
+    return runCentre({
+      folder,
+      ports,
+      role,
+      addresses,
+      ...asked,
+      passphrase,
+      log,
+      unlisted,
+      members,
+      host,
+      port,
+      commandHandlers,
+    })
   },
   servePage: async (settlement, { ports, ...settings }) => {
     const { serveEnrolment } = await import('./page/serve.ts')

@@ -12,7 +12,9 @@ import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
-import type { EventListener, Service, ServiceStore } from '../../service/service.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
+import type { Service, ServiceStore } from '../../service/service.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import { type BankDesk, bankDesk } from './bank-desk.ts'
 import type { OwnBankAccount } from './bank-files/bank-file.ts'
@@ -27,8 +29,7 @@ import { standardTariff } from './billing/price.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
 import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
-import { withChecksAhead } from './checks-ahead.ts'
-import { createDesk, type Desk, type SettlementRules } from './desk.ts'
+import { createDesk, type Desk, memberSigners, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
 import { ledgerOf } from './epoch.ts'
@@ -77,6 +78,10 @@ export interface SettlementOptions {
   soon?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
+  /** Judges members' tokens. */
+  members?: MemberCheck | undefined
 }
 
 export interface Settlement extends Service {
@@ -99,6 +104,8 @@ export interface Settlement extends Service {
   statistics(months?: number): Promise<StatisticsReport & { days: DayFigure[] }>
   /** Who did what, for printing. */
   operations(limit: number): Promise<Operation[]>
+  /** A clerk may have left work for those who ask others. */
+  wake(): void
   /** Resolves when nothing is being asked of the card company. */
   cardsIdle(): Promise<void>
   /** Resolves when placement is not being told anything. */
@@ -156,6 +163,9 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     migrations: settlementMigrations,
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
+    unlisted: options.unlisted,
+    members: options.members,
+    signers: memberSigners(options, options.checks),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({
@@ -164,7 +174,6 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         clock,
         random,
         log,
-        checks: options.checks,
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
@@ -180,35 +189,27 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       return [
         ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...withChecksAhead(desk, purchaseHandlers(desk)),
+        ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
         ...objectionHandlers(billing, () => cards?.kick()),
         ...payChoiceHandlers(billing),
       ]
     },
   })
-  const listeners = new Set<EventListener>()
   const payouts = payoutDesk(desk)
   const housekeeping = new Housekeeping({
-    ...{ desk, listeners, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    ...{ desk, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: async () => payouts.lapse(),
-    written: () => {
-      cards?.kick()
-      inStep?.kick()
-    },
   })
   return {
     name: 'settlement',
     handle: (request) => hosted.handle(request),
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
-    onEvents: (listener) => {
-      listeners.add(listener)
-      const stop = hosted.onEvents(listener)
-      return () => {
-        listeners.delete(listener)
-        stop()
-      }
+    onEvents: (listener) => hosted.onEvents(listener),
+    wake: () => {
+      cards?.kick()
+      inStep?.kick()
     },
     store: hosted.store,
     counts: hosted.counts,

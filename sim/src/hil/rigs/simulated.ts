@@ -28,7 +28,7 @@ export const simulatedParts: Readonly<Record<PartKind, () => AnyPart>> = {
   camera: () => new SimulatedCamera({ clock, random: new SeededRandom(1), width: 64, height: 48 }),
   printer: () => new SimulatedPrinter({ clock }),
   reader: () => new SimulatedReader({ clock }),
-  panel: () => new SimulatedPanel({ lamps: ['ready', 'problem'] }),
+  panel: () => new SimulatedPanel({ lamps: ['ready', 'problem'], entry: ['pin', 'text', 'choice'] }),
   display: () => new SimulatedDisplay(),
   input: () => new SimulatedInput(),
   memory: () => new SimulatedMemory(),
@@ -68,6 +68,8 @@ const suites: Readonly<Record<PartKind, Rig['run']>> = {
       press: async (panel, button) => (panel as SimulatedPanel).press(button),
       type: async (panel, pin) =>
         pin === undefined ? (panel as SimulatedPanel).cancelPin() : (panel as SimulatedPanel).typePin(pin),
+      write: async (panel, text) => (panel as SimulatedPanel).write(text),
+      pick: async (panel, index) => (panel as SimulatedPanel).pick(index),
     }),
   display: (t, make) =>
     displayConforms(t, {

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { centreKeys, sealApplication } from '@azukari/device/pay/member'
@@ -9,6 +9,7 @@ import { PairClient } from '@azukari/gateway/transport/pair-client'
 import { freePort } from '@azukari/protocol/adapters/free-port'
 import { handleRequest } from '@azukari/protocol/contracts/internal'
 import { centreState, centreStatus } from '@azukari/protocol/contracts/settlement-centre'
+import { apply, readGuide } from '@azukari/protocol/contracts/settlement-members'
 import t from 'tap'
 import { gatewayCommand, type Running, startGatewayCommand } from '../../site/processes.ts'
 import { until } from '../../site/wait.ts'
@@ -67,7 +68,7 @@ t.test(
       return now!
     }
     await reaches('the first leadership', toA, ({ leading }) => leading)
-    await until('its keys', async () => (await ask('settle.guide@1', {}).catch(() => undefined)) !== undefined, 60_000)
+    await until('its keys', async () => (await ask(readGuide.id, {}).catch(() => undefined)) !== undefined, 60_000)
 
     mkdirSync(join(b, 'settlement'), { recursive: true })
     for (const name of ['tls', 'settlement.json', 'settlement/keystore.cose', 'settlement/passphrase', 'placement'])
@@ -80,24 +81,30 @@ t.test(
       const reply = await pair.call(handleRequest, { caller, contract, id, atMs: Date.now(), body })
       return reply.body as { key: Uint8Array; agreement: Uint8Array; terms: string }
     }
-    const guide = await ask('settle.guide@1', {})
+    const guide = await ask(readGuide.id, {})
     const application = sealApplication(
       centreKeys(guide),
       { kind: 'general', person: personOf(1), terms: guide.terms },
       systemPorts.random,
     )
     const act = {
-      ...{ caller, contract: 'settle.apply@1', id: systemPorts.random.bytes(16), atMs: Date.now() },
+      ...{ caller, contract: apply.id, id: systemPorts.random.bytes(16), atMs: Date.now() },
       ...{ stream: systemPorts.random.bytes(16), seq: 1, body: { application } },
     }
     const applied = await pair.call(handleRequest, act)
     t.equal(applied.problem, undefined)
-    const of = (folder: string) => ['--folder', folder]
-    const [waiting] = await gatewayCommand<{ id: string }[]>(['settlement', 'applications', ...of(a)])
+    // The gateway turns to whichever centre leads.
+    const both = [url(pa!), url(pb!)].join(',')
+    const gateway = await startGatewayCommand(['run', '--folder', a, '--port', '0', '--settlement', both], {
+      logFile: join(root, 'log'),
+      limitMs: 60_000,
+    })
+    running.push(gateway)
+    const clerk = <T>(...words: string[]) => gatewayCommand<T>(['settlement', ...words, '--folder', a])
+    const [waiting] = await clerk<{ id: string }[]>('applications')
     const letter = join(root, 'letter.pdf')
-    const accept = ['settlement', 'accept', '--clerk', 'c', '--out', letter, waiting!.id]
-    await t.rejects(gatewayCommand([...accept, ...of(b)]), { code: 'centre.not-leader' }, 'not at the backup')
-    const { number } = await gatewayCommand<{ number: string }>([...accept, ...of(a)])
+    const { number } = await clerk<{ number: string }>('accept', '--out', letter, waiting!.id)
+    t.ok(existsSync(letter))
     const before = (await status(toA))!
     t.match(await status(toB), { leading: false, entries: before.entries, epoch: before.epoch })
 
@@ -106,13 +113,18 @@ t.test(
     t.ok(taken.epoch > before.epoch && taken.entries >= before.entries)
     const again = await until('settlement there', () => pair.call(handleRequest, act).catch(() => undefined), 60_000)
     t.same(again.body, applied.body, 'the act that comes again was done already')
-    t.strictSame(await gatewayCommand(['settlement', 'applications', ...of(b)]), [], 'the clerk’s work is there')
-    t.ok(JSON.stringify(await gatewayCommand(['settlement', 'log', ...of(b)])).includes(number), 'and in the log')
+    t.strictSame(await clerk('applications'), [], 'the clerk’s work is there')
+    t.ok(JSON.stringify(await clerk('log')).includes(number), 'and in the log')
+    const standing = (one: unknown) => [
+      { process: 'settlement', ...(one as object) },
+      { process: 'settlement-backup', answer: { leading: true } },
+    ]
+    t.match(await clerk('centre'), standing({ problem: { code: 'server.unreachable' } }))
 
     await start(a, [], pa!, apart)
     await reaches('both in step again', toB, ({ paired }) => paired)
     t.match(await status(toA), { leading: false, epoch: taken.epoch })
-    t.match(await gatewayCommand(['settlement', 'centre', ...of(a)]), { leading: false, follows: true })
+    t.match(await clerk('centre'), standing({ answer: { leading: false } }))
     const asPrimary = new CallClient({
       ...{ url: url(pb!), tls: await keyring.identity('settlement', 'service'), server: 'settlement-backup' },
       clock: systemPorts.clock,

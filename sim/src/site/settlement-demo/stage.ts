@@ -102,7 +102,7 @@ export class SettlementStage {
     const board = simulatedBoard({ ...this.ports, model: 'azukari-simulated-terminal', panel: { person: () => pin } })
     const runtime = new Runtime(
       {
-        ...{ site, role: 'terminal', model: board.model, version: '0.1.0', folder },
+        ...{ site, roles: ['terminal'], model: board.model, version: '0.1.0', folder },
         claim: await this.gateway.gateway.newClaim({ region: 'JP-13', lifeMs: 3_600_000 }),
       },
       {

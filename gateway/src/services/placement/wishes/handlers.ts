@@ -2,28 +2,25 @@
 
 import { createHash } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
-import { decode } from '@azukari/protocol/codec'
-import { checker } from '@azukari/protocol/contract'
 import {
-  MemberWish,
   makeWish,
   readErasures,
   readHistory,
+  readHistoryBySession,
   readSettings,
+  readSettingsBySession,
   type Wish,
-  wishDomain,
 } from '@azukari/protocol/contracts/wish'
-import { verify1By } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
-import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { act, call } from '../../../service/service.ts'
+import { call, memberCall, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal.ts'
 import type { PlacementKeys } from '../keys.ts'
 import { reasonText } from '../reasons.ts'
 import { reclassify } from '../replace/mover.ts'
+import { memberOfSigner } from '../signers.ts'
 import { catalogueMedia, journal, type MemberRow, members, replicas, type SaveRow, servers } from '../store.ts'
 import { beginErasure, erasing, erasures, wishes } from './erasures.ts'
 
@@ -41,26 +38,16 @@ export interface WishPorts {
   erase(): void
 }
 
-const checkWish = checker(MemberWish, 'wish')
 const first = new Uint8Array(16)
 
 export function wishHandlers(ports: WishPorts) {
   return [
-    act(makeWish, async ({ wish: signed }, { sql, caller, nowMs, afterCommit }) => {
-      let signedBy: MemberRow | undefined
-      const { payload } = await verify1By(
-        signed,
-        async (kid) => {
-          signedBy = await members.byActsKey(sql, kid)
-          return signedBy && parseCoseKey(signedBy.acts_key)
-        },
-        wishDomain,
-      )
-      const said = checkWish(decode(payload))
+    signedAct(makeWish, async (_request, { sql, caller, nowMs, afterCommit, signed }) => {
+      const { body: said, payload } = signed
+      const signedBy = memberOfSigner(signed.signer)
       const digest = new Uint8Array(createHash('sha256').update(payload).digest())
       ports.keys.requireAddressed(said.audience, nowMs)
-      if (!signedBy || !sameBytes(said.member, signedBy.id))
-        throw new Problem('cose.bad-signature', 'the signer is another member')
+      if (!sameBytes(said.member, signedBy.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
       // A wish has its effect once, whoever brings it again.
       const known = await wishes.of(sql, said.act)
       if (known) {
@@ -93,16 +80,24 @@ export function wishHandlers(ports: WishPorts) {
       }
     }),
 
-    call(readSettings, async ({ session }, { caller }) => {
-      const member = await members.byId(ports.sql, ports.memberOf(session, caller.device))
-      if (!member) throw new Problem('session.unknown')
-      return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
-    }),
+    memberCall(readSettings, (_body, { member }) => settingsOf(ports.sql, member.id)),
+    call(readSettingsBySession, ({ session }, { caller }) =>
+      settingsOf(ports.sql, ports.memberOf(session, caller.device)),
+    ),
 
-    call(readHistory, async ({ session, after = first, limit }, { caller }) => ({
+    memberCall(readHistory, async ({ after = first, limit }, { member }) => ({
+      items: await historyOf(ports.sql, member.id, after, limit),
+    })),
+    call(readHistoryBySession, async ({ session, after = first, limit }, { caller }) => ({
       items: await historyOf(ports.sql, ports.memberOf(session, caller.device), after, limit),
     })),
   ]
+}
+
+async function settingsOf(sql: Sql, id: Uint8Array) {
+  const member = await members.byId(sql, id)
+  if (!member) throw new Problem('session.ended', 'the account is gone')
+  return { location: member.location === 1, abroad: member.abroad === 1, retentionDays: member.retention }
 }
 
 /** @returns how many objects are to be erased */

@@ -106,7 +106,7 @@ export async function issueStatement(
   const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
   const body: Statement = {
-    contract: 'bill.statement@1',
+    contract: statementSent.id,
     ...{ audience: desk.self, act: desk.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
     statement: number,
     ...(replaced ? { replaces: replaced.number } : {}),

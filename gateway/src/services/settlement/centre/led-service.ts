@@ -21,6 +21,16 @@ export class LedService implements Service {
     return this.#settlement
   }
 
+  /** @throws {Problem} `centre.not-leader` */
+  mustLead(): void {
+    if (!this.#settlement) throw new Problem('centre.not-leader')
+  }
+
+  /** What a clerk's command left for those who ask others is looked at. */
+  wake(): void {
+    this.#settlement?.wake()
+  }
+
   async begin(settlement: Settlement): Promise<void> {
     await settlement.start()
     this.#settlement = settlement

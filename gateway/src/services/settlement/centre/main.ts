@@ -5,13 +5,17 @@ import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
+import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
+import type { MemberCheck } from '../../../service/member-tokens.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
+import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import { CallClient } from '../../../transport/client.ts'
 import { type CallServer, startCallServer } from '../../../transport/server.ts'
 import type { PlacementView } from '../billing/ports.ts'
 import { chargeHandlers } from '../charges.ts'
+import type { SettlementContext } from '../commands/context.ts'
 import { statisticsHealth } from '../health.ts'
 import type { PlacementKeeping } from '../in-step.ts'
 import { openSettlement } from '../main.ts'
@@ -39,11 +43,17 @@ export interface CentreSettings {
   port: number
   passphrase?: string | undefined
   log: Log
+  commandHandlers: ApartHost<SettlementContext>['commandHandlers']
+  /** Hears of answers that contracts do not list. */
+  unlisted: Unlisted
+  /** Judges members' tokens. */
+  members: MemberCheck
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, log, passphrase, host, port } = settings
+  const { folder, ports, role, addresses, placement, keeping, log, unlisted, members, passphrase, host, port } =
+    settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -67,16 +77,37 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const database = ledDatabase(store.database)
       const confirmed = () => centre.acknowledged()
       await led.begin(
-        await openSettlement(folder, ports, { placement, keeping, log, passphrase, led: { database, confirmed } }),
+        await openSettlement(folder, ports, {
+          ...{ placement, keeping, log, unlisted, members, passphrase },
+          led: { database, confirmed },
+        }),
       )
     },
   })
+  const context: SettlementContext = {
+    // Looked up when it is used: whoever does not lead has none.
+    get service() {
+      return led.settlement
+    },
+    folder,
+    ports,
+    handlers: [],
+    centre,
+    commandEnded: () => led.wake(),
+    close: async () => undefined,
+  }
+  const openFor = ({ everywhere }: Pick<ServiceCommand, 'everywhere'>): SettlementContext => {
+    if (!everywhere) led.mustLead()
+    return context
+  }
   const calls = await startCallServer({
     ...{ tls, clock, log, host, port },
+    unlisted,
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
       ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
+      ...settings.commandHandlers(openFor, () => centre.acknowledged()),
       ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
@@ -115,6 +146,7 @@ export async function runWitness(settings: {
   const database = openDatabase(`${folder.path}/${name}/votes.db`)
   const calls: CallServer = await startCallServer({
     ...{ tls, clock: ports.clock, log, host, port },
+    unlisted: logUnlisted(log),
     handlers: witnessHandlers(await openWitness(database, ports.clock)),
   })
   return {

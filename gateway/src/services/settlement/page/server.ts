@@ -185,7 +185,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
       throw new Problem('apply.too-many')
     }
     const terms = given.get('terms') ?? ''
-    await desk.send(ticket.id, { contract: 'settle.apply@1', kind: ticket.kind, person: read.person, terms })
+    await desk.send(ticket.id, { contract: apply.id, kind: ticket.kind, person: read.person, terms })
     const reference = Buffer.from(ticket.id).toString('hex').slice(0, 8)
     if (taken.size >= takenMost) taken.delete(taken.keys().next().value!)
     taken.set(text, reference)

@@ -1,0 +1,33 @@
+/** One act, made from a call and what came along with it. */
+import { Problem } from '@azukari/protocol/problem'
+import type { Progress, ServiceAct } from './roles.ts'
+import type { Call } from './wire.ts'
+
+/** How a call is heard and answered, wherever it comes from. */
+export interface CallPort extends Progress {
+  /** Aborted when the caller goes away. */
+  signal: AbortSignal
+  /** The bytes of the files that the call announces: asked for only once it is known who calls. */
+  files(): Promise<ReadonlyMap<string, Uint8Array>>
+}
+
+export function serviceAct(
+  call: Pick<Call, 'values' | 'positionals' | 'language'>,
+  files: ReadonlyMap<string, Uint8Array>,
+  who: { operator: string; people: readonly string[] },
+  port: Pick<CallPort, 'tell' | 'give' | 'signal'>,
+): ServiceAct {
+  return {
+    ...who,
+    language: call.language ?? 'en',
+    signal: port.signal,
+    tell: (line) => port.tell(line),
+    give: (file) => port.give(file),
+    file: (name) => {
+      const bytes = files.get(name)
+      const path = call.values[name] ?? call.positionals[0]
+      if (!bytes || typeof path !== 'string') throw new Problem('config.invalid', `which file? ${name}`)
+      return { path, bytes }
+    },
+  }
+}

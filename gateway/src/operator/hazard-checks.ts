@@ -1,0 +1,48 @@
+/** What `doctor` looks at of hazards: their settings, and every feed. */
+import { existsSync } from 'node:fs'
+import { Problem } from '@azukari/protocol/problem'
+import { openDatabase } from '../adapters/database.ts'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { hazardSettings } from '../services/placement/hazards/settings.ts'
+import { feedRows } from '../services/placement/hazards/tables.ts'
+import { SiteFolder } from '../site-folder.ts'
+import type { Check } from './doctor.ts'
+
+export function hazardChecks(path: string): Check[] {
+  const settings = async () => hazardSettings(await new SiteFolder(path, 'site', systemPorts).hazards())
+  return [
+    {
+      what: 'hazards.json',
+      look: async () => {
+        const { feeds } = await settings()
+        return feeds.length === 0 ? 'no feeds: only what is pushed counts' : `${feeds.length} feeds`
+      },
+    },
+    {
+      what: 'hazard feeds',
+      look: async () => {
+        if (!existsSync(`${path}/placement/placement.db`)) return 'not there yet: made at the first start'
+        const { feeds: named } = await settings()
+        const feeds = await keptFeeds(`${path}/placement/placement.db`)
+        const current = feeds.filter(({ name }) => name === 'operator' || named.some((feed) => feed.name === name))
+        const sick = current.find(({ problem }) => problem !== null)
+        if (sick) throw new Problem(sick.problem as 'feed.stale', `${sick.name}: ${sick.detail ?? ''}`)
+        return `${current.length} are well`
+      },
+    },
+  ]
+}
+
+/** Reads what placement wrote down last, and changes nothing. */
+async function keptFeeds(file: string) {
+  const database = openDatabase(file)
+  try {
+    const found = await database.get<{ n: number }>(
+      "SELECT count(*) AS n FROM sqlite_master WHERE name = 'risk_history'",
+    )
+    if (!found?.n) throw new Problem('config.invalid', 'this placement is of an older release: start the gateway once')
+    return await feedRows.all(database)
+  } finally {
+    await database.close()
+  }
+}

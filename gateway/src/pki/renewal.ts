@@ -1,0 +1,40 @@
+/** Certificates that renew while their processes run (D6): nobody has to start anything anew before they end. */
+import type { Clock, Log } from '@azukari/protocol/ports'
+import { Rounds } from '../service/rounds.ts'
+import type { TlsIdentity } from '../transport/server.ts'
+import type { Role } from './authority.ts'
+import type { Keyring } from './keyring.ts'
+import { nextLookMs } from './validity.ts'
+
+export interface RenewalOptions {
+  keyring: Keyring
+  id: string
+  role: Role
+  /** What the process shows. A renewed certificate takes its place in this very object: new connections show the new one. */
+  tls: TlsIdentity
+  /** Servers that listen with it. */
+  servers: () => Iterable<{ renew(tls: TlsIdentity): void }>
+  clock: Clock
+  log: Log
+}
+
+/** Looks every hour, or more often where certificates live shorter, until stopped. */
+export function renewCertificate({ keyring, id, role, tls, servers, clock, log }: RenewalOptions): Rounds {
+  const rounds = new Rounds({
+    name: `certificate of ${id}`,
+    clock,
+    log,
+    idleMs: 60_000,
+    round: async () => {
+      const now = await keyring.identity(id, role)
+      if (now.cert !== tls.cert || String(now.ca) !== String(tls.ca)) {
+        Object.assign(tls, now)
+        for (const server of servers()) server.renew(tls)
+        log.info('a certificate was renewed', { certificate: id })
+      }
+      return nextLookMs(tls.cert)
+    },
+  })
+  rounds.start()
+  return rounds
+}
