@@ -5,7 +5,6 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { type Command, text, type Values } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { coseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 
 const place = {
@@ -141,9 +140,15 @@ async function channelOf(values: Values) {
 
 async function enrolledProvider(values: Values): Promise<string> {
   const { loadIdentity } = await import('./identity.ts')
+  const { consoleLog } = await import('./adapters/console-log.ts')
+  const { KeptKeyDirectory } = await import('@azukari/protocol/kept-key-directory')
+  const { cardKeyOf, trustIn } = await import('./site-keys.ts')
   const files = systemFiles()
-  const path = `${text(values, 'folder')}/identity.cose`
+  const folder = text(values, 'folder')
+  const path = `${folder}/identity.cose`
   const trust = (await files.stat(path)) ? (await loadIdentity(files, path, systemRandom)).trust : undefined
   if (!trust) throw new Problem('config.invalid', 'the device is not enrolled yet: run it once, or give --provider-key')
-  return Buffer.from(coseKey(trust.placementKey)).toString('hex')
+  const kept = { files, path: `${folder}/keys.cose`, log: consoleLog('card') }
+  const { current } = await KeptKeyDirectory.open(kept, trustIn(trust))
+  return Buffer.from(cardKeyOf(current, trust, systemClock.now())).toString('hex')
 }

@@ -75,7 +75,7 @@ export interface Opening {
 
 export interface Enrolment extends Opening {
   /** What the site taught, believed only with its proof. @throws {Problem} what the gateway answered; `claim.wrong` */
-  trustFrom(reply: OpenReply): SiteTrust
+  trustFrom(reply: OpenReply): { trust: SiteTrust; directory: Uint8Array | undefined }
 }
 
 /** With a claim: the device's key, and the proof that it knows the claim's secret. */
@@ -101,7 +101,8 @@ export function enrolment(
     message,
     trustFrom(reply) {
       if (reply.p) throw Problem.fromWire(reply.p as ProblemWire)
-      return { ...trustOf(enrol.checkReply(reply.b), secret), claim }
+      const taught = enrol.checkReply(reply.b)
+      return { trust: { ...trustOf(taught, secret), claim }, directory: taught.directory }
     },
   }
 }

@@ -49,8 +49,8 @@ export interface LinkOptions {
   log: Log
   /** Durable: returns a greater number at every call, and never less than asked. */
   nextEpoch: (atLeast: number) => Promise<number>
-  /** Keeps what enrolment taught, durably. */
-  keepTrust: (trust: SiteTrust) => Promise<void>
+  /** Keeps what enrolment taught, durably: whose messages to believe, and the signed key directory. */
+  keepTrust: (trust: SiteTrust, directory: Uint8Array | undefined) => Promise<void>
   limits?: Partial<LinkLimits>
 }
 
@@ -330,8 +330,8 @@ export class Link implements ActSender {
       const { id, message, trustFrom } = enrolment(this.#options, claim)
       const send = () => session.publish(topic, message, { qos: 1 })
       const reply = await this.#openExchange(id, send, signal, (answer) => answer)
-      const trust = trustFrom(reply)
-      await this.#options.keepTrust(trust)
+      const { trust, directory } = trustFrom(reply)
+      await this.#options.keepTrust(trust, directory)
       identity.trust = trust
       this.#enrolAgain = false
     } finally {

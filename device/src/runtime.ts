@@ -36,6 +36,7 @@ import { NoticeDisplay } from './notices.ts'
 import { Outbox } from './outbox.ts'
 import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
+import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 
 export type DeviceRole = 'camera' | 'printer' | 'terminal'
@@ -156,8 +157,15 @@ export class Runtime {
         random,
         log,
         nextEpoch: (atLeast) => nextEpoch(database, atLeast),
-        keepTrust: (trust) => storeIdentity(files, identityPath, { ...this.identity, trust }),
+        keepTrust: async (trust, directory) => {
+          await storeIdentity(files, identityPath, { ...this.identity, trust })
+          await siteKeys.enrolled(trust, directory)
+        },
         limits: this.#config.limits ?? {},
+      })
+      const siteKeys = await SiteKeys.open({
+        ...{ files, path: `${folder}/keys.cose`, link: this.link, log },
+        ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
       })
       this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
       const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
@@ -170,14 +178,14 @@ export class Runtime {
         now: () => this.#time.now(),
         random,
         log,
-        trust: () => this.identity.trust,
+        keys: siteKeys,
       })
       this.#cardData = await CardData.open({
         ...{ database, log, site, trust: () => this.identity.trust },
         onResult: () => this.caretaker.kick(),
       })
       this.#consents = await Consents.open(database)
-      this.#makeApps()
+      this.#makeApps(siteKeys)
       const rotation = new KeyRotation({
         ...{ site, identity: this.identity, link: this.link, random },
         keep: (identity) => storeIdentity(files, identityPath, identity),
@@ -185,6 +193,7 @@ export class Runtime {
       this.caretaker = await Caretaker.open({
         ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
         trust: () => this.identity.trust,
+        keys: siteKeys,
         idle: () => !this.presence?.card,
         onSettings: () => this.#invite(),
         restart: () => this.onRestart(),
@@ -277,7 +286,7 @@ export class Runtime {
     this.#news = Promise.withResolvers()
   }
 
-  #makeApps(): void {
+  #makeApps(keys: SiteKeys): void {
     const { random, log } = this.#ports
     const clock = this.#time
     const { reader, camera, printer, memory } = this.#board
@@ -296,6 +305,7 @@ export class Runtime {
       link: this.link,
       outbox: this.outbox,
       identity: this.identity,
+      keys,
       clock,
       random,
       log,
@@ -306,7 +316,7 @@ export class Runtime {
     this.presence = presence
     const wishes = new Wishes({
       ...{ presence, outbox: this.outbox, link: this.link, random },
-      ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
+      ...{ now: () => this.#time.now(), keys },
     })
     this.wishes = wishes
     const shared = { presence, display, clock, log, language }
@@ -317,7 +327,7 @@ export class Runtime {
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
         ...{ ...shared, ...fetching, wishes, memory },
-        ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
+        ...{ now: () => this.#time.now(), keys },
       })
     const canList = this.printer !== undefined || this.terminal !== undefined
     this.#attendant = new Attendant({

@@ -7,7 +7,7 @@
  *   here → sent → buffered → kept        (or refused, with the problem; then the copy stays for the member)
  */
 import { hex } from '@azukari/protocol/bytes'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
   offerDomain,
@@ -21,17 +21,16 @@ import {
   transferKeyDomain,
 } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
-import { encryptTo, type Signer, sign1With, verify1 } from '@azukari/protocol/cose'
-import { thumbprint } from '@azukari/protocol/keys'
+import { encryptTo, type Signer, sign1With } from '@azukari/protocol/cose'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { backoffMs } from './backoff.ts'
 import type { DeviceDatabase } from './database.ts'
-import type { SiteTrust } from './identity.ts'
 import type { Link } from './link.ts'
 import type { Outbox, Outcome } from './outbox.ts'
 import { allPieces, type LeftOut, type Source, withoutPlace } from './place/without-place.ts'
 import { Sealing } from './sealing.ts'
+import type { SignedDocument, SiteKeys } from './site-keys.ts'
 import type { Spool } from './spool.ts'
 import { Upload, type UploadProgress } from './upload.ts'
 
@@ -103,7 +102,13 @@ const uploadsAtOnce = 3
 /** How often placement is asked about a save whose receipt did not come. */
 const askMs = 30_000
 
-const checkReceipt = checker(SaveReceipt, 'receipt')
+/** Whoever takes offers signs the receipts. */
+const keeper = offerSave.service
+const receiptDocument: SignedDocument<SaveReceipt> = {
+  domain: receiptDomain,
+  check: checker(SaveReceipt, 'receipt'),
+  atMs: ({ keptMs }) => keptMs,
+}
 
 export interface SavesOptions {
   database: DeviceDatabase
@@ -115,7 +120,7 @@ export interface SavesOptions {
   now: () => number
   random: Random
   log: Log
-  trust: () => SiteTrust | undefined
+  keys: Pick<SiteKeys, 'recipient' | 'open' | 'openKnown'>
 }
 
 export class Saves {
@@ -160,13 +165,12 @@ export class Saves {
    * Keeps something for a member: encrypts it onto the spool, has the card sign the offer, writes it down. When this
    * resolves it will be delivered, also after hours without a network (D5).
    * Without consent nothing of the place where it was made gets onto the spool (D8), whatever it came from.
-   * @throws {Problem} `device.unknown` before the first enrolment, `memory.*`, `card.*`, `transfer.too-large`,
+   * @throws {Problem} `device.unknown` before the first enrolment, `keys.expired`, `memory.*`, `card.*`, `transfer.too-large`,
    * `place.not-removable`
    */
   async keep(keepsake: Keepsake, author: Author): Promise<Save> {
     const { random, spool, database } = this.#options
-    const trust = this.#options.trust()
-    if (!trust) throw new Problem('device.unknown', 'this device must be enrolled before it can keep anything')
+    const { audience, agreement } = await this.#options.keys.recipient(keeper)
     const { pieces, leftOut } = author.allowsLocation
       ? { pieces: allPieces(keepsake.source), leftOut: undefined }
       : await withoutPlace(keepsake.source)
@@ -182,7 +186,7 @@ export class Saves {
       const issuedMs = this.#options.now()
       const offer: SaveOffer = {
         contract: offerSave.id,
-        audience: thumbprint(trust.placementKey),
+        audience,
         act,
         issuedMs,
         expiresMs: issuedMs + offerMs,
@@ -198,7 +202,7 @@ export class Saves {
         takenMs: keepsake.takenMs,
       }
       const signed = await sign1With(encodeDeterministic(offer), author.signer, offerDomain)
-      const transferKey = encryptTo(trust.placementAgreement, key, transferKeyDomain, random)
+      const transferKey = encryptTo(agreement, key, transferKeyDomain, random)
       await database.run(
         `INSERT INTO saves (object, transfer, act, name, media, size, sha256, taken, root, leaves, offer, transfer_key, state)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'here')`,
@@ -233,6 +237,12 @@ export class Saves {
       limit,
     )
     return rows.map((row) => this.#saveOf(row))
+  }
+
+  /** Placement's signed receipt; undefined while there is none. */
+  async receiptOf(object: Uint8Array): Promise<Uint8Array | undefined> {
+    const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
+    return row?.receipt ?? undefined
   }
 
   /** Saves whose data is still only, or also, on this device. */
@@ -315,7 +325,7 @@ export class Saves {
     const key = hex(row.transfer)
     const upload = new Upload(this.#options, {
       transfer: row.transfer,
-      to: 'placement',
+      to: keeper,
       sizeBytes: row.size,
       root: row.root,
       leaves: row.leaves,
@@ -377,7 +387,7 @@ export class Saves {
   async #onReceipt(object: Uint8Array, message: Uint8Array): Promise<void> {
     const row = await this.#options.database.get<Row>('SELECT * FROM saves WHERE object = ?', object)
     if (!row || row.state === 'kept') return
-    const receipt = this.#openReceipt(message)
+    const receipt = await this.#options.keys.open(keeper, message, receiptDocument)
     if (hex(receipt.object) !== hex(object) || hex(receipt.sha256) !== hex(row.sha256))
       throw new Problem('cose.wrong-audience', 'a receipt for something else')
     await this.#options.database.run(
@@ -389,15 +399,6 @@ export class Saves {
       .remove(fileOf(object))
       .catch((error) => this.#options.log.warn('a kept copy stays on the memory', { error: String(error) }))
     await this.#tell(object)
-  }
-
-  #openReceipt(message: Uint8Array): SaveReceipt {
-    const trust = this.#options.trust()
-    if (!trust) throw new Problem('device.unknown')
-    const kid = hex(thumbprint(trust.placementKey))
-    return checkReceipt(
-      decode(verify1(message, (asked) => (hex(asked) === kid ? trust.placementKey : undefined), receiptDomain).payload),
-    )
   }
 
   async #note(object: Uint8Array, problem: string | null): Promise<void> {
@@ -453,7 +454,7 @@ export class Saves {
       state: row.state,
     }
     if (row.problem) save.problem = row.problem
-    if (row.receipt) save.receipt = this.#openReceipt(row.receipt)
+    if (row.receipt) save.receipt = this.#options.keys.openKnown(keeper, row.receipt, receiptDocument)
     const progress = this.#progress.get(hex(row.object))
     if (progress) save.progress = progress
     return save

@@ -2,10 +2,13 @@ import { connect as connectTcp } from 'node:net'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { encode } from '@azukari/protocol/codec'
 import { contract, Nothing } from '@azukari/protocol/contract'
-import { acknowledgeEvents, enrol, readState, reportState } from '@azukari/protocol/contracts/fleet'
+import { acknowledgeEvents, enrol, readState, reconcileState, reportState } from '@azukari/protocol/contracts/fleet'
+import { readKeyDirectory } from '@azukari/protocol/contracts/keys'
 import { carryFrame } from '@azukari/protocol/contracts/read'
 import { openSession } from '@azukari/protocol/contracts/session'
 import { encodeRequest } from '@azukari/protocol/envelope'
+import { openKeyDirectory } from '@azukari/protocol/key-directory'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import mqtt from 'mqtt'
 import t from 'tap'
 import { listenOn } from './adapters/listen.ts'
@@ -433,3 +436,24 @@ t.test(
     await device.close()
   },
 )
+
+t.test('D1 D6: a device gets the signed key directory when it enrols, and a newer one as desired state', async (t) => {
+  const world = await startTestSite()
+  t.teardown(() => world.stop())
+  const device = await enrolled(world)
+  const siteKey = parseCoseKey(device.trust!.gatewayKey)
+  const directory = openKeyDirectory(device.trust!.directory!, { site, siteKey })
+  t.same(
+    directory.keys.map(({ holder, use }) => `${holder} ${use}`),
+    ['gateway sign', 'placement agree', 'placement card', 'placement sign'],
+  )
+  const reported = { version: 1, applied: 0, values: {}, refused: [] }
+  const { version } = directory
+  t.same(await device.call(reconcileState, { have: 0, reported, keys: version }), { reported: 1 })
+  const reply = await device.call(reconcileState, { have: 0, reported, keys: version - 1 })
+  t.same(openKeyDirectory(reply.directory!, { site, siteKey }), directory)
+  t.same(await device.call(reconcileState, { have: 0, reported }), { reported: 1 }, 'the release before asks for none')
+  t.same(await device.call(readKeyDirectory, { have: version }), {})
+  t.same((await device.call(readKeyDirectory, { have: 0 })).directory, world.gateway.directory.signed)
+  await device.close()
+})

@@ -6,10 +6,11 @@ import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { fleetNews } from '@azukari/protocol/contracts/fleet'
-import { saveKept } from '@azukari/protocol/contracts/save'
+import { offerSave, saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
 import { signGreeting, siteDomain } from '@azukari/protocol/envelope'
+import { type KeyUse, keyInUse } from '@azukari/protocol/key-directory'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -21,6 +22,9 @@ import { Budgets } from './budgets/budgets.ts'
 import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
 import { Releases } from './fleet/releases.ts'
 import { devicesBehind } from './fleet/states.ts'
+import { DirectoryIssuer, type KeySource } from './key-directory/issuer.ts'
+import { News } from './key-directory/news.ts'
+import { keyDirectoryMigrations } from './key-directory/store.ts'
 import { Channels } from './registry/channels.ts'
 import { type NewClaim, newClaim } from './registry/claims.ts'
 import { type Device, Devices } from './registry/devices.ts'
@@ -47,8 +51,10 @@ export interface GatewayOptions {
   version: string
   /** The gateway's Ed25519 key. */
   key: KeyObject
-  /** COSE_Keys of placement, which devices learn when they enrol. */
-  placement: { key: Uint8Array; agreement: Uint8Array }
+  /** Services that tell their keys, asked for when they have been opened. */
+  keySources: () => readonly KeySource[]
+  /** COSE_Keys of the data servers in use, by id. */
+  dataServerKeys?: () => Promise<ReadonlyMap<string, Uint8Array>>
   /** COSE_Key that signs releases of the device's runtime, which devices learn when they enrol. */
   releaseKey?: Uint8Array | undefined
   /** Where releases lie, one folder per version. */
@@ -115,6 +121,8 @@ export interface Gateway {
   isUp(device: string): boolean
   reportOf(device: string): DeviceReport | undefined
   status(): GatewayStatus
+  /** Which keys the site's services have, signed. */
+  readonly directory: DirectoryIssuer
   /** Whether it goes on: it looks after its registry and jobs every second, which needs disk and commits. */
   alive(): boolean
   /** Removes transfers that have expired; also done by itself every minute. */
@@ -129,7 +137,7 @@ const aliveMs = 120_000
 /** @throws {Problem} `database.newer`, `storage.*` */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { database, clock } = options
-  await migrate(database, [gatewayMigrations, telemetryMigrations], clock.now())
+  await migrate(database, [gatewayMigrations, telemetryMigrations, keyDirectoryMigrations], clock.now())
   // Services are made first and read the receive buffer only once they run.
   let site: Site | undefined
   const bufferFor = (service: string): ReceiveBuffer => ({
@@ -138,8 +146,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     release: (transfer) => site!.bufferFor(service).release(transfer),
   })
   const services = await options.services(bufferFor)
-  site = new Site(options, await LastSaves.open(database), services)
+  const directory = await openDirectory(options)
+  site = new Site(options, await LastSaves.open(database), services, directory)
   return site
+}
+
+function openDirectory(options: GatewayOptions): Promise<DirectoryIssuer> {
+  const { site, key, database, clock, log, keySources, dataServerKeys } = options
+  return DirectoryIssuer.open({
+    ...{ site, key, database, clock, log, sources: keySources() },
+    ...(dataServerKeys && { dataServers: dataServerKeys }),
+  })
 }
 
 class Site implements Gateway {
@@ -158,15 +175,21 @@ class Site implements Gateway {
   readonly #lastSaves: LastSaves
   readonly #telemetry: TelemetryPublisher | undefined
   readonly #startMs: number
+  readonly directory: DirectoryIssuer
+  /** Devices that are to be told of a new key directory. */
+  readonly #news: News
   #look: Timer | undefined
   #lookedMs: number
   #running = false
   /** Connections are taken. */
   #open = false
 
-  constructor(options: GatewayOptions, lastSaves: LastSaves, services: readonly Service[]) {
-    const { site, database, clock, random, log, key, placement, files } = options
+  constructor(options: GatewayOptions, lastSaves: LastSaves, services: readonly Service[], directory: DirectoryIssuer) {
+    const { site, database, clock, random, log, key, files } = options
     this.#options = options
+    this.directory = directory
+    this.#news = new News({ clock, tell: (device) => this.#tellNews(device) })
+    directory.onChange(() => this.#news.add(this.#channels.devices()))
     const budgets = options.budgets ?? new Budgets()
     this.#boot = random.bytes(16)
     this.#startMs = clock.monotonicMs()
@@ -218,6 +241,7 @@ class Site implements Gateway {
       carryFrame: options.carryFrame,
       commits: this.#commits,
       releases: new Releases(files, options.releaseDirectory),
+      directory,
       clock,
       log,
       budgets,
@@ -237,12 +261,14 @@ class Site implements Gateway {
       new TelemetryPublisher({
         ...{ site, bus: this.#bus, clock, log, settings: options.telemetry, facts: () => this.#facts() },
       })
-    const keys: SiteKeys = {
+    const inUse = (use: KeyUse) => coseKey(keyInUse(directory.directory, offerSave.service, use, clock.now()))
+    const keys = (): SiteKeys => ({
       gatewayKey: coseKey(publicOf(key)),
-      placementKey: placement.key,
-      placementAgreement: placement.agreement,
+      placementKey: inUse('sign'),
+      placementAgreement: inUse('agree'),
       ...(options.releaseKey && { releaseKey: options.releaseKey }),
-    }
+      directory: directory.signed,
+    })
     this.#router = new Router({
       site,
       bus: this.#bus,
@@ -286,12 +312,15 @@ class Site implements Gateway {
     this.#open = true
     if (!trial?.listens) await listen()
     this.#running = true
+    this.directory.start()
     this.#lookLater()
   }
 
   async stop(): Promise<void> {
     this.#running = false
     this.#look?.cancel()
+    this.#news.stop()
+    await this.directory.stop()
     this.#telemetry?.stop()
     await this.#router.stop()
     this.#pump.stop()

@@ -182,6 +182,7 @@ export const processCommands: Record<string, Command> = {
       if (own) return runOnOwnHost(text(values, 'folder'), own)
       if (values['id'] === undefined) throw new Problem('config.invalid', 'which data server? Give --id')
       const { runDataServer } = await import('./data-server/main.ts')
+      const { openTrust } = await import('./data-server/trust.ts')
       const { SiteFolder } = await import('./site-folder.ts')
       const { loadSiteKey } = await import('./site-key.ts')
       const path = text(values, 'folder')
@@ -202,7 +203,7 @@ export const processCommands: Record<string, Command> = {
         port: integer(values, 'port', 0, 65_535),
         disks,
         identity,
-        trust: [(await place.placementPublic()).key],
+        trust: await openTrust(place, id, text(values, 'site'), systemPorts, log),
         tls: await place.keyring.identity(id, 'data-server'),
         log,
       })
@@ -217,6 +218,7 @@ export const processCommands: Record<string, Command> = {
 /** One that joined with `data-server enrol`. */
 async function runOnOwnHost(path: string, own: OwnHost): Promise<undefined> {
   const { identityPath, keepCertificate, ownIdentity } = await import('./data-server/own-host.ts')
+  const { openTrust } = await import('./data-server/trust.ts')
   const { runDataServer } = await import('./data-server/main.ts')
   const { SiteFolder } = await import('./site-folder.ts')
   const { loadSiteKey } = await import('./site-key.ts')
@@ -228,7 +230,7 @@ async function runOnOwnHost(path: string, own: OwnHost): Promise<undefined> {
   const running = await runDataServer({
     ...{ id, host, port, disks, tls, log },
     identity: await loadSiteKey(systemPorts.files, identityPath(path, id), systemPorts.random),
-    trust: [(await new SiteFolder(path, own.site, systemPorts).placementPublic()).key],
+    trust: await openTrust(new SiteFolder(path, own.site, systemPorts), id, own.site, systemPorts, log),
   })
   const certificate = keepCertificate(
     { own, folder: path, tls },

@@ -3,7 +3,8 @@
  * owner reads; what is made on first use is made once.
  *
  *   site.json            name of the site, and what it was made with
- *   gateway.key          the gateway's identity
+ *   gateway.key          the gateway's identity; site.pub is its public half, for data servers and services elsewhere
+ *   keys.cose            the newest key directory, signed by it
  *   gateway.db, buffer/  registry, inbox and receive buffer
  *   operators.db         accounts of operators and the log of their acts; operator-log.head is its signed head
  *   operator.sock        where operators’ commands are answered while the gateway runs
@@ -90,6 +91,10 @@ export function checkServerEntry(entry: unknown): ServerEntry {
 }
 
 const checkPublic = checker(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) }), 'placement/public.cose')
+
+/** COSE_Key with which the key directory is judged, and the newest directory. */
+export const siteKeyFile = 'site.pub'
+export const directoryFile = 'keys.cose'
 
 /** Placement's public keys, for devices, cards and data servers. */
 export interface PlacementPublic {

@@ -18,6 +18,7 @@ import type { BusLimits } from './broker/bus-limits.ts'
 import { EmbeddedBus } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import { firstKeys, insideSource } from './key-directory/sources.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
 import { act, call } from './service/service.ts'
 import { throwUnlisted } from './service/unlisted.ts'
@@ -58,6 +59,7 @@ export interface TestSiteOptions {
 const standardKey = generateKey('ed25519', systemRandom)
 const placementKey = coseKey(publicOf(generateKey('ed25519', systemRandom)))
 const placementAgreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
+const placementKeys = firstKeys({ key: placementKey, agreement: placementAgreement })
 export const site = 'tokyo'
 
 export async function startTestSite(options: TestSiteOptions = {}): Promise<TestSite> {
@@ -92,7 +94,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     site,
     version: '1',
     key: options.key ?? standardKey,
-    placement: { key: placementKey, agreement: placementAgreement },
+    keySources: () => [insideSource('placement', { held: async () => placementKeys })],
     database,
     files: options.files ?? systemFiles(),
     bufferDirectory: join(directory, 'buffer'),

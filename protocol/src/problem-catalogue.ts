@@ -9,6 +9,7 @@ import { fleetProblems } from './problems/fleet.ts'
 import { hazardProblems } from './problems/hazards.ts'
 import { identityProblems } from './problems/identity.ts'
 import { keepingProblems } from './problems/keeping.ts'
+import { keyProblems } from './problems/keys.ts'
 import { messageProblems } from './problems/messages.ts'
 import { operatorProblems } from './problems/operators.ts'
 import { partProblems } from './problems/parts.ts'
@@ -32,6 +33,7 @@ export const catalogue = {
   ...messageProblems,
   ...identityProblems,
   ...keepingProblems,
+  ...keyProblems,
   ...operatorProblems,
   ...partProblems,
   // Links and services

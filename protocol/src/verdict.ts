@@ -2,10 +2,10 @@
  * Placement's word on what happened to a replica or a server (S11, S12): signed, kept for good, with the evidence on which
  * it rests, so that it can be judged alone, later, by anyone.
  */
-import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from './codec.ts'
 import { Bytes, Count, checker, Hash, Slug, type Static, Text, TimeMs, Type } from './contract.ts'
 import { type DirectSigner, sign1, verify1 } from './cose.ts'
+import type { KeyFinder } from './manifest.ts'
 import { manifestMaxBytes, ReplicaRef } from './manifest.ts'
 
 const verdictDomain = new TextEncoder().encode('azukari/verdict/1')
@@ -54,6 +54,6 @@ export function signVerdict(verdict: Verdict, signer: DirectSigner): Uint8Array 
 }
 
 /** @throws {Problem} `cose.*`, `cbor.*`, `message.invalid` */
-export function openVerdict(signed: Uint8Array, placementKey: KeyObject): Verdict {
-  return checkVerdict(decode(verify1(signed, () => placementKey, verdictDomain).payload))
+export function openVerdict(signed: Uint8Array, placementKey: KeyFinder): Verdict {
+  return checkVerdict(decode(verify1(signed, placementKey, verdictDomain).payload))
 }

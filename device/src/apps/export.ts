@@ -7,10 +7,9 @@ import { createHash } from 'node:crypto'
 import { hex } from '@azukari/protocol/bytes'
 import type { Conditions } from '@azukari/protocol/contracts/save'
 import { type HistoryItem, readHistory, readHistoryBySession } from '@azukari/protocol/contracts/wish'
-import { coseKey } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import type { RemovableMemory } from '../drivers.ts'
-import type { SiteTrust } from '../identity.ts'
+import type { SiteKeys } from '../site-keys.ts'
 import { type FetchPorts, fetchObject } from './fetch.ts'
 import type { PresentCard } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
@@ -50,7 +49,7 @@ export interface ExportProgress {
 export interface ExportPorts extends FetchPorts {
   memory: RemovableMemory
   now: () => number
-  trust: () => SiteTrust | undefined
+  keys: Pick<SiteKeys, 'keysOf'>
 }
 
 const perPage = 8
@@ -93,7 +92,7 @@ export async function exportAll(
   const listed = new Set(wanted.map(({ object }) => hex(object)))
   for (const { object, name } of history)
     if (!listed.has(hex(object))) missing.push({ object: hex(object), name, problem: 'object.unknown' })
-  const told = jsonOf(historyJson(history, ports.trust()))
+  const told = jsonOf(historyJson(history, ports.keys))
   await memory.put(historyName, told, signal)
   const manifest: ExportManifest = {
     ...{ format: 'azukari-export/1', member: hex(card.facts.member.id), exportedMs: now(), files },
@@ -130,10 +129,13 @@ async function wholeHistory(card: PresentCard): Promise<HistoryItem[]> {
   }
 }
 
-/** With what checks the receipts: placement's public key. */
-function historyJson(items: readonly HistoryItem[], trust: SiteTrust | undefined) {
+/** With what checks the receipts: the keys that placement has signed with, and when. `placementKey` is the present one. */
+function historyJson(items: readonly HistoryItem[], keys: ExportPorts['keys']) {
+  const signed = keys.keysOf(readHistory.service, 'sign')
+  const present = signed.findLast(({ untilMs }) => untilMs === undefined)
   return {
-    placementKey: trust ? base64(coseKey(trust.placementKey)) : null,
+    placementKey: present ? base64(present.key) : null,
+    placementKeys: signed.map(({ key, fromMs, untilMs }) => ({ key: base64(key), fromMs, untilMs })),
     objects: items.map(({ object, receipt, ...rest }) => ({ object: hex(object), ...rest, receipt: base64(receipt) })),
   }
 }

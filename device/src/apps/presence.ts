@@ -28,7 +28,6 @@ import {
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
 import { sign1With } from '@azukari/protocol/cose'
-import { thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { CardClient, type CardFacts } from '../card.ts'
@@ -39,13 +38,15 @@ import type { Identity } from '../identity.ts'
 import type { Link } from '../link.ts'
 import { Lock } from '../lock.ts'
 import type { Outbox } from '../outbox.ts'
+import type { SiteKeys } from '../site-keys.ts'
 import { SessionTokens } from './session-tokens.ts'
 
 export interface PresenceOptions {
   reader: CardReader
   link: Pick<Link, 'up' | 'call' | 'onState' | 'onEvent'>
   outbox: Pick<Outbox, 'append'>
-  identity: Pick<Identity, 'device' | 'trust'>
+  identity: Pick<Identity, 'device'>
+  keys: Pick<SiteKeys, 'isInUse'>
   clock: Clock
   random: Random
   log: Log
@@ -340,11 +341,10 @@ export class Presence {
   }
 
   async #openSession(card: Present): Promise<void> {
-    const { link, identity, operation } = this.#o
+    const { link, identity, keys, operation } = this.#o
     const signal = card.signal
     const opened = await link.call(openSession, { card: card.facts.card, operation }, { signal })
-    const trust = identity.trust
-    if (!trust || !sameBytes(opened.verifier, thumbprint(trust.placementKey)))
+    if (!(await keys.isInUse(openSession.service, opened.verifier)))
       throw new Problem('cose.wrong-audience', 'another placement challenged the card')
     const challenge = await card.use((client) => client.challenge(signal))
     const proof = await card.use((client) =>

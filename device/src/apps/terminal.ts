@@ -9,7 +9,7 @@ import type { Wish } from '@azukari/protocol/contracts/wish'
 import type { Language } from '@azukari/protocol/finding-text'
 import { Problem } from '@azukari/protocol/problem'
 import type { Display, RemovableMemory, Shown } from '../drivers.ts'
-import type { SiteTrust } from '../identity.ts'
+import type { SiteKeys } from '../site-keys.ts'
 import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
 import type { FetchPorts } from './fetch.ts'
 import type { Presence, SessionFacts } from './presence.ts'
@@ -33,7 +33,7 @@ export interface TerminalAppOptions extends FetchPorts {
   /** What export writes to. */
   memory?: RemovableMemory | undefined
   now: () => number
-  trust: () => SiteTrust | undefined
+  keys: Pick<SiteKeys, 'keysOf'>
   display?: Display | undefined
   /** What the board speaks now; English without it. */
   language?: () => Language

@@ -3,7 +3,7 @@
  * without a network, and placement's receipts say what was destroyed where.
  */
 import { hex } from '@azukari/protocol/bytes'
-import { decode, encodeDeterministic } from '@azukari/protocol/codec'
+import { encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import {
   ClosingReceipt,
@@ -18,13 +18,11 @@ import {
   type Wish,
   wishDomain,
 } from '@azukari/protocol/contracts/wish'
-import { sign1With, verify1 } from '@azukari/protocol/cose'
-import { thumbprint } from '@azukari/protocol/keys'
+import { sign1With } from '@azukari/protocol/cose'
 import type { Random } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
-import type { SiteTrust } from '../identity.ts'
 import type { Link } from '../link.ts'
 import type { Outbox } from '../outbox.ts'
+import type { SignedDocument, SiteKeys } from '../site-keys.ts'
 import type { Presence } from './presence.ts'
 
 export interface WishesOptions {
@@ -34,7 +32,7 @@ export interface WishesOptions {
   random: Random
   /** The time as the device knows it, ms since the epoch. */
   now: () => number
-  trust: () => SiteTrust | undefined
+  keys: Pick<SiteKeys, 'recipient' | 'open'>
 }
 
 /** A wish that is written down and will be delivered. */
@@ -59,8 +57,18 @@ const perPage = 8
 /** Answers that are waited for at once; older ones are not told any more. */
 const awaitedMax = 256
 
-const checkErasure = checker(ErasureReceipt, 'erasure receipt')
-const checkClosing = checker(ClosingReceipt, 'closing receipt')
+/** Whoever takes wishes signs what became of them. */
+const keeper = makeWish.service
+const erasureDocument: SignedDocument<ErasureReceipt> = {
+  domain: erasureDomain,
+  check: checker(ErasureReceipt, 'erasure receipt'),
+  atMs: ({ doneMs }) => doneMs,
+}
+const closingDocument: SignedDocument<ClosingReceipt> = {
+  domain: closingDomain,
+  check: checker(ClosingReceipt, 'closing receipt'),
+  atMs: ({ doneMs }) => doneMs,
+}
 
 export class Wishes {
   readonly #o: WishesOptions
@@ -81,13 +89,13 @@ export class Wishes {
    * @throws {Problem} `device.unknown` before the first enrolment, `card.*`, `outbox.full`
    */
   async make(wish: Wish, pin?: string): Promise<MadeWish> {
-    const { presence, outbox, random, now } = this.#o
-    const trust = this.#trust()
+    const { presence, outbox, random, now, keys } = this.#o
     const card = presence.require()
     await card.requirePin(pin)
+    const { audience } = await keys.recipient(keeper)
     const act = random.bytes(16)
     const said: MemberWish = {
-      ...{ contract: makeWish.id, audience: thumbprint(trust.placementKey), act },
+      ...{ contract: makeWish.id, audience, act },
       ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
     }
     const signed = await card.use((client) =>
@@ -105,7 +113,7 @@ export class Wishes {
 
   /** How far a wish to erase is; every receipt is checked. @throws {Problem} `object.unknown`, `link.*`, `cose.*` */
   async erasures(act: Uint8Array, signal: AbortSignal): Promise<Erasures> {
-    const { placementKey } = this.#trust()
+    const { keys } = this.#o
     const found: Erasures = { open: 0, waiting: [], receipts: [] }
     const waiting = new Set<string>()
     for (let after: Uint8Array | undefined; ; ) {
@@ -115,12 +123,10 @@ export class Wishes {
         { signal },
       )
       found.open = page.open
-      if (page.closing)
-        found.closing = checkClosing(decode(verify1(page.closing, () => placementKey, closingDomain).payload))
+      if (page.closing) found.closing = await keys.open(keeper, page.closing, closingDocument)
       for (const one of page.erasures) {
         for (const server of one.waiting) waiting.add(server)
-        if (one.receipt)
-          found.receipts.push(checkErasure(decode(verify1(one.receipt, () => placementKey, erasureDomain).payload)))
+        if (one.receipt) found.receipts.push(await keys.open(keeper, one.receipt, erasureDocument))
       }
       after = page.erasures.at(-1)?.object
       if (page.erasures.length < perPage) break
@@ -132,11 +138,5 @@ export class Wishes {
   settings(): Promise<{ location: boolean; abroad: boolean; retentionDays: number }> {
     const card = this.#o.presence.require()
     return card.ask(readSettings, readSettingsBySession, {})
-  }
-
-  #trust(): SiteTrust {
-    const trust = this.#o.trust()
-    if (!trust) throw new Problem('device.unknown', 'this device must be enrolled first')
-    return trust
   }
 }

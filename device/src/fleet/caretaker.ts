@@ -29,6 +29,7 @@ import { backoffMs } from '../backoff.ts'
 import type { DeviceDatabase } from '../database.ts'
 import type { SiteTrust } from '../identity.ts'
 import type { Link } from '../link.ts'
+import type { SiteKeys } from '../site-keys.ts'
 import type { CardData } from './card-data.ts'
 import { applySettings, type Settings } from './settings.ts'
 
@@ -43,6 +44,8 @@ export interface CaretakerOptions {
   version: string
   language: 'ja' | 'en'
   trust: () => SiteTrust | undefined
+  /** The site's keys, which are desired state, too. */
+  keys: Pick<SiteKeys, 'version' | 'take'>
   /** Settings were changed from afar. */
   onSettings?: () => void
   /** Nobody is in the middle of something. */
@@ -134,14 +137,16 @@ export class Caretaker {
 
   /** Tells the settings, carries out newer ones, and tells those: what both sides hold agrees at the end. */
   async #reconcile(signal: AbortSignal): Promise<void> {
-    const { link, database, log } = this.#options
+    const { link, database, keys, log } = this.#options
     for (;;) {
       await this.#noteReport()
       const { have, reported } = this.#kept
-      const reply = await link.call(reconcileState, { have, reported }, { signal })
+      const reply = await link.call(reconcileState, { have, reported, keys: keys.version }, { signal })
+      // Asks again, so that the site knows which keys are known here.
+      const isTold = reply.directory !== undefined && (await this.#takeKeys(reply.directory))
       // A gateway that holds more than this device ever said has outlived the device's memory: its number is outbid.
       if (reply.reported > reported.version) await this.#noteReport(reply.reported)
-      else if (!reply.desired || reply.desired.version <= have) return
+      else if ((!reply.desired || reply.desired.version <= have) && !isTold) return
       if (!reply.desired || reply.desired.version <= have) continue
       const { version, values } = reply.desired
       const { settings, refused } = applySettings(ownSettings(this.#options), values)
@@ -150,6 +155,19 @@ export class Caretaker {
       this.#settings = settings
       this.#options.onSettings?.()
       log.info('settings were changed from afar', { version, refused: refused.map(({ key }) => key) })
+    }
+  }
+
+  /** A directory that is no good changes nothing and holds nothing up: the one held still counts. */
+  async #takeKeys(directory: Uint8Array): Promise<boolean> {
+    const { keys, log } = this.#options
+    try {
+      await keys.take(directory)
+      return true
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      log.warn('the site’s keys were not taken', { code: error.code, detail: error.detail })
+      return false
     }
   }
 

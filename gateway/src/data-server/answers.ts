@@ -1,10 +1,12 @@
 /** The data server's dispatch table: contracts on one side, the server on the other. */
+import { putKeyDirectory } from '@azukari/protocol/contracts/keys'
 import * as contracts from '@azukari/protocol/contracts/server'
 import { isAnnouncement, type Manifest, manifestMaxBytes, peekManifest } from '@azukari/protocol/manifest'
 import { Problem } from '@azukari/protocol/problem'
 import { cutEvenly, segmentSealedBytes } from '@azukari/protocol/sealed'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { DataServerPort } from './port.ts'
+import type { TakesKeys } from './trust.ts'
 
 /** Placement does everything; the gateway carries members' frames and reads the status. No other service has business here. */
 const placementOnly = ['placement'] as const
@@ -71,6 +73,15 @@ export function dataServerAnswers(server: DataServerPort): CallHandler[] {
     answers(contracts.readJournal, placementOnly, async ({ stream, from, count }) => ({
       reply: await server.journalRead(stream, from, count),
     })),
+  ]
+}
+
+/** The gateway brings the site's key directory. */
+export function keyAnswers(keys: Partial<TakesKeys>): CallHandler[] {
+  const take = keys.take?.bind(keys)
+  if (!take) return []
+  return [
+    answers(putKeyDirectory, [gatewayName], async ({ directory }) => ({ reply: { version: await take(directory) } })),
   ]
 }
 

@@ -6,7 +6,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom as random } from '@azukari/protocol/adapters/random'
 import { signerOf } from '@azukari/protocol/cose'
 import { openIdentification } from '@azukari/protocol/identify'
-import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
+import { generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { type Manifest, openReplicaReceipt, rootToFollow, signManifest } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -20,6 +20,7 @@ import { CallClient } from '../transport/client.ts'
 import { remoteDataServer } from './client.ts'
 import { runDataServer } from './main.ts'
 import { from, makeReplica, problemOf } from './test-replica.ts'
+import { fixedTrust } from './trust.ts'
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }
 const clock = systemClock
@@ -38,7 +39,7 @@ async function makeSite(t: { testdir(): string; teardown(work: () => unknown): u
     port: 0,
     disks: [{ path: `${folder}/disk`, capacityBytes: 1 << 30 }],
     identity,
-    trust: [coseKey(publicOf(placement))],
+    trust: fixedTrust([publicOf(placement)]),
     tls: await keyring.identity('ds-1', 'data-server'),
     log: silent,
   })

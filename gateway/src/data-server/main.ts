@@ -3,12 +3,12 @@ import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { logUnlisted } from '../service/unlisted.ts'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
-import { dataServerAnswers } from './answers.ts'
+import { dataServerAnswers, keyAnswers } from './answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
+import type { TakesKeys, Trust } from './trust.ts'
 
 export interface DataServerConfig {
   id: string
@@ -19,8 +19,8 @@ export interface DataServerConfig {
   disks: readonly { path: string; capacityBytes: number }[]
   /** Ed25519. */
   identity: KeyObject
-  /** COSE_Keys of placement, the present one and those before. */
-  trust: readonly Uint8Array[]
+  /** Placement's keys; one that takes new ones is brought them by the gateway. */
+  trust: Trust & Partial<TakesKeys>
   tls: TlsIdentity
   log: Log
   limits?: Partial<DataServerLimits>
@@ -46,13 +46,13 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     random,
     files,
     disks,
-    trust: config.trust.map(parseCoseKey),
+    trust: config.trust,
     log,
     ...(limits ? { limits } : {}),
   })
   const calls = await startCallServer({
     tls,
-    handlers: dataServerAnswers(server),
+    handlers: [...dataServerAnswers(server), ...keyAnswers(config.trust)],
     clock,
     log,
     port,

@@ -13,7 +13,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { requestCertificate } from '../pki/authority.ts'
 import { isDue, nextLookMs } from '../pki/validity.ts'
 import { Rounds } from '../service/rounds.ts'
-import { SiteFolder, type SitePorts } from '../site-folder.ts'
+import { SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import { CallClient } from '../transport/client.ts'
 import { gatewayName, type TlsIdentity } from '../transport/server.ts'
@@ -90,6 +90,7 @@ export async function joinSite(asked: JoinRequest, ports: SitePorts): Promise<Ow
       'placement/public.cose',
       encodeDeterministic({ key: placementKey, agreement: placementAgreement }),
     )
+    if (answer.siteKey) await folder.write(siteKeyFile, answer.siteKey)
     const own: OwnHost = { site: answer.site, id, gateway, url, host, port, disks }
     await folder.write(settingsFile, new TextEncoder().encode(`${JSON.stringify(own, null, 2)}\n`))
     return own

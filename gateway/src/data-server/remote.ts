@@ -1,4 +1,5 @@
 /** Data servers of a site, as its other processes reach them. */
+import { putKeyDirectory } from '@azukari/protocol/contracts/keys'
 import type { SitePorts } from '../site-folder.ts'
 import { CallClient } from '../transport/client.ts'
 import type { TlsIdentity } from '../transport/server.ts'
@@ -24,6 +25,12 @@ export class RemoteDataServers {
     const port = remoteDataServer(client)
     this.#open.set(id, { url, client, port })
     return port
+  }
+
+  /** Brings a data server the site's key directory. @returns the version that it holds then @throws {Problem} what it says; `server.unreachable` */
+  async bringKeys(server: { id: string; url: string }, directory: Uint8Array): Promise<number> {
+    this.of(server)
+    return (await this.#open.get(server.id)!.client.call(putKeyDirectory, { directory })).version
   }
 
   close(): void {

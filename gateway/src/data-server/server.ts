@@ -32,6 +32,7 @@ import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './por
 import { ReplicaReader } from './reader.ts'
 import { Scrubber } from './scrubber.ts'
 import { type Held, heldOf, knownOf, manifestOrNothing, readDisk, Shelves } from './shelves.ts'
+import type { Trust } from './trust.ts'
 import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
@@ -44,8 +45,8 @@ export interface DataServerOptions {
   random: Random
   files: Files
   disks: readonly { path: string; capacityBytes: number }[]
-  /** Placement's public keys, the present one and those before it. */
-  trust: readonly KeyObject[]
+  /** Placement's public keys. */
+  trust: Trust
   log: Log
   limits?: Partial<DataServerLimits>
 }
@@ -73,7 +74,6 @@ class Server implements DataServer {
   readonly #limits: DataServerLimits
   readonly #signer: DirectSigner
   readonly #thumbprint: Uint8Array
-  readonly #trusted: { key: KeyObject; kid: Uint8Array }[]
   readonly #disks: Disk[]
   readonly #shelves = new Shelves()
   readonly #turns = new Turns()
@@ -89,7 +89,6 @@ class Server implements DataServer {
     this.#limits = { putsMax: 32, reading: {}, ...options.limits }
     this.#signer = signerOf(identity)
     this.#thumbprint = thumbprint(identity)
-    this.#trusted = options.trust.map((key) => ({ key, kid: thumbprint(key) }))
     this.#disks = disks.map((disk, number) => new Disk(number, disk, files, log))
     this.#journals = new Journals(files, this.#disks, log)
     this.#reading = new ReadServer({
@@ -297,7 +296,7 @@ class Server implements DataServer {
   }
 
   async remove(signedOrder: Uint8Array): Promise<Uint8Array> {
-    const order = openRemoval(signedOrder, this.#keyFor)
+    const order = openRemoval(signedOrder, this.#options.trust.now)
     const { id, clock } = this.#options
     if (order.server !== id) throw new Problem('server.refused', 'an order for another server')
     if (clock.now() > order.expiresMs) throw new Problem('message.expired', 'removal order')
@@ -399,12 +398,9 @@ class Server implements DataServer {
     return this.#journals.read(stream, from, count)
   }
 
-  readonly #keyFor = (kid: Uint8Array): KeyObject | undefined =>
-    this.#trusted.find((trusted) => sameBytes(trusted.kid, kid))?.key
-
   /** Placement's manifest, for this server. */
   #openOwn(signed: Uint8Array): Manifest {
-    const manifest = openManifest(signed, this.#keyFor)
+    const manifest = openManifest(signed, this.#options.trust.now)
     if (manifest.server !== this.#options.id || !sameBytes(manifest.serverKey, this.#thumbprint))
       throw new Problem('server.refused', 'the manifest is for another server')
     return manifest
@@ -441,7 +437,7 @@ class Server implements DataServer {
     const held = this.#shelves.find(object, version, slot)
     if (!held) return undefined
     const { manifest: signed } = await this.#take(held.ref, () => this.#preamble(held))
-    const manifest = openManifest(signed, this.#keyFor)
+    const manifest = openManifest(signed, this.#options.trust.ever)
     return { manifest, signed, read: (from, count) => this.#segments(held.ref, from, count) }
   }
 

@@ -1,6 +1,9 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import { proveSession } from '@azukari/protocol/contracts/session'
+import { signersAt } from '@azukari/protocol/key-directory'
+import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
@@ -14,6 +17,10 @@ import { EmbeddedBus } from '../broker/embedded.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import { Courier } from '../key-directory/courier.ts'
+import { followHandlers } from '../key-directory/follower.ts'
+import type { KeySource } from '../key-directory/issuer.ts'
+import { apartSource, insideSource } from '../key-directory/sources.ts'
 import { healthServer } from '../operator/health.ts'
 import { type ApartProcess, serviceDispatch } from '../operator-api/service-commands.ts'
 import { startOperatorApi } from '../operator-api/start.ts'
@@ -27,7 +34,7 @@ import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
-import { SiteFolder, type SitePorts } from '../site-folder.ts'
+import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import type { TelemetrySettings } from '../telemetry/publisher.ts'
 import { RemotePlacement } from '../telemetry/remote-placement.ts'
@@ -40,7 +47,6 @@ import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
-import { tokenKeysOf } from './token-keys.ts'
 
 export interface GatewaySettings {
   site: string
@@ -111,8 +117,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const unlistedCounts: Record<string, number> = {}
     const unlisted = settings.unlisted ?? logUnlisted(log, unlistedCounts)
     const folder = new SiteFolder(settings.folder, site, ports)
-    const members = memberCheck(tokenKeysOf(folder, clock))
+    // By the keys of now: a token lives two minutes.
+    const members = memberCheck((kid) => signersAt(directory().directory, proveSession.service, clock.now())(kid))
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
+    await folder.write(siteKeyFile, coseKey(publicOf(key)))
     const database = openDatabase(`${folder.path}/gateway.db`)
     closing.defer(() => database.close())
     const tls = await folder.keyring.identity('gateway', 'gateway')
@@ -123,12 +131,18 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
 
     const inside = new Map<ServiceName, OpenService>()
     const remote = new Map<ServiceName, Service>()
+    const keySources: KeySource[] = []
     const clients = new Map<ServiceName, StreamCaller>()
     const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
+    let opened: Gateway | undefined
+    const directory = () => {
+      if (!opened) throw new Problem('keys.missing', 'not while services are being opened')
+      return opened.directory
+    }
     let listener: SocketListener | undefined
     const openServices = async (bufferFor: (service: string) => ReceiveBuffer): Promise<Service[]> => {
       for (const module of services) {
@@ -139,6 +153,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           clients.set(module.name, client)
           remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
+          keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
           const pair = clientsOf(module.name, address, tls, clock)
           processes.set(module.name, pair)
           for (const { client } of pair) closing.defer(() => client.close())
@@ -157,10 +172,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
           peers: (name) => peers.reach(name),
+          signers: (service, atMs) => signersAt(directory().directory, service, atMs),
         })
         closing.defer(() => open.close())
         inside.set(module.name, open)
         if (open.health) health.push(open.health)
+        if (open.keys) keySources.push(insideSource(module.name, open.keys))
       }
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
@@ -170,7 +187,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       site,
       version: settings.version,
       key,
-      placement: await folder.placementPublic(),
+      keySources: () => keySources,
+      dataServerKeys: async () =>
+        new Map((await folder.servers()).map((server) => [server.id, Buffer.from(server.key, 'hex')])),
       releaseKey: await folder.read('release.pub'),
       releaseDirectory: `${folder.path}/releases`,
       database,
@@ -227,14 +246,21 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
       },
     })
-    const readers = services.filter(({ name, readsBuffer }) => readsBuffer && apart[name]).map(({ name }) => name)
+    opened = gateway
+    const away = services.filter(({ name }) => apart[name])
+    const readers = away.filter(({ readsBuffer }) => readsBuffer).map(({ name }) => name)
+    const followers = away.flatMap(({ name, paired }) => (paired ? [name, `${name}-backup`] : [name]))
     const joining =
       settings.peerPort === undefined ? [] : joinHandlers({ site, folder, registry: database, clock, log })
     const peerServer: CallServer | undefined =
-      readers.length > 0 || joining.length > 0
+      away.length > 0 || joining.length > 0
         ? await startCallServer({
             tls,
-            handlers: [...bufferHandlers(readers, (service) => gateway.bufferFor(service)), ...joining],
+            handlers: [
+              ...bufferHandlers(readers, (service) => gateway.bufferFor(service)),
+              ...followHandlers(followers, gateway.directory),
+              ...joining,
+            ],
             clock,
             log: log.child({ server: 'peers' }),
             budgets,
@@ -261,12 +287,24 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         },
       },
     )
+    const courier = new Courier({
+      ...{ issuer: gateway.directory, clock, log: log.child({ part: 'keys' }) },
+      servers: async () =>
+        (await folder.servers()).map((server) => ({
+          id: server.id,
+          bring: (signed) => carriers.bringKeys(server, signed),
+        })),
+      keep: (signed) => folder.write(directoryFile, signed),
+    })
+    courier.start()
+    closing.defer(() => courier.stop())
     const operators = await startOperatorApi({
       folder,
       key,
       site: {
         ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
         changed: () => gateway.registryChanged(),
+        keys: { issuer: gateway.directory, behind: () => courier.behind() },
         services: serviceDispatch({
           modules: services,
           inside: (name) => inside.get(name),

@@ -1,10 +1,17 @@
 /** A service as a process of its own (D4): it answers the gateway's requests, and what other services ask of it. */
 
 import type { ServiceName } from '@azukari/protocol/contract'
+import { followKeyDirectory } from '@azukari/protocol/contracts/keys'
+import { proveSession } from '@azukari/protocol/contracts/session'
+import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
+import { signersAt } from '@azukari/protocol/key-directory'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { DirectoryFollower } from '../key-directory/follower.ts'
+import { serviceKeyHandlers } from '../key-directory/sources.ts'
 import { commandHandlers } from '../operator-api/service-commands.ts'
 import { renewCertificate } from '../pki/renewal.ts'
 import { memberCheck } from '../service/member-tokens.ts'
@@ -12,7 +19,7 @@ import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { logUnlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
-import { SiteFolder } from '../site-folder.ts'
+import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
@@ -47,6 +54,8 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
+  const follower = await followerOf(processName, folder, settings, ports, gateway)
+  const firstKeys = tokenKeysOf(folder, clock)
   const unlisted = logUnlisted(log)
   const opened = {
     folder,
@@ -55,17 +64,25 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     passphrase,
     budgets,
     unlisted,
-    members: memberCheck(tokenKeysOf(folder, clock)),
+    members: memberCheck((kid) =>
+      follower?.isKnown ? signersAt(follower.directory, proveSession.service, clock.now())(kid) : firstKeys(kid),
+    ),
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),
+    signers: (service: ServiceName, atMs: number) => {
+      if (!follower) throw new Problem('keys.missing', 'site.pub is not in this folder: copy it from the gateway’s')
+      return signersAt(follower.directory, service, atMs)
+    },
   }
+  follower?.start()
   const listening: CallServer[] = []
   const renewal = renewCertificate({
     ...{ keyring: folder.keyring, id: processName, role: 'service', tls, clock, log },
     servers: () => listening,
   })
   const close = async () => {
+    await follower?.stop()
     await renewal.stop()
     await peers.close()
     await gateway?.close()
@@ -90,6 +107,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       ...serviceHandlers(open.service, clock, sendersTo(module.name)),
       ...healthHandlers(open.health, open.service.counts),
       ...open.handlers,
+      ...(open.keys ? serviceKeyHandlers(open.keys) : []),
       ...commandHandlers(module, () => open, { clock, log }),
     ],
     clock,
@@ -109,6 +127,26 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
       await close()
     },
   }
+}
+
+/** Undefined where the site's public key is not in the folder: the service has begun before its gateway ever did. */
+async function followerOf(
+  name: string,
+  folder: SiteFolder,
+  { site, log }: RunServiceSettings,
+  { files, clock }: SitePorts,
+  gateway: CallClient | undefined,
+): Promise<DirectoryFollower | undefined> {
+  const key = await folder.read(siteKeyFile)
+  if (!key) return undefined
+  const trust = { site, siteKey: parseCoseKey(key) }
+  // A copy of its own: the gateway writes the other one.
+  const path = `${folder.path}/${name}/keys.cose`
+  const newer = gateway
+    ? async (have: number) => (await gateway.call(followKeyDirectory, { have })).directory
+    : () => folder.read(directoryFile)
+  const kept = await KeptKeyDirectory.open({ files, path, log }, trust)
+  return new DirectoryFollower({ kept, trust, newer, clock, log })
 }
 
 /** Peers that may send acts to a service, and for whom each speaks: services that list it among those they ask. */

@@ -7,9 +7,12 @@
 import type { Values } from '@azukari/protocol/adapters/command-line'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
+import type { HeldKey } from '@azukari/protocol/contracts/keys'
+import type { KeyFinder } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
 import type { Budgets } from '../budgets/budgets.ts'
+import type { ServiceKeys } from '../key-directory/sources.ts'
 import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-rules.ts'
@@ -35,6 +38,11 @@ export interface ServicePorts {
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */
   call<C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>>
+  /**
+   * Finds the keys with which a service signed at a time that a signed message states: such as the issue of a session's
+   * token. By the key directory as it is then. @throws {Problem} `keys.missing` before there is one
+   */
+  signers(service: ServiceName, atMs: number): KeyFinder
   /** Where the acts that it sends are taken (`context.send`). */
   peers: Peers
   /** It is opened to be read, on a folder where nothing runs, and is not started. */
@@ -59,6 +67,8 @@ export interface OpenService {
   service: Service & { readonly counts?: Readonly<HostCounts> }
   /** What other processes of the site may ask of it. */
   handlers: readonly CallHandler[]
+  /** Its public keys, which the key directory names; a service without any needs none. */
+  keys?: ServiceKeys
   health?: ServiceHealth
   /** What the site's telemetry says of it. */
   telemetry?(): Promise<PlacementFacts>
@@ -143,6 +153,8 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly paired?: boolean
   /** Its contracts, where they are not among the protocol's own. */
   contracts?(): Promise<readonly Contract[]>
+  /** The keys that a process of its own had at first, from the site's folder: told until it answers. @throws {Problem} `config.invalid` */
+  firstKeys?(folder: SiteFolder): Promise<readonly HeldKey[]>
   /** What it asks of other services. */
   calls?(): Promise<readonly Contract[]>
   /** Operators' commands, in groups that are loaded when one of theirs is called. */

@@ -67,6 +67,7 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
     buffer: { describe: nobody, read: nobody, release: nobody },
     call: nobody,
     peers: () => undefined,
+    signers: () => () => undefined,
     isClosed: true,
   })
 }

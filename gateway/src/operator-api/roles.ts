@@ -1,6 +1,7 @@
 /** What an operator may be allowed to do, and how a command says what it needs. */
 import type { Command, Values } from '@azukari/protocol/adapters/command-line'
 import type { ServiceName } from '@azukari/protocol/contract'
+import type { DirectoryIssuer } from '../key-directory/issuer.ts'
 import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts } from './accounts.ts'
@@ -69,6 +70,8 @@ export interface SiteAccess {
   folder: string
   /** The registry of devices, claims, jobs and readers. */
   registry: Database
+  /** The site's key directory, and which data servers do not hold the newest. */
+  keys?: { issuer: DirectoryIssuer; behind(): Promise<string[]> }
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
   services: ServiceDispatch

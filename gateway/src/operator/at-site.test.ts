@@ -54,6 +54,7 @@ async function openedOnce(site: string): Promise<void> {
     call: nobody,
     peers: () => undefined,
     members: nobody,
+    signers: () => () => undefined,
   })
   await open.service.stop()
   await open.close()

@@ -13,11 +13,13 @@ export const siteCommands: Record<string, Command> = {
     options: { folder, site },
     async run(values) {
       const path = text(values, 'folder')
-      const { SiteFolder } = await import('../site-folder.ts')
+      const { SiteFolder, siteKeyFile } = await import('../site-folder.ts')
+      const { coseKey, publicOf } = await import('@azukari/protocol/keys')
       const { loadSiteKey } = await import('../site-key.ts')
       const { initPlacement } = await import('../services/placement/main.ts')
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
-      await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
+      const key = await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
+      await place.write(siteKeyFile, coseKey(publicOf(key)))
       await place.keyring.authority()
       const made = await initPlacement(place, systemPorts, process.env['AZUKARI_PASSPHRASE'])
       const { firstAccount } = await import('../operator-api/first-account.ts')

@@ -18,11 +18,14 @@ export interface SiteKeys {
   placementAgreement: Uint8Array
   /** Signs releases of the device's runtime. */
   releaseKey?: Uint8Array
+  /** The signed key directory. */
+  directory?: Uint8Array
 }
 
 export interface EnrolPorts {
   site: string
-  keys: SiteKeys
+  /** As they are now. */
+  keys: () => SiteKeys
   devices: Devices
   commits: CommitGroup
   clock: Clock
@@ -90,7 +93,8 @@ export async function enrolDevice(
   // A wrong proof was counted, so that transaction had to commit.
   if (outcome instanceof Problem) throw outcome
   const { claim, again } = outcome
-  const { gatewayKey, placementKey, placementAgreement, releaseKey } = keys
+  const told = keys()
+  const { gatewayKey, placementKey, placementAgreement, releaseKey } = told
   const proof = siteProof(claim, device, gatewayKey, placementKey, placementAgreement, releaseKey)
-  return { reply: { site, device, ...keys, region: claim.region, proof }, again }
+  return { reply: { site, device, ...told, region: claim.region, proof }, again }
 }

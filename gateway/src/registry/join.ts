@@ -4,7 +4,7 @@ import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { replyProof } from '../data-server/enrolment.ts'
-import type { ServerEntry, SiteFolder } from '../site-folder.ts'
+import { type ServerEntry, type SiteFolder, siteKeyFile } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import { answers, type CallHandler } from '../transport/server.ts'
 import { useServerClaim } from './server-claims.ts'
@@ -40,10 +40,12 @@ export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts):
       await change((servers) => [...servers.filter((server) => server.id !== id), entry])
       log.info('a data server has joined', { server: id, url })
       const placement = await folder.placementPublic()
+      const siteKey = await folder.read(siteKeyFile)
       const answer = {
         ...{ site, authority, certificate },
         placementKey: placement.key,
         placementAgreement: placement.agreement,
+        ...(siteKey && { siteKey }),
       }
       return { reply: { ...answer, proof: replyProof(used.secret, proof, answer) } }
     }),

@@ -11,6 +11,7 @@ import {
   reportState,
   rotateKey,
 } from '@azukari/protocol/contracts/fleet'
+import { readKeyDirectory } from '@azukari/protocol/contracts/keys'
 import { carryFrame } from '@azukari/protocol/contracts/read'
 import { finishTransfer, haveTransfer, initTransfer } from '@azukari/protocol/contracts/transfer'
 import type { Clock, Log } from '@azukari/protocol/ports'
@@ -22,6 +23,8 @@ import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import { keepParts, sameParts } from '../fleet/parts.ts'
 import type { Releases } from '../fleet/releases.ts'
 import { report, stateOf } from '../fleet/states.ts'
+import type { DirectoryIssuer } from '../key-directory/issuer.ts'
+import { noteHeld } from '../key-directory/store.ts'
 import type { Devices } from '../registry/devices.ts'
 import { nextKeyOf } from '../registry/rotate.ts'
 import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/service.ts'
@@ -49,6 +52,7 @@ export interface OwnServiceOptions {
   carryFrame: FrameCarrier
   commits: CommitGroup
   releases: Releases
+  directory: DirectoryIssuer
   clock: Clock
   log: Log
   /** Where it shows what is in use. */
@@ -72,7 +76,7 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, commits, releases, clock, budgets = new Budgets() } = options
+    const { devices, buffer, pump, commits, releases, directory, clock, budgets = new Budgets() } = options
     const cardResults = budgets.rate('card_results', { device: cardResultRate })
     this.#add(reportState, async (body, { device }) => {
       const before = this.reports.get(device)
@@ -88,13 +92,19 @@ export class OwnService implements Service {
       const { id, model, version, epoch, region, enrolledMs } = await devices.require(device)
       return { device: id, model, version, epoch, region, enrolledMs, nowMs: clock.now() }
     })
-    this.#add(reconcileState, ({ have, reported }, { device }) =>
+    this.#add(reconcileState, ({ have, reported, keys }, { device }) =>
       commits.run(async (sql) => {
         const held = await report(sql, device, reported, clock.now())
         const { desired } = await stateOf(sql, device)
-        return { reported: held, ...(desired.version > have && { desired }) }
+        if (keys !== undefined) await noteHeld(sql, device, keys, clock.now())
+        const newer = keys === undefined ? undefined : directory.newerThan(keys)
+        return { reported: held, ...(desired.version > have && { desired }), ...(newer && { directory: newer }) }
       }),
     )
+    this.#add(readKeyDirectory, ({ have }) => {
+      const newer = directory.newerThan(have)
+      return newer ? { directory: newer } : {}
+    })
     this.#add(nextJob, ({ result }, { device }) =>
       commits.run(async (sql) => {
         if (result) await endJobPart(sql, device, result)

@@ -4,6 +4,7 @@ import * as care from './care.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
+import * as keys from './keys.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -30,6 +31,7 @@ export const contracts: readonly Contract[] = [
   save,
   read,
   internal,
+  keys,
   server,
   serverEnrolment,
   hazard,

@@ -13,6 +13,7 @@ import {
   TimeMs,
   Type,
 } from '../contract.ts'
+import { keyDirectoryMaxBytes } from '../key-directory.ts'
 
 /**
  * The signed claim of a new device. Sent as COSE_Sign1 by the new key on `call/fleet.enrol`, outside any channel.
@@ -43,6 +44,8 @@ export const EnrolReply = Type.Object({
   placementAgreement: Bytes(32, 600),
   /** COSE_Key (Ed25519) that signs releases of the device's runtime; where it is, the proof covers it, too. */
   releaseKey: Type.Optional(Bytes(32, 600)),
+  /** The signed key directory, which is believed for the gateway's signature. */
+  directory: Type.Optional(Bytes(64, keyDirectoryMaxBytes)),
   region: Region,
   proof: Hash,
 })
@@ -146,9 +149,16 @@ export const reconcileState = contract({
   authority: 'device',
   title: 'A device tells its settings and learns those desired, when they are newer than it has',
   serves: ['D6'],
-  request: Type.Object({ have: Count, reported: ReportedState }),
+  request: Type.Object({
+    have: Count,
+    reported: ReportedState,
+    /** Version of the key directory that the device has; 0 when it has none. */
+    keys: Type.Optional(Count),
+  }),
   reply: Type.Object({
     desired: Type.Optional(Type.Object({ version: Count, values: SettingValues })),
+    /** The key directory, when it is newer. */
+    directory: Type.Optional(Bytes(64, keyDirectoryMaxBytes)),
     /** The reported version that the gateway now holds. */
     reported: Count,
   }),

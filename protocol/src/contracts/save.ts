@@ -64,6 +64,7 @@ export const offerSave = contract({
     'transfer.unknown',
     'transfer.incomplete',
     'transfer.bad-root',
+    'keys.retired',
     'card.lost',
     'object.erased',
   ],

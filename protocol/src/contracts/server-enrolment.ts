@@ -38,6 +38,8 @@ export const enrolServer = contract({
     /** COSE_Keys of placement: whose manifests it takes. */
     placementKey: Bytes(32, 600),
     placementAgreement: Bytes(32, 600),
+    /** COSE_Key that signs the key directory. */
+    siteKey: Type.Optional(Bytes(32, 600)),
     /** HMAC-SHA-256 under the claim's secret over the proof above and all of this: the site knows the claim, too. */
     proof: Bytes(32),
   }),

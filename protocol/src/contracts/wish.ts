@@ -66,7 +66,7 @@ export const makeWish = contract({
   request: Type.Object({ wish: Bytes(64, 4096) }),
   /** From here on it is done, however long servers take. `objects`: how many are to be erased. */
   reply: Type.Object({ act: Id, acceptedMs: TimeMs, objects: Count }),
-  problems: ['card.unknown', 'member.suspended', 'object.unknown', 'card.lost'],
+  problems: ['card.unknown', 'keys.retired', 'member.suspended', 'object.unknown', 'card.lost'],
 })
 
 /** One replica of what was erased. `lost`: its server is gone for good; should it come back, it is destroyed there. */

@@ -7,6 +7,7 @@ import { listenOn } from '@azukari/gateway/adapters/listen'
 import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
+import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
 import { Devices } from '@azukari/gateway/registry/devices'
 import { createServiceHost } from '@azukari/gateway/service/host'
 import { act } from '@azukari/gateway/service/service'
@@ -85,12 +86,14 @@ export async function startActGateway(directory: string, key: KeyObject, port = 
   })
   const listener = listenOn({ host: '127.0.0.1', port })
   let bus: EmbeddedBus | undefined
+  const agreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
+  const placementKeys = firstKeys({ key: coseKey(publicOf(key)), agreement })
   const gateway = await createGateway({
     unlisted: throwUnlisted,
     site: benchSite,
     version: '1',
     key,
-    placement: { key: coseKey(publicOf(key)), agreement: coseKey(publicOf(generateKey('x25519', systemRandom))) },
+    keySources: () => [insideSource('placement', { held: async () => placementKeys })],
     database,
     files: systemFiles(),
     bufferDirectory: join(directory, 'buffer'),

@@ -11,6 +11,7 @@ import { listenOn } from '@azukari/gateway/adapters/listen'
 import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway } from '@azukari/gateway/gateway'
+import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { transferStore } from '@azukari/gateway/transfer/store'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -122,12 +123,14 @@ async function withGateway(
   const database = openDatabase(join(directory, 'gateway.db'))
   const key = generateKey('ed25519', systemRandom)
   const listener = listenOn({ host: '127.0.0.1', port: 0 })
+  const agreement = coseKey(publicOf(generateKey('x25519', systemRandom)))
+  const placementKeys = firstKeys({ key: coseKey(publicOf(key)), agreement })
   const gateway = await createGateway({
     unlisted: throwUnlisted,
     site,
     version: '1',
     key,
-    placement: { key: coseKey(publicOf(key)), agreement: coseKey(publicOf(generateKey('x25519', systemRandom))) },
+    keySources: () => [insideSource('placement', { held: async () => placementKeys })],
     database,
     files: systemFiles(),
     bufferDirectory: join(directory, 'buffer'),

@@ -7,6 +7,7 @@ import { readdirSync } from 'node:fs'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import { filesIn, replicaName } from '@azukari/gateway/data-server/layout'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
+import { fixedTrust } from '@azukari/gateway/data-server/trust'
 import { lookAtLeaves, planLeaves, takeLeaves } from '@azukari/gateway/services/placement/care/looks'
 import { pickLeaves, sampleSize } from '@azukari/gateway/services/placement/care/sample'
 import { createKeys } from '@azukari/gateway/services/placement/keystore'
@@ -157,7 +158,7 @@ async function build(folder: string, objects: number) {
   const server = await createDataServer({
     ...{ id: 'ds-1', identity, clock: systemClock, random: systemRandom, files, log: quietLog },
     disks: [{ path: `${folder}/disk`, capacityBytes: 1e12 }],
-    trust: [publicOf(keys.signing)],
+    trust: fixedTrust([publicOf(keys.signing)]),
   })
   const database = openDatabase(`${folder}/placement.db`)
   await migrate(database, [{ set: 'placement', migrations: placementMigrations }], 1)

@@ -24,7 +24,8 @@ async function standing(entry: readonly Entry[] = ['pin']) {
   const dialogue = new Dialogue({ panels: [panel], display, clock, language: () => 'en' })
   const presence = new Presence({
     ...{ reader, clock, random, operation: 'save', log: quietLog },
-    identity: { device: 'camera-1', trust: undefined },
+    identity: { device: 'camera-1' },
+    keys: { isInUse: () => true },
     link: {
       up: false,
       onState: () => () => false,

@@ -74,7 +74,8 @@ function bench(untold: number, lines: number, { isBefore = false } = {}) {
     random,
     operation: 'look',
     log: quietLog,
-    identity: { device: 'terminal-1', trust: { placementKey } as never },
+    identity: { device: 'terminal-1' },
+    keys: { isInUse: async (_service, kid) => Buffer.from(kid).equals(thumbprint(placementKey)) },
     link: {
       up: true,
       onState: () => () => false,

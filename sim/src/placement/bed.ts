@@ -172,7 +172,7 @@ export class PlacementBed {
       files: machine.files,
       // A replica takes more on disk than its bytes, small ones several times as much.
       disks: [{ path: '/disk', capacityBytes: 8 * (machine.place.capacityBytes ?? 1e9) }],
-      trust: [publicOf(this.keys.signing)],
+      trust: { now: this.keys.own, ever: this.keys.own },
       log: this.log,
     })
   }

@@ -99,7 +99,7 @@ t.test(
     const [verdict, ...others] = await verdicts()
     t.same(others, [])
     t.match(verdict, { kind: 'tampering', server: before!.server, outcome: 'remade', epoch: before!.epoch })
-    const opened = openVerdict(verdict!.signed, publicOf(bed.keys.signing))
+    const opened = openVerdict(verdict!.signed, bed.keys.own)
     const identity = publicOf(bed.servers.get(before!.server)!.identity)
     const receipt = openReplicaReceipt(opened.evidence.receipt!, identity)
     const { object, version, slot } = before!

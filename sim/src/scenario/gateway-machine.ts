@@ -3,8 +3,10 @@
 import type { KeyObject } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
+import { insideSource } from '@azukari/gateway/key-directory/sources'
 import type { Unlisted } from '@azukari/gateway/service/unlisted'
-import { createKeys, type PlacementKeys } from '@azukari/gateway/services/placement/keystore'
+import type { PlacementKeys } from '@azukari/gateway/services/placement/keys'
+import { createKeys } from '@azukari/gateway/services/placement/keystore'
 import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
@@ -58,13 +60,12 @@ export class GatewayMachine extends Machine {
     const unlisted: Unlisted = ({ id }, { code }) =>
       this.world.violate('bug', `${id} does not list the problem ${code}`)
     const later = (ms: number, work: () => void) => void clock.timer(ms, work)
-    const { signing, agreement } = this.keys
     this.gateway = await createGateway({
       unlisted,
       site: siteName,
       version: 'sim',
       key: this.key,
-      placement: { key: coseKey(publicOf(signing)), agreement: coseKey(publicOf(agreement)) },
+      keySources: () => [insideSource('placement', this.placement!.keyPairs)],
       database: this.database.open(life, later),
       files: life.files(this.files),
       bufferDirectory: '/buffer',

@@ -9,7 +9,6 @@ import type { VerdictTable } from '@azukari/gateway/services/placement/care/tabl
 import { catalogueMedia, members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
 import { someInOrder } from '@azukari/protocol/in-order'
-import { publicOf } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { openVerdict, type VerdictKind } from '@azukari/protocol/verdict'
 import { type FaultKind, truth } from '../placement/faults.ts'
@@ -199,7 +198,7 @@ export class Harms {
     const { world, gateway, servers } = this.#site
     for (const row of await this.#sql.all<VerdictTable>('SELECT * FROM verdicts ORDER BY id')) {
       const { kind, server, because } = row
-      if (openVerdict(row.signed, publicOf(gateway.keys.signing)).kind !== kind)
+      if (openVerdict(row.signed, gateway.keys.own).kind !== kind)
         world.violate('I8', `verdict ${row.id} is signed as another`)
       if (!this.#trueOf(row, servers.get(server)!).includes(kind))
         world.violate('I8', `${server}: ${kind} is said and not true: ${because}`)

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { DataServerPort } from '@azukari/gateway/data-server/port'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
+import { fixedTrust } from '@azukari/gateway/data-server/trust'
 import { generateKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import type { SeededRandom } from '../world/chance.ts'
@@ -124,7 +125,7 @@ export class ServerMachine extends Machine {
       random,
       files,
       disks: serverDisks.map((path) => ({ path, capacityBytes: serverDiskBytes })),
-      trust: [this.#placementKey()],
+      trust: fixedTrust([this.#placementKey()]),
       log: story.log(
         this.name,
         () => life?.alive ?? false,

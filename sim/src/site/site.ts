@@ -196,8 +196,8 @@ export class SimulatedSite {
       .claim
   }
 
-  /** Starts a board; a new one enrols with a claim of its own, unless another is given. */
-  async startBoard(place: BoardPlace, given?: { claim: string }): Promise<SiteBoard> {
+  /** Starts a board; a new one enrols with a claim of its own, unless another is given. Without a memory card it keeps pictures in its folder. */
+  async startBoard(place: BoardPlace, given?: { claim?: string; withoutMemory?: boolean }): Promise<SiteBoard> {
     const folder = `${this.folder}/devices/${place.id}`
     await mkdir(folder, { recursive: true })
     const claim = given?.claim ?? (await this.newClaim(place.region))
@@ -217,6 +217,7 @@ export class SimulatedSite {
         ? { printer: { delayMs: 300, out: async (name: string, png: Uint8Array) => this.#keepPage(name, png) } }
         : {}),
     })
+    const { memory: _, ...withoutMemory } = board
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
       { site: 'site', roles: [place.role], claim, model: board.model, version: '0.1.0', folder },
@@ -226,7 +227,7 @@ export class SimulatedSite {
         transport: tap,
         log: this.#options.log.child({ board: place.id }),
       },
-      board,
+      given?.withoutMemory ? withoutMemory : board,
     )
     await runtime.start()
     const running = { place, runtime, board, tap }

@@ -1,5 +1,6 @@
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { from, makeReplica, problemOf } from '@azukari/gateway/data-server/test-replica'
+import { fixedTrust } from '@azukari/gateway/data-server/trust'
 import { ReplicaWriter } from '@azukari/gateway/data-server/writer'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { signerOf } from '@azukari/protocol/cose'
@@ -42,7 +43,7 @@ function makeWorld(seed: number, disks = 1) {
       random,
       files,
       disks: Array.from({ length: disks }, (_, i) => ({ path: `/disk${i}`, capacityBytes: 1 << 30 })),
-      trust: [publicOf(placement)],
+      trust: fixedTrust([publicOf(placement)]),
       log: silent,
       limits,
     })

@@ -11,7 +11,8 @@ import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import type { Sql } from '../../storage/database.ts'
 import { conditionsOf } from './conditions.ts'
-import { type PlacementKeys, unwrapMemberKey } from './keystore.ts'
+import type { PlacementKeys } from './keys.ts'
+import { unwrapMemberKey } from './keystore.ts'
 import { type CatalogueRow, catalogueMedia, catalogues, members, replicas, type SaveRow, saves } from './store.ts'
 
 /** Objects from which on a member has a catalogue: below the size of the card's ring, so that none is ever out of reach. */

@@ -8,7 +8,8 @@ import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import type { Sql } from '../../storage/database.ts'
 import { distanceKm, regions } from './geography.ts'
-import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
+import type { PlacementKeys } from './keys.ts'
+import { unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import { type ReplicaRow, type SaveRow, servers } from './store.ts'
 
 /** Longest name in conditions, in UTF-8 bytes: they must fit a record of the card, so a long name is cut, never a key. */

@@ -6,24 +6,11 @@
 import { argon2Sync, type KeyObject } from 'node:crypto'
 import { base32, parseBase32 } from '@azukari/protocol/base32'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
-import { Bytes, Count, checker, Type } from '@azukari/protocol/contract'
-import { decrypt0, encrypt0, signerOf } from '@azukari/protocol/cose'
+import { Bytes, Count, checker, TimeMs, Type } from '@azukari/protocol/contract'
+import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import { coseKey, generateKey, parseCoseKey, privateCoseKey, publicOf, type RandomSource } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-
-export interface RootKey {
-  version: number
-  key: Uint8Array
-}
-
-export interface PlacementKeys {
-  signing: KeyObject
-  agreement: KeyObject
-  /** Ascending; the last one wraps what is new. */
-  roots: RootKey[]
-  /** Public X25519: the journal is sealed to it. */
-  recovery: KeyObject
-}
+import { type KeyPair, PlacementKeys, pairsMax } from './keys.ts'
 
 /** Turns a passphrase into a 32-byte key. */
 export type PassphraseKdf = (passphrase: string, salt: Uint8Array) => Uint8Array
@@ -36,9 +23,20 @@ const utf8 = new TextEncoder()
 const boxDomain = utf8.encode('azukari/keystore/1')
 const wrapDomain = utf8.encode('azukari/wrap/1')
 
-const Keys = Type.Object({
+const Pair = Type.Object({
   signing: Bytes(32, 4096),
   agreement: Bytes(32, 4096),
+  fromMs: TimeMs,
+  untilMs: Type.Optional(TimeMs),
+  takenUntilMs: Type.Optional(TimeMs),
+})
+const Keys = Type.Object({
+  /** Of the last pair. */
+  signing: Bytes(32, 4096),
+  agreement: Bytes(32, 4096),
+  /** Absent in a keystore of the release before, which has one pair, and the key of its cards is the one that signs. */
+  pairs: Type.Optional(Type.Array(Pair, { minItems: 1, maxItems: pairsMax })),
+  card: Type.Optional(Bytes(32, 4096)),
   roots: Type.Array(Type.Object({ version: Count, key: Bytes(32) }), { minItems: 1, maxItems: 1000 }),
   recovery: Bytes(32, 600),
 })
@@ -48,15 +46,21 @@ const checkBox = checker(Type.Object({ format: Type.Literal(1), salt: Bytes(16),
 /** Makes all keys anew; the recovery secret is returned once, as text to print. */
 export function createKeys(random: RandomSource): { keys: PlacementKeys; recoverySecret: string } {
   const recovery = generateKey('x25519', random)
+  const first = { ...newPair(random), fromMs: 0 }
   return {
-    keys: {
-      signing: generateKey('ed25519', random),
-      agreement: generateKey('x25519', random),
+    keys: new PlacementKeys({
+      pairs: [first],
+      card: first.signing,
       roots: [{ version: 1, key: random.bytes(32) }],
       recovery: publicOf(recovery),
-    },
+    }),
     recoverySecret: base32(privateCoseKey(recovery)),
   }
+}
+
+/** Keys to sign and to be sealed to. */
+export function newPair(random: RandomSource): Pick<KeyPair, 'signing' | 'agreement'> {
+  return { signing: generateKey('ed25519', random), agreement: generateKey('x25519', random) }
 }
 
 /** The recovery key from its printed text. @throws {Problem} `config.invalid` */
@@ -67,23 +71,36 @@ export function parseRecoverySecret(text: string): KeyObject {
 }
 
 /** The keys as bytes, in the clear: only for a sealed journal entry or inside a box. */
-export function keysToBytes(keys: PlacementKeys): Uint8Array {
+export function keysToBytes({ pairs, card, roots, recovery }: PlacementKeys): Uint8Array {
+  const stored = pairs.map(({ signing, agreement, ...times }) => ({
+    signing: privateCoseKey(signing),
+    agreement: privateCoseKey(agreement),
+    ...times,
+  }))
+  const { signing, agreement } = stored.at(-1)!
   return encodeDeterministic({
-    signing: privateCoseKey(keys.signing),
-    agreement: privateCoseKey(keys.agreement),
-    roots: keys.roots.map(({ version, key }) => ({ version, key })),
-    recovery: coseKey(keys.recovery),
+    signing,
+    agreement,
+    pairs: stored,
+    card: privateCoseKey(card),
+    roots: roots.map(({ version, key }) => ({ version, key })),
+    recovery: coseKey(recovery),
   })
 }
 
 export function keysFromBytes(bytes: Uint8Array): PlacementKeys {
-  const stored = checkKeys(decode(bytes))
-  return {
-    signing: parseCoseKey(stored.signing),
-    agreement: parseCoseKey(stored.agreement),
-    roots: stored.roots,
-    recovery: parseCoseKey(stored.recovery),
-  }
+  const { signing, agreement, pairs, card, roots, recovery } = checkKeys(decode(bytes))
+  const stored = pairs ?? [{ signing, agreement, fromMs: 0 }]
+  return new PlacementKeys({
+    pairs: stored.map((pair) => ({
+      ...pair,
+      signing: parseCoseKey(pair.signing),
+      agreement: parseCoseKey(pair.agreement),
+    })),
+    card: parseCoseKey(card ?? stored[0]!.signing),
+    roots,
+    recovery: parseCoseKey(recovery),
+  })
 }
 
 /** Seals the keys under a passphrase. */
@@ -114,13 +131,13 @@ export function openKeystore(bytes: Uint8Array, passphrase: string, kdf: Passphr
 }
 
 /** Wraps a member's key under the newest root key; the root's version travels as key id. */
-export function wrapMemberKey(keys: PlacementKeys, key: Uint8Array, random: RandomSource): Uint8Array {
+export function wrapMemberKey(keys: Pick<PlacementKeys, 'roots'>, key: Uint8Array, random: RandomSource): Uint8Array {
   const root = keys.roots.at(-1)!
   return encrypt0(key, root.key, random.bytes(12), wrapDomain, { kid: versionBytes(root.version) })
 }
 
 /** @throws {Problem} `cose.unknown-key` when the root key of that version is gone */
-export function unwrapMemberKey(keys: PlacementKeys, wrapped: Uint8Array): Uint8Array {
+export function unwrapMemberKey(keys: Pick<PlacementKeys, 'roots'>, wrapped: Uint8Array): Uint8Array {
   return decrypt0(
     wrapped,
     (kid) => {
@@ -139,11 +156,6 @@ export function wrapDataKey(memberKey: Uint8Array, dataKey: Uint8Array, random: 
 
 export function unwrapDataKey(memberKey: Uint8Array, wrapped: Uint8Array): Uint8Array {
   return decrypt0(wrapped, memberKey, wrapDomain)
-}
-
-/** Signs as placement. */
-export function placementSigner(keys: PlacementKeys) {
-  return signerOf(keys.signing)
 }
 
 function versionBytes(version: number): Uint8Array {

@@ -15,7 +15,8 @@ import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { hazardSettings } from './hazards/settings.ts'
-import { createKeys, openKeystore, type PlacementKeys, sealKeystore } from './keystore.ts'
+import type { PlacementKeys } from './keys.ts'
+import { createKeys, openKeystore, sealKeystore } from './keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
 
 /**
@@ -41,18 +42,32 @@ export async function storeKeys(
 ): Promise<void> {
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
-  await folder.writePlacementPublic(keys.signing, keys.agreement)
+  // What cards are made with, and what a data server trusts before it has the key directory.
+  await folder.writePlacementPublic(keys.card, keys.agreement)
   await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
+}
+
+/** Writes the keystore anew, under the passphrase that it has. @throws {Problem} `storage.*` */
+async function keepKeys(folder: SiteFolder, ports: SitePorts, keys: PlacementKeys, passphrase?: string): Promise<void> {
+  await folder.write(
+    'placement/keystore.cose',
+    sealKeystore(keys, await passphraseOf(folder, passphrase), ports.random),
+  )
+}
+
+/** @throws {Problem} `config.invalid` when there is none */
+async function passphraseOf(folder: SiteFolder, given?: string): Promise<string> {
+  const kept = given ? undefined : await folder.read('placement/passphrase')
+  const secret = given ?? (kept && new TextDecoder().decode(kept).trim())
+  if (!secret) throw new Problem('config.invalid', 'the keystore needs its passphrase: set AZUKARI_PASSPHRASE')
+  return secret
 }
 
 /** @throws {Problem} `config.invalid` without a keystore, or with another passphrase */
 export async function openPlacementKeys(folder: SiteFolder, passphrase?: string): Promise<PlacementKeys> {
   const box = await folder.read('placement/keystore.cose')
   if (!box) throw new Problem('config.invalid', `${folder.path} has no placement yet: run azukari-gateway init`)
-  const kept = passphrase ? undefined : await folder.read('placement/passphrase')
-  const secret = passphrase ?? (kept && new TextDecoder().decode(kept).trim())
-  if (!secret) throw new Problem('config.invalid', 'the keystore needs its passphrase: set AZUKARI_PASSPHRASE')
-  return openKeystore(box, secret)
+  return openKeystore(box, await passphraseOf(folder, passphrase))
 }
 
 export interface OpenPlacement {
@@ -91,6 +106,7 @@ export async function openPlacement(
   const placement = await createPlacement({
     database,
     keys,
+    keepKeys: (next) => keepKeys(folder, ports, next, passphrase),
     buffer,
     dataServers,
     ...ports,
@@ -101,7 +117,7 @@ export async function openPlacement(
     hazardRules: rules,
     hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
   })
-  await placement.registry.journalKeys()
+  await placement.registry.journalKeys(keys)
   let taken = ''
   const takeServers = async () => {
     const listed = await folder.servers()

@@ -12,6 +12,10 @@ export const placement = defineService<PlacementContext>({
   port: 8_471,
   readsBuffer: true,
   peers: [],
+  firstKeys: async (folder) => {
+    const { firstKeys } = await import('../../key-directory/sources.ts')
+    return firstKeys(await folder.placementPublic())
+  },
   commands: {
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
     members: async () => (await import('./commands/members.ts')).memberCommands,
@@ -35,6 +39,7 @@ export const placement = defineService<PlacementContext>({
         ...accountHandlers(placement.store.sql, () => ports.clock.now()),
         ...cardWordHandlers(placement.store.sql, (word) => placement.takeWord(word)),
       ],
+      keys: { held: () => placement.keyPairs.held(), rotate: (order) => placement.keyPairs.rotate(order) },
       health: placementHealth({
         moves: () => placement.mover.status(),
         care: () => placement.care.status(),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { decode } from '@azukari/protocol/codec'
+import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
 import {
@@ -20,14 +20,18 @@ import {
   renewSession,
 } from '@azukari/protocol/contracts/session'
 import { readHistoryBySession, readSettingsBySession } from '@azukari/protocol/contracts/wish'
-import { decryptFrom, verify1 } from '@azukari/protocol/cose'
+import { decryptFrom, peek1, verify1 } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Unsealer } from '@azukari/protocol/sealed'
 import { blockPlainBytes } from '@azukari/protocol/transfer'
 import t from 'tap'
 import { memoryDatabase } from '../../adapters/database.ts'
+import { PlacementKeys } from './keys.ts'
 import {
   createKeys,
+  keysFromBytes,
+  keysToBytes,
+  newPair,
   openKeystore,
   parseRecoverySecret,
   sealKeystore,
@@ -437,3 +441,104 @@ t.test('S6: the keystore opens with its passphrase only; root keys can be rotate
   t.throws(() => unwrapMemberKey({ ...keys, roots: keys.roots.slice(1) }, wrapped), { code: 'cose.unknown-key' })
   t.end()
 })
+
+t.test(
+  'D1, S4: placement’s keys are replaced; what was made for the former ones is taken for a stated time',
+  async (t) => {
+    const s = await site()
+    const [former, formerCard] = [thumbprint(s.keys.signing), s.placement.keyPairs.cardKey]
+    const before = s.transferred(new Uint8Array(100))
+    const kept = s.transferred(new Uint8Array(100))
+    await s.ask(offerSave, kept.request)
+    await s.waitFor(kept.offer.object, 'kept')
+    const sessionBefore = await s.prove()
+    const now = Date.now()
+    const takenUntilMs = now + 3_600_000
+
+    const [one, two] = await Promise.allSettled([
+      s.placement.keyPairs.rotate({ fromMs: now, takenUntilMs }),
+      s.placement.keyPairs.rotate({ fromMs: now, takenUntilMs }),
+    ])
+    t.equal(one.status, 'fulfilled')
+    t.match(two, { status: 'rejected', reason: { code: 'keys.under-way' } }, 'one at a time')
+    t.not(hex(thumbprint(s.keys.signing)), hex(former), 'new keys are in use')
+    t.same(s.placement.keyPairs.cardKey, formerCard, 'cards know the key that they were made with')
+    t.match(await s.placement.keyPairs.held(), [
+      { use: 'sign', untilMs: now, takenUntilMs },
+      { use: 'agree', untilMs: now, takenUntilMs },
+      { use: 'sign', fromMs: now },
+      { use: 'agree', fromMs: now },
+      { use: 'card', fromMs: 0 },
+    ])
+
+    t.match(await sessionBefore.answer(), { name: 'Hanako' }, 'a session that was under way')
+    await s.ask(offerSave, before.request)
+    const { receipt } = await s.waitFor(before.offer.object, 'kept')
+    t.same(
+      peek1(receipt).kid,
+      thumbprint(s.keys.signing),
+      'an offer and a transfer for the former keys, a receipt by the new',
+    )
+    const after = s.transferred(new Uint8Array(100))
+    await s.ask(offerSave, after.request)
+    await s.waitFor(after.offer.object, 'kept')
+
+    s.keys.take(
+      new PlacementKeys({
+        ...parts(s.keys),
+        pairs: s.keys.pairs.map((pair, at) => (at === 0 ? { ...pair, takenUntilMs: now } : pair)),
+      }),
+      now,
+    )
+    const late = s.transferred(new Uint8Array(100), { audience: former })
+    await t.rejects(s.ask(offerSave, late.request), { code: 'keys.retired' }, 'after that time')
+    await t.rejects((await s.prove({ verifier: former })).answer(), { code: 'card.rejected' })
+    const wrong = s.transferred(new Uint8Array(100), { audience: new Uint8Array(32) })
+    await t.rejects(s.ask(offerSave, wrong.request), { code: 'cose.wrong-audience' })
+
+    await s.placement.stop()
+    const rebuilt = await rebuildPlacement({
+      database: memoryDatabase(),
+      recoverySecret: parseRecoverySecret(s.recoverySecret),
+      servers: s.servers.map((server) => ({ id: server.id, url: 'https://x', key: new Uint8Array() })),
+      dataServers: s.dataServers,
+      ...ports,
+      log,
+    })
+    t.same(
+      rebuilt.keys.pairs.map(({ signing }) => hex(thumbprint(signing))),
+      s.keys.pairs.map(({ signing }) => hex(thumbprint(signing))),
+      'both pairs come back from the journal',
+    )
+  },
+)
+
+t.test('D1: new keys that are not safe in the journal are neither written down nor told', async (t) => {
+  const s = await site()
+  const held = await s.placement.keyPairs.held()
+  for (const server of s.servers) server.fault = 'server.unreachable'
+  const order = { fromMs: Date.now(), takenUntilMs: Date.now() + 1 }
+  await t.rejects(s.placement.keyPairs.rotate(order), { code: 'server.unreachable' })
+  t.same(await s.placement.keyPairs.held(), held)
+  for (const server of s.servers) server.fault = undefined
+  await s.placement.keyPairs.rotate(order)
+  t.equal((await s.placement.keyPairs.held()).length, held.length + 2, 'the next try succeeds')
+  await s.placement.stop()
+})
+
+t.test('D1: a keystore of the release before opens, and one with several pairs keeps their times', async (t) => {
+  const { keys } = createKeys(systemRandom)
+  const next = keys.followedBy({ ...newPair(systemRandom), fromMs: 1_000 }, 9_000, 500)
+  t.throws(() => next.followedBy({ ...newPair(systemRandom), fromMs: 2_000 }, 9_000, 500), { code: 'keys.under-way' })
+  const again = keysFromBytes(keysToBytes(next))
+  t.same(again.held(), next.held())
+  t.equal(again.useAt(999), 1_000)
+  t.ok(again.signing.equals(keys.signing))
+  t.equal(again.useAt(1_000), undefined)
+  t.ok(again.signing.equals(next.pairs[1]!.signing))
+  const { pairs: _, card: __, ...older } = decode(keysToBytes(keys)) as Record<string, unknown>
+  t.same(keysFromBytes(encodeDeterministic(older)).held(), keys.held())
+})
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const parts = ({ card, roots, recovery }: PlacementKeys) => ({ card, roots, recovery })

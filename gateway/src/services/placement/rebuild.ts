@@ -21,8 +21,10 @@ import {
   type MovedEntry,
   openEntry,
 } from './journal.ts'
-import { keysFromBytes, type PlacementKeys, placementSigner } from './keystore.ts'
+import { type PlacementKeys, placementSigner } from './keys.ts'
+import { keysFromBytes } from './keystore.ts'
 import { placementMigrations } from './migrations.ts'
+import { keysName } from './registry.ts'
 import { retired } from './replace/store.ts'
 import {
   catalogueMedia,
@@ -104,8 +106,8 @@ export async function rebuildPlacement(options: RebuildOptions): Promise<Rebuilt
       )
     }
     if (!keys) throw new Problem('config.invalid', 'the journal has no keys: its first entry is missing')
-    // Registering the same keys again would be a second first entry.
-    await facts.set(sql, 'journalled-roots', bytesOf(keys.roots.at(-1)!.version))
+    // Writing the same keys into the journal again would be a second first entry.
+    await facts.set(sql, 'journalled-keys', keysName(keys))
     const gone = new Set(erased.map(({ entry }) => Buffer.from(entry.object).toString('hex')))
     // Whether their servers had done it is not known: destroying once more does no harm.
     for (const { entry, seq } of erased) await resumeErasure(sql, entry, seq)
@@ -274,10 +276,4 @@ async function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: 
     record: await conditionsFor({ sql, keys, random }, row, standing, member),
     written: null,
   })
-}
-
-function bytesOf(version: number): Uint8Array {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(version)
-  return bytes
 }

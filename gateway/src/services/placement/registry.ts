@@ -1,4 +1,7 @@
 /** Members and data servers: registering them, and what the journal needs of each (S2, S5, P4 later keeps members in step). */
+import { createHash } from 'node:crypto'
+import { sameBytes } from '@azukari/protocol/bytes'
+import { encodeDeterministic } from '@azukari/protocol/codec'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey, type RandomSource, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
@@ -8,7 +11,8 @@ import type { Sql } from '../../storage/database.ts'
 import type { Candidate } from './choose.ts'
 import { regions } from './geography.ts'
 import { sealEntry } from './journal.ts'
-import { keysToBytes, type PlacementKeys, wrapMemberKey } from './keystore.ts'
+import type { PlacementKeys } from './keys.ts'
+import { keysToBytes, wrapMemberKey } from './keystore.ts'
 import type { RiskTerm } from './risk.ts'
 import type { RiskBoard } from './risk-board.ts'
 import { facts, journal, type MemberRow, members, type ServerRow, servers } from './store.ts'
@@ -57,19 +61,20 @@ export class Registry {
     this.#board = board
   }
 
-  /** The first entry of the journal: without it nothing else could be opened after a loss. */
-  async journalKeys(): Promise<void> {
-    await this.#store.transaction(async ({ sql }) => {
-      const roots = this.#keys.roots.at(-1)!.version
-      const written = await facts.get(sql, 'journalled-roots')
-      if (written && Buffer.from(written).readUInt32BE() >= roots) return
-      await journal.append(
-        sql,
-        sealEntry({ kind: 'keys', keys: keysToBytes(this.#keys) }, this.#keys.recovery, this.#random),
-      )
-      const value = Buffer.alloc(4)
-      value.writeUInt32BE(roots)
-      await facts.set(sql, 'journalled-roots', value)
+  /**
+   * The first entry of the journal, and one more whenever there are new keys: without the last of them nothing else could be
+   * opened after a loss.
+   * @returns the entry's number; undefined when these keys are in the journal already
+   */
+  async journalKeys(keys: PlacementKeys): Promise<number | undefined> {
+    const name = keysName(keys)
+    return this.#store.transaction(async ({ sql }) => {
+      const written = await facts.get(sql, 'journalled-keys')
+      if (written ? sameBytes(written, name) : await isJournalledBefore(sql, keys)) return undefined
+      const entry = sealEntry({ kind: 'keys', keys: keysToBytes(keys) }, keys.recovery, this.#random)
+      const seq = await journal.append(sql, entry)
+      await facts.set(sql, 'journalled-keys', name)
+      return seq
     })
   }
 
@@ -169,4 +174,16 @@ export class Registry {
 function closedBy({ state, away }: ServerRow): Pick<Candidate, 'closed'> {
   if (state !== 'open') return { closed: state }
   return away === null ? {} : { closed: 'away' }
+}
+
+/** Names a set of keys without telling anything of them. */
+export function keysName({ roots, pairs }: PlacementKeys): Uint8Array {
+  const names = [roots.at(-1)!.version, ...pairs.map(({ signing }) => thumbprint(signing))]
+  return new Uint8Array(createHash('sha256').update(encodeDeterministic(names)).digest())
+}
+
+/** The release before wrote down only which root keys are in the journal; there was one pair. */
+async function isJournalledBefore(sql: Sql, { roots, pairs }: PlacementKeys): Promise<boolean> {
+  const written = await facts.get(sql, 'journalled-roots')
+  return pairs.length === 1 && written !== undefined && Buffer.from(written).readUInt32BE() >= roots.at(-1)!.version
 }

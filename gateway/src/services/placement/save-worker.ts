@@ -5,7 +5,7 @@
  */
 
 import { saveKept, saveProgress, transferKeyDomain } from '@azukari/protocol/contracts/save'
-import { type DirectSigner, decryptFrom } from '@azukari/protocol/cose'
+import type { DirectSigner } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -22,7 +22,8 @@ import type { DataServers } from './data-servers.ts'
 import { deliverSealing, destroy } from './deliver.ts'
 import { sealEntry } from './journal.ts'
 import { JournalPush } from './journal-push.ts'
-import { type PlacementKeys, unwrapDataKey, unwrapMemberKey } from './keystore.ts'
+import type { PlacementKeys } from './keys.ts'
+import { unwrapDataKey, unwrapMemberKey } from './keystore.ts'
 import { OnePass } from './one-pass.ts'
 import type { Registry } from './registry.ts'
 import { assignedPlaces, buckets, enterBucket, isAbroad, leaveBucket, noteStrays } from './replace/buckets.ts'
@@ -296,7 +297,7 @@ export class SaveWorker {
     if (!about?.complete) throw new Problem(about ? 'transfer.incomplete' : 'transfer.unknown')
     if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
       throw new Problem('transfer.bad-root')
-    const transferKey = decryptFrom(row.transfer_key, keys.agreement, transferKeyDomain)
+    const transferKey = keys.open(row.transfer_key, transferKeyDomain)
     return new TransferredContent(row, transferKey, buffer, this.#rounds.signal)
   }
 

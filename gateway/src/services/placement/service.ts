@@ -1,14 +1,8 @@
-/**
- * Placement (ARCHITECTURE §7): members, sessions, and the way of an offer into two sealed replicas. Handlers decide and
- * write in one transaction; the slow work is the worker's.
- */
-import type { KeyObject } from 'node:crypto'
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { recallSession } from '@azukari/protocol/contracts/care'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
-import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -25,7 +19,8 @@ import type { CareLimits } from './care/schedule.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
-import { type PlacementKeys, placementSigner } from './keystore.ts'
+import { KeyPairs } from './key-pairs.ts'
+import { type PlacementKeys, placementSigner } from './keys.ts'
 import { LiveRiskBoard } from './live-risk-board.ts'
 import { placementMigrations } from './migrations.ts'
 import { Recalls } from './recalls.ts'
@@ -50,6 +45,8 @@ import type { ErasureReport } from './wishes/report.ts'
 export interface PlacementOptions {
   database: Database
   keys: PlacementKeys
+  /** Writes the keys down when there are new ones; durable when it resolves. */
+  keepKeys?: (keys: PlacementKeys) => Promise<void>
   buffer: ReceiveBuffer
   dataServers: DataServers
   clock: Clock
@@ -108,8 +105,8 @@ export interface Placement extends Service {
   releaseServer(id: string, reason: string): Promise<void>
   /** Members do not read there either (S12). @throws {Problem} `server.contained` */
   mayRead(server: string): Promise<void>
-  /** What devices learn at enrolment. */
-  readonly publicKeys: { signing: KeyObject; agreement: KeyObject }
+  /** The keys as they change: what the key directory says of them, and the next ones. */
+  readonly keyPairs: KeyPairs
 }
 
 /** A week: members' cards come by. Longer only costs room, shorter only a detour over the forwarding record. */
@@ -119,7 +116,6 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
   const recalls = new Recalls(clock)
-  const self = thumbprint(keys.signing)
   /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
   const mayAct = async (sql: Sql, row: MemberRow | undefined): Promise<MemberRow> => {
     const member = activeMember(row)
@@ -127,7 +123,6 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
-  const isSelf = (kid: Uint8Array) => (same(kid, self) ? publicOf(keys.signing) : undefined)
   const hosted = await createServiceHost({
     name: 'placement',
     database,
@@ -139,13 +134,13 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
     signers: memberSigners,
-    members: memberCheck(isSelf, (session, device) => sessions.isOpen(session, device)),
+    members: memberCheck(keys.own, (session, device) => sessions.isOpen(session, device)),
     handlers: [
       ...sessionHandlers({
         sql: database,
         transaction: (work) => hosted.store.transaction(({ sql }) => work(sql)),
         signer,
-        self,
+        keys,
         sessions,
         recalls,
         log,
@@ -155,7 +150,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       signedAct(offerSave, async ({ transferKey }, { sql, caller, nowMs, afterCommit, signed }) => {
         const { body: offer } = signed
         const member = await mayAct(sql, memberOfSigner(signed.signer))
-        if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
+        keys.requireAddressed(offer.audience, nowMs)
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
         if (await erasures.of(sql, offer.object)) throw new Problem('object.erased')
@@ -183,7 +178,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       }),
 
       ...wishHandlers({
-        ...{ sql: database, keys, random, self },
+        ...{ sql: database, keys, random },
         memberOf: (session, device) => sessions.memberOf(session, device),
         active: mayAct,
         changed: () => mover.changed('member'),
@@ -234,6 +229,10 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   const eraser = new Eraser({
     ...{ ...replace, worker, mover },
     release: (transfer) => options.buffer.release(transfer),
+  })
+  const keyPairs = new KeyPairs({
+    ...{ keys, registry, clock, random, log, journal: worker.journal },
+    ...(options.keepKeys ? { keep: options.keepKeys } : {}),
   })
   risks.onChange(({ reason }) => mover.changed(reason))
 
@@ -300,10 +299,11 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     mayRead: async (id) => {
       if ((await servers.byId(hosted.store.sql, id))?.state === 'contained') throw new Problem('server.contained', id)
     },
-    publicKeys: { signing: publicOf(keys.signing), agreement: publicOf(keys.agreement) },
+    keyPairs,
     start: async () => {
       await hosted.start()
-      await registry.journalKeys()
+      await registry.journalKeys(keys)
+      keyPairs.start()
       await live.start()
       hazards.start()
       worker.start()
@@ -312,6 +312,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       eraser.start()
     },
     stop: async () => {
+      keyPairs.stop()
       await hazards.stop()
       live.stop()
       await care.stop()

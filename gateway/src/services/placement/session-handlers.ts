@@ -17,14 +17,15 @@ import {
   SessionProof,
   sessionDomain,
 } from '@azukari/protocol/contracts/session'
-import { type DirectSigner, verify1 } from '@azukari/protocol/cose'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { type DirectSigner, signerOf, verify1 } from '@azukari/protocol/cose'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { memberTokenLifeMs, signMemberToken } from '@azukari/protocol/member-token'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { act, call, type Handler, memberCall } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { findingsFor, noteTold } from './care/tell.ts'
+import type { PlacementKeys } from './keys.ts'
 import type { Recalls } from './recalls.ts'
 import type { Session, Sessions } from './sessions.ts'
 import { catalogues, conditions, type MemberRow, members } from './store.ts'
@@ -34,8 +35,7 @@ export interface SessionPorts {
   transaction(work: (sql: Sql) => Promise<void> | void): Promise<void>
   /** Placement's own. */
   signer: DirectSigner
-  /** Thumbprint of its key. */
-  self: Uint8Array
+  keys: PlacementKeys
   sessions: Sessions
   recalls: Recalls
   log: Log
@@ -49,12 +49,13 @@ export function sessionHandlers({
   sql,
   transaction,
   signer,
-  self,
+  keys,
   sessions,
   recalls,
   log,
   mayAct,
 }: SessionPorts): Handler[] {
+  const cardSigner = signerOf(keys.card)
   const pendingFor = (member: Uint8Array) => pendingOf(sql, member)
   const tokenFor = ({ id, card, device }: Session, { id: member, level }: MemberRow, nowMs: number) => ({
     token: signMemberToken({ id: member, level, card, session: id, device }, nowMs, signer),
@@ -64,7 +65,12 @@ export function sessionHandlers({
     call(openSession, async ({ card, operation }, { caller }) => {
       await mayAct(sql, await members.byCard(sql, card))
       const session = sessions.open(caller.device, operation, card)
-      return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
+      return {
+        session: session.id,
+        challenge: session.challenge,
+        verifier: thumbprint(keys.signing),
+        expiresMs: session.expiresMs,
+      }
     }),
 
     call(proveSession, async ({ session: id, proof, cardChallenge }, { caller, nowMs }) => {
@@ -78,7 +84,7 @@ export function sessionHandlers({
         if (
           !same(said.session, id) ||
           !same(said.challenge, session.challenge) ||
-          !same(said.verifier, self) ||
+          !keys.takes(said.verifier, nowMs) ||
           said.device !== caller.device ||
           said.operation !== session.operation
         )
@@ -117,7 +123,7 @@ export function sessionHandlers({
         expiresMs: session.expiresMs,
         token: tokenFor(session, member, nowMs),
         location: member.location === 1,
-        ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
+        ...(cardChallenge ? { cardProof: cardSigner.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
         ...(await pendingFor(member.id)),
       }
     }),

@@ -1,6 +1,5 @@
 /** Placement on a bed: the real service, data servers in memory with faults to order, and a member whose card signs. */
-
-import { createHash, type KeyObject } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { sameBytes } from '@azukari/protocol/bytes'
@@ -11,7 +10,7 @@ import { openSession, proveSession, sessionDomain } from '@azukari/protocol/cont
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { signIdentification } from '@azukari/protocol/identify'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { fulfils, openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
+import { fulfils, type KeyFinder, openManifest, signReplicaReceipt } from '@azukari/protocol/manifest'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem, type ProblemCode } from '@azukari/protocol/problem'
@@ -46,16 +45,16 @@ class Server {
   bytesSent = 0
   onPut: (() => void) | undefined
 
-  readonly #placementKey: KeyObject
+  readonly #signers: KeyFinder
 
-  constructor(id: string, region: string, placementKey: KeyObject) {
+  constructor(id: string, region: string, signers: KeyFinder) {
     this.id = id
     this.region = region
-    this.#placementKey = placementKey
+    this.#signers = signers
   }
 
   port(): DataServerPort {
-    const open = (signed: Uint8Array) => openManifest(signed, () => this.#placementKey)
+    const open = (signed: Uint8Array) => openManifest(signed, this.#signers)
     const check = () => {
       if (this.fault && this.fault !== 'impostor') throw new Problem(this.fault)
     }
@@ -113,7 +112,7 @@ class Server {
 export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
   const { keys, recoverySecret } = createKeys(systemRandom)
   const placementKey = publicOf(keys.signing)
-  const servers = regionCodes.map((region, i) => new Server(`s${i + 1}`, region, placementKey))
+  const servers = regionCodes.map((region, i) => new Server(`s${i + 1}`, region, keys.own))
   const transfers = new Map<string, { device: string; blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
   const name = (id: Uint8Array) => Buffer.from(id).toString('hex')
   const dataServers = { of: ({ id }: { id: string }) => servers.find((server) => server.id === id)!.port() }

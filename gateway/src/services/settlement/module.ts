@@ -54,6 +54,7 @@ export const settlement = defineService<SettlementContext>({
       service,
       folder,
       ports,
+      keys: { held: async () => service.publicKeys },
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
       health: statisticsHealth(() => service.statistics()),
       commandEnded: () => service.wake(),

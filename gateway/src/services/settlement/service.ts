@@ -3,8 +3,9 @@
  * ports. Handlers decide and write in one transaction; what waits for others (card company, banks, clerks) comes in its own.
  */
 import type { KeyObject } from 'node:crypto'
+import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
-import { publicOf } from '@azukari/protocol/keys'
+import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -111,6 +112,8 @@ export interface Settlement extends Service {
   inStepIdle(): Promise<void>
   /** With which an auditor checks heads, statements and receipts. */
   readonly publicKey: KeyObject
+  /** What the key directory says of settlement: its one pair of keys, which members' vaults know. */
+  readonly publicKeys: readonly HeldKey[]
 }
 
 /** The clerk's side of billing. */
@@ -255,6 +258,10 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
     publicKey: publicOf(keys.signing),
+    publicKeys: [
+      { use: 'sign', key: coseKey(publicOf(keys.signing)), fromMs: 0 },
+      { use: 'agree', key: coseKey(publicOf(keys.agreement)), fromMs: 0 },
+    ],
     start: async () => {
       await hosted.start()
       cards?.start()

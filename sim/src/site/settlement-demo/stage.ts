@@ -27,7 +27,6 @@ import {
   readGuide,
   register,
 } from '@azukari/protocol/contracts/settlement-members'
-import { coseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { type SimulatedBoard, simulatedBoard } from '../../boards/index.ts'
 import { issueCard, type VirtualCard } from '../../card/virtual-card.ts'
@@ -132,7 +131,7 @@ export class SettlementStage {
     const number = `A-${Date.now()}`
     const { card, registration } = issueCard({
       ...{ kind: 'ed25519', member: { id: systemRandom.bytes(16), number, name }, level, homeRegion: 'JP-13', pin },
-      ...{ puk: '12345678', providerKey: coseKey(placement.publicKeys.signing), random: systemRandom },
+      ...{ puk: '12345678', providerKey: placement.keyPairs.cardKey, random: systemRandom },
     })
     await placement.registry.addMember(registration)
     return { card, thumbprint: registration.card, number }

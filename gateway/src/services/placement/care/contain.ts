@@ -10,7 +10,7 @@ import { signVerdict, type VerdictKind } from '@azukari/protocol/verdict'
 import type { ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal.ts'
-import type { PlacementKeys } from '../keystore.ts'
+import type { PlacementKeys } from '../keys.ts'
 import { journal, type ServerRow, type ServerState, servers } from '../store.ts'
 import { audits, verdicts } from './store.ts'
 

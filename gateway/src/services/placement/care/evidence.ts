@@ -1,11 +1,11 @@
 /** Gathers what is needed to judge one replica (S11): its server proves its key, reads it from end to end, signs, and sends it. */
 import { sameBytes } from '@azukari/protocol/bytes'
 import { type Examination, openExamination } from '@azukari/protocol/examination'
-import { parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import { type Manifest, openManifest, openReplicaReceipt, peekManifest } from '@azukari/protocol/manifest'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { identify } from '../identify.ts'
-import type { PlacementKeys } from '../keystore.ts'
+import type { PlacementKeys } from '../keys.ts'
 import type { ReplacePorts, Standing } from '../replace/making.ts'
 import type { ReplicaRow, ServerRow } from '../store.ts'
 import { metBy, readRoot } from './read.ts'
@@ -74,7 +74,7 @@ export async function gather(
 /** The root that placement's manifest and the server's own receipt name; undefined when they do not agree. */
 function signedRootOf(keys: PlacementKeys, server: ServerRow, replica: ReplicaRow): Uint8Array | undefined {
   try {
-    const manifest = openManifest(replica.manifest!, () => publicOf(keys.signing))
+    const manifest = openManifest(replica.manifest!, keys.own)
     openReplicaReceipt(replica.receipt!, parseCoseKey(server.key), manifest)
     const own = sameBytes(manifest.root, replica.root!) && manifest.slot === replica.slot
     return own && sameBytes(manifest.object, replica.object) ? manifest.root : undefined
@@ -98,7 +98,7 @@ function onMediumOf(keys: PlacementKeys, replica: ReplicaRow, signed: Uint8Array
   if (!signed) return { is: 'none' }
   let manifest: Manifest
   try {
-    manifest = openManifest(signed, () => publicOf(keys.signing))
+    manifest = openManifest(signed, keys.own)
   } catch (error) {
     if (error instanceof Problem) return { is: 'foreign' }
     throw error

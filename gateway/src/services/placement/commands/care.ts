@@ -1,7 +1,6 @@
 /** `azukari-gateway audit …` and `servers …`: how data is cared for, and an operator's word about servers (S11, S12). */
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { flatMapInOrder } from '@azukari/protocol/in-order'
-import { publicOf } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openVerdict } from '@azukari/protocol/verdict'
 import { folder, site } from '../../../operator/site-options.ts'
@@ -78,7 +77,7 @@ export const careCommands: PlacementCommands = {
       const { sql } = placement.store
       const row = await verdicts.byId(sql, id)
       if (!row) throw new Problem('object.unknown', `verdict ${id}`)
-      const { evidence, ...said } = openVerdict(row.signed, publicOf(placement.replace.keys.signing))
+      const { evidence, ...said } = openVerdict(row.signed, placement.replace.keys.own)
       const line = await verdictLine(sql, row)
       const json = {
         ...line,

@@ -14,7 +14,7 @@ import type { DataServers } from '../data-servers.ts'
 import { deliver } from '../deliver.ts'
 import { sealEntry } from '../journal.ts'
 import type { JournalPush } from '../journal-push.ts'
-import type { PlacementKeys } from '../keystore.ts'
+import type { PlacementKeys } from '../keys.ts'
 import { manifestOf } from '../sealing.ts'
 import {
   abandoned,

@@ -17,7 +17,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { call, memberCall, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal.ts'
-import type { PlacementKeys } from '../keystore.ts'
+import type { PlacementKeys } from '../keys.ts'
 import { reasonText } from '../reasons.ts'
 import { reclassify } from '../replace/mover.ts'
 import { memberOfSigner } from '../signers.ts'
@@ -28,8 +28,6 @@ export interface WishPorts {
   sql: Sql
   keys: PlacementKeys
   random: Random
-  /** Thumbprint of placement's key: whom wishes are for. */
-  self: Uint8Array
   /** @throws {Problem} `session.*` */
   memberOf(session: Uint8Array, device: string): Uint8Array
   /** @throws {Problem} `card.unknown`, `member.suspended` */
@@ -48,7 +46,7 @@ export function wishHandlers(ports: WishPorts) {
       const { body: said, payload } = signed
       const signedBy = memberOfSigner(signed.signer)
       const digest = new Uint8Array(createHash('sha256').update(payload).digest())
-      if (!sameBytes(said.audience, ports.self)) throw new Problem('cose.wrong-audience')
+      ports.keys.requireAddressed(said.audience, nowMs)
       if (!sameBytes(said.member, signedBy.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
       // A wish has its effect once, whoever brings it again.
       const known = await wishes.of(sql, said.act)

@@ -6,6 +6,7 @@ import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
+import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
 import type { MemberCheck } from '../../../service/member-tokens.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
@@ -105,6 +106,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
     handlers: [
       ...centreHandlers(centre, other),
       ...serviceHandlers(led, clock),
+      ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
       ...settings.commandHandlers(openFor, () => centre.acknowledged()),
       ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
       ...chargeHandlers(async (service, request) => {
