@@ -5,7 +5,7 @@
  */
 import Type, { type Static, type TObject, type TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Problem, type ProblemCode } from './problem.ts'
+import { InternalError, Problem, type ProblemCode } from './problem.ts'
 import { slugPattern } from './slug.ts'
 
 /** Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, or a service. */
@@ -25,6 +25,7 @@ export interface Contract<
   Request extends TSchema = TSchema,
   Reply extends TSchema = TSchema,
   ContractId extends string = string,
+  Signed extends TSchema = TSchema,
 > {
   readonly name: string
   readonly version: number
@@ -41,6 +42,8 @@ export interface Contract<
   readonly request: Request
   readonly reply: Reply
   readonly problems: readonly ProblemCode[]
+  /** Where the signed message is, exactly where the authority is `signed`. */
+  readonly signed: SignedPart<Signed> | undefined
   /** `name@version`, as it stands on the wire and in signed bodies. */
   readonly id: ContractId
   checkRequest(body: unknown): Static<Request>
@@ -50,12 +53,40 @@ export interface Contract<
 export type RequestOf<C> = C extends Contract<infer Q, TSchema> ? Static<Q> : never
 export type ReplyOf<C> = C extends Contract<TSchema, infer R> ? Static<R> : never
 
-interface Definition<Request extends TSchema, Reply extends TSchema, Name extends string, Version extends number> {
+/** What a contract with the authority `signed` says of its COSE_Sign1. */
+export interface SignedDefinition<Signed extends TSchema> {
+  /** The field of the request that holds it. */
+  in: string
+  /** What is signed. */
+  body: Signed
+  /** external_aad of the signature, and of the encryption around it. */
+  domain: Uint8Array
+  /** It is inside a COSE_Encrypt to the service. */
+  sealed: boolean
+  /** The field of the body that holds the very key that signs, where that is not known to the service yet. */
+  keyIn?: string
+}
+
+export interface SignedPart<Signed extends TSchema> extends SignedDefinition<Signed> {
+  check(body: unknown): Static<Signed>
+}
+
+/** What is signed in a request of this contract. */
+export type SignedOf<C> = C extends Contract<TSchema, TSchema, string, infer S> ? Static<S> : never
+
+interface Definition<
+  Request extends TSchema,
+  Reply extends TSchema,
+  Name extends string,
+  Version extends number,
+  Signed extends TSchema,
+> {
   name: Name
   version?: Version
   kind: Kind
   service: ServiceName
   authority: Authority
+  signed?: SignedDefinition<Signed> | undefined
   idempotent?: boolean
   passing?: boolean
   title: string
@@ -74,15 +105,22 @@ export function contract<
   Reply extends TSchema,
   const Name extends string,
   const Version extends number = 1,
->(definition: Definition<Request, Reply, Name, Version>): Contract<Request, Reply, `${Name}@${Version}`> {
+  Signed extends TSchema = TSchema,
+>(
+  definition: Definition<Request, Reply, Name, Version, Signed>,
+): Contract<Request, Reply, `${Name}@${Version}`, Signed> {
   const version = definition.version ?? (1 as Version)
   const id = `${definition.name}@${version}` as const
+  const { signed } = definition
+  if ((definition.authority === 'signed') !== (signed !== undefined))
+    throw new InternalError(`${id}: a signed message goes with the authority signed`)
   return {
     ...definition,
     version,
     idempotent: definition.idempotent ?? definition.kind !== 'act',
     passing: definition.passing ?? false,
     problems: definition.problems ?? [],
+    signed: signed && { ...signed, check: checker(signed.body, `${id} signed body`) },
     id,
     checkRequest: checker(definition.request, `${id} request`),
     checkReply: checker(definition.reply, `${id} reply`),

@@ -1,9 +1,12 @@
 /** Files that a person names in a command for the running site: read and sent along, or written from what comes back. */
-import { accessSync, constants, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, lstatSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { Values } from '@azukari/protocol/adapters/command-line'
 import { readNamedFile } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
+
+/** As the operators' socket takes it. */
+const fileMaxBytes = 64 << 20
 
 export interface NamedFile {
   name: string
@@ -14,8 +17,19 @@ export interface NamedFile {
 export function readCallFiles(names: readonly string[], values: Values, positionals: readonly string[]): NamedFile[] {
   return names.flatMap((name) => {
     const path = name in values ? values[name] : positionals[0]
-    return typeof path === 'string' ? [{ name, bytes: readNamedFile(path) }] : []
+    if (typeof path !== 'string') return []
+    // Looked at first: a disk's image must not fill the memory before it is refused.
+    checkSize(path, statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+    const bytes = readNamedFile(path)
+    checkSize(path, bytes.length)
+    return [{ name, bytes }]
   })
+}
+
+/** @throws {Problem} `message.too-large` */
+function checkSize(path: string, bytes: number): void {
+  if (bytes > fileMaxBytes)
+    throw new Problem('message.too-large', `${path} has ${bytes} bytes, ${fileMaxBytes} are taken`)
 }
 
 /** A name that a site may give a file which the call does not name: in this folder, and over nothing. */
@@ -36,6 +50,11 @@ export class CallOutputs {
     }
   }
 
+  /** The file that the call names for an option. */
+  pathOf(option: string): string | undefined {
+    return this.#paths.get(option)
+  }
+
   write({ option, suffix = '', name, bytes }: { option: string; suffix?: string; name?: string; bytes: Uint8Array }) {
     if (!this.#paths.has(option))
       throw new Problem('message.invalid', `a file for --${option}, which was not asked for`)
@@ -43,6 +62,8 @@ export class CallOutputs {
     if (path !== undefined) return replaceFile(`${path}${suffix}`, bytes)
     if (name === undefined || !plainName.test(name)) throw new Problem('command.invalid', `--${option} is needed`)
     // Nothing that stands here is written over unless it was named.
+    if (lstatSync(name, { throwIfNoEntry: false }))
+      throw new Problem('command.invalid', `${name} is here already: name a file with --${option}`)
     writeFileSync(name, bytes, { mode: 0o600, flag: 'wx' })
   }
 }
@@ -55,7 +76,9 @@ function replaceFile(path: string, bytes: Uint8Array): void {
   }
   const part = `${path}.part`
   try {
-    writeFileSync(part, bytes, { mode: 0o600 })
+    // Never into what somebody else has laid there, such as a link.
+    rmSync(part, { force: true })
+    writeFileSync(part, bytes, { mode: 0o600, flag: 'wx' })
     renameSync(part, path)
   } catch (error) {
     rmSync(part, { force: true })

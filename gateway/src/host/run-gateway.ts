@@ -22,6 +22,7 @@ import { renewCertificate } from '../pki/renewal.ts'
 import { joinHandlers } from '../registry/join.ts'
 import type { RouterLimits } from '../router/router-budgets.ts'
 import { ServersFile } from '../servers-file.ts'
+import { memberCheck } from '../service/member-tokens.ts'
 import { remoteService } from '../service/remote.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
@@ -39,6 +40,7 @@ import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
+import { tokenKeysOf } from './token-keys.ts'
 
 export interface GatewaySettings {
   site: string
@@ -109,6 +111,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const unlistedCounts: Record<string, number> = {}
     const unlisted = settings.unlisted ?? logUnlisted(log, unlistedCounts)
     const folder = new SiteFolder(settings.folder, site, ports)
+    const members = memberCheck(tokenKeysOf(folder, clock))
     const key: KeyObject = await loadSiteKey(ports.files, `${folder.path}/gateway.key`, ports.random)
     const database = openDatabase(`${folder.path}/gateway.db`)
     closing.defer(() => database.close())
@@ -150,6 +153,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           passphrase: settings.passphrase,
           budgets,
           unlisted,
+          members,
           buffer: bufferFor(module.name),
           call: peers.callOf(module.name, (await module.calls?.()) ?? []),
           peers: (name) => peers.reach(name),

@@ -7,6 +7,7 @@ import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { commandHandlers } from '../operator-api/service-commands.ts'
 import { renewCertificate } from '../pki/renewal.ts'
+import { memberCheck } from '../service/member-tokens.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import { logUnlisted } from '../service/unlisted.ts'
@@ -18,6 +19,7 @@ import { type CallServer, startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
   site: string
@@ -53,6 +55,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     passphrase,
     budgets,
     unlisted,
+    members: memberCheck(tokenKeysOf(folder, clock)),
     buffer: gateway ? remoteBuffer(gateway) : noBuffer,
     call: peers.callOf(module.name, (await module.calls?.()) ?? []),
     peers: (name: string) => peers.reach(name),

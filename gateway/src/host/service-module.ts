@@ -13,6 +13,7 @@ import type { Budgets } from '../budgets/budgets.ts'
 import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-rules.ts'
+import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
@@ -28,6 +29,8 @@ export interface ServicePorts {
   budgets: Budgets
   /** Hears of answers that contracts do not list. */
   unlisted: Unlisted
+  /** Judges members' tokens, for contracts with the authority `member`. */
+  members: MemberCheck
   /** The gateway's receive buffer, as it is for this service. */
   buffer: ReceiveBuffer
   /** Asks another service, wherever it runs. @throws {InternalError} for a contract that the module's `calls` do not list */

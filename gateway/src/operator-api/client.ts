@@ -4,7 +4,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { CallOutputs, type NamedFile, readCallFiles } from '../adapters/call-files.ts'
 import { connectToSite } from '../adapters/operator-socket.ts'
 import { readSession } from '../adapters/session-file.ts'
-import type { Answer, OperatorCommandHead } from './roles.ts'
+import type { Answer, GivenFile, OperatorCommandHead } from './roles.ts'
 import { type Call, chunksOf, frame, givenValues, receiveAnswer } from './wire.ts'
 
 /** How long a site may be silent, ms: while it works it says so more often. */
@@ -45,8 +45,16 @@ export async function callSite(
 export function showing(outputs: CallOutputs) {
   return {
     tell: (line: string) => console.error(line),
-    give: async (file: Parameters<CallOutputs['write']>[0]) => outputs.write(file),
+    give: async (file: GivenFile) => outputs.write(await drawn(file, outputs.pathOf(file.option))),
   }
+}
+
+/** A drawing for a file that is to be a PNG is drawn here: no browser is started beside the services. */
+async function drawn(file: GivenFile, path: string | undefined): Promise<GivenFile> {
+  const isDrawing = Buffer.from(file.bytes.subarray(0, 5)).toString('latin1') === '<svg '
+  if (!isDrawing || !path?.endsWith('.png') || file.suffix !== undefined) return file
+  const { drawPng } = await import('../adapters/draw.ts')
+  return { ...file, bytes: await drawPng(Buffer.from(file.bytes).toString('utf8')) }
 }
 
 export function languageOf(): 'ja' | 'en' {

@@ -51,13 +51,17 @@ async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<Op
   const nobody = async (): Promise<never> => {
     throw new Problem('operator.not-running', folder.path)
   }
-  await folder.makeFoldersOf(module.databases)
+  // Opening would make it: keys, too.
+  for (const name of module.databases)
+    if (!(await systemPorts.files.stat(`${folder.path}/${name}`)))
+      throw new Problem('config.invalid', `${folder.path} has no ${module.name} yet: start the gateway once`)
   const log = consoleLog(module.name, 'error')
   return module.open({
     folder,
     ports: systemPorts,
     log,
     unlisted: logUnlisted(log),
+    members: nobody,
     passphrase: process.env['AZUKARI_PASSPHRASE'],
     budgets: new Budgets(),
     buffer: { describe: nobody, read: nobody, release: nobody },

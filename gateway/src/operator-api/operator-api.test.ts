@@ -18,6 +18,7 @@ import { callSite } from './client.ts'
 import { OperatorDesk } from './desk.ts'
 import { firstAccount } from './first-account.ts'
 import { totpCode, totpStep } from './passwords.ts'
+import { PendingActs } from './pending.ts'
 import type { OperatorCommand } from './roles.ts'
 import { operatorMigrations } from './tables.ts'
 import { frame } from './wire.ts'
@@ -239,6 +240,27 @@ t.test('P5: of two who are at the same step of confirming, one carries it out', 
   const outcomes = await Promise.all([confirm(second), confirm(third)])
   t.same([...outcomes].sort(), ['operator.pending-unknown', undefined])
   t.equal(done, 1)
+})
+
+t.test('P5 D6: what waits for a second person is there after a restart, with its files', async (t) => {
+  const database = openDatabase(join(t.testdir(), 'operators.db'))
+  t.teardown(() => database.close())
+  await migrate(database, [operatorMigrations], 0)
+  const call = { command: 'pay', values: { amount: '5' }, positionals: ['shop'], token: '0'.repeat(64) }
+  const files = new Map([['FILE', Uint8Array.of(1, 2)]])
+  const before = new PendingActs(database, systemPorts)
+  const id = await before.add('first', { call, files }, new Uint8Array(32))
+  const after = new PendingActs(database, systemPorts)
+  const { token: _, ...kept } = call
+  t.same((await after.find(id))?.begun, { call: kept, files }, 'all but the session')
+  t.equal(
+    await codeOf(
+      before.add('first', { call, files: new Map([['FILE', new Uint8Array(1 << 20)]]) }, new Uint8Array(32)),
+    ),
+    'message.too-large',
+  )
+  t.equal(await after.take(id), true)
+  t.equal(await before.take(id), false)
 })
 
 t.test('P5: what waits is listed, can be declined, expires, and falls with the account that began it', async (t) => {

@@ -1,5 +1,14 @@
 /** Commands of services are carried out where the service runs: inside the gateway, apart, or on a closed folder (D6). */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { UsageError } from '@azukari/protocol/adapters/command-line'
@@ -25,6 +34,7 @@ import { frame } from './wire.ts'
 interface Toy extends OpenService {
   heard: string[]
   left: PromiseWithResolvers<void>
+  ended: number
 }
 
 const mib = 1 << 20
@@ -66,6 +76,12 @@ const commands: ServiceCommandGroup<Toy> = {
       throw new Problem('object.unknown', 'x')
     },
   },
+  note: {
+    what: 'does something that gives no file',
+    role: 'clerk',
+    options: { folder: { type: 'string', what: '' } },
+    carryOut: async ({ heard }) => ({ json: heard.push('noted'), text: 'noted' }),
+  },
   steal: {
     what: 'gives a file for an option that was not asked for',
     role: 'clerk',
@@ -90,8 +106,16 @@ const toy: ServiceModule<Toy> = {
 }
 
 function openToy(): Toy {
-  const service = { name: 'content' } as Service
-  return { service, handlers: [], close: async () => undefined, heard: [], left: Promise.withResolvers() }
+  const toy: Toy = {
+    service: { name: 'content' } as Service,
+    handlers: [],
+    close: async () => undefined,
+    commandEnded: () => toy.ended++,
+    heard: [],
+    left: Promise.withResolvers(),
+    ended: 0,
+  }
+  return toy
 }
 
 async function identities() {
@@ -103,10 +127,20 @@ async function identities() {
   }
 }
 
+interface ApartToy {
+  id?: string
+  identity?: ReturnType<typeof identities>
+  confirmed?: () => Promise<void>
+}
+
 /** The toy in a process of its own, as far as the gateway can see. */
-async function apartToy(t: Test, open: () => Toy, id = 'content', identity = identities()): Promise<StreamCaller> {
+async function apartToy(
+  t: Test,
+  open: () => Toy,
+  { id = 'content', identity = identities(), confirmed = async () => undefined }: ApartToy = {},
+): Promise<StreamCaller> {
   const tlsOf = await identity
-  const handlers = commandHandlers(toy, open, { clock: systemClock, log: silent })
+  const handlers = commandHandlers(toy, open, { clock: systemClock, log: silent, confirmed })
   const server = await startCallServer({
     ...{ tls: await tlsOf(id, 'service'), handlers, clock: systemClock, log: silent, unlisted: throwUnlisted, port: 0 },
   })
@@ -207,6 +241,10 @@ t.test('D6: a file is written where the call says, and nowhere else', async (t) 
       await codeOf(callSite('copy', { folder, out }, [join(folder, 'source')], commands['copy'])),
       'command.invalid',
     )
+  const huge = join(folder, 'huge')
+  closeSync(openSync(huge, 'w'))
+  truncateSync(huge, 8 * 1024 * mib)
+  t.equal(await codeOf(callSite('copy', { folder }, [huge], commands['copy'])), 'message.too-large')
   t.same(open.heard, [], 'told before anything was done')
   t.equal(await codeOf(callSite('copy', { folder }, [join(folder, 'none')], commands['copy'])), 'command.invalid')
   t.equal(await codeOf(callSite('copy', { folder, out: join(folder, 'out') }, [], commands['copy'])), 'config.invalid')
@@ -252,10 +290,9 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
     () => {
       throw new Problem('centre.not-leader')
     },
-    'content',
-    identity,
+    { identity },
   )
-  const pair = new PairClient([follows, await apartToy(t, () => second, 'content-backup', identity)])
+  const pair = new PairClient([follows, await apartToy(t, () => second, { id: 'content-backup', identity })])
   const folder = await siteWith(
     t,
     serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair, each: () => [] }),
@@ -265,6 +302,31 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
   t.match(await callSite('copy', { folder, out }, [join(folder, 'source')], commands['copy']), { json: { bytes: 3 } })
   t.equal(readFileSync(out, 'utf8'), 'abc')
   t.same([first.heard.length, second.heard.length], [0, 1])
+})
+
+t.test('P9: no file and no answer leaves a centre before the other one has what was done', async (t) => {
+  const open = openToy()
+  const asked = Promise.withResolvers<void>()
+  const safe = Promise.withResolvers<void>()
+  const confirmed = () => {
+    asked.resolve()
+    return safe.promise
+  }
+  const client = await apartToy(t, () => open, { confirmed })
+  const services = serviceDispatch({
+    ...{ modules: [toy as ServiceModule], inside: () => undefined, apart: () => client, each: () => [] },
+  })
+  const folder = await siteWith(t, services)
+  const [source, out] = [join(folder, 'source'), join(folder, 'out')]
+  writeFileSync(source, 'x')
+  const copied = callSite('copy', { folder, out }, [source], commands['copy'])
+  await asked.promise
+  t.notOk(existsSync(out), 'it is done, and not told')
+  safe.reject(new Problem('centre.unconfirmed'))
+  t.equal(await codeOf(copied), 'centre.unconfirmed')
+  t.notOk(existsSync(out))
+  t.equal(await codeOf(callSite('note', { folder }, [])), 'centre.unconfirmed', 'an answer without a file, too')
+  t.equal(open.ended, 2, 'the service looks at what it has to do')
 })
 
 t.test('D6: a service that does not run is told as such', async (t) => {

@@ -61,7 +61,10 @@ export function serviceDispatch({ modules, inside, apart, each }: DispatchParts)
       if (!module) throw new Problem('service.unavailable', service)
       const open = inside(service)
       const command = await commandOf(module, name)
-      if (open) return carriedOut(command, open, act, values, positionals)
+      if (open) {
+        const answer = await carriedOut(command, open, act, values, positionals)
+        return command.everywhere ? { ...answer, json: [{ process: service, answer: answer.json }] } : answer
+      }
       if (command.everywhere) return askEach(each(service), name, command, act, values, positionals)
       const client = apart(service)
       if (!client) throw new Problem('service.unavailable', service)

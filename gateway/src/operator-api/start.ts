@@ -91,6 +91,8 @@ async function serve(desk: OperatorDesk, socket: Caller, clock: Clock): Promise<
     const { value } = await source.next()
     if (!value) return
     const call = openCall(value)
+    // It has said all; a password takes its time.
+    if (!call.files?.length) socket.setTimeout(0)
     const answer = await desk.answer(call, {
       signal: gone.signal,
       tell: (line) => sender.tell(line),

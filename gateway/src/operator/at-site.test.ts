@@ -5,6 +5,12 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import t, { type Test } from 'tap'
+import { systemPorts } from '../adapters/system-ports.ts'
+import { Budgets } from '../budgets/budgets.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
+import { placement } from '../services/placement/module.ts'
+import { SiteFolder } from '../site-folder.ts'
+import { silent } from '../test-contracts.ts'
 
 t.setTimeout(180_000)
 const cli = join(import.meta.dirname, '../cli.ts')
@@ -30,6 +36,27 @@ async function runningSite(t: Test, folder: string): Promise<string> {
   writeFileSync(password, JSON.parse(made.stdout).operator.password)
   t.equal(run('login', 'admin', '--password-file', password, '--folder', site).status, 0)
   return site
+}
+
+/** As after a first start. */
+async function openedOnce(site: string): Promise<void> {
+  const nobody = async () => {
+    throw new Error('not asked')
+  }
+  const open = await placement.open({
+    folder: new SiteFolder(site, 'site', systemPorts),
+    ports: systemPorts,
+    log: silent,
+    unlisted: throwUnlisted,
+    passphrase: undefined,
+    budgets: new Budgets(),
+    buffer: { describe: nobody, read: nobody, release: nobody },
+    call: nobody,
+    peers: () => undefined,
+    members: nobody,
+  })
+  await open.service.stop()
+  await open.close()
 }
 
 const running = runningSite(t, t.testdir())
@@ -100,6 +127,10 @@ t.test('D6: with nothing running, what reads works on the closed folder and the 
   const folder = t.testdir({ 'card.json': '{}' })
   const site = join(folder, 'site')
   t.equal(run('init', '--folder', site).status, 0)
+  const fresh = run('moves', '--folder', site)
+  t.match(fresh.stderr, /has no placement yet: start the gateway once/)
+  t.notOk(existsSync(join(site, 'placement/placement.db')), 'nothing was made')
+  await openedOnce(site)
   for (const words of ['moves', 'risk']) {
     const { status, stderr, stdout } = run(...words.split(' '), '--folder', site, '--json')
     t.equal(status, 0, `${words} ${stderr}`)

@@ -17,8 +17,8 @@ export const serverCommands: Record<string, OperatorCommand> = {
       folder,
       site,
       region: { type: 'string', what: 'where it stands: ISO 3166-2, such as JP-01', required: true },
-      latitude: { type: 'string', what: 'degrees north', required: true },
-      longitude: { type: 'string', what: 'degrees east', required: true },
+      latitude: { type: 'string', what: 'degrees north; else the region’s' },
+      longitude: { type: 'string', what: 'degrees east; else the region’s' },
       name: { type: 'string', what: 'what people call it; else its id' },
       domain: { type: 'string', what: 'what fails together with it: a building, a power feed; else its id' },
       rate: {
@@ -34,8 +34,6 @@ export const serverCommands: Record<string, OperatorCommand> = {
       const known = (await new SiteFolder(path, 'site', ports).servers()).find((server) => server.id === id)
       if (known) throw new Problem('config.invalid', `there is a server ${id} already, at ${known.url}`)
       const server = awaited(id, values)
-      if (!regions.has(server.region))
-        throw new Problem('config.invalid', `--region ${server.region} is not known: ISO 3166-2, such as JP-01`)
       const claim = await newServerClaim(registry, ports, server, integer(values, 'hours', 1, 24 * 365) * 3_600_000)
       const lines = [
         `On the host of ${id}, with the gateway's address and its own:`,
@@ -52,12 +50,16 @@ export const serverCommands: Record<string, OperatorCommand> = {
 
 /** @throws {Problem} `config.invalid` */
 function awaited(id: string, values: Values): AwaitedServer {
+  const region = text(values, 'region')
+  const known = regions.get(region)
+  if (!known) throw new Problem('config.invalid', `--region ${region} is not known: ISO 3166-2, such as JP-01`)
+  const degrees = (name: 'latitude' | 'longitude') => (values[name] === undefined ? known[name] : Number(values[name]))
   const entry = {
     id,
     name: values['name'] === undefined ? id : text(values, 'name'),
-    region: text(values, 'region'),
-    latitude: Number(text(values, 'latitude')),
-    longitude: Number(text(values, 'longitude')),
+    region,
+    latitude: degrees('latitude'),
+    longitude: degrees('longitude'),
     domain: values['domain'] === undefined ? id : text(values, 'domain'),
     rates: ((values['rate'] as string[] | undefined) ?? []).map(rateOf),
   }

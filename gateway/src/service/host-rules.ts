@@ -1,7 +1,7 @@
 /** What a service host goes by: its limits, what it counts, and rules about acts that need no state. */
-import { InternalError, Problem, type ProblemWire } from '@azukari/protocol/problem'
-import type { MemberCheck } from './member-tokens.ts'
-import { type Caller, callingService, type Handler } from './service.ts'
+import { Problem, type ProblemWire } from '@azukari/protocol/problem'
+import type { ActingHandler } from './judged.ts'
+import { type Caller, callingService } from './service.ts'
 
 export interface HostLimits {
   /** Acts that may wait; beyond it new ones are answered `service.busy`, beyond one device's `quota.exceeded`. */
@@ -45,23 +45,12 @@ export function isTransient(problem: ProblemWire): boolean {
 }
 
 /** @throws {Problem} `message.unauthorised` for an act of services that a device sends, or a service that may not */
-export function checkSender({ contract, senders = [] }: Handler & { kind: 'act' }, caller: Caller): void {
+export function checkSender(handler: ActingHandler, caller: Caller): void {
+  const { contract } = handler
+  const senders = handler.kind === 'act' ? (handler.senders ?? []) : []
   const service = callingService(caller)
   if (contract.authority === 'service' ? !senders.some((name) => name === service) : service !== undefined)
     throw new Problem('message.unauthorised', `${caller.device} may not send ${contract.id}`)
-}
-
-/**
- * That each handler is of the kind that its contract's authority asks for, so that none runs unjudged.
- * @throws {InternalError} where one is not, or members' tokens cannot be judged here
- */
-export function requireAuthority(handlers: readonly Handler[], members: MemberCheck | undefined): MemberCheck {
-  for (const { contract, kind } of handlers) {
-    if ((contract.authority === 'member') !== (kind === 'member-call'))
-      throw new InternalError(`${contract.id} needs a handler for the authority ${contract.authority}`)
-    if (kind === 'member-call' && !members) throw new InternalError(`${contract.id}: members’ tokens cannot be judged`)
-  }
-  return members ?? (() => Promise.reject(new InternalError('members’ tokens cannot be judged')))
 }
 
 /** The envelope's trace: 16 bytes of trace id, and no parent. */

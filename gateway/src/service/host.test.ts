@@ -1,16 +1,21 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { contract, Id, Type } from '@azukari/protocol/contract'
+import { systemRandom } from '@azukari/protocol/adapters/random'
+import { decode } from '@azukari/protocol/codec'
+import { Bytes, contract, Id, Type } from '@azukari/protocol/contract'
+import { peek1, signerOf } from '@azukari/protocol/cose'
+import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import { openSealed, sealSigned } from '@azukari/protocol/signed-sealed'
 import t from 'tap'
 import { memoryDatabase, openDatabase } from '../adapters/database.ts'
 import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { hum, note, noted, silent } from '../test-contracts.ts'
 import { createServiceHost, type ServiceHostOptions } from './host.ts'
 import { claimSignedAct } from './inbox.ts'
-import { act, call, type QueuedEvent, type ServiceReply } from './service.ts'
+import { act, call, type QueuedEvent, type ServiceReply, signedAct } from './service.ts'
 import { throwUnlisted } from './unlisted.ts'
 
 const ask = contract({
@@ -164,22 +169,55 @@ t.test('D4: one device has a bounded number of acts and calls, and leaves the ot
   t.match(await call('a'), { body: {} })
 })
 
-t.test('D5, B6: slow work ahead of an act keeps it in its place: nothing overtakes it', async (t) => {
+const sealDomain = new TextEncoder().encode('azukari/test/1')
+const sealed = contract({
+  name: 'test.sealed',
+  kind: 'act',
+  service: 'placement',
+  authority: 'signed',
+  signed: { in: 'sealed', body: Type.Object({ text: Type.String() }), domain: sealDomain, sealed: true },
+  title: 'test',
+  serves: ['D5'],
+  request: Type.Object({ sealed: Bytes(64, 2_000) }),
+  reply: Type.Object({ n: Type.Integer() }),
+})
+
+t.test('D5, B6: a signature that is checked ahead keeps its act in its place: nothing overtakes it', async (t) => {
+  const [key, agreement] = [generateKey('ed25519', systemRandom), generateKey('x25519', systemRandom)]
   const begun: { text: string; done: () => void }[] = []
-  const { send, turn, notes, service } = await host(memoryDatabase(), {
-    handlers: () =>
-      handlers().map((handler) =>
-        handler.kind === 'act'
-          ? {
-              ...handler,
-              ahead: ({ text = '' }: { text?: string }) => {
-                if (text === 'full') throw new Problem('service.busy', 'test')
-                return text.startsWith('slow') ? new Promise((done) => begun.push({ text, done })) : undefined
-              },
-            }
-          : handler,
-      ),
+  const textIn = (message: Uint8Array) =>
+    (decode(peek1(openSealed(message, agreement, sealDomain)).payload) as { text: string }).text
+  const { turn, notes, service } = await host(memoryDatabase(), {
+    handlers: [
+      signedAct(sealed, async (_request, { sql, signed }) => {
+        await sql.run('INSERT INTO notes (text) VALUES (?)', signed.body.text)
+        return { n: (await sql.get<{ n: number }>('SELECT count(*) AS n FROM notes'))!.n }
+      }),
+    ],
+    signers: {
+      agreement,
+      find: async () => ({ key: coseKey(publicOf(key)) }),
+      checks: {
+        check: (message) => {
+          const text = textIn(message)
+          if (text === 'full') throw new Problem('service.busy', 'test')
+          if (!text.startsWith('slow')) return Promise.resolve(undefined)
+          return new Promise((done) => begun.push({ text, done: () => done(undefined) }))
+        },
+        learn() {},
+        close: async () => {},
+      },
+    },
   })
+  const send = (seq: number, text: string) =>
+    service.handle({
+      caller: { device: 'camera', region: 'JP-13', roles: [] },
+      contract: sealed.id,
+      id: new Uint8Array(16).fill(seq),
+      atMs: 1,
+      act: { stream: new Uint8Array(16).fill(9), seq },
+      body: { sealed: sealSigned({ text }, signerOf(key), sealDomain, publicOf(agreement), systemRandom) },
+    })
   const replies = [send(1, 'first'), send(2, 'slow 2'), send(3, 'slow 3'), send(4, 'last')]
   t.match(await send(5, 'full'), { problem: { code: 'service.busy', retry: 'later' } })
   await turn()

@@ -8,28 +8,30 @@
 import { hex } from '@azukari/protocol/bytes'
 import { decode, encode } from '@azukari/protocol/codec'
 import { mayAnswer } from '@azukari/protocol/common-problems'
-import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { Clock, Log, Random, Timer } from '@azukari/protocol/ports'
+import type { Contract, ServiceName } from '@azukari/protocol/contract'
+import type { Timer } from '@azukari/protocol/ports'
 import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
-import { type Database, DatabaseProblem, type Transaction } from '../storage/database.ts'
+import { DatabaseProblem, type Transaction } from '../storage/database.ts'
 import { CommitGroup } from '../storage/group.ts'
-import { type Migration, migrate } from '../storage/migrate.ts'
-import { Deliverer, type Peers } from './deliverer.ts'
+import { migrate } from '../storage/migrate.ts'
+import type { Checked } from './checks.ts'
+import { Deliverer } from './deliverer.ts'
 import { declared } from './delivery.ts'
+import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
-import {
-  checkSender,
-  type HostCounts,
-  type HostLimits,
-  hostLimits,
-  isTransient,
-  requireAuthority,
-  traceOf,
-} from './host-rules.ts'
+import type { ServiceHostOptions } from './host-options.ts'
+import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
-import type { MemberCheck } from './member-tokens.ts'
+import {
+  type ActingHandler,
+  answerCall,
+  type CallingHandler,
+  isActing,
+  performAct,
+  requireAuthority,
+} from './judged.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -44,39 +46,10 @@ import type {
   ServiceRequest,
   ServiceStore,
 } from './service.ts'
+import { checkAhead } from './signed.ts'
 import { hostMigrations } from './tables.ts'
-import type { Unlisted } from './unlisted.ts'
 
-export interface ServiceHostOptions {
-  name: ServiceName
-  database: Database
-  clock: Clock
-  random: Random
-  log: Log
-  /** The dispatch table, or a function that makes it from the store. */
-  handlers: readonly Handler[] | ((store: ServiceStore) => readonly Handler[])
-  /** The service's own tables; forward only. */
-  migrations: readonly Migration[]
-  /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
-  soon?: (work: () => void) => void
-  /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
-  confirmed?: () => Promise<void>
-  /** Work to begin when the service starts, such as what was under way at the last crash. */
-  onStart?: () => void | Promise<void>
-  /** Work to end before the database closes. */
-  onStop?: () => void | Promise<void>
-  /** Acts of other services that it sends. */
-  calls?: readonly OutgoingAct[]
-  /** Where other services are reached. Without it what is sent waits. */
-  peers?: Peers
-  limits?: Partial<HostLimits>
-  /** Where it shows what is in use. */
-  budgets?: Budgets
-  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
-  unlisted: Unlisted
-  /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
-  members?: MemberCheck | undefined
-}
+export type { ServiceHostOptions } from './host-options.ts'
 
 /** How often signed acts that have expired are forgotten: every one is a row. */
 const forgetMs = 3_600_000
@@ -103,10 +76,12 @@ export async function createServiceHost(options: ServiceHostOptions): Promise<Se
 
 interface WaitingAct {
   request: ServiceRequest
-  handler: Handler & { kind: 'act' }
+  handler: ActingHandler
   place: Reservation
   /** What its turn waits for is done. */
   ready: boolean
+  /** What another thread found out about its signature. */
+  found?: Checked | undefined
   resolve(reply: ServiceReply): void
 }
 
@@ -114,17 +89,6 @@ type ActCounts = Pick<HostCounts, 'acts' | 'refused' | 'duplicates'>
 
 /** A step of the service itself, inside a transaction. */
 type OwnWork<T> = (context: OwnContext) => Promise<T> | T
-
-/** What a transaction wants done when it has committed. */
-interface Effects {
-  passing: QueuedEvent[]
-  keptFor: Set<string>
-  /** Services for which acts were written. */
-  sentTo: Set<ServiceName>
-  afterCommit: (() => void)[]
-}
-
-const noEffects = (): Effects => ({ passing: [], keptFor: new Set(), sentTo: new Set(), afterCommit: [] })
 
 class Host implements ServiceHost {
   readonly name: ServiceName
@@ -148,7 +112,6 @@ class Host implements ServiceHost {
   readonly #soon: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
-  readonly #members: MemberCheck
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
@@ -193,7 +156,7 @@ class Host implements ServiceHost {
     })
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
-    this.#members = requireAuthority(handlers, options.members)
+    requireAuthority(handlers, options)
   }
 
   async start(): Promise<void> {
@@ -219,15 +182,15 @@ class Host implements ServiceHost {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (handler.kind !== 'act') return this.#call(handler, request)
+    if (!isActing(handler)) return this.#call(handler, request)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
     const place = this.#places.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
-    let ahead: Promise<void> | undefined
+    let ahead: Promise<Checked | undefined> | undefined
     try {
-      ahead = handler.ahead?.((request.body ?? {}) as object)
+      ahead = checkAhead(handler.contract, request.body, this.#options.signers)
     } catch (error) {
       place.release()
       return refusal(isProblem(error) ? error : new Problem('internal'))
@@ -236,7 +199,8 @@ class Host implements ServiceHost {
       const waiting: WaitingAct = { request, handler, place, ready: !ahead, resolve }
       this.#queue.push(waiting)
       if (!ahead) return this.#askDrain()
-      void ahead.then(() => {
+      void ahead.then((found) => {
+        waiting.found = found
         waiting.ready = true
         this.#askDrain()
       })
@@ -256,18 +220,14 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: Handler & { kind: 'call' | 'member-call' }, request: ServiceRequest): Promise<ServiceReply> {
+  async #call(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
     const place = this.#calls.reserve('device', request.caller.device, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
       const context = this.#context(request)
-      if (handler.kind === 'call')
-        return { body: await handler.handle(handler.contract.checkRequest(request.body), context) }
-      const { caller, nowMs } = context
-      const member = await this.#members(request.token, caller.device, nowMs)
-      return { body: await handler.handle(handler.contract.checkRequest(request.body), { ...context, member }) }
+      return { body: await answerCall(handler, request, context, this.#options) }
     } catch (error) {
       return { problem: this.#problemOf(error, request, handler.contract) }
     } finally {
@@ -373,7 +333,7 @@ class Host implements ServiceHost {
 
   async #act(
     sql: Transaction,
-    { request, handler }: WaitingAct,
+    { request, handler, found }: WaitingAct,
     effects: Effects,
     counts: ActCounts,
   ): Promise<ServiceReply> {
@@ -402,8 +362,9 @@ class Host implements ServiceHost {
     try {
       checkSender(handler, request.caller)
       const body = handler.contract.checkRequest(request.body)
+      const context = this.#actContext(sql, request, nowMs, own)
       reply = await sql.savepoint(async () => ({
-        body: await handler.handle(body, this.#actContext(sql, request, nowMs, own)),
+        body: await performAct(handler, body, context, this.#options, found),
       }))
       effects.passing.push(...own.passing)
       effects.afterCommit.push(...own.afterCommit)
@@ -495,29 +456,9 @@ class Host implements ServiceHost {
   }
 
   #effectContext(sql: Transaction, nowMs: number, traceId: string, effects: Effects): OwnContext {
-    const emit = async <C extends Contract>(
-      contract: C,
-      device: string,
-      body: RequestOf<C>,
-      options?: { keep?: boolean },
-    ): Promise<void> => {
-      contract.checkRequest(body)
-      const event = { device, id: this.#options.random.bytes(16), contract: contract.id, atMs: nowMs, body }
-      if (options?.keep ?? !contract.passing) {
-        effects.keptFor.add(device)
-        const dropped = await this.#events.add(sql, event)
-        if (dropped > 0)
-          this.#options.log.warn('a device has not taken its events; the oldest went', { device, dropped })
-      } else effects.passing.push({ ...event, at: 0, keep: false })
-    }
-    const send = async <C extends Contract>(contract: C, body: RequestOf<C>): Promise<void> => {
-      if (this.#outgoing.get(contract.id)?.contract !== contract)
-        throw new InternalError(`${this.name} does not declare that it sends ${contract.id}`)
-      const act = { contract: contract.id, atMs: nowMs, trace: traceOf(traceId), body: contract.checkRequest(body) }
-      await this.#outbox.add(sql, contract.service, act)
-      effects.sentTo.add(contract.service)
-    }
-    return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
+    const { random, log } = this.#options
+    const ports = { name: this.name, random, log, events: this.#events, outbox: this.#outbox, outgoing: this.#outgoing }
+    return effectContext(ports, { sql, nowMs, traceId }, effects)
   }
 
   #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {

@@ -3,11 +3,12 @@
  *
  * A service's acts commit together with their inbox row, their reply and the events they cause (ARCHITECTURE §5).
  */
-import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
+import type { Contract, ReplyOf, RequestOf, ServiceName, SignedOf } from '@azukari/protocol/contract'
 import type { ActKey } from '@azukari/protocol/envelope'
 import type { Member } from '@azukari/protocol/member-token'
 import type { Problem, ProblemWire } from '@azukari/protocol/problem'
 import type { Sql } from '../storage/database.ts'
+import type { SignedContent } from './signed.ts'
 
 /** Who asks, as the gateway vouches for it. */
 export interface Caller {
@@ -120,11 +121,15 @@ export type MemberCallHandler<C extends Contract> = (
   context: MemberContext,
 ) => Promise<ReplyOf<C>> | ReplyOf<C>
 
-/**
- * Slow work that an act's turn waits for, begun when it arrives; its place among the acts stays. The body is unchecked
- * yet. It never rejects: what it did not find out, the handler does itself. @throws {Problem} at once, to refuse the act
- */
-export type Ahead<C extends Contract> = (body: Partial<RequestOf<C>>) => Promise<void> | undefined
+/** What a handler of a contract with the authority `signed` gets besides: the host has verified the signature. */
+export type SignedActHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: ActContext & { signed: SignedContent<SignedOf<C>> },
+) => Promise<ReplyOf<C>> | ReplyOf<C>
+export type SignedCallHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: Context & { signed: SignedContent<SignedOf<C>> },
+) => Promise<ReplyOf<C>> | ReplyOf<C>
 
 /** One row of a service's dispatch table; made with `act` or `call` so that types are checked. */
 export type Handler =
@@ -132,11 +137,12 @@ export type Handler =
       contract: Contract
       kind: 'act'
       handle: ActHandler<Contract>
-      ahead?: Ahead<Contract>
       /** Services that may send it, when its authority is `service`. */
       senders?: readonly ServiceName[]
     }
   | { contract: Contract; kind: 'call'; handle: CallHandler<Contract> }
+  | { contract: Contract; kind: 'signed-act'; handle: SignedActHandler<Contract> }
+  | { contract: Contract; kind: 'signed-call'; handle: SignedCallHandler<Contract> }
   | { contract: Contract; kind: 'member-call'; handle: MemberCallHandler<Contract> }
 
 export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
@@ -154,6 +160,15 @@ export function serviceAct<C extends Contract>(
 
 export function call<C extends Contract>(contract: C, handle: CallHandler<C>): Handler {
   return { contract, kind: 'call', handle: handle as unknown as CallHandler<Contract> }
+}
+
+/** An act whose message is signed: its handler gets what the signature vouches for. */
+export function signedAct<C extends Contract>(contract: C, handle: SignedActHandler<C>): Handler {
+  return { contract, kind: 'signed-act', handle: handle as unknown as SignedActHandler<Contract> }
+}
+
+export function signedCall<C extends Contract>(contract: C, handle: SignedCallHandler<C>): Handler {
+  return { contract, kind: 'signed-call', handle: handle as unknown as SignedCallHandler<Contract> }
 }
 
 /** A call that is a member's to make: its handler learns from the host who asks. */

@@ -4,12 +4,17 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { mayAnswer } from '@azukari/protocol/common-problems'
 import { type Contract, contract, Nothing, Type } from '@azukari/protocol/contract'
+import { readState } from '@azukari/protocol/contracts/fleet'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
 import { systemSoon } from '../adapters/soon.ts'
+import { createAuthority, issue } from '../pki/authority.ts'
+import { OwnService, type OwnServiceOptions } from '../router/own-service.ts'
 import { silent } from '../test-contracts.ts'
+import { CallClient } from '../transport/client.ts'
+import { answers, startCallServer } from '../transport/server.ts'
 import { createServiceHost } from './host.ts'
 import { act, call } from './service.ts'
 import { logUnlisted, type Unlisted } from './unlisted.ts'
@@ -97,4 +102,47 @@ t.test('D4: what an authority’s check may answer goes with the authority', (t)
   t.notOk(mayAnswer({ authority: 'device', problems: [] }, 'cose.expired'))
   t.ok(mayAnswer({ authority: 'device', problems: [] }, 'quota.exceeded'))
   t.end()
+})
+
+t.test('D4: between processes, and in the gateway’s own service, it is told as well', async (t) => {
+  const heard: string[] = []
+  const unlisted: Unlisted = ({ id }, { code }) => heard.push(`${id} ${code}`)
+  const validity = { nowMs: Date.now(), days: 1 }
+  const authority = await createAuthority('tokyo', validity, systemRandom)
+  const identity = async (id: string, role: 'service' | 'gateway') => {
+    const { cert, key } = await issue(authority, { id, role }, validity, systemRandom)
+    return { ca: authority.cert, cert, key }
+  }
+  const server = await startCallServer({
+    tls: await identity('placement', 'service'),
+    handlers: [
+      answers(asked, ['gateway'], async ({ code }) => {
+        throw new Problem(code as ProblemCode)
+      }),
+    ],
+    clock: systemClock,
+    log: silent,
+    port: 0,
+    unlisted,
+  })
+  const client = new CallClient({
+    url: `https://127.0.0.1:${server.port}`,
+    tls: await identity('gateway', 'gateway'),
+    server: 'placement',
+    clock: systemClock,
+  })
+  t.teardown(async () => {
+    await client.close()
+    await server.stop()
+  })
+  for (const code of ['card.unknown', 'level.mismatch'] as const)
+    await t.rejects(client.call(asked, { code }), { code })
+  const own = new OwnService({
+    devices: { require: () => Promise.reject(new Problem('level.mismatch')) },
+    log: silent,
+    unlisted,
+  } as unknown as OwnServiceOptions)
+  const caller = { device: 'cam', region: 'JP-13', roles: [] }
+  await own.handle({ caller, contract: readState.id, id: new Uint8Array(16), atMs: 0, body: {} })
+  t.same(heard, ['test.asked@1 level.mismatch', `${readState.id} level.mismatch`])
 })

@@ -47,6 +47,7 @@ export const offerSave = contract({
   kind: 'act',
   service: 'placement',
   authority: 'signed',
+  signed: { in: 'offer', body: SaveOffer, domain: offerDomain, sealed: false },
   title: 'A member asks that what was transferred be kept',
   serves: ['S4', 'S5', 'S7', 'S14'],
   request: Type.Object({

@@ -59,6 +59,7 @@ export const makeWish = contract({
   kind: 'act',
   service: 'placement',
   authority: 'signed',
+  signed: { in: 'wish', body: MemberWish, domain: wishDomain, sealed: false },
   title: 'A member decides over what is kept: erase, close, consent, retention',
   serves: ['D8', 'S9'],
   /** COSE_Sign1 of a `MemberWish`. */

@@ -12,6 +12,7 @@ import { quietLog } from '../site/log.ts'
 import { Operators } from '../site/operators.ts'
 import { SettlementStage } from '../site/settlement-demo/stage.ts'
 import { until } from '../site/wait.ts'
+import { noBrowser } from '../testkit/browser.ts'
 import { codesOf, personOf } from './bench.ts'
 
 t.test(
@@ -55,6 +56,11 @@ t.test(
         json: { shops: { buyersAtLeast: 5 } },
       })
       t.ok(readFileSync(join(folder, file), 'utf8').startsWith(start), file)
+    }
+    if (!noBrowser) {
+      const png = join(folder, 'plots.png')
+      await run('statistics', { out: png })
+      t.equal(readFileSync(png).toString('latin1', 1, 4), 'PNG', 'drawn where it is written')
     }
     await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
     await t.rejects(run('statistics', { months: '61' }), { code: 'command.invalid' })

@@ -60,7 +60,8 @@ t.test('D4 D6: data servers join from folders of their own, and no key of the au
   await start('ishikari', ['data-server', '--folder', join(root, 'ishikari')])
   await join_('naha', await claimOf('naha'), await freePort())
   const naha = await start('naha', ['data-server', '--folder', join(root, 'naha')])
-  const servers = async () => gatewayCommand<{ server: string; state: string }[]>(['servers', '--folder', folder])
+  const servers = async () =>
+    gatewayCommand<{ server: string; state: string; awaySinceMs: number | null }[]>(['servers', '--folder', folder])
   await until('placement knows both', async () => (await servers()).length === 2)
   t.match(
     listed().find(({ id }) => id === 'naha'),
@@ -77,6 +78,24 @@ t.test('D4 D6: data servers join from folders of their own, and no key of the au
     await until('the new address', () => listed().some(({ url }) => url.endsWith(`:${moved}`)))
     await until('the new certificate', () => readFileSync(join(root, 'ishikari/tls/ishikari.pem'), 'utf8') !== before)
     t.match(readFileSync(join(root, 'ishikari/tls/authority.pem'), 'utf8'), /BEGIN CERTIFICATE/)
+  })
+
+  t.test('S9 D6: a server that does not answer is seen within a minute', async (t) => {
+    const at = running.findIndex(({ fact }) => fact['id'] === 'naha')
+    await running.splice(at, 1)[0]!.kill()
+    const health = `http://127.0.0.1:${gateway.fact['healthPort']}`
+    const facts = async () => (await (await fetch(`${health}/healthz`)).json()) as { serversAway: { server: string }[] }
+    t.same((await facts()).serversAway, [])
+    await until('it is missed', async () => (await facts()).serversAway[0]?.server === 'naha', 120_000)
+    t.match(await (await fetch(`${health}/metrics`)).text(), /azukari_data_server_up\{server="naha"\} 0\n/)
+    const listed = await servers()
+    t.same(
+      listed.map(({ server, awaySinceMs }) => [server, awaySinceMs === null]),
+      [
+        ['ishikari', true],
+        ['naha', false],
+      ],
+    )
   })
 
   t.test('D6: the authority of another site is never replaced', async (t) => {

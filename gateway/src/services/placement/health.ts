@@ -13,17 +13,21 @@ export interface PlacementHealthSources {
   /** What members had erased. */
   erasures(): Promise<ErasureReport>
   risks(): Promise<RiskReport>
+  /** Data servers, and since when each does not answer. */
+  servers(): Promise<{ id: string; away: number | null }[]>
 }
 
-export function placementHealth({ moves, care, erasures, risks }: PlacementHealthSources): ServiceHealth {
+export function placementHealth({ moves, care, erasures, risks, servers }: PlacementHealthSources): ServiceHealth {
   return {
     facts: async () => {
       const now = await moves()
       const { suspects, overdue, verdicts } = await care()
       const { feeds } = await risks()
+      const away = (await servers()).filter((server) => server.away !== null)
       return {
         audits: { suspects, overdue, verdicts },
         moves: now,
+        serversAway: away.map(({ id, away: sinceMs }) => ({ server: id, sinceMs })),
         ...(now.stuck > 0 && { warning: 'placement.no-server' }),
         // A sick feed is told and does not make the gateway unhealthy: what it said is held.
         feeds: feeds.map(({ name, ageMs, hazards, problem }) => ({
@@ -68,6 +72,9 @@ export function placementHealth({ moves, care, erasures, risks }: PlacementHealt
         async () => (await erasures()).open,
       )
       gauge('accounts_closing', 'Accounts that are being closed', async () => (await erasures()).accountsClosing)
+      labelled('data_server_up', '1 while the data server answers; asked every minute', 'server', async () =>
+        (await servers()).map(({ id, away }) => [id, away === null ? 1 : 0]),
+      )
       gauge('hazards', 'Hazards that count now', async () => (await risks()).hazards.length)
       labelled('risk', 'Probability per year that a data server is lost', 'server', async () =>
         (await risks()).servers.map(({ server, risk }) => [server, risk]),

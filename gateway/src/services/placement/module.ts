@@ -40,6 +40,7 @@ export const placement = defineService<PlacementContext>({
         care: () => placement.care.status(),
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
+        servers: () => placement.registry.servers(),
       }),
       telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),

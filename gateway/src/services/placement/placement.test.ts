@@ -277,7 +277,7 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
     const s = await site()
     s.servers[2]!.fault = 'impostor'
     const { opened, answer } = await s.prove()
-    await answer()
+    const { token } = await answer()
     const recalled: unknown[] = []
     const stages: unknown[] = []
     s.placement.onEvents((passing) => {
@@ -299,6 +299,7 @@ t.test('S12: an impostor met while saving calls the member’s session up; the c
       await s.waitFor(offer.object, 'kept')
     }
     t.same(recalled, [opened.session], 'called up once')
+    s.useToken(token.token)
     await t.rejects(s.ask(pendingConditions, {}), { code: 'session.ended' })
     t.same(
       stages.slice(0, 2),

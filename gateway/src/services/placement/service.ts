@@ -3,43 +3,25 @@
  * write in one transaction; the slow work is the worker's.
  */
 import type { KeyObject } from 'node:crypto'
-import { hex } from '@azukari/protocol/bytes'
-import { providerProofMessage } from '@azukari/protocol/card/layout'
-import { decode } from '@azukari/protocol/codec'
-import { checker, type ReplyOf, type RequestOf } from '@azukari/protocol/contract'
-import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { recallSession } from '@azukari/protocol/contracts/care'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
-import { offerDomain, offerSave, SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
-import {
-  closeSession,
-  conditionsDigest,
-  conditionsWritten,
-  openSession,
-  pendingConditions,
-  pendingConditionsBySession,
-  proveSession,
-  renewSession,
-  SessionProof,
-  sessionDomain,
-} from '@azukari/protocol/contracts/session'
+import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
-import { verify1, verify1By } from '@azukari/protocol/cose'
-import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
-import { memberTokenLifeMs, signMemberToken } from '@azukari/protocol/member-token'
+import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
 import { memberCheck } from '../../service/member-tokens.ts'
-import { act, call, memberCall, type ReceiveBuffer, type Service, type ServiceStore } from '../../service/service.ts'
+import { call, type ReceiveBuffer, type Service, type ServiceStore, signedAct } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { refuseLost, takeWord } from './card-words.ts'
 import { Care } from './care/care.ts'
 import { contain, release } from './care/contain.ts'
 import type { CareLimits } from './care/schedule.ts'
-import { findingsFor, noteTold } from './care/tell.ts'
 import type { DataServers } from './data-servers.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
@@ -55,17 +37,10 @@ import { Mover, type MoverLimits } from './replace/mover.ts'
 import type { RiskBoard } from './risk-board.ts'
 import { type RiskReport, riskReport } from './risk-report.ts'
 import { SaveWorker } from './save-worker.ts'
-import { type Session, Sessions } from './sessions.ts'
-import {
-  catalogues,
-  conditions,
-  type MemberRow,
-  members,
-  type SaveRow,
-  type ServerState,
-  saves,
-  servers,
-} from './store.ts'
+import { sessionHandlers } from './session-handlers.ts'
+import { Sessions } from './sessions.ts'
+import { memberOfSigner, memberSigners } from './signers.ts'
+import { type MemberRow, type SaveRow, type ServerState, saves, servers } from './store.ts'
 import { placementTelemetry } from './telemetry.ts'
 import { Eraser } from './wishes/eraser.ts'
 import { erasures } from './wishes/erasures.ts'
@@ -140,9 +115,6 @@ export interface Placement extends Service {
 /** A week: members' cards come by. Longer only costs room, shorter only a detour over the forwarding record. */
 const defaultGraceMs = 7 * 86_400_000
 
-const checkProof = checker(SessionProof, 'session proof')
-const checkOffer = checker(SaveOffer, 'save offer')
-
 export async function createPlacement(options: PlacementOptions): Promise<Placement> {
   const { database, keys, clock, random, log } = options
   const sessions = new Sessions(clock, random)
@@ -155,10 +127,6 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
-  const tokenFor = ({ id, card, device }: Session, { id: member, level }: MemberRow, nowMs: number) => ({
-    token: signMemberToken({ id: member, level, card, session: id, device }, nowMs, signer),
-    lifeMs: memberTokenLifeMs,
-  })
   const isSelf = (kid: Uint8Array) => (same(kid, self) ? publicOf(keys.signing) : undefined)
   const hosted = await createServiceHost({
     name: 'placement',
@@ -170,129 +138,23 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
+    signers: memberSigners,
     members: memberCheck(isSelf, (session, device) => sessions.isOpen(session, device)),
     handlers: [
-      call(openSession, async ({ card, operation }, { caller }) => {
-        await mayAct(database, await members.byCard(database, card))
-        const session = sessions.open(caller.device, operation, card)
-        return { session: session.id, challenge: session.challenge, verifier: self, expiresMs: session.expiresMs }
+      ...sessionHandlers({
+        sql: database,
+        transaction: (work) => hosted.store.transaction(({ sql }) => work(sql)),
+        signer,
+        self,
+        sessions,
+        recalls,
+        log,
+        mayAct,
       }),
 
-      call(proveSession, async ({ session: id, proof, cardChallenge }, { caller, nowMs }) => {
-        const session = sessions.of(id, caller.device)
-        const member = await mayAct(database, await members.byCard(database, session.card))
-        let said: SessionProof
-        try {
-          said = checkProof(
-            decode(verify1(proof, keyOf(member.auth_kid, member.auth_key, 'card.rejected'), sessionDomain).payload),
-          )
-          if (
-            !same(said.session, id) ||
-            !same(said.challenge, session.challenge) ||
-            !same(said.verifier, self) ||
-            said.device !== caller.device ||
-            said.operation !== session.operation
-          )
-            throw new Problem('card.rejected', 'the card signed something else')
-          // A level that was changed reaches the card in the session that begins here; until then it may show the old one.
-          // With several changes between two sessions, it shows any of them that a session may have written.
-          if (
-            said.level !== member.level &&
-            said.level !== member.card_level &&
-            !(await members.shows(database, member.id, said.level))
-          )
-            throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
-          if (said.counter < member.counter)
-            log.warn('a card shows an older counter', {
-              member: hex(member.id),
-              counter: said.counter,
-              known: member.counter,
-            })
-        } catch (error) {
-          // S2: told and closed; the challenge is spent.
-          sessions.close(id)
-          recalls.answered(member.id, caller.device, false)
-          throw error instanceof Problem && error.code.startsWith('cose.')
-            ? new Problem('card.rejected', error.code)
-            : error
-        }
-        if (
-          said.level === member.level &&
-          (member.card_level !== null || (await members.showsOther(database, member.id)))
-        )
-          await hosted.store.transaction(({ sql }) => members.sawLevel(sql, member.id))
-        sessions.prove(session, member.id)
-        recalls.answered(member.id, caller.device, true)
-        return {
-          member: member.id,
-          name: member.name,
-          level: member.level,
-          home: member.home,
-          expiresMs: session.expiresMs,
-          token: tokenFor(session, member, nowMs),
-          location: member.location === 1,
-          ...(cardChallenge ? { cardProof: signer.sign(providerProofMessage(session.card, cardChallenge)) } : {}),
-          ...(await pendingFor(member.id)),
-        }
-      }),
-
-      call(renewSession, async ({ session: id }, { caller, nowMs }) => {
-        const session = sessions.of(id, caller.device)
-        return tokenFor(
-          session,
-          await mayAct(database, await members.byId(database, sessions.memberOf(id, caller.device))),
-          nowMs,
-        )
-      }),
-
-      memberCall(pendingConditions, (_body, { member }) => pendingFor(member.id)),
-      call(pendingConditionsBySession, ({ session }, { caller }) =>
-        pendingFor(sessions.memberOf(session, caller.device)),
-      ),
-
-      // After the session's end this is refused, and the next session tells the card again: harmless.
-      act(conditionsWritten, async ({ session, written, counter }, { sql, caller, nowMs }) => {
-        const member = sessions.findMember(session, caller.device)
-        if (!member) throw new Problem('session.expired', 'the next session tells the card again')
-        for (const { object, version, digest } of written) {
-          // What was written may have been replaced since: then the card is told again.
-          const row = digest && (await conditions.get(sql, member, object, version))
-          if (!row || same(conditionsDigest(row.record), digest))
-            await conditions.written(sql, member, object, version, nowMs)
-        }
-        await members.sawCounter(sql, member, counter)
-        return {}
-      }),
-
-      memberCall(findings, (_body, { member }) => findingsFor(database, member.id)),
-      call(findingsBySession, ({ session }, { caller }) =>
-        findingsFor(database, sessions.memberOf(session, caller.device)),
-      ),
-
-      act(findingsTold, async ({ session, findings: ids }, { sql, caller, nowMs }) => {
-        const member = sessions.findMember(session, caller.device)
-        if (!member) throw new Problem('session.expired', 'the next session tells the member again')
-        await noteTold(sql, member, ids, nowMs)
-        return {}
-      }),
-
-      call(closeSession, ({ session: id }, { caller }) => {
-        sessions.close(sessions.of(id, caller.device).id)
-        return {}
-      }),
-
-      act(offerSave, async ({ offer: message, transferKey }, { sql, caller, nowMs, afterCommit }) => {
-        let signedBy: MemberRow | undefined
-        const { payload } = await verify1By(
-          message,
-          async (kid) => {
-            signedBy = await members.byActsKey(sql, kid)
-            return signedBy && parseCoseKey(signedBy.acts_key)
-          },
-          offerDomain,
-        )
-        const member = await mayAct(sql, signedBy)
-        const offer = checkOffer(decode(payload))
+      signedAct(offerSave, async ({ transferKey }, { sql, caller, nowMs, afterCommit, signed }) => {
+        const { body: offer } = signed
+        const member = await mayAct(sql, memberOfSigner(signed.signer))
         if (!same(offer.audience, self)) throw new Problem('cose.wrong-audience')
         if (!same(offer.member, member.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
         if (offer.expiresMs < nowMs) throw new Problem('message.expired', 'the offer is too old')
@@ -389,16 +251,6 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   function onContained(server: string): void {
     mover.changed(`server ${server}`)
     care.kick()
-  }
-
-  async function pendingFor(member: Uint8Array) {
-    const rows = await conditions.pending(database, member, 9)
-    const catalogue = (await catalogues.get(database, member))?.record
-    return {
-      ...(catalogue ? { catalogue } : {}),
-      pending: rows.slice(0, 8).map(({ object, version, record }) => ({ object, version, record })),
-      morePending: rows.length > 8,
-    }
   }
 
   return {
@@ -508,13 +360,6 @@ function rowOf(
     journal: null,
     class: 0,
     place: 0,
-  }
-}
-
-function keyOf(kid: Uint8Array, key: Uint8Array, otherwise: 'card.rejected'): (asked: Uint8Array) => KeyObject {
-  return (asked) => {
-    if (!same(asked, kid)) throw new Problem(otherwise, 'another card answered')
-    return parseCoseKey(key)
   }
 }
 

@@ -1,16 +1,16 @@
 /** What every part of settlement works with: keys, ports, rules, and how it speaks to members. */
 import { createHash, type KeyObject } from 'node:crypto'
-import { decode } from '@azukari/protocol/codec'
-import { type Contract, checker, type RequestOf, type TSchema } from '@azukari/protocol/contract'
-import { type DirectSigner, signerOf, verify1By } from '@azukari/protocol/cose'
+import type { Contract, ReplyOf, RequestOf, SignedOf } from '@azukari/protocol/contract'
+import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { openSealed, sealSigned } from '@azukari/protocol/signed-sealed'
-import type { Checked, SignatureChecks } from '../../service/checks.ts'
+import { sealSigned } from '@azukari/protocol/signed-sealed'
+import type { SignatureChecks } from '../../service/checks.ts'
 import { claimSignedAct } from '../../service/inbox.ts'
-import type { ActContext, ServiceStore } from '../../service/service.ts'
+import { type ActContext, type Handler, type ServiceStore, signedAct } from '../../service/service.ts'
+import type { SignedContent, Signers } from '../../service/signed.ts'
 import type { Sql } from '../../storage/database.ts'
 import type { SettlementKeys } from './keystore.ts'
 import type { TrueTypeFont } from './paper/true-type.ts'
@@ -82,18 +82,13 @@ export interface Desk {
   rules: SettlementRules
   /** The font whose glyphs pages carry; without one they name the reader's own. */
   font: (() => TrueTypeFont | undefined) | undefined
-  /** Other threads that check signatures ahead of their acts; without them, each act does so itself. */
-  checks: SignatureChecks | undefined
-  /** What they found out, by the very bytes of a message. */
-  checked: WeakMap<Uint8Array, { domain: Uint8Array; found: Checked }>
 }
 
 export function createDesk(
-  options: Omit<Desk, 'signer' | 'self' | 'rules' | 'checked'> & { rules?: Partial<SettlementRules> },
+  options: Omit<Desk, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
 ): Desk {
   return {
     ...options,
-    checked: new WeakMap(),
     rules: { ...defaultRules, ...options.rules },
     signer: signerOf(options.keys.signing),
     self: thumbprint(options.keys.signing),
@@ -130,66 +125,44 @@ export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
     throw new Problem('pay.clock', 'a validity that cannot be right')
 }
 
-/** A reader of what a member signed (COSE_Sign1): schema, key register, and the judgement above. Nothing is claimed yet. */
-export function signedReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
-  const check = checker(schema, what)
-  return async (desk: Desk, sql: Sql, signed: Uint8Array, nowMs: number, found?: Checked) => {
-    let key: KeyRow | undefined
-    const keyOf = async (kid: Uint8Array) => {
-      key = await memberKeys.get(sql, kid)
-      if (found?.is === 'opened' && key) desk.checks?.learn(key.key)
-      return key
-    }
-    let payload: Uint8Array
-    if (found?.is === 'proven') {
-      // A register's key lies under its own thumbprint, so who holds that kid is who signed.
-      if (!(await keyOf(found.kid))) throw new Problem('cose.unknown-key')
-      payload = found.payload
-    } else
-      ({ payload } = await verify1By(
-        signed,
-        async (kid) => {
-          const row = await keyOf(kid)
-          return row && parseCoseKey(row.key)
-        },
-        domain,
-      ))
-    const body = check(decode(payload))
-    judgeSigned(desk, body as SignedBody, nowMs)
-    if (key!.state !== 'active') throw new Problem('register.key-revoked')
-    const member = (await members.get(sql, key!.member))!
-    if (member.state !== 'active') throw new Problem('member.suspended')
-    return { member, key: key!, body }
-  }
+/** With which keys settlement's host verifies what is signed: those of its register. */
+export function memberSigners({ keys }: Pick<Desk, 'keys'>, checks: SignatureChecks | undefined): Signers {
+  return { agreement: keys.agreement, checks, find: (sql, kid) => memberKeys.get(sql, kid) }
 }
 
-/** As `signedReader`, for acts: the act is claimed within the transaction, so that it is done once whatever carries it. */
-export function actReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
-  const read = signedReader(schema, what, domain)
-  return async (
-    desk: Desk,
-    { sql, nowMs, caller }: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>,
-    signed: Uint8Array,
-    found?: Checked,
-  ) => {
-    const from = await read(desk, sql, signed, nowMs, found)
+/**
+ * Whose word a message is whose signature holds: the key is active, and so is its member. Nothing is claimed yet.
+ * @throws {Problem} as `judgeSigned`; `register.key-revoked`, `member.suspended`
+ */
+export async function signerOfMember<B>(
+  desk: Desk,
+  sql: Sql,
+  { body, signer }: SignedContent<B>,
+  nowMs: number,
+): Promise<FromMember<B>> {
+  judgeSigned(desk, body as SignedBody, nowMs)
+  // It is what `memberSigners` found.
+  const key = signer as KeyRow
+  if (key.state !== 'active') throw new Problem('register.key-revoked')
+  const member = (await members.get(sql, key.member))!
+  if (member.state !== 'active') throw new Problem('member.suspended')
+  return { member, key, body }
+}
+
+/** A member's signed act: claimed within the transaction, so that it is done once whatever carries it. */
+export function memberAct<C extends Contract>(
+  desk: Desk,
+  contract: C,
+  handle: (from: FromMember<SignedOf<C>>, context: ActContext) => Promise<ReplyOf<C>>,
+): Handler {
+  return signedAct(contract, async (_request, context) => {
+    const { sql, nowMs, caller, signed } = context
+    const from = await signerOfMember(desk, sql, signed, nowMs)
     const { act, expiresMs } = from.body as SignedBody
-    await claimSignedAct(sql, from.key.kid, act, signed, expiresMs)
+    await claimSignedAct(sql, from.key.kid, act, signed.message, expiresMs)
     if (from.member.device !== caller.device) await members.moved(sql, from.member.id, caller.device)
-    return from
-  }
-}
-
-/** As `actReader`, of a message that is sealed for settlement. @throws {Problem} `cose.decrypt-failed` and those above */
-export function sealedActReader<S extends TSchema>(schema: S, what: string, domain: Uint8Array) {
-  const read = actReader(schema, what, domain)
-  return async (desk: Desk, context: Pick<ActContext, 'sql' | 'nowMs' | 'caller'>, sealed: Uint8Array) => {
-    const ahead = desk.checked.get(sealed)
-    const found = ahead?.domain === domain ? ahead.found : undefined
-    if (found?.is === 'refused') throw new Problem(found.code, found.detail)
-    const signed = found?.signed ?? openSealed(sealed, desk.keys.agreement, domain)
-    return read(desk, context, signed, found)
-  }
+    return handle(from, context)
+  })
 }
 
 /** How long settlement's own messages are good: devices may be away for long. */

@@ -7,37 +7,30 @@ import {
   Application,
   applicationDomain,
   apply,
-  Found,
-  foundDomain,
   Loss,
   lossDomain,
   type Membership,
   membershipDomain,
   type Person,
-  Registration,
-  Revocation,
-  Rotation,
   RotationProof,
   readGuide,
   register,
-  registrationDomain,
   reportFound,
   reportLoss,
-  revocationDomain,
   revoke,
   rotate,
   rotationDomain,
 } from '@azukari/protocol/contracts/settlement-members'
 import type { LevelChange } from '@azukari/protocol/contracts/settlement-placement'
-import { peek1, sign1, verify1 } from '@azukari/protocol/cose'
+import { sign1, verify1 } from '@azukari/protocol/cose'
 import { coseKey, kindOf, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openSealed } from '@azukari/protocol/signed-sealed'
 import { claimSignedAct } from '../../service/inbox.ts'
-import { act, call, type Handler } from '../../service/service.ts'
+import { act, call, type Handler, signedAct } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { insertRow } from '../../storage/insert.ts'
-import { type Desk, judgeSigned, noteOperation, sealedActReader } from './desk.ts'
+import { type Desk, judgeSigned, memberAct, noteOperation } from './desk.ts'
 import { keepDocument } from './documents.ts'
 import { type CardStanding, cardStanding, noteStanding } from './in-step.ts'
 import { isNumber, nextNumber } from './numbers.ts'
@@ -45,12 +38,8 @@ import { letterPdf } from './paper/letter.ts'
 import { type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
 
 const checkApplication = checker(Application, 'application')
-const checkRegistration = checker(Registration, 'registration')
 const checkLoss = checker(Loss, 'loss')
 const checkProof = checker(RotationProof, 'proof of the new key')
-const readFound = sealedActReader(Found, 'report of a found card', foundDomain)
-const readRotation = sealedActReader(Rotation, 'rotation', rotationDomain)
-const readRevocation = sealedActReader(Revocation, 'revocation', revocationDomain)
 
 /** @param toTell placement has something to hear */
 export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
@@ -81,12 +70,9 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { application: requestId }
     }),
 
-    act(register, async ({ registration }, { sql, nowMs, caller, afterCommit }) => {
-      const signed = openSealed(registration, keys.agreement, registrationDomain)
-      const body = checkRegistration(decode(peek1(signed).payload))
+    // Signed with the very key that is registered: whoever has it wants this number.
+    signedAct(register, async (_request, { sql, nowMs, caller, afterCommit, signed: { body, message, kid } }) => {
       const key = signingKey(body.key)
-      // Signed with the very key that is registered: whoever has it wants this number.
-      verify1(signed, (kid) => (same(kid, thumbprint(key)) ? key : undefined), registrationDomain)
       judgeSigned(desk, body, nowMs)
       const member = await members.byNumber(sql, body.number)
       if (!member || !isNumber(body.number, 'general', 'shop')) throw new Problem('register.unknown-number')
@@ -94,9 +80,8 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       if (member.code_until <= nowMs) throw new Problem('register.number-expired')
       // A wrong code is told as an unknown number: nobody learns which numbers exist.
       if (!fits(body.code, member.code)) throw new Problem('register.unknown-number')
-      const kid = thumbprint(key)
       if (await memberKeys.get(sql, kid)) throw new Problem('register.key-known')
-      await claimSignedAct(sql, kid, body.act, signed, body.expiresMs)
+      await claimSignedAct(sql, kid, body.act, message, body.expiresMs)
       const before = await memberKeys.activeOf(sql, member.id)
       if (before) await memberKeys.end(sql, before.kid, 'revoked', 'registered again', nowMs)
       const agreement = agreementKey(body.agreement)
@@ -116,9 +101,8 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { member: member.id, membership: membership(desk, member, kid, nowMs) }
     }),
 
-    act(rotate, async ({ rotation }, context) => {
+    memberAct(desk, rotate, async ({ member, key: old, body }, context) => {
       const { sql, nowMs } = context
-      const { member, key: old, body } = await readRotation(desk, context, rotation)
       const key = signingKey(body.key)
       const kid = thumbprint(key)
       const proof = checkProof(
@@ -138,8 +122,7 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { membership: membership(desk, member, kid, nowMs) }
     }),
 
-    act(revoke, async ({ revocation }, context) => {
-      const { member, key, body } = await readRevocation(desk, context, revocation)
+    memberAct(desk, revoke, async ({ member, key, body }, context) => {
       await memberKeys.end(context.sql, key.kid, 'revoked', body.reason, context.nowMs)
       await members.block(context.sql, member.id)
       return {}
@@ -154,9 +137,8 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { blockedMs: nowMs }
     }),
 
-    act(reportFound, async ({ found }, context) => {
+    memberAct(desk, reportFound, async ({ member }, context) => {
       const { sql, nowMs, afterCommit } = context
-      const { member } = await readFound(desk, context, found)
       await cardFound(sql, member, nowMs)
       afterCommit(toTell)
       return { foundMs: nowMs }

@@ -10,6 +10,7 @@ import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
@@ -32,6 +33,8 @@ export interface OpenSettlementOptions {
   budgets?: Budgets
   /** Hears of answers that contracts do not list. */
   unlisted?: Unlisted
+  /** Judges members' tokens. */
+  members?: MemberCheck
   /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
   led?: { database: Database; confirmed: () => Promise<void> }
   /** It is opened to be read, and not started. */
@@ -51,6 +54,7 @@ export async function openSettlement(
     led,
     isClosed = false,
     unlisted = logUnlisted(log),
+    members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
@@ -64,6 +68,7 @@ export async function openSettlement(
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
     unlisted,
+    members,
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),

@@ -36,12 +36,20 @@ export const settlement = defineService<SettlementContext>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets, unlisted, isClosed = false } = opened
+    const { folder, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./charges.ts')
     const { statisticsHealth } = await import('./health.ts')
     const asked = await placementPorts(opened)
-    const service = await openSettlement(folder, ports, { ...asked, log, passphrase, budgets, unlisted, isClosed })
+    const service = await openSettlement(folder, ports, {
+      ...asked,
+      log,
+      passphrase,
+      budgets,
+      unlisted,
+      members,
+      isClosed,
+    })
     return {
       service,
       folder,
@@ -58,7 +66,7 @@ export const settlement = defineService<SettlementContext>({
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
   runApart: async (opened, { role, host, port }, { commandHandlers }) => {
-    const { folder, ports, passphrase, log, unlisted } = opened
+    const { folder, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
@@ -74,6 +82,7 @@ export const settlement = defineService<SettlementContext>({
       passphrase,
       log,
       unlisted,
+      members,
       host,
       port,
       commandHandlers,

@@ -1,25 +1,16 @@
 /** Delivery, metered use, claim, refund and dispute (P7, P9), and the payouts that a bank file carries to shops. */
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
-import {
-  actAsShop,
-  Dispute,
-  disputeDomain,
-  disputeOrder,
-  MeterTick,
-  ShopAct,
-  shopActDomain,
-  tickDomain,
-} from '@azukari/protocol/contracts/settlement-purchase'
+import { actAsShop, disputeOrder, MeterTick, tickDomain } from '@azukari/protocol/contracts/settlement-purchase'
 import { verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
-import { type ActContext, act, type Handler } from '../../service/service.ts'
+import type { ActContext, Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { insertRow } from '../../storage/insert.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
-import { type Desk, derivedId, noteOperation, sealedActReader, type Within } from './desk.ts'
+import { type Desk, derivedId, memberAct, noteOperation, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
@@ -37,14 +28,11 @@ export interface PayoutRow {
   file: Uint8Array | null
 }
 
-const readShopAct = sealedActReader(ShopAct, 'act of a shop', shopActDomain)
-const readDispute = sealedActReader(Dispute, 'dispute', disputeDomain)
 const checkTick = checker(MeterTick, 'meter tick')
 
 export function payoutHandlers(desk: Desk): Handler[] {
   return [
-    act(actAsShop, async ({ act: sealed }, context) => {
-      const { member: shop, body } = await readShopAct(desk, context, sealed)
+    memberAct(desk, actAsShop, async ({ member: shop, body }, context) => {
       const order = await ownOrder(context.sql, shop, body.transaction)
       const { what } = body
       const posting = Buffer.from(body.act).toString('hex')
@@ -54,9 +42,8 @@ export function payoutHandlers(desk: Desk): Handler[] {
       return { state: await refund(desk, context, order, what.minor, posting) }
     }),
 
-    act(disputeOrder, async ({ dispute }, context) => {
+    memberAct(desk, disputeOrder, async ({ member, body }, context) => {
       const { sql, nowMs, requestId } = context
-      const { member, body } = await readDispute(desk, context, dispute)
       const order = await orderByNumber(sql, body.transaction)
       if (Buffer.compare(order.buyer, member.id) !== 0) throw new Problem('register.not-own')
       if (!['paid', 'delivered', 'claimed'].includes(order.state)) throw new Problem('pay.order-state', order.state)

@@ -4,50 +4,33 @@ import { encodeDeterministic } from '@azukari/protocol/codec'
 import {
   balanceChanged,
   balanceDomain,
-  Instruction,
-  instructionDomain,
   instructPayment,
   listOffer,
   noticeDomain,
   type OfferItem,
-  Order,
-  offerListDomain,
-  orderDomain,
   type PayNotice,
   type PayReceipt,
   payNotice,
   payReceiptDomain,
   placeOrder,
   putOffer,
-  ShopOffer,
 } from '@azukari/protocol/contracts/settlement-purchase'
-import {
-  AccountQuery,
-  accountQueryDomain,
-  accountStateDomain,
-  readAccount,
-} from '@azukari/protocol/contracts/settlement-value'
+import { accountStateDomain, readAccount } from '@azukari/protocol/contracts/settlement-value'
 import { sign1 } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { amountMaxMinor, type Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
-import { openSealed } from '@azukari/protocol/signed-sealed'
-import { act, call, type Handler } from '../../service/service.ts'
+import { call, type Handler, signedCall } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { insertRow } from '../../storage/insert.ts'
 import { memberAccount } from './accounts.ts'
-import { actReader, type Desk, derivedId, sealedActReader, sealFor, signedReader, tell, type Within } from './desk.ts'
+import { type Desk, derivedId, memberAct, sealFor, signerOfMember, tell, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
 import { availableOf, balanceOf } from './ledger/model.ts'
 import { nextNumber } from './numbers.ts'
 import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { type MemberRow, memberByNumber, members, openPerson } from './registers.ts'
 import { taxWithin } from './tax.ts'
-
-const readOffer = actReader(ShopOffer, 'offer', offerListDomain)
-const readOrder = sealedActReader(Order, 'order', orderDomain)
-const readInstruction = sealedActReader(Instruction, 'payment instruction', instructionDomain)
-const readQuery = signedReader(AccountQuery, 'account query', accountQueryDomain)
 
 const offerPage = 100
 
@@ -64,8 +47,7 @@ interface ItemRow {
 export function purchaseHandlers(desk: Desk): Handler[] {
   const { keys, rules } = desk
   return [
-    act(putOffer, async ({ offer }, context) => {
-      const { member, body } = await readOffer(desk, context, offer)
+    memberAct(desk, putOffer, async ({ member, body }, context) => {
       if (member.kind !== 'shop') throw new Problem('register.not-shop')
       const names = new Set(body.items.map(({ item }) => item))
       if (names.size !== body.items.length) throw new Problem('message.invalid', 'an item stands twice in the offer')
@@ -95,9 +77,8 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       }
     }),
 
-    act(placeOrder, async ({ order }, context) => {
+    memberAct(desk, placeOrder, async ({ member: buyer, body }, context) => {
       const { sql, nowMs } = context
-      const { member: buyer, body } = await readOrder(desk, context, order)
       const shop = await memberByNumber(sql, body.shop)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
       const { lines, total, currency, metered } = await priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
@@ -118,9 +99,8 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
     }),
 
-    act(instructPayment, async ({ instruction }, context) => {
+    memberAct(desk, instructPayment, async ({ member: buyer, key, body }, context) => {
       const { sql, nowMs } = context
-      const { member: buyer, key, body } = await readInstruction(desk, context, instruction)
       const order = await orderByNumber(sql, body.transaction)
       if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
       const shop = (await members.get(sql, order.shop))!
@@ -157,10 +137,9 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       return { result }
     }),
 
-    call(readAccount, async ({ query }, { nowMs }) => {
+    signedCall(readAccount, async (_request, { nowMs, signed }) => {
       const { sql } = desk.store
-      const signed = openSealed(query, keys.agreement, accountQueryDomain)
-      const { member, key, body } = await readQuery(desk, sql, signed, nowMs)
+      const { member, key, body } = await signerOfMember(desk, sql, signed, nowMs)
       const { currency } = body
       const code = `value/${Buffer.from(member.id).toString('hex')}/${currency}`
       const ledger = ledgerOf(sql)

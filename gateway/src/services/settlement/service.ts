@@ -11,6 +11,7 @@ import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-rules.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
@@ -27,8 +28,7 @@ import { standardTariff } from './billing/price.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './card-company.ts'
 import { topUpQueue } from './card-top-up.ts'
 import { type Charge, charge } from './charges.ts'
-import { withChecksAhead } from './checks-ahead.ts'
-import { createDesk, type Desk, type SettlementRules } from './desk.ts'
+import { createDesk, type Desk, memberSigners, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './enrolment.ts'
 import { ledgerOf } from './epoch.ts'
@@ -79,6 +79,8 @@ export interface SettlementOptions {
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
   unlisted: Unlisted
+  /** Judges members' tokens. */
+  members?: MemberCheck | undefined
 }
 
 export interface Settlement extends Service {
@@ -159,6 +161,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
+    members: options.members,
+    signers: memberSigners(options, options.checks),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
       desk = createDesk({
@@ -167,7 +171,6 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         clock,
         random,
         log,
-        checks: options.checks,
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
@@ -183,7 +186,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       return [
         ...enrolmentHandlers(desk, () => inStep?.kick()),
         ...topUpHandlers(desk, () => cards?.kick()),
-        ...withChecksAhead(desk, purchaseHandlers(desk)),
+        ...purchaseHandlers(desk),
         ...payoutHandlers(desk),
         ...objectionHandlers(billing, () => cards?.kick()),
         ...payChoiceHandlers(billing),

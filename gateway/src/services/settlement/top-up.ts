@@ -6,20 +6,18 @@
 import {
   issueDomain,
   requestValue,
-  TopUpRequest,
   type TopUpState,
   type TopUpWay,
-  topUpDomain,
   valueIssued,
 } from '@azukari/protocol/contracts/settlement-value'
 import { encrypt0 } from '@azukari/protocol/cose'
 import type { Currency } from '@azukari/protocol/money'
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import { act, type Handler } from '../../service/service.ts'
+import type { Handler } from '../../service/service.ts'
 import type { Sql } from '../../storage/database.ts'
 import { insertRow } from '../../storage/insert.ts'
 import { memberAccount, ownAccount } from './accounts.ts'
-import { type Desk, derivedId, noteOperation, sealedActReader, tell, type Within } from './desk.ts'
+import { type Desk, derivedId, memberAct, noteOperation, tell, type Within } from './desk.ts'
 import { ledgerOf } from './epoch.ts'
 import { atRestKey } from './keystore.ts'
 import type { Ledger } from './ledger/ledger.ts'
@@ -63,13 +61,11 @@ export const topUps = {
 }
 
 export const tokenDomain = new TextEncoder().encode('azukari/card-token/1')
-const readRequest = sealedActReader(TopUpRequest, 'request for value', topUpDomain)
 
 export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
   return [
-    act(requestValue, async ({ request }, context) => {
+    memberAct(desk, requestValue, async ({ member, body }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
-      const { member, body } = await readRequest(desk, context, request)
       const { minor, currency } = body.amount
       if (minor === 0) throw new Problem('ledger.bad-amount')
       if (!desk.rules.currencies.includes(currency)) throw new Problem('ledger.wrong-currency', currency)

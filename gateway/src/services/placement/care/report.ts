@@ -11,6 +11,8 @@ export interface AuditReport {
   servers: {
     server: string
     state: string
+    /** Since when it does not answer, ms; null while it does. 0: an operator said that it is gone for good. */
+    awaySinceMs: number | null
     impostors: number
     listedMs: number
     leavesMs: number
@@ -43,18 +45,25 @@ export interface VerdictLine {
 
 export async function auditReport(sql: Sql, nowMs: number, limit: number): Promise<AuditReport> {
   const byServer = new Map((await audits.all(sql)).map((row) => [row.server, row]))
-  const registered = await sql.all<{ id: string; state: string; impostors: number; replicas: number }>(
-    'SELECT id, state, impostors, (SELECT count(*) FROM replicas WHERE server = servers.id) AS replicas FROM servers ORDER BY id',
+  const registered = await sql.all<{
+    id: string
+    state: string
+    away: number | null
+    impostors: number
+    replicas: number
+  }>(
+    'SELECT id, state, away, impostors, (SELECT count(*) FROM replicas WHERE server = servers.id) AS replicas FROM servers ORDER BY id',
   )
   const { kept, oldest } = (await sql.get<{ kept: number; oldest: number | null }>(
     `SELECT count(*) AS kept, min(max(opened, coalesce(kept, 0))) AS oldest FROM saves WHERE state = 'kept'`,
   ))!
   return {
     atMs: nowMs,
-    servers: registered.map(({ id: server, state, impostors, replicas }) => {
+    servers: registered.map(({ id: server, state, away: awaySinceMs, impostors, replicas }) => {
       const audit = byServer.get(server)
       const { listed = 0, leaves = 0, scanned = 0, suspicion = 0 } = audit ?? {}
-      return { server, state, impostors, listedMs: listed, leavesMs: leaves, scannedMs: scanned, suspicion, replicas }
+      const ages = { listedMs: listed, leavesMs: leaves, scannedMs: scanned }
+      return { server, state, awaySinceMs, impostors, ...ages, suspicion, replicas }
     }),
     objects: { kept, oldestMs: oldest },
     suspects: {

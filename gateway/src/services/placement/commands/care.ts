@@ -111,17 +111,21 @@ export const careCommands: PlacementCommands = {
   },
 
   servers: {
-    what: 'Lists data servers: state, how often somebody else answered in their name, how far audits are. Exit 1 when one is shut off.',
+    what: 'Lists data servers: state, how often somebody else answered in their name, how far audits are. Exit 1 when one is shut off or does not answer.',
     role: 'placement',
     offline: true,
     options: { folder, site },
     async carryOut({ service: { store }, ports: { clock } }) {
       const { servers: rows } = await auditReport(store.sql, clock.now(), 0)
       const lines = rows.map(
-        ({ server, state, impostors, replicas: count }) =>
-          `${server.padEnd(16)} ${state.padEnd(9)} ${count} replicas${impostors > 0 ? `, ${impostors} times an impostor` : ''}`,
+        ({ server, state, awaySinceMs, impostors, replicas: count }) =>
+          `${server.padEnd(16)} ${state.padEnd(9)} ${count} replicas${awaySinceMs ? `, no answer since ${new Date(awaySinceMs).toISOString()}` : ''}${impostors > 0 ? `, ${impostors} times an impostor` : ''}`,
       )
-      return { json: rows, text: lines.join('\n'), exit: rows.some(({ state }) => state === 'contained') ? 1 : 0 }
+      return {
+        json: rows,
+        text: lines.join('\n'),
+        exit: rows.some(({ state, awaySinceMs }) => state === 'contained' || awaySinceMs) ? 1 : 0,
+      }
     },
   },
 

@@ -2,10 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
-import { decode } from '@azukari/protocol/codec'
-import { checker } from '@azukari/protocol/contract'
 import {
-  MemberWish,
   makeWish,
   readErasures,
   readHistory,
@@ -13,19 +10,17 @@ import {
   readSettings,
   readSettingsBySession,
   type Wish,
-  wishDomain,
 } from '@azukari/protocol/contracts/wish'
-import { verify1By } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
-import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { act, call, memberCall } from '../../../service/service.ts'
+import { call, memberCall, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal.ts'
 import type { PlacementKeys } from '../keystore.ts'
 import { reasonText } from '../reasons.ts'
 import { reclassify } from '../replace/mover.ts'
+import { memberOfSigner } from '../signers.ts'
 import { catalogueMedia, journal, type MemberRow, members, replicas, type SaveRow, servers } from '../store.ts'
 import { beginErasure, erasing, erasures, wishes } from './erasures.ts'
 
@@ -45,26 +40,16 @@ export interface WishPorts {
   erase(): void
 }
 
-const checkWish = checker(MemberWish, 'wish')
 const first = new Uint8Array(16)
 
 export function wishHandlers(ports: WishPorts) {
   return [
-    act(makeWish, async ({ wish: signed }, { sql, caller, nowMs, afterCommit }) => {
-      let signedBy: MemberRow | undefined
-      const { payload } = await verify1By(
-        signed,
-        async (kid) => {
-          signedBy = await members.byActsKey(sql, kid)
-          return signedBy && parseCoseKey(signedBy.acts_key)
-        },
-        wishDomain,
-      )
-      const said = checkWish(decode(payload))
+    signedAct(makeWish, async (_request, { sql, caller, nowMs, afterCommit, signed }) => {
+      const { body: said, payload } = signed
+      const signedBy = memberOfSigner(signed.signer)
       const digest = new Uint8Array(createHash('sha256').update(payload).digest())
       if (!sameBytes(said.audience, ports.self)) throw new Problem('cose.wrong-audience')
-      if (!signedBy || !sameBytes(said.member, signedBy.id))
-        throw new Problem('cose.bad-signature', 'the signer is another member')
+      if (!sameBytes(said.member, signedBy.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
       // A wish has its effect once, whoever brings it again.
       const known = await wishes.of(sql, said.act)
       if (known) {

@@ -2,18 +2,16 @@
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import {
   decisionDomain,
-  Objection,
   type ObjectionAbout,
   objectionDecided,
-  objectionDomain,
   objectTo,
 } from '@azukari/protocol/contracts/settlement-billing'
 import { encrypt0 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
-import { act, type Handler } from '../../../service/service.ts'
+import type { Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { derivedId, noteOperation, sealedActReader, tell } from '../desk.ts'
+import { derivedId, memberAct, noteOperation, tell } from '../desk.ts'
 import { keepDocument } from '../documents.ts'
 import { atRestKey } from '../keystore.ts'
 import { creditNotePdf } from '../paper/statement.ts'
@@ -34,16 +32,14 @@ import {
   statements,
 } from './statements.ts'
 
-const readObjection = sealedActReader(Objection, 'objection', objectionDomain)
 const textDomain = new TextEncoder().encode('azukari/objection-text/1')
 
 /** @param stopped an authorisation is to be given back */
 export function objectionHandlers(ports: BillingPorts, stopped: () => void): Handler[] {
   const { desk, rules } = ports
   return [
-    act(objectTo, async ({ objection }, context) => {
+    memberAct(desk, objectTo, async ({ member, body }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
-      const { member, body } = await readObjection(desk, context, objection)
       const row = await statements.get(sql, body.statement)
       if (!row) throw new Problem('bill.unknown')
       if (Buffer.compare(row.member, member.id) !== 0) throw new Problem('register.not-own')

@@ -1,14 +1,9 @@
 /** How a member's statements are paid (S14): the member's own signed choice, or a clerk's on the member's word. */
-import {
-  choosePayment,
-  PayChoice,
-  type PaymentWay,
-  payChoiceDomain,
-} from '@azukari/protocol/contracts/settlement-billing'
+import { choosePayment, type PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
 import { encrypt0 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
-import { act, type Handler } from '../../../service/service.ts'
-import { sealedActReader, type Within } from '../desk.ts'
+import type { Handler } from '../../../service/service.ts'
+import { memberAct, type Within } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
 import { type MemberRow, openPerson } from '../registers.ts'
 import { tokenDomain } from '../top-up.ts'
@@ -18,14 +13,10 @@ import type { BillingPorts } from './ports.ts'
 import { nextStage } from './stages.ts'
 import { type StatementRow, statements } from './statements.ts'
 
-const readChoice = sealedActReader(PayChoice, 'choice of payment', payChoiceDomain)
-
 export function payChoiceHandlers(ports: BillingPorts): Handler[] {
   const { desk } = ports
   return [
-    act(choosePayment, async ({ choice }, context) => {
-      const { member, body } = await readChoice(desk, context, choice)
-      const { way, cardToken } = body
+    memberAct(desk, choosePayment, async ({ member, body: { way, cardToken } }, context) => {
       if (cardToken !== undefined && way !== 'card')
         throw new Problem('message.invalid', 'a card token goes with the way “card” only')
       await payBy(ports, context, member, way, cardToken)

@@ -6,6 +6,7 @@ import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
+import type { MemberCheck } from '../../../service/member-tokens.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
@@ -44,11 +45,14 @@ export interface CentreSettings {
   commandHandlers: ApartHost<SettlementContext>['commandHandlers']
   /** Hears of answers that contracts do not list. */
   unlisted: Unlisted
+  /** Judges members' tokens. */
+  members: MemberCheck
 }
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, log, unlisted, passphrase, host, port } = settings
+  const { folder, ports, role, addresses, placement, keeping, log, unlisted, members, passphrase, host, port } =
+    settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -73,7 +77,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const confirmed = () => centre.acknowledged()
       await led.begin(
         await openSettlement(folder, ports, {
-          ...{ placement, keeping, log, unlisted, passphrase },
+          ...{ placement, keeping, log, unlisted, members, passphrase },
           led: { database, confirmed },
         }),
       )

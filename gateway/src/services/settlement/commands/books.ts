@@ -2,7 +2,6 @@
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { coseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
-import { drawPng } from '../../../adapters/draw.ts'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { DocumentKind } from '../documents.ts'
 import { monthsAtMost } from '../statistics/months.ts'
@@ -74,7 +73,7 @@ export const bookCommands: SettlementCommands = {
       )
       if (values['out'] !== undefined) {
         const path = text(values, 'out')
-        await act.give({ option: 'out', bytes: await plotsOf(report, path) })
+        await act.give({ option: 'out', bytes: plotsOf(report, path) })
         lines.push(`${path} written`)
       }
       return { json: report, text: lines.join('\n') || 'nothing yet' }
@@ -136,10 +135,9 @@ export const bookCommands: SettlementCommands = {
   },
 }
 
-async function plotsOf(report: StatisticsReport, path: string): Promise<Uint8Array> {
+/** For a PNG the drawing: whoever writes the file draws it. */
+function plotsOf(report: StatisticsReport, path: string): Uint8Array {
   const kind = /\.(svg|html|png)$/.exec(path)?.[1]
   if (!kind) throw new Problem('config.invalid', '--out ends in .svg, .html or .png')
-  const picture = statisticsPicture(report)
-  if (kind === 'png') return drawPng(picture)
-  return new TextEncoder().encode(kind === 'html' ? statisticsPage(report) : picture)
+  return new TextEncoder().encode(kind === 'html' ? statisticsPage(report) : statisticsPicture(report))
 }
