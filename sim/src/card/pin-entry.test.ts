@@ -25,7 +25,7 @@ async function standing(entry: readonly Entry[] = ['pin']) {
   const presence = new Presence({
     ...{ reader, clock, random, operation: 'save', log: quietLog },
     identity: { device: 'camera-1' },
-    keys: { isInUse: () => true },
+    keys: { isInUse: async () => true },
     link: {
       up: false,
       onState: () => () => false,
