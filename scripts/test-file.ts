@@ -22,7 +22,7 @@ export async function runTestFile(root: string, file: string, options: TestFileO
   const { title, isInspected, tell } = options
   makeLinksRelative(root)
   const filter = !title ? {} : { TAP_GREP: `/${escaped(title)}/` }
-  const child = spawn(process.execPath, [...(isInspected ? ['--inspect-brk'] : []), '--import', 'tap', file], {
+  const child = spawn(process.execPath, [...(isInspected ? ['--inspect-brk'] : []), file], {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
     // As long as the runner gives a file, not the 30 s of tap alone.
