@@ -446,7 +446,7 @@ t.test('D5: databases sync every commit, migrate once with a copy beside, and re
   t.same(await restarted.sendNow(1, 'a'), { body: { n: 1 } }, 'the inbox outlives a restart')
   await t.rejects(() => second.transaction(() => second.transaction(() => 1)), 'no transaction inside another')
   await t.rejects(
-    second.transaction(() => new Promise((resolve) => setTimeout(resolve, 1))),
+    second.transaction(() => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))),
     /awaited something else/,
   )
   let later: Transaction | undefined

@@ -199,7 +199,7 @@ t.test('D5: on SQLite a transaction awaits its statements and nothing else', asy
   await database.script(table)
   const elsewhere = database.transaction(async (sql) => {
     await sql.run("INSERT INTO things (id, name) VALUES (1, 'half')")
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
   })
   const meanwhile = database.all('SELECT * FROM things')
   await t.rejects(elsewhere, /awaited something else/)
