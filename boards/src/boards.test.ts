@@ -5,6 +5,7 @@ import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
 import { memoryConforms } from '@azukari/device/conformance/memory'
 import { printerConforms, testPage } from '@azukari/device/conformance/printer'
+import { closeBoard } from '@azukari/device/drivers'
 import { encodeJpeg } from '@azukari/device/picture'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -160,6 +161,7 @@ t.test('D2: board definitions are data, and boards are built from them', async (
   t.ok(Object.keys(boardDefinitions).length >= 2)
   const ports = { files, clock, random: systemRandom, log, directory }
   const board = await buildBoard(boardDefinition('pc-kiosk'), ports)
+  t.teardown(() => closeBoard(board))
   t.equal(board.model, 'pc-kiosk')
   t.ok(board.camera instanceof WatchedFolderCamera)
   t.ok(board.printer instanceof FolderPrinter)
