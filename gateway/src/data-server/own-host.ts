@@ -10,7 +10,6 @@ import { enrolServer, renewServer } from '@azukari/protocol/contracts/server-enr
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { requestCertificate } from '../pki/authority.ts'
 import { isDue, nextLookMs } from '../pki/validity.ts'
 import { Rounds } from '../service/rounds.ts'
 import { SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
@@ -75,7 +74,7 @@ export async function joinSite(asked: JoinRequest, ports: SitePorts): Promise<Ow
   if (!secret) throw new Problem('claim.wrong', 'a claim looks like NAME.SECRET')
   const folder = new SiteFolder(path, 'unknown', ports)
   const identity = await loadSiteKey(ports.files, identityPath(path, id), ports.random)
-  const { key, request } = await requestCertificate(id)
+  const { key, request } = await newRequest(id)
   const capacityBytes = disks.reduce((sum, disk) => sum + disk.capacityBytes, 0)
   const body = { claim: id, key: coseKey(publicOf(identity)), request, url, capacityBytes }
   const proof = requestProof(secret, body)
@@ -126,7 +125,7 @@ export function keepCertificate(
   let isTold = false
   let failures = 0
   const renew = async () => {
-    const { key, request } = await requestCertificate(id)
+    const { key, request } = await newRequest(id)
     const client = new CallClient({ url: gateway, tls: shown, server: gatewayName, clock: ports.clock })
     try {
       const { certificate, authority } = await client.call(renewServer, { request, url, capacityBytes })
@@ -155,4 +154,9 @@ export function keepCertificate(
       }
     },
   })
+}
+
+/** What makes certificates is large: a data server loads it when it asks for one. */
+async function newRequest(id: string): Promise<{ key: string; request: Uint8Array }> {
+  return (await import('../pki/authority.ts')).requestCertificate(id)
 }

@@ -27,13 +27,19 @@ export const keyDirectoryMigrations: MigrationSet = {
 const query = queries<KeyDirectoryTables>()
 const read = query<Record<never, never>>()((db) => db.selectFrom('key_directory').select('signed').where('id', '=', 1))
 const put = query<{ version: number; signed: Uint8Array }>()((db, p) =>
-  db.replaceInto('key_directory').values({ id: 1, version: p.version, signed: p.signed }),
+  db
+    .insertInto('key_directory')
+    .values({ id: 1, version: p.version, signed: p.signed })
+    .onConflict((c) => c.column('id').doUpdateSet({ version: p.version, signed: p.signed })),
 )
 const versionOf = query<{ device: string }>()((db, p) =>
   db.selectFrom('device_key_directories').select('version').where('device', '=', p.device),
 )
 const note = query<{ device: string; version: number; at_ms: number }>()((db, p) =>
-  db.replaceInto('device_key_directories').values({ device: p.device, version: p.version, at_ms: p.at_ms }),
+  db
+    .insertInto('device_key_directories')
+    .values({ device: p.device, version: p.version, at_ms: p.at_ms })
+    .onConflict((c) => c.column('device').doUpdateSet({ version: p.version, at_ms: p.at_ms })),
 )
 const held = query<Record<never, never>>()((db) =>
   db.selectFrom('device_key_directories').select(['device', 'version']),
