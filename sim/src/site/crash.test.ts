@@ -189,6 +189,8 @@ t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, async (t) => {
   for (const { card, pictures } of cards) {
     printer.board.reader.insert(card)
     const present = await until('the card at the printer', () => printer.runtime.presence?.card)
+    // The gateway was killed a moment ago, and the printer may still be on its way back to it.
+    await until('the printer’s line', () => printer.runtime.link.up)
     const shelf = await printer.runtime.printer!.list(pin)
     t.equal(shelf.length, pictures.length, 'a card knows what its member saved')
     for (const n of pictures) {
