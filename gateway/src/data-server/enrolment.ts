@@ -16,8 +16,8 @@ export function requestProof(secret: Uint8Array, asked: Omit<Asked, 'proof'>): U
 
 /** @param asked the proof of the request that is answered */
 export function replyProof(secret: Uint8Array, asked: Uint8Array, answer: Omit<Answered, 'proof'>): Uint8Array {
-  const { site, authority, certificate, placementKey, placementAgreement } = answer
-  return hmac(secret, [domain, 'reply', asked, site, authority, certificate, placementKey, placementAgreement])
+  // The whole of it: a field that comes later is proved, too.
+  return hmac(secret, [domain, 'reply', asked, answer])
 }
 
 export function isSameProof(one: Uint8Array, other: Uint8Array): boolean {
