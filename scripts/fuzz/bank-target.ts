@@ -9,7 +9,7 @@ import {
   notificationFile,
   statementFile,
   statusReportFile,
-} from '@azukari/sim/settlement/bank-side'
+} from '@azukari/sim/testkit/settlement/bank-side'
 import { type FuzzTarget, holds } from './target.ts'
 
 const holder = { bank: '0001', branch: '100', kind: 'ordinary' as const, number: '1234567', holder: 'AZUKARI' }

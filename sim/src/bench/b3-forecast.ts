@@ -15,7 +15,7 @@ import { servers } from '@azukari/gateway/services/placement/store'
 import type { Database } from '@azukari/gateway/storage/database'
 import { migrate } from '@azukari/gateway/storage/migrate'
 import { InternalError } from '@azukari/protocol/problem'
-import { SeededRandom } from '../world/chance.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 const serverCount = 200

@@ -32,8 +32,8 @@ import {
   segmentPlainBytes,
   segmentSealedBytes,
 } from '@azukari/protocol/sealed'
-import { quietLog } from '../site/log.ts'
-import { SeededRandom } from '../world/chance.ts'
+import { quietLog } from '../testkit/log.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 /** Photos of the size that a camera makes. */
