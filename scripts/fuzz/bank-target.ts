@@ -1,6 +1,6 @@
 /** Bank files: ISO 20022 messages and the fixed-width files of Japanese banks. Every reader sees every input. */
-import { readNotification, readStatusReport } from '@azukari/gateway/services/settlement/bank-files/iso20022'
-import { readDebitResults, readMovements, writeDebits } from '@azukari/gateway/services/settlement/bank-files/zengin'
+import { readNotification, readStatusReport } from '@azukari/gateway/services/settlement/bank/files/iso20022'
+import { readDebitResults, readMovements, writeDebits } from '@azukari/gateway/services/settlement/bank/files/zengin'
 import { isProblem } from '@azukari/protocol/problem'
 import {
   debitAnswerFile,

@@ -5,7 +5,7 @@
  */
 
 import { filesIn } from '@azukari/gateway/data-server/layout'
-import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
+import type { VerdictTable } from '@azukari/gateway/services/placement/audit/tables'
 import { catalogueMedia, members, type ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
 import { someInOrder } from '@azukari/protocol/in-order'

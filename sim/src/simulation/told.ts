@@ -1,5 +1,5 @@
 /** What people were told about the care for their data (S11, S12), held against what the audits have found. */
-import { impostorsTold } from '@azukari/gateway/services/placement/care/tell'
+import { impostorsTold } from '@azukari/gateway/services/placement/audit/notify'
 import { hex } from '@azukari/protocol/bytes'
 import { findingText } from '@azukari/protocol/finding-text'
 import type { VerdictKind } from '@azukari/protocol/verdict'

@@ -3,8 +3,8 @@
  * real audits, judged, repaired. What was judged is held against what was really done.
  */
 
-import { auditNow } from '@azukari/gateway/services/placement/care/care'
-import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
+import { auditNow } from '@azukari/gateway/services/placement/audit/audit'
+import type { VerdictTable } from '@azukari/gateway/services/placement/audit/tables'
 import type { ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
 import { mapInOrder } from '@azukari/protocol/in-order'

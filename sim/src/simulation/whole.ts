@@ -3,9 +3,9 @@
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
 
-import { auditNow } from '@azukari/gateway/services/placement/care/care'
-import { parseRecoverySecret } from '@azukari/gateway/services/placement/keystore'
-import { rebuildPlacement } from '@azukari/gateway/services/placement/rebuild'
+import { auditNow } from '@azukari/gateway/services/placement/audit/audit'
+import { rebuildPlacement } from '@azukari/gateway/services/placement/journal/rebuild'
+import { parseRecoverySecret } from '@azukari/gateway/services/placement/keys/keystore'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
 import { cardFiles, conditionsOnCard, conditionsTag } from '@azukari/protocol/card/layout'

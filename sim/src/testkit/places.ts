@@ -4,8 +4,8 @@
  * expected losses, so vulnerability is 1. All other terms are round assumptions for simulation and say so.
  */
 
-import { regions } from '@azukari/gateway/services/placement/geography'
-import type { RiskTerm } from '@azukari/gateway/services/placement/risk'
+import { regions } from '@azukari/gateway/services/placement/risk/geography'
+import type { RiskTerm } from '@azukari/gateway/services/placement/risk/risk'
 
 const insurance = 'earthquake insurance base rate, October 2022, class イ'
 const assumed = 'assumed for simulation'

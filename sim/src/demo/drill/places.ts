@@ -1,6 +1,6 @@
 /** The site that a drill is held on: the simulated site's data servers and more where hazards are frequent, and members' homes. */
 import type { Ground } from '@azukari/gateway/services/placement/hazards/place'
-import type { RiskTerm } from '@azukari/gateway/services/placement/risk'
+import type { RiskTerm } from '@azukari/gateway/services/placement/risk/risk'
 import type { BedPlace } from '../../testkit/placement/bed.ts'
 import { places as sitePlaces } from '../../testkit/places.ts'
 

@@ -3,7 +3,7 @@
  * when the member keeps something.
  */
 import { mkdir, readdir, rename } from 'node:fs/promises'
-import type { VerdictTable } from '@azukari/gateway/services/placement/care/tables'
+import type { VerdictTable } from '@azukari/gateway/services/placement/audit/tables'
 import { catalogueMedia } from '@azukari/gateway/services/placement/store'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { hex } from '@azukari/protocol/bytes'

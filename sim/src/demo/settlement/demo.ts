@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path'
 import { openBillReceipt, openPayReceipt, type PayMember } from '@azukari/device/pay/member'
 import { passwordBytes, Vault } from '@azukari/device/vault/vault'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import { BankGate } from '@azukari/gateway/services/settlement/bank-release'
+import { BankGate } from '@azukari/gateway/services/settlement/bank/release'
 import { civilDate, daysBetween } from '@azukari/gateway/services/settlement/billing/calendar'
 import { partOf } from '@azukari/gateway/services/settlement/billing/price'
 import {

@@ -1,5 +1,5 @@
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import { accountFacts } from '@azukari/gateway/services/placement/account-facts'
+import { accountFacts } from '@azukari/gateway/services/placement/members/account-facts'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
 import { migrate } from '@azukari/gateway/storage/migrate'
 import t from 'tap'

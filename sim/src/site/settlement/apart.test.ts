@@ -8,7 +8,7 @@ import { centreKeys, openMembership, PayMember, sealApplication, sealLoss } from
 import { Runtime } from '@azukari/device/runtime'
 import { keysOfSeed } from '@azukari/device/vault/seed'
 import { systemPorts } from '@azukari/gateway/adapters/system-ports'
-import type { CardStanding } from '@azukari/gateway/services/settlement/in-step'
+import type { CardStanding } from '@azukari/gateway/services/settlement/members/register-sync'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { CallClient } from '@azukari/gateway/transport/client'
 import { freePort } from '@azukari/protocol/adapters/free-port'

@@ -1,5 +1,5 @@
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import { BankGate, releaseNote } from '@azukari/gateway/services/settlement/bank-release'
+import { BankGate, releaseNote } from '@azukari/gateway/services/settlement/bank/release'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { signerOf } from '@azukari/protocol/cose'
 import { isProblem, Problem } from '@azukari/protocol/problem'

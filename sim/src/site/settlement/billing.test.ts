@@ -8,7 +8,7 @@ import {
   nextBankDay,
 } from '@azukari/gateway/services/settlement/billing/calendar'
 import { type FirstPeriod, partOf, priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
-import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/tax'
+import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/billing/tax'
 import {
   objectionDecided,
   objectTo,

@@ -1,8 +1,8 @@
 import { openBillReceipt } from '@azukari/device/pay/member'
 import { httpCardCompany } from '@azukari/gateway/adapters/card-company'
 import { addDays } from '@azukari/gateway/services/settlement/billing/calendar'
-import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
-import { auditSite } from '@azukari/gateway/services/settlement/independent-audit'
+import { auditSite } from '@azukari/gateway/services/settlement/ledger/independent-audit'
+import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'
 import {
   choosePayment,
   objectTo,

@@ -1,7 +1,7 @@
 /** The enrolment page (P1, P3, P4) in Chromium: a person applies, the letter comes, the terminal registers; strangers do not pass. */
 import { request as ask } from 'node:http'
 import type { Service } from '@azukari/gateway/service/service'
-import { serveEnrolment } from '@azukari/gateway/services/settlement/page/serve'
+import { serveEnrolment } from '@azukari/gateway/services/settlement/members/page/serve'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { register } from '@azukari/protocol/contracts/settlement-members'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'

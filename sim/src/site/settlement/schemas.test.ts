@@ -5,7 +5,7 @@ import {
   readNotification,
   writeCreditTransfers,
   writeDirectDebits,
-} from '@azukari/gateway/services/settlement/bank-files/iso20022'
+} from '@azukari/gateway/services/settlement/bank/files/iso20022'
 import t from 'tap'
 import { memoryPages, validateXML } from 'xmllint-wasm'
 import { type Movement, notificationFile, statementFile, statusReportFile } from '../../testkit/settlement/bank-side.ts'

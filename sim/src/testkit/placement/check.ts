@@ -1,5 +1,5 @@
 /** Looks past all code of placement at what its tables promise: each replica opens to what was kept. Changes nothing. */
-import { unwrapDataKey, unwrapMemberKey } from '@azukari/gateway/services/placement/keystore'
+import { unwrapDataKey, unwrapMemberKey } from '@azukari/gateway/services/placement/keys/keystore'
 import { members, type ReplicaRow, replicas } from '@azukari/gateway/services/placement/store'
 import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'

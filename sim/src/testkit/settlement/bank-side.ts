@@ -6,9 +6,9 @@ import {
   widthOf,
   writeFile,
   writeRecord,
-} from '@azukari/gateway/services/settlement/bank-files/records'
-import { writeXml, type Xml } from '@azukari/gateway/services/settlement/bank-files/xml'
-import { layouts } from '@azukari/gateway/services/settlement/bank-files/zengin'
+} from '@azukari/gateway/services/settlement/bank/files/records'
+import { writeXml, type Xml } from '@azukari/gateway/services/settlement/bank/files/xml'
+import { layouts } from '@azukari/gateway/services/settlement/bank/files/zengin'
 import type { BankAccount } from '@azukari/protocol/contracts/settlement-members'
 
 /** A movement as the bank knows it. */

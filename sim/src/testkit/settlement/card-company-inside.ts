@@ -1,5 +1,5 @@
 /** The simulated card company in the same process, for simulations from a seed: answers get lost before or after the work. */
-import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
+import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'
 import { Problem } from '@azukari/protocol/problem'
 import type { CompanyBooks } from './card-company-books.ts'
 

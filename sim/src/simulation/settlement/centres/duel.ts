@@ -6,10 +6,10 @@
 
 import type { KeyObject } from 'node:crypto'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import { BankGate, enterBankFile, noteRelease, releaseNote } from '@azukari/gateway/services/settlement/bank-release'
+import { BankGate, enterBankFile, noteRelease, releaseNote } from '@azukari/gateway/services/settlement/bank/release'
 import { Centre, type PeerLink, type WitnessLink } from '@azukari/gateway/services/settlement/centre/centre'
+import { ledgerOf } from '@azukari/gateway/services/settlement/centre/epoch'
 import { openWitness, type Witness } from '@azukari/gateway/services/settlement/centre/witness-store'
-import { ledgerOf } from '@azukari/gateway/services/settlement/epoch'
 import { audit } from '@azukari/gateway/services/settlement/ledger/audit'
 import type { Database } from '@azukari/gateway/storage/database'
 import { signerOf } from '@azukari/protocol/cose'
