@@ -2,7 +2,7 @@
 import type { Sql } from '../../../storage/database.ts'
 import { putRow } from '../../../storage/insert.ts'
 import { queries } from '../../../storage/query.ts'
-import type { RiskTerm } from '../risk.ts'
+import type { RiskTerm } from '../risk/risk.ts'
 import type { Hazard, Hold } from './hazard.ts'
 import type { KnownRow } from './known.ts'
 import type { Ground } from './place.ts'
