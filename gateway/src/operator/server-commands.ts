@@ -4,7 +4,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { type AwaitedServer, newServerClaim } from '../registry/server-claims.ts'
-import { regions } from '../services/placement/geography.ts'
+import { regions } from '../services/placement/risk/geography.ts'
 import { checkServerEntry, type ServerEntry, SiteFolder } from '../site-folder.ts'
 import { folder, site } from './site-options.ts'
 

@@ -1,10 +1,10 @@
 /** What placement shows to operators: moves, audits, erasures, risks and feeds (D6). */
 import { gaugesOf } from '../../host/gauges.ts'
 import type { ServiceHealth } from '../../host/service-module.ts'
-import type { CareStatus } from './care/care.ts'
-import type { MoverStatus } from './replace/mover.ts'
-import type { RiskReport } from './risk-report.ts'
-import type { ErasureReport } from './wishes/report.ts'
+import type { CareStatus } from './audit/audit.ts'
+import type { ErasureReport } from './erasure/report.ts'
+import type { MoverStatus } from './moves/mover.ts'
+import type { RiskReport } from './risk/report.ts'
 
 export interface PlacementHealthSources {
   moves(): Promise<MoverStatus>

@@ -13,8 +13,8 @@ import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { hazardSettings } from './hazards/settings.ts'
-import type { PlacementKeys } from './keys.ts'
-import { createKeys, openKeystore, sealKeystore } from './keystore.ts'
+import type { PlacementKeys } from './keys/keys.ts'
+import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
 
 /**

@@ -19,8 +19,8 @@ import { memoryDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
-import { regions } from './geography.ts'
-import { createKeys } from './keystore.ts'
+import { createKeys } from './keys/keystore.ts'
+import { regions } from './risk/geography.ts'
 import { createPlacement } from './service.ts'
 
 export const log: Log = {
