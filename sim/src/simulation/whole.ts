@@ -3,6 +3,8 @@
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
 
+import type { ServiceModule } from '@azukari/gateway/host/service-module'
+import { services as ownServices } from '@azukari/gateway/services/index'
 import { auditNow } from '@azukari/gateway/services/placement/audit/audit'
 import { rebuildPlacement } from '@azukari/gateway/services/placement/journal/rebuild'
 import { parseRecoverySecret } from '@azukari/gateway/services/placement/keys/keystore'
@@ -24,10 +26,10 @@ import { fakeTimers, quietThread } from '../testkit/world/fake-timers.ts'
 import { Died, Life } from '../testkit/world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
-import { siteName } from './gateway-machine.ts'
 import { letBackIn } from './operator.ts'
 import { ServerMachine, serverDisks } from './server-machine.ts'
 import { bytesOf, Site, shaOf } from './site.ts'
+import { siteName } from './site-machine.ts'
 import { Story, Violation } from './story.ts'
 import { WireNetwork } from './wire.ts'
 import { type PlantedBug, World } from './world.ts'
@@ -42,6 +44,8 @@ export interface WholeOptions {
   /** Mean minutes between one person's visits. */
   visitMinutes?: number
   bug?: PlantedBug
+  /** In place of the gateway's own list: the path of a module that exports `services`. */
+  services?: string
   /** On the second level: the real MQTT client and broker. */
   wire?: boolean
   onLine?: (line: string) => void
@@ -70,6 +74,9 @@ const calmLimitMs = 6 * hourMs
 /** Runs one seed. @throws {Violation} when something happened that must not */
 export async function runWhole(options: WholeOptions): Promise<WholeResult> {
   const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, wire, onLine } = options
+  const { services } = options.services
+    ? ((await import(options.services)) as { services: readonly ServiceModule[] })
+    : { services: ownServices }
   const clock = new SimClock()
   const story = new Story(clock, onLine)
   const chance = new SeededRandom(seed, 1)
@@ -84,7 +91,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
   }
   process.on('unhandledRejection', onRejection)
   try {
-    const site = new Site(world, devices)
+    const site = await Site.create(world, devices, services)
     const chaos = new Chaos(site)
     const stop = () => world.violation !== undefined
     site.start()
@@ -145,9 +152,8 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
 }
 
 /** The operator has everything opened and one server looked at from end to end (S11); all of them would take longer than the rest. @returns since when; undefined while placement is down */
-async function auditAll({ gateway, servers, world }: Site): Promise<number | undefined> {
-  const { placement, up } = gateway
-  if (!up || !placement) return undefined
+async function auditAll({ placement, servers, world }: Site): Promise<number | undefined> {
+  if (!placement) return undefined
   const nowMs = world.clock.now()
   const server = world.chance('audit').pick([...servers.keys()])
   world.story.say('operator', `has everything opened, and ${server} scanned`)
@@ -157,9 +163,8 @@ async function auditAll({ gateway, servers, world }: Site): Promise<number | und
 }
 
 /** What has not been looked at since. */
-async function unaudited({ gateway }: Site, sinceMs: number | undefined): Promise<string[]> {
+async function unaudited({ placementSql: sql }: Site, sinceMs: number | undefined): Promise<string[]> {
   if (sinceMs === undefined) return ['nobody has begun the audits']
-  const { sql } = gateway.placementDatabase
   const objects = (await sql.get<{ n: number }>(
     `SELECT count(*) AS n FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) < ?`,
     sinceMs,
@@ -173,8 +178,8 @@ async function unaudited({ gateway }: Site, sinceMs: number | undefined): Promis
   ]
 }
 
-async function verdictsIn({ gateway }: Site): Promise<Record<string, number>> {
-  const rows = await gateway.placementDatabase.sql.all<{ kind: string; n: number }>(
+async function verdictsIn({ placementSql }: Site): Promise<Record<string, number>> {
+  const rows = await placementSql.all<{ kind: string; n: number }>(
     'SELECT kind, count(*) AS n FROM verdicts GROUP BY kind ORDER BY kind',
   )
   return Object.fromEntries(rows.map(({ kind, n }) => [kind, n]))
@@ -183,7 +188,7 @@ async function verdictsIn({ gateway }: Site): Promise<Record<string, number>> {
 async function pendingOf(site: Site, member: Uint8Array): Promise<number> {
   return (
     (
-      await site.gateway.placementDatabase.sql.get<{ n: number }>(
+      await site.placementSql.get<{ n: number }>(
         'SELECT count(*) AS n FROM conditions WHERE member = ? AND written IS NULL',
         member,
       )
@@ -194,7 +199,7 @@ async function pendingOf(site: Site, member: Uint8Array): Promise<number> {
 /** Everything that is not yet as it must be in the end. */
 async function whatIsLeft(site: Site): Promise<string[]> {
   const left: string[] = []
-  for (const machine of [site.gateway, ...site.servers.values(), ...site.devices])
+  for (const machine of [site.gateway, ...site.services.machines, ...site.servers.values(), ...site.devices])
     if (!machine.up && !(machine instanceof ServerMachine && machine.gone)) left.push(`${machine.name} is down`)
   for (const device of site.devices) {
     if (!device.database.has('saves') || !device.database.has('acts')) {
@@ -211,7 +216,7 @@ async function whatIsLeft(site: Site): Promise<string[]> {
     }>(`SELECT object, state, problem FROM saves WHERE state NOT IN ('kept', 'refused')`))
       left.push(`${device.name}: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
   }
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   for (const { object, state, problem } of await sql.all<{ object: Uint8Array; state: string; problem: string }>(
     `SELECT object, state, problem FROM saves WHERE state IN ('buffered', 'sealed')`,
   ))
@@ -239,7 +244,7 @@ async function whatIsLeft(site: Site): Promise<string[]> {
 /** What must hold when all is quiet. */
 async function finalChecks(site: Site): Promise<void> {
   const { world } = site
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   const rows = await sql.all<{
     object: Uint8Array
     sha256: Uint8Array
@@ -314,7 +319,7 @@ const strangerProblems: ReadonlySet<string> = new Set(['card.unknown', 'cose.unk
 /** I6: what is on a card is what placement meant for it, and of the latest nothing is missing. */
 async function checkCards(site: Site): Promise<void> {
   const { world } = site
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   for (const person of site.people) {
     const slots = decodeFile(cardFiles.conditions, person.memory.file('conditions'))
     const rows = await sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
@@ -385,13 +390,13 @@ async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<voi
 
 /** I7: with the recovery key alone, placement stands again from what data servers keep. */
 async function checkRebuild(site: Site): Promise<void> {
-  const { world, gateway, servers } = site
+  const { world, servers } = site
   const life = new Life('rebuild')
   const medium = new DatabaseMedium()
   try {
     await rebuildPlacement({
       database: medium.open(life, () => {}),
-      recoverySecret: parseRecoverySecret(gateway.recoverySecret),
+      recoverySecret: parseRecoverySecret(site.recoverySecret),
       servers: [...servers.values()].map(({ name, identity }) => ({
         id: name,
         url: `sim:${name}`,
@@ -417,7 +422,7 @@ async function checkRebuild(site: Site): Promise<void> {
     return
   }
   for (const query of rebuiltAlike) {
-    const [before, after] = await mapInOrder([gateway.placementDatabase, medium], async ({ sql }) =>
+    const [before, after] = await mapInOrder([site.placementSql, medium.sql], async (sql) =>
       (await sql.all(query)).map((row) =>
         Object.values(row)
           .map((value) => (value instanceof Uint8Array ? hex(value) : value))
@@ -443,7 +448,7 @@ const rebuiltAlike = [
 
 /** Replicas on disks of which no object tells. */
 async function leftoversOf(site: Site): Promise<number> {
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   const known = new Set(
     (
       await sql.all<{ object: Uint8Array; version: number; slot: number; server: string }>(
