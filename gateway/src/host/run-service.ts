@@ -146,17 +146,17 @@ export async function apartPorts(
   }
 }
 
-/** All that a service in a process of its own answers. */
+/** All that a service in a process of its own answers. @param list of all the services, for who may send it acts */
 export function apartHandlers(
   module: ServiceModule,
   open: OpenService,
-  { clock, log }: { clock: Clock; log: Log },
+  { clock, log, list = services }: { clock: Clock; log: Log; list?: readonly ServiceModule[] },
 ): CallHandler[] {
   return [
-    ...serviceHandlers(open.service, clock, sendersTo(module.name)),
+    ...serviceHandlers(open.service, clock, sendersTo(module.name, list)),
     ...healthHandlers(open.health, open.service.counts),
     ...open.handlers,
-    ...(open.keys ? serviceKeyHandlers(open.keys) : []),
+    ...serviceKeyHandlers(open.keys ?? noKeys),
     ...commandHandlers(module, () => open, { clock, log }),
   ]
 }
@@ -183,8 +183,8 @@ async function followerOf({
 }
 
 /** Peers that may send acts to a service, and for whom each speaks: services that list it among those they ask. */
-export function sendersTo(name: ServiceName): Record<string, ServiceName> {
-  const askers = services.filter(({ peers }) => peers.includes(name))
+export function sendersTo(name: ServiceName, list = services): Record<string, ServiceName> {
+  const askers = list.filter(({ peers }) => peers.includes(name))
   return Object.fromEntries(
     askers.flatMap((asker) => [
       [asker.name, asker.name],
@@ -192,6 +192,9 @@ export function sendersTo(name: ServiceName): Record<string, ServiceName> {
     ]),
   )
 }
+
+/** It signs nothing that others judge: the gateway asks every service that runs apart. */
+const noKeys = { held: async () => [] }
 
 async function noGateway(): Promise<never> {
   throw new InternalError('this service does not say that it reads the receive buffer')

@@ -46,6 +46,8 @@ export interface WholeOptions {
   bug?: PlantedBug
   /** In place of the gateway's own list: the path of a module that exports `services`. */
   services?: string
+  /** Looks at the site when all is quiet and everything held. */
+  atEnd?: (site: Site) => Promise<void>
   /** On the second level: the real MQTT client and broker. */
   wire?: boolean
   onLine?: (line: string) => void
@@ -103,6 +105,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     chaos.end()
     await calmDown(site, clock, stop)
     if (!world.violation) await finalChecks(site)
+    if (!world.violation) await options.atEnd?.(site)
     world.over = true
     if (world.violation) throw world.violation
     const faults: Record<string, number> = Object.fromEntries([...world.faults].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -231,8 +234,13 @@ async function whatIsLeft(site: Site): Promise<string[]> {
     left.push(`${hex(object).slice(0, 8)} is to leave ${source} (${cause})`)
   const doubts = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects'))?.n ?? 0
   if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
-  const events = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
-  if (events > 0) left.push(`${events} events are not acknowledged`)
+  for (const module of site.services.list) {
+    const own = site.services.database(module).sql
+    const events = (await own.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
+    if (events > 0) left.push(`${events} events of ${module.name} are not acknowledged`)
+    const acts = (await own.get<{ n: number }>('SELECT count(*) AS n FROM outbox'))?.n ?? 0
+    if (acts > 0) left.push(`${acts} acts of ${module.name} wait for another service`)
+  }
   for (const person of site.people) {
     if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
     const untold = person.stranger ? 0 : await site.told.untold(person)
