@@ -33,7 +33,11 @@ export class ServiceMachine extends SiteMachine {
     await this.#services.opened(module, open)
     await open.service.start()
     this.services.set(name, open)
-    outside.lines.listen(name, life, apartHandlers(module, open, { clock: ports.clock, log, list: this.#services.list }))
+    outside.lines.listen(
+      name,
+      life,
+      apartHandlers(module, open, { clock: ports.clock, log, list: this.#services.list }),
+    )
     this.#stop = async () => {
       await open.service.stop()
       await open.close()

@@ -12,6 +12,8 @@ import type { PlacementKeys } from '@azukari/gateway/services/placement/keys/key
 import { openPlacementKeys } from '@azukari/gateway/services/placement/main'
 import { placement as placementModule } from '@azukari/gateway/services/placement/module'
 import type { Placement } from '@azukari/gateway/services/placement/service'
+import { settlement as settlementModule } from '@azukari/gateway/services/settlement/module'
+import type { Settlement } from '@azukari/gateway/services/settlement/service'
 import type { Sql } from '@azukari/gateway/storage/database'
 import { hex } from '@azukari/protocol/bytes'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
@@ -23,6 +25,7 @@ import type { GatewayMachine } from './gateway-machine.ts'
 import { Harms } from './harm.ts'
 import { Internet } from './internet.ts'
 import { Lines } from './lines.ts'
+import { Money, settlementFile } from './money/money.ts'
 import { Person } from './people.ts'
 import { Carrier, ServerMachine, serverDiskBytes, serverDisks, serverPlaces } from './server-machine.ts'
 import { SiteServices } from './site-services.ts'
@@ -30,6 +33,8 @@ import { Told } from './told.ts'
 import type { World } from './world.ts'
 
 const homes = ['JP-13', 'JP-27', 'JP-01', 'JP-40', 'JP-14'] as const
+/** What boards there are, in this order, and again. */
+const roles: readonly DeviceRole[] = ['camera', 'printer', 'terminal', 'camera', 'terminal']
 const weekMs = 7 * 86_400_000
 
 /** One save as the world saw it. */
@@ -58,6 +63,7 @@ export class Site implements DeviceWitness {
   readonly services: SiteServices
   placementKeys!: PlacementKeys
   recoverySecret = ''
+  money!: Money
   readonly harms = new Harms(this)
   readonly told = new Told(this)
   /** Pictures that were taken, by SHA-256 in hex. */
@@ -88,6 +94,7 @@ export class Site implements DeviceWitness {
     const site = new Site(world, list)
     await site.#init()
     site.#people(devices)
+    site.money = new Money(site)
     return site
   }
 
@@ -104,7 +111,10 @@ export class Site implements DeviceWitness {
       capacityBytes: serverDiskBytes * serverDisks.length,
       rates: [{ peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' }],
     }))
-    const secrets = await this.services.init({ 'servers.json': json(servers) })
+    const secrets = await this.services.init({
+      'servers.json': json(servers),
+      'settlement.json': json(settlementFile),
+    })
     this.recoverySecret = secrets.get('recoveryKey') ?? ''
     const life = new Life('keys')
     const { folder, ports } = this.services.machineOf(placementModule.name).site(life, this.world.chance('keys'))
@@ -116,7 +126,7 @@ export class Site implements DeviceWitness {
     const { world } = this
     const random = world.chance('site')
     for (let i = 0; i < devices; i++) {
-      const role: DeviceRole = i % 4 === 1 ? 'printer' : i % 4 === 3 ? 'terminal' : 'camera'
+      const role = roles[i % roles.length]!
       const name = `${role}-${i + 1}`
       this.devices.push(new DeviceMachine(world, name, role, random.pick(homes), () => this.#claims.get(name), this))
     }
@@ -137,6 +147,16 @@ export class Site implements DeviceWitness {
   /** Placement, where it runs; undefined while it does not. */
   get placement(): Placement | undefined {
     return this.services.open(placementModule)?.service
+  }
+
+  /** Settlement, where it runs; undefined while it does not. */
+  get settlement(): Settlement | undefined {
+    return this.services.open(settlementModule)?.service
+  }
+
+  /** The life of the process in which settlement runs. */
+  get settlementLife(): Life | undefined {
+    return this.services.machineOf(settlementModule.name).life
   }
 
   /** What placement has committed, for the checks of the simulation only. */
@@ -169,6 +189,16 @@ export class Site implements DeviceWitness {
         )
       for (const device of this.devices) device.start()
     })
+  }
+
+  /** All machines are without power for days, and come back one after the other. */
+  outage(days: number): void {
+    const { clock, story } = this.world
+    story.say('world', `no power for ${days} days`)
+    this.world.count('site.outage')
+    for (const machine of [this.gateway, ...this.services.machines, ...this.servers.values(), ...this.devices])
+      machine.die('power')
+    clock.leap(days * 86_400_000)
   }
 
   /** One object's row at placement, if it has any. */
@@ -355,7 +385,8 @@ function makePerson(world: World, provider: PlacementKeys, index: number, home: 
   const memory = FragileMemory.load(issued.card.save())
   const card = new VirtualCard(memory, random)
   const { registration } = issued
-  return { person: new Person(world, registration.number, memberId, card, memory, keys, pin, stranger), registration }
+  const holder = { memberId, card, memory, keys, cardId: registration.card }
+  return { person: new Person(world, registration.number, holder, pin, stranger), registration }
 }
 
 function json(value: unknown): Uint8Array {

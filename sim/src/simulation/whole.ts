@@ -63,6 +63,8 @@ export interface WholeResult {
   /** Pictures that are kept in the end, pages that came out. */
   kept: number
   printed: number
+  /** What happened to money, by kind. */
+  money: Record<string, number>
   /** Replicas that nobody knows, of writings that ended without an answer. */
   leftovers: number
   /** SHA-256 over all that happened. */
@@ -98,8 +100,15 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     const stop = () => world.violation !== undefined
     site.start()
     for (const person of site.people) void person.live(site, visitMinutes * 60_000)
+    site.money.start()
     if (Number.isFinite(faultMinutes)) void chaos.run(faultMinutes * 60_000)
-    await clock.runUntil(startMs + hours * hourMs, stop)
+    /** The moment after so many hours that the site has lived through. */
+    const lived = (hour: number) => clock.now() - clock.monotonicMs() + startMs + Math.round(hour * hourMs)
+    for (const { hour, days } of outages(site, hours)) {
+      await clock.runUntil(lived(hour), stop)
+      site.outage(days)
+    }
+    await clock.runUntil(lived(hours), stop)
     story.say('world', 'calm')
     world.calm = true
     chaos.end()
@@ -117,6 +126,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
       verdicts: await verdictsIn(site),
       kept: [...site.saves.values()].filter(({ believed }) => believed).length,
       printed: site.printed,
+      money: site.money.counts,
       leftovers: await leftoversOf(site),
       digest: story.digest(),
     }
@@ -124,6 +134,18 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     world.over = true
     process.off('unhandledRejection', onRejection)
   }
+}
+
+/**
+ * When the site is without power for days: after the first time every member's closing day has passed, after the second the
+ * deadline for objections and the day of the debit.
+ */
+function outages({ world }: Site, hours: number): { hour: number; days: number }[] {
+  const chance = world.chance('outages')
+  return [
+    { hour: hours * (0.45 + 0.1 * chance.float()), days: chance.between(28, 33) },
+    { hour: hours * (0.7 + 0.1 * chance.float()), days: chance.between(10, 20) },
+  ]
 }
 
 /** What a line does of its own accord, of all that it counts. */
@@ -139,7 +161,7 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
     if (world.violation) return
     await letBackIn(site)
     auditedMs ??= await auditAll(site)
-    const restless = [...(await whatIsLeft(site)), ...(await unaudited(site, auditedMs))]
+    const restless = [...(await whatIsLeft(site)), ...(await unaudited(site, auditedMs)), ...(await site.money.left())]
     if (restless.length === 0) return
     if (clock.now() >= endMs) {
       world.violate('I3', `not quiet after ${calmLimitMs / hourMs} calm hours: ${restless.slice(0, 8).join('; ')}`)
@@ -291,6 +313,7 @@ async function finalChecks(site: Site): Promise<void> {
     rows.filter(({ state }) => state === 'kept').map(({ object }) => object),
   )
   await checkRebuild(site)
+  await site.money.check()
   const leftovers = await leftoversOf(site)
   if (leftovers > site.carrier.unansweredPuts)
     world.violate(
