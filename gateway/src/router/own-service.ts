@@ -1,5 +1,6 @@
 /** The gateway's own contracts: what a device reports of itself, transfers, events, and frames to data servers. */
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { endDownload, takeBlocks } from '@azukari/protocol/contracts/download'
 import {
   acknowledgeEvents,
   nextJob,
@@ -31,6 +32,7 @@ import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/s
 import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import type { CommitGroup } from '../storage/group.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
+import type { DownloadCarrier } from '../transfer/carrier.ts'
 import type { Pump } from './pump.ts'
 
 /** Carries a frame between a card and a data server, unopened (S10). @throws {Problem} `server.unreachable` */
@@ -52,6 +54,7 @@ export interface OwnServiceOptions {
   carryFrame: FrameCarrier
   commits: CommitGroup
   releases: Releases
+  downloads: DownloadCarrier
   directory: DirectoryIssuer
   clock: Clock
   log: Log
@@ -76,7 +79,7 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, commits, releases, directory, clock, budgets = new Budgets() } = options
+    const { devices, buffer, pump, commits, releases, downloads, directory, clock, budgets = new Budgets() } = options
     const cardResults = budgets.rate('card_results', { device: cardResultRate })
     this.#add(reportState, async (body, { device }) => {
       const before = this.reports.get(device)
@@ -139,6 +142,14 @@ export class OwnService implements Service {
     this.#add(initTransfer, (body, { device }) => buffer.init(device, body))
     this.#add(haveTransfer, ({ transfer }, { device }) => buffer.have(device, transfer))
     this.#add(finishTransfer, ({ transfer }, { device }) => buffer.finish(device, transfer))
+    this.#add(takeBlocks, async (body, { device }) => {
+      await downloads.take(device, body)
+      return {}
+    })
+    this.#add(endDownload, async (body, { device }) => {
+      await downloads.end(device, body)
+      return {}
+    })
     this.#add(carryFrame, async ({ server, frame }) => ({ frame: await options.carryFrame(server, frame) }))
   }
 

@@ -207,6 +207,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
+    downloads: hosted.downloads,
     wake: () => {
       cards?.kick()
       inStep?.kick()
