@@ -20,6 +20,7 @@ import type { Bus } from './broker/bus.ts'
 import type { Admission, Credentials } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
+import { ReleaseDownloads } from './fleet/release-downloads.ts'
 import { Releases } from './fleet/releases.ts'
 import { devicesBehind } from './fleet/states.ts'
 import { DirectoryIssuer, type KeySource } from './key-directory/issuer.ts'
@@ -225,8 +226,11 @@ class Site implements Gateway {
       budgets,
     })
     this.#services = services
+    const releases = new Releases(files, options.releaseDirectory)
+    const releaseDownloads = new ReleaseDownloads({ releases, clock, random, log })
     this.#downloads = new DownloadCarrier({
-      downloadsOf: (service) => services.find(({ name }) => name === service)?.downloads,
+      downloadsOf: (service) =>
+        service === 'gateway' ? releaseDownloads : services.find(({ name }) => name === service)?.downloads,
       send: (device, transfer, index, payload) =>
         this.#bus.publish(deviceTopic(site, device, 'down', transfer, index), payload),
       clock,
@@ -251,8 +255,9 @@ class Site implements Gateway {
       pump: this.#pump,
       carryFrame: options.carryFrame,
       commits: this.#commits,
-      releases: new Releases(files, options.releaseDirectory),
-      downloads: this.#downloads,
+      releases,
+      releaseDownloads,
+      carrier: this.#downloads,
       directory,
       clock,
       log,

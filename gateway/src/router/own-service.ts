@@ -4,6 +4,7 @@ import { endDownload, takeBlocks } from '@azukari/protocol/contracts/download'
 import {
   acknowledgeEvents,
   nextJob,
+  offerRelease,
   putCardResults,
   putDiagnostics,
   readBundle,
@@ -22,6 +23,7 @@ import { quotaExceeded } from '../budgets/pool.ts'
 import { keepCardResults } from '../fleet/card-data.ts'
 import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import { keepParts, sameParts } from '../fleet/parts.ts'
+import type { ReleaseDownloads } from '../fleet/release-downloads.ts'
 import type { Releases } from '../fleet/releases.ts'
 import { report, stateOf } from '../fleet/states.ts'
 import type { DirectoryIssuer } from '../key-directory/issuer.ts'
@@ -54,7 +56,9 @@ export interface OwnServiceOptions {
   carryFrame: FrameCarrier
   commits: CommitGroup
   releases: Releases
-  downloads: DownloadCarrier
+  releaseDownloads: ReleaseDownloads
+  /** Carries downloads to devices, the services' and the gateway's own. */
+  carrier: DownloadCarrier
   directory: DirectoryIssuer
   clock: Clock
   log: Log
@@ -79,7 +83,7 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, commits, releases, downloads, directory, clock, budgets = new Budgets() } = options
+    const { devices, buffer, pump, commits, releases, carrier, directory, clock, budgets = new Budgets() } = options
     const cardResults = budgets.rate('card_results', { device: cardResultRate })
     this.#add(reportState, async (body, { device }) => {
       const before = this.reports.get(device)
@@ -129,6 +133,9 @@ export class OwnService implements Service {
     this.#add(readBundle, async ({ release, path, at, length }) => ({
       bytes: await releases.piece(release, path, at, length),
     }))
+    this.#add(offerRelease, async ({ release }, { device }) => ({
+      offer: await options.releaseDownloads.offer(device, release),
+    }))
     this.#add(rotateKey, async ({ signed }, { device }) => {
       await commits.run(async (sql) =>
         devices.rekey(sql, device, nextKeyOf(await devices.require(device, sql), options.site, signed)),
@@ -143,11 +150,11 @@ export class OwnService implements Service {
     this.#add(haveTransfer, ({ transfer }, { device }) => buffer.have(device, transfer))
     this.#add(finishTransfer, ({ transfer }, { device }) => buffer.finish(device, transfer))
     this.#add(takeBlocks, async (body, { device }) => {
-      await downloads.take(device, body)
+      await carrier.take(device, body)
       return {}
     })
     this.#add(endDownload, async (body, { device }) => {
-      await downloads.end(device, body)
+      await carrier.end(device, body)
       return {}
     })
     this.#add(carryFrame, async ({ server, frame }) => ({ frame: await options.carryFrame(server, frame) }))
