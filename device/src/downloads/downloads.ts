@@ -217,8 +217,6 @@ export class Downloads {
     if (!kind) return 'part.unsupported'
     if (offer.sizeBytes > kind.maxBytes) return 'transfer.too-large'
     factsOfOffer(offer)
-    const kept = await this.kept(offer.kind)
-    for (const { transfer } of kept.slice(0, Math.max(0, kept.length - kind.maxFiles + 1))) await this.remove(transfer)
     const held = await database.get<{ bytes: number }>('SELECT coalesce(sum(bytes), 0) AS bytes FROM downloads')
     const coming = await database.get<{ bytes: number }>(
       'SELECT coalesce(sum(bytes), 0) AS bytes FROM downloads WHERE state = ?',
@@ -283,12 +281,19 @@ export class Downloads {
         clock.now(),
         offer.transfer,
       )
+      await this.#removeOldest(offer.kind)
       const kept = keptOf({ ...row, at: clock.now() })
       for (const listener of this.#listeners) listener(kept)
     }
     const { transfer, from } = offer
     await link.call(endDownload, { transfer, from }, { signal })
     await database.run('UPDATE downloads SET state = ? WHERE transfer = ?', state.told, transfer)
+  }
+
+  async #removeOldest(kind: string): Promise<void> {
+    const kept = await this.kept(kind)
+    const maxFiles = this.#kinds.get(kind)?.maxFiles ?? 0
+    for (const { transfer } of kept.slice(0, Math.max(0, kept.length - maxFiles))) await this.remove(transfer)
   }
 
   async #receive(offer: Offer, signal: AbortSignal): Promise<void> {

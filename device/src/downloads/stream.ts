@@ -77,7 +77,13 @@ export class DownloadStream implements BlockSink {
         const offset = at - index * blockPlainBytes
         return block.subarray(offset, offset + length)
       }
-      if (this.#failure) throw this.#failure
+      if (this.#failure) {
+        const failure = this.#failure
+        // Who reads again tries again.
+        await this.#halt()
+        this.#failure = undefined
+        throw failure
+      }
       this.#came = Promise.withResolvers()
       await this.#came.promise
     }

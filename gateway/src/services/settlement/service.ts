@@ -161,6 +161,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     name: 'settlement',
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
+    downloads: pageSource(database),
     ...(options.soon ? { soon: options.soon } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,

@@ -15,11 +15,12 @@ import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { memberAccount, ownAccount } from '../accounts.ts'
 import { derivedId, tell, type Within } from '../desk.ts'
-import { keepDocument } from '../documents.ts'
+import { type Document, keepDocument } from '../documents.ts'
 import { ledgerOf } from '../epoch.ts'
 import { atRestKey } from '../keystore.ts'
 import type { Leg } from '../ledger/model.ts'
 import { nextNumber } from '../numbers.ts'
+import { sendPage } from '../pages.ts'
 import { type Addressee, statementPdf } from '../paper/statement.ts'
 import { type MemberRow, members, openPerson } from '../registers.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
@@ -130,16 +131,13 @@ export async function issueStatement(
   }
   await insertRow(sql, 'statements', row)
   await bookStatement(within, row, 'issue')
-  await keepDocument(desk, sql, {
-    ...{
-      id: derivedId('statement', number),
-      kind: 'statement',
-      member: member.id,
-      at: nowMs,
-      media: 'application/pdf',
-    },
-    ...{ name: `statement-${number}.pdf`, content: statementPdf(body, addressee(ports, member)) },
-  })
+  const page: Document = {
+    ...{ id: derivedId('statement', number), kind: 'statement', member: member.id, at: nowMs },
+    ...{ media: 'application/pdf', name: `statement-${number}.pdf` },
+    content: statementPdf(body, addressee(ports, member)),
+  }
+  await keepDocument(desk, sql, page)
+  await sendPage(desk, within, page)
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
   await tell(desk, within, {
     ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
