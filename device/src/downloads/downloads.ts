@@ -122,7 +122,7 @@ export class Downloads {
   }
 
   /** There may be something to fetch. */
-  kick(): void {
+  wake(): void {
     this.#news.resolve()
   }
 
@@ -164,7 +164,7 @@ export class Downloads {
   async run(signal: AbortSignal): Promise<void> {
     const { link, clock, random } = this.#o
     let failures = 0
-    signal.addEventListener('abort', () => this.kick(), { once: true })
+    signal.addEventListener('abort', () => this.wake(), { once: true })
     while (!signal.aborted) {
       this.#news = Promise.withResolvers<void>()
       if (link.up && this.#underWay.size < this.#limits.atOnce)
@@ -172,7 +172,7 @@ export class Downloads {
           if (this.#underWay.size >= this.#limits.atOnce) break
           this.#begin(row, signal, (isFailed) => {
             failures = isFailed ? failures + 1 : 0
-            this.kick()
+            this.wake()
           })
         }
       await this.#news.promise
@@ -208,7 +208,7 @@ export class Downloads {
       sizeBytes,
       clock.now(),
     )
-    this.kick()
+    this.wake()
   }
 
   async #refusal(offer: Offer): Promise<Refusal | undefined> {

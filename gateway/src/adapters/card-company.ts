@@ -6,7 +6,7 @@ import { type Static, Type } from '@azukari/protocol/contract'
 import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { Compile } from 'typebox/compile'
-import type { CardCompany } from '../services/settlement/card-company.ts'
+import type { CardCompany } from '../services/settlement/payments/card-company.ts'
 import { guardedFetch, type OutboundRequest } from './guarded-fetch.ts'
 import { hostAndPort } from './outbound-address.ts'
 

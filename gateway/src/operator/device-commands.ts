@@ -5,7 +5,7 @@ import { partsForPeople, partsOfDevices } from '../fleet/parts.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { newClaim } from '../registry/claims.ts'
 import { Devices } from '../registry/devices.ts'
-import { regions } from '../services/placement/geography.ts'
+import { regions } from '../services/placement/risk/geography.ts'
 import { folder, site } from './site-options.ts'
 
 export const deviceCommands: Record<string, OperatorCommand> = {

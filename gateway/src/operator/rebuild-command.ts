@@ -1,15 +1,17 @@
 /** `azukari-gateway placement rebuild`: for a site whose placement is lost; nothing of it may run. */
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { consoleLog } from '../log.ts'
-import { parseRecoverySecret } from '../services/placement/keystore.ts'
+import { rebuildPlacement } from '../services/placement/journal/rebuild.ts'
+import { parseRecoverySecret } from '../services/placement/keys/keystore.ts'
 import { storeKeys } from '../services/placement/main.ts'
 import { placement } from '../services/placement/module.ts'
-import { rebuildPlacement } from '../services/placement/rebuild.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { folder, site } from './site-options.ts'
 

@@ -1,10 +1,12 @@
 /** `azukari-gateway servers add`: data servers on hosts of their own are let in (D6). */
-import { integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { type AwaitedServer, newServerClaim } from '../registry/server-claims.ts'
-import { regions } from '../services/placement/geography.ts'
+import { regions } from '../services/placement/risk/geography.ts'
 import { checkServerEntry, type ServerEntry, SiteFolder } from '../site-folder.ts'
 import { folder, site } from './site-options.ts'
 

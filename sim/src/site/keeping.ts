@@ -3,15 +3,15 @@
  * status, placement's replicas and risks.
  */
 import type { Save } from '@azukari/device/saves'
-import { distanceKm } from '@azukari/gateway/services/placement/geography'
-import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
+import { distanceKm } from '@azukari/gateway/services/placement/risk/geography'
+import type { RiskReport } from '@azukari/gateway/services/placement/risk/report'
 import type { Language } from '@azukari/protocol/finding-text'
-import { places, positionOf } from './places.ts'
+import { places, positionOf } from '../testkit/places.ts'
 import { statusReader } from './server-status.ts'
 import type { SimulatedSite, SiteServer } from './site.ts'
 import { nameOf, regionName, type Said, say } from './words.ts'
 
-const standingMost = 2_000
+const maxStanding = 2_000
 /** From which probability of loss on a hazard is shown as one that arrives. */
 const shownLoss = 0.005
 
@@ -64,7 +64,7 @@ export class Keeping {
     const standing = new Map<string, Standing[]>()
     for (const { object, ...replica } of await this.#site.rows<Standing & { object: Uint8Array }>(
       'SELECT object, slot, server, algorithm FROM replicas WHERE root IS NOT NULL ORDER BY object, slot LIMIT ?',
-      standingMost,
+      maxStanding,
     )) {
       const id = Buffer.from(object).toString('hex')
       standing.set(id, [...(standing.get(id) ?? []), replica])

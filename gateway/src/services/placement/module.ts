@@ -20,13 +20,13 @@ export const placement = defineService<PlacementContext>({
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
     members: async () => (await import('./commands/members.ts')).memberCommands,
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
-    care: async () => (await import('./commands/care.ts')).careCommands,
+    audits: async () => (await import('./commands/audits.ts')).auditCommands,
   },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
   open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
-    const { accountHandlers } = await import('./account-facts.ts')
-    const { cardWordHandlers } = await import('./card-words.ts')
+    const { accountHandlers } = await import('./members/account-facts.ts')
+    const { cardWordHandlers } = await import('./members/register-sync.ts')
     const { hazardHandlers } = await import('./hazards/serve.ts')
     const { placementHealth } = await import('./health.ts')
     const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
@@ -42,7 +42,7 @@ export const placement = defineService<PlacementContext>({
       keys: { held: () => placement.keyPairs.held(), rotate: (order) => placement.keyPairs.rotate(order) },
       health: placementHealth({
         moves: () => placement.mover.status(),
-        care: () => placement.care.status(),
+        audits: () => placement.audits.status(),
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
         servers: () => placement.registry.servers(),

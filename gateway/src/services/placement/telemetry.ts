@@ -3,8 +3,8 @@
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../storage/database.ts'
-import { riskBand } from './explain.ts'
-import type { LiveRiskBoard } from './live-risk-board.ts'
+import { riskBand } from './risk/explain.ts'
+import type { LiveRiskBoard } from './risk/live-board.ts'
 import { type ServerRow, saves } from './store.ts'
 
 export async function placementTelemetry(

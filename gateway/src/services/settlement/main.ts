@@ -7,8 +7,8 @@ import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
 import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
+import { systemDefer } from '../../adapters/defer.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
-import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
@@ -16,8 +16,8 @@ import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { ledDatabase } from './centre/led-database.ts'
-import type { PlacementKeeping } from './in-step.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
+import type { PlacementKeeping } from './members/register-sync.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
 
@@ -63,7 +63,7 @@ export async function openSettlement(
   const keys = await keysOf(folder, ports, passphrase)
   const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
-    ...{ database, keys, placement, log, soon: systemSoon },
+    ...{ database, keys, placement, log, defer: systemDefer },
     checks: new CheckPool({ agreement: keys.agreement, log }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },

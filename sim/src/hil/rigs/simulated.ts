@@ -16,10 +16,10 @@ import {
   SimulatedPanel,
   SimulatedPrinter,
   SimulatedReader,
-} from '../../boards/index.ts'
-import { issue } from '../../card/bench.ts'
-import { SeededRandom } from '../../world/chance.ts'
-import type { Rig } from '../rigs.ts'
+} from '../../testkit/boards/index.ts'
+import { issue } from '../../testkit/card/fixture.ts'
+import { SeededRandom } from '../../testkit/world/chance.ts'
+import type { Rig } from './rig.ts'
 
 const forever = Number.POSITIVE_INFINITY
 

@@ -13,16 +13,16 @@ import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import type { Currency } from '@azukari/protocol/money'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { memberAccount, ownAccount } from '../accounts.ts'
-import { derivedId, tell, type Within } from '../desk.ts'
-import { type Document, keepDocument } from '../documents.ts'
-import { ledgerOf } from '../epoch.ts'
+import { ledgerOf } from '../centre/epoch.ts'
+import { sendPage } from '../documents/pages.ts'
+import { type Addressee, statementPdf } from '../documents/statement.ts'
+import { type Document, keepDocument } from '../documents/store.ts'
 import { atRestKey } from '../keystore.ts'
+import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Leg } from '../ledger/model.ts'
+import { type MemberRow, members, openPerson } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
-import { sendPage } from '../pages.ts'
-import { type Addressee, statementPdf } from '../paper/statement.ts'
-import { type MemberRow, members, openPerson } from '../registers.ts'
+import { derivedId, tell, type Within } from '../service-context.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { type Priced, partOf, priceOf } from './price.ts'
@@ -100,7 +100,7 @@ export async function issueStatement(
   facts: AccountFacts,
   { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
 ): Promise<StatementRow> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   const { sql, nowMs } = within
   const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
   const number = await nextNumber(sql, 'statement', nowMs)
@@ -108,11 +108,11 @@ export async function issueStatement(
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
   const body: Statement = {
     contract: statementSent.id,
-    ...{ audience: desk.self, act: desk.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
+    ...{ audience: shared.self, act: shared.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
     statement: number,
     ...(replaced ? { replaces: replaced.number } : {}),
     member: member.id,
-    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: desk.rules.issuer },
+    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: shared.rules.issuer },
     ...{ check: facts.check, kept: facts.kept, faults: facts.faults, objectBy, howToObject, debitOn, payment },
   }
   const tax = taxes.reduce((sum, one) => sum + one.tax, 0)
@@ -124,8 +124,8 @@ export async function issueStatement(
     ...{ replaces: replaced?.number ?? null, tries: 0, hold: null, at: nowMs },
     document: encrypt0(
       encodeDeterministic(body),
-      atRestKey(desk.keys, 'statement'),
-      desk.random.bytes(12),
+      atRestKey(shared.keys, 'statement'),
+      shared.random.bytes(12),
       sealedDomain,
     ),
   }
@@ -136,10 +136,10 @@ export async function issueStatement(
     ...{ media: 'application/pdf', name: `statement-${number}.pdf` },
     content: statementPdf(body, addressee(ports, member)),
   }
-  await keepDocument(desk, sql, page)
-  await sendPage(desk, within, page)
+  await keepDocument(shared, sql, page)
+  await sendPage(shared, within, page)
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
-  await tell(desk, within, {
+  await tell(shared, within, {
     ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
     wrap: (statement) => ({ statement }),
   })
@@ -147,9 +147,9 @@ export async function issueStatement(
 }
 
 /** The statement as it was made. */
-export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement {
+export function contentOf({ shared }: BillingPorts, row: StatementRow): Statement {
   return checkStatement(
-    decode(decrypt0(row.document, atRestKey(desk.keys, 'statement'), sealedDomain), { maxBytes: 1 << 20 }),
+    decode(decrypt0(row.document, atRestKey(shared.keys, 'statement'), sealedDomain), { maxBytes: 1 << 20 }),
   )
 }
 
@@ -183,11 +183,11 @@ export async function bookStatement({ sql, nowMs }: Within, row: StatementRow, w
   )
 }
 
-export function addressee({ desk }: BillingPorts, member: MemberRow): Addressee {
+export function addressee({ shared }: BillingPorts, member: MemberRow): Addressee {
   return {
-    name: openPerson(desk.keys, member.id, member.person).name,
+    name: openPerson(shared.keys, member.id, member.person).name,
     number: member.number,
-    font: desk.font?.(),
+    font: shared.font?.(),
   }
 }
 
