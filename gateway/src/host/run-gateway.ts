@@ -44,7 +44,7 @@ import { bufferHandlers } from '../transfer/remote-buffer.ts'
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
-import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { type Addresses, apartClient, clientsAt, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 
@@ -136,7 +136,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
-    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
+    const peers = new Peers({ client: clientsAt(apart, tls, clock), clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let opened: Gateway | undefined
     const directory = () => {

@@ -131,6 +131,15 @@ export interface PageSettings {
   log: Log
 }
 
+/** A secret that `init` shows once: the site keeps no copy of it. */
+export interface ShownSecret {
+  /** In the answer for programs. */
+  key: string
+  /** For people. */
+  what: string
+  secret: string
+}
+
 export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly name: ServiceName
   /** For `--help` and unit files. */
@@ -161,6 +170,12 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly commands?: Readonly<Record<string, () => Promise<ServiceCommandGroup<Open>>>>
   /** Asked for telemetry when it runs as a process of its own. */
   telemetry?(): Promise<Contract>
+  /** Makes what it needs of a new site; undefined when that is there already. */
+  init?(
+    folder: SiteFolder,
+    ports: SitePorts,
+    passphrase: string | undefined,
+  ): Promise<readonly ShownSecret[] | undefined>
   open(ports: ServicePorts): Promise<Open>
   /** Its own way to run as a process; undefined when the usual one will do. */
   runApart?(ports: ServicePorts, settings: ApartSettings, host: ApartHost<Open>): Promise<ServiceProcess | undefined>

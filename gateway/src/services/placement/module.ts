@@ -22,6 +22,11 @@ export const placement = defineService<PlacementContext>({
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
     audits: async () => (await import('./commands/audits.ts')).auditCommands,
   },
+  init: async (folder, ports, passphrase) => {
+    const { initPlacement } = await import('./main.ts')
+    const made = await initPlacement(folder, ports, passphrase)
+    return made && [{ key: 'recoveryKey', what: 'Recovery key', secret: made.recoverySecret }]
+  },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
   open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
