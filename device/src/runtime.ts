@@ -25,7 +25,7 @@ import { wordsOf } from './apps/words.ts'
 import { backoffMs } from './backoff.ts'
 import { Consents } from './consents.ts'
 import type { DeviceDatabase } from './database.ts'
-import { Downloads } from './downloads/downloads.ts'
+import { type DownloadKind, Downloads } from './downloads/downloads.ts'
 import { type Board, closeBoard, type Panel } from './drivers.ts'
 import { CardData } from './fleet/card-data.ts'
 import { Caretaker } from './fleet/caretaker.ts'
@@ -55,6 +55,8 @@ export interface DeviceConfig {
   folder: string
   language?: 'ja' | 'en'
   limits?: Partial<LinkLimits>
+  /** Kinds of downloads that are kept beyond those of its apps. */
+  downloads?: Readonly<Record<string, DownloadKind>>
   /** Where upgrades go; absent when no launcher would try them. */
   slots?: SlotStore | undefined
 }
@@ -171,9 +173,11 @@ export class Runtime {
         ...{ files, path: `${folder}/keys.cose`, link: this.link, log },
         ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
       })
+      const kinds: Record<string, DownloadKind> = { ...this.#config.downloads }
+      if (roles.includes('terminal')) kinds[statementPage] = { maxBytes: 16 * 2 ** 20, maxFiles: 200 }
       this.downloads = await Downloads.open(
-        { ...{ database, files, folder: `${folder}/downloads`, link: this.link, clock, random, log } },
-        { ...(roles.includes('terminal') && { [statementPage]: { maxBytes: 16 * 2 ** 20, maxFiles: 200 } }) },
+        { database, files, folder: `${folder}/downloads`, link: this.link, clock, random, log },
+        kinds,
       )
       this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
       const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
