@@ -77,7 +77,7 @@ const calmLimitMs = 6 * hourMs
 
 /** Runs one seed. @throws {Violation} when something happened that must not */
 export async function runWhole(options: WholeOptions): Promise<WholeResult> {
-  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, wire, onLine } = options
+  const { seed, hours = 1.2, devices = 5, faultMinutes = 2, visitMinutes = 5, bug, wire, onLine } = options
   const { services } = options.services
     ? ((await import(options.services)) as { services: readonly ServiceModule[] })
     : { services: ownServices }
@@ -322,6 +322,8 @@ async function finalChecks(site: Site): Promise<void> {
     )
 }
 
+const offerMs = 30 * 86_400_000
+
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
 async function checkSaves(site: Site): Promise<void> {
   const { world } = site
@@ -334,6 +336,8 @@ async function checkSaves(site: Site): Promise<void> {
       bytesOf(object),
     )
     if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
+    // So long an offer is worth something; a site that is away for longer has to be offered it anew.
+    if (row?.problem === 'message.expired' && world.story.atMs - kept.sinceMs > offerMs) continue
     if (state !== 'kept')
       world.violate(
         'I3',

@@ -38,7 +38,7 @@ export class Bank {
   /** A member pays after some time: mostly rightly, or twice, or without the number, or a little too much. */
   payLater(payment: string, minor: number): void {
     this.underWay++
-    this.#world.clock.timer(this.#chance.between(5_000, 1_200_000), () => {
+    this.#world.clock.timer(this.#chance.between(5_000, 240_000), () => {
       this.underWay--
       const mishap = this.#chance.between(0, 11)
       if (mishap === 0) this.#world.count('bank.no-number')
