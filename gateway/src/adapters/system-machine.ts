@@ -7,7 +7,7 @@ import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import { CheckPool } from './check-pool.ts'
 import { openDatabase } from './database.ts'
 import { guardedFetch } from './guarded-fetch.ts'
-import { systemSoon } from './soon.ts'
+import { systemDefer } from './defer.ts'
 
 /** What a process of a site runs on: the real machine, or what its ports put in its place. */
 export function machineOf(folder: SiteFolder, ports: SitePorts): MachinePorts {
@@ -17,7 +17,7 @@ export function machineOf(folder: SiteFolder, ports: SitePorts): MachinePorts {
 function systemMachine(folder: SiteFolder, ports: SitePorts): MachinePorts {
   return {
     openDatabase: (path) => openDatabase(`${folder.path}/${path}`),
-    soon: systemSoon,
+    defer: systemDefer,
     passphraseKey: argon2id,
     fetch: guardedFetch,
     dataServers: async (service, log) => {

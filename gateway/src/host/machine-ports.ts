@@ -15,7 +15,7 @@ export interface MachinePorts {
   /** @param path from the site's folder */
   openDatabase(path: string): Database
   /** Runs work when what the network has brought so far has been taken in. */
-  soon(work: () => void): void
+  defer(work: () => void): void
   /** Turns a passphrase into a key of 32 bytes. */
   passphraseKey(passphrase: string, salt: Uint8Array): Uint8Array
   /** Asks a server outside the site. @throws {Problem} one of `request.problems` */

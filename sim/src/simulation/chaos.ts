@@ -1,7 +1,7 @@
 /** What goes wrong, when, and for how long: drawn from the seed, each by its kind, and all of it undone when calm comes. */
 import { filesIn, parseReplicaName } from '@azukari/gateway/data-server/layout'
 import { emptyBulletin, type Hazard } from '@azukari/gateway/services/placement/hazards/hazard'
-import { calmLine } from '../testkit/network/model.ts'
+import { calmLine } from '../testkit/network/faults.ts'
 import type { SeededRandom } from '../testkit/world/chance.ts'
 import type { Step } from '../testkit/world/life.ts'
 import type { DeviceMachine } from './device-machine.ts'
@@ -14,7 +14,7 @@ import type { World } from './world.ts'
 
 const minuteMs = 60_000
 /** Data servers that disasters take in one run, at most. */
-const destroyedMost = 2
+const maxDestroyed = 2
 
 export class Chaos {
   readonly #site: Site
@@ -294,7 +294,7 @@ export class Chaos {
   /** For good, with all that lay there: spared only where an object would lose its last place. */
   async #destroy(server: ServerMachine): Promise<void> {
     const gone = this.#servers.filter((each) => each.gone)
-    if (gone.length >= destroyedMost || server.gone) return
+    if (gone.length >= maxDestroyed || server.gone) return
     const { left, alone } = await this.#site.lyingAt([...gone, server])
     const spared = alone > 0 || (await this.#site.harms.lastGoodOn([...gone, server]))
     this.#world.count(spared ? 'server.spared' : 'server.destroyed')

@@ -53,7 +53,7 @@ export abstract class SiteMachine extends Machine {
     const later = (ms: number, work: () => void) => void clock.timer(ms, work)
     const machine: MachinePorts = {
       openDatabase: (path) => this.medium(path).open(life, later),
-      soon: (work) => later(0, work),
+      defer: (work) => later(0, work),
       // What it costs to guess a passphrase is none of the simulation's questions.
       passphraseKey: (passphrase, salt) => createHash('sha256').update(passphrase).update(salt).digest(),
       fetch: (request) => internet.fetch(life, request),

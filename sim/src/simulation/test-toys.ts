@@ -1,7 +1,7 @@
 /** The gateway's list with two services more, of which one sends acts to the other: the simulation must run them by itself. */
 import { defineService, type ServiceModule } from '@azukari/gateway/host/service-module'
 import { createServiceHost } from '@azukari/gateway/service/host'
-import { Rounds } from '@azukari/gateway/service/rounds'
+import { PeriodicWorker } from '@azukari/gateway/service/periodic-worker'
 import { sends, serviceAct } from '@azukari/gateway/service/service'
 import { services as own } from '@azukari/gateway/services/index'
 import { contract, Nothing, Type } from '@azukari/protocol/contract'
@@ -36,7 +36,7 @@ export const ringer = defineService({
       })
       return everyMs
     }
-    const worker = new Rounds({ name: 'ringer', clock, log, idleMs: everyMs, round: ring })
+    const worker = new PeriodicWorker({ name: 'ringer', clock, log, idleMs: everyMs, round: ring })
     return { service, handlers: [], close: async () => {} }
   },
 })

@@ -8,7 +8,7 @@ import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
-import { Rounds } from '../../service/rounds.ts'
+import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -103,7 +103,7 @@ export async function openPlacement(
     unlisted?: Unlisted
   },
 ): Promise<OpenPlacement> {
-  const { openDatabase, dataServers: reach, fetch, passphraseKey, soon } = machineOf(folder, ports)
+  const { openDatabase, dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
   const keys = await openPlacementKeys(folder, passphrase, passphraseKey)
   const dataServers = await reach('placement', log)
   const database = openDatabase('placement/placement.db')
@@ -116,7 +116,7 @@ export async function openPlacement(
     dataServers,
     ...ports,
     log,
-    soon,
+    defer,
     ...(budgets && { budgets }),
     unlisted,
     hazardRules: rules,
@@ -144,7 +144,13 @@ export async function openPlacement(
   }
   await takeServers()
   // Servers join, and say where they are reached now, while everything runs.
-  const looking = new Rounds({ name: 'servers.json', clock: ports.clock, log, idleMs: lookMs, round: takeServers })
+  const looking = new PeriodicWorker({
+    name: 'servers.json',
+    clock: ports.clock,
+    log,
+    idleMs: lookMs,
+    round: takeServers,
+  })
   looking.start()
   return {
     placement,

@@ -154,7 +154,7 @@ export const servers = {
     sql.run('UPDATE servers SET away = ? WHERE id = ?', sinceMs, id),
   reserve: (sql: Sql, id: string, bytes: number) =>
     sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
-  blame: (sql: Sql, id: string, demerits: number, impostors: number) =>
+  penalise: (sql: Sql, id: string, demerits: number, impostors: number) =>
     sql.run(
       'UPDATE servers SET demerits = min(100, demerits + ?), impostors = impostors + ? WHERE id = ?',
       demerits,
@@ -162,7 +162,7 @@ export const servers = {
       id,
     ),
   /** A good answer forgives what bad luck did; being an impostor is not forgiven by itself. */
-  praise: (sql: Sql, id: string) =>
+  resetDemerits: (sql: Sql, id: string) =>
     sql.run('UPDATE servers SET demerits = 0 WHERE id = ? AND demerits > 0 AND impostors = 0', id),
 }
 
@@ -247,7 +247,12 @@ export interface AbandonedRow {
 
 export const abandoned = {
   add: (sql: Sql, row: AbandonedRow) =>
-    insertRow(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
+    insertRow(
+      sql,
+      'abandoned',
+      row,
+      'ON CONFLICT (server, object, version, slot) DO UPDATE SET epoch = max(abandoned.epoch, excluded.epoch)',
+    ),
   of: (sql: Sql, row: Omit<AbandonedRow, 'epoch'>) =>
     sql.get<AbandonedRow>(
       'SELECT * FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ?',
@@ -282,9 +287,11 @@ export const conditions = {
       row,
       'ON CONFLICT (member, object, version) DO UPDATE SET record = excluded.record, written = excluded.written',
     ),
+  /** What was kept first comes first. */
   pending: (sql: Sql, member: Uint8Array, limit: number) =>
     sql.all<ConditionsRow>(
-      'SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?',
+      `SELECT c.* FROM conditions AS c LEFT JOIN saves AS s ON s.object = c.object AND s.version = c.version
+       WHERE c.member = ? AND c.written IS NULL ORDER BY s.kept, c.object, c.version LIMIT ?`,
       member,
       limit,
     ),

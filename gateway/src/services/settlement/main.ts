@@ -67,7 +67,7 @@ export async function openSettlement(
   const database = led?.database ?? openOwn()
   const checks = machine.checks(keys.agreement, log)
   return createSettlement({
-    ...{ database, keys, placement, log, soon: machine.soon },
+    ...{ database, keys, placement, log, defer: machine.defer },
     ...(checks && { checks }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },

@@ -6,7 +6,7 @@ import type { ReleasedFile } from '@azukari/gateway/services/settlement/bank/lin
 import { BankGate } from '@azukari/gateway/services/settlement/bank/release'
 import { isProblem } from '@azukari/protocol/problem'
 import { debitAnswerFile, type Movement, movementsFile, readTransfers } from '../../testkit/settlement/bank-side.ts'
-import { ownAccount } from '../../testkit/settlement/bench.ts'
+import { ownAccount } from '../../testkit/settlement/fixture.ts'
 import type { SeededRandom } from '../../testkit/world/chance.ts'
 import type { World } from '../world.ts'
 

@@ -1,6 +1,6 @@
 /** Settlement's part of the simulated site: its members and shops, its clerks, its bank and its card company. */
 import { settlement as settlementModule } from '@azukari/gateway/services/settlement/module'
-import { ownAccount } from '../../testkit/settlement/bench.ts'
+import { ownAccount } from '../../testkit/settlement/fixture.ts'
 import type { Site } from '../site.ts'
 import { Bank } from './bank.ts'
 import { checkBooks } from './books.ts'

@@ -4,7 +4,7 @@
  */
 import type { Settlement } from '@azukari/gateway/services/settlement/service'
 import { isProblem } from '@azukari/protocol/problem'
-import { codesOf } from '../../testkit/settlement/bench.ts'
+import { codesOf } from '../../testkit/settlement/fixture.ts'
 import type { SeededRandom } from '../../testkit/world/chance.ts'
 import type { Site } from '../site.ts'
 import { nameOf } from '../story.ts'

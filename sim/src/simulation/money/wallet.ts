@@ -18,7 +18,7 @@ import {
   register,
 } from '@azukari/protocol/contracts/settlement-members'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
-import { personOf } from '../../testkit/settlement/bench.ts'
+import { personOf } from '../../testkit/settlement/fixture.ts'
 import type { SeededRandom } from '../../testkit/world/chance.ts'
 import type { DeviceMachine } from '../device-machine.ts'
 import { nameOf } from '../story.ts'

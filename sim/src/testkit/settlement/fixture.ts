@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
-import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ServiceRequest } from '@azukari/gateway/service/service'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
@@ -10,6 +9,7 @@ import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/serv
 import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'
 import { createSettlement, type Settlement, type SettlementOptions } from '@azukari/gateway/services/settlement/service'
 import type { Database } from '@azukari/gateway/storage/database'
+import { testDatabase } from '@azukari/gateway/test-database'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import {
   apply,
@@ -25,7 +25,7 @@ import { quietLog } from '../log.ts'
 import { Crash, type CrashMedium } from './crash-database.ts'
 
 /** A clock that stands until it is turned; timers fire when their moment is passed. */
-export class BenchClock implements Clock {
+export class FixtureClock implements Clock {
   #nowMs: number
   #timers = new Set<{ at: number; fire: () => void }>()
 
@@ -69,7 +69,7 @@ export function seeded(seed: number): Random {
   return { bytes, float: () => Buffer.from(bytes(6)).readUIntBE(0, 6) / 2 ** 48 }
 }
 
-export interface BenchMember {
+export interface FixtureMember {
   number: string
   device: string
   keys: MemberKeys
@@ -77,7 +77,7 @@ export interface BenchMember {
   person: Person
 }
 
-export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 'log'>> {
+export interface FixtureOptions extends Partial<Pick<SettlementOptions, 'rules' | 'log'>> {
   seed?: number
   at?: string
   /** What the database lies on, when it is to crash. */
@@ -102,23 +102,28 @@ const noPlacement: PlacementView = {
   },
 }
 
-export class SettlementBench {
-  readonly clock: BenchClock
+export class SettlementFixture {
+  readonly clock: FixtureClock
   readonly random: Random
   readonly keys: SettlementKeys
-  database: Database
+  #database: Database | undefined
   settlement!: Settlement
   centre!: CentreKeys
-  readonly #options: BenchOptions
+  readonly #options: FixtureOptions
   readonly #streams = new Map<string, { stream: Uint8Array; seq: number }>()
   #members = 0
 
-  constructor(options: BenchOptions = {}) {
+  constructor(options: FixtureOptions = {}) {
     this.#options = options
-    this.clock = new BenchClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
+    this.clock = new FixtureClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
-    this.database = options.medium?.open() ?? options.database ?? memoryDatabase()
+    this.#database = options.medium?.open() ?? options.database
+  }
+
+  get database(): Database {
+    if (!this.#database) throw new InternalError('the bench has not been started')
+    return this.#database
   }
 
   async #make(): Promise<Settlement> {
@@ -132,7 +137,7 @@ export class SettlementBench {
         random: this.random,
         log,
         placement,
-        soon: setImmediate,
+        defer: setImmediate,
         housekeepingMs: 0,
       },
       rules: { issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' }, ...rules },
@@ -143,6 +148,7 @@ export class SettlementBench {
   }
 
   async start(): Promise<this> {
+    this.#database ??= await testDatabase()
     this.settlement = await this.#make()
     await this.settlement.start()
     const guide = await this.ask(readGuide.id, {}, 'any')
@@ -165,7 +171,7 @@ export class SettlementBench {
         return
       } catch (error) {
         if (!(error instanceof Crash)) throw error
-        this.database = this.#options.medium!.open()
+        this.#database = this.#options.medium!.open()
         await this.#begin().catch((failure) => {
           if (!(failure instanceof Crash)) throw failure
         })
@@ -267,7 +273,7 @@ export class SettlementBench {
     return { number, ...codesOf((await this.settlement.document(letter))!.content) }
   }
 
-  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<BenchMember> {
+  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<FixtureMember> {
     const n = ++this.#members
     const device = `term-${n}`
     const person = personOf(n, more)
