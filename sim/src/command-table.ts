@@ -147,14 +147,14 @@ export const commands: Record<string, Command> = {
     options: {
       seeds: { type: 'string', what: 'how many; 100 when no --seed is given' },
       seed: { type: 'string', what: 'the first; alone, without --seeds, this one is replayed with its story' },
-      hours: { type: 'string', what: 'simulated hours with faults, per seed', default: '2' },
+      hours: { type: 'string', what: 'simulated hours with faults, per seed; 1.2 when not given' },
       devices: { type: 'string', what: 'boards of a site', default: '5' },
       wire: { type: 'boolean', what: 'over the real MQTT client and broker, on streams in memory' },
       log: { type: 'boolean', what: 'with --seed: the whole story' },
     },
     async run(values) {
       const { replay, run, summary } = await import('./simulation/command.ts')
-      const hours = integer(values, 'hours', 1, 10_000)
+      const hours = values['hours'] === undefined ? undefined : integer(values, 'hours', 1, 10_000)
       const devices = integer(values, 'devices', 1, 200)
       const wire = values['wire'] === true
       const first = values['seed'] === undefined ? 1 : integer(values, 'seed', 0, 0xffffffff)

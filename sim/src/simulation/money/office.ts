@@ -148,7 +148,7 @@ export class Office {
       }
       case 'level': {
         const members = this.#wallets.filter(({ number, kind }) => number && kind === 'general')
-        if (members.length === 0 || this.#chance.chance(0.7)) return undefined
+        if (members.length === 0 || this.#chance.chance(0.3)) return undefined
         const level = this.#chance.between(1, 3)
         const { number = '' } = this.#chance.pick(members)
         await enrolment.change(number, 'clerk-1', { level })
