@@ -26,6 +26,8 @@ import { type CallServer, startCallServer } from '../transport/server.ts'
 import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+import { storeHealth } from './store-health.ts'
+import { Stores } from './stores.ts'
 import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
@@ -57,8 +59,10 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   const follower = await followerOf(processName, folder, settings, ports, gateway)
   const firstKeys = tokenKeysOf(folder, clock)
   const unlisted = logUnlisted(log)
+  const stores = Stores.of(settings.folder)
   const opened = {
     folder,
+    stores,
     ports,
     log,
     passphrase,
@@ -86,6 +90,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     await renewal.stop()
     await peers.close()
     await gateway?.close()
+    await stores.close()
   }
   await folder.makeFoldersOf(module.databases)
   const own = await module.runApart?.(opened, settings, {
@@ -105,7 +110,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     tls,
     handlers: [
       ...serviceHandlers(open.service, clock, sendersTo(module.name)),
-      ...healthHandlers(open.health, open.service.counts),
+      ...healthHandlers([open.health ?? {}, storeHealth(stores)], open.service.counts),
       ...open.handlers,
       ...(open.keys ? serviceKeyHandlers(open.keys) : []),
       ...commandHandlers(module, () => open, { clock, log }),

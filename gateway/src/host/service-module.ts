@@ -22,10 +22,13 @@ import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
+import type { Stores } from './stores.ts'
 
 /** What a service is opened with, inside the gateway or as a process of its own. */
 export interface ServicePorts {
   folder: SiteFolder
+  /** Opens its databases; the host closes them after it. */
+  stores: Stores
   ports: SitePorts
   log: Log
   passphrase: string | undefined

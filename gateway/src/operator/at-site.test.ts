@@ -7,6 +7,7 @@ import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import t, { type Test } from 'tap'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { Stores } from '../host/stores.ts'
 import { throwUnlisted } from '../service/unlisted.ts'
 import { placement } from '../services/placement/module.ts'
 import { SiteFolder } from '../site-folder.ts'
@@ -43,8 +44,10 @@ async function openedOnce(site: string): Promise<void> {
   const nobody = async () => {
     throw new Error('not asked')
   }
+  const stores = Stores.of(site)
   const open = await placement.open({
     folder: new SiteFolder(site, 'site', systemPorts),
+    stores,
     ports: systemPorts,
     log: silent,
     unlisted: throwUnlisted,
@@ -58,6 +61,7 @@ async function openedOnce(site: string): Promise<void> {
   })
   await open.service.stop()
   await open.close()
+  await stores.close()
 }
 
 const running = runningSite(t, t.testdir())

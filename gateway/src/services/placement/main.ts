@@ -4,7 +4,6 @@ import { base32 } from '@azukari/protocol/base32'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../../adapters/database.ts'
 import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -14,6 +13,7 @@ import { Rounds } from '../../service/rounds.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import type { Database } from '../../storage/database.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
@@ -85,12 +85,14 @@ export async function openPlacement(
   folder: SiteFolder,
   ports: SitePorts,
   {
+    database,
     buffer,
     log,
     passphrase,
     budgets,
     unlisted = logUnlisted(log),
   }: {
+    database: Database
     buffer: ReceiveBuffer
     log: Log
     passphrase?: string | undefined
@@ -101,7 +103,6 @@ export async function openPlacement(
   const keys = await openPlacementKeys(folder, passphrase)
   const tls = await folder.keyring.identity('placement', 'service')
   const dataServers = new RemoteDataServers(tls, ports)
-  const database = openDatabase(`${folder.path}/placement/placement.db`)
   const { feeds, rules } = hazardSettings(await folder.hazards())
   const placement = await createPlacement({
     database,

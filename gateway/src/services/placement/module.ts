@@ -23,13 +23,15 @@ export const placement = defineService<PlacementContext>({
     care: async () => (await import('./commands/care.ts')).careCommands,
   },
   telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
-  open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
+  open: async ({ folder, stores, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./members/account-facts.ts')
     const { cardWordHandlers } = await import('./members/register-sync.ts')
     const { hazardHandlers } = await import('./hazards/serve.ts')
     const { placementHealth } = await import('./health.ts')
-    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
+    const database = await stores.open('placement/placement.db')
+    const opened = { database, buffer, log, passphrase, budgets, unlisted }
+    const { placement, close } = await openPlacement(folder, ports, opened)
     return {
       service: placement,
       folder,

@@ -6,14 +6,13 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
 import { CheckPool } from '../../adapters/check-pool.ts'
-import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
-import type { Database } from '../../storage/database.ts'
+import { type Database, isFollowed } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { ledDatabase } from './centre/led-database.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
@@ -35,8 +34,9 @@ export interface OpenSettlementOptions {
   unlisted?: Unlisted
   /** Judges members' tokens. */
   members?: MemberCheck
-  /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
-  led?: { database: Database; confirmed: () => Promise<void> }
+  database: Database
+  /** When one of two centres leads: what says that commits are acknowledged (P9). */
+  confirmed?: () => Promise<void>
   /** It is opened to be read, and not started. */
   isClosed?: boolean
 }
@@ -51,17 +51,24 @@ export async function openSettlement(
     log,
     passphrase,
     budgets,
-    led,
+    database: given,
+    confirmed,
     isClosed = false,
     unlisted = logUnlisted(log),
     members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
-  if (centre && !led && !isClosed)
+  if (centre && given.engine === 'postgres')
+    throw new Problem(
+      'config.invalid',
+      'settlement.json names centres: with PostgreSQL a standby server takes their place',
+    )
+  if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const keys = await keysOf(folder, ports, passphrase)
-  const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
+  // One that is followed by a backup is written to by its leader alone.
+  const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
   return createSettlement({
     ...{ database, keys, placement, log, soon: systemSoon },
     checks: new CheckPool({ agreement: keys.agreement, log }),
@@ -71,17 +78,11 @@ export async function openSettlement(
     members,
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
-    ...(led ? { confirmed: led.confirmed } : {}),
+    ...(confirmed ? { confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
-}
-
-/** One that is followed by a backup is written to by its leader alone. */
-function openOwn(path: string, isFollowed: boolean): Database {
-  const database = openDatabase(path)
-  return isFollowed ? ledDatabase(database) : database
 }
 
 async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {
