@@ -5,7 +5,7 @@ import { InternalError } from '@azukari/protocol/problem'
 import pg from 'pg'
 import { memoryDatabase } from './adapters/database.ts'
 import { openPostgres } from './adapters/postgres.ts'
-import { storeFile } from './host/stores.ts'
+import { storeFile } from './adapters/stores.ts'
 import type { Database } from './storage/database.ts'
 
 /** Makes an empty database of its own. */

@@ -48,7 +48,7 @@ import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 import { storeHealth } from './store-health.ts'
-import { Stores } from './stores.ts'
+import { Stores } from '../adapters/stores.ts'
 
 export interface GatewaySettings {
   site: string

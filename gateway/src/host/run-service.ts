@@ -27,7 +27,7 @@ import { type Addresses, Peers } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
 import { storeHealth } from './store-health.ts'
-import { Stores } from './stores.ts'
+import { Stores } from '../adapters/stores.ts'
 import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {

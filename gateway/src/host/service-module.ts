@@ -20,9 +20,10 @@ import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
+import type { Migration } from '../storage/migrate.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
-import type { Stores } from './stores.ts'
+import type { Stores } from '../adapters/stores.ts'
 
 /** What a service is opened with, inside the gateway or as a process of its own. */
 export interface ServicePorts {
@@ -140,6 +141,8 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly what: string
   /** Its databases, by their paths in the site's folder: copied before an upgrade's trial. */
   readonly databases: readonly string[]
+  /** Its own tables, so that they can be moved to another engine. */
+  migrations?(): Promise<readonly Migration[]>
   /** Files in the site's folder without which it cannot run, made by `init`: doctor looks for them. */
   readonly files?: readonly string[]
   /** Paths of the pages that it shows to operators, beside `/healthz`. */

@@ -3,7 +3,7 @@ import type { PostgresDatabase } from '../adapters/postgres.ts'
 import type { Database } from '../storage/database.ts'
 import { gaugesOf } from './gauges.ts'
 import type { ServiceHealth } from './service-module.ts'
-import type { Stores } from './stores.ts'
+import type { Stores } from '../adapters/stores.ts'
 
 export function storeHealth(stores: Stores): ServiceHealth {
   return {

@@ -1,7 +1,7 @@
 /** What `doctor` looks at of hazards: their settings, and every feed. */
 import { Problem } from '@azukari/protocol/problem'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
-import { Stores } from '../host/stores.ts'
 import { hazardSettings } from '../services/placement/hazards/settings.ts'
 import { feedRows } from '../services/placement/hazards/tables.ts'
 import { SiteFolder } from '../site-folder.ts'

@@ -1,7 +1,7 @@
 /** What `doctor` looks at of a site's databases on PostgreSQL (D4): settings, password, the server, every schema. */
 import { statSync } from 'node:fs'
 import { Problem } from '@azukari/protocol/problem'
-import { connectionFrom, passwordVariable, Stores, schemaOf, storeFile } from '../host/stores.ts'
+import { connectionFrom, passwordVariable, Stores, schemaOf, storeFile } from '../adapters/stores.ts'
 import type { Check } from './doctor.ts'
 
 /** @param databases of the services, by their paths in the folder */

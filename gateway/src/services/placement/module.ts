@@ -6,6 +6,7 @@ export const placement = defineService<PlacementContext>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
+  migrations: async () => (await import('./migrations.ts')).placementMigrations,
   files: ['placement/public.cose'],
   pages: ['/risks'],
   lock: 'placement.lock',

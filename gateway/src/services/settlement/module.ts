@@ -25,6 +25,7 @@ export const settlement = defineService<SettlementContext>({
   name: 'settlement',
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
+  migrations: async () => (await import('./migrations.ts')).settlementMigrations,
   pages: ['/statistics', '/statistics.svg'],
   lock: 'settlement-primary.lock',
   port: 8_472,

@@ -1,7 +1,7 @@
 /** The thread of one audit (`audit.ts`). */
 import { parentPort, workerData } from 'node:worker_threads'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { Stores } from '../../../host/stores.ts'
+import { Stores } from '../../../adapters/stores.ts'
 import type { Database } from '../../../storage/database.ts'
 import { auditSite, type SiteAudit } from '../ledger/independent-audit.ts'
 import type { AuditResult, AuditTask } from './audit.ts'

@@ -6,9 +6,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { checker, type Static, Type } from '@azukari/protocol/contract'
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import type { PostgresDatabase } from '../adapters/postgres.ts'
 import { siteKeyFile } from '../site-folder.ts'
 import type { Database, Engine } from '../storage/database.ts'
+import type { PostgresDatabase } from './postgres.ts'
 
 export const storeFile = 'store.json'
 export const passwordVariable = 'AZUKARI_POSTGRES_PASSWORD'
@@ -20,7 +20,8 @@ const StoreSettings = Type.Object(
     url: Type.String({
       pattern: '^postgres(ql)?://[^@/:]+@[^/?#]+/[^/?#]+(\\?host=[^&#]+)?$',
       maxLength: 1_000,
-      description: 'postgres://user@host:port/database, without the password; for a Unix socket localhost and ?host=/folder',
+      description:
+        'postgres://user@host:port/database, without the password; for a Unix socket localhost and ?host=/folder',
     }),
     passwordFile: Type.Optional(
       Type.String({ minLength: 1, maxLength: 1_000, description: `file with the password; else ${passwordVariable}` }),
@@ -98,6 +99,11 @@ export class Stores {
     return new Stores(folder, checkStoreSettings(settings))
   }
 
+  /** As they will be, before the folder says so. */
+  static with(folder: string, settings: StoreSettings): Stores {
+    return new Stores(folder, settings)
+  }
+
   get engine(): Engine {
     return this.settings ? 'postgres' : 'sqlite'
   }
@@ -119,11 +125,16 @@ export class Stores {
     if (!this.settings) {
       if (!existsSync(file) && existsSync(`${file}${movedSuffix}`))
         throw new Problem('config.invalid', `${path} was moved to PostgreSQL, and ${storeFile} is gone: put it back`)
-      const { openDatabase } = await import('../adapters/database.ts')
+      const { openDatabase } = await import('./database.ts')
       return openDatabase(file)
     }
     if (existsSync(file))
       throw new Problem('config.invalid', `${path} is still a file: move it with azukari-gateway store move`)
+    return this.openOwnSchema(path)
+  }
+
+  /** A schema of this site, whatever lies in the folder. @throws {Problem} `config.invalid` when it is another's */
+  async openOwnSchema(path: string): Promise<PostgresDatabase> {
     const database = await this.openSchema(path)
     try {
       await this.#claim(database)
@@ -152,7 +163,7 @@ export class Stores {
 
   async openSchema(path: string): Promise<PostgresDatabase> {
     if (!this.settings) throw new InternalError('this site keeps its databases in files')
-    const { openPostgres } = await import('../adapters/postgres.ts')
+    const { openPostgres } = await import('./postgres.ts')
     return openPostgres({ ...connectionFrom(this.settings), schema: schemaOf(path) })
   }
 
