@@ -15,9 +15,9 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { siteTopic } from '@azukari/protocol/topics'
+import type { Admission, Credentials } from './broker/admission.ts'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
-import type { Admission, Credentials } from './broker/embedded.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
 import { Releases } from './fleet/releases.ts'
@@ -71,7 +71,7 @@ export interface GatewayOptions {
   clock: Clock
   random: Random
   log: Log
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Shared with the bus and the services of this process, so that all of it is shown. */
   budgets?: Budgets
@@ -197,7 +197,7 @@ class Site implements Gateway {
     this.#devices = new Devices(database)
     this.#readers = new Readers(database)
     this.#lastSaves = lastSaves
-    this.#commits = new CommitGroup(database, options.soon ?? ((work) => void clock.timer(0, work)))
+    this.#commits = new CommitGroup(database, options.defer ?? ((work) => void clock.timer(0, work)))
     const signer = signerOf(key)
     this.#channels = new Channels({ site, devices: this.#devices, commits: this.#commits, signer, clock, random })
     this.#buffer = new TransferBuffer({

@@ -25,12 +25,15 @@ import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { MachineOf } from './host/machine-ports.ts'
 import { Keyring } from './pki/keyring.ts'
 
 export interface SitePorts {
   clock: Clock
   random: Random
   files: Files
+  /** In place of the real machine's databases and network: for simulations. */
+  machine?: MachineOf
 }
 
 const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$', maxLength: 4096 })

@@ -1,8 +1,7 @@
 /** Fetches a feed over HTTP, through the guarded way out. */
 import { Problem } from '@azukari/protocol/problem'
 import type { FeedAnswer, FeedRequest } from '../services/placement/hazards/feed-port.ts'
-import { guardedFetch } from './guarded-fetch.ts'
-import type { Resolve } from './outbound-address.ts'
+import { guardedFetch, type OutboundAnswer, type OutboundRequest } from './guarded-fetch.ts'
 
 const problems = {
   unreachable: 'feed.unreachable',
@@ -12,7 +11,10 @@ const problems = {
 } as const
 
 /** @throws {Problem} `feed.unreachable`, `feed.refused`, `feed.too-large`, `feed.malformed` */
-export async function fetchFeed(request: FeedRequest, resolve?: Resolve): Promise<FeedAnswer> {
+export async function fetchFeed(
+  request: FeedRequest,
+  fetch: (request: OutboundRequest) => Promise<OutboundAnswer> = guardedFetch,
+): Promise<FeedAnswer> {
   const { url, etag, modified, named, maxBytes, timeoutMs, signal } = request
   const headers = {
     ...(etag ? { 'if-none-match': etag } : {}),
@@ -20,7 +22,7 @@ export async function fetchFeed(request: FeedRequest, resolve?: Resolve): Promis
   }
   // Some agencies serve their documents as plain text or as bytes.
   const types = /xml|json|text\/plain|octet-stream/i
-  const answer = await guardedFetch({ url, headers, named, types, maxBytes, timeoutMs, signal, problems }, resolve)
+  const answer = await fetch({ url, headers, named, types, maxBytes, timeoutMs, signal, problems })
   if (answer.status === 304) return { kind: 'same' }
   if (answer.status !== 200) throw new Problem('feed.unreachable', `${new URL(url).host} answers ${answer.status}`)
   const { etag: newEtag, 'last-modified': newModified } = answer.headers

@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { checker, type Static, Type } from '@azukari/protocol/contract'
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import { siteKeyFile } from '../site-folder.ts'
+import { type SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import type { Database, Engine } from '../storage/database.ts'
 import type { PostgresDatabase } from './postgres.ts'
 
@@ -79,17 +79,20 @@ export function schemaOf(path: string): string {
 export class Stores {
   readonly folder: string
   readonly settings: StoreSettings | undefined
+  /** In place of files, where the machine is not the real one; it closes what it opens. */
+  readonly #machine: ((path: string) => Database) | undefined
   readonly #opened = new Map<string, Database>()
 
-  private constructor(folder: string, settings: StoreSettings | undefined) {
+  private constructor(folder: string, settings?: StoreSettings, machine?: (path: string) => Database) {
     this.folder = folder
     this.settings = settings
+    this.#machine = machine
   }
 
   /** By the settings of a site's folder. @throws {Problem} `config.invalid` */
   static of(folder: string): Stores {
     const path = `${folder}/${storeFile}`
-    if (!existsSync(path)) return new Stores(folder, undefined)
+    if (!existsSync(path)) return new Stores(folder)
     let settings: unknown
     try {
       settings = JSON.parse(readFileSync(path, 'utf8'))
@@ -104,6 +107,12 @@ export class Stores {
     return new Stores(folder, settings)
   }
 
+  /** Those of a process of a site. @throws {Problem} `config.invalid` */
+  static for(folder: SiteFolder, ports: SitePorts): Stores {
+    if (!ports.machine) return Stores.of(folder.path)
+    return new Stores(folder.path, undefined, ports.machine(folder, ports).openDatabase)
+  }
+
   get engine(): Engine {
     return this.settings ? 'postgres' : 'sqlite'
   }
@@ -113,6 +122,7 @@ export class Stores {
    * @throws {Problem} `config.invalid` when what is on the other engine would be left behind, or the schema is another site's; `storage.*`
    */
   async open(path: string): Promise<Database> {
+    if (this.#machine) return this.#machine(path)
     if (this.#opened.has(path)) throw new InternalError(`${path} is open`)
     const database = await this.openAlone(path)
     this.#opened.set(path, database)

@@ -7,10 +7,11 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
-import { knock } from '../adapters/knock.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { listenOn, type SocketListener } from '../adapters/listen.ts'
 import { MqttBus } from '../adapters/mqtt.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { selfProbe } from '../adapters/self-probe.ts'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { type BusLimits, busLimits } from '../broker/bus-limits.ts'
 import { EmbeddedBus } from '../broker/embedded.ts'
@@ -44,11 +45,10 @@ import { bufferHandlers } from '../transfer/remote-buffer.ts'
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
-import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { type Addresses, apartClient, clientsAt, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 import { storeHealth } from './store-health.ts'
-import { Stores } from '../adapters/stores.ts'
 
 export interface GatewaySettings {
   site: string
@@ -128,7 +128,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const tls = await folder.keyring.identity('gateway', 'gateway')
     const carriers = new RemoteDataServers(tls, ports)
     closing.defer(() => carriers.close())
-    const stores = Stores.of(folder.path)
+    const stores = Stores.for(folder, ports)
     closing.defer(() => stores.close())
     const servers = new ServersFile(folder, clock)
     await servers.all()
@@ -140,7 +140,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = [storeHealth(stores)]
     const remoteHealth: RemoteHealth[] = []
-    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
+    const peers = new Peers({ client: clientsAt(apart, tls, clock), clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let opened: Gateway | undefined
     const directory = () => {
@@ -241,7 +241,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       },
       ...ports,
       log,
-      soon: systemSoon,
+      defer: systemDefer,
       ...(telemetry && { telemetry }),
       budgets,
       unlisted,
@@ -286,7 +286,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       confirm && {
         listens: !settings.broker,
         pass: async () => {
-          if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
+          if (listener) await selfProbe({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
           await checkDatabases(folder.path)
           await confirm()
         },

@@ -4,18 +4,19 @@
  * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
  * opened, so that a command can look at the list without loading every service.
  */
-import type { Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { KeyFinder } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
+import type { Stores } from '../adapters/stores.ts'
 import type { Budgets } from '../budgets/budgets.ts'
 import type { ServiceKeys } from '../key-directory/sources.ts'
 import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
-import type { HostCounts } from '../service/host-rules.ts'
+import type { HostCounts } from '../service/host-limits.ts'
 import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'
@@ -23,7 +24,6 @@ import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Migration } from '../storage/migrate.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
-import type { Stores } from '../adapters/stores.ts'
 
 /** What a service is opened with, inside the gateway or as a process of its own. */
 export interface ServicePorts {
@@ -135,6 +135,15 @@ export interface PageSettings {
   log: Log
 }
 
+/** A secret that `init` shows once: the site keeps no copy of it. */
+export interface ShownSecret {
+  /** In the answer for programs. */
+  key: string
+  /** For people. */
+  what: string
+  secret: string
+}
+
 export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly name: ServiceName
   /** For `--help` and unit files. */
@@ -167,6 +176,12 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly commands?: Readonly<Record<string, () => Promise<ServiceCommandGroup<Open>>>>
   /** Asked for telemetry when it runs as a process of its own. */
   telemetry?(): Promise<Contract>
+  /** Makes what it needs of a new site; undefined when that is there already. */
+  init?(
+    folder: SiteFolder,
+    ports: SitePorts,
+    passphrase: string | undefined,
+  ): Promise<readonly ShownSecret[] | undefined>
   open(ports: ServicePorts): Promise<Open>
   /** Its own way to run as a process; undefined when the usual one will do. */
   runApart?(ports: ServicePorts, settings: ApartSettings, host: ApartHost<Open>): Promise<ServiceProcess | undefined>

@@ -1,9 +1,9 @@
 /** What is shown to operators of a process's databases. Each service's figures bear its name, since those apart stand beside them. */
 import type { PostgresDatabase } from '../adapters/postgres.ts'
+import type { Stores } from '../adapters/stores.ts'
 import type { Database } from '../storage/database.ts'
 import { gaugesOf } from './gauges.ts'
 import type { ServiceHealth } from './service-module.ts'
-import type { Stores } from '../adapters/stores.ts'
 
 export function storeHealth(stores: Stores): ServiceHealth {
   return {

@@ -7,14 +7,14 @@ import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import { insertRow } from '../storage/insert.ts'
 import { isSame, type PasswordCost, passwordCost, totpStep, verifierOf } from './passwords.ts'
-import { type Role, roles } from './roles.ts'
+import { type Role, roles } from './role.ts'
 
 const sessionMs = 12 * 3_600_000
 const idleMs = 3_600_000
 /** Tries that cost nothing; each after that doubles the wait. */
 const freeTries = 3
 const longestWaitMs = 15 * 60_000
-const operatorsAtMost = 256
+const maxOperators = 256
 const passwordLetters = { least: 12, most: 256 }
 
 interface Row {
@@ -65,7 +65,7 @@ export class Accounts {
       if (await sql.get('SELECT name FROM operators WHERE name = ?', name))
         throw new Problem('config.invalid', `there is an operator ${name} already`)
       const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM operators'))!
-      if (n >= operatorsAtMost) throw new Problem('config.invalid', `a site has at most ${operatorsAtMost} operators`)
+      if (n >= maxOperators) throw new Problem('config.invalid', `a site has at most ${maxOperators} operators`)
       await insertRow(sql, 'operators', {
         name,
         ...verifier,

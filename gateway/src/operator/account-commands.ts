@@ -1,11 +1,14 @@
 /** `azukari-gateway login`, `operator …`, `confirm`: who works on this site (D6, D8). */
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { removeSession, writeSession } from '../adapters/session-file.ts'
 import { askSecret } from '../adapters/terminal.ts'
 import { callSite } from '../operator-api/client.ts'
-import { type OperatorCommand, roles } from '../operator-api/roles.ts'
+import { roles } from '../operator-api/role.ts'
+import type { OperatorCommand } from '../operator-api/roles.ts'
 import { folder } from './site-options.ts'
 
 export const sessionCommands: Record<string, Command> = {

@@ -11,7 +11,7 @@ import { gaugesOf } from '../host/gauges.ts'
 import { factsOf } from '../host/health-calls.ts'
 import type { HealthReport, RemoteHealth } from '../host/remote-health.ts'
 import type { HealthPage, ServiceHealth } from '../host/service-module.ts'
-import type { HostCounts } from '../service/host-rules.ts'
+import type { HostCounts } from '../service/host-limits.ts'
 import { budgetMetrics } from './budget-metrics.ts'
 
 export interface HealthSources {

@@ -1,5 +1,7 @@
 /** `azukari-gateway init`, `doctor`, `service`: a site as a whole. */
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { programPath } from '../program.ts'

@@ -1,6 +1,7 @@
 /** `azukari-gateway store move`: a site’s services leave their files for PostgreSQL (D4, docs/decisions/0025). Nothing of it may run. */
 import { existsSync, renameSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { Problem } from '@azukari/protocol/problem'
 import { checkStoreSettings, movedSuffix, type StoreSettings, Stores, storeFile } from '../adapters/stores.ts'

@@ -5,7 +5,7 @@ import type { Budgets } from '../budgets/budgets.ts'
 import type { Database } from '../storage/database.ts'
 import type { Migration } from '../storage/migrate.ts'
 import type { Peers } from './deliverer.ts'
-import type { HostLimits } from './host-rules.ts'
+import type { HostLimits } from './host-limits.ts'
 import type { MemberCheck } from './member-tokens.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
 import type { Signers } from './signed.ts'
@@ -22,7 +22,7 @@ export interface ServiceHostOptions {
   /** The service's own tables; forward only. */
   migrations: readonly Migration[]
   /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
   confirmed?: () => Promise<void>
   /** Work to begin when the service starts, such as what was under way at the last crash. */

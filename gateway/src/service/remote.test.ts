@@ -2,7 +2,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import t from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import { hum, note, noted, silent } from '../test-contracts.ts'
 import { bufferHandlers, remoteBuffer } from '../transfer/remote-buffer.ts'
@@ -31,7 +31,7 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     clock: systemClock,
     random: systemRandom,
     log: silent,
-    soon: systemSoon,
+    defer: systemDefer,
     migrations: [],
     handlers: [
       act(note, async ({ text }, { emit, caller }) => {
@@ -93,6 +93,8 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     { problem: { code: 'service.unavailable', retry: 'later' } },
     'an act waits for it',
   )
+  await t.rejects(remote.takeEvents(0, 10, 'camera'), { code: 'service.unavailable' }, 'so does a question for events')
+  await t.rejects(remote.eventsDone('camera', [event!.id]), { code: 'service.unavailable' }, 'and an acknowledgement')
   await remote.stop()
   await host.stop()
 })

@@ -20,7 +20,7 @@ export interface Discovery {
 }
 
 /** Servers of a site that become components; a site has tens, not thousands. */
-const serversAtMost = 64
+const maxServers = 64
 
 export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discovery {
   const { site, placement } = facts
@@ -41,7 +41,7 @@ export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discov
     components['waiting_saves'] = { ...sensor(id, 'waiting_saves', 'Saves waiting', 'waiting_saves'), ...measured }
     components['stuck'] = { ...binary(id, 'stuck', 'Placement', 'stuck'), device_class: 'problem' }
     components['hazards'] = { ...sensor(id, 'hazards', 'Hazards', 'hazards'), ...measured }
-    for (const server of placement.servers.slice(0, serversAtMost))
+    for (const server of placement.servers.slice(0, maxServers))
       components[`risk_${server.id}`] = {
         ...sensor(id, `risk_${server.id}`, `Risk of ${server.name}`, `servers['${server.id}'].risk_percent`),
         ...{ ...measured, unit_of_measurement: '%', suggested_display_precision: 2 },
@@ -74,7 +74,7 @@ export function siteState(facts: SiteFacts): Record<string, unknown> {
       hazards: placement.hazards,
       servers: Object.fromEntries(
         placement.servers
-          .slice(0, serversAtMost)
+          .slice(0, maxServers)
           .map(({ id, risk, bandName }) => [id, { risk_percent: Number((risk * 100).toPrecision(4)), band: bandName }]),
       ),
     }),

@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import type { SeedOutcome } from './seed-worker.ts'
 import { runWhole, Violation, type WholeOptions } from './whole.ts'
 
-export interface RunOptions extends Omit<WholeOptions, 'seed' | 'onLine'> {
+export interface RunOptions extends Omit<WholeOptions, 'seed' | 'onLine' | 'atEnd'> {
   seeds: number
   /** The first seed; 1 by default. */
   first?: number

@@ -11,9 +11,9 @@ import { DeviceMedium } from '../testkit/world/database.ts'
 import { SimFiles } from '../testkit/world/files.ts'
 import { guarded } from '../testkit/world/guarded-transport.ts'
 import { type Life, never } from '../testkit/world/life.ts'
-import { siteName } from './gateway-machine.ts'
 import { type Death, Machine } from './machine.ts'
 import { CheapCamera } from './photos.ts'
+import { siteName } from './site-machine.ts'
 import type { World } from './world.ts'
 
 const mebibyte = 1024 * 1024

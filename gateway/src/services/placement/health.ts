@@ -1,7 +1,7 @@
 /** What placement shows to operators: moves, audits, erasures, risks and feeds (D6). */
 import { gaugesOf } from '../../host/gauges.ts'
 import type { ServiceHealth } from '../../host/service-module.ts'
-import type { CareStatus } from './audit/audit.ts'
+import type { AuditStatus } from './audit/audit.ts'
 import type { ErasureReport } from './erasure/report.ts'
 import type { MoverStatus } from './moves/mover.ts'
 import type { RiskReport } from './risk/report.ts'
@@ -9,7 +9,7 @@ import type { RiskReport } from './risk/report.ts'
 export interface PlacementHealthSources {
   moves(): Promise<MoverStatus>
   /** Audits and verdicts. */
-  care(): Promise<CareStatus>
+  audits(): Promise<AuditStatus>
   /** What members had erased. */
   erasures(): Promise<ErasureReport>
   risks(): Promise<RiskReport>
@@ -17,11 +17,11 @@ export interface PlacementHealthSources {
   servers(): Promise<{ id: string; away: number | null }[]>
 }
 
-export function placementHealth({ moves, care, erasures, risks, servers }: PlacementHealthSources): ServiceHealth {
+export function placementHealth({ moves, audits, erasures, risks, servers }: PlacementHealthSources): ServiceHealth {
   return {
     facts: async () => {
       const now = await moves()
-      const { suspects, overdue, verdicts } = await care()
+      const { suspects, overdue, verdicts } = await audits()
       const { feeds } = await risks()
       const away = (await servers()).filter((server) => server.away !== null)
       return {
@@ -55,17 +55,17 @@ export function placementHealth({ moves, care, erasures, risks, servers }: Place
         const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = await moves()
         return { moved, movedBytes, resealed, cancelled, retired, failures, decisions }
       })
-      gauge('audit_suspects', 'Replicas that are to be examined', async () => (await care()).suspects)
+      gauge('audit_suspects', 'Replicas that are to be examined', async () => (await audits()).suspects)
       gauge(
         'audit_overdue',
         'Objects that were not opened and compared within their maximum age',
-        async () => (await care()).overdue,
+        async () => (await audits()).overdue,
       )
       totals('audits', 'Audits since the start', 'what', async () => {
-        const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = await care()
+        const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = await audits()
         return { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures }
       })
-      totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', async () => (await care()).verdicts)
+      totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', async () => (await audits()).verdicts)
       gauge(
         'erasures_open',
         'Erased objects of which something is left somewhere (D8)',

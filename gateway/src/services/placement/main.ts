@@ -5,11 +5,10 @@ import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { fetchFeed } from '../../adapters/fetch-feed.ts'
-import { systemSoon } from '../../adapters/soon.ts'
+import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
-import { RemoteDataServers } from '../../data-server/remote.ts'
-import { renewCertificate } from '../../pki/renewal.ts'
-import { Rounds } from '../../service/rounds.ts'
+import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
+import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -40,19 +39,23 @@ export async function storeKeys(
   keys: PlacementKeys,
   passphrase?: string,
 ): Promise<void> {
+  const { passphraseKey } = machineOf(folder, ports)
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
   // What cards are made with, and what a data server trusts before it has the key directory.
   await folder.writePlacementPublic(keys.card, keys.agreement)
-  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
+  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random, passphraseKey))
 }
 
 /** Writes the keystore anew, under the passphrase that it has. @throws {Problem} `storage.*` */
-async function keepKeys(folder: SiteFolder, ports: SitePorts, keys: PlacementKeys, passphrase?: string): Promise<void> {
-  await folder.write(
-    'placement/keystore.cose',
-    sealKeystore(keys, await passphraseOf(folder, passphrase), ports.random),
-  )
+async function keepKeys(
+  folder: SiteFolder,
+  { random }: SitePorts,
+  keys: PlacementKeys,
+  { passphrase, kdf }: { passphrase: string | undefined; kdf: PassphraseKdf },
+): Promise<void> {
+  const secret = await passphraseOf(folder, passphrase)
+  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, random, kdf))
 }
 
 /** @throws {Problem} `config.invalid` when there is none */
@@ -64,15 +67,18 @@ async function passphraseOf(folder: SiteFolder, given?: string): Promise<string>
 }
 
 /** @throws {Problem} `config.invalid` without a keystore, or with another passphrase */
-export async function openPlacementKeys(folder: SiteFolder, passphrase?: string): Promise<PlacementKeys> {
+export async function openPlacementKeys(
+  folder: SiteFolder,
+  passphrase?: string,
+  kdf: PassphraseKdf = argon2id,
+): Promise<PlacementKeys> {
   const box = await folder.read('placement/keystore.cose')
   if (!box) throw new Problem('config.invalid', `${folder.path} has no placement yet: run azukari-gateway init`)
-  return openKeystore(box, await passphraseOf(folder, passphrase))
+  return openKeystore(box, await passphraseOf(folder, passphrase), kdf)
 }
 
 export interface OpenPlacement {
   placement: Placement
-  dataServers: RemoteDataServers
   /** Closes what `placement.stop` does not know of. */
   close(): Promise<void>
 }
@@ -100,23 +106,28 @@ export async function openPlacement(
     unlisted?: Unlisted
   },
 ): Promise<OpenPlacement> {
-  const keys = await openPlacementKeys(folder, passphrase)
-  const tls = await folder.keyring.identity('placement', 'service')
-  const dataServers = new RemoteDataServers(tls, ports)
+  const { dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
+  const keys = await openPlacementKeys(folder, passphrase, passphraseKey)
+  const dataServers = await reach('placement', log)
   const { feeds, rules } = hazardSettings(await folder.hazards())
   const placement = await createPlacement({
     database,
     keys,
-    keepKeys: (next) => keepKeys(folder, ports, next, passphrase),
+    keepKeys: (next) => keepKeys(folder, ports, next, { passphrase, kdf: passphraseKey }),
     buffer,
     dataServers,
     ...ports,
     log,
-    soon: systemSoon,
+    defer,
     ...(budgets && { budgets }),
     unlisted,
     hazardRules: rules,
-    hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
+    hazardSources: {
+      feeds,
+      inbox: `${folder.path}/hazards`,
+      files: ports.files,
+      fetchFeed: (request) => fetchFeed(request, fetch),
+    },
   })
   await placement.registry.journalKeys(keys)
   let taken = ''
@@ -135,19 +146,19 @@ export async function openPlacement(
   }
   await takeServers()
   // Servers join, and say where they are reached now, while everything runs.
-  const looking = new Rounds({ name: 'servers.json', clock: ports.clock, log, idleMs: lookMs, round: takeServers })
-  looking.start()
-  const renewal = renewCertificate({
-    ...{ keyring: folder.keyring, id: 'placement', role: 'service', tls, clock: ports.clock, log },
-    servers: () => [],
+  const looking = new PeriodicWorker({
+    name: 'servers.json',
+    clock: ports.clock,
+    log,
+    idleMs: lookMs,
+    round: takeServers,
   })
+  looking.start()
   return {
     placement,
-    dataServers,
     close: async () => {
       await looking.stop()
-      await renewal.stop()
-      dataServers.close()
+      await dataServers.close()
     },
   }
 }

@@ -5,9 +5,8 @@ import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
-import { CheckPool } from '../../adapters/check-pool.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
-import { systemSoon } from '../../adapters/soon.ts'
+import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
@@ -66,12 +65,14 @@ export async function openSettlement(
     )
   if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
+  const machine = machineOf(folder, ports)
   const keys = await keysOf(folder, ports, passphrase)
   // One that is followed by a backup is written to by its leader alone.
   const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
+  const checks = machine.checks(keys.agreement, log)
   return createSettlement({
-    ...{ database, keys, placement, log, soon: systemSoon },
-    checks: new CheckPool({ agreement: keys.agreement, log }),
+    ...{ database, keys, placement, log, defer: machine.defer },
+    ...(checks && { checks }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
     unlisted,
@@ -79,24 +80,26 @@ export async function openSettlement(
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
     ...(confirmed ? { confirmed } : {}),
-    ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
+    ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key, machine.fetch) } : {}),
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
 }
 
-async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {
+async function keysOf(folder: SiteFolder, ports: SitePorts, passphrase?: string): Promise<SettlementKeys> {
+  const { random } = ports
+  const { passphraseKey } = machineOf(folder, ports)
   const box = await folder.read(keystore)
   const kept = passphrase ? undefined : await folder.read('settlement/passphrase')
   if (box) {
     const secret = passphrase ?? (kept && new TextDecoder().decode(kept).trim())
     if (!secret)
       throw new Problem('config.invalid', 'settlement’s keystore needs its passphrase: set AZUKARI_PASSPHRASE')
-    return openSettlementKeys(box, secret)
+    return openSettlementKeys(box, secret, passphraseKey)
   }
   const secret = passphrase ?? base32(random.bytes(20))
   const keys = createSettlementKeys(random)
   if (!passphrase) await folder.write('settlement/passphrase', new TextEncoder().encode(secret))
-  await folder.write(keystore, sealSettlementKeys(keys, secret, random))
+  await folder.write(keystore, sealSettlementKeys(keys, secret, random, passphraseKey))
   return keys
 }

@@ -17,9 +17,9 @@ import {
   SimulatedPrinter,
   SimulatedReader,
 } from '../../testkit/boards/index.ts'
-import { issue } from '../../testkit/card/bench.ts'
+import { issue } from '../../testkit/card/fixture.ts'
 import { SeededRandom } from '../../testkit/world/chance.ts'
-import type { Rig } from '../rigs.ts'
+import type { Rig } from './rig.ts'
 
 const forever = Number.POSITIVE_INFINITY
 

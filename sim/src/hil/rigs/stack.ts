@@ -15,13 +15,13 @@ import { readerConforms } from '@azukari/device/conformance/reader'
 import { limit } from '@azukari/device/conformance/suite'
 import type { Button, Camera, LocalInput, Panel, Printer, RemovableMemory } from '@azukari/device/drivers'
 import { until } from '../../site/wait.ts'
-import { issue } from '../../testkit/card/bench.ts'
+import { issue } from '../../testkit/card/fixture.ts'
 import { FirmataFirmware } from '../firmata-firmware.ts'
 import { ReferencePrinter } from '../ipp-printer.ts'
 import { NetworkCamera } from '../network-camera.ts'
 import { VirtualReader } from '../pcscd.ts'
 import { PtyPair } from '../pty.ts'
-import type { Rig } from '../rigs.ts'
+import type { Rig } from './rig.ts'
 
 type Make<P extends AnyPart> = () => Promise<P>
 

@@ -1,7 +1,7 @@
 /** What settlement's commands act with: the service as it runs, the site's folder, and how a centre stands (P9). */
 import { Problem } from '@azukari/protocol/problem'
-import type { OpenService, ServiceCommandGroup } from '../../../host/service-module.ts'
 import type { Stores } from '../../../adapters/stores.ts'
+import type { OpenService, ServiceCommandGroup } from '../../../host/service-module.ts'
 import type { ServiceAct } from '../../../operator-api/roles.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
 import type { Centre } from '../centre/centre.ts'
