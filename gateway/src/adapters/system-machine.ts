@@ -6,8 +6,8 @@ import { renewCertificate } from '../pki/renewal.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import { CheckPool } from './check-pool.ts'
 import { openDatabase } from './database.ts'
-import { guardedFetch } from './guarded-fetch.ts'
 import { systemDefer } from './defer.ts'
+import { guardedFetch } from './guarded-fetch.ts'
 
 /** What a process of a site runs on: the real machine, or what its ports put in its place. */
 export function machineOf(folder: SiteFolder, ports: SitePorts): MachinePorts {
