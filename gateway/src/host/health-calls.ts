@@ -16,6 +16,7 @@ export function healthHandlers(health: ServiceHealth = {}, counts?: Readonly<Hos
         facts: JSON.stringify((await health.facts?.()) ?? {}),
         counts: { ...counts },
         metrics: await registry.metrics(),
+        measures: [...((await health.measures?.()) ?? [])],
       },
     })),
     answers(servicePage, [gatewayName], async ({ path }) => {

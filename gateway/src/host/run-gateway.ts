@@ -1,7 +1,9 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { proveSession } from '@azukari/protocol/contracts/session'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { signersAt } from '@azukari/protocol/key-directory'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
@@ -37,7 +39,7 @@ import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import type { TelemetrySettings } from '../telemetry/publisher.ts'
-import { RemotePlacement } from '../telemetry/remote-placement.ts'
+import { RemoteMeasures } from '../telemetry/remote-measures.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
@@ -136,6 +138,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = []
     const remoteHealth: RemoteHealth[] = []
+    const remoteMeasures: RemoteMeasures[] = []
     const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let opened: Gateway | undefined
@@ -151,7 +154,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
           clients.set(module.name, client)
-          remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
+          const asked = new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log })
+          remoteHealth.push(asked)
+          if (settings.telemetry) followMeasures(asked, settings.telemetry.everyMs)
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
           const pair = clientsOf(module.name, address, tls, clock)
@@ -182,7 +187,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
 
-    const telemetry = settings.telemetry && (await telemetryOf(settings.telemetry))
+    const telemetry = settings.telemetry && {
+      ...settings.telemetry,
+      memoryBytes: () => process.memoryUsage.rss(),
+      measures: measuresOf,
+    }
     const gateway = await createGateway({
       site,
       version: settings.version,
@@ -333,24 +342,23 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       stop: () => closing.disposeAsync(),
     }
 
-    /** What a service says for telemetry: asked of it here, or now and then of its own process. */
-    async function telemetryOf(given: TelemetrySettings) {
-      const own = { ...given, memoryBytes: () => process.memoryUsage.rss() }
-      const module = services.find(({ telemetry }) => telemetry)
-      if (!module) return own
-      if (!apart[module.name]) return { ...own, placement: async () => inside.get(module.name)?.telemetry?.() }
-      const contract = await module.telemetry!()
-      const ask = peers.callOf('gateway', [contract])
-      const facts = new RemotePlacement({
-        clock,
-        log,
-        everyMs: given.everyMs,
-        ask: async () => (await ask(contract, {})) as never,
-      })
-      closing.defer(() => facts.stop())
+    /** What services say for telemetry: those that run here, and those that run apart as they said last. */
+    async function measuresOf(): Promise<Measure[]> {
+      const here = await mapInOrder(health, async (one) => (await one.measures?.()) ?? [])
+      return [...here.flat(), ...remoteMeasures.flatMap((one) => one.measures)]
+    }
+
+    /** Asks a service apart now and then what telemetry is to say of it. */
+    function followMeasures(remote: RemoteHealth, everyMs: number): void {
+      const ask = async () => {
+        const report = await remote.report()
+        return report && (report.measures ?? [])
+      }
+      const measures = new RemoteMeasures({ clock, log, everyMs, ask })
+      closing.defer(() => measures.stop())
+      remoteMeasures.push(measures)
       // Before its process is there it does not answer, which holds nobody up.
-      void facts.start().catch((error) => log.error('telemetry of a service failed', { error: String(error) }))
-      return { ...own, placement: async () => facts.facts }
+      void measures.start().catch((error) => log.error('telemetry of a service failed', { error: String(error) }))
     }
 
     async function serveHealth(gateway: Gateway): Promise<number> {

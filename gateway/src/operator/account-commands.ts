@@ -5,7 +5,8 @@ import { Problem } from '@azukari/protocol/problem'
 import { removeSession, writeSession } from '../adapters/session-file.ts'
 import { askSecret } from '../adapters/terminal.ts'
 import { callSite } from '../operator-api/client.ts'
-import { type OperatorCommand, roles } from '../operator-api/roles.ts'
+import { roles, roleUses } from '../operator-api/role-list.ts'
+import type { OperatorCommand } from '../operator-api/roles.ts'
 import { folder } from './site-options.ts'
 
 export const sessionCommands: Record<string, Command> = {
@@ -73,7 +74,14 @@ export const operatorCommands: Record<string, OperatorCommand> = {
     what: 'Makes an account and prints its password once.',
     positionals: 'NAME',
     role: 'admin',
-    options: { folder, role: { type: 'string', what: `${roles.join(', ')}; may be repeated`, multiple: true } },
+    options: {
+      folder,
+      role: {
+        type: 'string',
+        what: `${roles.map((role) => `${role} (${roleUses[role]})`).join(', ')}; may be repeated`,
+        multiple: true,
+      },
+    },
     async carryOut({ accounts }, values, [name]) {
       const password = accounts.newPassword()
       await accounts.add(required(name), (values['role'] as string[] | undefined) ?? [], password)

@@ -4,8 +4,8 @@
  * decision that looks at every object, as a system without classes makes it.
  */
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { regions } from '@azukari/gateway/geography'
 import { type Candidate, choose } from '@azukari/gateway/services/placement/choose'
-import { regions } from '@azukari/gateway/services/placement/geography'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
 import { buckets } from '@azukari/gateway/services/placement/replace/buckets'
 import { type Decided, decide, defaultDecideRules } from '@azukari/gateway/services/placement/replace/decide'

@@ -1,5 +1,5 @@
 import { openBillReceipt } from '@azukari/device/pay/member'
-import { httpCardCompany } from '@azukari/gateway/adapters/card-company'
+import { httpCardCompany } from '@azukari/gateway/services/settlement/adapters/card-company'
 import { addDays } from '@azukari/gateway/services/settlement/billing/calendar'
 import type { CardCompany } from '@azukari/gateway/services/settlement/card-company'
 import { auditSite } from '@azukari/gateway/services/settlement/independent-audit'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
+import { distanceKm, regions } from '../../geography.ts'
 import { type Candidate, choose, defaultRules } from './choose.ts'
-import { distanceKm, regions } from './geography.ts'
 import { jointLoss, riskOf } from './risk.ts'
 
 function server(name: string, region: string, probability: number, more: Partial<Candidate> = {}): Candidate {

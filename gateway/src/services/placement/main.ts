@@ -1,11 +1,10 @@
 /** Placement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
 
 import { base32 } from '@azukari/protocol/base32'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
-import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { RemoteDataServers } from '../../data-server/remote.ts'
@@ -14,6 +13,7 @@ import { Rounds } from '../../service/rounds.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import { fetchFeed } from './adapters/fetch-feed.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keystore.ts'
@@ -43,7 +43,10 @@ export async function storeKeys(
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
   // What cards are made with, and what a data server trusts before it has the key directory.
-  await folder.writePlacementPublic(keys.card, keys.agreement)
+  await folder.writePublicKeys('placement', {
+    key: coseKey(publicOf(keys.card)),
+    agreement: coseKey(publicOf(keys.agreement)),
+  })
   await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
 }
 

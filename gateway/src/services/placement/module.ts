@@ -7,6 +7,8 @@ export const placement = defineService<PlacementContext>({
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
   files: ['placement/public.cose'],
+  usesDataServers: true,
+  roles: { placement: 'servers and data' },
   pages: ['/risks'],
   lock: 'placement.lock',
   port: 8_471,
@@ -14,7 +16,7 @@ export const placement = defineService<PlacementContext>({
   peers: [],
   firstKeys: async (folder) => {
     const { firstKeys } = await import('../../key-directory/sources.ts')
-    return firstKeys(await folder.placementPublic())
+    return firstKeys(await folder.publicKeys('placement'))
   },
   commands: {
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
@@ -22,7 +24,13 @@ export const placement = defineService<PlacementContext>({
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
     care: async () => (await import('./commands/care.ts')).careCommands,
   },
-  telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
+  programs: { rebuild: async () => (await import('./commands/rebuild.ts')).rebuildCommands },
+  init: async (folder, ports, passphrase) => {
+    const { initPlacement } = await import('./main.ts')
+    const made = await initPlacement(folder, ports, passphrase)
+    return made && [{ key: 'recoveryKey', what: 'Recovery key', secret: made.recoverySecret }]
+  },
+  checks: async (folder) => (await import('./commands/checks.ts')).hazardChecks(folder),
   open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./account-facts.ts')
@@ -46,8 +54,8 @@ export const placement = defineService<PlacementContext>({
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
         servers: () => placement.registry.servers(),
+        measures: () => placement.telemetry(),
       }),
-      telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
       close,
     }

@@ -18,8 +18,8 @@ import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azuk
 import { memoryDatabase } from '../../adapters/database.ts'
 import { systemSoon } from '../../adapters/soon.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
+import { regions } from '../../geography.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
-import { regions } from './geography.ts'
 import { createKeys } from './keystore.ts'
 import { createPlacement } from './service.ts'
 

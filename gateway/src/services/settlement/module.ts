@@ -25,6 +25,7 @@ export const settlement = defineService<SettlementContext>({
   name: 'settlement',
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
+  roles: { clerk: 'money' },
   pages: ['/statistics', '/statistics.svg'],
   lock: 'settlement-primary.lock',
   port: 8_472,
@@ -66,6 +67,11 @@ export const settlement = defineService<SettlementContext>({
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
+  programs: {
+    'settlement witnesses': async () => (await import('./commands/witness.ts')).witnessCommands,
+    'settlement gate': async () => (await import('./commands/gate.ts')).gateCommands,
+  },
+  checks: async (folder) => (await import('./commands/checks.ts')).settlementChecks(folder),
   runApart: async (opened, { role, host, port }, { commandHandlers }) => {
     const { folder, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')

@@ -4,9 +4,9 @@
  */
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import { regions } from '../../../geography.ts'
 import type { ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
-import { regions } from '../geography.ts'
 import { sealEntry } from '../journal.ts'
 import type { PlacementKeys } from '../keys.ts'
 import { levelMax, levelOf, type Plan, parsePlan } from '../level.ts'

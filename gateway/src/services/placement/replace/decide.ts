@@ -7,8 +7,9 @@
  * What stands stays as long as it is good enough: not much worse than the best (`keepRatio`), changed no sooner than
  * after `dwellMs`. Only a hazard that is on its way, a server that is gone and room that a higher level needs do not wait.
  */
+
+import { distanceKm } from '../../../geography.ts'
 import { type Candidate, type ChooseRules, defaultRules, isAllowed, isApart, isSecond } from '../choose.ts'
-import { distanceKm } from '../geography.ts'
 import { jointLoss, type RiskTerm } from '../risk.ts'
 import type { MoveCause } from './tables.ts'
 

@@ -1,12 +1,12 @@
 /** What `doctor` looks at of hazards: their settings, and every feed. */
 import { existsSync } from 'node:fs'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../adapters/database.ts'
-import { systemPorts } from '../adapters/system-ports.ts'
-import { hazardSettings } from '../services/placement/hazards/settings.ts'
-import { feedRows } from '../services/placement/hazards/tables.ts'
-import { SiteFolder } from '../site-folder.ts'
-import type { Check } from './doctor.ts'
+import { openDatabase } from '../../../adapters/database.ts'
+import { systemPorts } from '../../../adapters/system-ports.ts'
+import type { Check } from '../../../operator/doctor.ts'
+import { SiteFolder } from '../../../site-folder.ts'
+import { hazardSettings } from '../hazards/settings.ts'
+import { feedRows } from '../hazards/tables.ts'
 
 export function hazardChecks(path: string): Check[] {
   const settings = async () => hazardSettings(await new SiteFolder(path, 'site', systemPorts).hazards())

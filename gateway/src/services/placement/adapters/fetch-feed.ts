@@ -1,8 +1,8 @@
 /** Fetches a feed over HTTP, through the guarded way out. */
 import { Problem } from '@azukari/protocol/problem'
-import type { FeedAnswer, FeedRequest } from '../services/placement/hazards/feed-port.ts'
-import { guardedFetch } from './guarded-fetch.ts'
-import type { Resolve } from './outbound-address.ts'
+import { guardedFetch } from '../../../adapters/guarded-fetch.ts'
+import type { Resolve } from '../../../adapters/outbound-address.ts'
+import type { FeedAnswer, FeedRequest } from '../hazards/feed-port.ts'
 
 const problems = {
   unreachable: 'feed.unreachable',
