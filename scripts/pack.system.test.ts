@@ -223,7 +223,7 @@ import type { Board, BoardModule } from '@azukari/device/drivers'
 import { Runtime, type DeviceConfig } from '@azukari/device/runtime'
 import { buildBoard } from '@azukari/boards/definitions'
 import type { GatewaySettings } from '@azukari/gateway/host/run-gateway'
-import { simulatedBoard } from '@azukari/sim/boards/index'
+import { simulatedBoard } from '@azukari/sim/testkit/boards/index'
 
 export const code = (value: number): Uint8Array => encode({ value })
 export const ids: string[] = contracts.map((contract) => contract.id)

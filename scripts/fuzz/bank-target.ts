@@ -1,6 +1,6 @@
 /** Bank files: ISO 20022 messages and the fixed-width files of Japanese banks. Every reader sees every input. */
-import { readNotification, readStatusReport } from '@azukari/gateway/services/settlement/bank-files/iso20022'
-import { readDebitResults, readMovements, writeDebits } from '@azukari/gateway/services/settlement/bank-files/zengin'
+import { readNotification, readStatusReport } from '@azukari/gateway/services/settlement/bank/files/iso20022'
+import { readDebitResults, readMovements, writeDebits } from '@azukari/gateway/services/settlement/bank/files/zengin'
 import { isProblem } from '@azukari/protocol/problem'
 import {
   debitAnswerFile,
@@ -9,7 +9,7 @@ import {
   notificationFile,
   statementFile,
   statusReportFile,
-} from '@azukari/sim/settlement/bank-side'
+} from '@azukari/sim/testkit/settlement/bank-side'
 import { type FuzzTarget, holds } from './target.ts'
 
 const holder = { bank: '0001', branch: '100', kind: 'ordinary' as const, number: '1234567', holder: 'AZUKARI' }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** `azukari-sim`: simulated sites, boards and cards, demos, and the whole-system simulation. */
 import { runCommandLine } from '@azukari/protocol/adapters/command-line'
-import { commands } from './commands/table.ts'
+import { commands } from './command-table.ts'
 
 const program = {
   name: 'azukari-sim',

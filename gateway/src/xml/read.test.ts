@@ -2,7 +2,7 @@
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { readXml as readHazard } from '../services/placement/hazards/xml.ts'
-import { at, readXml as readBank, textAt } from '../services/settlement/bank-files/xml.ts'
+import { at, readXml as readBank, textAt } from '../services/settlement/bank/files/xml.ts'
 import { readXml, startOf, type XmlOptions } from './read.ts'
 import { textOf } from './walk.ts'
 

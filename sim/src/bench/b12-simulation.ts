@@ -3,7 +3,7 @@
  * usual small site. Every run checks what was promised, so a figure counts only when nothing failed and pictures were kept.
  */
 import { InternalError } from '@azukari/protocol/problem'
-import { run as simulate } from '../commands/run.ts'
+import { run as simulate } from '../simulation/command.ts'
 import type { Row } from './row.ts'
 
 /** A day of a site of 20 boards: each member comes every six hours, something fails every half hour. */

@@ -4,18 +4,18 @@
  * decision that looks at every object, as a system without classes makes it.
  */
 import { openDatabase } from '@azukari/gateway/adapters/database'
-import { regions } from '@azukari/gateway/geography'
-import { type Candidate, choose } from '@azukari/gateway/services/placement/choose'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
-import { buckets } from '@azukari/gateway/services/placement/replace/buckets'
-import { type Decided, decide, defaultDecideRules } from '@azukari/gateway/services/placement/replace/decide'
-import { feed, moves } from '@azukari/gateway/services/placement/replace/queue'
-import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk'
+import { buckets } from '@azukari/gateway/services/placement/moves/buckets'
+import { type Decided, decide, defaultDecideRules } from '@azukari/gateway/services/placement/moves/decide'
+import { feed, moves } from '@azukari/gateway/services/placement/moves/queue'
+import { regions } from '@azukari/gateway/geography'
+import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk/risk'
+import { type Candidate, choose } from '@azukari/gateway/services/placement/saves/choose'
 import { servers } from '@azukari/gateway/services/placement/store'
 import type { Database } from '@azukari/gateway/storage/database'
 import { migrate } from '@azukari/gateway/storage/migrate'
 import { InternalError } from '@azukari/protocol/problem'
-import { SeededRandom } from '../world/chance.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 const serverCount = 200

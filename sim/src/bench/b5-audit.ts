@@ -8,11 +8,11 @@ import { openDatabase } from '@azukari/gateway/adapters/database'
 import { filesIn, replicaName } from '@azukari/gateway/data-server/layout'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { fixedTrust } from '@azukari/gateway/data-server/trust'
-import { lookAtLeaves, planLeaves, takeLeaves } from '@azukari/gateway/services/placement/care/looks'
-import { pickLeaves, sampleSize } from '@azukari/gateway/services/placement/care/sample'
-import { createKeys } from '@azukari/gateway/services/placement/keystore'
+import { lookAtLeaves, planLeaves, takeLeaves } from '@azukari/gateway/services/placement/audit/probes'
+import { pickLeaves, sampleSize } from '@azukari/gateway/services/placement/audit/sample'
+import { createKeys } from '@azukari/gateway/services/placement/keys/keystore'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
-import type { ReplacePorts } from '@azukari/gateway/services/placement/replace/making'
+import type { ReplacePorts } from '@azukari/gateway/services/placement/moves/making'
 import { replicas, type ServerRow, servers } from '@azukari/gateway/services/placement/store'
 import { migrate } from '@azukari/gateway/storage/migrate'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -32,8 +32,8 @@ import {
   segmentPlainBytes,
   segmentSealedBytes,
 } from '@azukari/protocol/sealed'
-import { quietLog } from '../site/log.ts'
-import { SeededRandom } from '../world/chance.ts'
+import { quietLog } from '../testkit/log.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 /** Photos of the size that a camera makes. */

@@ -14,8 +14,8 @@ import { migrate } from '@azukari/gateway/storage/migrate'
 import { instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { InternalError } from '@azukari/protocol/problem'
-import { type BenchMember, SettlementBench, seeded } from '../settlement/bench.ts'
-import { quietLog } from '../site/log.ts'
+import { quietLog } from '../testkit/log.ts'
+import { type BenchMember, SettlementBench, seeded } from '../testkit/settlement/bench.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 const accounts = 1_000

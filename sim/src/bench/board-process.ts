@@ -10,7 +10,7 @@ import { Runtime } from '@azukari/device/runtime'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { quietLog as log } from '../site/log.ts'
+import { quietLog as log } from '../testkit/log.ts'
 
 const { broker, folder, claim, board } = JSON.parse(process.argv[2]!) as Record<
   'broker' | 'folder' | 'claim' | 'board',

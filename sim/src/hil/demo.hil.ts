@@ -1,7 +1,7 @@
 /** The first whole way through real protocol stacks (D2, S10, S17): what `npm run demo -- --board hil` shows. */
 import { rm } from 'node:fs/promises'
 import t from 'tap'
-import { quietLog } from '../site/log.ts'
+import { quietLog } from '../testkit/log.ts'
 import { runHilDemo } from './demo.ts'
 
 t.setTimeout(240_000)

@@ -6,9 +6,9 @@ import { systemClock as clock } from '@azukari/protocol/adapters/clock'
 import { systemRandom as random } from '@azukari/protocol/adapters/random'
 import { chromium } from 'playwright-core'
 import t from 'tap'
-import { drawScene } from '../boards/scene.ts'
 import { until } from '../site/wait.ts'
-import { SeededRandom } from '../world/chance.ts'
+import { drawScene } from '../testkit/boards/scene.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 
 t.setTimeout(120_000)
 const browser = await chromium.launch({

@@ -12,7 +12,7 @@ import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
-import { quietLog } from '../site/log.ts'
+import { quietLog } from '../testkit/log.ts'
 import { Socket, StickImage, tmpfs } from './medium.ts'
 
 t.setTimeout(240_000)

@@ -9,8 +9,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { VirtualCard } from '../card/virtual-card.ts'
 import { until } from '../site/wait.ts'
+import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 import { type Apart, isApart, startApart } from './apart.ts'
 
 /** No historical bytes; T=0 and T=1 are offered (ISO 7816-3 §8). */

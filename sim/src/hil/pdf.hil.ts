@@ -11,9 +11,9 @@ import { limit } from '@azukari/device/conformance/suite'
 import type { Raster } from '@azukari/device/drivers'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import t from 'tap'
-import { decodePng } from '../boards/index.ts'
-import { drawScene } from '../boards/scene.ts'
-import { SeededRandom } from '../world/chance.ts'
+import { decodePng } from '../testkit/boards/index.ts'
+import { drawScene } from '../testkit/boards/scene.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
 
 t.setTimeout(120_000)
 const folders: string[] = []

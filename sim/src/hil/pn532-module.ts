@@ -1,7 +1,7 @@
 /** A PN532 module at the far end of a serial line, with our virtual card in its field. */
 import { acknowledgement, answerIdentifier, encodeFrame, FrameParser } from '@azukari/boards/pn532-frames'
 import type { SerialPort } from 'serialport'
-import type { VirtualCard } from '../card/virtual-card.ts'
+import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 
 const hostIdentifier = 0xd4
 const more = 0x40

@@ -5,9 +5,9 @@ import type { CardReader } from '@azukari/device/drivers'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Test } from 'tap'
-import { issue } from '../card/bench.ts'
-import type { VirtualCard } from '../card/virtual-card.ts'
 import { until } from '../site/wait.ts'
+import { issue } from '../testkit/card/bench.ts'
+import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 
 /** @param hand puts the card before the reader, and resolves when the reader has seen it; takes it away */
 export async function pulledAtEachCommand(

@@ -15,7 +15,7 @@ import { signerOf } from '@azukari/protocol/cose'
 import { signCwt } from '@azukari/protocol/cwt'
 import type { Clock } from '@azukari/protocol/ports'
 import t from 'tap'
-import { quietLog } from './log.ts'
+import { quietLog } from '../testkit/log.ts'
 
 t.setTimeout(120_000)
 

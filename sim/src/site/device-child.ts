@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { leanEnvironment } from '@azukari/protocol/adapters/lean-memory'
 import { Problem } from '@azukari/protocol/problem'
-import type { VirtualCard } from '../card/virtual-card.ts'
+import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 import { watchProgress } from '../testkit/progress.ts'
 import type { DeviceReport, FromDevice, ToDevice } from './device-process.ts'
 

@@ -21,8 +21,8 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { SimulatedDisplay, SimulatedPanel } from '../boards/index.ts'
-import { quietLog } from './log.ts'
+import { SimulatedDisplay, SimulatedPanel } from '../testkit/boards/index.ts'
+import { quietLog } from '../testkit/log.ts'
 import { pictureOf } from './test-pictures.ts'
 
 /** What the person does. `id` comes back in the answer. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { quietLog } from './log.ts'
+import { quietLog } from '../testkit/log.ts'
 import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { SimulatedSite } from './site.ts'
 

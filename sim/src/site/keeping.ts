@@ -4,9 +4,9 @@
  */
 import type { Save } from '@azukari/device/saves'
 import { distanceKm } from '@azukari/gateway/geography'
-import type { RiskReport } from '@azukari/gateway/services/placement/risk-report'
+import type { RiskReport } from '@azukari/gateway/services/placement/risk/report'
 import type { Language } from '@azukari/protocol/finding-text'
-import { places, positionOf } from './places.ts'
+import { places, positionOf } from '../testkit/places.ts'
 import { statusReader } from './server-status.ts'
 import type { SimulatedSite, SiteServer } from './site.ts'
 import { nameOf, regionName, type Said, say } from './words.ts'

@@ -2,8 +2,8 @@
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
+import { boardPlaces, places } from '../testkit/places.ts'
 import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
-import { boardPlaces, places } from './places.ts'
 import { pin } from './site.ts'
 import { until } from './wait.ts'
 

@@ -3,8 +3,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Language } from '@azukari/protocol/finding-text'
 import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import { landPath } from '../testkit/land.ts'
 import { type Action, type Bulletin, pageFile } from './bulletin.ts'
-import { landPath } from './land.ts'
 
 export interface PageOptions {
   port: number

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { launchBrowser, noBrowser } from '../testkit/browser.ts'
+import { quietLog } from '../testkit/log.ts'
+import { places } from '../testkit/places.ts'
 import { Bulletin } from './bulletin.ts'
-import { quietLog } from './log.ts'
 import { servePage } from './page-server.ts'
-import { places } from './places.ts'
 import { SimulatedSite } from './site.ts'
 
 t.setTimeout(120_000)

@@ -3,8 +3,8 @@
  * shutter, move the card, print, cut lines and stop servers.
  */
 import { randomBytes } from 'node:crypto'
+import { quietLog } from '../testkit/log.ts'
 import { Bulletin } from './bulletin.ts'
-import { quietLog } from './log.ts'
 import { servePage } from './page-server.ts'
 import { photosIn } from './photos.ts'
 import { SimulatedSite } from './site.ts'

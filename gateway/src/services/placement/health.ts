@@ -3,10 +3,10 @@
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { gaugesOf } from '../../host/gauges.ts'
 import type { ServiceHealth } from '../../host/service-module.ts'
-import type { CareStatus } from './care/care.ts'
-import type { MoverStatus } from './replace/mover.ts'
-import type { RiskReport } from './risk-report.ts'
-import type { ErasureReport } from './wishes/report.ts'
+import type { CareStatus } from './audit/audit.ts'
+import type { ErasureReport } from './erasure/report.ts'
+import type { MoverStatus } from './moves/mover.ts'
+import type { RiskReport } from './risk/report.ts'
 
 export interface PlacementHealthSources {
   moves(): Promise<MoverStatus>

@@ -15,8 +15,8 @@ import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { fetchFeed } from './adapters/fetch-feed.ts'
 import { hazardSettings } from './hazards/settings.ts'
-import type { PlacementKeys } from './keys.ts'
-import { createKeys, openKeystore, sealKeystore } from './keystore.ts'
+import type { PlacementKeys } from './keys/keys.ts'
+import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
 
 /**

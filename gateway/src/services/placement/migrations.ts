@@ -1,10 +1,10 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
-import { cardWordsMigration } from './card-words.ts'
-import { careMigration } from './care/tables.ts'
+import { careMigration } from './audit/tables.ts'
+import { wishMigration } from './erasure/tables.ts'
 import { riskTables } from './hazards/tables.ts'
-import { replaceMigration } from './replace/tables.ts'
-import { wishMigration } from './wishes/tables.ts'
+import { cardWordsMigration } from './members/register-sync.ts'
+import { replaceMigration } from './moves/tables.ts'
 
 export const placementMigrations: readonly Migration[] = [
   {

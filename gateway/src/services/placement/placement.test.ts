@@ -26,7 +26,8 @@ import { Unsealer } from '@azukari/protocol/sealed'
 import { blockPlainBytes } from '@azukari/protocol/transfer'
 import t from 'tap'
 import { memoryDatabase } from '../../adapters/database.ts'
-import { PlacementKeys } from './keys.ts'
+import { rebuildPlacement } from './journal/rebuild.ts'
+import { PlacementKeys } from './keys/keys.ts'
 import {
   createKeys,
   keysFromBytes,
@@ -37,8 +38,7 @@ import {
   sealKeystore,
   unwrapMemberKey,
   wrapMemberKey,
-} from './keystore.ts'
-import { rebuildPlacement } from './rebuild.ts'
+} from './keys/keystore.ts'
 import { caller, log, ports, site } from './test-bed.ts'
 
 const openConditions = checker(Conditions, 'conditions')

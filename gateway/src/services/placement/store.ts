@@ -2,7 +2,7 @@
 
 import type { Sql } from '../../storage/database.ts'
 import { insertRow } from '../../storage/insert.ts'
-import type { RiskTerm } from './risk.ts'
+import type { RiskTerm } from './risk/risk.ts'
 
 export interface MemberRow {
   id: Uint8Array

@@ -3,7 +3,7 @@
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../storage/database.ts'
-import type { LiveRiskBoard } from './live-risk-board.ts'
+import type { LiveRiskBoard } from './risk/live-board.ts'
 import { type ServerRow, saves } from './store.ts'
 
 /** Servers that are told of; a site has tens, not thousands. */

@@ -20,7 +20,7 @@ import { systemSoon } from '../../adapters/soon.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
 import { regions } from '../../geography.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
-import { createKeys } from './keystore.ts'
+import { createKeys } from './keys/keystore.ts'
 import { createPlacement } from './service.ts'
 
 export const log: Log = {

@@ -12,9 +12,9 @@ import { claimSignedAct } from '../../service/inbox.ts'
 import { type ActContext, type Handler, type ServiceStore, signedAct } from '../../service/service.ts'
 import type { SignedContent, Signers } from '../../service/signed.ts'
 import type { Sql } from '../../storage/database.ts'
+import type { TrueTypeFont } from './documents/true-type.ts'
 import type { SettlementKeys } from './keystore.ts'
-import type { TrueTypeFont } from './paper/true-type.ts'
-import { type KeyRow, type MemberRow, memberKeys, members } from './registers.ts'
+import { type KeyRow, type MemberRow, memberKeys, members } from './members/registers.ts'
 
 export interface SettlementRules {
   /** Version of the terms in force; applications must name it. */

@@ -1,8 +1,8 @@
 /** What settlement does by itself, every few seconds: unpaid orders and unused reservations end, the day's journal head is signed. */
 import type { Timer } from '@azukari/protocol/ports'
 import { addDays, civilDate } from './billing/calendar.ts'
+import { ledgerOf } from './centre/epoch.ts'
 import type { Desk } from './desk.ts'
-import { ledgerOf } from './epoch.ts'
 import { signHead } from './ledger/head.ts'
 
 export interface HousekeepingOptions {

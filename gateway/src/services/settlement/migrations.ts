@@ -1,10 +1,10 @@
 /** Settlement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
-import { bankReleaseTables } from './bank-release.ts'
+import { bankReleaseTables } from './bank/release.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
-import { inStepTables } from './in-step.ts'
 import { ledgerTables } from './ledger/tables.ts'
+import { inStepTables } from './members/register-sync.ts'
 import { registerTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [

@@ -3,7 +3,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { defineService, type ServicePorts } from '../../host/service-module.ts'
 import type { PlacementView } from './billing/ports.ts'
 import type { SettlementContext } from './commands/context.ts'
-import type { PlacementKeeping } from './in-step.ts'
+import type { PlacementKeeping } from './members/register-sync.ts'
 
 const contracts = () => import('@azukari/protocol/contracts/settlement-placement')
 
@@ -39,7 +39,7 @@ export const settlement = defineService<SettlementContext>({
   open: async (opened) => {
     const { folder, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened
     const { openSettlement } = await import('./main.ts')
-    const { chargeHandlers } = await import('./charges.ts')
+    const { chargeHandlers } = await import('./payments/charges.ts')
     const { statisticsHealth } = await import('./health.ts')
     const asked = await placementPorts(opened)
     const service = await openSettlement(folder, ports, {
@@ -96,7 +96,7 @@ export const settlement = defineService<SettlementContext>({
     })
   },
   servePage: async (settlement, { ports, ...settings }) => {
-    const { serveEnrolment } = await import('./page/serve.ts')
+    const { serveEnrolment } = await import('./members/page/serve.ts')
     return serveEnrolment({ ...settings, settlement, clock: ports.clock, random: ports.random })
   },
   pairHealth: async (clients, { clock }) => {

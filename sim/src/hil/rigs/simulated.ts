@@ -16,9 +16,9 @@ import {
   SimulatedPanel,
   SimulatedPrinter,
   SimulatedReader,
-} from '../../boards/index.ts'
-import { issue } from '../../card/bench.ts'
-import { SeededRandom } from '../../world/chance.ts'
+} from '../../testkit/boards/index.ts'
+import { issue } from '../../testkit/card/bench.ts'
+import { SeededRandom } from '../../testkit/world/chance.ts'
 import type { Rig } from '../rigs.ts'
 
 const forever = Number.POSITIVE_INFINITY

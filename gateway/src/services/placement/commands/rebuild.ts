@@ -6,12 +6,12 @@ import { openDatabase } from '../../../adapters/database.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
 import { RemoteDataServers } from '../../../data-server/remote.ts'
 import { consoleLog } from '../../../log.ts'
-import { folder, site } from '../../../operator/site-options.ts'
-import { SiteFolder } from '../../../site-folder.ts'
-import { parseRecoverySecret } from '../keystore.ts'
+import { rebuildPlacement } from '../journal/rebuild.ts'
+import { parseRecoverySecret } from '../keys/keystore.ts'
 import { storeKeys } from '../main.ts'
 import { placement } from '../module.ts'
-import { rebuildPlacement } from '../rebuild.ts'
+import { SiteFolder } from '../../../site-folder.ts'
+import { folder, site } from '../../../operator/site-options.ts'
 
 export const rebuildCommands: Record<string, Command> = {
   'placement rebuild': {

@@ -3,10 +3,10 @@ import { integer } from '@azukari/protocol/adapters/command-line'
 import { refuseUtf16 } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
-import { explainRisk, type Language, percent } from '../explain.ts'
 import { type Format, formats, readBulletin } from '../hazards/read.ts'
 import { operatorFeed } from '../hazards/settings.ts'
-import type { RiskReport } from '../risk-report.ts'
+import { explainRisk, type Language, percent } from '../risk/explain.ts'
+import type { RiskReport } from '../risk/report.ts'
 import type { PlacementCommands } from './context.ts'
 
 export const riskCommands: PlacementCommands = {

@@ -1,5 +1,5 @@
 /** What the words and codes of a CAP alert say: which peril, and whether it is only a test. */
-import type { Peril } from '../risk.ts'
+import type { Peril } from '../risk/risk.ts'
 import { all, textOf, type XmlNode } from './xml.ts'
 
 /** Whole words: a train is no rain. Japanese has no blanks between words. */

@@ -4,7 +4,7 @@
  * points of equal probability. Formulas and sources: docs/risk.md.
  */
 import { distanceKm, type Position } from '../../../geography.ts'
-import type { RiskTerm } from '../risk.ts'
+import type { RiskTerm } from '../risk/risk.ts'
 import { unwrap } from './area.ts'
 import type { Hazard, Track, TrackPoint } from './hazard.ts'
 import type { Place } from './place.ts'

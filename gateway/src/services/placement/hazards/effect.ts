@@ -1,6 +1,6 @@
 /** What hazards mean for one place, now: terms for its risk. Pure. */
 import { distanceKm, type Position } from '../../../geography.ts'
-import { loss, type RiskTerm } from '../risk.ts'
+import { loss, type RiskTerm } from '../risk/risk.ts'
 import { inRing, toRingKm } from './area.ts'
 import { cycloneTerms } from './cyclone.ts'
 import type { Area, Coasts, Exceedance, Hazard } from './hazard.ts'

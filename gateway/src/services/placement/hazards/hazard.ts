@@ -4,7 +4,7 @@
  */
 import { Problem } from '@azukari/protocol/problem'
 import { distanceKm, type Position, regions } from '../../../geography.ts'
-import type { Peril } from '../risk.ts'
+import type { Peril } from '../risk/risk.ts'
 
 /** An earthquake that has happened. Intensities are of the Japan Meteorological Agency's scale, 0 … 7. */
 export interface Quake {

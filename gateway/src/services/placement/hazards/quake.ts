@@ -3,7 +3,7 @@
  * Formulas and their sources: docs/risk.md.
  */
 import { distanceKm, type Position } from '../../../geography.ts'
-import type { RiskTerm } from '../risk.ts'
+import type { RiskTerm } from '../risk/risk.ts'
 import type { Hazard, Quake } from './hazard.ts'
 import { normalCdf } from './normal.ts'
 import type { Ground, Place } from './place.ts'

@@ -1,7 +1,7 @@
 /** The formulas of docs/risk.md against events whose outcome is known (S5, S9). */
 import t from 'tap'
 import { distanceKm } from '../../../geography.ts'
-import { loss, riskOf } from '../risk.ts'
+import { loss, riskOf } from '../risk/risk.ts'
 import { inRing, toRingKm } from './area.ts'
 import { cycloneTerms, lossAtWind } from './cyclone.ts'
 import { standingTerms, termsOf } from './effect.ts'

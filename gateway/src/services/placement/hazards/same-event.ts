@@ -3,7 +3,7 @@
  * each other must neither add up nor cancel out.
  */
 import { distanceKm } from '../../../geography.ts'
-import { loss, type RiskTerm } from '../risk.ts'
+import { loss, type RiskTerm } from '../risk/risk.ts'
 import { centreAt } from './cyclone.ts'
 import type { Hazard } from './hazard.ts'
 

@@ -2,7 +2,7 @@
 import { pushHazards, readRisks } from '@azukari/protocol/contracts/hazard'
 import { Problem } from '@azukari/protocol/problem'
 import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
-import type { RiskReport } from '../risk-report.ts'
+import type { RiskReport } from '../risk/report.ts'
 import { type Format, formats } from './read.ts'
 import type { FeedWatch } from './watch.ts'
 

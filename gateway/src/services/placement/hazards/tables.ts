@@ -1,7 +1,7 @@
 /** What is remembered of hazards over a restart: feeds, their hazards, the ground under servers, and how risks went. */
 import type { Sql } from '../../../storage/database.ts'
 import { queries } from '../../../storage/query.ts'
-import type { RiskTerm } from '../risk.ts'
+import type { RiskTerm } from '../risk/risk.ts'
 import type { Hazard, Hold } from './hazard.ts'
 import type { KnownRow } from './known.ts'
 import type { Ground } from './place.ts'

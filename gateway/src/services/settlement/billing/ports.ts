@@ -1,7 +1,7 @@
 /** What billing needs besides the desk: placement's word on a member, the tariff, the calendar. */
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Currency } from '@azukari/protocol/money'
-import type { OwnBankAccount } from '../bank-files/bank-file.ts'
+import type { OwnBankAccount } from '../bank/files/bank-file.ts'
 import type { Desk } from '../desk.ts'
 import type { FirstPeriod, Tariff } from './price.ts'
 

@@ -6,8 +6,8 @@
 import type { Static } from '@azukari/protocol/contract'
 import type { StatementLine } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
-import { divide, type Rounding, taxUpon } from '../tax.ts'
 import { addDays, addMonths, type CivilDate, daysBetween } from './calendar.ts'
+import { divide, type Rounding, taxUpon } from './tax.ts'
 
 export interface Tariff {
   /** Fee of a month by level, before tax, minor units. */

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../../adapters/database.ts'
-import { auditSite } from '../independent-audit.ts'
+import { auditSite } from '../ledger/independent-audit.ts'
 import type { AuditResult, AuditTask } from './audit.ts'
 
 async function audit({ path, key }: AuditTask): Promise<AuditResult> {

@@ -4,7 +4,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { Problem } from '@azukari/protocol/problem'
-import type { SiteAudit } from '../independent-audit.ts'
+import type { SiteAudit } from '../ledger/independent-audit.ts'
 
 export interface AuditTask {
   path: string

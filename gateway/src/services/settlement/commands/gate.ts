@@ -5,7 +5,7 @@ import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../../adapters/database.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
-import { BankGate } from '../bank-release.ts'
+import { BankGate } from '../bank/release.ts'
 
 export const gateCommands: Record<string, Command> = {
   'settlement gate': {

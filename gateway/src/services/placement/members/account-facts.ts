@@ -1,0 +1,73 @@
+/**
+ * What settlement asks of placement for a statement and after an objection (S13): the member's profile, whether the data
+ * is whole in both places, and where it lies.
+ */
+import type { RequestOf } from '@azukari/protocol/contract'
+import { type AccountFacts, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../../storage/database.ts'
+import { answers, type CallHandler } from '../../../transport/server.ts'
+import { settlementPeers } from '../peers.ts'
+import { catalogueMedia, members } from '../store.ts'
+
+/** Objects named in a statement; the card and the terminal show the others. */
+const keptAtMost = 64
+
+/** @throws {Problem} `card.unknown` */
+export async function accountFacts(
+  sql: Sql,
+  { card, fromMs, toMs }: RequestOf<typeof readAccountFacts>,
+  nowMs: number,
+): Promise<AccountFacts> {
+  const member = await members.byCard(sql, card)
+  if (!member) throw new Problem('card.unknown')
+  // Whole: both replicas acknowledged, and neither under suspicion or an open verdict (S11).
+  const sums = (await sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
+    `SELECT count(*) AS objects, coalesce(sum(s.size), 0) AS bytes, count(s.receipt) AS checked,
+       coalesce(sum(
+         (SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL) < 2
+         OR EXISTS (SELECT 1 FROM suspects u WHERE u.object = s.object AND u.version = s.version)
+         OR EXISTS (SELECT 1 FROM verdicts v WHERE v.object = s.object AND v.version = s.version AND v.done IS NULL)
+       ), 0) AS bad
+     FROM saves s WHERE s.member = ? AND s.media <> ? AND s.state = 'kept'`,
+    member.id,
+    catalogueMedia,
+  ))!
+  const faults = await sql.all<{ atMs: number; verdict: string; server: string }>(
+    `SELECT at AS atMs, kind AS verdict, server FROM verdicts WHERE member = ? AND at >= ? AND at < ?
+     ORDER BY id DESC LIMIT ?`,
+    member.id,
+    fromMs,
+    toMs,
+    keptAtMost,
+  )
+  const tampered = (await sql.get<{ n: number }>(
+    "SELECT count(*) AS n FROM verdicts WHERE member = ? AND kind = 'tampering' AND at >= ? AND at < ?",
+    member.id,
+    fromMs,
+    toMs,
+  ))!
+  const kept = await sql.all<{ object: Uint8Array; server: string; algorithm: string }>(
+    `SELECT r.object, r.server, r.algorithm FROM replicas r JOIN saves s ON s.object = r.object AND s.version = r.version
+     WHERE s.member = ? AND s.media <> ? AND s.state = 'kept' ORDER BY s.taken DESC, r.slot LIMIT ?`,
+    member.id,
+    catalogueMedia,
+    keptAtMost,
+  )
+  return {
+    ...{ level: member.level, home: member.home, sinceMs: member.since, objects: sums.objects, bytes: sums.bytes },
+    tamperings: tampered.n,
+    check: { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs },
+    kept,
+    faults,
+  }
+}
+
+/** The row that a placement process, or a gateway with placement inside, adds to its call server. */
+export function accountHandlers(sql: Sql, now: () => number): CallHandler[] {
+  return [
+    answers(readAccountFacts, settlementPeers, async (request) => ({
+      reply: await accountFacts(sql, request, now()),
+    })),
+  ]
+}

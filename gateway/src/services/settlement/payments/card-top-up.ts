@@ -1,0 +1,64 @@
+/** Stored value by credit card (P5): authorised, then captured, and only then is value issued. */
+import { decrypt0 } from '@azukari/protocol/cose'
+import type { Desk } from '../desk.ts'
+import { atRestKey } from '../keystore.ts'
+import { againMs, type CardCompany, type CardQueue } from './card-company.ts'
+import { declineValue, issueValue, reverseValue, type TopUpRow, tokenDomain, topUps } from './top-up.ts'
+
+export function topUpQueue(desk: Desk, company: CardCompany): CardQueue<TopUpRow> {
+  const { store, clock, keys } = desk
+  const isOpen = ({ state }: TopUpRow) => state === 'waiting' || state === 'authorised'
+  return {
+    due: (nowMs, limit) => topUps.due(store.sql, nowMs, limit),
+    next: async () =>
+      (await store.sql.get<{ next: number | null }>('SELECT min(next) AS next FROM top_ups'))?.next ?? undefined,
+
+    step: async (row, signal) => {
+      const id = Buffer.from(row.id).toString('hex')
+      const decline = (state: 'declined' | 'expired') =>
+        store.transaction(async (within) => {
+          const now = (await topUps.get(within.sql, row.payment))!
+          if (isOpen(now)) await declineValue(desk, within, now, state)
+        })
+      // What is authorised may be captured already: that is found out, however late.
+      if (!row.authorisation && row.pay_by <= clock.now()) return decline('expired')
+      let { authorisation } = row
+      if (!authorisation) {
+        const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
+        const answer = await company.authorise({ id, token, minor: row.amount, currency: row.currency, signal })
+        if ('declined' in answer) return decline('declined')
+        authorisation = answer.authorisation
+        await store.transaction(async ({ sql }) => {
+          if ((await topUps.get(sql, row.payment))!.state === 'waiting')
+            await topUps.set(sql, row.payment, { state: 'authorised', authorisation })
+        })
+      }
+      const answer = await company.capture({ id, authorisation, signal })
+      if ('refused' in answer) return decline('declined')
+      await store.transaction(async (within) => {
+        const now = (await topUps.get(within.sql, row.payment))!
+        if (isOpen(now)) await issueValue(desk, within, now, 'card-company')
+      })
+    },
+
+    unclear: async ({ payment, tries }) => {
+      await store.transaction(async ({ sql, nowMs }) => {
+        if (isOpen((await topUps.get(sql, payment))!))
+          await topUps.set(sql, payment, { tries: tries + 1, next: nowMs + againMs(tries) })
+      })
+      return { payment, tries: tries + 1 }
+    },
+
+    reversed: async (within, { authorisation, minor }) => {
+      const row = await within.sql.get<TopUpRow>(
+        "SELECT * FROM top_ups WHERE authorisation = ? AND state IN ('authorised', 'issued')",
+        authorisation,
+      )
+      if (row?.amount !== minor) return undefined
+      // It was captured, or it could not be taken back: the answer that said so was lost.
+      if (row.state === 'authorised') await issueValue(desk, within, row, 'card-company')
+      await reverseValue(desk, within, (await topUps.get(within.sql, row.payment))!, 'card-company')
+      return row.payment
+    },
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Charges of other services (C8, C9, W11, R3): content, work and rights say who owes whom how much and for what; settlement
+ * books it once. A payout grows with what a member earns, so that creators and contractors are paid like shops.
+ */
+
+import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
+import { mapInOrder } from '@azukari/protocol/in-order'
+import type { Currency } from '@azukari/protocol/money'
+import { Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../../storage/database.ts'
+import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
+import { ledgerOf } from '../centre/epoch.ts'
+import { type Desk, derivedId } from '../desk.ts'
+import { memberAccount, ownAccount } from '../ledger/accounts.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import { type MemberRow, memberByNumber } from '../members/registers.ts'
+import { addToPayout, takeFromPayout } from './payout.ts'
+
+export type Charge = RequestOf<typeof postCharge>
+type Move = Charge['moves'][number]
+type Party = Move['from']
+
+/**
+ * @param service who posts it: ids of different services never meet
+ * @throws {Problem} `register.unknown-number`, `member.suspended`, those of the ledger
+ */
+export async function charge(
+  desk: Desk,
+  service: string,
+  { id, reason, reference, moves }: Charge,
+): Promise<ReplyOf<typeof postCharge>> {
+  return desk.store.transaction(async ({ sql, nowMs }) => {
+    const ledger = ledgerOf(sql)
+    const resolved = await mapInOrder(moves, async ({ from, to, minor, currency }) => ({
+      ...{ from: await partyOf(sql, from), to: await partyOf(sql, to), minor, currency: currency as Currency },
+    }))
+    const { seq, atMs, replayed } = await ledger.post(
+      {
+        id: derivedId('charge', service, id),
+        reason: `${service}-${reason}`,
+        reference,
+        legs: await mapInOrder(resolved, async ({ from, to, minor, currency }) => ({
+          kind: 'post' as const,
+          debit: await codeOf(ledger, from, currency),
+          credit: await codeOf(ledger, to, currency),
+          amountMinor: BigInt(minor),
+        })),
+      },
+      nowMs,
+    )
+    if (!replayed)
+      for (const { from, to, minor, currency } of resolved) {
+        if ('row' in from && from.account === 'payable') await takeFromPayout(sql, from.row.id, currency, minor)
+        if ('row' in to && to.account === 'payable') await addToPayout(sql, to.row.id, currency, minor, nowMs)
+      }
+    return { seq, atMs }
+  })
+}
+
+type Resolved = { row: MemberRow; account: 'value' | 'payable' | 'receivable' } | { own: 'income' | 'tax' }
+
+async function partyOf(sql: Sql, party: Party): Promise<Resolved> {
+  if ('own' in party) return party
+  const row = await memberByNumber(sql, party.member)
+  if (row.state !== 'active' && row.state !== 'blocked') throw new Problem('member.suspended')
+  return { row, account: party.account }
+}
+
+async function codeOf(ledger: Ledger, party: Resolved, currency: Currency): Promise<string> {
+  return 'own' in party
+    ? await ownAccount(ledger, party.own, currency)
+    : await memberAccount(ledger, party.account, party.row.id, currency)
+}
+
+/** Services that charge members, and the gateway, inside which they may run. */
+const chargingPeers = ['content', 'work', 'rights', gatewayName] as const
+
+/** The row that a settlement process adds to its call server. */
+export function chargeHandlers(
+  post: (service: string, request: Charge) => ReplyOf<typeof postCharge> | Promise<ReplyOf<typeof postCharge>>,
+): CallHandler[] {
+  return [
+    answers(postCharge, chargingPeers, async (request, { peer }) => ({
+      reply: await post(peer.id, request),
+    })),
+  ]
+}

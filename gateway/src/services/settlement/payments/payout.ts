@@ -1,0 +1,361 @@
+/** Delivery, metered use, claim, refund and dispute (P7, P9), and the payouts that a bank file carries to shops. */
+import { decode } from '@azukari/protocol/codec'
+import { checker } from '@azukari/protocol/contract'
+import { actAsShop, disputeOrder, MeterTick, tickDomain } from '@azukari/protocol/contracts/settlement-purchase'
+import { verify1By } from '@azukari/protocol/cose'
+import { parseCoseKey } from '@azukari/protocol/keys'
+import type { Currency } from '@azukari/protocol/money'
+import { Problem } from '@azukari/protocol/problem'
+import type { ActContext, Handler } from '../../../service/service.ts'
+import type { Sql } from '../../../storage/database.ts'
+import { insertRow } from '../../../storage/insert.ts'
+import { ledgerOf } from '../centre/epoch.ts'
+import { type Desk, derivedId, memberAct, noteOperation, type Within } from '../desk.ts'
+import { memberAccount, ownAccount } from '../ledger/accounts.ts'
+import { type MemberRow, memberKeys } from '../members/registers.ts'
+import { nextNumber } from '../numbers.ts'
+import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { tellBuyer, tellShop } from './purchase.ts'
+
+export interface PayoutRow {
+  number: string
+  shop: Uint8Array
+  amount: number
+  currency: Currency
+  /** `waiting`: grows with every claim until a file takes it. */
+  state: 'waiting' | 'sent' | 'paid' | 'returned'
+  at: number
+  file: Uint8Array | null
+}
+
+const checkTick = checker(MeterTick, 'meter tick')
+
+export function payoutHandlers(desk: Desk): Handler[] {
+  return [
+    memberAct(desk, actAsShop, async ({ member: shop, body }, context) => {
+      const order = await ownOrder(context.sql, shop, body.transaction)
+      const { what } = body
+      const posting = Buffer.from(body.act).toString('hex')
+      if (what.do === 'deliver') return { state: await deliver(context, order, what.state, what.how) }
+      if (what.do === 'meter') return { state: await endMeter(desk, context, order, what.tick) }
+      if (what.do === 'claim') return { state: await claim(context, order) }
+      return { state: await refund(desk, context, order, what.minor, posting) }
+    }),
+
+    memberAct(desk, disputeOrder, async ({ member, body }, context) => {
+      const { sql, nowMs, requestId } = context
+      const order = await orderByNumber(sql, body.transaction)
+      if (Buffer.compare(order.buyer, member.id) !== 0) throw new Problem('register.not-own')
+      if (!['paid', 'delivered', 'claimed'].includes(order.state)) throw new Problem('pay.order-state', order.state)
+      if ((order.paid_at ?? 0) + desk.rules.disputeMs <= nowMs) throw new Problem('pay.late')
+      if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
+      await insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
+      await tellShop(desk, context, order)
+      return { dispute: requestId }
+    }),
+  ]
+}
+
+async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
+  if (shop.kind !== 'shop') throw new Problem('register.not-shop')
+  const order = await orderByNumber(sql, number)
+  if (Buffer.compare(order.shop, shop.id) !== 0) throw new Problem('register.not-own')
+  return order
+}
+
+async function isDisputed(sql: Sql, number: string): Promise<boolean> {
+  return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
+}
+
+async function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 'sent' | 'delivered', how: string) {
+  const state = nextState(order.state, 'deliver')
+  if (delivery === 'sent') {
+    await orders.set(sql, order.number, { delivery: `sent: ${how}` })
+    return order.state
+  }
+  await orders.set(sql, order.number, { state, delivery: `delivered: ${how}`, delivered_at: nowMs })
+  return state
+}
+
+/** The buyer's last tick says what was used; what was reserved beyond it goes back. @throws {Problem} `pay.amount-differs` */
+async function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint8Array) {
+  const { sql, nowMs } = context
+  const state = nextState(order.state, 'meter-end')
+  const { payload } = await verify1By(
+    signed,
+    async (kid) => {
+      const key = await memberKeys.get(sql, kid)
+      return key && Buffer.compare(key.member, order.buyer) === 0 ? parseCoseKey(key.key) : undefined
+    },
+    tickDomain,
+  )
+  const tick = checkTick(decode(payload))
+  const [line] = linesOf(order)
+  const used = BigInt(tick.units) * BigInt(line!.price)
+  if (tick.transaction !== order.number || used > BigInt(order.total)) throw new Problem('pay.amount-differs')
+  await ledgerOf(sql).post(
+    {
+      id: derivedId('meter-end', order.number),
+      reason: 'metered use',
+      reference: order.number,
+      legs: [{ kind: 'capture', hold: order.hold!, amountMinor: used }],
+    },
+    nowMs,
+  )
+  const now: OrderRow = { ...order, state, paid: Number(used) }
+  await orders.set(sql, order.number, { state, paid: now.paid, delivered_at: nowMs, delivery: `used: ${tick.units}` })
+  await tellBuyer(desk, context, now)
+  return state
+}
+
+/** The shop wants its money: it goes into the payout that waits for the next file. */
+async function claim({ sql, nowMs }: ActContext, order: OrderRow) {
+  const state = nextState(order.state, 'claim')
+  if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
+  const ledger = ledgerOf(sql)
+  const due = order.paid - order.refunded
+  await ledger.post(
+    {
+      id: derivedId('claim', order.number),
+      reason: 'claim',
+      reference: order.number,
+      legs: [
+        {
+          kind: 'post',
+          debit: await memberAccount(ledger, 'sales', order.shop, order.currency),
+          credit: await memberAccount(ledger, 'payable', order.shop, order.currency),
+          amountMinor: BigInt(due),
+        },
+      ],
+    },
+    nowMs,
+  )
+  await orders.set(sql, order.number, { state, payout: await addToPayout(sql, order.shop, order.currency, due, nowMs) })
+  return state
+}
+
+/** The number of the shop's waiting payout, after `minor` was added to it. */
+export async function addToPayout(
+  sql: Sql,
+  shop: Uint8Array,
+  currency: Currency,
+  minor: number,
+  nowMs: number,
+): Promise<string> {
+  const waiting = await sql.get<PayoutRow>(
+    "SELECT * FROM payouts WHERE state = 'waiting' AND shop = ? AND currency = ?",
+    shop,
+    currency,
+  )
+  if (waiting) {
+    await sql.run('UPDATE payouts SET amount = amount + ? WHERE number = ?', minor, waiting.number)
+    return waiting.number
+  }
+  const number = await nextNumber(sql, 'payout', nowMs)
+  await insertRow(sql, 'payouts', { number, shop, amount: minor, currency, state: 'waiting', at: nowMs, file: null })
+  return number
+}
+
+/** Takes from the waiting payout what is claimed back. @throws {Problem} `ledger.insufficient` when it waits for less */
+export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number): Promise<void> {
+  const { changes } = await sql.run(
+    "UPDATE payouts SET amount = amount - ?1 WHERE state = 'waiting' AND shop = ?2 AND currency = ?3 AND amount >= ?1",
+    minor,
+    shop,
+    currency,
+  )
+  if (changes === 0) throw new Problem('ledger.insufficient', 'no payout of that much waits')
+}
+
+/**
+ * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
+ * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
+ */
+async function refund(desk: Desk, within: Within, order: OrderRow, minor: number, posting: string) {
+  const { sql, nowMs } = within
+  const whole = minor === order.paid - order.refunded
+  const next = nextState(order.state, 'refund')
+  if (minor === 0) throw new Problem('ledger.bad-amount')
+  if (minor > order.paid - order.refunded) throw new Problem('pay.refund-too-much')
+  const ledger = ledgerOf(sql)
+  const waits =
+    order.payout &&
+    (await sql.get("SELECT 1 AS there FROM payouts WHERE number = ? AND state = 'waiting'", order.payout))
+  const source = order.state === 'claimed' && waits ? 'payable' : 'sales'
+  await ledger.post(
+    {
+      id: derivedId('refund', order.number, posting),
+      reason: 'refund',
+      reference: order.number,
+      legs: [
+        {
+          kind: 'post',
+          debit: await memberAccount(ledger, source, order.shop, order.currency),
+          credit: await memberAccount(ledger, 'value', order.buyer, order.currency),
+          amountMinor: BigInt(minor),
+        },
+      ],
+    },
+    nowMs,
+  )
+  if (source === 'payable')
+    await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
+  const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor }
+  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
+  await tellBuyer(desk, within, now)
+  await tellShop(desk, within, now)
+  return now.state
+}
+
+/** The clerk's side of payouts and disputes. */
+export interface PayoutDesk {
+  /** Open disputes, oldest first. */
+  disputes(limit: number): Promise<{ id: Uint8Array; number: string; reason: string; at: number }[]>
+  /** Upheld: the buyer has the whole back. @throws {Problem} `object.unknown`, those of a refund */
+  decideDispute(id: Uint8Array, clerk: string, upheld: boolean): Promise<void>
+  /** Orders that nobody paid in time, and metered ones that nobody ended, end. Returns how many. */
+  lapse(): Promise<number>
+}
+
+export function payoutDesk(desk: Desk): PayoutDesk {
+  return {
+    disputes: (limit) =>
+      desk.store.sql.all(
+        'SELECT id, number, reason, at FROM disputes WHERE decided IS NULL ORDER BY at LIMIT ?',
+        limit,
+      ),
+
+    decideDispute: (id, clerk, upheld) =>
+      desk.store.transaction(async (within) => {
+        const { sql, nowMs } = within
+        const row = await sql.get<{ number: string }>(
+          'SELECT number FROM disputes WHERE id = ? AND decided IS NULL',
+          id,
+        )
+        if (!row) throw new Problem('object.unknown', 'no such open dispute')
+        await sql.run(
+          'UPDATE disputes SET decided = ?, upheld = ?, clerk = ? WHERE id = ?',
+          nowMs,
+          upheld ? 1 : 0,
+          clerk,
+          id,
+        )
+        await noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
+        const order = await orderByNumber(sql, row.number)
+        if (upheld) await refund(desk, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
+        else {
+          await tellBuyer(desk, within, order)
+          await tellShop(desk, within, order)
+        }
+      }),
+
+    lapse: async () => {
+      if (!(await isSomethingDue(desk.store.sql, desk.clock.now()))) return 0
+      return desk.store.transaction(async (within) => {
+        const { sql, nowMs } = within
+        await ledgerOf(sql).expireDue(nowMs)
+        const over = [
+          ...(await orders.overdue(sql, nowMs, 256)),
+          ...(await sql.all<OrderRow>(
+            `SELECT o.* FROM orders o JOIN ledger_holds h ON h.id = o.hold
+             WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 256`,
+          )),
+        ]
+        for (const order of over) {
+          const state = nextState(order.state, 'lapse')
+          await orders.set(sql, order.number, { state })
+          if (order.state === 'metering') await tellBuyer(desk, within, { ...order, state })
+        }
+        return over.length
+      })
+    },
+  }
+}
+
+/** Whether an order or a reservation has run out: nothing is written to find that nothing is to be done. */
+async function isSomethingDue(sql: Sql, nowMs: number): Promise<boolean> {
+  return (
+    (await orders.overdue(sql, nowMs, 1)).length > 0 ||
+    (await sql.get('SELECT 1 AS there FROM ledger_holds WHERE resolved = 0 AND expires <= ? LIMIT 1', nowMs)) !==
+      undefined ||
+    (await sql.get(
+      "SELECT 1 AS there FROM orders o JOIN ledger_holds h ON h.id = o.hold WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 1",
+    )) !== undefined
+  )
+}
+
+/** What the bank said of a payout: `paid`, or `returned`, and then it waits for the next file. */
+export async function settlePayout(
+  sql: Sql,
+  number: string,
+  outcome: 'paid' | 'returned',
+  nowMs: number,
+): Promise<void> {
+  const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
+  if (row?.state !== 'sent') throw new Problem('pay.order-state', `payout ${number} is ${row?.state ?? 'unknown'}`)
+  const ledger = ledgerOf(sql)
+  const sent = await ownAccount(ledger, 'payout-sent', row.currency)
+  await ledger.post(
+    {
+      id: derivedId('payout', outcome, number),
+      reason: `payout-${outcome}`,
+      reference: number,
+      legs: [
+        {
+          kind: 'post',
+          debit: sent,
+          credit:
+            outcome === 'paid'
+              ? await ownAccount(ledger, 'bank', row.currency)
+              : await memberAccount(ledger, 'payable', row.shop, row.currency),
+          amountMinor: BigInt(row.amount),
+        },
+      ],
+    },
+    nowMs,
+  )
+  await sql.run('UPDATE payouts SET state = ? WHERE number = ?', outcome, number)
+  if (outcome === 'paid') return
+  const again = await addToPayout(sql, row.shop, row.currency, row.amount, nowMs)
+  for (const order of await sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
+    if (order.state === 'paid-out')
+      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
+}
+
+/** Hands every waiting payout of a currency over to a file, in the file's own transaction. */
+export async function sendPayouts(
+  sql: Sql,
+  currency: Currency,
+  file: Uint8Array,
+  limit: number,
+  nowMs: number,
+): Promise<PayoutRow[]> {
+  const rows = await sql.all<PayoutRow>(
+    "SELECT * FROM payouts WHERE state = 'waiting' AND currency = ? AND amount > 0 ORDER BY number LIMIT ?",
+    currency,
+    limit,
+  )
+  const ledger = ledgerOf(sql)
+  for (const { number, shop, amount } of rows) {
+    await ledger.post(
+      {
+        id: derivedId('payout-sent', number),
+        reason: 'payout-sent',
+        reference: number,
+        legs: [
+          {
+            kind: 'post',
+            debit: await memberAccount(ledger, 'payable', shop, currency),
+            credit: await ownAccount(ledger, 'payout-sent', currency),
+            amountMinor: BigInt(amount),
+          },
+        ],
+      },
+      nowMs,
+    )
+    await sql.run("UPDATE payouts SET state = 'sent', file = ? WHERE number = ?", file, number)
+    for (const order of await sql.all<OrderRow>("SELECT * FROM orders WHERE payout = ? AND state = 'claimed'", number))
+      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out') })
+  }
+  return rows
+}

@@ -1,0 +1,433 @@
+import { openBillReceipt } from '@azukari/device/pay/member'
+import {
+  addBankDays,
+  addDays,
+  addMonths,
+  isBankDay,
+  isHoliday,
+  nextBankDay,
+} from '@azukari/gateway/services/settlement/billing/calendar'
+import { type FirstPeriod, partOf, priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
+import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/billing/tax'
+import {
+  objectionDecided,
+  objectTo,
+  receiptSent,
+  type Statement,
+  statementSent,
+} from '@azukari/protocol/contracts/settlement-billing'
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import { requestValue } from '@azukari/protocol/contracts/settlement-value'
+import { share } from '@azukari/protocol/money'
+import { isProblem, Problem, type ProblemCode } from '@azukari/protocol/problem'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { debitAnswerFile } from '../../testkit/settlement/bank-side.ts'
+import { type BenchMember, SettlementBench } from '../../testkit/settlement/bench.ts'
+
+const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
+const day = 86_400_000
+const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what: string) => {
+  try {
+    await work
+    t.fail(`${what}: ${code} was expected`)
+  } catch (error) {
+    t.ok(isProblem(error, code), `${what}: ${code}, not ${error}`)
+  }
+}
+
+/** A bench with one member whose card placement knows, closed by its own day. */
+async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: FirstPeriod; at?: string } = {}) {
+  const facts: AccountFacts = {
+    ...{
+      level: 2,
+      home: 'JP-13',
+      sinceMs: Date.parse('2023-11-01T00:00:00Z'),
+      objects: 3,
+      bytes: 1_000_000,
+      tamperings: 0,
+    },
+    ...{ check: { objects: 3, checked: 3, bad: 0, atMs: 1 }, kept: [], faults: [] },
+    ...more.facts,
+  }
+  const answers = { down: false, facts }
+  const placement = {
+    account: async () => {
+      if (answers.down) throw new Problem('placement.unavailable')
+      return { ...answers.facts }
+    },
+  }
+  const billing = { firstPeriod: more.firstPeriod ?? 'whole' }
+  const bench = await new SettlementBench({
+    ...{ placement, more: { billing } },
+    ...(more.at ? { at: more.at } : {}),
+  }).start()
+  const one = await bench.enrol('general', {}, new Uint8Array(32).fill(5))
+  return { bench, one, answers }
+}
+
+async function close(bench: SettlementBench, one: BenchMember): Promise<Statement[]> {
+  await bench.settlement.billing.close()
+  return (await bench.events(statementSent, one.device)).map(({ statement }) => one.pay.openStatement(statement))
+}
+
+async function conserved(t: Test, bench: SettlementBench) {
+  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await bench.settlement.audit()).findings, [])
+}
+
+t.test('S13 days on which Japanese banks work, holidays that move, meet and are made good', (t) => {
+  for (const holiday of [
+    '2026-01-01',
+    '2026-01-12',
+    '2026-03-20',
+    '2026-05-06',
+    '2026-09-21',
+    '2026-09-22',
+    '2026-09-23',
+    '2026-11-23',
+    '2027-03-22',
+    '2028-02-11',
+  ])
+    t.ok(isHoliday(holiday), holiday)
+  for (const other of ['2026-01-02', '2026-05-07', '2026-09-24', '2026-12-23', '2027-03-20'])
+    t.notOk(isHoliday(other), other)
+  for (const closed of [
+    '2026-12-31',
+    '2027-01-01',
+    '2027-01-02',
+    '2027-01-03',
+    '2026-11-21',
+    '2026-11-22',
+    '2026-11-23',
+  ])
+    t.notOk(isBankDay(closed), closed)
+  t.equal(nextBankDay('2026-12-31'), '2027-01-04')
+  t.equal(addBankDays('2026-11-20', 1), '2026-11-24')
+  t.equal(addMonths('2026-01-31', 1), '2026-02-28')
+  t.equal(addMonths('2026-12-15', 1), '2027-01-15')
+  t.end()
+})
+
+t.test('S13 the price: level, years, usage and tampering; tax once per rate; shares sum to the whole', (t) => {
+  const facts = { level: 2, years: 0, bytes: 0, tamperings: 0 }
+  t.equal(priceOf(facts, standardTariff).total, 1_100)
+  t.equal(priceOf({ ...facts, years: 3 }, standardTariff).total, 1_067)
+  t.equal(priceOf({ ...facts, years: 40 }, standardTariff).total, 990, 'the reduction has a limit')
+  t.equal(priceOf({ ...facts, bytes: 100 * 1024 ** 3 + 1 }, standardTariff).total, 1_122)
+  t.equal(priceOf({ ...facts, tamperings: 2 }, standardTariff).total, 660)
+  const free = priceOf({ ...facts, years: 40, tamperings: 9 }, standardTariff)
+  t.equal(free.total, 0, 'never below nothing')
+  t.strictSame(
+    taxUpon([
+      { net: 105n, rate: 10 },
+      { net: 104n, rate: 10 },
+      { net: 99n, rate: 8 },
+    ]),
+    [
+      { rate: 10, net: 209n, tax: 20n },
+      { rate: 8, net: 99n, tax: 7n },
+    ],
+  )
+  t.equal(taxUpon([{ net: 105n, rate: 10 }], 'half-up')[0]!.tax, 11n)
+  t.equal(taxUpon([{ net: 101n, rate: 10 }], 'up')[0]!.tax, 11n)
+  t.equal(taxWithin([{ gross: 1080n, rate: 8 }])[0]!.tax, 80n)
+  fc.assert(
+    fc.property(
+      fc.bigInt(0n, 10n ** 12n),
+      fc.array(fc.bigInt(0n, 1000n), { minLength: 1, maxLength: 12 }),
+      (total, weights) => {
+        fc.pre(weights.some((weight) => weight > 0n))
+        const shares = share(total, weights)
+        if (shares.reduce((a, b) => a + b, 0n) !== total || shares.some((one) => one < 0n)) throw new Error('shares')
+      },
+    ),
+  )
+  t.end()
+})
+
+t.test('S13 close → statement → debit → receipt: exactly once, each document there', async (t) => {
+  const { bench, one } = await billed()
+  t.strictSame(await close(bench, one), [], 'nothing before the closing day')
+  bench.clock.turn(31 * day)
+  const [first, ...others] = await close(bench, one)
+  t.strictSame(others, [])
+  t.match(first, { total: { minor: 1_067 }, taxes: [{ rate: 10, net: 970, tax: 97 }], check: { objects: 3, bad: 0 } })
+  t.strictSame(await close(bench, one), [], 'closed once')
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
+  await bench.restart()
+  bench.clock.turn(14 * day)
+  const file = (await bench.settlement.billing.debitFile())!
+  t.equal(file.debits, 1)
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked once')
+  const bytes = (await bench.settlement.document(file.document))!.content
+  t.match(Buffer.from(bytes).toString('latin1'), new RegExp(`0000001067.${first!.statement}`))
+  const answer = debitAnswerFile(bytes, () => '0')
+  t.match(await bench.settlement.bank.take(answer), { format: 'zengin-debits', booked: 1 })
+  t.match(await bench.settlement.bank.take(answer), { known: true })
+  const [event] = await bench.events(receiptSent, one.device)
+  t.ok(event!.receipt.length <= 1024, 'it fits a slot of the card')
+  t.match(openBillReceipt(bench.centre, event!.receipt), {
+    statement: first!.statement,
+    amountMinor: 1_067,
+    taxMinor: 97,
+  })
+  t.strictSame(
+    (await bench.settlement.documents()).map(({ kind }) => kind),
+    ['letter', 'statement', 'debit-file', 'receipt'],
+  )
+  await conserved(t, bench)
+})
+
+t.test('S13 an objection that is right: credit note and a new statement; nothing is debited meanwhile', async (t) => {
+  const { bench, one, answers } = await billed()
+  bench.clock.turn(31 * day)
+  const [wrong] = await close(bench, one)
+  await bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'profile', 'my level is 1') }, one.device)
+  await refused(
+    t,
+    'bill.objected',
+    bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'again') }, one.device),
+    'twice',
+  )
+  bench.clock.turn(30 * day)
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'no debit past an open objection')
+  const [open] = await bench.settlement.billing.objections.open(10)
+  answers.down = true
+  await refused(
+    t,
+    'placement.unavailable',
+    bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
+    'nothing is decided without looking',
+  )
+  answers.down = false
+  answers.facts = { ...answers.facts, level: 1 }
+  const decided = await bench.settlement.billing.objections.decide(open!.id, 'clerk-1')
+  t.match(decided, { upheld: true, findings: [/base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
+  await refused(t, 'object.unknown', bench.settlement.billing.objections.decide(open!.id, 'clerk-2'), 'decided twice')
+  const [decision] = (await bench.events(objectionDecided, one.device)).map((event) =>
+    one.pay.openDecision(event.decision),
+  )
+  t.match(decision, { upheld: true, credit: { minor: 1_067 }, reissued: decided.reissued })
+  const [again] = (await bench.events(statementSent, one.device)).map(({ statement }) =>
+    one.pay.openStatement(statement),
+  )
+  t.match(again, { statement: decided.reissued, replaces: wrong!.statement, total: { minor: 533 } })
+  await refused(
+    t,
+    'bill.state',
+    bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'late') }, one.device),
+    'of a credited one',
+  )
+  bench.clock.turn(14 * day)
+  const file = (await bench.settlement.billing.debitFile())!
+  t.match(
+    Buffer.from((await bench.settlement.document(file.document))!.content).toString('latin1'),
+    new RegExp(`0000000533.${decided.reissued}`),
+  )
+  t.ok((await bench.settlement.documents('credit-note')).length === 1)
+  await conserved(t, bench)
+})
+
+t.test(
+  'S13 an objection that is wrong: refused with the terms compared; deadlines, owners and stages are kept',
+  async (t) => {
+    const { bench, one } = await billed()
+    const other = await bench.enrol()
+    bench.clock.turn(31 * day)
+    const [statement] = await close(bench, one)
+    const number = statement!.statement
+    await refused(
+      t,
+      'register.not-own',
+      bench.act(objectTo, { objection: other.pay.objection(number, 'fee', '') }, other.device),
+      'of another member',
+    )
+    await refused(
+      t,
+      'bill.unknown',
+      bench.act(objectTo, { objection: one.pay.objection('80000000000099', 'fee', '') }, one.device),
+      'of nothing',
+    )
+    await bench.act(objectTo, { objection: one.pay.objection(number, 'data', 'a picture looks different') }, one.device)
+    const [open] = await bench.settlement.billing.objections.open(10)
+    t.match(await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'), {
+      upheld: false,
+      findings: [/base: 1000 \(level 2\), as before/, /years/],
+    })
+    bench.clock.turnTo(`${statement!.objectBy}T14:59:59Z`)
+    await bench.act(
+      objectTo,
+      { objection: one.pay.objection(number, 'fee', 'in the last second of the day, in Tokyo') },
+      one.device,
+    )
+    await bench.settlement.billing.objections.decide(
+      (await bench.settlement.billing.objections.open(1))[0]!.id,
+      'clerk-1',
+    )
+    bench.clock.turn(1_000)
+    await refused(
+      t,
+      'bill.late',
+      bench.act(objectTo, { objection: one.pay.objection(number, 'fee', 'too late') }, one.device),
+      'a second later',
+    )
+    await conserved(t, bench)
+  },
+)
+
+t.test('S13 objection and debit in the same second: whichever is first decides, never both', async (t) => {
+  const { bench, one } = await billed()
+  bench.clock.turn(31 * day)
+  const [statement] = await close(bench, one)
+  bench.clock.turn(14 * day)
+  t.ok(await bench.settlement.billing.debitFile())
+  await refused(
+    t,
+    'bill.handed-over',
+    bench.act(objectTo, { objection: one.pay.objection(statement!.statement, 'fee', '') }, one.device),
+    'after the file',
+  )
+  await conserved(t, bench)
+})
+
+t.test('S13 S14 returns and reminders, arrears in the end; stored value pays too', async (t) => {
+  const { bench, one } = await billed()
+  bench.clock.turn(31 * day)
+  await close(bench, one)
+  for (let round = 1; round <= 3; round++) {
+    bench.clock.turn(16 * day)
+    const file = (await bench.settlement.billing.debitFile())!
+    await bench.settlement.bank.take(
+      debitAnswerFile((await bench.settlement.document(file.document))!.content, () => '1'),
+    )
+    t.equal((await bench.settlement.documents('dunning')).length, round)
+  }
+  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked often enough')
+  t.equal((await bench.database.get<{ state: string }>('SELECT state FROM statements'))!.state, 'arrears')
+
+  await bench.settlement.billing.payBy(one.number, 'value')
+  const { payment } = await bench.act(requestValue, { request: one.pay.topUp('cash', yen(2_000)) }, one.device)
+  await bench.settlement.cash.count(payment, 'clerk-1', 2_000, 'R')
+  await bench.settlement.cash.count(payment, 'clerk-2', 2_000, 'R')
+  const next = await close(bench, one)
+  t.ok(next.length >= 1)
+  bench.clock.turn(20 * day)
+  const paid = await bench.settlement.billing.collectValue()
+  t.equal(paid, 1, 'as many as the balance allows')
+  t.equal((await bench.events(receiptSent, one.device)).length, 1)
+  await conserved(t, bench)
+})
+
+t.test('S13 placement cannot answer: the period stays open and is closed later, whole', async (t) => {
+  const { bench, one, answers } = await billed()
+  answers.down = true
+  bench.clock.turn(31 * day)
+  t.strictSame(await bench.settlement.billing.close(), { issued: [], postponed: 1 })
+  answers.down = false
+  bench.clock.turn(31 * day)
+  const both = await close(bench, one)
+  t.equal(both.length, 2, 'both periods, one after the other')
+  t.ok(both[0]!.to < both[1]!.from)
+  await conserved(t, bench)
+})
+
+t.test('S13 a first period is the part of the month that ends with it', (t) => {
+  const golden = [
+    ['2026-11-02', '2026-11-20', 19, 31],
+    ['2026-11-20', '2026-11-20', 1, 31],
+    ['2026-10-22', '2026-11-20', 30, 31],
+    // The month ends of February, short and leap, and around the turn of a year.
+    ['2026-01-31', '2026-02-05', 6, 31],
+    ['2026-02-28', '2026-03-05', 6, 28],
+    ['2026-02-07', '2026-03-06', 28, 28],
+    ['2028-02-29', '2028-03-05', 6, 29],
+    ['2028-02-28', '2028-03-28', 30, 29],
+    ['2028-02-29', '2028-02-29', 1, 31],
+    ['2028-02-01', '2028-02-28', 28, 31],
+    ['2027-12-31', '2028-01-01', 2, 31],
+    ['2026-04-30', '2026-05-01', 2, 30],
+  ] as const
+  for (const [from, to, days, of] of golden)
+    t.strictSame(partOf(from, to), days < of ? { days, of } : undefined, `${from} – ${to}`)
+  for (let day = 0; day < 800; day++) {
+    const to = addDays('2027-01-01', day)
+    if (Number(to.slice(8)) > 28) continue
+    if (partOf(addDays(addMonths(to, -1), 1), to)) t.fail(`the month to ${to} is whole`)
+    if (partOf(addDays(addMonths(to, -1), 2), to) === undefined) t.fail(`a day less than the month to ${to} is not`)
+  }
+  t.end()
+})
+
+t.test('S13 charged by days: rounded as tax is, reductions from what is charged, never more than the month', (t) => {
+  const facts = { level: 2, years: 0, bytes: 0, tamperings: 0 }
+  const part = { days: 19, of: 31 }
+  // 1000 × 19/31 = 612.9…
+  const totals = (['down', 'half-up', 'up'] as const).map((rounding) =>
+    priceOf({ ...facts, part }, { ...standardTariff, rounding }),
+  )
+  t.strictSame(
+    totals.map(({ lines, total }) => [lines[0]!.netMinor, total]),
+    [
+      [612, 673],
+      [613, 674],
+      [613, 675],
+    ],
+  )
+  t.equal(totals[0]!.lines[0]!.how, 'level 2, 19 of 31 days')
+  const more = priceOf({ ...facts, years: 3, bytes: 103 * 1024 ** 3, tamperings: 1, part }, standardTariff)
+  t.strictSame(
+    more.lines.map(({ what, how, netMinor }) => [what, how, netMinor]),
+    [
+      ['base', 'level 2, 19 of 31 days', 612],
+      ['usage', '3 GiB × 20, 19 of 31 days', 36],
+      ['years', '3 years: 3 %', -18],
+      ['tampering', '1 found: 20 %', -122],
+    ],
+  )
+  t.equal(priceOf({ ...facts, part: { days: 0, of: 31 } }, standardTariff).total, 0)
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 4 }),
+      fc.integer({ min: 28, max: 31 }),
+      fc.integer({ min: 1, max: 31 }),
+      fc.constantFrom('down' as const, 'up' as const, 'half-up' as const),
+      (level, of, days, rounding) => {
+        fc.pre(days < of)
+        const tariff = { ...standardTariff, rounding }
+        const [less, same, whole] = [{ days: days - 1, of }, { days, of }, undefined].map(
+          (part) => priceOf({ ...facts, level, part }, tariff).total,
+        )
+        if (less! > same! || same! > whole!) throw new Error(`${less} ${same} ${whole}`)
+      },
+    ),
+  )
+  t.end()
+})
+
+t.test('S13 a first, shorter period on a statement: by days, whole or free, and the next one whole', async (t) => {
+  for (const [firstPeriod, total] of [
+    ['days', 138],
+    ['whole', 1_067],
+    ['free', 0],
+  ] as const) {
+    const { bench, one } = await billed({ firstPeriod })
+    bench.clock.turn(31 * day)
+    const [first] = await close(bench, one)
+    t.match(first, { from: '2026-11-02', total: { minor: total } }, firstPeriod)
+    if (firstPeriod === 'days') {
+      t.match(first!.lines[0], { what: 'base', how: /^level 2, \d+ of 31 days$/ })
+      await bench.act(objectTo, { objection: one.pay.objection(first!.statement, 'fee', 'x') }, one.device)
+      const [open] = await bench.settlement.billing.objections.open(1)
+      t.match(
+        await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
+        { upheld: false },
+        'checked again by the same rule',
+      )
+    }
+    bench.clock.turn(31 * day)
+    const [next] = await close(bench, one)
+    t.match(next, { total: { minor: 1_067 }, lines: [{ how: 'level 2' }] }, 'the next is a whole month')
+    await conserved(t, bench)
+  }
+})

@@ -1,0 +1,181 @@
+import { sealLoss } from '@azukari/device/pay/member'
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
+import { createServiceHost } from '@azukari/gateway/service/host'
+import { throwUnlisted } from '@azukari/gateway/service/unlisted'
+import { createKeys } from '@azukari/gateway/services/placement/keys/keystore'
+import { changesSince, refuseLost, takeWord } from '@azukari/gateway/services/placement/members/register-sync'
+import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
+import { type ChangePorts, changeMember } from '@azukari/gateway/services/placement/moves/changes'
+import type { PlacementKeeping } from '@azukari/gateway/services/settlement/members/register-sync'
+import { register, reportFound, reportLoss } from '@azukari/protocol/contracts/settlement-members'
+import { isProblem, Problem } from '@azukari/protocol/problem'
+import t from 'tap'
+import { quietLog } from '../../testkit/log.ts'
+import { SettlementBench, seeded } from '../../testkit/settlement/bench.ts'
+
+const card = new Uint8Array(32).fill(5)
+const blob = (byte: number, length = 16) => new Uint8Array(length).fill(byte)
+
+/** Placement's register as it is, with its own database; the line to it loses questions and answers. */
+class Register {
+  readonly random = seeded(3)
+  readonly keys = createKeys(this.random).keys
+  ports!: ChangePorts
+  /** Of what comes next: `before`: it does not arrive; `after`: its answer is lost. */
+  fate: () => 'before' | 'after' | undefined = () => undefined
+  words = 0
+
+  readonly clock: SettlementBench['clock']
+
+  constructor(clock: SettlementBench['clock']) {
+    this.clock = clock
+  }
+
+  async rebuild(): Promise<void> {
+    const { store } = await createServiceHost({
+      unlisted: throwUnlisted,
+      ...{ name: 'placement', database: memoryDatabase(), clock: this.clock, random: this.random, log: quietLog },
+      ...{ migrations: placementMigrations, handlers: () => [] },
+    })
+    this.ports = { store, keys: this.keys, clock: this.clock, random: this.random }
+  }
+
+  async add(): Promise<void> {
+    await this.ports.store.sql.run(
+      `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key,
+         wrapped_key) VALUES (?, 'A-1', 'Hanako', 2, 'JP-13', 500, 'active', ?, ?, ?, ?, ?, ?)`,
+      ...[blob(1), blob(2, 64), card, blob(4, 64), blob(5, 32), blob(6, 64), blob(7, 64)],
+    )
+  }
+
+  async lost(): Promise<boolean> {
+    try {
+      await refuseLost(this.ports.store.sql, { auth_kid: card })
+      return false
+    } catch (error) {
+      if (isProblem(error, 'card.lost')) return true
+      throw error
+    }
+  }
+
+  readonly keeping: PlacementKeeping = {
+    keepCard: async (word) => {
+      const fate = this.fate()
+      if (fate === 'before') throw new Problem('server.unreachable')
+      this.words++
+      const { taken: _, ...reply } = await takeWord(this.ports, word)
+      if (fate === 'after') throw new Problem('link.timeout')
+      return reply
+    },
+    changes: async (question) => {
+      if (this.fate()) throw new Problem('server.unreachable')
+      return changesSince(this.ports.store.sql, question)
+    },
+  }
+}
+
+async function site(known = true) {
+  let register!: Register
+  const keeping: PlacementKeeping = {
+    keepCard: (word) => register.keeping.keepCard(word),
+    changes: (question) => register.keeping.changes(question),
+  }
+  const bench = new SettlementBench({ more: { keeping } })
+  register = new Register(bench.clock)
+  await register.rebuild()
+  if (known) await register.add()
+  await bench.start()
+  const person = { name: 'A', kana: 'A', postcode: '100-0001', address: 'x' }
+  const { number, code, blockCode } = await bench.invite('general', person, 'term-1')
+  const pay = bench.memberOf(bench.newKeys())
+  const enrol = (card: Uint8Array, code: string) =>
+    bench.act(registerContract, { registration: pay.registration({ number, code, person, card }) }, 'term-1')
+  await enrol(card, code)
+  const standing = () => bench.settlement.enrolment.standing(number)
+  /** Turns the clock until it is so. */
+  const reach = async (what: string, so: () => boolean | Promise<boolean>, turns = 400) => {
+    for (let i = 0; i < turns; i++) {
+      await bench.settlement.inStepIdle()
+      if (await so()) return
+      bench.clock.turn(5_000)
+    }
+    throw new Error(`${what} was not reached`)
+  }
+  const lose = () =>
+    bench.act(
+      reportLoss,
+      { loss: sealLoss(bench.centre, { number, code: blockCode, what: 'card' }, bench.random) },
+      'term-1',
+    )
+  return { bench, register, number, pay, standing, reach, lose }
+}
+const registerContract = register
+
+t.test(
+  'P4 a loss is told until it is heard, once, through lost questions and answers, and lifted when it is found',
+  async (t) => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const { bench, register, pay, standing, reach, lose } = await site()
+      const random = seeded(seed)
+      register.fate = () => (['before', 'after', undefined] as const)[Math.floor(random.float() * 3)]
+      await lose()
+      await reach('told', async () => (await standing()).inStep)
+      t.ok((await register.lost()) && (await standing()).lost)
+      await bench.act(reportFound, { found: pay.found() }, 'term-1')
+      await lose()
+      await bench.act(reportFound, { found: pay.found() }, 'term-1')
+      await reach('the last word', async () => (await standing()).inStep)
+      t.notOk((await register.lost()) || (await standing()).lost)
+      await bench.settlement.stop()
+    }
+  },
+)
+
+t.test(
+  'P4 a register that was rebuilt hears of every lost card again, and is followed from its beginning',
+  async (t) => {
+    const { bench, register, standing, reach, lose } = await site()
+    t.teardown(() => bench.settlement.stop())
+    await lose()
+    await reach('told', async () => (await register.lost()) && (await standing()).level === 2)
+    const { words } = register
+    bench.clock.turn(3_600_000)
+    await bench.settlement.inStepIdle()
+    t.equal(register.words, words, 'it is not told again and again')
+    await register.rebuild()
+    await register.add()
+    await changeMember(register.ports, 'A-1', { level: 1, home: 'JP-27' })
+    await reach('followed', async () => (await standing()).level === 1 && (await standing()).home === 'JP-27')
+    t.notOk(await register.lost())
+    bench.clock.turn(86_400_000)
+    await reach('told anew', () => register.lost())
+    await register.rebuild()
+    await bench.restart()
+    await reach('and at every start', () => register.lost())
+  },
+)
+
+t.test(
+  'P4 S9 changes: the later over the earlier, for a card that is known later, and refused ones are told',
+  async (t) => {
+    const { bench, register, number, standing, reach } = await site(false)
+    t.teardown(() => bench.settlement.stop())
+    const { enrolment } = bench.settlement
+    register.fate = () => 'before'
+    await enrolment.change(number, 'clerk-1', { level: 3, home: 'JP-27' })
+    await enrolment.change(number, 'clerk-1', { plan: 'light' })
+    register.fate = () => undefined
+    bench.clock.turn(60_000)
+    await bench.settlement.inStepIdle()
+    t.match(await standing(), { inStep: false }, 'placement does not know the card yet')
+    await register.add()
+    await reach('known later', async () => (await standing()).inStep && (await standing()).plan === 'light')
+    t.match(await standing(), { level: 1, home: 'JP-27' }, 'the plan took the level’s place, the region stayed')
+    await enrolment.change(number, 'clerk-1', { home: 'XX-99' })
+    await reach('refused', async () => (await standing()).refused !== undefined)
+    t.match(await standing(), { inStep: true, home: 'JP-27', refused: /XX-99/ })
+    await enrolment.change(number, 'clerk-1', { home: 'JP-13' })
+    await reach('another', async () => (await standing()).home === 'JP-13')
+    t.equal((await standing()).refused, undefined)
+  },
+)
