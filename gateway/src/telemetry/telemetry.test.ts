@@ -420,7 +420,7 @@ t.test('D6: mosquitto_sub reads boards and site with a reader’s password, and 
     json(topics.deviceState(device.id))?.outbox === 3 ? json(topics.deviceState(device.id)) : undefined,
   )
   t.match(state, { online: true, model: 'test', faults: { camera: true, reader: false }, last_save: null })
-  t.match(await home.until(() => json(topics.siteState)), { devices: 1, devices_up: 1, waiting_saves: 4 })
+  t.match(await home.until(() => json(topics.siteState)), { devices: 1, devices_up: 1, measures: { waiting_saves: 4 } })
   t.equal((await home.until(() => last(topics.gatewayOnline))).payload.toString(), 'online')
   const pack = await home.until(() => json(topics.senml('json', device.id)))
   t.equal(pack[0].bn, `azukari/${site}/device/${device.id}/`)

@@ -6,12 +6,11 @@ import { openDatabase } from '../../../adapters/database.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
 import { RemoteDataServers } from '../../../data-server/remote.ts'
 import { consoleLog } from '../../../log.ts'
+import { folder, site } from '../../../operator/site-options.ts'
+import { SiteFolder } from '../../../site-folder.ts'
 import { rebuildPlacement } from '../journal/rebuild.ts'
 import { parseRecoverySecret } from '../keys/keystore.ts'
 import { storeKeys } from '../main.ts'
-import { placement } from '../module.ts'
-import { SiteFolder } from '../../../site-folder.ts'
-import { folder, site } from '../../../operator/site-options.ts'
 
 export const rebuildCommands: Record<string, Command> = {
   'placement rebuild': {
@@ -23,7 +22,7 @@ export const rebuildCommands: Record<string, Command> = {
     },
     async run(values) {
       const path = text(values, 'folder')
-      using _ = holdFolder(`${path}/${placement.lock}`)
+      using _ = holdFolder(`${path}/placement.lock`)
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
       const servers = (await place.servers()).map((server) => ({
         id: server.id,
