@@ -13,7 +13,7 @@ interface Entry {
 }
 
 /** Files kept open at once; those that are being read are not counted out. */
-const openMost = 4
+const maxOpen = 4
 
 export class OpenFiles {
   readonly #open: (name: string) => Promise<OpenFile>
@@ -56,7 +56,7 @@ export class OpenFiles {
 
   async #trim(): Promise<void> {
     for (const [name, { users }] of this.#entries) {
-      if (this.#entries.size <= openMost) return
+      if (this.#entries.size <= maxOpen) return
       if (users === 0) await this.release(name)
     }
   }

@@ -66,7 +66,7 @@ class Inbox implements ActSender {
 async function drained(outbox: Outbox): Promise<void> {
   for (let i = 0; i < 5000; i++) {
     if ((await outbox.waiting()).rows === 0) return
-    outbox.kick()
+    outbox.wake()
     await new Promise((resolve) => setImmediate(resolve))
   }
   throw new Error('the outbox did not drain')

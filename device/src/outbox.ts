@@ -147,7 +147,7 @@ export class Outbox {
     }
   }
 
-  kick(): void {
+  wake(): void {
     this.#wakeUp()
   }
 

@@ -14,12 +14,12 @@ import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { Attendant } from './apps/attendant.ts'
 import { CameraApp } from './apps/camera.ts'
 import { Dialogue } from './apps/dialogue.ts'
+import { MemberRequests } from './apps/member-requests.ts'
 import { MemberMenu } from './apps/menu.ts'
 import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
 import { TerminalApp } from './apps/terminal.ts'
-import { Wishes } from './apps/wishes.ts'
 import { wordsOf } from './apps/words.ts'
 import { backoffMs } from './backoff.ts'
 import { Consents } from './consents.ts'
@@ -102,7 +102,7 @@ export class Runtime {
   printer: PrinterApp | undefined
   terminal: TerminalApp | undefined
   /** What members decide over their data (D8), on every board with a reader. */
-  wishes: Wishes | undefined
+  requests: MemberRequests | undefined
   pay: PayApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
@@ -182,7 +182,7 @@ export class Runtime {
       })
       this.#cardData = await CardData.open({
         ...{ database, log, site, trust: () => this.identity.trust },
-        onResult: () => this.caretaker.kick(),
+        onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
       this.#makeApps(siteKeys)
@@ -215,16 +215,16 @@ export class Runtime {
           .learn(this.link.siteNow())
           .catch((error) => log.warn('the time could not be kept', { error: String(error) }))
         this.#reportSoon()
-        this.outbox.kick()
-        this.saves.kick()
-        this.caretaker.kick()
+        this.outbox.wake()
+        this.saves.wake()
+        this.caretaker.wake()
         // Who reaches the site can be mended from there: that is what a new version has to show.
         if (this.#config.slots)
           confirmHealth(this.#config.slots, version)
             .then((confirmed) => {
               if (!confirmed) return
               log.info('this version is confirmed', { version })
-              this.caretaker.kick()
+              this.caretaker.wake()
             })
             .catch((error) => log.error('this version could not be confirmed', { error: String(error) }))
       })
@@ -314,11 +314,11 @@ export class Runtime {
       lines: () => display?.rows ?? 0,
     })
     this.presence = presence
-    const wishes = new Wishes({
+    const requests = new MemberRequests({
       ...{ presence, outbox: this.outbox, link: this.link, random },
       ...{ now: () => this.#time.now(), keys },
     })
-    this.wishes = wishes
+    this.requests = requests
     const shared = { presence, display, clock, log, language }
     const fetching = { link: this.link, random, device: this.identity.device }
     if (roles.includes('camera'))
@@ -326,7 +326,7 @@ export class Runtime {
     if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
-        ...{ ...shared, ...fetching, wishes, memory },
+        ...{ ...shared, ...fetching, requests, memory },
         ...{ now: () => this.#time.now(), keys },
       })
     const canList = this.printer !== undefined || this.terminal !== undefined

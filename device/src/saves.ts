@@ -37,7 +37,7 @@ import { Upload, type UploadProgress } from './upload.ts'
 export type SaveState = 'here' | 'sent' | 'buffered' | 'kept' | 'refused'
 
 /** What is to be kept, and what people call it. */
-export interface Keepsake {
+export interface UploadSource {
   source: Source
   name: string
   mediaType: string
@@ -168,12 +168,12 @@ export class Saves {
    * @throws {Problem} `device.unknown` before the first enrolment, `keys.expired`, `memory.*`, `card.*`, `transfer.too-large`,
    * `place.not-removable`
    */
-  async keep(keepsake: Keepsake, author: Author): Promise<Save> {
+  async keep(source: UploadSource, author: Author): Promise<Save> {
     const { random, spool, database } = this.#options
     const { audience, agreement } = await this.#options.keys.recipient(keeper)
     const { pieces, leftOut } = author.allowsLocation
-      ? { pieces: allPieces(keepsake.source), leftOut: undefined }
-      : await withoutPlace(keepsake.source)
+      ? { pieces: allPieces(source.source), leftOut: undefined }
+      : await withoutPlace(source.source)
     const object = random.bytes(16)
     const transfer = random.bytes(16)
     const act = random.bytes(16)
@@ -197,9 +197,9 @@ export class Saves {
         root,
         sizeBytes,
         sha256,
-        name: keepsake.name,
-        mediaType: keepsake.mediaType,
-        takenMs: keepsake.takenMs,
+        name: source.name,
+        mediaType: source.mediaType,
+        takenMs: source.takenMs,
       }
       const signed = await sign1With(encodeDeterministic(offer), author.signer, offerDomain)
       const transferKey = encryptTo(agreement, key, transferKeyDomain, random)
@@ -210,11 +210,11 @@ export class Saves {
           object,
           transfer,
           act,
-          keepsake.name,
-          keepsake.mediaType,
+          source.name,
+          source.mediaType,
           sizeBytes,
           sha256,
-          keepsake.takenMs,
+          source.takenMs,
           root,
           leaves,
           signed,
@@ -225,7 +225,7 @@ export class Saves {
       await spool.remove(file).catch(() => undefined)
       throw error
     }
-    this.kick()
+    this.wake()
     const save = (await this.#tell(object))!
     return leftOut ? { ...save, leftOut } : save
   }
@@ -253,7 +253,7 @@ export class Saves {
     return row?.n ?? 0
   }
 
-  kick(): void {
+  wake(): void {
     this.#wake.resolve()
     this.#wake = Promise.withResolvers()
   }
@@ -261,7 +261,7 @@ export class Saves {
   /** Works until aborted: uploads what is here, oldest first, and asks after what is buffered. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, link, random, log } = this.#options
-    signal.addEventListener('abort', () => this.kick(), { once: true })
+    signal.addEventListener('abort', () => this.wake(), { once: true })
     let failures = 0
     while (!signal.aborted) {
       const wake = this.#wake.promise
@@ -282,7 +282,7 @@ export class Saves {
         await wake
         continue
       }
-      using timer = clock.timer(failures > 0 ? backoffMs(failures, random) : askMs, () => this.kick())
+      using timer = clock.timer(failures > 0 ? backoffMs(failures, random) : askMs, () => this.wake())
       await wake
       timer.cancel()
     }
@@ -378,7 +378,7 @@ export class Saves {
     // The site lost the transfer (or it expired) before it took the offer: the data is still here, so it begins again.
     if (code === 'transfer.unknown' || code === 'transfer.incomplete' || code === 'transfer.expired') {
       await this.#beginAgain(row.object, code, `state IN ('here', 'sent')`)
-      return this.kick()
+      return this.wake()
     }
     await this.#enter(row.object, 'refused', code, `state <> 'kept'`)
   }

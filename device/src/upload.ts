@@ -33,7 +33,7 @@ interface Ports {
 /** Without news of a block for this long, the receiver is asked what it has. */
 const stallMs = 5_000
 /** Questions without any new block after which the transfer is given up until the next try. */
-const stallsAtMost = 6
+const maxStalls = 6
 /** How long the gateway is asked to keep a half-finished transfer. */
 const keepMs = 7 * 86_400_000
 
@@ -93,7 +93,7 @@ export class Upload {
       const news = await this.#newsWithin(stallMs, signal)
       if (this.#failure) throw this.#failure
       if (!news) {
-        if (++stalls > stallsAtMost) throw new Problem('link.timeout', 'the gateway takes no blocks')
+        if (++stalls > maxStalls) throw new Problem('link.timeout', 'the gateway takes no blocks')
         const again = await link.call(haveTransfer, { transfer }, { signal })
         this.#window.broken()
         this.#window.have(again.ranges, again.windowBlocks)

@@ -72,7 +72,7 @@ export interface GatewayOptions {
   clock: Clock
   random: Random
   log: Log
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Shared with the bus and the services of this process, so that all of it is shown. */
   budgets?: Budgets
@@ -198,7 +198,7 @@ class Site implements Gateway {
     this.#devices = new Devices(database)
     this.#readers = new Readers(database)
     this.#lastSaves = lastSaves
-    this.#commits = new CommitGroup(database, options.soon ?? ((work) => void clock.timer(0, work)))
+    this.#commits = new CommitGroup(database, options.defer ?? ((work) => void clock.timer(0, work)))
     const signer = signerOf(key)
     this.#channels = new Channels({ site, devices: this.#devices, commits: this.#commits, signer, clock, random })
     this.#buffer = new TransferBuffer({

@@ -11,8 +11,8 @@ import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from './adapters/database.ts'
+import { systemDefer } from './adapters/defer.ts'
 import { listenOn, type SocketListener } from './adapters/listen.ts'
-import { systemSoon } from './adapters/soon.ts'
 import type { Bus } from './broker/bus.ts'
 import type { BusLimits } from './broker/bus-limits.ts'
 import { EmbeddedBus } from './broker/embedded.ts'
@@ -65,7 +65,7 @@ export const site = 'tokyo'
 export async function startTestSite(options: TestSiteOptions = {}): Promise<TestSite> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), 'azukari-'))
   const log = options.log ?? silent
-  const ports = { clock: options.clock ?? systemClock, random: systemRandom, log, soon: systemSoon }
+  const ports = { clock: options.clock ?? systemClock, random: systemRandom, log, defer: systemDefer }
   const database = openDatabase(join(directory, 'gateway.db'))
   const serviceDatabase = openDatabase(join(directory, 'placement.db'))
   const budgets = new Budgets()

@@ -1,5 +1,5 @@
 /** What a member is told of a finding (S11, S12), in words. */
-import type { Finding } from './contracts/care.ts'
+import type { Finding } from './contracts/audit.ts'
 
 export type Language = 'ja' | 'en'
 

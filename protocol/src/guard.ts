@@ -23,17 +23,17 @@ export const seen = { tag: 1, integerKey: 2, hugeInteger: 4, byteOrderMark: 8 } 
 /** COSE_Encrypt0, Mac0, Sign1 (RFC 9052 §2), CWT (RFC 8392 §6), COSE_Encrypt, Mac, Sign. Kept in the order of use. */
 const allowedTags: ReadonlySet<number> = new Set([16, 18, 17, 61, 96, 97, 98])
 
-const deepest = 64
+const depthLimit = 64
 /** Keys of one map up to which each is compared with every earlier one; beyond, a set is used to stay linear. */
 const comparedKeys = 16
 
 // The stack and the keys of the open small maps, reused by every call: the scan is synchronous and does not re-enter.
-const itemsLeft = new Int32Array(deepest + 1)
-const inMap = new Uint8Array(deepest + 1)
-const keysFrom = new Int32Array(deepest + 1)
-const keyStart = new Int32Array(deepest * comparedKeys + 1)
-const keyEnd = new Int32Array(deepest * comparedKeys + 1)
-const keySets: (Set<string> | undefined)[] = new Array(deepest + 1).fill(undefined)
+const itemsLeft = new Int32Array(depthLimit + 1)
+const inMap = new Uint8Array(depthLimit + 1)
+const keysFrom = new Int32Array(depthLimit + 1)
+const keyStart = new Int32Array(depthLimit * comparedKeys + 1)
+const keyEnd = new Int32Array(depthLimit * comparedKeys + 1)
+const keySets: (Set<string> | undefined)[] = new Array(depthLimit + 1).fill(undefined)
 
 /** Checks one message. @throws {Problem} `cbor.*` */
 export function guard(bytes: Uint8Array, limits?: Partial<DecodeLimits>): void {
@@ -43,7 +43,7 @@ export function guard(bytes: Uint8Array, limits?: Partial<DecodeLimits>): void {
 /** As `guard`, and says what kinds of item it met. */
 export function guardScan(bytes: Uint8Array, limits?: Partial<DecodeLimits>): number {
   const maxBytes = limits?.maxBytes ?? defaultLimits.maxBytes
-  const maxDepth = Math.min(limits?.maxDepth ?? defaultLimits.maxDepth, deepest)
+  const maxDepth = Math.min(limits?.maxDepth ?? defaultLimits.maxDepth, depthLimit)
   const end = bytes.length
   if (end > maxBytes) throw new Problem('cbor.too-large', `${end} bytes, at most ${maxBytes}`)
 

@@ -185,7 +185,7 @@ function publicLabels(kind: KeyKind, jwk: JsonWebKey): Map<number, unknown> {
 
 /** Public keys that were good: the same few are met again and again, and looking at a point takes a tenth of a millisecond. */
 const publicKeys = new Map<string, KeyObject>()
-const publicKeysMost = 4_096
+const maxPublicKeys = 4_096
 
 function okpOf(kind: 'ed25519' | 'x25519', labels: ReadonlyMap<unknown, unknown>): KeyObject {
   const x = bytesOf(labels, -2, 32)
@@ -195,7 +195,7 @@ function okpOf(kind: 'ed25519' | 'x25519', labels: ReadonlyMap<unknown, unknown>
   if (!key) {
     key = okpChecked(kind, labels, x)
     // Shares of a single exchange pass through here too: the oldest goes.
-    if (publicKeys.size >= publicKeysMost) publicKeys.delete(publicKeys.keys().next().value!)
+    if (publicKeys.size >= maxPublicKeys) publicKeys.delete(publicKeys.keys().next().value!)
     publicKeys.set(name, key)
   }
   return key

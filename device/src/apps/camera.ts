@@ -80,7 +80,7 @@ export class CameraApp {
     await this.show(problemShown(error, this.#o.language))
   }
 
-  async #keep(keepsake: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
+  async #keep(source: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
     const card = this.#o.presence.require()
     await card.requirePin(pin)
     const author: Author = {
@@ -88,7 +88,7 @@ export class CameraApp {
       signer: lockedSigner(card),
       allowsLocation: await card.allowsLocation(),
     }
-    const save = await this.#o.saves.keep(keepsake, author)
+    const save = await this.#o.saves.keep(source, author)
     const words = this.#words
     await this.show({
       lines: [

@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto'
 import { hex } from '@azukari/protocol/bytes'
+import { type HistoryItem, readHistory, readHistoryBySession } from '@azukari/protocol/contracts/member-request'
 import type { Conditions } from '@azukari/protocol/contracts/save'
-import { type HistoryItem, readHistory, readHistoryBySession } from '@azukari/protocol/contracts/wish'
 import { isProblem } from '@azukari/protocol/problem'
 import type { RemovableMemory } from '../drivers.ts'
 import type { SiteKeys } from '../site-keys.ts'

@@ -57,7 +57,7 @@ const events: readonly Contract[] = [
   ...[valueIssued, payNotice, balanceChanged, statementSent, objectionDecided, receiptSent],
 ]
 /** Events kept: the oldest go, and settlement has all of them. */
-const eventsAtMost = 2_000
+const maxEvents = 2_000
 
 export interface KeptEvent<C extends Contract> {
   n: number
@@ -155,7 +155,7 @@ export class PayApp {
       encode(body),
       clock.now(),
     )
-    await database.run('DELETE FROM pay_events WHERE n <= (SELECT max(n) FROM pay_events) - ?', eventsAtMost)
+    await database.run('DELETE FROM pay_events WHERE n <= (SELECT max(n) FROM pay_events) - ?', maxEvents)
     for (const listener of this.#listeners) listener(contract.id)
     if (contract.id === receiptSent.id) this.#writeReceipts()
   }

@@ -13,7 +13,7 @@ import {
   findingsBySession,
   findingsTold,
   recallSession,
-} from '@azukari/protocol/contracts/care'
+} from '@azukari/protocol/contracts/audit'
 import { saveKept } from '@azukari/protocol/contracts/save'
 import {
   closeSession,
@@ -229,15 +229,15 @@ export class Presence {
   constructor(options: PresenceOptions) {
     this.#o = options
     options.link.onState((state) => {
-      if (state === 'up') this.#kick()
+      if (state === 'up') this.#recheck()
     })
     // Something of somebody was kept: perhaps of the member whose card is in.
-    options.link.onEvent(saveKept, () => this.#kick())
+    options.link.onEvent(saveKept, () => this.#recheck())
     // S12: placement has met an impostor and wants to know that the card is still the member's.
     options.link.onEvent(recallSession, ({ session }) => {
       if (!this.#card?.session || !sameBytes(this.#card.session.id, session)) return
       this.#card.session = undefined
-      this.#kick()
+      this.#recheck()
     })
   }
 
@@ -259,7 +259,7 @@ export class Presence {
 
   /** Looks for conditions that the card does not have yet, soon. */
   refresh(): void {
-    this.#kick()
+    this.#recheck()
   }
 
   /** Watches until aborted. */
@@ -267,9 +267,9 @@ export class Presence {
     const { reader } = this.#o
     using _events = reader.onCard((event) => {
       if (event.type === 'removed') this.#card?.leave.abort(new Problem('card.removed'))
-      this.#kick()
+      this.#recheck()
     })
-    signal.addEventListener('abort', () => this.#kick(), { once: true })
+    signal.addEventListener('abort', () => this.#recheck(), { once: true })
     while (!signal.aborted) {
       const wake = this.#wake.promise
       if (reader.cards().length > 0) await this.#whileIn(signal)
@@ -285,14 +285,14 @@ export class Presence {
     try {
       channel = await reader.connect(signal)
       const client = await CardClient.open(channel, clock, signal)
-      card = new Present(client, this.#o, () => clock.timer(1_000, () => this.#kick()))
+      card = new Present(client, this.#o, () => clock.timer(1_000, () => this.#recheck()))
       this.#card = card
       this.#tell({ type: 'in', card })
       while (!signal.aborted && !card.signal.aborted && reader.cards().length > 0) {
         const wake = this.#wake.promise
         // Nobody can take a built-in card out and put it in again once its member is registered.
         if (!card.refused || channel.kind === 'built-in') await this.#bringUpToDate(card)
-        using _again = card.refused ? clock.timer(refusedMs, () => this.#kick()) : undefined
+        using _again = card.refused ? clock.timer(refusedMs, () => this.#recheck()) : undefined
         await Promise.race([wake, aborted(card.signal)])
       }
     } catch (error) {
@@ -330,9 +330,9 @@ export class Presence {
         card.session = undefined
       } else if (problem.code.startsWith('session.')) {
         card.session = undefined
-        clock.timer(1_000, () => this.#kick())
+        clock.timer(1_000, () => this.#recheck())
       } else if (problem.code.startsWith('link.') || problem.retry === 'later') {
-        clock.timer(5_000, () => this.#kick())
+        clock.timer(5_000, () => this.#recheck())
       } else if (problem.code.startsWith('card.')) throw problem
       if (!isProblem(error)) log.error('session', { error: String(error) })
       if (!problem.code.startsWith('link.') && !problem.code.startsWith('session.'))
@@ -418,7 +418,7 @@ export class Presence {
     if (!answer.more && untold.length === news.length) return
     clock.timer(readMs, () => {
       card.findingsDue = true
-      this.#kick()
+      this.#recheck()
     })
   }
 
@@ -457,7 +457,7 @@ export class Presence {
     this.#tell({ type: 'written', card, count: written.length })
   }
 
-  #kick(): void {
+  #recheck(): void {
     this.#wake.resolve()
     this.#wake = Promise.withResolvers()
   }

@@ -4,17 +4,17 @@
  */
 
 import type { CardKind } from '@azukari/protocol/card/layout'
+import type { Wish } from '@azukari/protocol/contracts/member-request'
 import type { Conditions } from '@azukari/protocol/contracts/save'
-import type { Wish } from '@azukari/protocol/contracts/wish'
 import type { Language } from '@azukari/protocol/finding-text'
 import { Problem } from '@azukari/protocol/problem'
 import type { Display, RemovableMemory, Shown } from '../drivers.ts'
 import type { SiteKeys } from '../site-keys.ts'
 import { type ExportManifest, type ExportProgress, exportAll } from './export.ts'
 import type { FetchPorts } from './fetch.ts'
+import type { MadeRequest, MemberRequests } from './member-requests.ts'
 import type { Presence, SessionFacts } from './presence.ts'
 import { readWholeShelf } from './shelf.ts'
-import type { MadeWish, Wishes } from './wishes.ts'
 import { problemShown, wordsOf } from './words.ts'
 
 export interface WhoAmI {
@@ -29,7 +29,7 @@ export interface WhoAmI {
 
 export interface TerminalAppOptions extends FetchPorts {
   presence: Presence
-  wishes: Wishes
+  requests: MemberRequests
   /** What export writes to. */
   memory?: RemovableMemory | undefined
   now: () => number
@@ -67,8 +67,8 @@ export class TerminalApp {
   }
 
   /** The member's word on their data; it is delivered when there is a line. @throws {Problem} `card.*`, `device.unknown`; shown as well */
-  async wish(wish: Wish, pin?: string): Promise<MadeWish> {
-    const made = await this.#told(() => this.#o.wishes.make(wish, pin))
+  async wish(wish: Wish, pin?: string): Promise<MadeRequest> {
+    const made = await this.#told(() => this.#o.requests.make(wish, pin))
     await this.#show({ lines: this.#words.wishWritten, tone: 'busy' })
     made.accepted.then(
       ({ objects }) =>

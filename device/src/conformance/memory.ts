@@ -1,7 +1,7 @@
 import type { RemovableMemory } from '../drivers.ts'
 import { aborted, type Checks, caught, fails, limit } from './suite.ts'
 
-export interface MemoryBench {
+export interface MemoryHarness {
   make(): Promise<RemovableMemory>
   pullOut?(memory: RemovableMemory): Promise<void>
   protect?(memory: RemovableMemory): Promise<void>
@@ -23,9 +23,9 @@ async function* broken(): AsyncGenerator<Uint8Array> {
 }
 
 /** S17: what every removable memory driver does. */
-export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<void> {
+export async function memoryConforms(t: Checks, fixture: MemoryHarness): Promise<void> {
   await t.test('S17: what was put is there, whole, and can be read in parts', {}, async (t) => {
-    const memory = await bench.make()
+    const memory = await fixture.make()
     await memory.put('a.bin', bytes(1000), limit())
     await memory.put('b.bin', pieces(bytes(500, 1), bytes(500, 2)), limit())
     t.same(await memory.list(), [
@@ -41,7 +41,7 @@ export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<voi
     await memory.close()
   })
   await t.test('S17: a file is replaced whole or not at all', {}, async (t) => {
-    const memory = await bench.make()
+    const memory = await fixture.make()
     await memory.put('a.bin', bytes(300, 1), limit())
     t.ok((await caught(memory.put('a.bin', broken(), limit()))) instanceof Error)
     const { signal, reason } = aborted()
@@ -55,7 +55,7 @@ export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<voi
     await memory.close()
   })
   await t.test('S17: removing, and what is not there', {}, async (t) => {
-    const memory = await bench.make()
+    const memory = await fixture.make()
     await memory.put('a.bin', bytes(10), limit())
     await memory.remove('a.bin')
     await memory.remove('a.bin')
@@ -65,37 +65,37 @@ export async function memoryConforms(t: Checks, bench: MemoryBench): Promise<voi
       await fails(t, 'memory', memory.put(name, bytes(1), limit()), 'part.unsupported')
     await memory.close()
   })
-  if (bench.reopen)
+  if (fixture.reopen)
     await t.test('S17: what was put outlasts the power', {}, async (t) => {
-      const memory = await bench.make()
+      const memory = await fixture.make()
       await memory.put('a.bin', bytes(700), limit())
-      const again = await bench.reopen!(memory)
+      const again = await fixture.reopen!(memory)
       t.same(await again.list(), [{ name: 'a.bin', sizeBytes: 700 }])
       await again.close()
     })
-  if (bench.fill)
+  if (fixture.fill)
     await t.test('S17: full', {}, async (t) => {
-      const memory = await bench.make()
+      const memory = await fixture.make()
       await memory.put('a.bin', bytes(10), limit())
-      await bench.fill!(memory)
+      await fixture.fill!(memory)
       await fails(t, 'memory', memory.put('b.bin', bytes(5000), limit()), 'memory.full')
       t.ok((await memory.list()).every(({ name }) => name !== 'b.bin'))
       await memory.close()
     })
-  if (bench.protect)
+  if (fixture.protect)
     await t.test('S17: write-protected', {}, async (t) => {
-      const memory = await bench.make()
+      const memory = await fixture.make()
       await memory.put('a.bin', bytes(10), limit())
-      await bench.protect!(memory)
+      await fixture.protect!(memory)
       await fails(t, 'memory', memory.put('b.bin', bytes(10), limit()), 'memory.read-only')
       t.equal((await memory.list()).length, 1)
       await memory.close()
     })
-  if (bench.pullOut)
+  if (fixture.pullOut)
     await t.test('S17: pulled out', {}, async (t) => {
-      const memory = await bench.make()
+      const memory = await fixture.make()
       await memory.put('a.bin', bytes(10), limit())
-      await bench.pullOut!(memory)
+      await fixture.pullOut!(memory)
       await fails(t, 'memory', memory.list(), 'memory.absent')
       await fails(t, 'memory', memory.put('b.bin', bytes(10), limit()), 'memory.absent')
       await memory.close()

@@ -1,7 +1,7 @@
 import type { Button, Display, Entry, Panel, Shown } from '../drivers.ts'
 import { aborted, type Checks, caught, fails, limit } from './suite.ts'
 
-export interface PanelBench {
+export interface PanelHarness {
   make(): Promise<Panel>
   press(panel: Panel, button: Button): Promise<void>
   /** Types a PIN when asked; undefined for cancel. */
@@ -12,42 +12,42 @@ export interface PanelBench {
   pick?(panel: Panel, index: number): Promise<void>
 }
 
-export interface DisplayBench {
+export interface DisplayHarness {
   make(): Promise<Display>
   /** What can be seen on it. */
   seen?(display: Display): Promise<Shown | undefined>
 }
 
 /** S17: what every panel does. */
-export async function panelConforms(t: Checks, bench: PanelBench): Promise<void> {
+export async function panelConforms(t: Checks, fixture: PanelHarness): Promise<void> {
   await t.test('S17: pressed buttons are told to who listens', {}, async (t) => {
-    const panel = await bench.make()
+    const panel = await fixture.make()
     const pressed: Button[] = []
     const listening = panel.onButton((button) => pressed.push(button))
-    for (const button of panel.buttons) await bench.press(panel, button)
+    for (const button of panel.buttons) await fixture.press(panel, button)
     t.same(pressed, panel.buttons)
     listening[Symbol.dispose]()
-    await bench.press(panel, panel.buttons[0]!)
+    await fixture.press(panel, panel.buttons[0]!)
     t.equal(pressed.length, panel.buttons.length)
     await panel.close()
   })
   await t.test('S17: lamps', {}, async (t) => {
-    const panel = await bench.make()
+    const panel = await fixture.make()
     for (const lamp of panel.lamps) for (const state of ['on', 'blink', 'off'] as const) await panel.lamp(lamp, state)
     for (const lamp of (['ready', 'busy', 'problem'] as const).filter((lamp) => !panel.lamps.includes(lamp)))
       await fails(t, 'panel', panel.lamp(lamp, 'on'), 'part.unsupported')
     await panel.close()
   })
   await t.test('S17: what it has no keys for is unsupported', {}, async (t) => {
-    const panel = await bench.make()
+    const panel = await fixture.make()
     for (const entry of (['pin', 'text', 'choice'] as const).filter((one) => !panel.entry.includes(one)))
       await fails(t, 'panel', ask[entry](panel, limit()), 'part.unsupported')
     await panel.close()
   })
-  const { type, write, pick } = bench
+  const { type, write, pick } = fixture
   if (type)
     await t.test('S17: a PIN is asked for, typed, cancelled', {}, async (t) => {
-      const panel = await bench.make()
+      const panel = await fixture.make()
       const asked = panel.askPin(pinQuestion, limit())
       await type(panel, '1234')
       t.equal(await asked, '1234')
@@ -61,7 +61,7 @@ export async function panelConforms(t: Checks, bench: PanelBench): Promise<void>
     })
   if (write)
     await t.test('S17: a text is asked for, in any script', {}, async (t) => {
-      const panel = await bench.make()
+      const panel = await fixture.make()
       const asked = panel.askText(textQuestion, limit())
       await write(panel, ' 山田 花子 ')
       t.equal(await asked, '山田 花子')
@@ -73,7 +73,7 @@ export async function panelConforms(t: Checks, bench: PanelBench): Promise<void>
     })
   if (pick)
     await t.test('S17: one of several things is chosen', {}, async (t) => {
-      const panel = await bench.make()
+      const panel = await fixture.make()
       const asked = panel.choose(choiceQuestion, limit())
       await pick(panel, 1)
       t.equal(await asked, 1)
@@ -81,7 +81,7 @@ export async function panelConforms(t: Checks, bench: PanelBench): Promise<void>
     })
   for (const entry of ['pin', 'text', 'choice'] as const)
     await t.test(`S17: a question (${entry}) ends when the person leaves, and when nobody answers`, {}, async (t) => {
-      const panel = await bench.make()
+      const panel = await fixture.make()
       // Limits alone keep no process alive.
       const awake = setInterval(() => undefined, 1_000)
       t.teardown(() => clearInterval(awake))
@@ -112,15 +112,15 @@ const ask: Record<Entry, (panel: Panel, signal: AbortSignal, limitMs?: number) =
 }
 
 /** S17: what every display does. */
-export async function displayConforms(t: Checks, bench: DisplayBench): Promise<void> {
+export async function displayConforms(t: Checks, fixture: DisplayHarness): Promise<void> {
   await t.test('S17: what is shown replaces what was', {}, async (t) => {
-    const display = await bench.make()
+    const display = await fixture.make()
     t.ok(display.rows >= 1)
     await display.show({ lines: ['one'], tone: 'busy' })
     await display.show({ lines: Array.from({ length: display.rows + 3 }, (_, i) => `写真 ${i}`) })
-    if (bench.seen)
+    if (fixture.seen)
       t.same(
-        (await bench.seen(display))?.lines,
+        (await fixture.seen(display))?.lines,
         Array.from({ length: display.rows }, (_, i) => `写真 ${i}`),
       )
     await display.close()

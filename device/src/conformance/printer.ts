@@ -1,7 +1,7 @@
 import type { Printer, PrintProgress, PrintRequest, Raster } from '../drivers.ts'
 import { aborted, type Checks, caught, fails, limit } from './suite.ts'
 
-export interface PrinterBench {
+export interface PrinterHarness {
   make(): Promise<Printer>
   /** The pages that came out so far, as pixels; none for a printer on paper. */
   printed?(printer: Printer): Promise<Raster[]>
@@ -25,16 +25,16 @@ export function testPage(width: number, height: number): Raster {
 }
 
 /** S10, S17: what every printer driver does. */
-export async function printerConforms(t: Checks, bench: PrinterBench): Promise<void> {
+export async function printerConforms(t: Checks, fixture: PrinterHarness): Promise<void> {
   await t.test('S17: attributes say what it can print', {}, async (t) => {
-    const printer = await bench.make()
+    const printer = await fixture.make()
     const attributes = await printer.attributes(limit())
     t.equal(attributes.ready, true)
     t.ok(attributes.media.length > 0 && attributes.maxWidth > 0 && attributes.maxHeight > 0)
     await printer.close()
   })
   await t.test('S10: it resolves when all copies are out, and says how far it is', {}, async (t) => {
-    const printer = await bench.make()
+    const printer = await fixture.make()
     const progress: PrintProgress[] = []
     await printer.print(request(2), limit(), (step) => progress.push(step))
     t.same(progress.at(-1), { stage: 'printed', copies: 2 })
@@ -42,8 +42,8 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
       progress.every((step, i) => i === 0 || step.copies >= progress[i - 1]!.copies),
       'progress never goes back',
     )
-    if (bench.printed) {
-      const pages = await bench.printed(printer)
+    if (fixture.printed) {
+      const pages = await fixture.printed(printer)
       t.equal(pages.length, 2)
       for (const page of pages)
         t.ok(Buffer.from(page.rgba).equals(testPage(40, 30).rgba), 'the page has the very pixels')
@@ -51,15 +51,15 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
     await printer.close()
   })
   await t.test('S17: an aborted print throws the reason and prints nothing', {}, async (t) => {
-    const printer = await bench.make()
+    const printer = await fixture.make()
     const { signal, reason } = aborted()
     t.equal(await caught(printer.print(request(), signal)), reason)
-    if (bench.printed) t.equal((await bench.printed(printer)).length, 0)
+    if (fixture.printed) t.equal((await fixture.printed(printer)).length, 0)
     await printer.print(request(), limit())
     await printer.close()
   })
   await t.test('S17: what it cannot print it refuses', {}, async (t) => {
-    const printer = await bench.make()
+    const printer = await fixture.make()
     await fails(t, 'printer', printer.print({ ...request(), media: 'papyrus' }, limit()), 'printer.unsupported')
     await fails(t, 'printer', printer.print(request(0), limit()), 'printer.unsupported')
     await fails(
@@ -71,23 +71,23 @@ export async function printerConforms(t: Checks, bench: PrinterBench): Promise<v
     await printer.close()
   })
   for (const [what, code, stimulus] of [
-    ['run out of paper', 'printer.out-of-paper', bench.takePaper],
-    ['jam', 'printer.jam', bench.jam],
+    ['run out of paper', 'printer.out-of-paper', fixture.takePaper],
+    ['jam', 'printer.jam', fixture.jam],
   ] as const) {
     // A part that cannot be made to do it has nothing to show here.
-    if (!stimulus || !bench.mend) continue
+    if (!stimulus || !fixture.mend) continue
     await t.test(`S17: when made to ${what} it says so, and goes on when mended`, {}, async (t) => {
-      const printer = await bench.make()
+      const printer = await fixture.make()
       await stimulus!(printer)
       t.equal((await printer.attributes(limit())).ready, false)
       await fails(t, 'printer', printer.print(request(), limit()), code)
-      await bench.mend!(printer)
+      await fixture.mend!(printer)
       await printer.print(request(), limit())
       await printer.close()
     })
   }
   await t.test('S17: closing twice is harmless, and then there is no printer', {}, async (t) => {
-    const printer = await bench.make()
+    const printer = await fixture.make()
     await printer.close()
     await printer.close()
     await fails(t, 'printer', printer.print(request(), limit()))

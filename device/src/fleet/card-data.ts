@@ -23,7 +23,7 @@ export interface CardDataOptions {
 }
 
 /** Results that wait; beyond it the oldest goes: the same card says it again when it comes again. */
-const resultsAtMost = 500
+const maxResults = 500
 
 const checkKept = checker(
   Type.Object({ signed: Type.Optional(Bytes(64, 2_048)), results: Type.Array(CardResult) }),
@@ -113,7 +113,7 @@ export class CardData {
 
   async #note(result: CardResult): Promise<void> {
     const others = this.#results.filter(({ card }) => !Buffer.from(card).equals(result.card))
-    await this.#store(this.#signed, [...others, result].slice(-resultsAtMost))
+    await this.#store(this.#signed, [...others, result].slice(-maxResults))
     this.#options.onResult()
   }
 

@@ -84,7 +84,7 @@ export class Caretaker {
     this.#options = options
     this.#kept = kept
     this.#settings = applySettings(ownSettings(options), kept.desired).settings
-    options.link.onEvent(fleetNews, () => this.kick())
+    options.link.onEvent(fleetNews, () => this.wake())
   }
 
   /** Opens what was kept. @throws {Problem} `storage.*` */
@@ -110,7 +110,7 @@ export class Caretaker {
   }
 
   /** There may be something to ask for. */
-  kick(): void {
+  wake(): void {
     this.#news.resolve()
   }
 

@@ -9,7 +9,7 @@ import { Problem } from '@azukari/protocol/problem'
 
 const bytesPerLine = 20
 const checkLength = 4
-const linesAtMost = 200
+const maxLines = 200
 
 /** `03 abcd efgh … 4k2m`: number, 32 letters in groups, check. */
 export function toPaper(bytes: Uint8Array): string[] {
@@ -31,7 +31,7 @@ export function fromPaper(lines: readonly string[]): Uint8Array {
     const text = letters?.slice(0, -checkLength)
     const bytes = text ? parseBase32(text) : undefined
     const [number, count] = [Number(match?.[1]), Number(match?.[2])]
-    if (!bytes || letters!.slice(-checkLength) !== check(number - 1, count, text!) || count > linesAtMost)
+    if (!bytes || letters!.slice(-checkLength) !== check(number - 1, count, text!) || count > maxLines)
       throw new Problem('vault.paper', `line ${match ? number : at + 1}`)
     total ??= count
     if (count !== total || parts.has(number))

@@ -45,14 +45,14 @@ export const WaitingMessage = Type.Object({ contract: Text(64), body: Bytes(64, 
 export type WaitingMessage = Static<typeof WaitingMessage>
 
 /** Entries kept; the oldest go, and settlement has them all. */
-const historyAtMost = 2_000
-const waitingAtMost = 16
+const maxHistory = 2_000
+const maxWaiting = 16
 const passwordMinLength = 8
 
 const Outer = Type.Object({
   inner: Box,
-  history: Type.Array(HistoryEntry, { maxItems: historyAtMost }),
-  waiting: Type.Array(WaitingMessage, { maxItems: waitingAtMost }),
+  history: Type.Array(HistoryEntry, { maxItems: maxHistory }),
+  waiting: Type.Array(WaitingMessage, { maxItems: maxWaiting }),
   /** Settlement's public keys, as they were at enrolment. */
   centre: Type.Optional(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) })),
   number: Type.Optional(Text(14)),
@@ -248,12 +248,12 @@ export class OpenVault implements Disposable {
 
   /** Notes a purchase or whatever moved money; the oldest entry goes when there are too many. */
   async note(entry: HistoryEntry): Promise<void> {
-    await this.#change({ history: [...this.#outer.history, entry].slice(-historyAtMost) })
+    await this.#change({ history: [...this.#outer.history, entry].slice(-maxHistory) })
   }
 
   /** Puts a signed message away until it can be sent. @throws {Problem} `outbox.full` */
   async wait(message: WaitingMessage): Promise<void> {
-    if (this.#outer.waiting.length >= waitingAtMost) throw new Problem('outbox.full')
+    if (this.#outer.waiting.length >= maxWaiting) throw new Problem('outbox.full')
     await this.#change({ waiting: [...this.#outer.waiting, message] })
   }
 

@@ -27,7 +27,7 @@ export interface CheckPoolOptions {
 }
 
 /** Messages in one batch: some milliseconds of work. */
-const batchMost = 32
+const maxBatch = 32
 /** Batches that a thread has at once: one in work, one that waits for it. */
 const batchesAhead = 2
 
@@ -132,8 +132,8 @@ export class CheckPool implements SignatureChecks {
   }
 
   #send(thread: Thread): void {
-    const jobs = this.#queue.slice(0, batchMost)
-    this.#queue = this.#queue.slice(batchMost)
+    const jobs = this.#queue.slice(0, maxBatch)
+    this.#queue = this.#queue.slice(maxBatch)
     const number = ++this.#batches
     thread.batches.push({ number, jobs })
     const batch: CheckBatch = {

@@ -20,7 +20,7 @@ export interface CheckAnswers {
 }
 
 /** Keys kept: the members who pay at one time. The oldest goes, and is learned again. */
-const keysMost = 8_192
+const maxKeys = 8_192
 const keys = new Map<string, KeyObject>()
 
 parentPort?.on('message', (batch: CheckBatch) => {
@@ -33,7 +33,7 @@ parentPort?.on('message', (batch: CheckBatch) => {
 /** Kept under the thumbprint that is computed here: a message proves who signed it, whatever the register says. */
 function learn(bytes: Uint8Array): void {
   const key = parseCoseKey(bytes)
-  if (keys.size >= keysMost) keys.delete(keys.keys().next().value!)
+  if (keys.size >= maxKeys) keys.delete(keys.keys().next().value!)
   keys.set(nameOf(thumbprint(key)), key)
 }
 

@@ -21,7 +21,7 @@ export interface MqttBusOptions {
 }
 
 /** Bytes that may wait for a broker that does not take them; beyond it messages are dropped and asked for again. */
-const waitingBytesAtMost = 64 * 1024 * 1024
+const maxWaitingBytes = 64 * 1024 * 1024
 const startLimitMs = 10_000
 
 export class MqttBus implements Bus {
@@ -88,7 +88,7 @@ export class MqttBus implements Bus {
   publish(topic: string, payload: Uint8Array, { retain = false }: PublishOptions = {}): void {
     const client = this.#client
     if (!client?.connected) return
-    if (this.#waitingBytes + payload.length > waitingBytesAtMost) {
+    if (this.#waitingBytes + payload.length > maxWaitingBytes) {
       this.#options.log.warn('the broker takes too little; a message was dropped', { topic })
       return
     }

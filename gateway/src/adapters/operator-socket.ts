@@ -6,7 +6,7 @@ import { Problem } from '@azukari/protocol/problem'
 const name = 'operator.sock'
 /** Of a socket's address, less its end (sun_path of Linux; others have a little less). */
 const pathBytes = 103
-const connectionsAtMost = 16
+const maxConnections = 16
 /** How long a caller has to send its call, ms. */
 const callMs = 10_000
 
@@ -50,7 +50,7 @@ export async function listenForOperators(
       socket.setTimeout(callMs, () => socket.destroy())
       void answer(socket).finally(() => socket.end())
     })
-    server.maxConnections = connectionsAtMost
+    server.maxConnections = maxConnections
     await bind(server, address.path)
     return {
       close: async () => {

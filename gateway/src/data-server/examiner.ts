@@ -7,7 +7,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import { shapeOf } from './layout.ts'
 import { scanNotes } from './notes.ts'
 import { ReplicaReader } from './reader.ts'
-import { type Held, manifestOrNothing } from './shelves.ts'
+import { type Held, manifestOrNothing } from './replica-index.ts'
 
 type Finding = Omit<Examination, 'server' | 'replica' | 'nonce' | 'atMs'>
 

@@ -11,7 +11,7 @@ import { decode, encode } from '@azukari/protocol/codec'
 import type { Files, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Disk } from './disk.ts'
-import { Turns } from './turns.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
 
 const magic = 0x415a4a31
 const headerBytes = 4 + 4 + 8 + 32
@@ -40,7 +40,7 @@ export class Journals {
   readonly #files: Files
   readonly #disks: readonly Disk[]
   readonly #log: Log
-  readonly #turns = new Turns()
+  readonly #mutex = new KeyedMutex()
   readonly #streams = new Map<string, Stream>()
 
   constructor(files: Files, disks: readonly Disk[], log: Log) {
@@ -51,7 +51,7 @@ export class Journals {
 
   /** @throws {Problem} `act.gap` with `data.want`, `act.conflict`, `storage.*` */
   append(name: Uint8Array, seq: number, entries: readonly Uint8Array[]): Promise<number> {
-    return this.#turns.take(hex(name), async () => {
+    return this.#mutex.take(hex(name), async () => {
       if (entries.length === 0 || entries.length > journalEntriesMax)
         throw new Problem('message.invalid', 'entries are 1 to 256')
       const stream = await this.#stream(name)
@@ -87,7 +87,7 @@ export class Journals {
 
   /** Up to `count` entries from number `from` on, as many as fit in one answer. */
   read(name: Uint8Array, from: number, count: number): Promise<{ next: number; entries: Uint8Array[] }> {
-    return this.#turns.take(hex(name), async () => {
+    return this.#mutex.take(hex(name), async () => {
       const stream = await this.#stream(name, false)
       return { next: stream.next, entries: await this.#read(stream, from, count) }
     })
@@ -100,7 +100,7 @@ export class Journals {
     for (const disk of this.#disks)
       if (disk.works) for (const name of await this.#files.list(`${disk.path}/journal`)) names.add(name)
     for (const name of names) {
-      await this.#turns.take(name, async () => {
+      await this.#mutex.take(name, async () => {
         const stream = await this.#stream(new Uint8Array(Buffer.from(name, 'hex')))
         for (const chunk of stream.chunks) {
           await this.#records(stream, chunk.first)

@@ -11,7 +11,7 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { isDue, nextLookMs } from '../pki/validity.ts'
-import { Rounds } from '../service/rounds.ts'
+import { PeriodicWorker } from '../service/periodic-worker.ts'
 import { SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import { CallClient } from '../transport/client.ts'
@@ -114,7 +114,7 @@ export async function ownIdentity(path: string, id: string, ports: SitePorts): P
 export function keepCertificate(
   { own, folder, tls }: { own: OwnHost; folder: string; tls: TlsIdentity },
   { ports, log, take }: { ports: SitePorts; log: Log; take: (tls: TlsIdentity) => void },
-): Rounds {
+): PeriodicWorker {
   const { keyring } = new SiteFolder(folder, own.site, ports)
   const { id, gateway, url, disks } = own
   const capacityBytes = disks.reduce((sum, disk) => sum + disk.capacityBytes, 0)
@@ -134,7 +134,7 @@ export function keepCertificate(
       await client.close()
     }
   }
-  return new Rounds({
+  return new PeriodicWorker({
     name: 'certificate',
     clock: ports.clock,
     log,

@@ -9,7 +9,7 @@ import type { Journals } from './journal.ts'
 import { replicaName } from './layout.ts'
 import { scanNotes } from './notes.ts'
 import type { ReplicaReader } from './reader.ts'
-import type { Held, Shelves } from './shelves.ts'
+import type { Held, ReplicaIndex } from './replica-index.ts'
 
 /** How many replicas, and segments of each, one report names. */
 const namedMax = 64
@@ -21,7 +21,7 @@ export interface ScrubberOptions {
   signer: DirectSigner
   clock: Clock
   files: Files
-  shelves: Shelves
+  index: ReplicaIndex
   journals: Journals
   /** Does work on a replica while nobody else changes it, with a reader that this closes itself. */
   take<T>(held: Held, work: (reader: ReplicaReader) => Promise<T>): Promise<T>
@@ -72,7 +72,7 @@ export class Scrubber {
   }
 
   async #scrub(maxBytes: number): Promise<Uint8Array> {
-    const { server, clock, shelves, journals, signer } = this.#options
+    const { server, clock, index, journals, signer } = this.#options
     const nowMs = clock.now()
     const report: ScrubReport = {
       server,
@@ -85,7 +85,7 @@ export class Scrubber {
       changed: [],
       complete: false,
     }
-    this.#names ??= shelves.names().reverse()
+    this.#names ??= index.names().reverse()
     while (report.readBytes < maxBytes && report.unrepairable.length < namedMax && report.changed.length < namedMax) {
       const place = this.#place ?? this.#nextPlace()
       if (!place) {
@@ -96,7 +96,7 @@ export class Scrubber {
       }
       this.#place = place
       // Removed or replaced meanwhile: nothing to scan any more.
-      if (shelves.named(place.held.name) !== place.held || !place.held.disk.works) this.#place = undefined
+      if (index.named(place.held.name) !== place.held || !place.held.disk.works) this.#place = undefined
       else if (await this.#options.take(place.held, (reader) => this.#scan(place, reader, report, maxBytes)))
         this.#place = undefined
     }
@@ -108,7 +108,7 @@ export class Scrubber {
 
   #nextPlace(): Place | undefined {
     for (let name = this.#names?.pop(); name !== undefined; name = this.#names?.pop()) {
-      const held = this.#options.shelves.named(name)
+      const held = this.#options.index.named(name)
       if (held) return { held, stripe: 0, tree: new TreeHash(), lost: [] }
     }
     return undefined

@@ -25,15 +25,15 @@ import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol
 import { Disk } from './disk.ts'
 import { examine } from './examiner.ts'
 import { Journals } from './journal.ts'
+import { KeyedMutex } from './keyed-mutex.ts'
 import { bytesOnDisk, encodeNotes, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
 import { readNotes, replaceNotes } from './notes.ts'
 import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
+import { type Held, heldOf, knownOf, manifestOrNothing, ReplicaIndex, readDisk } from './replica-index.ts'
 import { Scrubber } from './scrubber.ts'
-import { type Held, heldOf, knownOf, manifestOrNothing, readDisk, Shelves } from './shelves.ts'
 import type { Trust } from './trust.ts'
-import { Turns } from './turns.ts'
 import { ReplicaWriter } from './writer.ts'
 
 export interface DataServerOptions {
@@ -75,8 +75,8 @@ class Server implements DataServer {
   readonly #signer: DirectSigner
   readonly #thumbprint: Uint8Array
   readonly #disks: Disk[]
-  readonly #shelves = new Shelves()
-  readonly #turns = new Turns()
+  readonly #index = new ReplicaIndex()
+  readonly #mutex = new KeyedMutex()
   readonly #journals: Journals
   readonly #reading: ReadServer
   readonly #scrubber: Scrubber
@@ -103,7 +103,7 @@ class Server implements DataServer {
       server: options.id,
       signer: this.#signer,
       clock,
-      shelves: this.#shelves,
+      index: this.#index,
       journals: this.#journals,
       take: (held, work) => this.#take(held.ref, () => work(this.#reader(held))),
       files,
@@ -112,7 +112,7 @@ class Server implements DataServer {
 
   async start(): Promise<void> {
     const { files, log } = this.#options
-    for (const disk of this.#disks) await readDisk(disk, files, this.#shelves, log)
+    for (const disk of this.#disks) await readDisk(disk, files, this.#index, log)
     if (!this.#disks.some((disk) => disk.works)) throw new Problem('storage.failed', 'no disk works')
   }
 
@@ -150,7 +150,7 @@ class Server implements DataServer {
   async #putInTurn(put: Put): Promise<Uint8Array> {
     const { manifest, signed, notes } = put
     put.signal?.throwIfAborted()
-    const held = this.#shelves.get(manifest)
+    const held = this.#index.get(manifest)
     if (held?.known && held.disk.works) {
       if (isAnnouncement(manifest)) throw new Problem('replica.conflict', held.name)
       if (!sameBytes(manifest.root, held.known.root)) throw new Problem('replica.conflict', held.name)
@@ -158,7 +158,7 @@ class Server implements DataServer {
     }
     // Rotten, or on a disk that is out of use: what comes now takes its place.
     if (held?.disk.works) await this.#removeHeld(held)
-    else if (held) this.#shelves.delete(held)
+    else if (held) this.#index.delete(held)
     const needed = bytesOnDisk(manifest.sealedBytes, notes.length)
     const { disk, reservation } = await this.#choose(needed)
     using _reserved = reservation
@@ -166,7 +166,7 @@ class Server implements DataServer {
     try {
       const staged = await this.#stage(put, disk, staging)
       await disk.writing(() => this.#show(manifest, disk, staging))
-      this.#shelves.add(heldOf(staged.manifest, disk, needed, staged.atMs))
+      this.#index.add(heldOf(staged.manifest, disk, needed, staged.atMs))
       return this.#receipt(staged.manifest, staged.atMs)
     } catch (error) {
       await this.#options.files.remove(staging).catch(() => {})
@@ -301,7 +301,7 @@ class Server implements DataServer {
     if (order.server !== id) throw new Problem('server.refused', 'an order for another server')
     if (clock.now() > order.expiresMs) throw new Problem('message.expired', 'removal order')
     return this.#take(order, async () => {
-      const held = this.#shelves.get(order)
+      const held = this.#index.get(order)
       if (held?.known && held.known.epoch > order.epoch) throw new Problem('replica.superseded', `epoch ${order.epoch}`)
       if (held) await this.#removeHeld(held)
       const { object, version, slot, epoch } = order
@@ -315,10 +315,10 @@ class Server implements DataServer {
   async list(after: ReplicaRef | undefined, limit: number, full: boolean): Promise<HeldSummary[]> {
     const start = after ? replicaName(after) : ''
     const found: HeldSummary[] = []
-    for (const name of this.#shelves.names()) {
+    for (const name of this.#index.names()) {
       if (name <= start) continue
       if (found.length >= limit) break
-      const held = this.#shelves.named(name)
+      const held = this.#index.named(name)
       if (!held?.known || !held.disk.works) continue
       const { epoch, root, shape } = held.known
       const summary: HeldSummary = { ref: held.ref, epoch, root, sealedBytes: shape.sealedBytes }
@@ -340,7 +340,7 @@ class Server implements DataServer {
       server: this.#options.id,
       usedBytes: disks.reduce((sum, disk) => sum + disk.usedBytes, 0),
       freeBytes: this.#disks.reduce((sum, disk) => sum + disk.freeBytes, 0),
-      replicas: this.#shelves.count,
+      replicas: this.#index.count,
       puts: this.#puts.size,
       readers: this.#reading.sessions,
       disks,
@@ -380,7 +380,7 @@ class Server implements DataServer {
   examine(ref: ReplicaRef, nonce: Uint8Array): Promise<Uint8Array> {
     const { id, clock, files } = this.#options
     return this.#take(ref, async () => {
-      const held = this.#shelves.get(ref)
+      const held = this.#index.get(ref)
       const found = await examine(files, held)
       // What stands there is what is served, whoever put it there: it is placement that judges it.
       const said = found.manifest && held && manifestOrNothing(found.manifest)
@@ -434,7 +434,7 @@ class Server implements DataServer {
     version: number | undefined,
     slot: 1 | 2 | undefined,
   ): Promise<HeldReplica | undefined> {
-    const held = this.#shelves.find(object, version, slot)
+    const held = this.#index.find(object, version, slot)
     if (!held) return undefined
     const { manifest: signed } = await this.#take(held.ref, () => this.#preamble(held))
     const manifest = openManifest(signed, this.#options.trust.ever)
@@ -464,13 +464,13 @@ class Server implements DataServer {
         await files.rename(held.folder, gone)
         await files.syncDirectory(held.disk.folderOf(held.name).bucket)
       }
-      this.#shelves.delete(held)
+      this.#index.delete(held)
       await files.remove(gone)
     })
   }
 
   #present(ref: ReplicaRef): Held & { known: NonNullable<Held['known']> } {
-    const held = this.#shelves.get(ref)
+    const held = this.#index.get(ref)
     if (!held) throw new Problem('replica.missing', replicaName(ref))
     if (!held.known) throw new Problem('replica.damaged', 'the manifest is lost')
     if (!held.disk.works) throw new Problem('storage.failed', `disk ${held.disk.number} is out of use`)
@@ -478,7 +478,7 @@ class Server implements DataServer {
   }
 
   #take<T>(ref: ReplicaRef, work: () => Promise<T> | T): Promise<T> {
-    return this.#turns.take(replicaName(ref), async () => work())
+    return this.#mutex.take(replicaName(ref), async () => work())
   }
 
   #reader(held: Held): ReplicaReader {

@@ -29,7 +29,7 @@ export interface Job extends JobPlan {
 }
 
 /** Devices of one job, and jobs that are kept. */
-const devicesAtMost = 100_000
+const maxDevices = 100_000
 
 const query = queries<GatewayTables>()
 const insertJob = query<JobRow>()((db, p) =>
@@ -100,8 +100,7 @@ const reportsOf = query<{ job: Uint8Array }>()((db, p) =>
 /** @throws {Problem} `config.invalid` when the job cannot be meant */
 export async function newJob(sql: Sql, job: NewJob, nowMs: number): Promise<void> {
   if (job.devices.length === 0) throw new Problem('config.invalid', 'a job for no device')
-  if (job.devices.length > devicesAtMost)
-    throw new Problem('config.invalid', `a job for at most ${devicesAtMost} devices`)
+  if (job.devices.length > maxDevices) throw new Problem('config.invalid', `a job for at most ${maxDevices} devices`)
   if ((job.kind === 'upgrade' || job.kind === 'card-data') !== (job.release !== undefined))
     throw new Problem('config.invalid', 'an upgrade, or data for cards, names a release, and nothing else does')
   if ((job.kind === 'configuration') !== (job.settings !== undefined))

@@ -9,10 +9,10 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
-import { knock } from '../adapters/knock.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { listenOn, type SocketListener } from '../adapters/listen.ts'
 import { MqttBus } from '../adapters/mqtt.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { selfProbe } from '../adapters/self-probe.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { type BusLimits, busLimits } from '../broker/bus-limits.ts'
 import { EmbeddedBus } from '../broker/embedded.ts'
@@ -245,7 +245,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       },
       ...ports,
       log,
-      soon: systemSoon,
+      defer: systemDefer,
       ...(telemetry && { telemetry }),
       budgets,
       unlisted,
@@ -290,7 +290,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       confirm && {
         listens: !settings.broker,
         pass: async () => {
-          if (listener) await knock({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
+          if (listener) await selfProbe({ host: settings.host, port: listener.port, tls: settings.tls !== undefined })
           await checkDatabases(folder.path)
           await confirm()
         },

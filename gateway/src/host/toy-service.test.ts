@@ -62,10 +62,10 @@ export const toy = defineService({
     const { openDatabase } = await import('../../adapters/database.ts')
     const { createServiceHost } = await import('../../service/host.ts')
     const { act, call, sends } = await import('../../service/service.ts')
-    const { Rounds } = await import('../../service/rounds.ts')
+    const { PeriodicWorker } = await import('../../service/periodic-worker.ts')
     const database = openDatabase(folder.path + '/toy/toy.db')
     let rounds = 0
-    const worker = new Rounds({ name: 'toy', clock: ports.clock, log, idleMs: 100, round: () => (rounds++, 100) })
+    const worker = new PeriodicWorker({ name: 'toy', clock: ports.clock, log, idleMs: 100, round: () => (rounds++, 100) })
     const service = await createServiceHost({
       name: 'toy', database, clock: ports.clock, random: ports.random, log, budgets, unlisted, peers, calls: [sends(strike)],
       migrations: [{ number: 1, name: 'rings', up: 'CREATE TABLE rings (n INTEGER PRIMARY KEY, times INTEGER NOT NULL)' }],

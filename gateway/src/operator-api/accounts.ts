@@ -15,7 +15,7 @@ const idleMs = 3_600_000
 /** Tries that cost nothing; each after that doubles the wait. */
 const freeTries = 3
 const longestWaitMs = 15 * 60_000
-const operatorsAtMost = 256
+const maxOperators = 256
 const passwordLetters = { least: 12, most: 256 }
 
 interface Row {
@@ -66,7 +66,7 @@ export class Accounts {
       if (await sql.get('SELECT name FROM operators WHERE name = ?', name))
         throw new Problem('config.invalid', `there is an operator ${name} already`)
       const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM operators'))!
-      if (n >= operatorsAtMost) throw new Problem('config.invalid', `a site has at most ${operatorsAtMost} operators`)
+      if (n >= maxOperators) throw new Problem('config.invalid', `a site has at most ${maxOperators} operators`)
       await insertRow(sql, 'operators', {
         name,
         ...verifier,

@@ -9,8 +9,8 @@ import { type Call, checkCall } from './wire.ts'
 
 /** How long an act waits. */
 export const pendingMs = 24 * 3_600_000
-const pendingAtMost = 1_000
-const pendingBytesAtMost = 1 << 20
+const maxPending = 1_000
+const maxPendingBytes = 1 << 20
 
 /** A call with the bytes of its files. */
 export interface Begun {
@@ -33,7 +33,7 @@ interface Row {
 }
 
 const checkKept = checker(
-  Type.Object({ call: Type.Unknown(), files: Type.Record(Type.String(), Bytes(0, pendingBytesAtMost)) }),
+  Type.Object({ call: Type.Unknown(), files: Type.Record(Type.String(), Bytes(0, maxPendingBytes)) }),
   'pending act',
 )
 
@@ -49,13 +49,13 @@ export class PendingActs {
   /** Keeps an act and gives its number. @throws {Problem} `quota.exceeded`, `message.too-large` */
   async add(operator: string, { call: { token: _, ...call }, files }: Begun, digest: Uint8Array): Promise<string> {
     const kept = encodeDeterministic({ call, files: Object.fromEntries(files) })
-    if (kept.length > pendingBytesAtMost) throw new Problem('message.too-large', `${kept.length} bytes`)
+    if (kept.length > maxPendingBytes) throw new Problem('message.too-large', `${kept.length} bytes`)
     const id = Buffer.from(this.#ports.random.bytes(8)).toString('hex')
     const now = this.#ports.clock.now()
     await this.#database.transaction(async (sql) => {
       await sql.run('DELETE FROM pending_acts WHERE expires_ms <= ?', now)
       const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM pending_acts'))!
-      if (n >= pendingAtMost) throw new Problem('quota.exceeded', `${n} acts wait for a second person`)
+      if (n >= maxPending) throw new Problem('quota.exceeded', `${n} acts wait for a second person`)
       await insertRow(sql, 'pending_acts', {
         id,
         operator,
@@ -93,6 +93,6 @@ export class PendingActs {
 }
 
 function openRow({ id, operator, call: kept, expires_ms: expiresMs }: Row): PendingAct {
-  const { call, files } = checkKept(decode(kept, { maxBytes: pendingBytesAtMost }))
+  const { call, files } = checkKept(decode(kept, { maxBytes: maxPendingBytes }))
   return { id, operator, begun: { call: checkCall(call), files: new Map(Object.entries(files)) }, expiresMs }
 }

@@ -61,11 +61,11 @@ t.test('D6: what is due is renewed while it runs, on both sides of a line', asyn
   await greet()
   const before = { shown: shown.cert, own: own.cert }
   shiftMs = -2 * dayMs
-  for (const rounds of renewed) rounds.kick()
+  for (const rounds of renewed) rounds.wake()
   for (const rounds of renewed) await rounds.idle()
   t.same({ shown: shown.cert, own: own.cert }, before, 'not before it is due')
   shiftMs = 0
-  for (const rounds of renewed) rounds.kick()
+  for (const rounds of renewed) rounds.wake()
   for (const rounds of renewed) await rounds.idle()
   for (const [name, cert] of Object.entries({ shown: shown.cert, own: own.cert })) {
     t.not(cert, before[name as 'own'], `${name} is new`)

@@ -1,6 +1,6 @@
 /** Certificates that renew while their processes run (D6): nobody has to start anything anew before they end. */
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { Rounds } from '../service/rounds.ts'
+import { PeriodicWorker } from '../service/periodic-worker.ts'
 import type { TlsIdentity } from '../transport/server.ts'
 import type { Role } from './authority.ts'
 import type { Keyring } from './keyring.ts'
@@ -19,8 +19,8 @@ export interface RenewalOptions {
 }
 
 /** Looks every hour, or more often where certificates live shorter, until stopped. */
-export function renewCertificate({ keyring, id, role, tls, servers, clock, log }: RenewalOptions): Rounds {
-  const rounds = new Rounds({
+export function renewCertificate({ keyring, id, role, tls, servers, clock, log }: RenewalOptions): PeriodicWorker {
+  const worker = new PeriodicWorker({
     name: `certificate of ${id}`,
     clock,
     log,
@@ -35,6 +35,6 @@ export function renewCertificate({ keyring, id, role, tls, servers, clock, log }
       return nextLookMs(tls.cert)
     },
   })
-  rounds.start()
-  return rounds
+  worker.start()
+  return worker
 }

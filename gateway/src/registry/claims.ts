@@ -13,7 +13,7 @@ import type { GatewayTables } from './tables.ts'
 export type Claim = GatewayTables['claims']
 
 /** Wrong proofs after which a claim is worth nothing. */
-const failuresAtMost = 5
+const maxFailures = 5
 const secretBytes = 20
 
 const query = queries<GatewayTables>()
@@ -99,7 +99,7 @@ export async function useClaim(
 ): Promise<{ claim: Claim; used: boolean } | Problem> {
   const claim = await byId.get(sql, { id: claimId })
   if (!claim) return new Problem('claim.unknown')
-  if (claim.failures >= failuresAtMost) return new Problem('claim.expired', 'after too many wrong tries')
+  if (claim.failures >= maxFailures) return new Problem('claim.expired', 'after too many wrong tries')
   const right = hmac(claim.secret, [enrolDomain, site, claimId, keyThumbprint])
   if (!timingSafeEqual(right, proof)) {
     await fail.run(sql, { id: claimId })

@@ -16,7 +16,7 @@ export type AwaitedServer = Omit<ServerEntry, 'url' | 'key' | 'capacityBytes'>
 type ServerClaim = GatewayTables['server_claims']
 
 /** Wrong proofs after which a claim is worth nothing. */
-const failuresAtMost = 5
+const maxFailures = 5
 const secretBytes = 20
 
 const query = queries<GatewayTables>()
@@ -73,7 +73,7 @@ export async function useServerClaim(
 ): Promise<{ secret: Uint8Array; server: AwaitedServer } | Problem> {
   const claim = await byId.get(sql, { id: asked.claim })
   if (!claim) return new Problem('claim.unknown')
-  if (claim.failures >= failuresAtMost) return new Problem('claim.expired', 'after too many wrong tries')
+  if (claim.failures >= maxFailures) return new Problem('claim.expired', 'after too many wrong tries')
   if (!isSameProof(requestProof(claim.secret, asked), asked.proof)) {
     await fail.run(sql, { id: claim.id })
     return new Problem('claim.wrong')

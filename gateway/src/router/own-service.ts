@@ -64,7 +64,7 @@ export interface OwnServiceOptions {
 const cardResultRate = { perSecond: 0.1, burst: 1_000 }
 
 /** Devices whose last report is held. */
-const reportsAtMost = 20_000
+const maxReports = 20_000
 
 type Handle<C extends Contract> = (body: RequestOf<C>, caller: Caller) => Promise<ReplyOf<C>> | ReplyOf<C>
 
@@ -85,7 +85,7 @@ export class OwnService implements Service {
         await commits.run((sql) => keepParts(sql, device, body.parts, clock.now()))
       this.reports.delete(device)
       this.reports.set(device, { atMs: clock.now(), ...body })
-      if (this.reports.size > reportsAtMost) this.reports.delete(this.reports.keys().next().value!)
+      if (this.reports.size > maxReports) this.reports.delete(this.reports.keys().next().value!)
       return {}
     })
     this.#add(readState, async (_body, { device }) => {

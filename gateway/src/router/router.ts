@@ -42,7 +42,7 @@ const settleMs = 500
 
 /** How often one device is told that its channel is not known. */
 const hintEveryMs = 1_000
-const hintedAtMost = 10_000
+const maxHinted = 10_000
 
 export interface RouterCounts {
   requests: number
@@ -285,7 +285,7 @@ export class Router {
     if (last !== undefined && nowMs - last < hintEveryMs) return
     this.#hinted.delete(device)
     this.#hinted.set(device, nowMs)
-    if (this.#hinted.size > hintedAtMost) this.#hinted.delete(this.#hinted.keys().next().value!)
+    if (this.#hinted.size > maxHinted) this.#hinted.delete(this.#hinted.keys().next().value!)
     this.#open(device, { hint: 'session.unknown' })
   }
 

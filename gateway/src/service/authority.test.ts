@@ -14,7 +14,7 @@ import { signMemberToken } from '@azukari/protocol/member-token'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { tokenKeysOf } from '../host/token-keys.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import { silent } from '../test-contracts.ts'
@@ -63,7 +63,7 @@ function content(handlers: readonly Handler[], isJudged = true) {
     clock: systemClock,
     random: systemRandom,
     log: silent,
-    soon: systemSoon,
+    defer: systemDefer,
     migrations: [],
     handlers,
     unlisted: throwUnlisted,
@@ -176,7 +176,7 @@ t.test('P4, S4: a forged signature never reaches a handler, whichever contract i
     }
     const service = await createServiceHost({
       ...{ name, database: memoryDatabase(), migrations: [], unlisted: throwUnlisted },
-      ...{ clock: systemClock, random: systemRandom, log: silent, soon: systemSoon },
+      ...{ clock: systemClock, random: systemRandom, log: silent, defer: systemDefer },
       handlers: all
         .filter((one) => one.service === name)
         .map((one) => (one.kind === 'act' ? signedAct : signedCall)(one, () => reach(one.id))),

@@ -4,7 +4,7 @@ import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { judgeReply, pauseMs } from './delivery.ts'
 import type { Outbox, WaitingAct } from './outbox.ts'
-import { Rounds } from './rounds.ts'
+import { PeriodicWorker } from './periodic-worker.ts'
 import { type OutgoingAct, type Service, type ServiceReply, type ServiceStore, serviceCaller } from './service.ts'
 
 /** Where another service is reached, in process or apart; undefined while it is not. */
@@ -27,7 +27,7 @@ const idleMs = 20_000
 
 export class Deliverer {
   readonly #o: DelivererOptions
-  readonly #loops = new Map<string, Rounds>()
+  readonly #loops = new Map<string, PeriodicWorker>()
   /** Deliveries that failed in a row. */
   readonly #failures = new Map<string, number>()
   #stopped = false
@@ -51,12 +51,12 @@ export class Deliverer {
 
   /** Something was committed for this service. */
   wake(service: string): void {
-    if (!this.#stopped) this.#loops.get(service)?.kick()
+    if (!this.#stopped) this.#loops.get(service)?.wake()
   }
 
   #loop(service: string): void {
     const { name, clock, log } = this.#o
-    const loop: Rounds = new Rounds({
+    const loop: PeriodicWorker = new PeriodicWorker({
       name: `${name} delivers to ${service}`,
       clock,
       log,

@@ -22,7 +22,7 @@ export interface ServiceHostOptions {
   /** The service's own tables; forward only. */
   migrations: readonly Migration[]
   /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   /** Resolves when everything committed so far counts: replies and what follows a commit wait for it. At once without it. */
   confirmed?: () => Promise<void>
   /** Work to begin when the service starts, such as what was under way at the last crash. */

@@ -49,7 +49,7 @@ function ports() {
       await new Promise(setImmediate)
     }
   }
-  return { clock, random, log: silent, soon: (work: () => void) => void waiting.push(work), turn }
+  return { clock, random, log: silent, defer: (work: () => void) => void waiting.push(work), turn }
 }
 
 const migrations = [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }]

@@ -109,7 +109,7 @@ class Host implements ServiceHost {
   readonly #events: EventQueue
   readonly #commits: CommitGroup
   readonly #listeners = new Set<EventListener>()
-  readonly #soon: (work: () => void) => void
+  readonly #defer: (work: () => void) => void
   readonly #places: Pool
   readonly #calls: Pool
   readonly #outbox: Outbox
@@ -135,8 +135,8 @@ class Host implements ServiceHost {
     this.#calls = budgets.pool(`${options.name}_calls`, { device: { all: calls, each: deviceCalls } })
     this.#inbox = new Inbox()
     this.#events = new EventQueue(options.database)
-    this.#soon = options.soon ?? ((work) => void options.clock.timer(0, work))
-    this.#commits = new CommitGroup(options.database, this.#soon)
+    this.#defer = options.defer ?? ((work) => void options.clock.timer(0, work))
+    this.#commits = new CommitGroup(options.database, this.#defer)
     this.store = {
       sql: options.database,
       transaction: (work) => this.#ownTransaction(work),
@@ -248,7 +248,7 @@ class Host implements ServiceHost {
     const turn = () => {
       if (this.#queue.length > before && this.#queue.length < this.#limits.actsPerCommit && ++turns < gatherTurns) {
         before = this.#queue.length
-        this.#soon(turn)
+        this.#defer(turn)
         return
       }
       this.#drainAsked = false
@@ -259,7 +259,7 @@ class Host implements ServiceHost {
         this.#tellIdle()
       })
     }
-    this.#soon(turn)
+    this.#defer(turn)
   }
 
   /** One group: everything that waits and is ready, up to the limit, in one commit. Nothing overtakes what is not ready. */

@@ -2,7 +2,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import t from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import { hum, note, noted, silent } from '../test-contracts.ts'
 import { bufferHandlers, remoteBuffer } from '../transfer/remote-buffer.ts'
@@ -31,7 +31,7 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     clock: systemClock,
     random: systemRandom,
     log: silent,
-    soon: systemSoon,
+    defer: systemDefer,
     migrations: [],
     handlers: [
       act(note, async ({ text }, { emit, caller }) => {

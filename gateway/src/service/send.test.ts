@@ -7,7 +7,7 @@ import type { Clock } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import type { Database } from '../storage/database.ts'
 import { note, silent } from '../test-contracts.ts'
@@ -67,7 +67,7 @@ function heard<T>() {
 const alive = setInterval(() => undefined, 1_000)
 t.teardown(() => clearInterval(alive))
 
-const base = { random: systemRandom, log: silent, soon: systemSoon }
+const base = { random: systemRandom, log: silent, defer: systemDefer }
 
 async function receiver(database: Database, clock: Clock) {
   const host = await createServiceHost({

@@ -7,7 +7,7 @@ import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import { callingService, type QueuedEvent, type Service, type ServiceRequest } from './service.ts'
 
 /** Passing events held for the gateway's next question. They are worth nothing later, so the oldest go. */
-const passingAtMost = 1_024
+const maxPassing = 1_024
 
 /**
  * The rows that a service process adds to its call server.
@@ -21,7 +21,7 @@ export function serviceHandlers(
   let passing: QueuedEvent[] = []
   let news = Promise.withResolvers<void>()
   service.onEvents((events) => {
-    passing = [...passing, ...events].slice(-passingAtMost)
+    passing = [...passing, ...events].slice(-maxPassing)
     news.resolve()
     news = Promise.withResolvers()
   })

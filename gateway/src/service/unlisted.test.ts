@@ -9,7 +9,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
 import { memoryDatabase } from '../adapters/database.ts'
-import { systemSoon } from '../adapters/soon.ts'
+import { systemDefer } from '../adapters/defer.ts'
 import { createAuthority, issue } from '../pki/authority.ts'
 import { OwnService, type OwnServiceOptions } from '../router/own-service.ts'
 import { silent } from '../test-contracts.ts'
@@ -42,7 +42,7 @@ async function answersOf(t: Test, unlisted: Unlisted) {
     clock: systemClock,
     random: systemRandom,
     log: silent,
-    soon: systemSoon,
+    defer: systemDefer,
     migrations: [],
     handlers: [call(asked, fail), act(done, fail)],
     unlisted,

@@ -13,14 +13,14 @@ interface Waiting {
 
 export class CommitGroup {
   readonly #database: Database
-  readonly #soon: (work: () => void) => void
+  readonly #defer: (work: () => void) => void
   readonly #maxPerCommit: number
   #waiting: Waiting[] = []
   #committing: Promise<void> | undefined
 
-  constructor(database: Database, soon: (work: () => void) => void, maxPerCommit = 512) {
+  constructor(database: Database, defer: (work: () => void) => void, maxPerCommit = 512) {
     this.#database = database
-    this.#soon = soon
+    this.#defer = defer
     this.#maxPerCommit = maxPerCommit
   }
 
@@ -29,7 +29,7 @@ export class CommitGroup {
     if (this.#database.engine === 'postgres') return this.#database.transaction(work)
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ work, resolve: resolve as Waiting['resolve'], reject })
-      if (this.#waiting.length === 1) this.#soon(() => void this.flush())
+      if (this.#waiting.length === 1) this.#defer(() => void this.flush())
     })
   }
 

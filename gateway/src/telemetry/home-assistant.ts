@@ -21,7 +21,7 @@ export interface Discovery {
 }
 
 /** Figures of services that become components: what a person can look at. */
-const measuresAtMost = 128
+const maxMeasures = 128
 
 export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discovery {
   const { site } = facts
@@ -38,7 +38,7 @@ export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discov
     },
     version: { ...sensor(id, 'version', 'Version', 'version'), ...diagnostic },
   }
-  for (const { key, label, unit, isFault } of facts.measures.slice(0, measuresAtMost)) {
+  for (const { key, label, unit, isFault } of facts.measures.slice(0, maxMeasures)) {
     const path = `measures['${key}']`
     if (isFault) components[key] = { ...binary(id, key, label, path), device_class: 'problem' }
     else {
@@ -67,7 +67,7 @@ export function siteState(facts: SiteFacts): Record<string, unknown> {
     buffer_full: facts.buffer.full,
     buffer_bytes: facts.buffer.bytes,
     measures: Object.fromEntries(
-      facts.measures.slice(0, measuresAtMost).map((measure) => [measure.key, stateOf(measure)]),
+      facts.measures.slice(0, maxMeasures).map((measure) => [measure.key, stateOf(measure)]),
     ),
   }
 }

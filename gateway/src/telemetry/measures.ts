@@ -1,6 +1,6 @@
 /** Facts as SenML packs (RFC 8428). Names: `azukari/{site}/…`; units from the IANA registry (RFC 8428, RFC 8798). Pure. */
 import { type DeviceFacts, faultOf, outOfPaper, partsOf, type SiteFacts } from './facts.ts'
-import { recordsAtMost, type SenmlRecord } from './senml.ts'
+import { maxRecords, type SenmlRecord } from './senml.ts'
 
 /** What the gateway measures of itself and of the site. @param everySeconds when the next pack comes at the latest */
 export function siteMeasures(site: SiteFacts, everySeconds: number): SenmlRecord[] {
@@ -16,7 +16,7 @@ export function siteMeasures(site: SiteFacts, everySeconds: number): SenmlRecord
     { n: 'buffer-full', vb: buffer.full },
   ]
   const known = site.measures.map(({ name: n, unit: u, value: v }) => ({ n, u, v }))
-  return [{ ...base(site, 'gateway'), ...first }, ...rest, ...known].slice(0, recordsAtMost)
+  return [{ ...base(site, 'gateway'), ...first }, ...rest, ...known].slice(0, maxRecords)
 }
 
 /** What is known of one device. */
@@ -41,7 +41,7 @@ export function deviceMeasures(site: SiteFacts, device: DeviceFacts, everySecond
     if (paper !== undefined) pack.push({ n: 'printer/out-of-paper', vb: paper, t: -secondsSince(site, report.atMs) })
   }
   // −0 is a time like any other to a parser, and an ugly one.
-  return pack.map((record) => (record.t === 0 ? { ...record, t: 0 } : record)).slice(0, recordsAtMost)
+  return pack.map((record) => (record.t === 0 ? { ...record, t: 0 } : record)).slice(0, maxRecords)
 }
 
 function base({ site, atMs }: SiteFacts, of: string): SenmlRecord {

@@ -38,7 +38,7 @@ export interface PublisherOptions {
 }
 
 /** Devices that are told of; of a larger fleet the first by id, and the log says so. */
-export const devicesAtMost = 10_000
+export const maxDevices = 10_000
 /** Devices per turn of the event loop. */
 const slice = 128
 /** How long changes gather before they are told. */
@@ -122,8 +122,8 @@ export class TelemetryPublisher {
   async #tellAll(measuring: boolean): Promise<void> {
     const { settings, clock, log, facts } = this.#options
     const { site, devices, revoked } = await facts()
-    if (devices.length > devicesAtMost)
-      log.warn('telemetry tells of some devices only', { known: devices.length, told: devicesAtMost })
+    if (devices.length > maxDevices)
+      log.warn('telemetry tells of some devices only', { known: devices.length, told: maxDevices })
     if (settings.homeAssistant) {
       for (const device of revoked) this.#takeBack(device)
       this.#discover(this.#topics.discovery(), siteDiscovery(site, this.#topics))
@@ -131,7 +131,7 @@ export class TelemetryPublisher {
       this.#retain(this.#topics.gatewayOnline, 'online')
     }
     if (measuring) this.#measure(siteMeasures(site, this.#everySeconds))
-    const told = devices.slice(0, devicesAtMost)
+    const told = devices.slice(0, maxDevices)
     for (let at = 0; at < told.length && this.#running; at += slice) {
       if (at > 0) await clock.sleep(0)
       for (const device of told.slice(at, at + slice)) {

@@ -12,7 +12,7 @@ import type { Database } from '../storage/database.ts'
 import { queries } from '../storage/query.ts'
 import type { TelemetryTables } from './tables.ts'
 
-const readersAtMost = 64
+const maxReaders = 64
 const secretBytes = 20
 /** User names that mean something else in CONNECT. */
 const taken: ReadonlySet<string> = new Set(['device', 'claim'])
@@ -41,8 +41,8 @@ export class Readers {
       )
     if (await byName.get(this.#database, { name }))
       throw new Problem('config.invalid', `there is a reader ${name} already`)
-    if ((await this.list()).length >= readersAtMost)
-      throw new Problem('config.invalid', `a site has at most ${readersAtMost} readers`)
+    if ((await this.list()).length >= maxReaders)
+      throw new Problem('config.invalid', `a site has at most ${maxReaders} readers`)
     const password = base32(random.bytes(secretBytes))
     await insert.run(this.#database, { name, verifier: verifierOf(name, password), made_ms: clock.now() })
     return password

@@ -49,7 +49,7 @@ const labels: Record<keyof SenmlRecord, number> = {
 }
 
 /** Records of one pack: as many as a device and its parts need, several times over. */
-export const recordsAtMost = 512
+export const maxRecords = 512
 
 /** What a full name, base name and name together, may be made of (RFC 8428 §4.5.1). */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9\-:./_]*$/
@@ -76,8 +76,7 @@ function base64url(bytes: Uint8Array): string {
 }
 
 function check(pack: readonly SenmlRecord[]): void {
-  if (pack.length === 0 || pack.length > recordsAtMost)
-    throw new InternalError(`a SenML pack of ${pack.length} records`)
+  if (pack.length === 0 || pack.length > maxRecords) throw new InternalError(`a SenML pack of ${pack.length} records`)
   let base = ''
   let baseValue = false
   for (const record of pack) {

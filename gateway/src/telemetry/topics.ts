@@ -11,7 +11,7 @@ export const discoveryPrefix = 'homeassistant'
 const prefixPattern = /^(?!v1$|azukari$)[A-Za-z0-9_-]{1,32}$/
 
 /** Longest filter of a reader, in characters. */
-const filterAtMost = 200
+const maxFilter = 200
 
 export interface TelemetryTopics {
   /** `online` or `offline`, retained. */
@@ -43,7 +43,7 @@ export function objectId(site: string, device?: string): string {
 
 /** What a reader may subscribe to: the site's telemetry and the discovery prefix, or parts of them. */
 export function mayRead(site: string, prefix: string, filter: string): boolean {
-  return filter.length <= filterAtMost && (filter.startsWith(`azukari/${site}/`) || filter.startsWith(`${prefix}/`))
+  return filter.length <= maxFilter && (filter.startsWith(`azukari/${site}/`) || filter.startsWith(`${prefix}/`))
 }
 
 /** Where Home Assistant itself says that it came up or went: readers may publish there; it reaches nobody. */

@@ -69,7 +69,7 @@ export interface TransferBufferOptions {
 const sweepMs = 60_000
 const retryDiskMs = 5_000
 /** Ranges that fit into one message; a sender that leaves more holes learns the rest later. */
-const rangesAtMost = 1_024
+const maxRanges = 1_024
 
 export class TransferBuffer {
   readonly #options: TransferBufferOptions
@@ -338,7 +338,7 @@ export class TransferBuffer {
     const { row } = incoming
     return {
       transfer: row.id,
-      ranges: incoming.ranges.slice(0, rangesAtMost),
+      ranges: incoming.ranges.slice(0, maxRanges),
       windowBlocks: this.#window(row),
       complete: incoming.whole,
     }

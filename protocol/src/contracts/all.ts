@@ -1,10 +1,11 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
-import * as care from './care.ts'
+import * as care from './audit.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
 import * as keys from './keys.ts'
+import * as wish from './member-request.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -18,7 +19,6 @@ import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
-import * as wish from './wish.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value

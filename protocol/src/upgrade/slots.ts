@@ -45,7 +45,7 @@ export type Slots = Static<typeof Slots>
 export const noSlots: Slots = { floor: 0, held: {} }
 
 /** Starts that a new version has to show that it works; a power cut in the middle uses one up. */
-export const triesAtMost = 3
+export const maxTries = 3
 
 export type SlotInput =
   /** The files of a release will now be written into the slot that does not run. */
@@ -95,7 +95,7 @@ export function step(slots: Slots, input: SlotInput): Slots {
       return { ...slots, attempt: { ...attempt, phase: 'pending' } }
     case 'start':
       if (phase !== 'pending' && phase !== 'trying') return slots
-      if (tries >= triesAtMost) return rolledBack(slots, 'upgrade.rolled-back')
+      if (tries >= maxTries) return rolledBack(slots, 'upgrade.rolled-back')
       return { ...slots, attempt: { ...attempt, phase: 'trying', tries: tries + 1 } }
     case 'confirm': {
       if (phase !== 'trying') throw busy(slots)

@@ -3,8 +3,8 @@
 import type { KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { systemDefer } from '@azukari/gateway/adapters/defer'
 import { listenOn } from '@azukari/gateway/adapters/listen'
-import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
 import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
@@ -64,7 +64,7 @@ export interface ActGateway {
 export async function startActGateway(directory: string, key: KeyObject, port = 0): Promise<ActGateway> {
   const database = openDatabase(join(directory, 'gateway.db'))
   const records = openDatabase(join(directory, 'placement.db'))
-  const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemSoon }
+  const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemDefer }
   const service = await createServiceHost({
     unlisted: throwUnlisted,
     name: 'placement',

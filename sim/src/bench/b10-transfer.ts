@@ -7,8 +7,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { systemDefer } from '@azukari/gateway/adapters/defer'
 import { listenOn } from '@azukari/gateway/adapters/listen'
-import { systemSoon } from '@azukari/gateway/adapters/soon'
 import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import { createGateway } from '@azukari/gateway/gateway'
 import { firstKeys, insideSource } from '@azukari/gateway/key-directory/sources'
@@ -69,7 +69,7 @@ export async function run({
   const cut = await withGateway(1, (order, check) =>
     loadOf({ ...order, mode: 'transfer', sizeBytes: photoBytes, objects: 1, windowBlocks: 32, cuts: 10 }).then(check),
   )
-  const mostAgain = 10 * cut.windowBlocks
+  const maxAgain = 10 * cut.windowBlocks
   const small = await peakGrowth(photoBytes, quick)
   const large = await peakGrowth(photoBytes * (quick ? 4 : 20), quick)
   return [
@@ -89,10 +89,10 @@ export async function run({
       what: 'bytes sent again over ten cuts of a 12 MB object, against ten windows',
       value: cut.blocksAgain * blockBytes,
       unit: 'bytes',
-      peer: mostAgain * blockBytes,
-      ratio: cut.blocksAgain / mostAgain,
+      peer: maxAgain * blockBytes,
+      ratio: cut.blocksAgain / maxAgain,
       target: '≤ one window per cut',
-      met: cut.blocksAgain <= mostAgain,
+      met: cut.blocksAgain <= maxAgain,
       note: `${cut.blocksAgain} blocks; window ${cut.windowBlocks} blocks`,
     },
     {
@@ -141,7 +141,7 @@ async function withGateway(
     clock: systemClock,
     random: systemRandom,
     log: silent,
-    soon: systemSoon,
+    defer: systemDefer,
   })
   const devices = await enrolAt(database, count)
   await gateway.start()

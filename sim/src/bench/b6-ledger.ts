@@ -15,7 +15,7 @@ import { instructPayment, placeOrder, putOffer } from '@azukari/protocol/contrac
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { InternalError } from '@azukari/protocol/problem'
 import { quietLog } from '../testkit/log.ts'
-import { type BenchMember, SettlementBench, seeded } from '../testkit/settlement/bench.ts'
+import { type FixtureMember, SettlementFixture, seeded } from '../testkit/settlement/fixture.ts'
 import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
 
 const accounts = 1_000
@@ -133,34 +133,34 @@ async function rawRate(path: string, transfers: number): Promise<number> {
 
 /** A shop and twenty buyers at a real service; every payment is ordered and signed before the time is taken. */
 class Payments {
-  readonly #bench: SettlementBench
-  #shop!: BenchMember
-  readonly #buyers: BenchMember[] = []
+  readonly #fixture: SettlementFixture
+  #shop!: FixtureMember
+  readonly #buyers: FixtureMember[] = []
   readonly #random = seeded(6)
   #lanes = 0
 
-  private constructor(bench: SettlementBench) {
-    this.#bench = bench
+  private constructor(fixture: SettlementFixture) {
+    this.#fixture = fixture
   }
 
   static async open(path: string): Promise<Payments> {
-    const bench = new SettlementBench({
+    const fixture = new SettlementFixture({
       database: openDatabase(path),
       more: (keys) => ({ checks: new CheckPool({ agreement: keys.agreement, log: quietLog }) }),
     })
-    await bench.start()
-    const payments = new Payments(bench)
-    const shop = await bench.enrol('shop')
+    await fixture.start()
+    const payments = new Payments(fixture)
+    const shop = await fixture.enrol('shop')
     const item = { item: 'x', name: 'x', kind: 'digital' as const, price: 10, currency: 'JPY' as const }
-    await bench.act(putOffer, { offer: shop.pay.offer([{ ...item, tax: 10 }]) }, shop.device)
+    await fixture.act(putOffer, { offer: shop.pay.offer([{ ...item, tax: 10 }]) }, shop.device)
     for (let i = 0; i < 20; i++) {
-      const buyer = await bench.enrol()
-      const { payment } = await bench.act(
+      const buyer = await fixture.enrol()
+      const { payment } = await fixture.act(
         requestValue,
         { request: buyer.pay.topUp('cash', { minor: 100_000, currency: 'JPY' }) },
         buyer.device,
       )
-      for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 100_000, 'R')
+      for (const clerk of ['a', 'b']) await fixture.settlement.cash.count(payment, clerk, 100_000, 'R')
       payments.#buyers.push(buyer)
     }
     payments.#shop = shop
@@ -169,24 +169,24 @@ class Payments {
 
   /** Payments per second when `count` come at once. */
   async rate(count: number): Promise<number> {
-    const bench = this.#bench
+    const fixture = this.#fixture
     const shop = this.#shop
     const ready: { device: string; instruction: Uint8Array }[] = []
     for (let n = 0; n < count; n++) {
       const buyer = this.#buyers[n % this.#buyers.length]!
       const order = buyer.pay.order(shop.number, [{ item: 'x', count: 1 }])
-      const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
+      const { transaction, total } = await fixture.act(placeOrder, { order }, buyer.device)
       const instruction = buyer.pay.instruction(transaction, shop.number, total)
       ready.push({ device: `lane-${this.#lanes++}`, instruction })
     }
     // Each lane is a stream of its own with one act, so that all may be under way at once, as from many terminals.
     const requests = ready.map(({ device, instruction }) => ({
       caller: { device, region: 'JP-13', roles: ['terminal'] },
-      ...{ contract: instructPayment.id, id: this.#random.bytes(16), atMs: bench.clock.now(), body: { instruction } },
+      ...{ contract: instructPayment.id, id: this.#random.bytes(16), atMs: fixture.clock.now(), body: { instruction } },
       act: { stream: this.#random.bytes(16), seq: 1 },
     }))
     const began = performance.now()
-    const replies = await Promise.all(requests.map((request) => bench.settlement.handle(request)))
+    const replies = await Promise.all(requests.map((request) => fixture.settlement.handle(request)))
     const seconds = (performance.now() - began) / 1000
     const failed = replies.find(({ problem }) => problem)
     if (failed) throw new InternalError(`a payment failed: ${failed.problem!.code}`)
@@ -195,14 +195,15 @@ class Payments {
 
   /** Audits what was done. */
   async close(): Promise<void> {
-    if ((await this.#bench.settlement.audit()).findings.length > 0) throw new InternalError('the audit found something')
-    await this.#bench.settlement.stop()
+    if ((await this.#fixture.settlement.audit()).findings.length > 0)
+      throw new InternalError('the audit found something')
+    await this.#fixture.settlement.stop()
   }
 }
 
 /** Ed25519 checks per second of one thread, over messages of the size of an instruction. */
 function verifyRate(): number {
-  const { signing } = new SettlementBench().newKeys()
+  const { signing } = new SettlementFixture().newKeys()
   const message = new Uint8Array(400)
   const signature = sign(null, message, signing)
   const key = createPublicKey(signing)

@@ -6,7 +6,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Test } from 'tap'
 import { until } from '../site/wait.ts'
-import { issue } from '../testkit/card/bench.ts'
+import { issue } from '../testkit/card/fixture.ts'
 import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 
 /** @param hand puts the card before the reader, and resolves when the reader has seen it; takes it away */

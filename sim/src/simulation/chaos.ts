@@ -13,7 +13,7 @@ import type { World } from './world.ts'
 
 const minuteMs = 60_000
 /** Data servers that disasters take in one run, at most. */
-const destroyedMost = 2
+const maxDestroyed = 2
 
 export class Chaos {
   readonly #site: Site
@@ -273,7 +273,7 @@ export class Chaos {
   /** For good, with all that lay there: spared only where an object would lose its last place. */
   async #destroy(server: ServerMachine): Promise<void> {
     const gone = this.#servers.filter((each) => each.gone)
-    if (gone.length >= destroyedMost || server.gone) return
+    if (gone.length >= maxDestroyed || server.gone) return
     const { left, alone } = await this.#site.lyingAt([...gone, server])
     const spared = alone > 0 || (await this.#site.harms.lastGoodOn([...gone, server]))
     this.#world.count(spared ? 'server.spared' : 'server.destroyed')

@@ -10,11 +10,11 @@ import { hex } from '@azukari/protocol/bytes'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { generateKey } from '@azukari/protocol/keys'
 import { InternalError } from '@azukari/protocol/problem'
-import { type BedPlace, PlacementBed } from '../testkit/placement/bed.ts'
 import { faultOf, standing } from '../testkit/placement/check.ts'
 import { canDo, copyOf, type Fault, type FaultKind, faultKinds, inflict, truth } from '../testkit/placement/faults.ts'
+import { type FixturePlace, PlacementFixture } from '../testkit/placement/fixture.ts'
 
-const places: BedPlace[] = [
+const places: FixturePlace[] = [
   { id: 'sapporo', region: 'JP-01', latitude: 43.06, longitude: 141.35, quake: 0.02 },
   { id: 'fukuoka', region: 'JP-40', latitude: 33.61, longitude: 130.42, quake: 0.02 },
   { id: 'singapore', region: 'SG', latitude: 1.35, longitude: 103.82, quake: 0.02 },
@@ -47,77 +47,81 @@ export interface CampaignOptions {
 }
 
 export async function campaign({ seed, faults, objects = 48, tell }: CampaignOptions): Promise<CampaignReport> {
-  const bed = await PlacementBed.make({
+  const fixture = await PlacementFixture.make({
     seed,
     places,
-    placement: { care: { bytesPerSecond: 1e9, atOnce: 8 }, mover: { bytesPerSecond: 1e9, atOnce: 8 }, graceMs: 1_000 },
+    placement: {
+      audits: { bytesPerSecond: 1e9, atOnce: 8 },
+      mover: { bytesPerSecond: 1e9, atOnce: 8 },
+      graceMs: 1_000,
+    },
   })
   const report: CampaignReport = {
     ...{ seed, faults: 0, kinds: {}, wrong: [], falseAccusations: 0, aboutNothing: 0 },
     ...{ impostors: { done: 0, found: 0 }, unrepaired: 0, simulatedHours: 0 },
   }
-  const member = await bed.addMember(2, 'JP-13')
+  const member = await fixture.addMember(2, 'JP-13')
   const kept: Uint8Array[] = []
-  for (let i = 0; i < objects; i++) kept.push(await bed.keep(member, bed.random.bytes(sizeAt(i, bed))))
-  const startedMs = bed.clock.now()
+  for (let i = 0; i < objects; i++) kept.push(await fixture.keep(member, fixture.random.bytes(sizeAt(i, fixture))))
+  const startedMs = fixture.clock.now()
   let last = 0
   while (report.faults < faults) {
-    await bed.tellCards()
+    await fixture.tellCards()
     // What a scan reports within an hour of a verdict is taken for the same thing.
-    await bed.run(1.1 * hourMs)
-    const done = await faultsOf(bed, kept, Math.min(Math.ceil(objects / 2), faults - report.faults), report)
-    if (bed.random.chance(0.3)) for (const id of bed.servers.keys()) await bed.bootServer(id)
-    await auditAll(bed)
-    last = await compare(bed, done, last, report)
-    for (const { files } of bed.servers.values()) files.intercept = undefined
-    bed.onSegment = (_server, _object, segment) => segment
+    await fixture.run(1.1 * hourMs)
+    const done = await faultsOf(fixture, kept, Math.min(Math.ceil(objects / 2), faults - report.faults), report)
+    if (fixture.random.chance(0.3)) for (const id of fixture.servers.keys()) await fixture.bootServer(id)
+    await auditAll(fixture)
+    last = await compare(fixture, done, last, report)
+    for (const { files } of fixture.servers.values()) files.intercept = undefined
+    fixture.onSegment = (_server, _object, segment) => segment
     for (const object of kept)
-      for (const replica of await standing(bed, object)) {
-        const fault = await faultOf(bed, replica)
+      for (const replica of await standing(fixture, object)) {
+        const fault = await faultOf(fixture, replica)
         if (fault === undefined) continue
         report.unrepaired++
         report.wrong.push(`${hex(object)} slot ${replica.slot} on ${replica.server}: ${fault}`)
       }
     if (report.unrepaired > 0) break
-    if (bed.random.chance(0.2)) last = await impostor(bed, kept, last, report)
+    if (fixture.random.chance(0.2)) last = await impostor(fixture, kept, last, report)
     tell?.(`${report.faults} faults, ${report.wrong.length} judged wrongly`)
   }
-  report.simulatedHours = Math.round((bed.clock.now() - startedMs) / hourMs)
-  await bed.stop()
+  report.simulatedHours = Math.round((fixture.clock.now() - startedMs) / hourMs)
+  await fixture.stop()
   return report
 }
 
 /** Mostly small, some of several segments, a few of more than one stripe. */
-function sizeAt(i: number, bed: PlacementBed): number {
-  if (i % 12 === 0) return 1_100_000 + bed.random.between(0, 200_000)
-  return i % 2 === 0 ? bed.random.between(300_000, 700_000) : bed.random.between(1, 150_000)
+function sizeAt(i: number, fixture: PlacementFixture): number {
+  if (i % 12 === 0) return 1_100_000 + fixture.random.between(0, 200_000)
+  return i % 2 === 0 ? fixture.random.between(300_000, 700_000) : fixture.random.between(1, 150_000)
 }
 
 async function faultsOf(
-  bed: PlacementBed,
+  fixture: PlacementFixture,
   kept: readonly Uint8Array[],
   count: number,
   report: CampaignReport,
 ): Promise<Fault[]> {
-  const chosen = [...kept].sort(() => bed.random.float() - 0.5).slice(0, count)
+  const chosen = [...kept].sort(() => fixture.random.float() - 0.5).slice(0, count)
   const plan = await mapInOrder(chosen, async (object, at) => {
-    const replica = (await standing(bed, object))[bed.random.between(0, 1)]!
+    const replica = (await standing(fixture, object))[fixture.random.between(0, 1)]!
     return { replica, kind: faultKinds[(report.faults + at) % faultKinds.length]! }
   })
   // For what goes back to an older state there must have been one: the slot is made anew in its place first.
   const older = new Map<string, Map<string, Uint8Array>>()
   for (const { replica, kind } of plan)
     if (kind === 'put back to an older state') {
-      older.set(nameOf(replica), await copyOf(bed, replica))
-      await bed.placement.mover.remake(replica, 'damaged', {})
+      older.set(nameOf(replica), await copyOf(fixture, replica))
+      await fixture.placement.mover.remake(replica, 'damaged', {})
     }
-  await bed.rest()
+  await fixture.rest()
   const done: Fault[] = []
   for (const { replica: planned, kind: wanted } of plan) {
-    const replica = (await standing(bed, planned.object))[planned.slot - 1]!
+    const replica = (await standing(fixture, planned.object))[planned.slot - 1]!
     const remade = replica.server === planned.server && replica.epoch > planned.epoch
     const before = remade ? older.get(nameOf(replica)) : undefined
-    const another = await bed.medium.sql.get<ReplicaRow>(
+    const another = await fixture.medium.sql.get<ReplicaRow>(
       'SELECT * FROM replicas WHERE server = ? AND object <> ? AND slot = ?',
       replica.server,
       replica.object,
@@ -126,7 +130,7 @@ async function faultsOf(
     const untouched = another && !done.some((fault) => nameOf(fault.replica) === nameOf(another)) ? another : undefined
     const context = { older: before, another: untouched }
     const kind: FaultKind = canDo(wanted, replica, context) ? wanted : 'rot within parity'
-    await inflict(bed, kind, replica, context)
+    await inflict(fixture, kind, replica, context)
     done.push({ kind, replica })
     report.faults++
   }
@@ -134,11 +138,11 @@ async function faultsOf(
 }
 
 /** Everything is audited, and time passes until all that was found is dealt with. */
-async function auditAll(bed: PlacementBed): Promise<void> {
-  const { sql } = bed.medium
-  const fromMs = bed.clock.now()
-  await bed.placement.replace.store.transaction((context) => auditNow(context.sql, fromMs, true))
-  bed.placement.care.kick()
+async function auditAll(fixture: PlacementFixture): Promise<void> {
+  const { sql } = fixture.medium
+  const fromMs = fixture.clock.now()
+  await fixture.placement.replace.store.transaction((context) => auditNow(context.sql, fromMs, true))
+  fixture.placement.audits.wake()
   const quiet = async () =>
     !(await sql.get('SELECT 1 FROM suspects LIMIT 1')) &&
     !(await sql.get('SELECT 1 FROM verdicts WHERE object IS NOT NULL AND done IS NULL LIMIT 1')) &&
@@ -149,19 +153,19 @@ async function auditAll(bed: PlacementBed): Promise<void> {
       fromMs,
       fromMs,
     ))
-  await bed.run(72 * hourMs, quiet)
+  await fixture.run(72 * hourMs, quiet)
   if (!(await quiet())) throw new InternalError('the audits do not come to an end')
-  await bed.rest()
+  await fixture.rest()
 }
 
 /** @returns the last verdict seen */
 async function compare(
-  bed: PlacementBed,
+  fixture: PlacementFixture,
   done: readonly Fault[],
   last: number,
   report: CampaignReport,
 ): Promise<number> {
-  const said = await bed.medium.sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
+  const said = await fixture.medium.sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
   for (const { kind, replica } of done) {
     report.kinds[kind] ??= { done: 0, said: {} }
     const of = report.kinds[kind]
@@ -189,19 +193,19 @@ async function compare(
 
 /** Somebody else answers under a server's address; then the real one is there again and is let back in. */
 async function impostor(
-  bed: PlacementBed,
+  fixture: PlacementFixture,
   kept: readonly Uint8Array[],
   last: number,
   report: CampaignReport,
 ): Promise<number> {
-  const { sql } = bed.medium
-  const id = (await standing(bed, kept[bed.random.between(0, kept.length - 1)]!))[0]!.server
-  await bed.bootServer(id, generateKey('ed25519', bed.random))
-  await bed.placement.replace.store.transaction((context) => auditNow(context.sql, bed.clock.now(), true))
-  bed.placement.care.kick()
+  const { sql } = fixture.medium
+  const id = (await standing(fixture, kept[fixture.random.between(0, kept.length - 1)]!))[0]!.server
+  await fixture.bootServer(id, generateKey('ed25519', fixture.random))
+  await fixture.placement.replace.store.transaction((context) => auditNow(context.sql, fixture.clock.now(), true))
+  fixture.placement.audits.wake()
   const found = async () =>
     (await sql.get(`SELECT 1 FROM servers WHERE id = ? AND state = 'contained'`, id)) !== undefined
-  await bed.run(2 * hourMs, found)
+  await fixture.run(2 * hourMs, found)
   report.faults++
   report.impostors.done++
   const said = await sql.all<VerdictTable>('SELECT * FROM verdicts WHERE id > ? ORDER BY id', last)
@@ -209,16 +213,16 @@ async function impostor(
     report.impostors.found++
   else report.wrong.push(`impostor ${id}: not found`)
   for (const { kind, object } of said) if (object) report.wrong.push(`an impostor, and ${kind} was said of a replica`)
-  await bed.run(4 * hourMs, async () => !(await sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id)))
+  await fixture.run(4 * hourMs, async () => !(await sql.get('SELECT 1 FROM replicas WHERE server = ? LIMIT 1', id)))
   const left = await sql.all<ReplicaRow>('SELECT * FROM replicas WHERE server = ?', id)
   if (left.length > 0) {
     const why = await sql.all('SELECT source, cause, tries, problem FROM moves LIMIT 4')
     const names = left.slice(0, 4).map(nameOf).join(', ')
     report.wrong.push(`impostor ${id}: ${left.length} were not made anew elsewhere: ${names} ${JSON.stringify(why)}`)
   }
-  await bed.bootServer(id)
-  await bed.placement.releaseServer(id, 'the real one is there again')
-  await bed.rest()
+  await fixture.bootServer(id)
+  await fixture.placement.releaseServer(id, 'the real one is there again')
+  await fixture.rest()
   return said.at(-1)?.id ?? last
 }
 

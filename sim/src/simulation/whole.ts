@@ -152,7 +152,7 @@ async function auditAll({ gateway, servers, world }: Site): Promise<number | und
   const server = world.chance('audit').pick([...servers.keys()])
   world.story.say('operator', `has everything opened, and ${server} scanned`)
   await placement.replace.store.transaction(({ sql }) => auditNow(sql, nowMs, true, server))
-  placement.care.kick()
+  placement.audits.wake()
   return nowMs
 }
 
@@ -346,13 +346,13 @@ function latestOf(slots: readonly CardSlot[]) {
 }
 
 /** Most objects that are read back over the real read exchange per run. */
-const readBackMost = 12
+const maxReadBack = 12
 
 /** S10: the read exchange gives the picture, from either server, with the card's keys alone. */
 async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<void> {
   const { world } = site
   const chance = world.chance('read-back')
-  for (const object of objects.slice(0, readBackMost)) {
+  for (const object of objects.slice(0, maxReadBack)) {
     const { person, conditions } = await site.conditionsOf(object)
     const replica = chance.pick(conditions.replicas)
     const server = site.servers.get(replica.server)?.server

@@ -11,7 +11,7 @@ import { statusReader } from './server-status.ts'
 import type { SimulatedSite, SiteServer } from './site.ts'
 import { nameOf, regionName, type Said, say } from './words.ts'
 
-const standingMost = 2_000
+const maxStanding = 2_000
 /** From which probability of loss on a hazard is shown as one that arrives. */
 const shownLoss = 0.005
 
@@ -64,7 +64,7 @@ export class Keeping {
     const standing = new Map<string, Standing[]>()
     for (const { object, ...replica } of await this.#site.rows<Standing & { object: Uint8Array }>(
       'SELECT object, slot, server, algorithm FROM replicas WHERE root IS NOT NULL ORDER BY object, slot LIMIT ?',
-      standingMost,
+      maxStanding,
     )) {
       const id = Buffer.from(object).toString('hex')
       standing.set(id, [...(standing.get(id) ?? []), replica])

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 
 const leastBytes = 5_000
-const mostBytes = 150_000
+const maxBytes = 150_000
 
 /**
  * Content of picture `n`: its length and content follow from the seed. It is text, so that it stays as it is also on a board
@@ -10,7 +10,7 @@ const mostBytes = 150_000
  */
 export function pictureOf(seed: number, n: number): Uint8Array {
   const head = createHash('sha256').update(`length ${seed} ${n}`).digest()
-  const length = leastBytes + (head.readUInt32BE(0) % (mostBytes - leastBytes))
+  const length = leastBytes + (head.readUInt32BE(0) % (maxBytes - leastBytes))
   const bytes = createHash('shake256', { outputLength: Math.ceil((length * 3) / 4) })
     .update(`picture ${seed} ${n}`)
     .digest()

@@ -3,7 +3,7 @@
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { gaugesOf } from '../../host/gauges.ts'
 import type { ServiceHealth } from '../../host/service-module.ts'
-import type { CareStatus } from './audit/audit.ts'
+import type { AuditStatus } from './audit/audit.ts'
 import type { ErasureReport } from './erasure/report.ts'
 import type { MoverStatus } from './moves/mover.ts'
 import type { RiskReport } from './risk/report.ts'
@@ -11,7 +11,7 @@ import type { RiskReport } from './risk/report.ts'
 export interface PlacementHealthSources {
   moves(): Promise<MoverStatus>
   /** Audits and verdicts. */
-  care(): Promise<CareStatus>
+  audits(): Promise<AuditStatus>
   /** What members had erased. */
   erasures(): Promise<ErasureReport>
   risks(): Promise<RiskReport>
@@ -23,7 +23,7 @@ export interface PlacementHealthSources {
 
 export function placementHealth({
   moves,
-  care,
+  audits,
   erasures,
   risks,
   servers,
@@ -33,7 +33,7 @@ export function placementHealth({
     measures,
     facts: async () => {
       const now = await moves()
-      const { suspects, overdue, verdicts } = await care()
+      const { suspects, overdue, verdicts } = await audits()
       const { feeds } = await risks()
       const away = (await servers()).filter((server) => server.away !== null)
       return {
@@ -67,17 +67,17 @@ export function placementHealth({
         const { moved, movedBytes, resealed, cancelled, retired, failures, decisions } = await moves()
         return { moved, movedBytes, resealed, cancelled, retired, failures, decisions }
       })
-      gauge('audit_suspects', 'Replicas that are to be examined', async () => (await care()).suspects)
+      gauge('audit_suspects', 'Replicas that are to be examined', async () => (await audits()).suspects)
       gauge(
         'audit_overdue',
         'Objects that were not opened and compared within their maximum age',
-        async () => (await care()).overdue,
+        async () => (await audits()).overdue,
       )
       totals('audits', 'Audits since the start', 'what', async () => {
-        const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = await care()
+        const { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures } = await audits()
         return { listed, leaves, scans, scannedBytes, opened, examined, bytes, extra, failures }
       })
-      totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', async () => (await care()).verdicts)
+      totals('verdicts', 'Verdicts on replicas and servers, ever', 'kind', async () => (await audits()).verdicts)
       gauge(
         'erasures_open',
         'Erased objects of which something is left somewhere (D8)',

@@ -5,11 +5,11 @@ import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../adapters/database.ts'
-import { systemSoon } from '../../adapters/soon.ts'
+import { systemDefer } from '../../adapters/defer.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { RemoteDataServers } from '../../data-server/remote.ts'
 import { renewCertificate } from '../../pki/renewal.ts'
-import { Rounds } from '../../service/rounds.ts'
+import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -114,7 +114,7 @@ export async function openPlacement(
     dataServers,
     ...ports,
     log,
-    soon: systemSoon,
+    defer: systemDefer,
     ...(budgets && { budgets }),
     unlisted,
     hazardRules: rules,
@@ -137,7 +137,13 @@ export async function openPlacement(
   }
   await takeServers()
   // Servers join, and say where they are reached now, while everything runs.
-  const looking = new Rounds({ name: 'servers.json', clock: ports.clock, log, idleMs: lookMs, round: takeServers })
+  const looking = new PeriodicWorker({
+    name: 'servers.json',
+    clock: ports.clock,
+    log,
+    idleMs: lookMs,
+    round: takeServers,
+  })
   looking.start()
   const renewal = renewCertificate({
     ...{ keyring: folder.keyring, id: 'placement', role: 'service', tls, clock: ports.clock, log },

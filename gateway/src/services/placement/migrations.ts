@@ -1,7 +1,7 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
-import { careMigration } from './audit/tables.ts'
-import { wishMigration } from './erasure/tables.ts'
+import { auditMigration } from './audit/tables.ts'
+import { requestMigration } from './erasure/tables.ts'
 import { riskTables } from './hazards/tables.ts'
 import { cardWordsMigration } from './members/register-sync.ts'
 import { replaceMigration } from './moves/tables.ts'
@@ -77,7 +77,7 @@ CREATE TABLE abandoned (
   },
   { number: 5, name: 'hazards, feeds, and the history of risks', up: riskTables },
   replaceMigration,
-  careMigration,
-  wishMigration,
+  auditMigration,
+  requestMigration,
   cardWordsMigration,
 ]

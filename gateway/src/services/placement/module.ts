@@ -22,7 +22,7 @@ export const placement = defineService<PlacementContext>({
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
     members: async () => (await import('./commands/members.ts')).memberCommands,
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
-    care: async () => (await import('./commands/care.ts')).careCommands,
+    audits: async () => (await import('./commands/audits.ts')).auditCommands,
   },
   programs: { rebuild: async () => (await import('./commands/rebuild.ts')).rebuildCommands },
   init: async (folder, ports, passphrase) => {
@@ -50,7 +50,7 @@ export const placement = defineService<PlacementContext>({
       keys: { held: () => placement.keyPairs.held(), rotate: (order) => placement.keyPairs.rotate(order) },
       health: placementHealth({
         moves: () => placement.mover.status(),
-        care: () => placement.care.status(),
+        audits: () => placement.audits.status(),
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
         servers: () => placement.registry.servers(),

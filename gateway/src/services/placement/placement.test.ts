@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
-import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/care'
+import { findings, findingsBySession, findingsTold, recallSession } from '@azukari/protocol/contracts/audit'
+import { readHistoryBySession, readSettingsBySession } from '@azukari/protocol/contracts/member-request'
 import {
   Conditions,
   conditionsDomain,
@@ -19,7 +20,6 @@ import {
   pendingConditionsBySession,
   renewSession,
 } from '@azukari/protocol/contracts/session'
-import { readHistoryBySession, readSettingsBySession } from '@azukari/protocol/contracts/wish'
 import { decryptFrom, peek1, verify1 } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Unsealer } from '@azukari/protocol/sealed'
@@ -39,7 +39,7 @@ import {
   unwrapMemberKey,
   wrapMemberKey,
 } from './keys/keystore.ts'
-import { caller, log, ports, site } from './test-bed.ts'
+import { caller, log, ports, site } from './test-fixture.ts'
 
 const openConditions = checker(Conditions, 'conditions')
 
@@ -210,7 +210,7 @@ t.test('S8: more than a card holds is in its catalogue, kept in two places like 
   }
   let items: Conditions[] = []
   for (let i = 0; i < 200 && items.length < 18; i++) {
-    s.placement.worker.kick()
+    s.placement.worker.wake()
     await new Promise((resolve) => setTimeout(resolve, 10))
     const { catalogue } = await (await s.prove()).answer()
     if (catalogue) items = itemsOf(catalogue)
@@ -347,7 +347,7 @@ t.test('S12: an impostor met while a catalogue is written calls the member up, w
   })
   for (let i = 0; i < 12; i++) await save()
   for (let look = 0; look < 2_000 && !recalled; look++) {
-    s.placement.worker.kick()
+    s.placement.worker.wake()
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   t.same(recalled, { device: 'terminal', session: opened.session })
@@ -389,7 +389,7 @@ t.test('S7: with too few servers the save waits with its reason and goes on by i
   t.ok(['server.unreachable', 'placement.no-server'].includes(waiting.problem!), waiting.problem)
   s.servers[1]!.fault = undefined
   for (let i = 0; i < 200 && (await s.stageOf(offer.object)).stage !== 'kept'; i++) {
-    s.placement.worker.kick()
+    s.placement.worker.wake()
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
   t.equal((await s.stageOf(offer.object)).stage, 'kept')

@@ -1,5 +1,5 @@
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { recallSession } from '@azukari/protocol/contracts/care'
+import { recallSession } from '@azukari/protocol/contracts/audit'
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
@@ -12,12 +12,12 @@ import { memberCheck } from '../../service/member-tokens.ts'
 import { call, type ReceiveBuffer, type Service, type ServiceStore, signedAct } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
-import { Care } from './audit/audit.ts'
+import { Auditor } from './audit/audit.ts'
 import { contain, release } from './audit/contain.ts'
-import type { CareLimits } from './audit/schedule.ts'
+import type { AuditLimits } from './audit/schedule.ts'
 import { Eraser } from './erasure/eraser.ts'
 import { erasures } from './erasure/erasures.ts'
-import { wishHandlers } from './erasure/handlers.ts'
+import { requestHandlers } from './erasure/handlers.ts'
 import type { ErasureReport } from './erasure/report.ts'
 import type { HazardRules } from './hazards/rules.ts'
 import { FeedWatch, type HazardSources } from './hazards/watch.ts'
@@ -56,7 +56,7 @@ export interface PlacementOptions {
   /** How fast and how much data is moved. */
   mover?: Partial<MoverLimits>
   /** How often and how much is audited. */
-  care?: Partial<CareLimits>
+  audits?: Partial<AuditLimits>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -65,7 +65,7 @@ export interface PlacementOptions {
   /** How long the old replica stays after a move, at least, ms. */
   graceMs?: number
   /** Runs work when what the network has brought so far has been taken in. */
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
@@ -88,7 +88,7 @@ export interface Placement extends Service {
   /** Moves data when risks, levels, regions, servers or room change (S9, S16). */
   readonly mover: Mover
   /** Audits, verdicts and repairs (S11, S12). */
-  readonly care: Care
+  readonly audits: Auditor
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): Promise<ErasureReport>
   /** What the gateway tells other programs of placement (D6). */
@@ -130,7 +130,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     random,
     log,
     migrations: placementMigrations,
-    ...(options.soon ? { soon: options.soon } : {}),
+    ...(options.defer ? { defer: options.defer } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
     signers: memberSigners,
@@ -162,7 +162,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
           throw new Problem('act.conflict', 'another object has this id')
         if (!known) await saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
         else if (known.state === 'lost') await saves.set(sql, known, { state: 'buffered', tries: 0 })
-        afterCommit(() => worker.kick())
+        afterCommit(() => worker.wake())
         return { object: offer.object, bufferedMs: known?.at ?? nowMs }
       }),
 
@@ -177,12 +177,12 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         return row.problem ? { stage: 'waiting' as const, problem: row.problem } : { stage: 'buffered' as const }
       }),
 
-      ...wishHandlers({
+      ...requestHandlers({
         ...{ sql: database, keys, random },
         memberOf: (session, device) => sessions.memberOf(session, device),
         active: mayAct,
         changed: () => mover.changed('member'),
-        erase: () => eraser.kick(),
+        erase: () => eraser.wake(),
       }),
     ],
   })
@@ -225,7 +225,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     ...{ ...replace, registry, rules, limits: options.mover ?? {} },
     age: async (after, limit) => ageMembers(changes, after, limit),
   })
-  const care = new Care({ ...replace, mover, limits: options.care ?? {} })
+  const audits = new Auditor({ ...replace, mover, limits: options.audits ?? {} })
   const eraser = new Eraser({
     ...{ ...replace, worker, mover },
     release: (transfer) => options.buffer.release(transfer),
@@ -249,7 +249,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
 
   function onContained(server: string): void {
     mover.changed(`server ${server}`)
-    care.kick()
+    audits.wake()
   }
 
   return {
@@ -269,7 +269,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     worker,
     replace,
     mover,
-    care,
+    audits,
     erasureStatus: async () => eraser.status(),
     changeMember: async (number, change) => {
       const now = await changeMember(changes, number, change)
@@ -308,14 +308,14 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       hazards.start()
       worker.start()
       await mover.start()
-      care.start()
+      audits.start()
       eraser.start()
     },
     stop: async () => {
       keyPairs.stop()
       await hazards.stop()
       live.stop()
-      await care.stop()
+      await audits.stop()
       await eraser.stop()
       await mover.stop()
       await worker.stop()

@@ -154,7 +154,7 @@ export const servers = {
     sql.run('UPDATE servers SET away = ? WHERE id = ?', sinceMs, id),
   reserve: (sql: Sql, id: string, bytes: number) =>
     sql.run('UPDATE servers SET used = max(0, used + ?) WHERE id = ?', bytes, id),
-  blame: (sql: Sql, id: string, demerits: number, impostors: number) =>
+  penalise: (sql: Sql, id: string, demerits: number, impostors: number) =>
     sql.run(
       'UPDATE servers SET demerits = min(100, demerits + ?), impostors = impostors + ? WHERE id = ?',
       demerits,
@@ -162,7 +162,7 @@ export const servers = {
       id,
     ),
   /** A good answer forgives what bad luck did; being an impostor is not forgiven by itself. */
-  praise: (sql: Sql, id: string) =>
+  resetDemerits: (sql: Sql, id: string) =>
     sql.run('UPDATE servers SET demerits = 0 WHERE id = ? AND demerits > 0 AND impostors = 0', id),
 }
 

@@ -2,11 +2,11 @@
 import type { Timer } from '@azukari/protocol/ports'
 import { addDays, civilDate } from './billing/calendar.ts'
 import { ledgerOf } from './centre/epoch.ts'
-import type { Desk } from './desk.ts'
 import { signHead } from './ledger/head.ts'
+import type { ServiceContext } from './service-context.ts'
 
 export interface HousekeepingOptions {
-  desk: Desk
+  shared: ServiceContext
   timeZone: string
   /** ms between rounds; 0: never by itself. */
   everyMs: number
@@ -32,32 +32,34 @@ export class Housekeeping {
   }
 
   #later(): void {
-    this.#timer = this.#o.desk.clock.timer(this.#o.everyMs, async () => {
+    this.#timer = this.#o.shared.clock.timer(this.#o.everyMs, async () => {
       try {
         await this.#round()
       } catch (error) {
-        this.#o.desk.log.error('housekeeping failed and is tried again', { error: String(error) })
+        this.#o.shared.log.error('housekeeping failed and is tried again', { error: String(error) })
       }
       if (this.#timer) this.#later()
     })
   }
 
   async #round(): Promise<void> {
-    const { desk, timeZone, lapse } = this.#o
+    const { shared, timeZone, lapse } = this.#o
     await lapse()
-    await this.#signYesterday(civilDate(desk.clock.now(), timeZone))
+    await this.#signYesterday(civilDate(shared.clock.now(), timeZone))
   }
 
   /** A day's head is signed when the day is over and something was posted since the last head. */
   async #signYesterday(today: string): Promise<void> {
-    const { desk } = this.#o
+    const { shared } = this.#o
     const day = addDays(today, -1)
-    const { sql } = desk.store
+    const { sql } = shared.store
     const last = await sql.get<{ day: string; seq: number }>(
       'SELECT day, seq FROM ledger_heads ORDER BY day DESC LIMIT 1',
     )
     const { seq } = await ledgerOf(sql).tip()
     if (seq === 0 || (last && (last.day >= day || last.seq >= seq))) return
-    await desk.store.transaction((within) => signHead(within.sql, ledgerOf(within.sql), desk.signer, day, within.nowMs))
+    await shared.store.transaction((within) =>
+      signHead(within.sql, ledgerOf(within.sql), shared.signer, day, within.nowMs),
+    )
   }
 }

@@ -6,7 +6,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { CheckPool } from '../../adapters/check-pool.ts'
 import { openDatabase } from '../../adapters/database.ts'
-import { systemSoon } from '../../adapters/soon.ts'
+import { systemDefer } from '../../adapters/defer.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
@@ -63,7 +63,7 @@ export async function openSettlement(
   const keys = await keysOf(folder, ports, passphrase)
   const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
   return createSettlement({
-    ...{ database, keys, placement, log, soon: systemSoon },
+    ...{ database, keys, placement, log, defer: systemDefer },
     checks: new CheckPool({ agreement: keys.agreement, log }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },

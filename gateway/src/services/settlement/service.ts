@@ -27,7 +27,6 @@ import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
 import { ledgerOf } from './centre/epoch.ts'
-import { createDesk, type Desk, memberSigners, type SettlementRules } from './desk.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents/store.ts'
 import type { TrueTypeFont } from './documents/true-type.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -45,6 +44,7 @@ import { type Charge, charge } from './payments/charges.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payments/payout.ts'
 import { purchaseHandlers } from './payments/purchase.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './payments/top-up.ts'
+import { createServiceContext, memberSigners, type ServiceContext, type SettlementRules } from './service-context.ts'
 import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
 import { monthFigures } from './statistics/months.ts'
 import type { StatisticsReport } from './statistics/picture.ts'
@@ -75,7 +75,7 @@ export interface SettlementOptions {
   /** Threads that check signatures; ended with the service. Without them it checks them itself. */
   checks?: SignatureChecks
   /** Runs work when what the network has brought so far has been taken in. */
-  soon?: (work: () => void) => void
+  defer?: (work: () => void) => void
   /** Where its budgets are shown. */
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
@@ -142,13 +142,13 @@ const standardBilling: BillingRules = {
   debitBankDays: 3,
   authoriseDays: 7,
   againDays: 14,
-  triesMost: 3,
+  maxTries: 3,
   format: 'zengin',
 }
 
 export async function createSettlement(options: SettlementOptions): Promise<Settlement> {
   const { database, clock, random, log, keys } = options
-  let desk!: Desk
+  let shared!: ServiceContext
   let billing!: BillingPorts
   const own = () => {
     if (!options.own) throw new Problem('config.invalid', 'settlement.json does not name our bank account (own)')
@@ -161,14 +161,14 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     name: 'settlement',
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
-    ...(options.soon ? { soon: options.soon } : {}),
+    ...(options.defer ? { defer: options.defer } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
     members: options.members,
     signers: memberSigners(options, options.checks),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store) => {
-      desk = createDesk({
+      shared = createServiceContext({
         keys,
         store,
         clock,
@@ -177,28 +177,28 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
-      if (options.keeping) inStep = new InStep(desk, options.keeping, confirmed)
+      if (options.keeping) inStep = new InStep(shared, options.keeping, confirmed)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
-      billing = { desk, own, placement: options.placement, rules, cards: company !== undefined }
+      billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
       if (company)
         cards = new CardWorker({
-          ...{ desk, company, confirmed },
-          queues: [topUpQueue(desk, company), chargeQueue(() => billing, company)] as CardQueue[],
+          ...{ shared, company, confirmed },
+          queues: [topUpQueue(shared, company), chargeQueue(() => billing, company)] as CardQueue[],
         })
       return [
-        ...enrolmentHandlers(desk, () => inStep?.kick()),
-        ...topUpHandlers(desk, () => cards?.kick()),
-        ...purchaseHandlers(desk),
-        ...payoutHandlers(desk),
-        ...objectionHandlers(billing, () => cards?.kick()),
+        ...enrolmentHandlers(shared, () => inStep?.wake()),
+        ...topUpHandlers(shared, () => cards?.wake()),
+        ...purchaseHandlers(shared),
+        ...payoutHandlers(shared),
+        ...objectionHandlers(billing, () => cards?.wake()),
         ...payChoiceHandlers(billing),
       ]
     },
   })
-  const payouts = payoutDesk(desk)
+  const payouts = payoutDesk(shared)
   const housekeeping = new Housekeeping({
-    ...{ desk, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    ...{ shared, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
     lapse: async () => payouts.lapse(),
   })
   return {
@@ -208,16 +208,16 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
     wake: () => {
-      cards?.kick()
-      inStep?.kick()
+      cards?.wake()
+      inStep?.wake()
     },
     store: hosted.store,
     counts: hosted.counts,
-    enrolment: enrolmentDesk(desk, () => inStep?.kick()),
-    cash: cashDesk(desk),
+    enrolment: enrolmentDesk(shared, () => inStep?.wake()),
+    cash: cashDesk(shared),
     payouts,
     bank: bankDesk(
-      desk,
+      shared,
       own,
       debitAnswers(() => billing),
       confirmed,
@@ -230,7 +230,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       cards: async (limit) => cardsReport(database, limit),
       collectCards: async () => {
         const begun = await collectCards(billing)
-        cards?.kick()
+        cards?.wake()
         return begun
       },
       payBy: (number, payment) =>
@@ -239,10 +239,11 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         ),
     },
     documents: async (kind, sinceMs = 0, limit = 1000) => listDocuments(database, kind, sinceMs, limit),
-    document: async (id) => readDocument(desk, database, id),
+    document: async (id) => readDocument(shared, database, id),
     trialBalance: async () => ledgerOf(database).trialBalance(),
-    head: (day) => hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), desk.signer, day, nowMs)),
-    charge: async (service, request) => charge(desk, service, request),
+    head: (day) =>
+      hosted.store.transaction(({ sql, nowMs }) => signHead(sql, ledgerOf(sql), shared.signer, day, nowMs)),
+    charge: async (service, request) => charge(shared, service, request),
     audit: async () => audit(database),
     statistics: async (months = 12) => {
       const nowMs = clock.now()

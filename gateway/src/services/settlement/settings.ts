@@ -49,7 +49,7 @@ export const SettlementSettings = Type.Object(
         debitBankDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 30 })),
         againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
         authoriseDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 })),
-        triesMost: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
+        maxTries: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
         format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
         tariff: Type.Optional(
           Type.Object({

@@ -1,10 +1,10 @@
 /** The site that a drill is held on: the simulated site's data servers and more where hazards are frequent, and members' homes. */
 import type { Ground } from '@azukari/gateway/services/placement/hazards/place'
 import type { RiskTerm } from '@azukari/gateway/services/placement/risk/risk'
-import type { BedPlace } from '../../testkit/placement/bed.ts'
+import type { FixturePlace } from '../../testkit/placement/fixture.ts'
 import { places as sitePlaces } from '../../testkit/places.ts'
 
-export interface DrillPlace extends BedPlace {
+export interface DrillPlace extends FixturePlace {
   name: string
   /** What is known of the ground: tsunamis and shaking depend on it. */
   ground?: Ground

@@ -10,7 +10,7 @@ import { loss } from '@azukari/gateway/services/placement/risk/risk'
 import { hex } from '@azukari/protocol/bytes'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
-import { PlacementBed } from '../../testkit/placement/bed.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
 import type { History, Told } from './history.ts'
 import type { Arrival, DrillMove, DrillObject } from './outcome.ts'
 import { type DrillPlace, drillHomes, drillPlaces } from './places.ts'
@@ -71,20 +71,20 @@ interface Threat {
 export async function replay(options: ReplayOptions): Promise<Replayed> {
   const places = options.places ?? drillPlaces
   const { history, seed } = options
-  const bed = await PlacementBed.make({
+  const fixture = await PlacementFixture.make({
     seed,
     places,
     liveRisks: true,
     placement: { mover: { decideMs: 6 * hourMs } },
     startMs: history.told[0]!.atMs - beforeMs,
   })
-  for (const { id, ground } of places) if (ground) await bed.placement.risks.setGround(id, ground)
-  return new Replay(options, bed, places).run()
+  for (const { id, ground } of places) if (ground) await fixture.placement.risks.setGround(id, ground)
+  return new Replay(options, fixture, places).run()
 }
 
 class Replay {
   readonly #o: ReplayOptions
-  readonly #bed: PlacementBed
+  readonly #fixture: PlacementFixture
   readonly #places: readonly DrillPlace[]
   readonly #index = new Map<string, number>()
   readonly #objects: DrillObject[] = []
@@ -100,15 +100,15 @@ class Replay {
   #fewest = 2
   #simulatedMs = 0
 
-  constructor(options: ReplayOptions, bed: PlacementBed, places: readonly DrillPlace[]) {
+  constructor(options: ReplayOptions, fixture: PlacementFixture, places: readonly DrillPlace[]) {
     this.#o = options
-    this.#bed = bed
+    this.#fixture = fixture
     this.#places = places
   }
 
   async run(): Promise<Replayed> {
     const { history, members, tell = () => undefined } = this.#o
-    const { clock } = this.#bed
+    const { clock } = this.#fixture
     const startMs = clock.now()
     await this.#save()
     tell(`${this.#objects.length} objects of ${members} members are kept on ${this.#places.length} servers`)
@@ -121,11 +121,11 @@ class Replay {
           `${stamp(told.atMs)}  ${i + 1} of ${history.told.length} tellings, ${this.#moves.length} moves, ${this.#arrivals.length} arrivals`,
         )
     }
-    const ends = this.#bed.placement.risks.hazards().map(({ hazard }) => hazard.untilMs)
+    const ends = this.#fixture.placement.risks.hazards().map(({ hazard }) => hazard.untilMs)
     await this.#until(Math.max(clock.now(), ...ends) + afterMs)
-    const waiting = (await this.#bed.medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM moves'))!.n
+    const waiting = (await this.#fixture.medium.sql.get<{ n: number }>('SELECT count(*) AS n FROM moves'))!.n
     const endMs = clock.now()
-    await this.#bed.stop()
+    await this.#fixture.stop()
     return {
       ...{ startMs, endMs, simulatedMs: this.#simulatedMs, places: this.#places, objects: this.#objects },
       ...{ moves: this.#moves, arrivals: this.#arrivals, hazards: [...this.#hazards.values()] },
@@ -135,19 +135,19 @@ class Replay {
 
   /** What is at stake: members of all levels, from everywhere, each with some objects. */
   async #save(): Promise<void> {
-    const bed = this.#bed
+    const fixture = this.#fixture
     const owners = new Map<string, { level: number; bytes: number }>()
     for (let i = 0; i < this.#o.members; i++) {
-      const member = await bed.addMember(i % 4, drillHomes[Math.floor(i / 4) % drillHomes.length]!)
+      const member = await fixture.addMember(i % 4, drillHomes[Math.floor(i / 4) % drillHomes.length]!)
       for (let n = 0; n < this.#o.objectsPerMember; n++) {
-        const object = await bed.offer(member, bed.random.bytes(objectBytes))
+        const object = await fixture.offer(member, fixture.random.bytes(objectBytes))
         owners.set(hex(object), { level: member.level, bytes: objectBytes })
       }
     }
     const open = async () =>
-      (await bed.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM saves WHERE state <> 'kept'"))!.n
-    await bed.run(beforeMs / 2, async () => (await open()) === 0)
-    await bed.rest(beforeMs / 4)
+      (await fixture.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM saves WHERE state <> 'kept'"))!.n
+    await fixture.run(beforeMs / 2, async () => (await open()) === 0)
+    await fixture.rest(beforeMs / 4)
     for (const [object, { level, bytes }] of owners) {
       const [one, two] = await this.#standing(object)
       this.#index.set(object, this.#objects.length)
@@ -158,12 +158,12 @@ class Replay {
   }
 
   async #standing(object: string): Promise<{ server: string }[]> {
-    return this.#bed.medium.sql.all('SELECT server FROM replicas WHERE object = ? ORDER BY slot', fromHex(object))
+    return this.#fixture.medium.sql.all('SELECT server FROM replicas WHERE object = ? ORDER BY slot', fromHex(object))
   }
 
   /** Lets time pass until then, looking on as often as it matters; what is quiet is left out. */
   async #until(untilMs: number): Promise<void> {
-    const { clock } = this.#bed
+    const { clock } = this.#fixture
     let calmMs = 0
     while (clock.now() < untilMs) {
       const stir = await this.#stir()
@@ -181,7 +181,7 @@ class Replay {
   async #run(ms: number): Promise<void> {
     const { speed, pace } = this.#o
     const began = pace.monotonicMs()
-    await this.#bed.run(ms)
+    await this.#fixture.run(ms)
     this.#simulatedMs += ms
     await this.#look()
     const leftMs = speed > 0 ? ms / speed - (pace.monotonicMs() - began) : 0
@@ -190,21 +190,21 @@ class Replay {
 
   /** The site is shut down for a stretch in which nothing happens. */
   async #leap(toMs: number): Promise<void> {
-    await this.#bed.stop()
-    await this.#bed.clock.runUntil(toMs)
-    await this.#bed.boot()
+    await this.#fixture.stop()
+    await this.#fixture.clock.runUntil(toMs)
+    await this.#fixture.boot()
     this.#made = -1
   }
 
   /** Whether something moves or arrives right now, is on its way, or nothing is. */
   async #stir(): Promise<'now' | 'soon' | 'none'> {
-    const { mover, risks } = this.#bed.placement
+    const { mover, risks } = this.#fixture.placement
     if (
       mover.running > 0 ||
-      (await this.#bed.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1'))
+      (await this.#fixture.medium.sql.get('SELECT 1 FROM moves WHERE problem IS NULL AND waits = 0 LIMIT 1'))
     )
       return 'now'
-    const nowMs = this.#bed.clock.now()
+    const nowMs = this.#fixture.clock.now()
     const live = new Set(risks.hazards().map(({ hazard }) => hazard.id))
     let stir: 'soon' | 'none' = 'none'
     for (const { hazard, expectedMs, arrival } of this.#threats.values()) {
@@ -216,7 +216,7 @@ class Replay {
   }
 
   async #take({ feed, hazard, cancelled }: Told): Promise<void> {
-    const nowMs = this.#bed.clock.now()
+    const nowMs = this.#fixture.clock.now()
     const bulletin = {
       hazards: [] as Hazard[],
       cancelled: [] as { id: string; atMs: number }[],
@@ -231,7 +231,7 @@ class Replay {
       // A bulletin about what is long over, or dated beyond its time, is refused here as on a site.
       if (!isProblem(error)) throw error
     }
-    await this.#bed.placement.risks.take(feed, bulletin)
+    await this.#fixture.placement.risks.take(feed, bulletin)
     for (const one of bulletin.hazards) {
       this.#hazards.set(one.id, withPast(one, this.#hazards.get(one.id)))
       if (!this.#events.some((event) => sameEvent(event, one))) this.#events.push(one)
@@ -245,11 +245,16 @@ class Replay {
     const made = this.#movesMade()
     if (made === this.#made) return
     this.#made = made
-    await this.#bed.tellCards()
-    const rows = await this.#bed.medium.sql.all<{ object: Uint8Array; slot: 1 | 2; server: string; reason: string }>(
+    await this.#fixture.tellCards()
+    const rows = await this.#fixture.medium.sql.all<{
+      object: Uint8Array
+      slot: 1 | 2
+      server: string
+      reason: string
+    }>(
       "SELECT object, slot, server, reason FROM replicas WHERE object IN (SELECT object FROM saves WHERE media = 'image/jpeg')",
     )
-    const nowMs = this.#bed.clock.now()
+    const nowMs = this.#fixture.clock.now()
     const places = new Map<number, Set<string>>()
     for (const { object, slot, server, reason } of rows) {
       const index = this.#index.get(hex(object))
@@ -269,8 +274,8 @@ class Replay {
 
   /** Threats as they stand now, by the same formulas as the risks; those that have arrived. */
   #threatened(): void {
-    const nowMs = this.#bed.clock.now()
-    for (const { hazard } of this.#bed.placement.risks.hazards())
+    const nowMs = this.#fixture.clock.now()
+    for (const { hazard } of this.#fixture.placement.risks.hazards())
       for (const place of this.#places) {
         const key = `${hazard.id} ${place.id}`
         const known = this.#threats.get(key)
@@ -308,7 +313,7 @@ class Replay {
   }
 
   #movesMade(): number {
-    const { moved, resealed } = this.#bed.placement.mover.counts
+    const { moved, resealed } = this.#fixture.placement.mover.counts
     return moved + resealed
   }
 }

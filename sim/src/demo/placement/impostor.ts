@@ -13,7 +13,7 @@ import { until } from '../../site/wait.ts'
 import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 
 /** Something is kept so often at most until it was to go there. */
-const triesMost = 20
+const maxTries = 20
 
 export const impostorPart: DemoPart = {
   ids: ['S12'],
@@ -86,7 +86,7 @@ export const impostorPart: DemoPart = {
  * no board whose session could be called up.
  */
 async function choosePlace(demo: PlacementDemo): Promise<{ last: Kept; target: string }> {
-  for (let i = 1; i <= triesMost; i++) {
+  for (let i = 1; i <= maxTries; i++) {
     const last = await demo.keep(`before-${i}.bin`, systemRandom.bytes(20_000 + i))
     const catalogues = await demo.site.rows<{ server: string }>(
       'SELECT r.server FROM replicas AS r JOIN saves AS s ON s.object = r.object AND s.version = r.version WHERE s.media = ?',
@@ -144,7 +144,7 @@ async function backAgain(demo: PlacementDemo, id: string, { process, key }: Impo
 
 /** Keeps one thing after the other until one was to go there. @returns that one */
 async function metWhileKeeping(demo: PlacementDemo, target: string): Promise<Kept | undefined> {
-  for (let i = 1; i <= triesMost; i++) {
+  for (let i = 1; i <= maxTries; i++) {
     const kept = await demo.keep(`meanwhile-${i}.bin`, systemRandom.bytes(10_000 + i))
     if ((await serverOf(demo, target)).state === 'contained') return kept
   }

@@ -1,7 +1,7 @@
 /** D8: members' rights over their data on the running site: consent, export, erasure and closing, all at the boards. */
 import { readdir } from 'node:fs/promises'
 import { historyName, manifestName } from '@azukari/device/apps/export'
-import type { Erasures } from '@azukari/device/apps/wishes'
+import type { Erasures } from '@azukari/device/apps/member-requests'
 import { readExif } from '@azukari/device/picture'
 import { hex } from '@azukari/protocol/bytes'
 import { thumbprint } from '@azukari/protocol/keys'
@@ -26,7 +26,7 @@ export const rightsPart: DemoPart = {
 async function consent(demo: PlacementDemo): Promise<void> {
   demo.tell('Hanako withdraws her consent to storage abroad and to places being kept')
   await demo.insert(demo.terminal)
-  const { terminal, wishes } = demo.terminal.runtime
+  const { terminal, requests } = demo.terminal.runtime
   await (await terminal!.wish({ kind: 'consent', location: false, abroad: false }, pin)).accepted
   const abroad = async () =>
     (
@@ -45,7 +45,7 @@ async function consent(demo: PlacementDemo): Promise<void> {
     (await abroad()) === 0,
     `${before} copies abroad before, ${await abroad()} after`,
   )
-  const settings = await wishes!.settings()
+  const settings = await requests!.settings()
   demo.checks.add(
     'D8',
     'the member reads at the terminal what she has agreed to',
@@ -176,11 +176,11 @@ async function follow(
   done: (erasures: Erasures) => boolean,
   limitMs: number,
 ): Promise<Erasures> {
-  const { wishes } = demo.terminal.runtime
+  const { requests } = demo.terminal.runtime
   return until(
     'the receipts',
     async () => {
-      const found = await wishes!.erasures(act, AbortSignal.timeout(10_000)).catch(() => undefined)
+      const found = await requests!.erasures(act, AbortSignal.timeout(10_000)).catch(() => undefined)
       return found && done(found) ? found : undefined
     },
     limitMs,

@@ -31,7 +31,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { until } from '../../site/wait.ts'
 import { type SimulatedBoard, simulatedBoard } from '../../testkit/boards/index.ts'
 import { issueCard, type VirtualCard } from '../../testkit/card/virtual-card.ts'
-import { codesOf, ownAccount } from '../../testkit/settlement/bench.ts'
+import { codesOf, ownAccount } from '../../testkit/settlement/fixture.ts'
 import { Partner } from '../../testkit/settlement/partners.ts'
 import { TurnedClock } from './turned-clock.ts'
 

@@ -17,7 +17,7 @@ import {
   SimulatedPrinter,
   SimulatedReader,
 } from '../../testkit/boards/index.ts'
-import { issue } from '../../testkit/card/bench.ts'
+import { issue } from '../../testkit/card/fixture.ts'
 import { SeededRandom } from '../../testkit/world/chance.ts'
 import type { Rig } from '../rigs.ts'
 

@@ -17,10 +17,10 @@ import {
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { debitAnswerFile, type Movement, movementsFile, readTransfers } from '../../testkit/settlement/bank-side.ts'
-import { type BenchMember, ownAccount, SettlementBench, seeded } from '../../testkit/settlement/bench.ts'
 import { CompanyBooks } from '../../testkit/settlement/card-company-books.ts'
 import { companyInside } from '../../testkit/settlement/card-company-inside.ts'
 import { Crash, CrashMedium } from '../../testkit/settlement/crash-database.ts'
+import { type FixtureMember, ownAccount, SettlementFixture, seeded } from '../../testkit/settlement/fixture.ts'
 
 export interface ChaosReport {
   seed: number
@@ -38,8 +38,8 @@ export interface ChaosReport {
 
 interface Sold {
   number: string
-  buyer: BenchMember
-  shop: BenchMember
+  buyer: FixtureMember
+  shop: FixtureMember
   left: number
 }
 
@@ -48,20 +48,20 @@ const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 class Chaos {
   readonly #random: ReturnType<typeof seeded>
   readonly #medium = new CrashMedium()
-  readonly #bench: SettlementBench
+  readonly #fixture: SettlementFixture
   readonly #violations: string[] = []
-  readonly #members: BenchMember[] = []
-  readonly #shops: BenchMember[] = []
+  readonly #members: FixtureMember[] = []
+  readonly #shops: FixtureMember[] = []
   /** By member: what the model says is stored. */
   readonly #value = new Map<string, number>()
   readonly #sold: Sold[] = []
   readonly #movements: Movement[] = []
   /** Transfers to us that the bank has booked, by payment number: whose and how much. */
-  readonly #requested = new Map<string, { member: BenchMember; minor: number }>()
-  readonly #open: { payment: string; member: BenchMember; minor: number }[] = []
+  readonly #requested = new Map<string, { member: FixtureMember; minor: number }>()
+  readonly #open: { payment: string; member: FixtureMember; minor: number }[] = []
   readonly #handed = new Set<string>()
   readonly #objected = new Set<string>()
-  readonly #statements = new Map<string, { member: BenchMember; number: string }>()
+  readonly #statements = new Map<string, { member: FixtureMember; number: string }>()
   #bankBalance = 0
   #levels = 2
   #paid = 0
@@ -82,13 +82,14 @@ class Chaos {
     })
     // Authorised long ahead, so that many an objection comes between authorisation and capture.
     const more = { billing: { authoriseDays: 20 } }
-    this.#bench = new SettlementBench({ seed, placement, medium: this.#medium, cardCompany, more })
+    this.#fixture = new SettlementFixture({ seed, placement, medium: this.#medium, cardCompany, more })
   }
 
   async run(steps: number): Promise<Omit<ChaosReport, 'seed'>> {
-    await this.#bench.start()
-    for (let i = 0; i < 3; i++) this.#members.push(await this.#bench.enrol('general', {}, this.#bench.random.bytes(32)))
-    for (let i = 0; i < 2; i++) this.#shops.push(await this.#bench.enrol('shop'))
+    await this.#fixture.start()
+    for (let i = 0; i < 3; i++)
+      this.#members.push(await this.#fixture.enrol('general', {}, this.#fixture.random.bytes(32)))
+    for (let i = 0; i < 2; i++) this.#shops.push(await this.#fixture.enrol('shop'))
     const byCard = this.#members[1]!
     await this.#act(choosePayment, { choice: byCard.pay.payChoice('card', 'tok-good') }, byCard)
     for (const shop of this.#shops)
@@ -115,7 +116,7 @@ class Chaos {
     await this.#check()
     return {
       crashes: this.#medium.crashes,
-      postings: (await this.#bench.settlement.audit()).postings,
+      postings: (await this.#fixture.settlement.audit()).postings,
       ...{ paid: this.#paid, refunded: this.#refunded, debits: this.#debits, violations: this.#violations },
       charged: this.#company.list().filter(({ state }) => state === 'captured' || state === 'reversed').length,
       chargedBack: this.#chargedBack,
@@ -178,7 +179,7 @@ class Chaos {
     const reply = await this.#act(requestValue, { request: member.pay.topUp('cash', yen(minor)) }, member)
     if (!reply) return
     for (const clerk of ['clerk-1', 'clerk-2'])
-      await this.#clerk(() => this.#bench.settlement.cash.count(reply.payment, clerk, minor, 'R'))
+      await this.#clerk(() => this.#fixture.settlement.cash.count(reply.payment, clerk, minor, 'R'))
     this.#add(member, minor)
   }
 
@@ -192,7 +193,7 @@ class Chaos {
   async #take(from: number, to: number): Promise<void> {
     const some = this.#movements.slice(from, to)
     // The formats name a movement differently, so one bank tells one account in one format only.
-    await this.#clerk(() => this.#bench.settlement.bank.take(movementsFile(ownAccount.account, some)))
+    await this.#clerk(() => this.#fixture.settlement.bank.take(movementsFile(ownAccount.account, some)))
   }
 
   async #buy(): Promise<void> {
@@ -232,26 +233,26 @@ class Chaos {
   }
 
   async #payOut(): Promise<void> {
-    await this.#clerk(() => this.#bench.settlement.bank.payoutFile(this.#today(), 'zengin'))
+    await this.#clerk(() => this.#fixture.settlement.bank.payoutFile(this.#today(), 'zengin'))
     // The clerk hands over every file once; after a crash it lies among the documents.
-    for (const { id } of await this.#bench.settlement.documents('payout-file')) {
+    for (const { id } of await this.#fixture.settlement.documents('payout-file')) {
       if (!this.#once(id)) continue
-      for (const { reference, minor } of readTransfers((await this.#bench.settlement.document(id))!.content))
+      for (const { reference, minor } of readTransfers((await this.#fixture.settlement.document(id))!.content))
         this.#move({ direction: 'out', minor, text: reference })
     }
   }
 
   async #days(): Promise<void> {
-    this.#bench.clock.turn((1 + this.#below(9)) * 86_400_000)
+    this.#fixture.clock.turn((1 + this.#below(9)) * 86_400_000)
     if (this.#below(4) === 0) this.#levels = this.#below(4)
-    await this.#clerk(() => this.#bench.settlement.billing.close())
+    await this.#clerk(() => this.#fixture.settlement.billing.close())
     if (this.#below(2) === 0) await this.#charge()
-    await this.#clerk(() => this.#bench.settlement.payouts.lapse())
+    await this.#clerk(() => this.#fixture.settlement.payouts.lapse())
     for (const member of this.#members) await this.#clerk(() => this.#read(member))
   }
 
-  async #read(member: BenchMember): Promise<void> {
-    for (const { statement } of await this.#bench.events(statementSent, member.device)) {
+  async #read(member: FixtureMember): Promise<void> {
+    for (const { statement } of await this.#fixture.events(statementSent, member.device)) {
       const { statement: number } = member.pay.openStatement(statement)
       this.#statements.set(number, { member, number })
     }
@@ -269,22 +270,22 @@ class Chaos {
   }
 
   async #decide(): Promise<void> {
-    const [open] = await this.#bench.settlement.billing.objections.open(1)
+    const [open] = await this.#fixture.settlement.billing.objections.open(1)
     if (!open) return
-    await this.#clerk(() => this.#bench.settlement.billing.objections.decide(open.id, 'clerk-1'))
+    await this.#clerk(() => this.#fixture.settlement.billing.objections.decide(open.id, 'clerk-1'))
     this.#objected.delete(open.statement)
   }
 
   async #debit(): Promise<void> {
-    await this.#clerk(() => this.#bench.settlement.billing.debitFile())
-    for (const { id } of await this.#bench.settlement.documents('debit-file')) {
+    await this.#clerk(() => this.#fixture.settlement.billing.debitFile())
+    for (const { id } of await this.#fixture.settlement.documents('debit-file')) {
       if (!this.#once(id)) continue
-      const file = (await this.#bench.settlement.document(id))!.content
+      const file = (await this.#fixture.settlement.document(id))!.content
       const answer = debitAnswerFile(file, (reference) => {
         if (this.#objected.has(reference)) this.#violations.push(`${reference} was debited past an open objection`)
         return this.#below(4) === 0 ? '1' : '0'
       })
-      await this.#clerk(() => this.#bench.settlement.bank.take(answer))
+      await this.#clerk(() => this.#fixture.settlement.bank.take(answer))
       this.#debits++
       this.#bankBalance += paidIn(answer)
     }
@@ -305,7 +306,7 @@ class Chaos {
   }
 
   async #charge(): Promise<void> {
-    await this.#clerk(() => this.#bench.settlement.billing.collectCards())
+    await this.#clerk(() => this.#fixture.settlement.billing.collectCards())
   }
 
   /** A cardholder disputes what was captured, or authorisations run out. */
@@ -329,7 +330,7 @@ class Chaos {
 
   /** The company has been asked what is due, in a process that lives. */
   async #asked(): Promise<void> {
-    await this.#bench.settlement.cardsIdle()
+    await this.#fixture.settlement.cardsIdle()
     await this.#revive()
   }
 
@@ -340,13 +341,13 @@ class Chaos {
     await this.#take(0, this.#movements.length)
     // Longer than an authorisation is asked for ahead, so that every question to the company comes to its end.
     for (let i = 0; i < 240; i++) {
-      this.#bench.clock.turn(3 * 3_600_000)
+      this.#fixture.clock.turn(3 * 3_600_000)
       await this.#asked()
     }
   }
 
   async #check(): Promise<void> {
-    const { settlement } = this.#bench
+    const { settlement } = this.#fixture
     const { findings } = await settlement.audit()
     for (const { what, where } of findings) this.#violations.push(`audit: ${what} ${where}`)
     for (const { currency, debitsMinor, creditsMinor } of await settlement.trialBalance())
@@ -411,10 +412,10 @@ class Chaos {
   async #act<C extends Contract>(
     contract: C,
     body: RequestOf<C>,
-    member: BenchMember,
+    member: FixtureMember,
   ): Promise<ReplyOf<C> | undefined> {
     try {
-      return await this.#bench.insist(contract, body, member.device, () => this.#revive())
+      return await this.#fixture.insist(contract, body, member.device, () => this.#revive())
     } catch (error) {
       if (isProblem(error)) return undefined
       throw error
@@ -436,7 +437,7 @@ class Chaos {
   }
 
   async #revive(): Promise<void> {
-    await this.#bench.revive()
+    await this.#fixture.revive()
   }
 
   #move(movement: Omit<Movement, 'id' | 'date'>): void {
@@ -451,12 +452,12 @@ class Chaos {
     return true
   }
 
-  #add(member: BenchMember, minor: number): void {
+  #add(member: FixtureMember, minor: number): void {
     this.#value.set(member.number, (this.#value.get(member.number) ?? 0) + minor)
   }
 
   #today(): string {
-    return new Date(this.#bench.clock.now()).toISOString().slice(0, 10)
+    return new Date(this.#fixture.clock.now()).toISOString().slice(0, 10)
   }
 
   #below(n: number): number {
@@ -470,7 +471,7 @@ class Chaos {
   #facts(): AccountFacts {
     return {
       ...{ level: this.#levels, home: 'JP-13', sinceMs: 0, objects: 1, bytes: 1, tamperings: 0, kept: [], faults: [] },
-      check: { objects: 1, checked: 1, bad: 0, atMs: this.#bench.clock.now() },
+      check: { objects: 1, checked: 1, bad: 0, atMs: this.#fixture.clock.now() },
     }
   }
 }

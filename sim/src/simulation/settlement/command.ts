@@ -30,7 +30,7 @@ export interface SettlementRunReport {
 }
 
 /** Seeds whose violations are told whole. */
-const toldAtMost = 20
+const maxTold = 20
 
 /** Runs seeds `first` … `first + seeds − 1`. */
 export async function runSettlement(options: SettlementRunOptions): Promise<SettlementRunReport> {
@@ -46,7 +46,7 @@ export async function runSettlement(options: SettlementRunOptions): Promise<Sett
       if (typeof count === 'number') report.counts[name] = (report.counts[name] ?? 0) + count
     if (violations.length > 0) {
       report.failed.push(seed)
-      if (report.violations.length < toldAtMost) report.violations.push({ seed, violations })
+      if (report.violations.length < maxTold) report.violations.push({ seed, violations })
     }
     onSeed?.(outcome, done)
   }

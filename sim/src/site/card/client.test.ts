@@ -29,7 +29,7 @@ import {
   send,
   sessionDomain,
   utf8,
-} from '../../testkit/card/bench.ts'
+} from '../../testkit/card/fixture.ts'
 import { type PowerCut, VirtualCard } from '../../testkit/card/virtual-card.ts'
 
 t.test('S2, S8, S15: each kind of card identifies, signs, agrees and takes conditions', async (t) => {

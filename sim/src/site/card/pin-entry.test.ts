@@ -8,7 +8,7 @@ import t from 'tap'
 import { SimulatedDisplay } from '../../testkit/boards/display.ts'
 import { SimulatedPanel } from '../../testkit/boards/panel.ts'
 import { SimulatedReader } from '../../testkit/boards/reader.ts'
-import { issue, random } from '../../testkit/card/bench.ts'
+import { issue, random } from '../../testkit/card/fixture.ts'
 import { quietLog } from '../../testkit/log.ts'
 import { SimClock } from '../../testkit/world/clock.ts'
 

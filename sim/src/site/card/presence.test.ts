@@ -1,7 +1,7 @@
 import { Presence } from '@azukari/device/apps/presence'
 import type { CallOptions } from '@azukari/device/link'
 import type { Contract } from '@azukari/protocol/contract'
-import { type Finding, findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/care'
+import { type Finding, findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/audit'
 import {
   closeSession,
   openSession,
@@ -14,12 +14,12 @@ import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { SimulatedReader } from '../../testkit/boards/reader.ts'
-import { issue, providerKey, random } from '../../testkit/card/bench.ts'
+import { issue, providerKey, random } from '../../testkit/card/fixture.ts'
 import { quietLog } from '../../testkit/log.ts'
 import { SimClock } from '../../testkit/world/clock.ts'
 
 /** A device at whose reader a member stands, and a placement that has something to tell them: at most eight at once. */
-function bench(untold: number, lines: number, { isBefore = false } = {}) {
+function fixture(untold: number, lines: number, { isBefore = false } = {}) {
   const clock = new SimClock()
   const stop = new AbortController()
   const reader = new SimulatedReader({ clock })
@@ -125,7 +125,7 @@ const finding = (id: number): Finding => ({
 })
 
 t.test('S11, S12: findings are told as many at a time as can be seen, each once', async (t) => {
-  const { reader, site, pass, presence, end } = bench(11, 4)
+  const { reader, site, pass, presence, end } = fixture(11, 4)
   reader.insert(issue().card)
   await pass(1_000)
   t.same(site.pages, [[1, 2, 3, 4]])
@@ -147,7 +147,7 @@ t.test('S11, S12: findings are told as many at a time as can be seen, each once'
 
 t.test('S11: what nobody could see is not taken for told', async (t) => {
   await t.test('no display', async (t) => {
-    const { reader, site, pass, end } = bench(3, 0)
+    const { reader, site, pass, end } = fixture(3, 0)
     reader.insert(issue().card)
     await pass(60_000)
     t.equal(site.untold.length, 3)
@@ -155,7 +155,7 @@ t.test('S11: what nobody could see is not taken for told', async (t) => {
     await end()
   })
   await t.test('the card is taken out before all was shown', async (t) => {
-    const { reader, site, pass, end } = bench(5, 4)
+    const { reader, site, pass, end } = fixture(5, 4)
     const { card } = issue()
     reader.insert(card)
     await pass(1_000)
@@ -168,7 +168,7 @@ t.test('S11: what nobody could see is not taken for told', async (t) => {
     await end()
   })
   await t.test('the line is cut before it could be asked for', async (t) => {
-    const { reader, site, pass, end } = bench(5, 4)
+    const { reader, site, pass, end } = fixture(5, 4)
     reader.insert(issue().card)
     await pass(1_000)
     site.cut = true
@@ -182,7 +182,7 @@ t.test('S11: what nobody could see is not taken for told', async (t) => {
 })
 
 t.test('S2: while the card is in, what is asked in the member’s name goes with a token that is fresh', async (t) => {
-  const { reader, site, pass, presence, end } = bench(0, 4)
+  const { reader, site, pass, presence, end } = fixture(0, 4)
   reader.insert(issue().card)
   await pass(1_000)
   t.same(site.used, [1], 'the token of the proof')
@@ -200,7 +200,7 @@ t.test('S2: while the card is in, what is asked in the member’s name goes with
 })
 
 t.test('D5: a placement of the release before gives no tokens, and is asked by the session', async (t) => {
-  const { reader, site, pass, presence, end } = bench(3, 4, { isBefore: true })
+  const { reader, site, pass, presence, end } = fixture(3, 4, { isBefore: true })
   reader.insert(issue().card)
   await pass(1_000)
   t.same(site.pages, [[1, 2, 3]])
@@ -212,7 +212,7 @@ t.test('D5: a placement of the release before gives no tokens, and is asked by t
 })
 
 t.test('S12: a session that is over while the card is in is opened anew', async (t) => {
-  const { reader, site, pass, presence, end } = bench(0, 4)
+  const { reader, site, pass, presence, end } = fixture(0, 4)
   reader.insert(issue().card)
   await pass(1_000)
   const before = presence.card?.session

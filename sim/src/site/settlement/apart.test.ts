@@ -20,7 +20,7 @@ import { coseKey, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/k
 import t from 'tap'
 import { simulatedBoard } from '../../testkit/boards/index.ts'
 import { quietLog } from '../../testkit/log.ts'
-import { codesOf, personOf } from '../../testkit/settlement/bench.ts'
+import { codesOf, personOf } from '../../testkit/settlement/fixture.ts'
 import { cardIssue, loadCard } from '../card/issue.ts'
 import { gatewayCommand, type Running, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'

@@ -5,7 +5,7 @@ import { signerOf } from '@azukari/protocol/cose'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { debitAnswerFile } from '../../testkit/settlement/bank-side.ts'
-import { SettlementBench } from '../../testkit/settlement/bench.ts'
+import { SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 const day = 86_400_000
 const facts = {
@@ -15,18 +15,19 @@ const facts = {
 
 /** A bench with a debit file that waits. */
 async function withFile(confirmed?: () => Promise<void>) {
-  const bench = await new SettlementBench({
+  const fixture = await new SettlementFixture({
     placement: { account: async () => facts },
     ...(confirmed ? { more: { confirmed } } : {}),
   }).start()
-  const one = await bench.enrol('general', {}, new Uint8Array(32).fill(5))
-  bench.clock.turn(31 * day)
-  await bench.settlement.billing.close()
-  bench.clock.turn(16 * day)
-  return { bench, one, file: (await bench.settlement.billing.debitFile())!.document }
+  const one = await fixture.enrol('general', {}, new Uint8Array(32).fill(5))
+  fixture.clock.turn(31 * day)
+  await fixture.settlement.billing.close()
+  fixture.clock.turn(16 * day)
+  return { fixture, one, file: (await fixture.settlement.billing.debitFile())!.document }
 }
 
-const lead = (bench: SettlementBench, epoch: number) => bench.database.run('UPDATE centre_self SET epoch = ?', epoch)
+const lead = (fixture: SettlementFixture, epoch: number) =>
+  fixture.database.run('UPDATE centre_self SET epoch = ?', epoch)
 const codeOf = async (work: () => unknown) => {
   try {
     await work()
@@ -37,20 +38,20 @@ const codeOf = async (work: () => unknown) => {
 }
 
 t.test('P9 a file for the bank leaves once, and the gate before the bank lets it through once', async (t) => {
-  const { bench, file } = await withFile()
-  const { bank } = bench.settlement
+  const { fixture, file } = await withFile()
+  const { bank } = fixture.settlement
   t.match(await bank.waiting(10), [{ document: file, kind: 'debit-file', epoch: 1 }])
-  const gate = await BankGate.open(memoryDatabase(), bench.settlement.publicKey)
+  const gate = await BankGate.open(memoryDatabase(), fixture.settlement.publicKey)
   const first = await bank.release(file, 'clerk-1')
-  t.same(first.content, (await bench.settlement.document(file))!.content)
+  t.same(first.content, (await fixture.settlement.document(file))!.content)
   t.strictSame(await bank.waiting(10), [])
   await t.rejects(bank.release(file, 'clerk-1'), { code: 'bank.released' })
   await t.rejects(bank.release(new Uint8Array(16), 'clerk-1'), { code: 'object.unknown' })
 
-  const now = bench.clock.now()
+  const now = fixture.clock.now()
   t.equal(await codeOf(() => gate.admit(first.content.subarray(1), first.note, now)), 'bank.note-differs')
   t.equal((await codeOf(() => gate.admit(first.content, first.note.subarray(0, 90), now))).slice(0, 4), 'cbor')
-  const forged = releaseNote(signerOf(bench.newKeys().signing), first.content, {
+  const forged = releaseNote(signerOf(fixture.newKeys().signing), first.content, {
     ...{ name: first.name, kind: 'debit-file', epoch: 9, atMs: now },
   })
   t.equal(await codeOf(() => gate.admit(first.content, forged, now)), 'cose.unknown-key')
@@ -62,29 +63,29 @@ t.test('P9 a file for the bank leaves once, and the gate before the bank lets it
     'whatever was given out again',
   )
   t.match(
-    (await bench.settlement.operations(10)).map(({ what }) => what),
+    (await fixture.settlement.operations(10)).map(({ what }) => what),
     ['accept', 'release bank file', 'release bank file again'],
   )
   await bank.take(debitAnswerFile(first.content, () => '0'))
-  t.strictSame((await bench.settlement.audit()).findings, [])
+  t.strictSame((await fixture.settlement.audit()).findings, [])
 })
 
 t.test(
   'P9 after a take-over: files of the older epoch are refused, and given out anew under the present one',
   async (t) => {
-    const { bench, file, one } = await withFile()
-    const { bank, billing } = bench.settlement
+    const { fixture, file, one } = await withFile()
+    const { bank, billing } = fixture.settlement
     const database = memoryDatabase()
-    const gate = await BankGate.open(database, bench.settlement.publicKey)
+    const gate = await BankGate.open(database, fixture.settlement.publicKey)
     const old = await bank.release(file, 'clerk-1')
-    await lead(bench, 2)
-    bench.clock.turn(62 * day)
+    await lead(fixture, 2)
+    fixture.clock.turn(62 * day)
     await billing.close()
-    bench.clock.turn(16 * day)
+    fixture.clock.turn(16 * day)
     const next = await bank.release((await billing.debitFile())!.document, 'clerk-1')
-    const now = bench.clock.now()
+    const now = fixture.clock.now()
     t.match(await gate.admit(next.content, next.note, now), { epoch: 2 })
-    const later = await BankGate.open(database, bench.settlement.publicKey)
+    const later = await BankGate.open(database, fixture.settlement.publicKey)
     t.equal(
       await codeOf(() => later.admit(old.content, old.note, now)),
       'centre.old-epoch',
@@ -95,37 +96,37 @@ t.test(
 
     // Postings carry the epoch of the leadership, and never one before what stands.
     const epochs = async () =>
-      (await bench.database.all<{ epoch: number }>('SELECT DISTINCT epoch FROM ledger_postings ORDER BY seq')).map(
+      (await fixture.database.all<{ epoch: number }>('SELECT DISTINCT epoch FROM ledger_postings ORDER BY seq')).map(
         (row) => row.epoch,
       )
     t.strictSame(await epochs(), [1, 2])
-    await lead(bench, 1)
-    const { payment } = await bench.act(
+    await lead(fixture, 1)
+    const { payment } = await fixture.act(
       requestValue,
       { request: one.pay.topUp('cash', { minor: 500, currency: 'JPY' }) },
       one.device,
     )
-    await bench.settlement.cash.count(payment, 'clerk-1', 500, 'R')
-    t.equal(await codeOf(() => bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')), 'centre.old-epoch')
-    await lead(bench, 3)
-    await bench.settlement.cash.count(payment, 'clerk-2', 500, 'R')
+    await fixture.settlement.cash.count(payment, 'clerk-1', 500, 'R')
+    t.equal(await codeOf(() => fixture.settlement.cash.count(payment, 'clerk-2', 500, 'R')), 'centre.old-epoch')
+    await lead(fixture, 3)
+    await fixture.settlement.cash.count(payment, 'clerk-2', 500, 'R')
     t.strictSame(await epochs(), [1, 2, 3])
-    t.strictSame((await bench.settlement.audit()).findings, [])
+    t.strictSame((await fixture.settlement.audit()).findings, [])
   },
 )
 
 t.test('P9 nothing is given out before the release is safe', async (t) => {
   let safe = true
-  const { bench, file } = await withFile(async () => {
+  const { fixture, file } = await withFile(async () => {
     if (!safe) throw new Problem('centre.unconfirmed')
   })
   safe = false
-  await t.rejects(bench.settlement.bank.release(file, 'clerk-1'), { code: 'centre.unconfirmed' })
+  await t.rejects(fixture.settlement.bank.release(file, 'clerk-1'), { code: 'centre.unconfirmed' })
   safe = true
   await t.rejects(
-    bench.settlement.bank.release(file, 'clerk-1'),
+    fixture.settlement.bank.release(file, 'clerk-1'),
     { code: 'bank.released' },
     'nobody knows: a clerk decides',
   )
-  t.ok((await bench.settlement.bank.release(file, 'clerk-1', true)).note)
+  t.ok((await fixture.settlement.bank.release(file, 'clerk-1', true)).note)
 })

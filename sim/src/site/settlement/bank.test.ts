@@ -13,18 +13,19 @@ import {
   readTransfers,
   statusReportFile,
 } from '../../testkit/settlement/bank-side.ts'
-import { type BenchMember, ownAccount as own, SettlementBench } from '../../testkit/settlement/bench.ts'
+import { type FixtureMember, ownAccount as own, SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 const latin = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'))
 
-async function asks(bench: SettlementBench, one: BenchMember, way: 'transfer' | 'deposit', minor: number) {
-  return (await bench.act(requestValue, { request: one.pay.topUp(way, yen(minor)) }, one.device)).payment
+async function asks(fixture: SettlementFixture, one: FixtureMember, way: 'transfer' | 'deposit', minor: number) {
+  return (await fixture.act(requestValue, { request: one.pay.topUp(way, yen(minor)) }, one.device)).payment
 }
 
-async function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame((await bench.settlement.audit()).findings, [])
+async function conserved(t: Test, fixture: SettlementFixture) {
+  for (const { debitsMinor, creditsMinor } of await fixture.settlement.trialBalance())
+    t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await fixture.settlement.audit()).findings, [])
 }
 
 t.test('P5 bank text: what people write becomes the banks’ characters, one byte each', (t) => {
@@ -73,12 +74,12 @@ t.test('P7 S13 Zengin files have records of exactly 120 bytes, with the fields w
 })
 
 t.test('P5 value by transfer and by direct deposit: once the bank’s file says so, and once only', async (t) => {
-  const bench = await new SettlementBench().start()
-  const one = await bench.enrol()
+  const fixture = await new SettlementFixture().start()
+  const one = await fixture.enrol()
   const [first, second, third] = [
-    await asks(bench, one, 'transfer', 3000),
-    await asks(bench, one, 'deposit', 2000),
-    await asks(bench, one, 'transfer', 700),
+    await asks(fixture, one, 'transfer', 3000),
+    await asks(fixture, one, 'deposit', 2000),
+    await asks(fixture, one, 'transfer', 700),
   ]
   const movements: Movement[] = [
     { id: 1, direction: 'in', minor: 3000, date: '2026-11-02', text: first },
@@ -93,7 +94,7 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
     { id: 3, direction: 'in', minor: 999, date: '2026-11-02', text: third },
     { id: 4, direction: 'in', minor: 50, date: '2026-11-02', text: 'NO NUMBER' },
   ]
-  const { bank } = bench.settlement
+  const { bank } = fixture.settlement
   const file = movementsFile(own.account, movements)
   t.match(await bank.take(file), { format: 'zengin-movements', booked: 2, unmatched: 2, repeated: 0, known: false })
   t.match(await bank.take(file), { known: true, booked: 0 }, 'the same file again')
@@ -103,7 +104,7 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
     { booked: 0, repeated: 4, unmatched: 1 },
     'the same lines in another file, and one paid twice',
   )
-  const issues = (await bench.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
+  const issues = (await fixture.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
   t.strictSame(
     issues.map(({ balance }) => balance.minor),
     [3000, 5000],
@@ -116,7 +117,7 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
   const odd = lines.find(({ minor }) => minor === 999)!
   await t.rejects(() => bank.assign(odd.id, third, 'clerk-1'), { code: 'pay.amount-differs' })
   await t.rejects(() => bank.assign(odd.id, '60000000000099', 'clerk-1'), { code: 'topup.unknown' })
-  const other = await asks(bench, one, 'deposit', 999)
+  const other = await asks(fixture, one, 'deposit', 999)
   await bank.assign(odd.id, other, 'clerk-1')
   await t.rejects(() => bank.assign(odd.id, other, 'clerk-1'), { code: 'bank.line-known' })
   const back: Movement[] = [{ id: 6, direction: 'out', minor: 2000, date: '2026-11-04', text: second, reversal: false }]
@@ -129,83 +130,83 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
     { id: 7, direction: 'in', minor: 3000, date: '2026-11-04', text: first, reversal: true },
   ]
   t.match(await bank.take(notificationFile(own.account, 'N2', reversed)), { booked: 1 })
-  await conserved(t, bench)
-  await t.rejects(() => bench.database.run('DELETE FROM operations'), 'the log of clerks does not change')
+  await conserved(t, fixture)
+  await t.rejects(() => fixture.database.run('DELETE FROM operations'), 'the log of clerks does not change')
 })
 
 t.test('P5 a reversal after the money was spent leaves a debt, never a negative balance', async (t) => {
-  const bench = await new SettlementBench().start()
-  const [buyer, shop] = [await bench.enrol(), await bench.enrol('shop')]
-  const payment = await asks(bench, buyer, 'transfer', 500)
-  await bench.settlement.bank.take(
+  const fixture = await new SettlementFixture().start()
+  const [buyer, shop] = [await fixture.enrol(), await fixture.enrol('shop')]
+  const payment = await asks(fixture, buyer, 'transfer', 500)
+  await fixture.settlement.bank.take(
     notificationFile(own.account, 'N1', [{ id: 1, direction: 'in', minor: 500, date: '2026-11-02', text: payment }]),
   )
-  await bench.act(
+  await fixture.act(
     putOffer,
     { offer: shop.pay.offer([{ item: 'x', name: 'x', kind: 'digital', price: 400, currency: 'JPY', tax: 10 }]) },
     shop.device,
   )
-  const { transaction, total } = await bench.act(
+  const { transaction, total } = await fixture.act(
     placeOrder,
     { order: buyer.pay.order(shop.number, [{ item: 'x', count: 1 }]) },
     buyer.device,
   )
-  await bench.act(
+  await fixture.act(
     instructPayment,
     { instruction: buyer.pay.instruction(transaction, shop.number, total) },
     buyer.device,
   )
-  await bench.settlement.bank.take(
+  await fixture.settlement.bank.take(
     notificationFile(own.account, 'N2', [
       { id: 2, direction: 'in', minor: 500, date: '2026-11-03', text: payment, reversal: true },
     ]),
   )
-  const issues = (await bench.events(valueIssued, buyer.device)).map(({ issue }) => buyer.pay.openIssue(issue))
+  const issues = (await fixture.events(valueIssued, buyer.device)).map(({ issue }) => buyer.pay.openIssue(issue))
   t.match(issues.at(-1), { state: 'reversed', balance: { minor: 0 } })
-  const owed = await bench.database.get<{ debits_posted: number }>(
+  const owed = await fixture.database.get<{ debits_posted: number }>(
     "SELECT debits_posted FROM ledger_accounts WHERE code LIKE 'receivable/%'",
   )
   t.equal(owed!.debits_posted, 400)
-  await conserved(t, bench)
+  await conserved(t, fixture)
 })
 
 t.test(
   'P7 payouts: claimed money goes out in one file, comes back when the bank returns it, and is paid once',
   async (t) => {
-    const bench = await new SettlementBench().start()
-    const [buyer, shop] = [await bench.enrol(), await bench.enrol('shop')]
-    const { bank } = bench.settlement
-    const payment = await asks(bench, buyer, 'transfer', 5000)
+    const fixture = await new SettlementFixture().start()
+    const [buyer, shop] = [await fixture.enrol(), await fixture.enrol('shop')]
+    const { bank } = fixture.settlement
+    const payment = await asks(fixture, buyer, 'transfer', 5000)
     await bank.take(
       notificationFile(own.account, 'N1', [{ id: 1, direction: 'in', minor: 5000, date: '2026-11-02', text: payment }]),
     )
-    await bench.act(
+    await fixture.act(
       putOffer,
       { offer: shop.pay.offer([{ item: 'x', name: 'x', kind: 'digital', price: 400, currency: 'JPY', tax: 10 }]) },
       shop.device,
     )
     for (let i = 0; i < 2; i++) {
-      const { transaction, total } = await bench.act(
+      const { transaction, total } = await fixture.act(
         placeOrder,
         { order: buyer.pay.order(shop.number, [{ item: 'x', count: 1 }]) },
         buyer.device,
       )
-      await bench.act(
+      await fixture.act(
         instructPayment,
         { instruction: buyer.pay.instruction(transaction, shop.number, total) },
         buyer.device,
       )
-      await bench.act(
+      await fixture.act(
         actAsShop,
         { act: shop.pay.shopAct(transaction, { do: 'deliver', state: 'delivered', how: 'transfer' }) },
         shop.device,
       )
-      await bench.act(actAsShop, { act: shop.pay.shopAct(transaction, { do: 'claim' }) }, shop.device)
+      await fixture.act(actAsShop, { act: shop.pay.shopAct(transaction, { do: 'claim' }) }, shop.device)
     }
     const file = (await bank.payoutFile('2026-11-04', 'zengin'))!
     t.equal(file.payouts, 1)
     t.equal(await bank.payoutFile('2026-11-04', 'zengin'), undefined, 'nothing waits any more')
-    const [order] = readTransfers((await bench.settlement.document(file.document))!.content)
+    const [order] = readTransfers((await fixture.settlement.document(file.document))!.content)
     t.match(order, { minor: 800, number: shop.person.account!.number })
     const refusal = statusReportFile('S1', 'F1', [{ reference: order!.reference, state: 'RJCT', reason: 'AC04' }])
     t.match(await bank.take(refusal), { format: 'pain.002', booked: 1 })
@@ -214,7 +215,7 @@ t.test(
       repeated: 1,
     })
     const again = (await bank.payoutFile('2026-11-06', 'pain.001'))!
-    const xml = Buffer.from((await bench.settlement.document(again.document))!.content).toString()
+    const xml = Buffer.from((await fixture.settlement.document(again.document))!.content).toString()
     t.match(xml, /<InstdAmt Ccy="JPY">800<\/InstdAmt>/)
     const reference = /<EndToEndId>(\d{14})/.exec(xml)![1]!
     t.not(reference, order!.reference)
@@ -225,21 +226,21 @@ t.test(
       { unmatched: 1 },
       'a second withdrawal for it is a question for a clerk',
     )
-    const states = (await bench.database.all<{ state: string }>('SELECT state FROM orders')).map(({ state }) => state)
+    const states = (await fixture.database.all<{ state: string }>('SELECT state FROM orders')).map(({ state }) => state)
     t.strictSame(states, ['paid-out', 'paid-out'])
-    await conserved(t, bench)
+    await conserved(t, fixture)
   },
 )
 
 t.test(
   'P5 bad bank files: every field wrong in turn, cut off anywhere, sums that differ; nothing is booked',
   async (t) => {
-    const bench = await new SettlementBench().start()
-    const one = await bench.enrol()
-    const payment = await asks(bench, one, 'transfer', 3000)
+    const fixture = await new SettlementFixture().start()
+    const one = await fixture.enrol()
+    const payment = await asks(fixture, one, 'transfer', 3000)
     const line: Movement = { id: 1, direction: 'in', minor: 3000, date: '2026-11-02', text: payment }
     const good = Buffer.from(movementsFile(own.account, [line])).toString('latin1')
-    const { bank } = bench.settlement
+    const { bank } = fixture.settlement
     const refuses = async (what: string, text: string, code = 'bank.malformed') =>
       await t.rejects(() => bank.take(latin(text)), { code }, what)
     const change = (record: number, at: number, value: string) => {
@@ -290,7 +291,7 @@ t.test(
       'what is not booked yet is no money',
     )
     t.strictSame(
-      (await bench.settlement.trialBalance()).map(({ debitsMinor }) => debitsMinor),
+      (await fixture.settlement.trialBalance()).map(({ debitsMinor }) => debitsMinor),
       [],
       'no account was even opened',
     )

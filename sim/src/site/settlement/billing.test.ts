@@ -23,7 +23,7 @@ import { isProblem, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { debitAnswerFile } from '../../testkit/settlement/bank-side.ts'
-import { type BenchMember, SettlementBench } from '../../testkit/settlement/bench.ts'
+import { type FixtureMember, SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 const day = 86_400_000
@@ -58,22 +58,23 @@ async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: First
     },
   }
   const billing = { firstPeriod: more.firstPeriod ?? 'whole' }
-  const bench = await new SettlementBench({
+  const fixture = await new SettlementFixture({
     ...{ placement, more: { billing } },
     ...(more.at ? { at: more.at } : {}),
   }).start()
-  const one = await bench.enrol('general', {}, new Uint8Array(32).fill(5))
-  return { bench, one, answers }
+  const one = await fixture.enrol('general', {}, new Uint8Array(32).fill(5))
+  return { fixture, one, answers }
 }
 
-async function close(bench: SettlementBench, one: BenchMember): Promise<Statement[]> {
-  await bench.settlement.billing.close()
-  return (await bench.events(statementSent, one.device)).map(({ statement }) => one.pay.openStatement(statement))
+async function close(fixture: SettlementFixture, one: FixtureMember): Promise<Statement[]> {
+  await fixture.settlement.billing.close()
+  return (await fixture.events(statementSent, one.device)).map(({ statement }) => one.pay.openStatement(statement))
 }
 
-async function conserved(t: Test, bench: SettlementBench) {
-  for (const { debitsMinor, creditsMinor } of await bench.settlement.trialBalance()) t.equal(debitsMinor, creditsMinor)
-  t.strictSame((await bench.settlement.audit()).findings, [])
+async function conserved(t: Test, fixture: SettlementFixture) {
+  for (const { debitsMinor, creditsMinor } of await fixture.settlement.trialBalance())
+    t.equal(debitsMinor, creditsMinor)
+  t.strictSame((await fixture.settlement.audit()).findings, [])
 }
 
 t.test('S13 days on which Japanese banks work, holidays that move, meet and are made good', (t) => {
@@ -147,189 +148,197 @@ t.test('S13 the price: level, years, usage and tampering; tax once per rate; sha
 })
 
 t.test('S13 close → statement → debit → receipt: exactly once, each document there', async (t) => {
-  const { bench, one } = await billed()
-  t.strictSame(await close(bench, one), [], 'nothing before the closing day')
-  bench.clock.turn(31 * day)
-  const [first, ...others] = await close(bench, one)
+  const { fixture, one } = await billed()
+  t.strictSame(await close(fixture, one), [], 'nothing before the closing day')
+  fixture.clock.turn(31 * day)
+  const [first, ...others] = await close(fixture, one)
   t.strictSame(others, [])
   t.match(first, { total: { minor: 1_067 }, taxes: [{ rate: 10, net: 970, tax: 97 }], check: { objects: 3, bad: 0 } })
-  t.strictSame(await close(bench, one), [], 'closed once')
-  t.equal(await bench.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
-  await bench.restart()
-  bench.clock.turn(14 * day)
-  const file = (await bench.settlement.billing.debitFile())!
+  t.strictSame(await close(fixture, one), [], 'closed once')
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
+  await fixture.restart()
+  fixture.clock.turn(14 * day)
+  const file = (await fixture.settlement.billing.debitFile())!
   t.equal(file.debits, 1)
-  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked once')
-  const bytes = (await bench.settlement.document(file.document))!.content
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'asked once')
+  const bytes = (await fixture.settlement.document(file.document))!.content
   t.match(Buffer.from(bytes).toString('latin1'), new RegExp(`0000001067.${first!.statement}`))
   const answer = debitAnswerFile(bytes, () => '0')
-  t.match(await bench.settlement.bank.take(answer), { format: 'zengin-debits', booked: 1 })
-  t.match(await bench.settlement.bank.take(answer), { known: true })
-  const [event] = await bench.events(receiptSent, one.device)
+  t.match(await fixture.settlement.bank.take(answer), { format: 'zengin-debits', booked: 1 })
+  t.match(await fixture.settlement.bank.take(answer), { known: true })
+  const [event] = await fixture.events(receiptSent, one.device)
   t.ok(event!.receipt.length <= 1024, 'it fits a slot of the card')
-  t.match(openBillReceipt(bench.centre, event!.receipt), {
+  t.match(openBillReceipt(fixture.centre, event!.receipt), {
     statement: first!.statement,
     amountMinor: 1_067,
     taxMinor: 97,
   })
   t.strictSame(
-    (await bench.settlement.documents()).map(({ kind }) => kind),
+    (await fixture.settlement.documents()).map(({ kind }) => kind),
     ['letter', 'statement', 'debit-file', 'receipt'],
   )
-  await conserved(t, bench)
+  await conserved(t, fixture)
 })
 
 t.test('S13 an objection that is right: credit note and a new statement; nothing is debited meanwhile', async (t) => {
-  const { bench, one, answers } = await billed()
-  bench.clock.turn(31 * day)
-  const [wrong] = await close(bench, one)
-  await bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'profile', 'my level is 1') }, one.device)
+  const { fixture, one, answers } = await billed()
+  fixture.clock.turn(31 * day)
+  const [wrong] = await close(fixture, one)
+  await fixture.act(
+    objectTo,
+    { objection: one.pay.objection(wrong!.statement, 'profile', 'my level is 1') },
+    one.device,
+  )
   await refused(
     t,
     'bill.objected',
-    bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'again') }, one.device),
+    fixture.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'again') }, one.device),
     'twice',
   )
-  bench.clock.turn(30 * day)
-  t.equal(await bench.settlement.billing.debitFile(), undefined, 'no debit past an open objection')
-  const [open] = await bench.settlement.billing.objections.open(10)
+  fixture.clock.turn(30 * day)
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'no debit past an open objection')
+  const [open] = await fixture.settlement.billing.objections.open(10)
   answers.down = true
   await refused(
     t,
     'placement.unavailable',
-    bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
+    fixture.settlement.billing.objections.decide(open!.id, 'clerk-1'),
     'nothing is decided without looking',
   )
   answers.down = false
   answers.facts = { ...answers.facts, level: 1 }
-  const decided = await bench.settlement.billing.objections.decide(open!.id, 'clerk-1')
+  const decided = await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1')
   t.match(decided, { upheld: true, findings: [/base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
-  await refused(t, 'object.unknown', bench.settlement.billing.objections.decide(open!.id, 'clerk-2'), 'decided twice')
-  const [decision] = (await bench.events(objectionDecided, one.device)).map((event) =>
+  await refused(t, 'object.unknown', fixture.settlement.billing.objections.decide(open!.id, 'clerk-2'), 'decided twice')
+  const [decision] = (await fixture.events(objectionDecided, one.device)).map((event) =>
     one.pay.openDecision(event.decision),
   )
   t.match(decision, { upheld: true, credit: { minor: 1_067 }, reissued: decided.reissued })
-  const [again] = (await bench.events(statementSent, one.device)).map(({ statement }) =>
+  const [again] = (await fixture.events(statementSent, one.device)).map(({ statement }) =>
     one.pay.openStatement(statement),
   )
   t.match(again, { statement: decided.reissued, replaces: wrong!.statement, total: { minor: 533 } })
   await refused(
     t,
     'bill.state',
-    bench.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'late') }, one.device),
+    fixture.act(objectTo, { objection: one.pay.objection(wrong!.statement, 'fee', 'late') }, one.device),
     'of a credited one',
   )
-  bench.clock.turn(14 * day)
-  const file = (await bench.settlement.billing.debitFile())!
+  fixture.clock.turn(14 * day)
+  const file = (await fixture.settlement.billing.debitFile())!
   t.match(
-    Buffer.from((await bench.settlement.document(file.document))!.content).toString('latin1'),
+    Buffer.from((await fixture.settlement.document(file.document))!.content).toString('latin1'),
     new RegExp(`0000000533.${decided.reissued}`),
   )
-  t.ok((await bench.settlement.documents('credit-note')).length === 1)
-  await conserved(t, bench)
+  t.ok((await fixture.settlement.documents('credit-note')).length === 1)
+  await conserved(t, fixture)
 })
 
 t.test(
   'S13 an objection that is wrong: refused with the terms compared; deadlines, owners and stages are kept',
   async (t) => {
-    const { bench, one } = await billed()
-    const other = await bench.enrol()
-    bench.clock.turn(31 * day)
-    const [statement] = await close(bench, one)
+    const { fixture, one } = await billed()
+    const other = await fixture.enrol()
+    fixture.clock.turn(31 * day)
+    const [statement] = await close(fixture, one)
     const number = statement!.statement
     await refused(
       t,
       'register.not-own',
-      bench.act(objectTo, { objection: other.pay.objection(number, 'fee', '') }, other.device),
+      fixture.act(objectTo, { objection: other.pay.objection(number, 'fee', '') }, other.device),
       'of another member',
     )
     await refused(
       t,
       'bill.unknown',
-      bench.act(objectTo, { objection: one.pay.objection('80000000000099', 'fee', '') }, one.device),
+      fixture.act(objectTo, { objection: one.pay.objection('80000000000099', 'fee', '') }, one.device),
       'of nothing',
     )
-    await bench.act(objectTo, { objection: one.pay.objection(number, 'data', 'a picture looks different') }, one.device)
-    const [open] = await bench.settlement.billing.objections.open(10)
-    t.match(await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'), {
+    await fixture.act(
+      objectTo,
+      { objection: one.pay.objection(number, 'data', 'a picture looks different') },
+      one.device,
+    )
+    const [open] = await fixture.settlement.billing.objections.open(10)
+    t.match(await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1'), {
       upheld: false,
       findings: [/base: 1000 \(level 2\), as before/, /years/],
     })
-    bench.clock.turnTo(`${statement!.objectBy}T14:59:59Z`)
-    await bench.act(
+    fixture.clock.turnTo(`${statement!.objectBy}T14:59:59Z`)
+    await fixture.act(
       objectTo,
       { objection: one.pay.objection(number, 'fee', 'in the last second of the day, in Tokyo') },
       one.device,
     )
-    await bench.settlement.billing.objections.decide(
-      (await bench.settlement.billing.objections.open(1))[0]!.id,
+    await fixture.settlement.billing.objections.decide(
+      (await fixture.settlement.billing.objections.open(1))[0]!.id,
       'clerk-1',
     )
-    bench.clock.turn(1_000)
+    fixture.clock.turn(1_000)
     await refused(
       t,
       'bill.late',
-      bench.act(objectTo, { objection: one.pay.objection(number, 'fee', 'too late') }, one.device),
+      fixture.act(objectTo, { objection: one.pay.objection(number, 'fee', 'too late') }, one.device),
       'a second later',
     )
-    await conserved(t, bench)
+    await conserved(t, fixture)
   },
 )
 
 t.test('S13 objection and debit in the same second: whichever is first decides, never both', async (t) => {
-  const { bench, one } = await billed()
-  bench.clock.turn(31 * day)
-  const [statement] = await close(bench, one)
-  bench.clock.turn(14 * day)
-  t.ok(await bench.settlement.billing.debitFile())
+  const { fixture, one } = await billed()
+  fixture.clock.turn(31 * day)
+  const [statement] = await close(fixture, one)
+  fixture.clock.turn(14 * day)
+  t.ok(await fixture.settlement.billing.debitFile())
   await refused(
     t,
     'bill.handed-over',
-    bench.act(objectTo, { objection: one.pay.objection(statement!.statement, 'fee', '') }, one.device),
+    fixture.act(objectTo, { objection: one.pay.objection(statement!.statement, 'fee', '') }, one.device),
     'after the file',
   )
-  await conserved(t, bench)
+  await conserved(t, fixture)
 })
 
 t.test('S13 S14 returns and reminders, arrears in the end; stored value pays too', async (t) => {
-  const { bench, one } = await billed()
-  bench.clock.turn(31 * day)
-  await close(bench, one)
+  const { fixture, one } = await billed()
+  fixture.clock.turn(31 * day)
+  await close(fixture, one)
   for (let round = 1; round <= 3; round++) {
-    bench.clock.turn(16 * day)
-    const file = (await bench.settlement.billing.debitFile())!
-    await bench.settlement.bank.take(
-      debitAnswerFile((await bench.settlement.document(file.document))!.content, () => '1'),
+    fixture.clock.turn(16 * day)
+    const file = (await fixture.settlement.billing.debitFile())!
+    await fixture.settlement.bank.take(
+      debitAnswerFile((await fixture.settlement.document(file.document))!.content, () => '1'),
     )
-    t.equal((await bench.settlement.documents('dunning')).length, round)
+    t.equal((await fixture.settlement.documents('dunning')).length, round)
   }
-  t.equal(await bench.settlement.billing.debitFile(), undefined, 'asked often enough')
-  t.equal((await bench.database.get<{ state: string }>('SELECT state FROM statements'))!.state, 'arrears')
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'asked often enough')
+  t.equal((await fixture.database.get<{ state: string }>('SELECT state FROM statements'))!.state, 'arrears')
 
-  await bench.settlement.billing.payBy(one.number, 'value')
-  const { payment } = await bench.act(requestValue, { request: one.pay.topUp('cash', yen(2_000)) }, one.device)
-  await bench.settlement.cash.count(payment, 'clerk-1', 2_000, 'R')
-  await bench.settlement.cash.count(payment, 'clerk-2', 2_000, 'R')
-  const next = await close(bench, one)
+  await fixture.settlement.billing.payBy(one.number, 'value')
+  const { payment } = await fixture.act(requestValue, { request: one.pay.topUp('cash', yen(2_000)) }, one.device)
+  await fixture.settlement.cash.count(payment, 'clerk-1', 2_000, 'R')
+  await fixture.settlement.cash.count(payment, 'clerk-2', 2_000, 'R')
+  const next = await close(fixture, one)
   t.ok(next.length >= 1)
-  bench.clock.turn(20 * day)
-  const paid = await bench.settlement.billing.collectValue()
+  fixture.clock.turn(20 * day)
+  const paid = await fixture.settlement.billing.collectValue()
   t.equal(paid, 1, 'as many as the balance allows')
-  t.equal((await bench.events(receiptSent, one.device)).length, 1)
-  await conserved(t, bench)
+  t.equal((await fixture.events(receiptSent, one.device)).length, 1)
+  await conserved(t, fixture)
 })
 
 t.test('S13 placement cannot answer: the period stays open and is closed later, whole', async (t) => {
-  const { bench, one, answers } = await billed()
+  const { fixture, one, answers } = await billed()
   answers.down = true
-  bench.clock.turn(31 * day)
-  t.strictSame(await bench.settlement.billing.close(), { issued: [], postponed: 1 })
+  fixture.clock.turn(31 * day)
+  t.strictSame(await fixture.settlement.billing.close(), { issued: [], postponed: 1 })
   answers.down = false
-  bench.clock.turn(31 * day)
-  const both = await close(bench, one)
+  fixture.clock.turn(31 * day)
+  const both = await close(fixture, one)
   t.equal(both.length, 2, 'both periods, one after the other')
   t.ok(both[0]!.to < both[1]!.from)
-  await conserved(t, bench)
+  await conserved(t, fixture)
 })
 
 t.test('S13 a first period is the part of the month that ends with it', (t) => {
@@ -411,23 +420,23 @@ t.test('S13 a first, shorter period on a statement: by days, whole or free, and 
     ['whole', 1_067],
     ['free', 0],
   ] as const) {
-    const { bench, one } = await billed({ firstPeriod })
-    bench.clock.turn(31 * day)
-    const [first] = await close(bench, one)
+    const { fixture, one } = await billed({ firstPeriod })
+    fixture.clock.turn(31 * day)
+    const [first] = await close(fixture, one)
     t.match(first, { from: '2026-11-02', total: { minor: total } }, firstPeriod)
     if (firstPeriod === 'days') {
       t.match(first!.lines[0], { what: 'base', how: /^level 2, \d+ of 31 days$/ })
-      await bench.act(objectTo, { objection: one.pay.objection(first!.statement, 'fee', 'x') }, one.device)
-      const [open] = await bench.settlement.billing.objections.open(1)
+      await fixture.act(objectTo, { objection: one.pay.objection(first!.statement, 'fee', 'x') }, one.device)
+      const [open] = await fixture.settlement.billing.objections.open(1)
       t.match(
-        await bench.settlement.billing.objections.decide(open!.id, 'clerk-1'),
+        await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1'),
         { upheld: false },
         'checked again by the same rule',
       )
     }
-    bench.clock.turn(31 * day)
-    const [next] = await close(bench, one)
+    fixture.clock.turn(31 * day)
+    const [next] = await close(fixture, one)
     t.match(next, { total: { minor: 1_067 }, lines: [{ how: 'level 2' }] }, 'the next is a whole month')
-    await conserved(t, bench)
+    await conserved(t, fixture)
   }
 })

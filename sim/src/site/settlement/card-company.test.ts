@@ -1,7 +1,7 @@
 import { httpCardCompany } from '@azukari/gateway/services/settlement/adapters/card-company'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
-import { SettlementBench } from '../../testkit/settlement/bench.ts'
+import { SettlementFixture } from '../../testkit/settlement/fixture.ts'
 import { Partner } from '../../testkit/settlement/partners.ts'
 import { until } from '../wait.ts'
 
@@ -10,16 +10,16 @@ const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 t.test('P5 value by credit card: authorised, captured, issued once, through every fault of the company', async (t) => {
   const company = await Partner.start('card-company')
   t.teardown(() => company.stop())
-  const bench = await new SettlementBench({ cardCompany: httpCardCompany(company.url, 'key') }).start()
-  t.teardown(() => bench.settlement.stop())
-  const one = await bench.enrol()
+  const fixture = await new SettlementFixture({ cardCompany: httpCardCompany(company.url, 'key') }).start()
+  t.teardown(() => fixture.settlement.stop())
+  const one = await fixture.enrol()
   const stateOf = async (payment: string) =>
-    (await bench.database.get<{ state: string }>('SELECT state FROM top_ups WHERE payment = ?', payment))!.state
+    (await fixture.database.get<{ state: string }>('SELECT state FROM top_ups WHERE payment = ?', payment))!.state
   const buy = async (minor: number, token: string) =>
-    (await bench.act(requestValue, { request: one.pay.topUp('credit', yen(minor), token) }, one.device)).payment
+    (await fixture.act(requestValue, { request: one.pay.topUp('credit', yen(minor), token) }, one.device)).payment
   const settled = (payment: string, state: string) =>
     until(`${payment} ${state}`, async () => {
-      bench.clock.turn(60_000)
+      fixture.clock.turn(60_000)
       return (await stateOf(payment)) === state
     })
 
@@ -41,15 +41,15 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
   await until(
     'a try',
     async () =>
-      ((await bench.database.get<{ tries: number }>('SELECT max(tries) AS tries FROM top_ups'))?.tries ?? 0) > 0,
+      ((await fixture.database.get<{ tries: number }>('SELECT max(tries) AS tries FROM top_ups'))?.tries ?? 0) > 0,
   )
-  bench.clock.turn(15 * 86_400_000)
+  fixture.clock.turn(15 * 86_400_000)
   await settled(late, 'expired')
-  const issues = (await bench.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
+  const issues = (await fixture.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
   t.equal(issues.filter(({ state }) => state === 'issued').at(-1)!.balance.minor, 10_000)
-  t.strictSame((await bench.settlement.audit()).findings, [])
+  t.strictSame((await fixture.settlement.audit()).findings, [])
   t.throws(() => one.pay.topUp('credit', yen(5), ''), { code: 'message.invalid' })
-  await t.rejects(bench.act(requestValue, { request: one.pay.topUp('credit', yen(5)) }, one.device), {
+  await t.rejects(fixture.act(requestValue, { request: one.pay.topUp('credit', yen(5)) }, one.device), {
     code: 'message.invalid',
   })
 })

@@ -1,20 +1,20 @@
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
 import { readTransfers } from '../../testkit/settlement/bank-side.ts'
-import { SettlementBench } from '../../testkit/settlement/bench.ts'
+import { SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 t.test(
   'C9 W11 R3 P9 other services post charges: once, whole, and what is earned goes out with the payouts',
   async (t) => {
-    const bench = await new SettlementBench().start()
-    const [client, provider] = [await bench.enrol(), await bench.enrol()]
-    const { payment } = await bench.act(
+    const fixture = await new SettlementFixture().start()
+    const [client, provider] = [await fixture.enrol(), await fixture.enrol()]
+    const { payment } = await fixture.act(
       requestValue,
       { request: client.pay.topUp('cash', { minor: 100, currency: 'JPY' }) },
       client.device,
     )
-    for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 100, 'R')
-    const { settlement } = bench
+    for (const clerk of ['a', 'b']) await fixture.settlement.cash.count(payment, clerk, 100, 'R')
+    const { settlement } = fixture
     const value = { member: client.number, account: 'value' as const }
     const payable = { member: provider.number, account: 'payable' as const }
     const jpy = { currency: 'JPY' as const }
@@ -70,11 +70,11 @@ t.test(
 t.test(
   'P7 S13 a site that has not said whose account and who issues makes no bank file and no statement',
   async (t) => {
-    const bench = await new SettlementBench({
+    const fixture = await new SettlementFixture({
       rules: { issuer: { name: 'Azukari', invoiceNumber: 'T0000000000000' } },
       more: { own: undefined as never },
     }).start()
-    await t.rejects(bench.settlement.billing.close(), { code: 'config.invalid' })
-    await t.rejects(() => bench.settlement.billing.debitFile(), { code: 'config.invalid' })
+    await t.rejects(fixture.settlement.billing.close(), { code: 'config.invalid' })
+    await t.rejects(() => fixture.settlement.billing.debitFile(), { code: 'config.invalid' })
   },
 )

@@ -11,7 +11,7 @@ import t from 'tap'
 import { SettlementStage } from '../../demo/settlement/stage.ts'
 import { noBrowser } from '../../testkit/browser.ts'
 import { quietLog } from '../../testkit/log.ts'
-import { codesOf, personOf } from '../../testkit/settlement/bench.ts'
+import { codesOf, personOf } from '../../testkit/settlement/fixture.ts'
 import { Operators } from '../operators.ts'
 import { until } from '../wait.ts'
 

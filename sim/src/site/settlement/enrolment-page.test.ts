@@ -9,7 +9,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { launchBrowser, noBrowser } from '../../testkit/browser.ts'
-import { codesOf, SettlementBench } from '../../testkit/settlement/bench.ts'
+import { codesOf, SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 t.setTimeout(120_000)
 
@@ -57,12 +57,12 @@ const person = {
 }
 
 async function served(more: Partial<Parameters<typeof serveEnrolment>[0]> = {}) {
-  const bench = await new SettlementBench().start()
+  const fixture = await new SettlementFixture().start()
   const logged: string[] = []
   const note = (text: string, given?: object) => void logged.push(text + JSON.stringify(given ?? {}))
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log }
   const page = await serveEnrolment({
-    ...{ settlement: bench.settlement, clock: systemClock, random: bench.random, log, host: '127.0.0.1', port: 0 },
+    ...{ settlement: fixture.settlement, clock: systemClock, random: fixture.random, log, host: '127.0.0.1', port: 0 },
     ...{ insecure: false, ...more },
   })
   /** A browser's first look at the form: its cookie and ticket. */
@@ -74,16 +74,16 @@ async function served(more: Partial<Parameters<typeof serveEnrolment>[0]> = {}) 
   }
   const stop = async () => {
     await page.close()
-    await bench.settlement.stop()
+    await fixture.settlement.stop()
   }
-  return { bench, page, form, logged, stop }
+  return { fixture, page, form, logged, stop }
 }
 
 t.test(
   'P1 P3 P4 a person applies on the page, is told of every mistake, gets the letter, and registers at the terminal',
   { skip: noBrowser },
   async (t) => {
-    const { bench, page, logged, stop } = await served()
+    const { fixture, page, logged, stop } = await served()
     const browser = await launchBrowser()
     t.teardown(async () => {
       await browser.close()
@@ -115,7 +115,7 @@ t.test(
     t.notMatch(await alert.textContent(), 'apply.name')
     t.equal(await tab.getByLabel('郵便番号').getAttribute('aria-invalid'), 'true')
     t.equal(await tab.getByLabel('氏名').inputValue(), '<script>alert(1)</script>', 'what was written is kept, as text')
-    t.equal((await bench.settlement.enrolment.applications(10)).length, 0)
+    t.equal((await fixture.settlement.enrolment.applications(10)).length, 0)
 
     await tab.getByLabel('氏名').fill(person.name)
     await tab.getByLabel('フリガナ').fill(person.kana)
@@ -130,7 +130,7 @@ t.test(
     await tab.getByLabel('口座名義').press('Enter')
     const reference = await tab.locator('#reference').textContent()
     t.match(reference, /^[0-9a-f]{8}$/)
-    const [waiting] = await bench.settlement.enrolment.applications(10)
+    const [waiting] = await fixture.settlement.enrolment.applications(10)
     t.match(waiting, {
       kind: 'general',
       person: {
@@ -144,11 +144,11 @@ t.test(
       [],
     )
 
-    const { number, letter } = await bench.settlement.enrolment.accept(waiting!.id, 'clerk-1')
-    const { code } = codesOf((await bench.settlement.document(letter))!.content)
-    const pay = bench.memberOf(bench.newKeys())
-    await bench.act(register, { registration: pay.registration({ number, code, person: waiting!.person }) }, 'term-9')
-    const { payment } = await bench.act(
+    const { number, letter } = await fixture.settlement.enrolment.accept(waiting!.id, 'clerk-1')
+    const { code } = codesOf((await fixture.settlement.document(letter))!.content)
+    const pay = fixture.memberOf(fixture.newKeys())
+    await fixture.act(register, { registration: pay.registration({ number, code, person: waiting!.person }) }, 'term-9')
+    const { payment } = await fixture.act(
       requestValue,
       { request: pay.topUp('cash', { minor: 100, currency: 'JPY' }) },
       'term-9',
@@ -158,20 +158,20 @@ t.test(
       logged.some((line) => line.includes('花子') || line.includes('1234567')),
       'nothing of the person is logged',
     )
-    const rows = await bench.database.all<{ person: Uint8Array }>('SELECT person FROM applications')
+    const rows = await fixture.database.all<{ person: Uint8Array }>('SELECT person FROM applications')
     t.notOk(
       rows.some((row) => Buffer.from(row.person).includes('千代田')),
       'it lies sealed',
     )
     t.equal(
-      (await bench.database.all('SELECT 1 FROM inbox WHERE instr(reply, ?) > 0', Buffer.from('千代田'))).length,
+      (await fixture.database.all('SELECT 1 FROM inbox WHERE instr(reply, ?) > 0', Buffer.from('千代田'))).length,
       0,
     )
   },
 )
 
 t.test('P1 a shop needs an account; number and kana are judged; English is English', async (t) => {
-  const { bench, page, form, stop } = await served()
+  const { fixture, page, form, stop } = await served()
   t.teardown(stop)
   const { cookie, fields } = await form('shop')
   const english = { cookie, 'accept-language': 'en-GB' }
@@ -197,7 +197,7 @@ t.test('P1 a shop needs an account; number and kana are judged; English is Engli
     )
   const good = { ...person, ...account, ...fields, invoiceNumber: 'ｔ1234567890123' }
   t.equal((await send(page.url, '/apply', english, good)).status, 200)
-  t.match(await bench.settlement.enrolment.applications(10), [
+  t.match(await fixture.settlement.enrolment.applications(10), [
     { kind: 'shop', person: { invoiceNumber: 'T1234567890123', account: { kind: 'current', holder: 'ﾖｷﾝ' } } },
   ])
 })
@@ -207,13 +207,13 @@ t.test(
   async (t) => {
     let now = Date.parse('2026-11-02T01:00:00Z')
     const clock = { ...systemClock, now: () => now, monotonicMs: () => now }
-    const { bench, page, form, stop } = await served({
+    const { fixture, page, form, stop } = await served({
       clock,
       limits: { address: { most: 3, perMs: 600_000 }, all: { most: 5, perMs: 3_600_000 } },
     })
     t.teardown(stop)
     const host = new URL(page.url).host
-    const waiting = async () => (await bench.settlement.enrolment.applications(100)).length
+    const waiting = async () => (await fixture.settlement.enrolment.applications(100)).length
     t.equal((await send(page.url, '/', { host: 'evil.example' })).status, 403)
     const first = await form('general')
     const policy = String(first.headers['content-security-policy'])
@@ -274,14 +274,14 @@ t.test(
 
 t.test('P1 when the terms change, when settlement is away, and when its answer is lost', async (t) => {
   const world = await served()
-  const { bench, stop } = world
+  const { fixture, stop } = world
   let lose = false
   let away = false
   let terms: string | undefined
   const settlement: Pick<Service, 'handle'> = {
     handle: async (request) => {
       if (away) return { problem: new Problem('service.unavailable').toWire() }
-      const reply = await bench.settlement.handle(request)
+      const reply = await fixture.settlement.handle(request)
       if (lose) return { problem: new Problem('service.unavailable', 'the answer is lost').toWire() }
       const body = reply.body as { terms?: string } | undefined
       return terms && body?.terms ? { body: { ...body, terms } } : reply
@@ -290,8 +290,8 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
   const page = await serveEnrolment({
     ...{
       settlement,
-      clock: bench.clock,
-      random: bench.random,
+      clock: fixture.clock,
+      random: fixture.random,
       log: { ...console, child: () => undefined as never } as unknown as Log,
     },
     ...{ host: '127.0.0.1', port: 0, insecure: false },
@@ -311,11 +311,11 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
   const { cookie, fields } = await form()
   const given = { ...person, ...fields }
   away = true
-  bench.clock.turn(61_000)
+  fixture.clock.turn(61_000)
   t.equal((await send(page.url, '/apply', { cookie }, given)).status, 503)
   away = false
   lose = true
-  bench.clock.turn(61_000)
+  fixture.clock.turn(61_000)
   t.equal((await send(page.url, '/', {})).status, 503)
   lose = false
   await form()
@@ -323,10 +323,10 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
   t.equal((await send(page.url, '/apply', { cookie }, given)).status, 503, 'taken, but nobody knows')
   lose = false
   t.equal((await send(page.url, '/apply', { cookie }, given)).status, 200, 'sent again, it is the same application')
-  t.equal((await bench.settlement.enrolment.applications(10)).length, 1)
+  t.equal((await fixture.settlement.enrolment.applications(10)).length, 1)
   const next = await form()
   terms = '2027-1'
-  bench.clock.turn(61_000)
+  fixture.clock.turn(61_000)
   const changed = await send(page.url, '/apply', { cookie: next.cookie }, { ...person, ...next.fields })
   t.equal(changed.status, 422)
   t.match(changed.text, /register.terms/)
@@ -334,8 +334,8 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
   await t.rejects(
     serveEnrolment({
       settlement,
-      clock: bench.clock,
-      random: bench.random,
+      clock: fixture.clock,
+      random: fixture.random,
       log: undefined as never,
       host: '0.0.0.0',
       port: 0,

@@ -11,7 +11,7 @@ import { register, reportFound, reportLoss } from '@azukari/protocol/contracts/s
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { quietLog } from '../../testkit/log.ts'
-import { SettlementBench, seeded } from '../../testkit/settlement/bench.ts'
+import { SettlementFixture, seeded } from '../../testkit/settlement/fixture.ts'
 
 const card = new Uint8Array(32).fill(5)
 const blob = (byte: number, length = 16) => new Uint8Array(length).fill(byte)
@@ -25,9 +25,9 @@ class Register {
   fate: () => 'before' | 'after' | undefined = () => undefined
   words = 0
 
-  readonly clock: SettlementBench['clock']
+  readonly clock: SettlementFixture['clock']
 
-  constructor(clock: SettlementBench['clock']) {
+  constructor(clock: SettlementFixture['clock']) {
     this.clock = clock
   }
 
@@ -80,34 +80,34 @@ async function site(known = true) {
     keepCard: (word) => register.keeping.keepCard(word),
     changes: (question) => register.keeping.changes(question),
   }
-  const bench = new SettlementBench({ more: { keeping } })
-  register = new Register(bench.clock)
+  const fixture = new SettlementFixture({ more: { keeping } })
+  register = new Register(fixture.clock)
   await register.rebuild()
   if (known) await register.add()
-  await bench.start()
+  await fixture.start()
   const person = { name: 'A', kana: 'A', postcode: '100-0001', address: 'x' }
-  const { number, code, blockCode } = await bench.invite('general', person, 'term-1')
-  const pay = bench.memberOf(bench.newKeys())
+  const { number, code, blockCode } = await fixture.invite('general', person, 'term-1')
+  const pay = fixture.memberOf(fixture.newKeys())
   const enrol = (card: Uint8Array, code: string) =>
-    bench.act(registerContract, { registration: pay.registration({ number, code, person, card }) }, 'term-1')
+    fixture.act(registerContract, { registration: pay.registration({ number, code, person, card }) }, 'term-1')
   await enrol(card, code)
-  const standing = () => bench.settlement.enrolment.standing(number)
+  const standing = () => fixture.settlement.enrolment.standing(number)
   /** Turns the clock until it is so. */
   const reach = async (what: string, so: () => boolean | Promise<boolean>, turns = 400) => {
     for (let i = 0; i < turns; i++) {
-      await bench.settlement.inStepIdle()
+      await fixture.settlement.inStepIdle()
       if (await so()) return
-      bench.clock.turn(5_000)
+      fixture.clock.turn(5_000)
     }
     throw new Error(`${what} was not reached`)
   }
   const lose = () =>
-    bench.act(
+    fixture.act(
       reportLoss,
-      { loss: sealLoss(bench.centre, { number, code: blockCode, what: 'card' }, bench.random) },
+      { loss: sealLoss(fixture.centre, { number, code: blockCode, what: 'card' }, fixture.random) },
       'term-1',
     )
-  return { bench, register, number, pay, standing, reach, lose }
+  return { fixture, register, number, pay, standing, reach, lose }
 }
 const registerContract = register
 
@@ -115,18 +115,18 @@ t.test(
   'P4 a loss is told until it is heard, once, through lost questions and answers, and lifted when it is found',
   async (t) => {
     for (let seed = 1; seed <= 20; seed++) {
-      const { bench, register, pay, standing, reach, lose } = await site()
+      const { fixture, register, pay, standing, reach, lose } = await site()
       const random = seeded(seed)
       register.fate = () => (['before', 'after', undefined] as const)[Math.floor(random.float() * 3)]
       await lose()
       await reach('told', async () => (await standing()).inStep)
       t.ok((await register.lost()) && (await standing()).lost)
-      await bench.act(reportFound, { found: pay.found() }, 'term-1')
+      await fixture.act(reportFound, { found: pay.found() }, 'term-1')
       await lose()
-      await bench.act(reportFound, { found: pay.found() }, 'term-1')
+      await fixture.act(reportFound, { found: pay.found() }, 'term-1')
       await reach('the last word', async () => (await standing()).inStep)
       t.notOk((await register.lost()) || (await standing()).lost)
-      await bench.settlement.stop()
+      await fixture.settlement.stop()
     }
   },
 )
@@ -134,23 +134,23 @@ t.test(
 t.test(
   'P4 a register that was rebuilt hears of every lost card again, and is followed from its beginning',
   async (t) => {
-    const { bench, register, standing, reach, lose } = await site()
-    t.teardown(() => bench.settlement.stop())
+    const { fixture, register, standing, reach, lose } = await site()
+    t.teardown(() => fixture.settlement.stop())
     await lose()
     await reach('told', async () => (await register.lost()) && (await standing()).level === 2)
     const { words } = register
-    bench.clock.turn(3_600_000)
-    await bench.settlement.inStepIdle()
+    fixture.clock.turn(3_600_000)
+    await fixture.settlement.inStepIdle()
     t.equal(register.words, words, 'it is not told again and again')
     await register.rebuild()
     await register.add()
     await changeMember(register.ports, 'A-1', { level: 1, home: 'JP-27' })
     await reach('followed', async () => (await standing()).level === 1 && (await standing()).home === 'JP-27')
     t.notOk(await register.lost())
-    bench.clock.turn(86_400_000)
+    fixture.clock.turn(86_400_000)
     await reach('told anew', () => register.lost())
     await register.rebuild()
-    await bench.restart()
+    await fixture.restart()
     await reach('and at every start', () => register.lost())
   },
 )
@@ -158,15 +158,15 @@ t.test(
 t.test(
   'P4 S9 changes: the later over the earlier, for a card that is known later, and refused ones are told',
   async (t) => {
-    const { bench, register, number, standing, reach } = await site(false)
-    t.teardown(() => bench.settlement.stop())
-    const { enrolment } = bench.settlement
+    const { fixture, register, number, standing, reach } = await site(false)
+    t.teardown(() => fixture.settlement.stop())
+    const { enrolment } = fixture.settlement
     register.fate = () => 'before'
     await enrolment.change(number, 'clerk-1', { level: 3, home: 'JP-27' })
     await enrolment.change(number, 'clerk-1', { plan: 'light' })
     register.fate = () => undefined
-    bench.clock.turn(60_000)
-    await bench.settlement.inStepIdle()
+    fixture.clock.turn(60_000)
+    await fixture.settlement.inStepIdle()
     t.match(await standing(), { inStep: false }, 'placement does not know the card yet')
     await register.add()
     await reach('known later', async () => (await standing()).inStep && (await standing()).plan === 'light')

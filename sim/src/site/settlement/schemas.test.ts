@@ -9,7 +9,7 @@ import {
 import t from 'tap'
 import { memoryPages, validateXML } from 'xmllint-wasm'
 import { type Movement, notificationFile, statementFile, statusReportFile } from '../../testkit/settlement/bank-side.ts'
-import { ownAccount as own } from '../../testkit/settlement/bench.ts'
+import { ownAccount as own } from '../../testkit/settlement/fixture.ts'
 
 const data = process.env.AZUKARI_DATA ?? join(import.meta.dirname, '../../../../../shared/data')
 const schemas = join(data, 'schemas/iso20022')

@@ -12,7 +12,7 @@ import fc from 'fast-check'
 import { SaxesParser } from 'saxes'
 import t from 'tap'
 import { launchBrowser, noBrowser } from '../../testkit/browser.ts'
-import { type BenchMember, SettlementBench } from '../../testkit/settlement/bench.ts'
+import { type FixtureMember, SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 /** Throws unless it is well-formed XML; returns the text of it. */
 function xmlText(xml: string): string {
@@ -30,29 +30,29 @@ function xmlText(xml: string): string {
 
 /** A year of a small site: a large shop, two small ones, top-ups, a refund. */
 async function year() {
-  const bench = await new SettlementBench({ at: '2026-08-31T14:30:00Z' }).start()
+  const fixture = await new SettlementFixture({ at: '2026-08-31T14:30:00Z' }).start()
   const item = { item: 'x', name: 'x', kind: 'goods' as const, price: 100, currency: 'JPY' as const, tax: 10 as const }
-  const shops: BenchMember[] = []
+  const shops: FixtureMember[] = []
   for (let n = 0; n < 4; n++) {
-    const shop = await bench.enrol('shop')
-    await bench.act(putOffer, { offer: shop.pay.offer([item]) }, shop.device)
+    const shop = await fixture.enrol('shop')
+    await fixture.act(putOffer, { offer: shop.pay.offer([item]) }, shop.device)
     shops.push(shop)
   }
-  const buyers: BenchMember[] = []
+  const buyers: FixtureMember[] = []
   for (let n = 0; n < 6; n++) {
-    const buyer = await bench.enrol()
-    const { payment } = await bench.act(
+    const buyer = await fixture.enrol()
+    const { payment } = await fixture.act(
       requestValue,
       { request: buyer.pay.topUp('cash', { minor: 1_000, currency: 'JPY' }) },
       buyer.device,
     )
-    for (const clerk of ['a', 'b']) await bench.settlement.cash.count(payment, clerk, 1_000, 'R')
+    for (const clerk of ['a', 'b']) await fixture.settlement.cash.count(payment, clerk, 1_000, 'R')
     buyers.push(buyer)
   }
-  const buy = async (buyer: BenchMember, shop: BenchMember, count: number) => {
+  const buy = async (buyer: FixtureMember, shop: FixtureMember, count: number) => {
     const order = buyer.pay.order(shop.number, [{ item: 'x', count }])
-    const { transaction, total } = await bench.act(placeOrder, { order }, buyer.device)
-    await bench.act(
+    const { transaction, total } = await fixture.act(placeOrder, { order }, buyer.device)
+    await fixture.act(
       instructPayment,
       { instruction: buyer.pay.instruction(transaction, shop.number, total) },
       buyer.device,
@@ -61,20 +61,20 @@ async function year() {
   }
   // 23:30 in Tokyo: still August there. An hour later it is September.
   await buy(buyers[0]!, shops[0]!, 3)
-  bench.clock.turn(3_600_000)
+  fixture.clock.turn(3_600_000)
   for (const buyer of buyers.slice(1)) await buy(buyer, shops[0]!, 1)
   for (const buyer of buyers) await buy(buyer, shops[1]!, 1)
   await buy(buyers[1]!, shops[2]!, 2)
   const returned = await buy(buyers[2]!, shops[3]!, 2)
   const refund = shops[3]!.pay.shopAct(returned, { do: 'refund', minor: 50, reason: 'late' })
-  await bench.act(actAsShop, { act: refund }, shops[3]!.device)
-  bench.clock.turnTo('2026-11-20T00:00:00Z')
-  return { bench, shops, buyers }
+  await fixture.act(actAsShop, { act: refund }, shops[3]!.device)
+  fixture.clock.turnTo('2026-11-20T00:00:00Z')
+  return { fixture, shops, buyers }
 }
 
 t.test('P9 figures by month in the site’s calendar; small shops only in one sum', async (t) => {
-  const { bench, shops } = await year()
-  const report = await bench.settlement.statistics(4)
+  const { fixture, shops } = await year()
+  const report = await fixture.settlement.statistics(4)
   t.strictSame(report.months, ['2026-08', '2026-09', '2026-10', '2026-11'])
   const of = (name: string) => report.figures.find((one) => one.series === name)
   t.match(of('purchases'), { currency: 'JPY', counts: [1, 13, 0, 0], minors: [300, 1_500, 0, 0] })
@@ -90,7 +90,7 @@ t.test('P9 figures by month in the site’s calendar; small shops only in one su
   t.strictSame(report.shops.others, [{ currency: 'JPY', shops: 3, payments: 8, minor: 950 }])
   const all = JSON.stringify({ ...report, days: [] }) + statisticsPage(report)
   for (const shop of shops.slice(1)) t.notOk(all.includes(shop.number), 'neither its number nor its figure is told')
-  await bench.settlement.stop()
+  await fixture.settlement.stop()
 })
 
 t.test('P9 no total less what is shown tells of one shop, or of few people', (t) => {
@@ -131,8 +131,8 @@ t.test(
   'P9 the picture is sound SVG, and drawn as PNG; the page shows it and tables, and may do nothing else',
   { skip: noBrowser },
   async (t) => {
-    const { bench } = await year()
-    const report = await bench.settlement.statistics()
+    const { fixture } = await year()
+    const report = await fixture.settlement.statistics()
     const picture = statisticsPicture(report)
     const words = xmlText(picture)
     for (const word of ['購入 Purchases (JPY)', '返金 Refunds', '25-12', '26-11', '¥2,000', '他 3 店 others'])
@@ -154,7 +154,7 @@ t.test(
         counts: { requests: 0, refused: 0, unopened: 0, blocks: 0, births: 0, enrolments: 0 },
       }),
       services: () => ({}),
-      parts: [statisticsHealth(async () => bench.settlement.statistics())],
+      parts: [statisticsHealth(async () => fixture.settlement.statistics())],
     })
     await server.listen({ host: '127.0.0.1', port: 0 })
     const { port } = server.server.address() as { port: number }
@@ -162,7 +162,7 @@ t.test(
     t.teardown(async () => {
       await browser.close()
       await server.close()
-      await bench.settlement.stop()
+      await fixture.settlement.stop()
     })
     const page = await browser.newPage()
     const complaints: string[] = []

@@ -8,7 +8,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { SettlementStage } from '../../demo/settlement/stage.ts'
 import { quietLog } from '../../testkit/log.ts'
-import { personOf } from '../../testkit/settlement/bench.ts'
+import { personOf } from '../../testkit/settlement/fixture.ts'
 import { Operators } from '../operators.ts'
 
 async function outcomeOf(work: Promise<unknown>): Promise<string> {

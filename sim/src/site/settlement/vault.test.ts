@@ -6,8 +6,8 @@ import { register } from '@azukari/protocol/contracts/settlement-members'
 import { generateRsaKey, thumbprint } from '@azukari/protocol/keys'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
-import { issue, never, openToWrite, pin } from '../../testkit/card/bench.ts'
-import { BenchClock, seeded } from '../../testkit/settlement/bench.ts'
+import { issue, never, openToWrite, pin } from '../../testkit/card/fixture.ts'
+import { FixtureClock, seeded } from '../../testkit/settlement/fixture.ts'
 import { SimFiles } from '../../testkit/world/files.ts'
 
 const cost = { memoryKib: 64, passes: 1, lanes: 1 }
@@ -21,9 +21,9 @@ const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what:
   }
 }
 
-function bench(seed = 1) {
+function fixture(seed = 1) {
   const random = seeded(seed)
-  const ports = { clock: new BenchClock(1_000_000), random, files: new SimFiles({ random }) }
+  const ports = { clock: new FixtureClock(1_000_000), random, files: new SimFiles({ random }) }
   return { ...ports, ports, vault: new Vault(ports, '/terminal/vault') }
 }
 /** A new vault's, as the member asks for it. */
@@ -34,7 +34,7 @@ const twoPasswords = () => ({
 const entry = { atMs: 5, what: 'purchase', reference: '40000000000123', changeMinor: -330, currency: 'JPY' }
 
 t.test('P2 P8 two passwords: A shows the history and what waits, never the key; signing needs both', async (t) => {
-  const { vault, random, files } = bench()
+  const { vault, random, files } = fixture()
   await refused(t, 'vault.absent', vault.open(a), 'before there is one')
   const seed = makeSeed(random)
   await vault.create({ terminal: 'term-1', secret: { seed: seed.slice() }, passwordA: a, passwordB: b })
@@ -64,7 +64,7 @@ t.test('P2 P8 two passwords: A shows the history and what waits, never the key; 
 })
 
 t.test('P2 either password is changed without the other, and the old one opens no generation', async (t) => {
-  const { vault, files, ports } = bench()
+  const { vault, files, ports } = fixture()
   await vault.create(twoPasswords())
   const [a2, b2] = [passwordBytes('another horse'), passwordBytes('another staple')]
   const open = await vault.open(a)
@@ -87,7 +87,7 @@ t.test('P2 either password is changed without the other, and the old one opens n
 })
 
 t.test('P10 one password, where the member accepts the risk; and from one to two', async (t) => {
-  const { vault } = bench()
+  const { vault } = fixture()
   await vault.create({ terminal: 'term-1', secret: { seed: new Uint8Array(32).fill(7) }, passwordA: a, cost })
   const open = await vault.open(a)
   await open.unlock(a, () => {})
@@ -110,7 +110,7 @@ t.test('P10 one password, where the member accepts the risk; and from one to two
 })
 
 t.test('P2 wrong passwords: after a few the vault waits, also through a restart and a clock set back', async (t) => {
-  const { vault, clock, ports } = bench()
+  const { vault, clock, ports } = fixture()
   await vault.create(twoPasswords())
   for (let i = 0; i < freeTries; i++)
     await refused(t, 'vault.wrong', vault.open(passwordBytes(`guess number ${i}`)), `guess ${i}`)
@@ -132,7 +132,7 @@ t.test('P2 wrong passwords: after a few the vault waits, also through a restart 
 })
 
 t.test('P2 the card’s secret is mixed in: the file and both passwords are not enough', async (t) => {
-  const { ports, random } = bench()
+  const { ports, random } = fixture()
   const client = async () => {
     const client = await openToWrite(card.card)
     await client.verifyPin(pin!, never)
@@ -161,7 +161,7 @@ t.test('P2 the card’s secret is mixed in: the file and both passwords are not 
     'with another card',
   )
   const lines = await open.toPaper(b)
-  const fresh = bench(2)
+  const fresh = fixture(2)
   await fresh.vault.restore(lines, { terminal: 'term-2', passwordA: a, passwordB: b, passwords: 'two', cost })
   await (await fresh.vault.open(a)).unlock(b, ({ signing }) =>
     t.same(thumbprint(signing), open.kid, 'paper restores without the card'),
@@ -173,7 +173,7 @@ function share2() {
 }
 
 t.test('P2 paper: every slip of the pen is found on its line, and paper alone opens nothing', async (t) => {
-  const { vault } = bench()
+  const { vault } = fixture()
   await vault.create(twoPasswords())
   const open = await vault.open(a)
   const lines = await open.toPaper(b)
@@ -186,12 +186,12 @@ t.test('P2 paper: every slip of the pen is found on its line, and paper alone op
     ['a missing line', lines.filter((_, i) => i !== 2)],
     ['a line twice', [...lines, lines[2]!]],
   ] as const)
-    await t.rejects(bench().vault.restore(wrong, given), { code: 'vault.paper', detail: /line 3/ }, what)
-  await t.rejects(bench().vault.restore(['nonsense'], given), { code: 'vault.paper' })
-  await t.rejects(bench().vault.restore(lines, { ...given, passwordB: passwordBytes('no password') }), {
+    await t.rejects(fixture().vault.restore(wrong, given), { code: 'vault.paper', detail: /line 3/ }, what)
+  await t.rejects(fixture().vault.restore(['nonsense'], given), { code: 'vault.paper' })
+  await t.rejects(fixture().vault.restore(lines, { ...given, passwordB: passwordBytes('no password') }), {
     code: 'vault.wrong',
   })
-  const restored = bench(3).vault
+  const restored = fixture(3).vault
   await restored.restore(
     [...lines].reverse().map((line) => line.toUpperCase()),
     given,
@@ -205,7 +205,7 @@ t.test('P2 a seed from the system, from the member, or both; RSA keys lie in the
   t.throws(() => pool.take(), { code: 'vault.entropy' }, 'a metronome is no chance')
   for (let i = 0; i < 70; i++) pool.event('mouse', 5_000 + i * 37 + ((i * i) % 23))
   t.equal(pool.progress, 1)
-  const { random, vault } = bench()
+  const { random, vault } = fixture()
   t.notSame(makeSeed(random, pool), makeSeed(random, pool))
   const flat = new ChancePool()
   flat.noise(new Uint8Array(10_000))
@@ -219,7 +219,7 @@ t.test('P2 a seed from the system, from the member, or both; RSA keys lie in the
 
 t.test('P2 power cuts: at every moment of every change there is a whole vault, before or after it', async (t) => {
   for (let cut = 1; cut < 60; cut++) {
-    const { vault, files, ports } = bench(cut)
+    const { vault, files, ports } = fixture(cut)
     await vault.create(twoPasswords())
     const open = await vault.open(a)
     await open.note(entry)
@@ -242,7 +242,7 @@ t.test('P2 power cuts: at every moment of every change there is a whole vault, b
     if (opened.history.length < 1 + Math.min(done, 1)) t.fail(`cut ${cut}: an acknowledged entry is lost`)
     await opened.unlock(b, () => {})
   }
-  const { vault, files } = bench()
+  const { vault, files } = fixture()
   await vault.create({ terminal: 't', secret: { seed: new Uint8Array(32).fill(7) }, passwordA: a, passwordB: b, cost })
   await (await vault.open(a)).note(entry)
   files.rot('/terminal/vault/vault', 3)

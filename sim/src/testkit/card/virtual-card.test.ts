@@ -20,7 +20,7 @@ import {
   sessionDomain,
   sw,
   utf8,
-} from './bench.ts'
+} from './fixture.ts'
 import { issueCard, VirtualCard } from './virtual-card.ts'
 
 t.test('S15: SELECT finds every folder and file, and nothing else', (t) => {

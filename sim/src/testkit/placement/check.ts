@@ -4,17 +4,17 @@ import { members, type ReplicaRow, replicas } from '@azukari/gateway/services/pl
 import { hex, sameBytes } from '@azukari/protocol/bytes'
 import { TreeHash } from '@azukari/protocol/merkle'
 import { type SealAlgorithm, segmentCount, Unsealer } from '@azukari/protocol/sealed'
-import type { PlacementBed } from './bed.ts'
+import type { PlacementFixture } from './fixture.ts'
 
 /** Why a replica is not good; undefined when it is. */
-export async function faultOf(bed: PlacementBed, replica: ReplicaRow): Promise<string | undefined> {
-  const original = bed.originals.get(hex(replica.object))
+export async function faultOf(fixture: PlacementFixture, replica: ReplicaRow): Promise<string | undefined> {
+  const original = fixture.originals.get(hex(replica.object))
   if (!original) return 'nothing of that name was kept'
-  const server = bed.servers.get(replica.server)?.server
+  const server = fixture.servers.get(replica.server)?.server
   if (!server) return `${replica.server} is gone`
   const { object, version, slot, algorithm, key_id: keyId, prefix } = replica
-  const member = (await members.byId(bed.medium.sql, original.member.id))!
-  const dataKey = unwrapDataKey(unwrapMemberKey(bed.keys, member.wrapped_key), replica.wrapped_key)
+  const member = (await members.byId(fixture.medium.sql, original.member.id))!
+  const dataKey = unwrapDataKey(unwrapMemberKey(fixture.keys, member.wrapped_key), replica.wrapped_key)
   const count = segmentCount(original.content.length)
   const unsealer = new Unsealer(
     { object, version, slot },
@@ -36,6 +36,6 @@ export async function faultOf(bed: PlacementBed, replica: ReplicaRow): Promise<s
 }
 
 /** The replicas of an object as placement has them. */
-export async function standing(bed: PlacementBed, object: Uint8Array): Promise<ReplicaRow[]> {
-  return replicas.of(bed.medium.sql, object, 1)
+export async function standing(fixture: PlacementFixture, object: Uint8Array): Promise<ReplicaRow[]> {
+  return replicas.of(fixture.medium.sql, object, 1)
 }

@@ -8,7 +8,7 @@ import { hex } from '@azukari/protocol/bytes'
 import { Problem } from '@azukari/protocol/problem'
 import { segmentSealedBytes } from '@azukari/protocol/sealed'
 import type { VerdictKind } from '@azukari/protocol/verdict'
-import type { PlacementBed } from './bed.ts'
+import type { PlacementFixture } from './fixture.ts'
 import { forge, replicaFolder, scrambled, sealedAnew, shardsOf, someOther, storedSegments } from './forger.ts'
 
 export const faultKinds = [
@@ -61,8 +61,8 @@ export function folderOf(replica: Pick<ReplicaRow, 'object' | 'version' | 'slot'
 }
 
 /** All files of a replica, as they are now. */
-export async function copyOf(bed: PlacementBed, replica: ReplicaRow): Promise<Map<string, Uint8Array>> {
-  const { files } = bed.servers.get(replica.server)!
+export async function copyOf(fixture: PlacementFixture, replica: ReplicaRow): Promise<Map<string, Uint8Array>> {
+  const { files } = fixture.servers.get(replica.server)!
   const found = new Map<string, Uint8Array>()
   const folder = folderOf(replica)
   for (const name of await files.list(folder)) {
@@ -74,8 +74,12 @@ export async function copyOf(bed: PlacementBed, replica: ReplicaRow): Promise<Ma
 }
 
 /** Puts files in the place of a replica's. */
-async function putBack(bed: PlacementBed, replica: ReplicaRow, copy: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  const { files } = bed.servers.get(replica.server)!
+async function putBack(
+  fixture: PlacementFixture,
+  replica: ReplicaRow,
+  copy: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const { files } = fixture.servers.get(replica.server)!
   const folder = folderOf(replica)
   await files.remove(folder)
   await files.makeDirectory(folder)
@@ -106,15 +110,15 @@ export function canDo(kind: FaultKind, replica: ReplicaRow, { older, another }: 
 
 /** Does it. */
 export async function inflict(
-  bed: PlacementBed,
+  fixture: PlacementFixture,
   kind: FaultKind,
   replica: ReplicaRow,
   context: FaultContext = {},
 ): Promise<void> {
-  const { files } = bed.servers.get(replica.server)!
+  const { files } = fixture.servers.get(replica.server)!
   const folder = folderOf(replica)
   const paths = filesIn(folder)
-  const { random } = bed
+  const { random } = fixture
   const shape = shapeOf(replica.sealed)
   const number = random.between(0, shape.stripes - 1)
   const stripe = stripeOf(shape, number)
@@ -144,7 +148,7 @@ export async function inflict(
       files.rot(paths.head, 5, { from: 0, to: 400 })
       return files.rot(paths.parity, 5, { from: 0, to: 400 })
     case 'rot in the keys beside it':
-      return rotNotes(bed, replica)
+      return rotNotes(fixture, replica)
     case 'cut short': {
       const handle = await files.open(paths.segments, 'write')
       await handle.truncate(Math.floor(replica.sealed * random.float()))
@@ -152,57 +156,57 @@ export async function inflict(
       return handle.close()
     }
     case 'segments swapped':
-      return swapSegments(bed, replica)
+      return swapSegments(fixture, replica)
     case 'unreadable sectors':
-      return unreadable(bed, replica)
+      return unreadable(fixture, replica)
     case 'deleted':
       return files.remove(folder)
     case 'flipped on the line':
-      return flipOnce(bed, replica)
+      return flipOnce(fixture, replica)
     case 'put back to an older state':
-      return putBack(bed, replica, context.older!)
+      return putBack(fixture, replica, context.older!)
     case 'changed without keys':
-      return rewrite(bed, replica, (stored) => scrambled(stored, random))
+      return rewrite(fixture, replica, (stored) => scrambled(stored, random))
     case 'changed with keys':
-      return rewrite(bed, replica, () => resealed(bed, replica))
+      return rewrite(fixture, replica, () => resealed(fixture, replica))
     case 'replaced by another object':
-      return putBack(bed, replica, await copyOf(bed, context.another!))
+      return putBack(fixture, replica, await copyOf(fixture, context.another!))
     case 'changed, and rotten too':
-      await inflict(bed, 'changed without keys', replica)
+      await inflict(fixture, 'changed without keys', replica)
       return rotShard(random.between(0, stripe.count + 1))
   }
 }
 
 /** Writes bytes with hashes and parity that agree with them, as whoever knows the format can. */
 async function rewrite(
-  bed: PlacementBed,
+  fixture: PlacementFixture,
   replica: ReplicaRow,
   change: (segments: Uint8Array[]) => Uint8Array[] | Promise<Uint8Array[]>,
 ): Promise<void> {
-  const { files } = bed.servers.get(replica.server)!
+  const { files } = fixture.servers.get(replica.server)!
   const folder = folderOf(replica)
   const changed = await change(await storedSegments(files, folder, replica))
   await files.remove(folder)
-  await forge(files, folder, replica, changed, bed.clock.now())
+  await forge(files, folder, replica, changed, fixture.clock.now())
 }
 
 /** The member's bytes, a few of them others, under the replica's own key. */
-async function resealed(bed: PlacementBed, replica: ReplicaRow): Promise<Uint8Array[]> {
-  const { content, member } = bed.originals.get(hex(replica.object))!
-  const { wrapped_key } = (await members.byId(bed.medium.sql, member.id))!
-  return sealedAnew(replica, bed.keys, wrapped_key, someOther(content, bed.random))
+async function resealed(fixture: PlacementFixture, replica: ReplicaRow): Promise<Uint8Array[]> {
+  const { content, member } = fixture.originals.get(hex(replica.object))!
+  const { wrapped_key } = (await members.byId(fixture.medium.sql, member.id))!
+  return sealedAnew(replica, fixture.keys, wrapped_key, someOther(content, fixture.random))
 }
 
 /** Both copies, where they are written: rot in what fills up the blocks harms nobody. */
-async function rotNotes(bed: PlacementBed, replica: ReplicaRow): Promise<void> {
-  const { files } = bed.servers.get(replica.server)!
+async function rotNotes(fixture: PlacementFixture, replica: ReplicaRow): Promise<void> {
+  const { files } = fixture.servers.get(replica.server)!
   const { notes } = filesIn(folderOf(replica))
   const half = (await files.stat(notes))!.sizeBytes / 2
   for (const from of [0, half]) files.rot(notes, 5, { from, to: from + replica.wrapped_key.length })
 }
 
-async function swapSegments(bed: PlacementBed, replica: ReplicaRow): Promise<void> {
-  const { files } = bed.servers.get(replica.server)!
+async function swapSegments(fixture: PlacementFixture, replica: ReplicaRow): Promise<void> {
+  const { files } = fixture.servers.get(replica.server)!
   const handle = await files.open(filesIn(folderOf(replica)).segments, 'write')
   const first = await handle.read(0, segmentSealedBytes)
   await handle.write(0, await handle.read(2 * segmentSealedBytes, segmentSealedBytes))
@@ -212,8 +216,8 @@ async function swapSegments(bed: PlacementBed, replica: ReplicaRow): Promise<voi
 }
 
 /** The medium gives an error for this replica's segments until it is written anew. */
-function unreadable(bed: PlacementBed, replica: ReplicaRow): void {
-  const { files } = bed.servers.get(replica.server)!
+function unreadable(fixture: PlacementFixture, replica: ReplicaRow): void {
+  const { files } = fixture.servers.get(replica.server)!
   const path = filesIn(folderOf(replica)).segments
   const before = files.intercept
   let broken = true
@@ -225,10 +229,10 @@ function unreadable(bed: PlacementBed, replica: ReplicaRow): void {
 }
 
 /** The next reading of this replica brings one other bit; after that the line is good. */
-function flipOnce(bed: PlacementBed, replica: ReplicaRow): void {
-  const before = bed.onSegment
+function flipOnce(fixture: PlacementFixture, replica: ReplicaRow): void {
+  const before = fixture.onSegment
   let left = 1
-  bed.onSegment = (server, object, segment) => {
+  fixture.onSegment = (server, object, segment) => {
     const brought = before(server, object, segment)
     if (left === 0 || server !== replica.server || !Buffer.from(object).equals(replica.object)) return brought
     left--

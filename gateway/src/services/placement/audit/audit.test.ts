@@ -2,7 +2,7 @@ import type { Examination } from '@azukari/protocol/examination'
 import t from 'tap'
 import { addDifferences, Ranges, rangesMax } from './differences.ts'
 import { pickLeaves, sampleSize } from './sample.ts'
-import { type CareState, defaultCareLimits, nextLooks, type ServerCare } from './schedule.ts'
+import { type AuditState, defaultAuditLimits, nextProbes, type ServerAudit } from './schedule.ts'
 import { type Evidence, judge } from './verdict.ts'
 
 const root = (byte: number) => new Uint8Array(32).fill(byte)
@@ -149,18 +149,18 @@ t.test('S11, B5: 459 leaves find one bad in a hundred with 99 %', async (t) => {
 
 t.test('S11: the schedule: suspects first, then what is most overdue, within the budget', async (t) => {
   const dayMs = 86_400_000
-  const server = (id: string, change: Partial<ServerCare> = {}): ServerCare => ({
+  const server = (id: string, change: Partial<ServerAudit> = {}): ServerAudit => ({
     ...{ server: id, closed: false, listedMs: 100 * dayMs, listing: false, leavesMs: 100 * dayMs, leavesLeft: 0 },
     ...{ scannedMs: 100 * dayMs, scanning: false, suspicion: 0, busy: false },
     ...change,
   })
-  const look = (change: Partial<CareState>) =>
-    nextLooks(
+  const look = (change: Partial<AuditState>) =>
+    nextProbes(
       {
         ...{ nowMs: 100 * dayMs + 1, servers: [server('a')], suspects: [], oldest: [], budgetBytes: 1e6, room: 4 },
         ...change,
       },
-      defaultCareLimits,
+      defaultAuditLimits,
     )
   t.same(look({}), [], 'nothing is due')
   t.match(look({ nowMs: 101 * dayMs }), [{ do: 'list', server: 'a' }], 'one look at a server at once')

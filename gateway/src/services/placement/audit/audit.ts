@@ -5,7 +5,7 @@
 import { filterInOrder } from '@azukari/protocol/in-order'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { VerdictKind } from '@azukari/protocol/verdict'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { standingOf } from '../moves/making.ts'
 import type { Mover } from '../moves/mover.ts'
@@ -16,18 +16,18 @@ import { type Found, leavesLeft, listPageOf, lookAtLeaves, planLeaves, scan, tak
 import { metBy, openBoth } from './read.ts'
 import { type TreatPorts, treat } from './remediate.ts'
 import { sampleSize } from './sample.ts'
-import { type CareLimits, type CareState, defaultCareLimits, type Look, nextLooks } from './schedule.ts'
+import { type AuditLimits, type AuditState, defaultAuditLimits, nextProbes, type Probe } from './schedule.ts'
 import { audits, suspects, verdicts } from './store.ts'
 import type { AuditTable, SuspectTable } from './tables.ts'
 import { refusalsMax } from './verdict.ts'
 
-export interface CareOptions extends TreatPorts {
+export interface AuditorOptions extends TreatPorts {
   mover: Pick<Mover, 'remake' | 'exclusive'>
-  limits?: Partial<CareLimits>
+  limits?: Partial<AuditLimits>
 }
 
 /** Since the start. */
-export interface CareCounts {
+export interface AuditCounts {
   listed: number
   leaves: number
   scans: number
@@ -41,7 +41,7 @@ export interface CareCounts {
   failures: number
 }
 
-export interface CareStatus extends CareCounts {
+export interface AuditStatus extends AuditCounts {
   suspects: number
   running: number
   /** Objects that have not been opened within their maximum age. */
@@ -59,54 +59,54 @@ const oldestAtOnce = 16
 /** From when on every object counts as not opened: an operator wants everything looked at now. */
 const openFromFact = 'care.open-from'
 
-export class Care {
-  readonly #o: CareOptions
-  readonly #limits: CareLimits
-  readonly #rounds: Rounds
+export class Auditor {
+  readonly #o: AuditorOptions
+  readonly #limits: AuditLimits
+  readonly #worker: PeriodicWorker
   readonly #busy = new Map<string, Promise<void>>()
   /** Objects that could not be opened: when to try again. */
   readonly #notBefore = new Map<string, number>()
   #budget: { bytes: number; atMs: number } | undefined
-  readonly counts: CareCounts = {
+  readonly counts: AuditCounts = {
     ...{ listed: 0, leaves: 0, scans: 0, scannedBytes: 0, opened: 0, examined: 0, bytes: 0, extra: 0, failures: 0 },
   }
 
-  constructor(options: CareOptions) {
+  constructor(options: AuditorOptions) {
     this.#o = options
-    this.#limits = { ...defaultCareLimits, ...options.limits }
+    this.#limits = { ...defaultAuditLimits, ...options.limits }
     const { clock, log } = options
-    this.#rounds = new Rounds({ name: 'audits', clock, log, idleMs, round: () => this.#round() })
+    this.#worker = new PeriodicWorker({ name: 'audits', clock, log, idleMs, round: () => this.#round() })
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   async stop(): Promise<void> {
-    await this.#rounds.stop()
+    await this.#worker.stop()
     await Promise.allSettled(this.#busy.values())
   }
 
   /** Resolves when no round and no look is under way, and none follows at once. */
   async idle(): Promise<void> {
     do {
-      await this.#rounds.idle()
+      await this.#worker.idle()
       await Promise.allSettled(this.#busy.values())
     } while (this.#busy.size > 0)
   }
 
   /** There may be something to do. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   /** A replica is to be examined soon. */
   async suspect(found: Found): Promise<void> {
     await this.#suspect([found])
-    this.kick()
+    this.wake()
   }
 
-  async status(): Promise<CareStatus> {
+  async status(): Promise<AuditStatus> {
     const { sql } = this.#o.store
     const nowMs = this.#o.clock.now()
     const counts: Partial<Record<VerdictKind, number>> = {}
@@ -127,7 +127,7 @@ export class Care {
     if (room <= 0) return idleMs
     const budgetBytes = this.#refill()
     const due = await this.#due(nowMs)
-    for (const look of nextLooks({ ...due.state, budgetBytes, room }, this.#limits)) {
+    for (const look of nextProbes({ ...due.state, budgetBytes, room }, this.#limits)) {
       this.#budget!.bytes -= look.bytes
       this.#begin(look, due)
     }
@@ -156,7 +156,7 @@ export class Care {
       (row) => !this.#busy.has(nameOf(row)),
     )
     const oldest = await this.#oldest(nowMs)
-    const state: Omit<CareState, 'budgetBytes' | 'room'> = {
+    const state: Omit<AuditState, 'budgetBytes' | 'room'> = {
       nowMs,
       servers: registered.flatMap((row) => {
         const audit = known.get(row.id)
@@ -168,7 +168,7 @@ export class Care {
     return { state, waiting, oldest }
   }
 
-  #careOf(row: ServerRow, audit: AuditTable, nowMs: number): CareState['servers'][number] {
+  #careOf(row: ServerRow, audit: AuditTable, nowMs: number): AuditState['servers'][number] {
     return {
       server: row.id,
       closed: row.state === 'lost' || row.state === 'contained' || row.away !== null,
@@ -203,7 +203,7 @@ export class Care {
       .map((row) => ({ ...row, opened: row.opened < from ? 0 : row.opened }))
   }
 
-  #begin(look: Look, { waiting, oldest }: { waiting: SuspectTable[]; oldest: Oldest[] }): void {
+  #begin(look: Probe, { waiting, oldest }: { waiting: SuspectTable[]; oldest: Oldest[] }): void {
     if (look.do === 'examine') {
       const suspect = waiting[look.suspect]!
       this.#hold(nameOf(suspect), () => this.#examine(suspect))
@@ -217,13 +217,13 @@ export class Care {
     const { log } = this.#o
     const running = work()
       .catch((error) => {
-        if (this.#rounds.signal.aborted) return
+        if (this.#worker.signal.aborted) return
         this.counts.failures++
         log.error('an audit failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
       })
       .finally(() => {
         this.#busy.delete(key)
-        this.kick()
+        this.wake()
       })
     this.#busy.set(key, running)
   }
@@ -232,12 +232,12 @@ export class Care {
     const { store, clock, mover } = this.#o
     let refused = false
     try {
-      const treated = await mover.exclusive(suspect.object, () => treat(this.#o, suspect, this.#rounds.signal))
+      const treated = await mover.exclusive(suspect.object, () => treat(this.#o, suspect, this.#worker.signal))
       this.counts.examined++
       if (treated.done) return
       refused = treated.refused
     } catch (error) {
-      if (this.#rounds.signal.aborted) return
+      if (this.#worker.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
     }
@@ -250,7 +250,7 @@ export class Care {
   /** Tier three. */
   async #open(object: Oldest): Promise<void> {
     const { store, clock, mover, dataServers, signer, random } = this.#o
-    const signal = this.#rounds.signal
+    const signal = this.#worker.signal
     const name = nameOf(object)
     const opened = await mover
       .exclusive(object.object, async () => {
@@ -305,7 +305,7 @@ export class Care {
       })
       if (audit.refusals > 0) await store.transaction(({ sql }) => audits.set(sql, id, { refusals: 0 }))
     } catch (error) {
-      if (this.#rounds.signal.aborted) return
+      if (this.#worker.signal.aborted) return
       if (!isProblem(error)) throw error
       this.counts.failures++
       const refusals = metBy(error) === 'refused' ? audit.refusals + 1 : audit.refusals
@@ -329,7 +329,7 @@ export class Care {
 
   async #list(server: ServerRow, audit: AuditTable): Promise<void> {
     const { store, clock } = this.#o
-    const page = await listPageOf(this.#o, server, audit.list_after, this.#rounds.signal)
+    const page = await listPageOf(this.#o, server, audit.list_after, this.#worker.signal)
     this.counts.extra += Math.max(0, page.extra)
     await this.#suspect(page.found, server.id)
     const ended = page.after === null
@@ -342,7 +342,7 @@ export class Care {
 
   async #leaves(server: ServerRow, audit: AuditTable): Promise<void> {
     const { store, clock, mover, dataServers, signer, random } = this.#o
-    const signal = this.#rounds.signal
+    const signal = this.#worker.signal
     if (audit.plan === null) {
       await identify(dataServers.of(server), server, signer.kid, random, signal)
       const size = sampleSize(this.#limits.share, this.#limits.certainty)
@@ -376,7 +376,7 @@ export class Care {
 
   async #scan(server: ServerRow): Promise<void> {
     const { store, clock } = this.#o
-    const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#rounds.signal)
+    const { report, found } = await scan(this.#o, server, this.#limits.scanBytes, this.#worker.signal)
     this.counts.scans++
     this.counts.scannedBytes += report.readBytes
     // What was judged a moment ago may have been read, or mended, before that: the next round says whether there is more to it.

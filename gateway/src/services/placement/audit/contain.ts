@@ -43,7 +43,7 @@ export async function contain(
     if (row.state === 'contained') return false
     await setState(sql, ports, row, 'contained')
     // S12: its rank is lowered, and stays so until somebody has looked.
-    await servers.blame(sql, id, 100, kind === 'impostor' ? 1 : 0)
+    await servers.penalise(sql, id, 100, kind === 'impostor' ? 1 : 0)
     const atMs = clock.now()
     await verdicts.add(sql, {
       ...{ at: atMs, kind, server: id, object: null, version: null, slot: null, epoch: null, member: null, because },

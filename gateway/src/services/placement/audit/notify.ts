@@ -1,6 +1,6 @@
 /** What a member has not been told yet about the care for their data (S11, S12). */
 
-import type { Finding } from '@azukari/protocol/contracts/care'
+import type { Finding } from '@azukari/protocol/contracts/audit'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../../storage/database.ts'
 import { saves } from '../store.ts'

@@ -4,7 +4,7 @@
  * furthest beyond its share of its maximum age.
  */
 
-export interface CareLimits {
+export interface AuditLimits {
   /** Bytes that looks may bring over the line, per second. */
   bytesPerSecond: number
   /** Looks under way at once. */
@@ -27,7 +27,7 @@ export interface CareLimits {
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 
-export const defaultCareLimits: CareLimits = {
+export const defaultAuditLimits: AuditLimits = {
   bytesPerSecond: 8 * 1024 * 1024,
   atOnce: 2,
   listedAgeMs: dayMs,
@@ -40,7 +40,7 @@ export const defaultCareLimits: CareLimits = {
 }
 
 /** How far the rounds over one server are; times in ms since the epoch. */
-export interface ServerCare {
+export interface ServerAudit {
   server: string
   /** It takes no part: lost, away or contained. */
   closed: boolean
@@ -57,9 +57,9 @@ export interface ServerCare {
   busy: boolean
 }
 
-export interface CareState {
+export interface AuditState {
   nowMs: number
-  servers: readonly ServerCare[]
+  servers: readonly ServerAudit[]
   /** Replicas to be examined, due now, oldest first. */
   suspects: readonly { name: string; bytes: number }[]
   /** Objects that were not opened for longest, first. */
@@ -70,7 +70,7 @@ export interface CareState {
   room: number
 }
 
-export type Look =
+export type Probe =
   | { do: 'examine'; suspect: number; bytes: number }
   | { do: 'list' | 'leaves' | 'scan'; server: string; bytes: number }
   | { do: 'open'; oldest: number; bytes: number }
@@ -81,29 +81,29 @@ const openFrom = 0.5
 const listBytes = 32 * 8_192
 const leavesBytes = 8 * 65_536
 /** A suspect server is looked at so many times as often, at most. */
-const hurryMost = 8
+const maxHurry = 8
 
 /** The looks to begin now, in order. */
-export function nextLooks(state: CareState, limits: CareLimits): Look[] {
+export function nextProbes(state: AuditState, limits: AuditLimits): Probe[] {
   const { nowMs } = state
-  const waiting: { look: Look; urgency: number }[] = []
+  const waiting: { look: Probe; urgency: number }[] = []
   for (const [suspect, { bytes }] of state.suspects.entries())
     waiting.push({ look: { do: 'examine', suspect, bytes }, urgency: Number.MAX_VALUE })
-  for (const care of state.servers) {
-    if (care.closed || care.busy) continue
-    const hurry = Math.min(hurryMost, 1 + care.suspicion)
+  for (const audits of state.servers) {
+    if (audits.closed || audits.busy) continue
+    const hurry = Math.min(maxHurry, 1 + audits.suspicion)
     const share = (sinceMs: number, ageMs: number) => ((nowMs - sinceMs) * hurry) / ageMs
-    const { server } = care
-    const listed = care.listing
-      ? Math.max(1, share(care.listedMs, limits.listedAgeMs))
-      : share(care.listedMs, limits.listedAgeMs)
+    const { server } = audits
+    const listed = audits.listing
+      ? Math.max(1, share(audits.listedMs, limits.listedAgeMs))
+      : share(audits.listedMs, limits.listedAgeMs)
     const leaves =
-      care.leavesLeft > 0
-        ? Math.max(1, share(care.leavesMs, limits.leavesAgeMs))
-        : share(care.leavesMs, limits.leavesAgeMs)
-    const scanned = care.scanning
-      ? Math.max(1, share(care.scannedMs, limits.scannedAgeMs))
-      : share(care.scannedMs, limits.scannedAgeMs)
+      audits.leavesLeft > 0
+        ? Math.max(1, share(audits.leavesMs, limits.leavesAgeMs))
+        : share(audits.leavesMs, limits.leavesAgeMs)
+    const scanned = audits.scanning
+      ? Math.max(1, share(audits.scannedMs, limits.scannedAgeMs))
+      : share(audits.scannedMs, limits.scannedAgeMs)
     if (listed >= 1) waiting.push({ look: { do: 'list', server, bytes: listBytes }, urgency: listed })
     if (leaves >= 1) waiting.push({ look: { do: 'leaves', server, bytes: leavesBytes }, urgency: leaves })
     // It reads at the server and brings a report only.
@@ -114,7 +114,7 @@ export function nextLooks(state: CareState, limits: CareLimits): Look[] {
     if (share >= openFrom) waiting.push({ look: { do: 'open', oldest, bytes }, urgency: share })
   }
   waiting.sort((a, b) => b.urgency - a.urgency)
-  const begun: Look[] = []
+  const begun: Probe[] = []
   const taken = new Set<string>()
   let budget = state.budgetBytes
   for (const { look } of waiting) {

@@ -77,7 +77,7 @@ export interface DifferenceTable {
   pieces: Uint8Array
 }
 
-export const careMigration: Migration = {
+export const auditMigration: Migration = {
   number: 7,
   name: 'audits, verdicts, differences',
   up: `

@@ -11,13 +11,13 @@ import {
   closingDomain,
   type ErasureReceipt,
   erasureDomain,
-} from '@azukari/protocol/contracts/wish'
+} from '@azukari/protocol/contracts/member-request'
 import { sign1 } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { openRemovalReceipt } from '@azukari/protocol/manifest'
 import { isProblem } from '@azukari/protocol/problem'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import { sealEntry } from '../journal/journal.ts'
 import type { ReplacePorts } from '../moves/making.ts'
 import type { Mover } from '../moves/mover.ts'
@@ -25,9 +25,9 @@ import { awayForGood } from '../moves/watch.ts'
 import { destroy } from '../replicas/deliver.ts'
 import type { SaveWorker } from '../saves/worker.ts'
 import { catalogueMedia, journal, members, type SaveRow, servers } from '../store.ts'
-import { beginErasure, erasing, erasures, gather, gathered, wishes } from './erasures.ts'
+import { beginErasure, erasing, erasures, gather, gathered, memberRequests } from './erasures.ts'
 import { type ErasureReport, erasureReport } from './report.ts'
-import type { ErasingRow, ErasureRow, WishRow } from './tables.ts'
+import type { ErasingRow, ErasureRow, RequestRow } from './tables.ts'
 
 export interface EraserPorts extends ReplacePorts {
   worker: Pick<SaveWorker, 'left'>
@@ -46,13 +46,13 @@ const anyEpoch = 0x7fff_ffff
 
 export class Eraser {
   readonly #o: EraserPorts
-  readonly #rounds: Rounds
+  readonly #worker: PeriodicWorker
   #retentionMs = Number.NEGATIVE_INFINITY
 
   constructor(ports: EraserPorts) {
     this.#o = ports
     const { clock, log } = ports
-    this.#rounds = new Rounds({ name: 'erasing', clock, log, idleMs, round: () => this.#round() })
+    this.#worker = new PeriodicWorker({ name: 'erasing', clock, log, idleMs, round: () => this.#round() })
   }
 
   /** For metrics. */
@@ -61,16 +61,16 @@ export class Eraser {
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   stop(): Promise<void> {
-    return this.#rounds.stop()
+    return this.#worker.stop()
   }
 
   /** There may be something to do. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   async #round(): Promise<number> {
@@ -85,11 +85,11 @@ export class Eraser {
     // Nothing is destroyed before the journal of two regions knows that it is to be.
     if (due.length > 0) await this.#o.journal.push()
     for (const row of due) {
-      this.#rounds.signal.throwIfAborted()
+      this.#worker.signal.throwIfAborted()
       if (await this.#destroy(row)) worked = true
     }
     for (const row of await erasures.finished(store.sql, atOnce)) await this.#finish(row)
-    for (const wish of await wishes.closable(store.sql)) await this.#close(wish)
+    for (const wish of await memberRequests.closable(store.sql)) await this.#close(wish)
     return worked ? 0 : idleMs
   }
 
@@ -152,7 +152,7 @@ export class Eraser {
     }
     try {
       const { object, version, slot } = row
-      const receipt = await destroy(this.#o, server, { object, version, slot }, anyEpoch, this.#rounds.signal)
+      const receipt = await destroy(this.#o, server, { object, version, slot }, anyEpoch, this.#worker.signal)
       const { held, atMs } = openRemovalReceipt(receipt, parseCoseKey(server.key))
       await store.transaction(({ sql }) =>
         erasing.set(sql, row, {
@@ -161,7 +161,7 @@ export class Eraser {
       )
       return true
     } catch (error) {
-      if (this.#rounds.signal.aborted || !isProblem(error)) throw error
+      if (this.#worker.signal.aborted || !isProblem(error)) throw error
       log.info('to be destroyed still', { server: row.server, code: error.code })
       await later(row.state, Math.min(waitAtMostMs, 1_000 * 2 ** Math.min(9, row.tries)))
       return false
@@ -189,7 +189,7 @@ export class Eraser {
   }
 
   /** The account's own row goes last, with the member's key. */
-  async #close(wish: WishRow): Promise<void> {
+  async #close(wish: RequestRow): Promise<void> {
     const { store, signer, clock, keys, random } = this.#o
     await store.transaction(async ({ sql }) => {
       if (!(await members.byId(sql, wish.member))) return
@@ -210,7 +210,7 @@ export class Eraser {
         ...{ member: wish.member, act: wish.act, askedMs: wish.at, doneMs: clock.now(), objects },
         receipts: new Uint8Array(receipts.digest()),
       }
-      await wishes.closed(sql, wish.act, sign1(encodeDeterministic(closing), signer, closingDomain))
+      await memberRequests.closed(sql, wish.act, sign1(encodeDeterministic(closing), signer, closingDomain))
     })
   }
 }

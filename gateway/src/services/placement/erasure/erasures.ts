@@ -1,4 +1,4 @@
-/** SQL of wishes and erasures (D8): rows in, rows out; and the two steps that begin an erasure. */
+/** SQL of members’ requests and erasures (D8): rows in, rows out; and the two steps that begin an erasure. */
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
@@ -16,14 +16,14 @@ import {
   type SaveRow,
   servers,
 } from '../store.ts'
-import type { ErasingRow, ErasureCause, ErasureRow, WishRow } from './tables.ts'
+import type { ErasingRow, ErasureCause, ErasureRow, RequestRow } from './tables.ts'
 
-export const wishes = {
-  of: (sql: Sql, act: Uint8Array) => sql.get<WishRow>('SELECT * FROM wishes WHERE act = ?', act),
-  add: (sql: Sql, row: WishRow) => insertRow(sql, 'wishes', row),
+export const memberRequests = {
+  of: (sql: Sql, act: Uint8Array) => sql.get<RequestRow>('SELECT * FROM wishes WHERE act = ?', act),
+  add: (sql: Sql, row: RequestRow) => insertRow(sql, 'wishes', row),
   /** Accounts that are to be closed and have nothing left to erase. */
   closable: (sql: Sql) =>
-    sql.all<WishRow>(
+    sql.all<RequestRow>(
       `SELECT * FROM wishes AS w WHERE kind = 'close' AND closing IS NULL
        AND NOT EXISTS (SELECT 1 FROM erasures WHERE member = w.member AND done IS NULL)
        AND NOT EXISTS (SELECT 1 FROM saves WHERE member = w.member) LIMIT 16`,

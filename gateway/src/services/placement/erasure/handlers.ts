@@ -3,14 +3,14 @@
 import { createHash } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
 import {
-  makeWish,
+  makeRequest,
   readErasures,
   readHistory,
   readHistoryBySession,
   readSettings,
   readSettingsBySession,
   type Wish,
-} from '@azukari/protocol/contracts/wish'
+} from '@azukari/protocol/contracts/member-request'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -22,9 +22,9 @@ import { memberOfSigner } from '../members/signers.ts'
 import { reclassify } from '../moves/mover.ts'
 import { reasonText } from '../risk/reasons.ts'
 import { catalogueMedia, journal, type MemberRow, members, replicas, type SaveRow, servers } from '../store.ts'
-import { beginErasure, erasing, erasures, wishes } from './erasures.ts'
+import { beginErasure, erasing, erasures, memberRequests } from './erasures.ts'
 
-export interface WishPorts {
+export interface RequestPorts {
   sql: Sql
   keys: PlacementKeys
   random: Random
@@ -40,16 +40,16 @@ export interface WishPorts {
 
 const first = new Uint8Array(16)
 
-export function wishHandlers(ports: WishPorts) {
+export function requestHandlers(ports: RequestPorts) {
   return [
-    signedAct(makeWish, async (_request, { sql, caller, nowMs, afterCommit, signed }) => {
+    signedAct(makeRequest, async (_request, { sql, caller, nowMs, afterCommit, signed }) => {
       const { body: said, payload } = signed
       const signedBy = memberOfSigner(signed.signer)
       const digest = new Uint8Array(createHash('sha256').update(payload).digest())
       ports.keys.requireAddressed(said.audience, nowMs)
       if (!sameBytes(said.member, signedBy.id)) throw new Problem('cose.bad-signature', 'the signer is another member')
       // A wish has its effect once, whoever brings it again.
-      const known = await wishes.of(sql, said.act)
+      const known = await memberRequests.of(sql, said.act)
       if (known) {
         if (!sameBytes(known.digest, digest)) throw new Problem('act.conflict', 'another wish has this id')
         return { act: known.act, acceptedMs: known.at, objects: known.objects }
@@ -57,7 +57,7 @@ export function wishHandlers(ports: WishPorts) {
       if (said.expiresMs < nowMs) throw new Problem('message.expired', 'the wish is too old')
       const member = await ports.active(sql, signedBy)
       const objects = await perform(ports, sql, member, said.wish, said.act, nowMs)
-      await wishes.add(sql, {
+      await memberRequests.add(sql, {
         ...{ act: said.act, member: member.id, device: caller.device, kind: said.wish.kind, digest },
         ...{ at: nowMs, objects, closing: null },
       })
@@ -66,7 +66,7 @@ export function wishHandlers(ports: WishPorts) {
     }),
 
     call(readErasures, async ({ act: id, after = first, limit }, { caller }) => {
-      const wish = await wishes.of(ports.sql, id)
+      const wish = await memberRequests.of(ports.sql, id)
       if (!wish || wish.device !== caller.device) throw new Problem('object.unknown', 'no wish of this device')
       return {
         askedMs: wish.at,
@@ -102,7 +102,7 @@ async function settingsOf(sql: Sql, id: Uint8Array) {
 
 /** @returns how many objects are to be erased */
 async function perform(
-  ports: WishPorts,
+  ports: RequestPorts,
   sql: Sql,
   member: MemberRow,
   wish: Wish,
@@ -148,7 +148,7 @@ async function wanted(sql: Sql, object: Uint8Array): Promise<SaveRow | undefined
 }
 
 async function change(
-  { keys, random }: WishPorts,
+  { keys, random }: RequestPorts,
   sql: Sql,
   member: MemberRow,
   to: Partial<Pick<MemberRow, 'location' | 'abroad' | 'retention' | 'status'>>,

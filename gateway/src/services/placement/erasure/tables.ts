@@ -3,7 +3,7 @@ import type { Migration } from '../../../storage/migrate.ts'
 
 export type ErasureCause = 'member' | 'closing' | 'retention'
 
-export interface WishRow {
+export interface RequestRow {
   act: Uint8Array
   member: Uint8Array
   device: string
@@ -45,7 +45,7 @@ export interface ErasingRow {
   not_before: number
 }
 
-export const wishMigration: Migration = {
+export const requestMigration: Migration = {
   number: 8,
   name: 'wishes: consent, retention, erasure',
   up: `

@@ -34,11 +34,11 @@ export interface WatchOptions {
 
 const timeoutMs = 30_000
 /** Files of a folder that are looked at, and bytes of them, in one look. */
-const mostFiles = 2_000
-const mostBytes = 128 * 1024 * 1024
+const maxFiles = 2_000
+const maxBytes = 128 * 1024 * 1024
 /** Documents of an Atom index fetched in one look. */
-const mostLinks = 50
-const mostSeen = 4_000
+const maxLinks = 50
+const maxSeen = 4_000
 const inboxSettings = { everySeconds: 2, staleAfterSeconds: 31_536_000, trust: 1 }
 
 interface Feed {
@@ -52,7 +52,7 @@ interface Feed {
 }
 
 /** What one look at a feed found. */
-interface Look {
+interface Probe {
   /** Of the feed itself: not reached, too much. */
   problems: Problem[]
   read: boolean
@@ -60,7 +60,7 @@ interface Look {
   present: Set<string>
 }
 
-const newLook = (): Look => ({ problems: [], read: false, present: new Set() })
+const newLook = (): Probe => ({ problems: [], read: false, present: new Set() })
 
 export class FeedWatch {
   readonly #options: WatchOptions
@@ -155,7 +155,7 @@ export class FeedWatch {
     if (!this.#stop.signal.aborted) await this.#report(feed, look)
   }
 
-  async #poll(feed: Feed, url: string, fetchFeed: FetchFeed, look: Look): Promise<void> {
+  async #poll(feed: Feed, url: string, fetchFeed: FetchFeed, look: Probe): Promise<void> {
     const { etag, modified } = feed.row
     const answer = await fetchFeed(this.#request(feed, url, etag, modified))
     look.read = true
@@ -171,15 +171,15 @@ export class FeedWatch {
   }
 
   /** An index names documents; each is fetched once, oldest first. One that fails is tried again at the next look. */
-  async #follow(feed: Feed, links: readonly string[], fetchFeed: FetchFeed, look: Look): Promise<void> {
+  async #follow(feed: Feed, links: readonly string[], fetchFeed: FetchFeed, look: Probe): Promise<void> {
     for (const link of links) look.present.add(link)
     const fresh = links.filter((link) => !feed.taken.has(link))
-    for (const link of fresh.slice(-mostLinks)) {
+    for (const link of fresh.slice(-maxLinks)) {
       const answer = await fetchFeed(this.#request(feed, link))
       if (answer.kind === 'same') continue
       await this.#guarded(feed, link, answer.bytes, look)
     }
-    if (fresh.length > mostLinks)
+    if (fresh.length > maxLinks)
       look.problems.push(new Problem('feed.too-large', `${fresh.length} new documents at once`))
   }
 
@@ -189,7 +189,7 @@ export class FeedWatch {
     return { url, ...since, named: namedHosts(settings), maxBytes: limits.bulletinBytes, timeoutMs, signal }
   }
 
-  async #open(feed: Feed, path: string, files: Files, look: Look): Promise<void> {
+  async #open(feed: Feed, path: string, files: Files, look: Probe): Promise<void> {
     const found = await files.stat(path)
     if (!found) {
       if (feed.settings.name === operatorFeed) look.read = true
@@ -201,13 +201,13 @@ export class FeedWatch {
           .filter((name) => /\.(xml|json|geojson|cap|rss)$/i.test(name))
           .map((name) => `${path}/${name}`)
       : [path]
-    if (names.length > mostFiles) look.problems.push(new Problem('feed.too-large', `${names.length} files in ${path}`))
+    if (names.length > maxFiles) look.problems.push(new Problem('feed.too-large', `${names.length} files in ${path}`))
     let total = 0
-    for (const name of names.slice(0, mostFiles)) {
+    for (const name of names.slice(0, maxFiles)) {
       const stat = await files.stat(name)
       if (!stat || stat.directory) continue
       total += stat.sizeBytes
-      if (stat.sizeBytes > limits.bulletinBytes || total > mostBytes) {
+      if (stat.sizeBytes > limits.bulletinBytes || total > maxBytes) {
         look.problems.push(new Problem('feed.too-large', `${name}: ${stat.sizeBytes} bytes`))
         continue
       }
@@ -220,7 +220,7 @@ export class FeedWatch {
   }
 
   /** One document among many: its fault is kept with it and does not hide the others. */
-  async #guarded(feed: Feed, key: string, bytes: Uint8Array, look: Look, name?: string): Promise<void> {
+  async #guarded(feed: Feed, key: string, bytes: Uint8Array, look: Probe, name?: string): Promise<void> {
     let problems: readonly Problem[]
     try {
       problems = (await this.#take(feed, bytes, feed.settings.format)).problems
@@ -230,7 +230,7 @@ export class FeedWatch {
     }
     look.present.add(key)
     feed.taken.set(key, problems)
-    if (feed.taken.size > mostSeen) feed.taken.delete(feed.taken.keys().next().value!)
+    if (feed.taken.size > maxSeen) feed.taken.delete(feed.taken.keys().next().value!)
   }
 
   async #take(
@@ -248,7 +248,7 @@ export class FeedWatch {
   }
 
   /** Keeps how the feed is doing, and says so when that is news. */
-  async #report(feed: Feed, { problems: own, read, present }: Look): Promise<void> {
+  async #report(feed: Feed, { problems: own, read, present }: Probe): Promise<void> {
     const { clock, store, board, log } = this.#options
     const nowMs = clock.now()
     const { name, staleAfterSeconds, trust } = feed.settings

@@ -11,7 +11,7 @@ import { settlementPeers } from '../peers.ts'
 import { catalogueMedia, members } from '../store.ts'
 
 /** Objects named in a statement; the card and the terminal show the others. */
-const keptAtMost = 64
+const maxKept = 64
 
 /** @throws {Problem} `card.unknown` */
 export async function accountFacts(
@@ -39,7 +39,7 @@ export async function accountFacts(
     member.id,
     fromMs,
     toMs,
-    keptAtMost,
+    maxKept,
   )
   const tampered = (await sql.get<{ n: number }>(
     "SELECT count(*) AS n FROM verdicts WHERE member = ? AND kind = 'tampering' AND at >= ? AND at < ?",
@@ -52,7 +52,7 @@ export async function accountFacts(
      WHERE s.member = ? AND s.media <> ? AND s.state = 'kept' ORDER BY s.taken DESC, r.slot LIMIT ?`,
     member.id,
     catalogueMedia,
-    keptAtMost,
+    maxKept,
   )
   return {
     ...{ level: member.level, home: member.home, sinceMs: member.since, objects: sums.objects, bytes: sums.bytes },

@@ -4,7 +4,7 @@ import { hex } from '@azukari/protocol/bytes'
 import { providerProofMessage } from '@azukari/protocol/card/layout'
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
-import { findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/care'
+import { findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/audit'
 import {
   closeSession,
   conditionsDigest,

@@ -19,7 +19,7 @@ export interface Session {
 /** Time for the card to answer, and for an answered session to be used. */
 const answerMs = 60_000
 const useMs = 10 * 60_000
-const sessionsAtMost = 10_000
+const maxSessions = 10_000
 
 export class Sessions {
   readonly #clock: Clock
@@ -34,7 +34,7 @@ export class Sessions {
   /** @throws {Problem} `service.busy` when too many are open */
   open(device: string, operation: string, card: Uint8Array): Session {
     this.#sweep()
-    if (this.#open.size >= sessionsAtMost) throw new Problem('service.busy', 'too many sessions')
+    if (this.#open.size >= maxSessions) throw new Problem('service.busy', 'too many sessions')
     const session: Session = {
       id: this.#random.bytes(16),
       device,
@@ -120,7 +120,7 @@ export class Sessions {
     for (const [id, session] of this.#open) {
       // In order of opening; answered sessions live longer, so look at a few past the first that stands.
       if (session.expiresMs < now) this.#open.delete(id)
-      else if (this.#open.size < sessionsAtMost / 2) break
+      else if (this.#open.size < maxSessions / 2) break
     }
   }
 }

@@ -75,7 +75,7 @@ export class Carrier {
       if (this.#signal.aborted) return
       this.#counts.failures++
       const problem = error instanceof ReplaceFailure ? error.problem : error
-      if (error instanceof ReplaceFailure && error.at === 'target') this.#blame(name, error.server)
+      if (error instanceof ReplaceFailure && error.at === 'target') this.#penalise(name, error.server)
       if (isProblem(problem, 'object.unknown')) {
         await cancelMaking(store, move)
         await store.transaction(({ sql }) => moves.drop(sql, move))
@@ -105,7 +105,7 @@ export class Carrier {
   }
 
   /** A target that failed a few times is left out for this move. */
-  #blame(name: string, server: string): void {
+  #penalise(name: string, server: string): void {
     const failed = this.#failed.get(name) ?? new Map<string, number>()
     failed.set(server, (failed.get(server) ?? 0) + 1)
     this.#failed.set(name, failed)

@@ -196,14 +196,14 @@ export async function finish(
       const delivered = await deliver(ports, server, manifest, row.wrapped_key, segments, signal)
       await store.transaction(async ({ sql }) => {
         await making.set(sql, row, delivered)
-        await servers.praise(sql, row.server)
+        await servers.resetDemerits(sql, row.server)
       })
     } catch (error) {
       signal.throwIfAborted()
       const failed = sourceFailed()
       if (failed) throw failed
       if (!isProblem(error)) throw error
-      await blame(ports, row.server, error)
+      await penalise(ports, row.server, error)
       throw new ReplaceFailure('target', row.server, error)
     }
   }
@@ -221,7 +221,7 @@ export async function finish(
 }
 
 /** S12: an impostor is shut off; one that only fails is asked again soon. */
-export async function blame(ports: ReplacePorts, server: string, problem: Problem): Promise<void> {
+export async function penalise(ports: ReplacePorts, server: string, problem: Problem): Promise<void> {
   const { store, log } = ports
   if (problem.code === 'server.impostor') {
     await contain(ports, server, 'impostor', 'it did not prove its key when data was to be moved')
@@ -230,7 +230,7 @@ export async function blame(ports: ReplacePorts, server: string, problem: Proble
   log.warn('a data server failed', { server, code: problem.code, detail: problem.detail })
   // One that is full is no worse for it.
   if (problem.code === 'storage.full') return
-  await store.transaction(({ sql }) => servers.blame(sql, server, 1, 0))
+  await store.transaction(({ sql }) => servers.penalise(sql, server, 1, 0))
 }
 
 /** From here on the new replica is what a rebuilt placement finds. */

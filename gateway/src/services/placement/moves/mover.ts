@@ -4,7 +4,7 @@
  * any step costs nothing but time.
  */
 import { mapInOrder } from '@azukari/protocol/in-order'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { Registry } from '../members/registry.ts'
 import { facts, members, type SaveRow, saves } from '../store.ts'
 import { buckets, enterBucket, leaveBucket, noteStrays } from './buckets.ts'
@@ -83,7 +83,7 @@ const splitsAtOnce = 8
 export class Mover {
   readonly #o: MoverOptions
   readonly #limits: MoverLimits
-  readonly #rounds: Rounds
+  readonly #worker: PeriodicWorker
   readonly #carrier: Carrier
   readonly #busy = new Map<string, Promise<unknown>>()
   readonly #cursors = new Map<string, Cursor>()
@@ -106,36 +106,36 @@ export class Mover {
     this.#o = options
     this.#limits = { ...defaultMoverLimits, ...options.limits }
     const { clock, log } = options
-    this.#rounds = new Rounds({ name: 'the mover', clock, log, idleMs, round: () => this.#round() })
-    this.#carrier = new Carrier(options, this.counts, this.#rounds.signal)
+    this.#worker = new PeriodicWorker({ name: 'the mover', clock, log, idleMs, round: () => this.#round() })
+    this.#carrier = new Carrier(options, this.counts, this.#worker.signal)
   }
 
   async start(): Promise<void> {
     await this.#adopt()
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   /** Finishes what cannot be left; the rest goes on at the next start. */
   async stop(): Promise<void> {
-    await this.#rounds.stop()
+    await this.#worker.stop()
     await Promise.allSettled([...this.#busy.values(), this.#side, this.#watching])
   }
 
   /** There may be something to do. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   /** Something has changed that decides where data belongs: risks, levels, regions, servers, room. */
   changed(reason: string): void {
     this.#decideDue ??= reason
-    this.kick()
+    this.wake()
   }
 
   /** No move begins from now on; what is being made is finished. Kept over restarts. */
   async pause(paused: boolean): Promise<void> {
     await this.#o.store.transaction(({ sql }) => facts.set(sql, pausedFact, Uint8Array.of(paused ? 1 : 0)))
-    this.kick()
+    this.wake()
   }
 
   async paused(): Promise<boolean> {
@@ -188,7 +188,7 @@ export class Mover {
         ...{ problem: null, reason: JSON.stringify({ cause, ...reason }) },
       })
     })
-    this.kick()
+    this.wake()
   }
 
   /** What was being made when the process ended, and is in no queue, goes back into it. */
@@ -221,7 +221,7 @@ export class Mover {
     if (classified > 0) this.#decideDue ??= 'classes'
     if (classified < classifyAtOnce && (this.#decideDue || nowMs - this.#decidedMs >= this.#limits.decideMs))
       await this.#decide()
-    if ((await moves.wake(store.sql, clock.now())) > 0) this.kick()
+    if ((await moves.wake(store.sql, clock.now())) > 0) this.wake()
     const fed = await this.#feed()
     if (nowMs - this.#asideMs >= asideMs) {
       this.#asideMs = nowMs
@@ -238,18 +238,18 @@ export class Mover {
     if (this.#ageAfter === undefined && nowMs - this.#agedMs < dayMs) return
     this.#agedMs = nowMs
     this.#ageAfter = await this.#o.age?.(this.#ageAfter ?? '', membersAtOnce)
-    if (this.#ageAfter !== undefined) this.kick()
+    if (this.#ageAfter !== undefined) this.wake()
   }
 
   /** Resolves when no round and no look at the servers is under way. */
   async idle(): Promise<void> {
-    await this.#rounds.idle()
+    await this.#worker.idle()
     await this.#watching
   }
 
   #watch(nowMs: number): void {
     this.#watchedMs = nowMs
-    this.#watching ??= watchServers(this.#o, this.#limits.lostAfterMs, this.#rounds.signal)
+    this.#watching ??= watchServers(this.#o, this.#limits.lostAfterMs, this.#worker.signal)
       .then((changed) => {
         if (changed.length > 0) this.changed(`servers ${changed.join(', ')}`)
       })
@@ -377,9 +377,9 @@ export class Mover {
   /** What went wrong could not be written down either, as on a full disk: it is told, and the move is left alone for a while. */
   async #rest(key: string, error: unknown): Promise<void> {
     const { clock, log } = this.#o
-    if (this.#rounds.signal.aborted) return
+    if (this.#worker.signal.aborted) return
     log.error('a move’s failure could not be kept', { move: key, error: String(error) })
-    await clock.sleep(idleMs, this.#rounds.signal).catch(() => undefined)
+    await clock.sleep(idleMs, this.#worker.signal).catch(() => undefined)
   }
 
   #hold(key: string, work: Promise<unknown>): void {
@@ -387,7 +387,7 @@ export class Mover {
       .catch(() => undefined)
       .finally(() => {
         if (this.#busy.get(key) === held) this.#busy.delete(key)
-        this.kick()
+        this.wake()
       })
     this.#busy.set(key, held)
   }
@@ -412,9 +412,9 @@ export class Mover {
       for (const bucket of await buckets.leaving(store.sql, 64))
         if (!(await buckets.isQueued(store.sql, bucket)))
           await store.transaction(({ sql }) => buckets.settled(sql, bucket))
-      this.counts.retired += await retireDue(this.#o, this.#rounds.signal)
+      this.counts.retired += await retireDue(this.#o, this.#worker.signal)
     } catch (error) {
-      if (!this.#rounds.signal.aborted) log.error('old replicas', { error: String(error) })
+      if (!this.#worker.signal.aborted) log.error('old replicas', { error: String(error) })
     } finally {
       this.#side = undefined
     }

@@ -50,7 +50,7 @@ export class OnePass {
       for (;;) {
         const segment = lane.ready.shift()
         if (segment) {
-          this.#kick()
+          this.#wake()
           yield segment
         } else if (this.failure) throw this.failure
         else if (lane.ended) return
@@ -71,7 +71,7 @@ export class OnePass {
     const lane = this.#lanes[at]!
     lane.left = true
     lane.ready.length = 0
-    this.#kick()
+    this.#wake()
   }
 
   async #run(): Promise<void> {
@@ -103,7 +103,7 @@ export class OnePass {
     lane.wake = Promise.withResolvers()
   }
 
-  #kick(): void {
+  #wake(): void {
     this.#moved.resolve()
     this.#moved = Promise.withResolvers()
   }

@@ -11,7 +11,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { sealedBytes as sealedSize } from '@azukari/protocol/sealed'
 import { encryptedBytes } from '@azukari/protocol/transfer'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { ReceiveBuffer, ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { contain } from '../audit/contain.ts'
@@ -86,7 +86,7 @@ const idleMs = 10_000
 
 export class SaveWorker {
   readonly #o: SaveWorkerOptions
-  readonly #rounds: Rounds
+  readonly #worker: PeriodicWorker
   /** Shared by all that depends on the journal. */
   readonly journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
@@ -98,24 +98,24 @@ export class SaveWorker {
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
-    this.#rounds = new Rounds({ name: 'placement worker', clock, log, idleMs, round: () => this.#round() })
+    this.#worker = new PeriodicWorker({ name: 'placement worker', clock, log, idleMs, round: () => this.#round() })
     this.journal = new JournalPush({
       store,
       dataServers,
       recovery: keys.recovery,
       clock,
       log,
-      signal: this.#rounds.signal,
+      signal: this.#worker.signal,
     })
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   /** Finishes the step that is under way; the rest goes on at the next start. */
   async stop(): Promise<void> {
-    await this.#rounds.stop()
+    await this.#worker.stop()
     await Promise.allSettled([...this.#busy.values(), this.#cleaning])
   }
 
@@ -126,8 +126,8 @@ export class SaveWorker {
   }
 
   /** There may be something to do. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   /** One look around. @returns when to look again at the latest, ms */
@@ -142,7 +142,7 @@ export class SaveWorker {
         .catch((error) => log.error('a save’s failure could not be kept', { object: key, error: String(error) }))
         .finally(() => {
           this.#busy.delete(key)
-          this.kick()
+          this.wake()
         })
       this.#busy.set(key, work)
     }
@@ -160,7 +160,7 @@ export class SaveWorker {
     try {
       await this.#giveUpLost()
       for (const row of await abandoned.some(store.sql, 32)) {
-        if (this.#rounds.signal.aborted) return
+        if (this.#worker.signal.aborted) return
         const now = clock.monotonicMs()
         if ((this.#cleanNotBefore.get(row.server) ?? 0) > now) continue
         try {
@@ -175,7 +175,7 @@ export class SaveWorker {
         }
       }
     } catch (error) {
-      if (!this.#rounds.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
+      if (!this.#worker.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
     } finally {
       this.#cleaning = undefined
     }
@@ -200,7 +200,7 @@ export class SaveWorker {
     await store.transaction(async ({ sql }) => {
       for (const known of due) await beginCatalogue(sql, known, this.#o)
     })
-    this.kick()
+    this.wake()
   }
 
   async #work(row: SaveRow, key: string): Promise<void> {
@@ -211,7 +211,7 @@ export class SaveWorker {
       if (sealed?.state === 'sealed') await this.#keep(sealed)
       this.#notBefore.delete(key)
     } catch (error) {
-      if (this.#rounds.signal.aborted) return
+      if (this.#worker.signal.aborted) return
       const code = isProblem(error) ? error.code : 'internal'
       if (!isProblem(error))
         log.error('a save failed', {
@@ -243,7 +243,7 @@ export class SaveWorker {
     // A server that fails is left out of the next choice, a few times; then the save waits.
     const avoid = new Map<string, number>()
     for (let attempt = 0; ; attempt++) {
-      this.#rounds.signal.throwIfAborted()
+      this.#worker.signal.throwIfAborted()
       const planned = await this.#plan(row, member, avoid)
       const missing = planned.filter((replica) => !replica.receipt)
       const pass = new OnePass(
@@ -258,7 +258,7 @@ export class SaveWorker {
       const keepReceipts = async (sql: Sql) => {
         for (const replica of missing.filter(({ receipt }) => receipt)) {
           await replicas.put(sql, replica)
-          await servers.praise(sql, replica.server)
+          await servers.resetDemerits(sql, replica.server)
         }
       }
       if (failed.length === 0) {
@@ -280,7 +280,7 @@ export class SaveWorker {
       }
       // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
       const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
-      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#rounds.signal)))
+      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#worker.signal)))
         throw new Problem('card.rejected', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
@@ -298,7 +298,7 @@ export class SaveWorker {
     if (!same(about.root, row.root) || about.sizeBytes !== encryptedBytes(row.size) || about.device !== row.device)
       throw new Problem('transfer.bad-root')
     const transferKey = keys.open(row.transfer_key, transferKeyDomain)
-    return new TransferredContent(row, transferKey, buffer, this.#rounds.signal)
+    return new TransferredContent(row, transferKey, buffer, this.#worker.signal)
   }
 
   /** The two replicas as they should be: those that stand, and newly chosen places for the rest, written down. */
@@ -391,17 +391,17 @@ export class SaveWorker {
             segments: () => sealedSegments(content, replica, this.#dataKeyOf(replica, member)),
           },
         },
-        this.#rounds.signal,
+        this.#worker.signal,
       )
       Object.assign(replica, delivered)
     } catch (error) {
-      if (this.#rounds.signal.aborted || !isProblem(error) || content.failure || pass.failure)
+      if (this.#worker.signal.aborted || !isProblem(error) || content.failure || pass.failure)
         throw content.failure ?? pass.failure ?? error
       log.warn('a data server failed', { server: server.id, code: error.code, detail: error.detail })
       // S12: an impostor is shut off; one that only fails is asked again soon.
       if (error.code === 'server.impostor')
         await contain(this.#o, server.id, 'impostor', 'it did not prove its key when data was to be kept')
-      else await store.transaction(({ sql }) => servers.blame(sql, server.id, 1, 0))
+      else await store.transaction(({ sql }) => servers.penalise(sql, server.id, 1, 0))
       throw new SendFailure(server.id, error)
     }
   }
@@ -438,7 +438,7 @@ export class SaveWorker {
 
   /** Has a data server destroy what it holds of a slot up to the replica’s epoch. */
   async #remove(row: AbandonedRow, server: string): Promise<Uint8Array> {
-    return destroy(this.#o, await servers.byId(this.#o.store.sql, server), row, row.epoch, this.#rounds.signal)
+    return destroy(this.#o, await servers.byId(this.#o.store.sql, server), row, row.epoch, this.#worker.signal)
   }
 
   /** Catalogues that no card can still point to are destroyed where they lie; one that cannot be reached is tried with the next. */
@@ -454,7 +454,7 @@ export class SaveWorker {
           if (save) await leaveBucket(sql, save, old.sealed)
         })
       } catch (error) {
-        if (this.#rounds.signal.aborted || !isProblem(error)) throw error
+        if (this.#worker.signal.aborted || !isProblem(error)) throw error
         log.info('an old catalogue stays for now', { server: old.server, code: error.code })
       }
     }

@@ -12,7 +12,6 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId, noteOperation, type Within } from '../desk.ts'
 import { keepDocument, readDocument } from '../documents/store.ts'
 import { atRestKey } from '../keystore.ts'
 import { ownAccount } from '../ledger/accounts.ts'
@@ -20,6 +19,7 @@ import { members, openPerson } from '../members/registers.ts'
 import { isNumber, type NumberKind } from '../numbers.ts'
 import { type PayoutRow, sendPayouts, settlePayout } from '../payments/payout.ts'
 import { issueValue, reverseValue, topUps } from '../payments/top-up.ts'
+import { derivedId, noteOperation, type ServiceContext, type Within } from '../service-context.ts'
 import type { BankLine, DebitOutcome, OrderOutcome, OwnBankAccount } from './files/bank-file.ts'
 import { readNotification, readStatusReport, writeCreditTransfers } from './files/iso20022.ts'
 import { readDebitResults, readMovements, writeTransfers } from './files/zengin.ts'
@@ -81,12 +81,12 @@ const payoutsPerFile = 10_000
 const textDomain = new TextEncoder().encode('azukari/bank-text/1')
 
 export function bankDesk(
-  desk: Desk,
+  shared: ServiceContext,
   own: () => OwnBankAccount,
   debits: DebitAnswers,
   confirmed: () => Promise<void>,
 ): BankDesk {
-  const { store, keys, random, clock } = desk
+  const { store, keys, random, clock } = shared
   return {
     take: async (bytes) => {
       const { format, lines, outcomes } = parse(bytes)
@@ -119,7 +119,7 @@ export function bankDesk(
             random.bytes(12),
             textDomain,
           )
-          const matched = await bookLine(desk, within, line, id)
+          const matched = await bookLine(shared, within, line, id)
           await insertRow(sql, 'bank_lines', {
             ...{ id, file: hash, amount: line.minor, currency: line.currency, booked_on: line.bookedOn, text, matched },
           })
@@ -149,7 +149,7 @@ export function bankDesk(
         const row = await topUps.get(sql, payment)
         if (!row) throw new Problem('topup.unknown')
         if (row.amount !== line.amount || row.currency !== line.currency) throw new Problem('pay.amount-differs')
-        await issueValue(desk, within, row, 'unmatched')
+        await issueValue(shared, within, row, 'unmatched')
         await sql.run('UPDATE bank_lines SET matched = ? WHERE id = ?', payment, id)
         await noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
       }),
@@ -163,8 +163,8 @@ export function bankDesk(
         return { atMs: nowMs, epoch }
       })
       await confirmed()
-      const { name, kind, content } = (await readDocument(desk, store.sql, id))!
-      return { name, content, note: releaseNote(desk.signer, content, { name, kind, epoch, atMs }) }
+      const { name, kind, content } = (await readDocument(shared, store.sql, id))!
+      return { name, content, note: releaseNote(shared.signer, content, { name, kind, epoch, atMs }) }
     },
 
     payoutFile: (date, format, currency = 'JPY') =>
@@ -173,14 +173,14 @@ export function bankDesk(
         const rows = await sendPayouts(sql, currency, document, payoutsPerFile, nowMs)
         if (rows.length === 0) return undefined
         const orders = await mapInOrder(rows, async (row) => ({
-          account: await accountOf(desk, sql, row),
+          account: await accountOf(shared, sql, row),
           minor: BigInt(row.amount),
           reference: row.number,
         }))
         const id = Buffer.from(document).toString('hex')
         const frame = { id: id.slice(0, 33), createdMs: clock.now(), date, currency }
         const zengin = format === 'zengin'
-        await keepDocument(desk, sql, {
+        await keepDocument(shared, sql, {
           ...{ id: document, kind: 'payout-file', member: null, at: nowMs },
           name: `payout-${date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
           media: zengin ? 'text/plain' : 'application/xml',
@@ -196,9 +196,9 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-async function accountOf(desk: Desk, sql: Sql, { shop }: PayoutRow) {
+async function accountOf(shared: ServiceContext, sql: Sql, { shop }: PayoutRow) {
   const member = (await members.get(sql, shop))!
-  const { account } = openPerson(desk.keys, shop, member.person)
+  const { account } = openPerson(shared.keys, shop, member.person)
   if (!account) throw new Problem('register.unknown-number', 'the shop has no bank account')
   return account
 }
@@ -240,7 +240,12 @@ async function settleOutcome(
 }
 
 /** Books one line of our account. Returns whose it is; null when a clerk must find out. */
-async function bookLine(desk: Desk, within: Within, line: BankLine, id: Uint8Array): Promise<string | null> {
+async function bookLine(
+  shared: ServiceContext,
+  within: Within,
+  line: BankLine,
+  id: Uint8Array,
+): Promise<string | null> {
   const { sql, nowMs } = within
   const comesIn = (line.direction === 'in') !== line.reversal
   const payment = numberIn(line.texts, 'payment')
@@ -257,11 +262,11 @@ async function bookLine(desk: Desk, within: Within, line: BankLine, id: Uint8Arr
     (row.way === 'transfer' || row.way === 'deposit')
   try {
     if (fits && comesIn) {
-      await issueValue(desk, within, row, 'bank')
+      await issueValue(shared, within, row, 'bank')
       return row.payment
     }
     if (fits && line.reversal) {
-      await reverseValue(desk, within, row, 'bank')
+      await reverseValue(shared, within, row, 'bank')
       return row.payment
     }
   } catch (error) {

@@ -10,12 +10,12 @@ import { InternalError } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { derivedId, type Within } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Leg } from '../ledger/model.ts'
 import { againMs, type CardCompany, type CardQueue, type Reversal } from '../payments/card-company.ts'
 import { tokenDomain } from '../payments/top-up.ts'
+import { derivedId, type Within } from '../service-context.ts'
 import { addDays, type CivilDate, civilDate, latest, offsetOf } from './calendar.ts'
 import type { BillingAccount } from './closing.ts'
 import { dueOf, giveBack, sendReceipt } from './collect.ts'
@@ -95,8 +95,8 @@ export async function cardsReport(sql: Sql, limit: number): Promise<CardsReport>
 
 /** Begins a charge of every statement that is due by card soon. Returns how many the company is asked about. */
 export async function collectCards(ports: BillingPorts): Promise<number> {
-  const { desk, rules } = ports
-  return desk.store.transaction(async (within) => {
+  const { shared, rules } = ports
+  return shared.store.transaction(async (within) => {
     const { sql, nowMs } = within
     const today = civilDate(nowMs, rules.timeZone)
     let begun = 0
@@ -156,7 +156,7 @@ export async function stopCharge(within: Within, row: StatementRow): Promise<voi
 
 /** The company's answers to the questions of charges, step by step. */
 export function chargeQueue(ports: () => BillingPorts, company: CardCompany): CardQueue<ChargeRow> {
-  const sql = () => ports().desk.store.sql
+  const sql = () => ports().shared.store.sql
   return {
     due: (nowMs, limit) =>
       sql().all<ChargeRow>(
@@ -168,7 +168,7 @@ export function chargeQueue(ports: () => BillingPorts, company: CardCompany): Ca
       (await sql().get<{ next: number | null }>('SELECT min(next) AS next FROM card_charges'))?.next ?? undefined,
     step: (row, signal, confirmed) => new ChargeStep(ports(), company, signal, confirmed).take(row),
     unclear: async ({ id, state, tries, statement }) => {
-      await ports().desk.store.transaction(async (within) => {
+      await ports().shared.store.transaction(async (within) => {
         if ((await charges.get(within.sql, id))?.state === state)
           await charges.set(within.sql, id, { tries: tries + 1, next: within.nowMs + againMs(tries) })
       })
@@ -200,15 +200,15 @@ class ChargeStep {
   }
 
   async #ask(row: ChargeRow) {
-    const { keys } = this.#ports.desk
+    const { keys } = this.#ports.shared
     const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
     const { amount: minor, currency } = row
     return this.#company.authorise({ id: idOf(row), token, minor, currency, signal: this.#signal })
   }
 
   async #authorise(row: ChargeRow): Promise<void> {
-    const { desk } = this.#ports
-    if (row.state === 'asked' && row.at + askedMs <= desk.clock.now()) {
+    const { shared } = this.#ports
+    if (row.state === 'asked' && row.at + askedMs <= shared.clock.now()) {
       // Whether there is an authorisation is found out while it is given back.
       await this.#judge(row, ['asked'], async (within, statement) => {
         await giveUpHold(within, statement, row)
@@ -288,7 +288,7 @@ class ChargeStep {
     states: readonly ChargeState[],
     work: (within: Within, statement: StatementRow, charge: ChargeRow) => T,
   ): Promise<T | undefined> {
-    return this.#ports.desk.store.transaction(async (within) => {
+    return this.#ports.shared.store.transaction(async (within) => {
       const charge = (await charges.get(within.sql, id))!
       const statement = (await statements.get(within.sql, charge.statement))!
       return states.includes(charge.state) ? work(within, statement, charge) : undefined

@@ -5,8 +5,8 @@ import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placem
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { defaultRules } from '../desk.ts'
 import type { MemberRow } from '../members/registers.ts'
+import { defaultRules } from '../service-context.ts'
 import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { issueStatement, type Period } from './statements.ts'
@@ -56,13 +56,13 @@ export async function factsOf(
  * @throws {Problem} `config.invalid` when the site has not said who issues them
  */
 export async function closePeriods(ports: BillingPorts): Promise<{ issued: string[]; postponed: number }> {
-  const { desk, rules } = ports
-  if (desk.rules.issuer.invoiceNumber === defaultRules.issuer.invoiceNumber)
+  const { shared, rules } = ports
+  if (shared.rules.issuer.invoiceNumber === defaultRules.issuer.invoiceNumber)
     throw new Problem('config.invalid', 'settlement.json does not name the issuer of statements (issuer)')
-  const today = civilDate(desk.clock.now(), rules.timeZone)
+  const today = civilDate(shared.clock.now(), rules.timeZone)
   await openAccounts(ports)
   const due = (
-    await desk.store.sql.all<BillingAccount & { row: Uint8Array }>(
+    await shared.store.sql.all<BillingAccount & { row: Uint8Array }>(
       `SELECT b.* FROM billing_accounts b JOIN members m ON m.id = b.member WHERE m.state IN ('active', 'blocked')
        AND m.card IS NOT NULL AND b.closed < ? ORDER BY b.closed LIMIT ?`,
       today,
@@ -79,7 +79,7 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
         } catch (error) {
           if (!isProblem(error)) throw error
           postponed++
-          desk.log.warn('a period could not be closed', { code: error.code })
+          shared.log.warn('a period could not be closed', { code: error.code })
         }
       }),
     )
@@ -87,13 +87,13 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
 }
 
 async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
-  const { desk } = ports
+  const { shared } = ports
   const numbers: string[] = []
   for (let { closed } = account; nextClosing(closed, account.closing_day) <= today; ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
-    const member = (await desk.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
+    const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
     const facts = await factsOf(ports, member, period)
-    const row = await desk.store.transaction(async (within) => {
+    const row = await shared.store.transaction(async (within) => {
       const moved = (
         await within.sql.run(
           'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
@@ -114,8 +114,8 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
 }
 
 /** Every member with a card has an account for billing, from the day of registration. */
-async function openAccounts({ desk, rules }: BillingPorts): Promise<void> {
-  await desk.store.transaction(async ({ sql }) => {
+async function openAccounts({ shared, rules }: BillingPorts): Promise<void> {
+  await shared.store.transaction(async ({ sql }) => {
     const without = await sql.all<MemberRow>(
       `SELECT m.* FROM members m LEFT JOIN billing_accounts b ON b.member = m.id
        WHERE b.member IS NULL AND m.card IS NOT NULL AND m.since IS NOT NULL LIMIT ?`,

@@ -16,12 +16,12 @@ import { writeDebits } from '../bank/files/zengin.ts'
 import type { DebitAnswers } from '../bank/lines.ts'
 import { enterBankFile } from '../bank/release.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { derivedId, type Within } from '../desk.ts'
 import { receiptPdf, reminderPdf } from '../documents/statement.ts'
 import { keepDocument } from '../documents/store.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import { availableOf } from '../ledger/model.ts'
 import { memberKeys, openPerson } from '../members/registers.ts'
+import { derivedId, type Within } from '../service-context.ts'
 import { addDays, civilDate, latest, nextBankDay } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { nextStage } from './stages.ts'
@@ -38,18 +38,18 @@ const answerMs = 400 * 86_400_000
  * of this is read in the very transaction that books and writes the file, so an objection is either before it or refused.
  */
 export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8Array; debits: number } | undefined> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   const own = ports.own()
-  return desk.store.transaction(async (within) => {
+  return shared.store.transaction(async (within) => {
     const { sql, nowMs } = within
     const today = civilDate(nowMs, rules.timeZone)
     const due = await flatMapInOrder(await dueOf(within, today, 'debit', debitAheadDays), async (row) => {
       const member = await memberOf(sql, row)
-      const { account } = openPerson(desk.keys, member.id, member.person)
+      const { account } = openPerson(shared.keys, member.id, member.person)
       return account ? [{ row, member, account }] : []
     })
     if (due.length === 0) return undefined
-    const document = desk.random.bytes(16)
+    const document = shared.random.bytes(16)
     const date = latest([today, ...due.map(({ row }) => row.debit_on)])
     const orders = await mapInOrder(due, async ({ row, member, account }): Promise<DebitOrder> => {
       await holdClaim(within, row)
@@ -76,7 +76,7 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
       currency: rules.currency,
     }
     const zengin = rules.format === 'zengin'
-    await keepDocument(desk, sql, {
+    await keepDocument(shared, sql, {
       ...{
         id: document,
         kind: 'debit-file',
@@ -141,8 +141,8 @@ async function holdClaim({ sql, nowMs }: Within, row: StatementRow): Promise<voi
 
 /** Statements that members pay from stored value, on the day: paid, or reminded of. Returns how many were paid. */
 export async function collectValue(ports: BillingPorts): Promise<number> {
-  const { desk, rules } = ports
-  return desk.store.transaction(async (within) => {
+  const { shared, rules } = ports
+  return shared.store.transaction(async (within) => {
     const { sql, nowMs } = within
     let paid = 0
     for (const row of await dueOf(within, civilDate(nowMs, rules.timeZone), 'value')) {
@@ -214,10 +214,10 @@ export async function giveBack(
   why: string,
   move: 'return' | 'reverse' = 'return',
 ): Promise<void> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   const tries = row.tries + 1
   const returned = nextStage(row.state, move)
-  const last = tries >= rules.triesMost
+  const last = tries >= rules.maxTries
   const again = nextBankDay(addDays(civilDate(nowMs, rules.timeZone), rules.againDays))
   await statements.set(sql, row.number, {
     ...{ tries, hold: null, debit_on: again },
@@ -229,24 +229,24 @@ export async function giveBack(
     why,
     last ? undefined : again,
   )
-  await keepDocument(desk, sql, {
+  await keepDocument(shared, sql, {
     ...{ id: derivedId('dunning', row.number, String(tries)), kind: 'dunning', member: row.member, at: nowMs, content },
     ...{ name: `reminder-${row.number}-${tries}.pdf`, media: 'application/pdf' },
   })
 }
 
 export async function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Within, row: StatementRow): Promise<void> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   const { seq, chain } = await ledgerOf(sql).tip()
   const paidOn = civilDate(nowMs, rules.timeZone)
   const member = await memberOf(sql, row)
   const body: BillReceipt = {
     ...{ kind: 'bill', statement: row.number, from: row.from_date, to: row.to_date, amountMinor: row.total },
-    ...{ currency: row.currency, taxMinor: row.tax, invoiceNumber: desk.rules.issuer.invoiceNumber, paidOn },
+    ...{ currency: row.currency, taxMinor: row.tax, invoiceNumber: shared.rules.issuer.invoiceNumber, paidOn },
     ...{ payment: row.payment, chain, seq },
   }
-  const receipt = sign1(encodeDeterministic(body), desk.signer, billReceiptDomain)
-  await keepDocument(desk, sql, {
+  const receipt = sign1(encodeDeterministic(body), shared.signer, billReceiptDomain)
+  await keepDocument(shared, sql, {
     ...{
       // One that was taken back and paid again has two.
       id: derivedId('receipt', row.number, String(row.tries)),

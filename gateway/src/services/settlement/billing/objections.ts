@@ -11,10 +11,10 @@ import { Problem } from '@azukari/protocol/problem'
 import type { Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { derivedId, memberAct, noteOperation, tell } from '../desk.ts'
 import { creditNotePdf } from '../documents/statement.ts'
 import { keepDocument } from '../documents/store.ts'
 import { atRestKey } from '../keystore.ts'
+import { derivedId, memberAct, noteOperation, tell } from '../service-context.ts'
 import { civilDate } from './calendar.ts'
 import { stopCharge } from './card-charges.ts'
 import { factsOf } from './closing.ts'
@@ -36,9 +36,9 @@ const textDomain = new TextEncoder().encode('azukari/objection-text/1')
 
 /** @param stopped an authorisation is to be given back */
 export function objectionHandlers(ports: BillingPorts, stopped: () => void): Handler[] {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   return [
-    memberAct(desk, objectTo, async ({ member, body }, context) => {
+    memberAct(shared, objectTo, async ({ member, body }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
       const row = await statements.get(sql, body.statement)
       if (!row) throw new Problem('bill.unknown')
@@ -47,8 +47,8 @@ export function objectionHandlers(ports: BillingPorts, stopped: () => void): Han
       if (civilDate(nowMs, rules.timeZone) > row.object_by) throw new Problem('bill.late')
       const text = encrypt0(
         encodeDeterministic(body.text),
-        atRestKey(desk.keys, 'objection'),
-        desk.random.bytes(12),
+        atRestKey(shared.keys, 'objection'),
+        shared.random.bytes(12),
         textDomain,
       )
       await insertRow(sql, 'objections', { id: requestId, statement: row.number, about: body.about, text, at: nowMs })
@@ -79,10 +79,10 @@ export interface ObjectionDesk {
 }
 
 export function objectionDesk(ports: BillingPorts): ObjectionDesk {
-  const { desk } = ports
+  const { shared } = ports
   return {
     open: (limit) =>
-      desk.store.sql.all(
+      shared.store.sql.all(
         'SELECT id, statement, about, at FROM objections WHERE decided IS NULL ORDER BY at LIMIT ?',
         limit,
       ),
@@ -97,10 +97,10 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         if (!objection || !row) throw new Problem('object.unknown', 'no such open objection')
         return { objection, row }
       }
-      const { row: before } = await find(desk.store.sql)
+      const { row: before } = await find(shared.store.sql)
       const period = { from: before.from_date, to: before.to_date }
-      const facts = await factsOf(ports, await memberOf(desk.store.sql, before), period)
-      return desk.store.transaction(async (within) => {
+      const facts = await factsOf(ports, await memberOf(shared.store.sql, before), period)
+      return shared.store.transaction(async (within) => {
         // Read again: while placement was asked somebody else may have decided.
         const { sql, nowMs } = within
         const { objection, row } = await find(sql)
@@ -122,7 +122,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         if (upheld) {
           await bookStatement(within, row, 'credit')
           const content = creditNotePdf(contentOf(ports, row), addressee(ports, member), findings)
-          await keepDocument(desk, sql, {
+          await keepDocument(shared, sql, {
             ...{ id: derivedId('credit-note', row.number), kind: 'credit-note', member: member.id, at: nowMs, content },
             ...{ name: `credit-note-${row.number}.pdf`, media: 'application/pdf' },
           })
@@ -142,7 +142,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
           id,
         )
         await noteOperation(sql, nowMs, clerk, 'decide objection', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
-        await tell(desk, within, {
+        await tell(shared, within, {
           ...{ member: member.id, contract: objectionDecided, domain: decisionDomain },
           body: {
             ...{ contract: objectionDecided.id, objection: id, statement: row.number, upheld, findings },

@@ -3,10 +3,10 @@ import { choosePayment, type PaymentWay } from '@azukari/protocol/contracts/sett
 import { encrypt0 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
 import type { Handler } from '../../../service/service.ts'
-import { memberAct, type Within } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
 import { type MemberRow, openPerson } from '../members/registers.ts'
 import { tokenDomain } from '../payments/top-up.ts'
+import { memberAct, type Within } from '../service-context.ts'
 import { civilDate, nextBankDay } from './calendar.ts'
 import { openAccount } from './closing.ts'
 import type { BillingPorts } from './ports.ts'
@@ -14,9 +14,9 @@ import { nextStage } from './stages.ts'
 import { type StatementRow, statements } from './statements.ts'
 
 export function payChoiceHandlers(ports: BillingPorts): Handler[] {
-  const { desk } = ports
+  const { shared } = ports
   return [
-    memberAct(desk, choosePayment, async ({ member, body: { way, cardToken } }, context) => {
+    memberAct(shared, choosePayment, async ({ member, body: { way, cardToken } }, context) => {
       if (cardToken !== undefined && way !== 'card')
         throw new Problem('message.invalid', 'a card token goes with the way “card” only')
       await payBy(ports, context, member, way, cardToken)
@@ -38,16 +38,16 @@ export async function payBy(
   way: PaymentWay,
   cardToken?: string,
 ): Promise<void> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   if (member.since === null) throw new Problem('bill.way', 'not registered yet')
   const account = await openAccount(sql, member, rules.timeZone)
   const token =
     cardToken === undefined
       ? account.token
-      : encrypt0(Buffer.from(cardToken), atRestKey(desk.keys, 'card-token'), desk.random.bytes(12), tokenDomain)
+      : encrypt0(Buffer.from(cardToken), atRestKey(shared.keys, 'card-token'), shared.random.bytes(12), tokenDomain)
   if (way === 'card' && !ports.cards) throw new Problem('bill.way', 'no card company')
   if (way === 'card' && !token) throw new Problem('bill.way', 'no card')
-  if (way === 'debit' && !openPerson(desk.keys, member.id, member.person).account)
+  if (way === 'debit' && !openPerson(shared.keys, member.id, member.person).account)
     throw new Problem('bill.way', 'no bank account')
   await sql.run('UPDATE billing_accounts SET payment = ?, token = ? WHERE member = ?', way, token, member.id)
   const open = await sql.all<StatementRow>(

@@ -1,8 +1,8 @@
-/** What billing needs besides the desk: placement's word on a member, the tariff, the calendar. */
+/** What billing needs besides the service’s context: placement's word on a member, the tariff, the calendar. */
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Currency } from '@azukari/protocol/money'
 import type { OwnBankAccount } from '../bank/files/bank-file.ts'
-import type { Desk } from '../desk.ts'
+import type { ServiceContext } from '../service-context.ts'
 import type { FirstPeriod, Tariff } from './price.ts'
 
 /** Placement, in this process or apart (`placement.account`). Rejects when placement cannot answer; then nothing is closed. */
@@ -25,12 +25,12 @@ export interface BillingRules {
   /** So many days before the day of the debit a card's authorisation is asked for. */
   authoriseDays: number
   /** After so many returns it is arrears. */
-  triesMost: number
+  maxTries: number
   format: 'zengin' | 'pain.008'
 }
 
 export interface BillingPorts {
-  desk: Desk
+  shared: ServiceContext
   placement: PlacementView
   rules: BillingRules
   /** Whether a card company is there to ask. */

@@ -14,7 +14,6 @@ import type { Currency } from '@azukari/protocol/money'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { derivedId, tell, type Within } from '../desk.ts'
 import { type Addressee, statementPdf } from '../documents/statement.ts'
 import { keepDocument } from '../documents/store.ts'
 import { atRestKey } from '../keystore.ts'
@@ -22,6 +21,7 @@ import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Leg } from '../ledger/model.ts'
 import { type MemberRow, members, openPerson } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
+import { derivedId, tell, type Within } from '../service-context.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { type Priced, partOf, priceOf } from './price.ts'
@@ -99,7 +99,7 @@ export async function issueStatement(
   facts: AccountFacts,
   { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
 ): Promise<StatementRow> {
-  const { desk, rules } = ports
+  const { shared, rules } = ports
   const { sql, nowMs } = within
   const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
   const number = await nextNumber(sql, 'statement', nowMs)
@@ -107,11 +107,11 @@ export async function issueStatement(
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
   const body: Statement = {
     contract: statementSent.id,
-    ...{ audience: desk.self, act: desk.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
+    ...{ audience: shared.self, act: shared.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
     statement: number,
     ...(replaced ? { replaces: replaced.number } : {}),
     member: member.id,
-    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: desk.rules.issuer },
+    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: shared.rules.issuer },
     ...{ check: facts.check, kept: facts.kept, faults: facts.faults, objectBy, howToObject, debitOn, payment },
   }
   const tax = taxes.reduce((sum, one) => sum + one.tax, 0)
@@ -123,14 +123,14 @@ export async function issueStatement(
     ...{ replaces: replaced?.number ?? null, tries: 0, hold: null, at: nowMs },
     document: encrypt0(
       encodeDeterministic(body),
-      atRestKey(desk.keys, 'statement'),
-      desk.random.bytes(12),
+      atRestKey(shared.keys, 'statement'),
+      shared.random.bytes(12),
       sealedDomain,
     ),
   }
   await insertRow(sql, 'statements', row)
   await bookStatement(within, row, 'issue')
-  await keepDocument(desk, sql, {
+  await keepDocument(shared, sql, {
     ...{
       id: derivedId('statement', number),
       kind: 'statement',
@@ -141,7 +141,7 @@ export async function issueStatement(
     ...{ name: `statement-${number}.pdf`, content: statementPdf(body, addressee(ports, member)) },
   })
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
-  await tell(desk, within, {
+  await tell(shared, within, {
     ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
     wrap: (statement) => ({ statement }),
   })
@@ -149,9 +149,9 @@ export async function issueStatement(
 }
 
 /** The statement as it was made. */
-export function contentOf({ desk }: BillingPorts, row: StatementRow): Statement {
+export function contentOf({ shared }: BillingPorts, row: StatementRow): Statement {
   return checkStatement(
-    decode(decrypt0(row.document, atRestKey(desk.keys, 'statement'), sealedDomain), { maxBytes: 1 << 20 }),
+    decode(decrypt0(row.document, atRestKey(shared.keys, 'statement'), sealedDomain), { maxBytes: 1 << 20 }),
   )
 }
 
@@ -185,11 +185,11 @@ export async function bookStatement({ sql, nowMs }: Within, row: StatementRow, w
   )
 }
 
-export function addressee({ desk }: BillingPorts, member: MemberRow): Addressee {
+export function addressee({ shared }: BillingPorts, member: MemberRow): Addressee {
   return {
-    name: openPerson(desk.keys, member.id, member.person).name,
+    name: openPerson(shared.keys, member.id, member.person).name,
     number: member.number,
-    font: desk.font?.(),
+    font: shared.font?.(),
   }
 }
 

@@ -20,7 +20,7 @@ export const witnessName = (number: number) => `settlement-witness-${number}`
 /** A call that is not answered so soon counts as lost, ms. */
 const answerMs = 1_500
 /** What follows a request in one call. */
-const batchMost = 64 << 20
+const maxBatch = 64 << 20
 const centres = [primaryName, backupName] as const
 
 export function witnessLink(client: CallClient): WitnessLink {
@@ -67,7 +67,7 @@ export function centreHandlers(centre: Centre, other: string): CallHandler[] {
     answers(centreState, [other], async ({ epoch }) => ({ reply: await centre.state(epoch) })),
     answers(appendEntries, [other], async ({ epoch, entries }, { body }) => {
       const size = entries.reduce((sum, entry) => sum + entry.size, 0)
-      if (size > batchMost) throw new Problem('message.too-large', `${size} bytes`)
+      if (size > maxBatch) throw new Problem('message.too-large', `${size} bytes`)
       const bytes = await exactly(body, size)
       let at = 0
       const whole = entries.map(({ size, ...entry }): Entry => {

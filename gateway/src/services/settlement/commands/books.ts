@@ -4,7 +4,7 @@ import { coseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { DocumentKind } from '../documents/store.ts'
-import { monthsAtMost } from '../statistics/months.ts'
+import { maxMonths } from '../statistics/months.ts'
 import { statisticsPage } from '../statistics/page.ts'
 import { type StatisticsReport, statisticsPicture } from '../statistics/picture.ts'
 import { auditFile } from './audit.ts'
@@ -60,12 +60,12 @@ export const bookCommands: SettlementCommands = {
     options: {
       folder,
       site,
-      months: { type: 'string', what: `months, up to ${monthsAtMost}; 12 unless told` },
+      months: { type: 'string', what: `months, up to ${maxMonths}; 12 unless told` },
       out: { type: 'string', what: 'file for the plots: .svg, .html with tables, or .png (drawn by chromium)' },
     },
     filesOut: ['out'],
     async carryOut({ service }, act, values) {
-      const months = values['months'] === undefined ? undefined : integer(values, 'months', 1, monthsAtMost)
+      const months = values['months'] === undefined ? undefined : integer(values, 'months', 1, maxMonths)
       const report = await service.statistics(months)
       const lines = report.days.map(
         ({ day, reason, postings, minor, currency }) =>

@@ -2,8 +2,8 @@
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import type { Desk } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
+import type { ServiceContext } from '../service-context.ts'
 
 export type DocumentKind =
   | 'letter'
@@ -29,15 +29,15 @@ export interface Document {
 const domain = new TextEncoder().encode('azukari/settlement-document/1')
 
 /** Keeps a document; the same id again is the same document. */
-export async function keepDocument(desk: Desk, sql: Sql, document: Document): Promise<void> {
+export async function keepDocument(shared: ServiceContext, sql: Sql, document: Document): Promise<void> {
   if (await sql.get('SELECT 1 AS there FROM documents WHERE id = ?', document.id)) return
-  const content = encrypt0(document.content, atRestKey(desk.keys, 'document'), desk.random.bytes(12), domain)
+  const content = encrypt0(document.content, atRestKey(shared.keys, 'document'), shared.random.bytes(12), domain)
   await insertRow(sql, 'documents', { ...document, content })
 }
 
-export async function readDocument(desk: Desk, sql: Sql, id: Uint8Array): Promise<Document | undefined> {
+export async function readDocument(shared: ServiceContext, sql: Sql, id: Uint8Array): Promise<Document | undefined> {
   const row = await sql.get<Document>('SELECT * FROM documents WHERE id = ?', id)
-  return row && { ...row, content: decrypt0(row.content, atRestKey(desk.keys, 'document'), domain) }
+  return row && { ...row, content: decrypt0(row.content, atRestKey(shared.keys, 'document'), domain) }
 }
 
 /** Without content, oldest first. */

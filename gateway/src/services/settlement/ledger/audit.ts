@@ -48,12 +48,12 @@ interface Sums {
 /** Postings read at a time, so that a journal of any length is audited in little memory. */
 const pageRows = 5_000
 /** More findings than this tell nothing more. */
-const findingsAtMost = 100
+const maxFindings = 100
 
 export async function audit(sql: Sql): Promise<Audit> {
   const findings: Finding[] = []
   const find = (what: Finding['what'], where: string) => {
-    if (findings.length < findingsAtMost) findings.push({ what, where })
+    if (findings.length < maxFindings) findings.push({ what, where })
   }
   const sums = new Map<string, Sums>()
   const holds = new Map<string, { debit: string; credit: string; amount: bigint }>()

@@ -87,7 +87,7 @@ interface HoldRecord {
 const selectHold = `SELECT h.id, d.code AS debit, c.code AS credit, h.amount, h.expires, h.resolved FROM ledger_holds h
   JOIN ledger_accounts d ON d.id = h.debit JOIN ledger_accounts c ON c.id = h.credit`
 /** Holds that run out in one sweep; the next call goes on. */
-const sweepAtMost = 256
+const maxSweep = 256
 
 export class Ledger {
   readonly #sql: Sql
@@ -166,7 +166,7 @@ export class Ledger {
     const due = await this.#sql.all<{ id: Uint8Array }>(
       'SELECT id FROM ledger_holds WHERE resolved = 0 AND expires <= ? ORDER BY expires, id LIMIT ?',
       nowMs,
-      sweepAtMost,
+      maxSweep,
     )
     if (due.length === 0) return 0
     const postings = due.map(({ id }): Posting => {

@@ -65,7 +65,7 @@ export interface WrittenLeg {
 }
 
 /** Legs of one posting. */
-const legsAtMost = 64
+const maxLegs = 64
 /** Balances stay exactly representable wherever they are read. */
 const balanceMaxMinor = BigInt(Number.MAX_SAFE_INTEGER)
 
@@ -99,7 +99,7 @@ export type Decision = { refused: Refusal; leg: number } | { legs: WrittenLeg[] 
 /** Decides on one posting; when it is not refused, the book's accounts hold the new balances. */
 export async function decide(posting: Posting, book: Book, nowMs: number): Promise<Decision> {
   const { legs } = posting
-  if (posting.id.length !== 16 || legs.length === 0 || legs.length > legsAtMost)
+  if (posting.id.length !== 16 || legs.length === 0 || legs.length > maxLegs)
     return { refused: 'ledger.bad-posting', leg: 0 }
   const written: WrittenLeg[] = []
   const resolvedHere = new Set<string>()

@@ -30,10 +30,10 @@ import { claimSignedAct } from '../../../service/inbox.ts'
 import { act, call, type Handler, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { type Desk, judgeSigned, memberAct, noteOperation } from '../desk.ts'
 import { letterPdf } from '../documents/letter.ts'
 import { keepDocument } from '../documents/store.ts'
 import { isNumber, nextNumber } from '../numbers.ts'
+import { judgeSigned, memberAct, noteOperation, type ServiceContext } from '../service-context.ts'
 import { type CardStanding, cardStanding, noteStanding } from './register-sync.ts'
 import { type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
 
@@ -42,8 +42,8 @@ const checkLoss = checker(Loss, 'loss')
 const checkProof = checker(RotationProof, 'proof of the new key')
 
 /** @param toTell placement has something to hear */
-export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
-  const { keys, rules } = desk
+export function enrolmentHandlers(shared: ServiceContext, toTell: () => void): Handler[] {
+  const { keys, rules } = shared
   return [
     call(readGuide, () => ({
       key: coseKey(publicOf(keys.signing)),
@@ -63,7 +63,7 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
         id: requestId,
         kind,
         device: caller.device,
-        person: sealPerson(keys, requestId, person, desk.random),
+        person: sealPerson(keys, requestId, person, shared.random),
         terms,
         at: nowMs,
       })
@@ -73,7 +73,7 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
     // Signed with the very key that is registered: whoever has it wants this number.
     signedAct(register, async (_request, { sql, nowMs, caller, afterCommit, signed: { body, message, kid } }) => {
       const key = signingKey(body.key)
-      judgeSigned(desk, body, nowMs)
+      judgeSigned(shared, body, nowMs)
       const member = await members.byNumber(sql, body.number)
       if (!member || !isNumber(body.number, 'general', 'shop')) throw new Problem('register.unknown-number')
       if (!member.code) throw new Problem('register.number-used')
@@ -91,17 +91,17 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
         until: null,
         reason: null,
       })
-      const person = sealPerson(keys, member.id, body.person, desk.random)
+      const person = sealPerson(keys, member.id, body.person, shared.random)
       await members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
       // The card that is registered is in its member's hands; another that was reported lost stays lost.
       if (body.card) {
         await noteStanding({ sql, nowMs }, member.id, body.card, { lost: false })
         afterCommit(toTell)
       }
-      return { member: member.id, membership: membership(desk, member, kid, nowMs) }
+      return { member: member.id, membership: membership(shared, member, kid, nowMs) }
     }),
 
-    memberAct(desk, rotate, async ({ member, key: old, body }, context) => {
+    memberAct(shared, rotate, async ({ member, key: old, body }, context) => {
       const { sql, nowMs } = context
       const key = signingKey(body.key)
       const kid = thumbprint(key)
@@ -119,10 +119,10 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
         until: null,
         reason: null,
       })
-      return { membership: membership(desk, member, kid, nowMs) }
+      return { membership: membership(shared, member, kid, nowMs) }
     }),
 
-    memberAct(desk, revoke, async ({ member, key, body }, context) => {
+    memberAct(shared, revoke, async ({ member, key, body }, context) => {
       await memberKeys.end(context.sql, key.kid, 'revoked', body.reason, context.nowMs)
       await members.block(context.sql, member.id)
       return {}
@@ -137,7 +137,7 @@ export function enrolmentHandlers(desk: Desk, toTell: () => void): Handler[] {
       return { blockedMs: nowMs }
     }),
 
-    memberAct(desk, reportFound, async ({ member }, context) => {
+    memberAct(shared, reportFound, async ({ member }, context) => {
       const { sql, nowMs, afterCommit } = context
       await cardFound(sql, member, nowMs)
       afterCommit(toTell)
@@ -180,8 +180,8 @@ export interface EnrolmentDesk {
   standing(number: string): Promise<CardStanding>
 }
 
-export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
-  const { keys, random, rules, store } = desk
+export function enrolmentDesk(shared: ServiceContext, toTell: () => void): EnrolmentDesk {
+  const { keys, random, rules, store } = shared
   const send = async (
     sql: Sql,
     member: Uint8Array,
@@ -193,10 +193,10 @@ export function enrolmentDesk(desk: Desk, toTell: () => void): EnrolmentDesk {
     const id = random.bytes(16)
     const content = letterPdf({
       ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
-      font: desk.font?.(),
+      font: shared.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
-    await keepDocument(desk, sql, {
+    await keepDocument(shared, sql, {
       ...{ id, kind: 'letter', member, at: nowMs, content },
       name: `letter-${number}.pdf`,
       media: 'application/pdf',
@@ -299,9 +299,14 @@ async function letterOf(sql: Sql, number: string): Promise<Uint8Array> {
   return row.id
 }
 
-function membership(desk: Desk, { id, number, kind }: MemberRow, kid: Uint8Array, nowMs: number): Uint8Array {
+function membership(
+  shared: ServiceContext,
+  { id, number, kind }: MemberRow,
+  kid: Uint8Array,
+  nowMs: number,
+): Uint8Array {
   const body: Membership = { member: id, number, kind, key: kid, atMs: nowMs }
-  return sign1(encodeDeterministic(body), desk.signer, membershipDomain)
+  return sign1(encodeDeterministic(body), shared.signer, membershipDomain)
 }
 
 /** @throws {Problem} `cose.wrong-algorithm` for keys that cannot sign */

@@ -8,9 +8,9 @@ import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import type { keepCard, LevelChange, listChanges } from '@azukari/protocol/contracts/settlement-placement'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { isProblem } from '@azukari/protocol/problem'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { Sql } from '../../../storage/database.ts'
-import type { Desk, Within } from '../desk.ts'
+import type { ServiceContext, Within } from '../service-context.ts'
 
 /** Placement, in this process or apart. Rejects when it cannot answer. */
 export interface PlacementKeeping {
@@ -118,42 +118,42 @@ const anewMs = 86_400_000
 const againMs = (tries: number) => Math.min(300_000, 1_000 * 2 ** Math.min(tries, 9))
 
 export class InStep {
-  readonly #desk: Desk
+  readonly #shared: ServiceContext
   readonly #placement: PlacementKeeping
   readonly #confirmed: () => Promise<void>
-  readonly #rounds: Rounds
+  readonly #worker: PeriodicWorker
   #anewAtMs = 0
   #failed = false
 
   /** @param confirmed resolves when what was written is safe from the loss of this centre (P9) */
-  constructor(desk: Desk, placement: PlacementKeeping, confirmed: () => Promise<void>) {
-    this.#desk = desk
+  constructor(shared: ServiceContext, placement: PlacementKeeping, confirmed: () => Promise<void>) {
+    this.#shared = shared
     this.#placement = placement
     this.#confirmed = confirmed
-    const { clock, log } = desk
-    this.#rounds = new Rounds({ name: 'in step', clock, log, idleMs: everyMs, round: () => this.#round() })
+    const { clock, log } = shared
+    this.#worker = new PeriodicWorker({ name: 'in step', clock, log, idleMs: everyMs, round: () => this.#round() })
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   stop(): Promise<void> {
-    return this.#rounds.stop()
+    return this.#worker.stop()
   }
 
   /** Something may be to tell. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   /** Resolves when nothing is under way. */
   idle(): Promise<void> {
-    return this.#rounds.idle()
+    return this.#worker.idle()
   }
 
   async #round(): Promise<number> {
-    const { store, clock, log } = this.#desk
+    const { store, clock, log } = this.#shared
     try {
       if (clock.now() >= this.#anewAtMs) await this.#tellAnew(clock.now())
       await this.#confirmed()
@@ -163,12 +163,12 @@ export class InStep {
         atOnce,
       )
       await Promise.all(await mapInOrder(due, (row) => this.#tell(row)))
-      if (due.length === atOnce) this.kick()
+      if (due.length === atOnce) this.wake()
       await this.#follow()
       this.#failed = false
     } catch (error) {
       // Told once: placement may be away for long.
-      if (!this.#rounds.signal.aborted && !this.#failed)
+      if (!this.#worker.signal.aborted && !this.#failed)
         log.warn('placement is not in step', { error: isProblem(error) ? error.code : String(error) })
       this.#failed = true
     }
@@ -177,7 +177,7 @@ export class InStep {
 
   async #tellAnew(nowMs: number): Promise<void> {
     this.#anewAtMs = nowMs + anewMs
-    const { store } = this.#desk
+    const { store } = this.#shared
     if (!(await store.sql.get('SELECT 1 AS there FROM card_standings WHERE lost = 1 AND next IS NULL LIMIT 1'))) return
     await store.transaction(({ sql }) =>
       sql.run('UPDATE card_standings SET revision = revision + 1, next = ? WHERE lost = 1 AND next IS NULL', nowMs),
@@ -185,7 +185,7 @@ export class InStep {
   }
 
   async #tell({ card, revision, lost, change, tries }: StandingRow): Promise<void> {
-    const { store } = this.#desk
+    const { store } = this.#shared
     const settle = (work: (sql: Sql, nowMs: number) => void) =>
       store.transaction(async ({ sql, nowMs }) => {
         // While placement was told there may be a newer word: it goes next.
@@ -221,7 +221,7 @@ export class InStep {
 
   /** What changed there since it was last asked. */
   async #follow(): Promise<void> {
-    const { store } = this.#desk
+    const { store } = this.#shared
     for (;;) {
       const place = (await store.sql.get<{ log: Uint8Array | null; after: number }>(
         'SELECT log, after FROM placement_place',

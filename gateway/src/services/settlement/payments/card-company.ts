@@ -6,11 +6,11 @@
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { Rounds } from '../../../service/rounds.ts'
+import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId, type Within } from '../desk.ts'
 import { ownAccount } from '../ledger/accounts.ts'
+import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
 
 /** What the company took back after it was captured: the cardholder disputed it. Numbered by the company, from 1 on. */
 export interface Reversal {
@@ -70,7 +70,7 @@ export function againMs(tries: number): number {
 }
 
 export interface CardWorkerOptions {
-  desk: Desk
+  shared: ServiceContext
   company: CardCompany
   queues: readonly CardQueue[]
   confirmed: () => Promise<void>
@@ -78,102 +78,104 @@ export interface CardWorkerOptions {
 
 export class CardWorker {
   readonly #o: CardWorkerOptions
-  readonly #rounds: Rounds
+  readonly #worker: PeriodicWorker
   #reversalsAtMs = 0
 
   constructor(options: CardWorkerOptions) {
     this.#o = options
-    const { clock, log } = options.desk
-    this.#rounds = new Rounds({
+    const { clock, log } = options.shared
+    this.#worker = new PeriodicWorker({
       ...{ name: 'the card company', clock, log, idleMs: reversalsEveryMs },
       round: () => this.#round(),
     })
   }
 
   start(): void {
-    this.#rounds.start()
+    this.#worker.start()
   }
 
   stop(): Promise<void> {
-    return this.#rounds.stop()
+    return this.#worker.stop()
   }
 
   /** Something may be due. Nothing happens where the worker does not run: the process that runs settlement sees it too. */
-  kick(): void {
-    this.#rounds.kick()
+  wake(): void {
+    this.#worker.wake()
   }
 
   /** Resolves when nothing is being asked. */
   idle(): Promise<void> {
-    return this.#rounds.idle()
+    return this.#worker.idle()
   }
 
   async #round(): Promise<number> {
-    const { desk, queues } = this.#o
+    const { shared, queues } = this.#o
     try {
       // What is asked must not be forgotten with this centre: the company would have taken what nobody knows of.
       await this.#o.confirmed()
-      const nowMs = desk.clock.now()
+      const nowMs = shared.clock.now()
       await this.#hearReversals(nowMs)
       for (const queue of queues) {
         const due = await queue.due(nowMs, atOnce)
         await Promise.all(await mapInOrder(due, (row) => this.#step(queue, row)))
-        if (due.length === atOnce) this.kick()
+        if (due.length === atOnce) this.wake()
       }
       const next = Math.min(
         ...(await mapInOrder(queues, async (queue) => (await queue.next()) ?? Number.POSITIVE_INFINITY)),
         this.#reversalsAtMs,
       )
-      return Math.min(restAtMostMs, Math.max(10, next - desk.clock.now()))
+      return Math.min(restAtMostMs, Math.max(10, next - shared.clock.now()))
     } catch (error) {
-      if (!this.#stopped) desk.log.warn('the card company is asked later', { error: told(error) })
+      if (!this.#stopped) shared.log.warn('the card company is asked later', { error: told(error) })
       return reversalsEveryMs
     }
   }
 
   get #stopped(): boolean {
-    return this.#rounds.signal.aborted
+    return this.#worker.signal.aborted
   }
 
   async #step(queue: CardQueue, row: unknown): Promise<void> {
-    const { desk, confirmed } = this.#o
+    const { shared, confirmed } = this.#o
     const limit = new AbortController()
-    using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
+    using _limit = shared.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
     try {
-      await queue.step(row, AbortSignal.any([this.#rounds.signal, limit.signal]), confirmed)
+      await queue.step(row, AbortSignal.any([this.#worker.signal, limit.signal]), confirmed)
     } catch (error) {
       if (this.#stopped) return
-      desk.log.warn('the card company gave no clear answer', { ...(await queue.unclear(row)), error: told(error) })
+      shared.log.warn('the card company gave no clear answer', { ...(await queue.unclear(row)), error: told(error) })
     }
   }
 
   async #hearReversals(nowMs: number): Promise<void> {
     if (nowMs < this.#reversalsAtMs) return
-    const { desk, company, queues } = this.#o
+    const { shared, company, queues } = this.#o
     this.#reversalsAtMs = nowMs + reversalsEveryMs
     const limit = new AbortController()
-    using _limit = desk.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
-    const signal = AbortSignal.any([this.#rounds.signal, limit.signal])
+    using _limit = shared.clock.timer(answerMs, () => limit.abort(new Problem('topup.unanswered')))
+    const signal = AbortSignal.any([this.#worker.signal, limit.signal])
     for (;;) {
-      const { last } = (await desk.store.sql.get<{ last: number | null }>('SELECT max(n) AS last FROM card_reversals'))!
+      const { last } = (await shared.store.sql.get<{ last: number | null }>(
+        'SELECT max(n) AS last FROM card_reversals',
+      ))!
       let some: Reversal[]
       try {
         some = await company.reversals({ after: last ?? 0, signal })
       } catch (error) {
         // Nothing is lost: they are numbered. Questions of money that is due do not wait for it.
-        if (!this.#stopped) desk.log.warn('the card company does not tell what it took back', { error: told(error) })
+        if (!this.#stopped) shared.log.warn('the card company does not tell what it took back', { error: told(error) })
         return
       }
       if (some.length === 0) return
       for (const reversal of some)
-        await desk.store.transaction((within) => takeReversal(desk, queues, within, reversal))
+        await shared.store.transaction((within) => takeReversal(shared, queues, within, reversal))
     }
   }
 }
 
 /** Books a reversal once; one that is nobody's is a claim of ours until a clerk finds out. */
 async function takeReversal(
-  desk: Desk,
+  shared: ServiceContext,
   queues: readonly CardQueue[],
   within: Within,
   reversal: Reversal,
@@ -185,7 +187,7 @@ async function takeReversal(
   let matched: string | undefined
   for (const queue of queues) matched ??= await queue.reversed(within, reversal)
   if (!matched) {
-    desk.log.warn('the card company took back what is not known here', { n })
+    shared.log.warn('the card company took back what is not known here', { n })
     const ledger = ledgerOf(sql)
     await ledger.post(
       {

@@ -1,12 +1,12 @@
 /** Stored value by credit card (P5): authorised, then captured, and only then is value issued. */
 import { decrypt0 } from '@azukari/protocol/cose'
-import type { Desk } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
+import type { ServiceContext } from '../service-context.ts'
 import { againMs, type CardCompany, type CardQueue } from './card-company.ts'
 import { declineValue, issueValue, reverseValue, type TopUpRow, tokenDomain, topUps } from './top-up.ts'
 
-export function topUpQueue(desk: Desk, company: CardCompany): CardQueue<TopUpRow> {
-  const { store, clock, keys } = desk
+export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQueue<TopUpRow> {
+  const { store, clock, keys } = shared
   const isOpen = ({ state }: TopUpRow) => state === 'waiting' || state === 'authorised'
   return {
     due: (nowMs, limit) => topUps.due(store.sql, nowMs, limit),
@@ -18,7 +18,7 @@ export function topUpQueue(desk: Desk, company: CardCompany): CardQueue<TopUpRow
       const decline = (state: 'declined' | 'expired') =>
         store.transaction(async (within) => {
           const now = (await topUps.get(within.sql, row.payment))!
-          if (isOpen(now)) await declineValue(desk, within, now, state)
+          if (isOpen(now)) await declineValue(shared, within, now, state)
         })
       // What is authorised may be captured already: that is found out, however late.
       if (!row.authorisation && row.pay_by <= clock.now()) return decline('expired')
@@ -37,7 +37,7 @@ export function topUpQueue(desk: Desk, company: CardCompany): CardQueue<TopUpRow
       if ('refused' in answer) return decline('declined')
       await store.transaction(async (within) => {
         const now = (await topUps.get(within.sql, row.payment))!
-        if (isOpen(now)) await issueValue(desk, within, now, 'card-company')
+        if (isOpen(now)) await issueValue(shared, within, now, 'card-company')
       })
     },
 
@@ -56,8 +56,8 @@ export function topUpQueue(desk: Desk, company: CardCompany): CardQueue<TopUpRow
       )
       if (row?.amount !== minor) return undefined
       // It was captured, or it could not be taken back: the answer that said so was lost.
-      if (row.state === 'authorised') await issueValue(desk, within, row, 'card-company')
-      await reverseValue(desk, within, (await topUps.get(within.sql, row.payment))!, 'card-company')
+      if (row.state === 'authorised') await issueValue(shared, within, row, 'card-company')
+      await reverseValue(shared, within, (await topUps.get(within.sql, row.payment))!, 'card-company')
       return row.payment
     },
   }

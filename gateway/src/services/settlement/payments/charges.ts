@@ -11,10 +11,10 @@ import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId } from '../desk.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type MemberRow, memberByNumber } from '../members/registers.ts'
+import { derivedId, type ServiceContext } from '../service-context.ts'
 import { addToPayout, takeFromPayout } from './payout.ts'
 
 export type Charge = RequestOf<typeof postCharge>
@@ -26,11 +26,11 @@ type Party = Move['from']
  * @throws {Problem} `register.unknown-number`, `member.suspended`, those of the ledger
  */
 export async function charge(
-  desk: Desk,
+  shared: ServiceContext,
   service: string,
   { id, reason, reference, moves }: Charge,
 ): Promise<ReplyOf<typeof postCharge>> {
-  return desk.store.transaction(async ({ sql, nowMs }) => {
+  return shared.store.transaction(async ({ sql, nowMs }) => {
     const ledger = ledgerOf(sql)
     const resolved = await mapInOrder(moves, async ({ from, to, minor, currency }) => ({
       ...{ from: await partyOf(sql, from), to: await partyOf(sql, to), minor, currency: currency as Currency },

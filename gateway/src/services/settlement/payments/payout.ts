@@ -10,10 +10,10 @@ import type { ActContext, Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId, memberAct, noteOperation, type Within } from '../desk.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
+import { derivedId, memberAct, noteOperation, type ServiceContext, type Within } from '../service-context.ts'
 import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
 
@@ -30,27 +30,27 @@ export interface PayoutRow {
 
 const checkTick = checker(MeterTick, 'meter tick')
 
-export function payoutHandlers(desk: Desk): Handler[] {
+export function payoutHandlers(shared: ServiceContext): Handler[] {
   return [
-    memberAct(desk, actAsShop, async ({ member: shop, body }, context) => {
+    memberAct(shared, actAsShop, async ({ member: shop, body }, context) => {
       const order = await ownOrder(context.sql, shop, body.transaction)
       const { what } = body
       const posting = Buffer.from(body.act).toString('hex')
       if (what.do === 'deliver') return { state: await deliver(context, order, what.state, what.how) }
-      if (what.do === 'meter') return { state: await endMeter(desk, context, order, what.tick) }
+      if (what.do === 'meter') return { state: await endMeter(shared, context, order, what.tick) }
       if (what.do === 'claim') return { state: await claim(context, order) }
-      return { state: await refund(desk, context, order, what.minor, posting) }
+      return { state: await refund(shared, context, order, what.minor, posting) }
     }),
 
-    memberAct(desk, disputeOrder, async ({ member, body }, context) => {
+    memberAct(shared, disputeOrder, async ({ member, body }, context) => {
       const { sql, nowMs, requestId } = context
       const order = await orderByNumber(sql, body.transaction)
       if (Buffer.compare(order.buyer, member.id) !== 0) throw new Problem('register.not-own')
       if (!['paid', 'delivered', 'claimed'].includes(order.state)) throw new Problem('pay.order-state', order.state)
-      if ((order.paid_at ?? 0) + desk.rules.disputeMs <= nowMs) throw new Problem('pay.late')
+      if ((order.paid_at ?? 0) + shared.rules.disputeMs <= nowMs) throw new Problem('pay.late')
       if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
       await insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
-      await tellShop(desk, context, order)
+      await tellShop(shared, context, order)
       return { dispute: requestId }
     }),
   ]
@@ -78,7 +78,7 @@ async function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 's
 }
 
 /** The buyer's last tick says what was used; what was reserved beyond it goes back. @throws {Problem} `pay.amount-differs` */
-async function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed: Uint8Array) {
+async function endMeter(shared: ServiceContext, context: ActContext, order: OrderRow, signed: Uint8Array) {
   const { sql, nowMs } = context
   const state = nextState(order.state, 'meter-end')
   const { payload } = await verify1By(
@@ -104,7 +104,7 @@ async function endMeter(desk: Desk, context: ActContext, order: OrderRow, signed
   )
   const now: OrderRow = { ...order, state, paid: Number(used) }
   await orders.set(sql, order.number, { state, paid: now.paid, delivered_at: nowMs, delivery: `used: ${tick.units}` })
-  await tellBuyer(desk, context, now)
+  await tellBuyer(shared, context, now)
   return state
 }
 
@@ -171,7 +171,7 @@ export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Curre
  * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
  * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
  */
-async function refund(desk: Desk, within: Within, order: OrderRow, minor: number, posting: string) {
+async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')
@@ -202,8 +202,8 @@ async function refund(desk: Desk, within: Within, order: OrderRow, minor: number
     await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
   const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor }
   await orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
-  await tellBuyer(desk, within, now)
-  await tellShop(desk, within, now)
+  await tellBuyer(shared, within, now)
+  await tellShop(shared, within, now)
   return now.state
 }
 
@@ -217,16 +217,16 @@ export interface PayoutDesk {
   lapse(): Promise<number>
 }
 
-export function payoutDesk(desk: Desk): PayoutDesk {
+export function payoutDesk(shared: ServiceContext): PayoutDesk {
   return {
     disputes: (limit) =>
-      desk.store.sql.all(
+      shared.store.sql.all(
         'SELECT id, number, reason, at FROM disputes WHERE decided IS NULL ORDER BY at LIMIT ?',
         limit,
       ),
 
     decideDispute: (id, clerk, upheld) =>
-      desk.store.transaction(async (within) => {
+      shared.store.transaction(async (within) => {
         const { sql, nowMs } = within
         const row = await sql.get<{ number: string }>(
           'SELECT number FROM disputes WHERE id = ? AND decided IS NULL',
@@ -242,16 +242,16 @@ export function payoutDesk(desk: Desk): PayoutDesk {
         )
         await noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
         const order = await orderByNumber(sql, row.number)
-        if (upheld) await refund(desk, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
+        if (upheld) await refund(shared, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
         else {
-          await tellBuyer(desk, within, order)
-          await tellShop(desk, within, order)
+          await tellBuyer(shared, within, order)
+          await tellShop(shared, within, order)
         }
       }),
 
     lapse: async () => {
-      if (!(await isSomethingDue(desk.store.sql, desk.clock.now()))) return 0
-      return desk.store.transaction(async (within) => {
+      if (!(await isSomethingDue(shared.store.sql, shared.clock.now()))) return 0
+      return shared.store.transaction(async (within) => {
         const { sql, nowMs } = within
         await ledgerOf(sql).expireDue(nowMs)
         const over = [
@@ -264,7 +264,7 @@ export function payoutDesk(desk: Desk): PayoutDesk {
         for (const order of over) {
           const state = nextState(order.state, 'lapse')
           await orders.set(sql, order.number, { state })
-          if (order.state === 'metering') await tellBuyer(desk, within, { ...order, state })
+          if (order.state === 'metering') await tellBuyer(shared, within, { ...order, state })
         }
         return over.length
       })

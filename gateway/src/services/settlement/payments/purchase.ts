@@ -25,11 +25,19 @@ import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { taxWithin } from '../billing/tax.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId, memberAct, sealFor, signerOfMember, tell, type Within } from '../desk.ts'
 import { memberAccount } from '../ledger/accounts.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, members, openPerson } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
+import {
+  derivedId,
+  memberAct,
+  type ServiceContext,
+  sealFor,
+  signerOfMember,
+  tell,
+  type Within,
+} from '../service-context.ts'
 import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
 
 const offerPage = 100
@@ -44,10 +52,10 @@ interface ItemRow {
   unit: string | null
 }
 
-export function purchaseHandlers(desk: Desk): Handler[] {
-  const { keys, rules } = desk
+export function purchaseHandlers(shared: ServiceContext): Handler[] {
+  const { keys, rules } = shared
   return [
-    memberAct(desk, putOffer, async ({ member, body }, context) => {
+    memberAct(shared, putOffer, async ({ member, body }, context) => {
       if (member.kind !== 'shop') throw new Problem('register.not-shop')
       const names = new Set(body.items.map(({ item }) => item))
       if (names.size !== body.items.length) throw new Problem('message.invalid', 'an item stands twice in the offer')
@@ -60,7 +68,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
     }),
 
     call(listOffer, async ({ shop: number, after = '' }) => {
-      const { sql } = desk.store
+      const { sql } = shared.store
       const shop = await memberByNumber(sql, number)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
       const rows = await sql.all<ItemRow>(
@@ -77,7 +85,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       }
     }),
 
-    memberAct(desk, placeOrder, async ({ member: buyer, body }, context) => {
+    memberAct(shared, placeOrder, async ({ member: buyer, body }, context) => {
       const { sql, nowMs } = context
       const shop = await memberByNumber(sql, body.shop)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
@@ -99,7 +107,7 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
     }),
 
-    memberAct(desk, instructPayment, async ({ member: buyer, key, body }, context) => {
+    memberAct(shared, instructPayment, async ({ member: buyer, key, body }, context) => {
       const { sql, nowMs } = context
       const order = await orderByNumber(sql, body.transaction)
       if (!same(order.buyer, buyer.id)) throw new Problem('register.not-own')
@@ -132,19 +140,19 @@ export function purchaseHandlers(desk: Desk): Handler[] {
       )
       const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
       await orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
-      await tellShop(desk, context, paid)
-      const result = sealFor(desk, key, balanceDomain, nowMs, await payResult(desk, sql, paid, shop, nowMs))
+      await tellShop(shared, context, paid)
+      const result = sealFor(shared, key, balanceDomain, nowMs, await payResult(shared, sql, paid, shop, nowMs))
       return { result }
     }),
 
     signedCall(readAccount, async (_request, { nowMs, signed }) => {
-      const { sql } = desk.store
-      const { member, key, body } = await signerOfMember(desk, sql, signed, nowMs)
+      const { sql } = shared.store
+      const { member, key, body } = await signerOfMember(shared, sql, signed, nowMs)
       const { currency } = body
       const code = `value/${Buffer.from(member.id).toString('hex')}/${currency}`
       const ledger = ledgerOf(sql)
       const account = await ledger.account(code)
-      const state = sealFor(desk, key, accountStateDomain, nowMs, {
+      const state = sealFor(shared, key, accountStateDomain, nowMs, {
         contract: readAccount.id,
         balance: { minor: account ? Number(balanceOf(account)) : 0, currency },
         available: { minor: account ? Number(availableOf(account)) : 0, currency },
@@ -189,7 +197,7 @@ async function itemOf(sql: Sql, shop: Uint8Array, item: string): Promise<ItemRow
 }
 
 /** What the buyer is told after a payment or a refund. */
-async function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
+async function payResult(shared: ServiceContext, sql: Sql, order: OrderRow, shop: MemberRow, nowMs: number) {
   const { currency } = order
   const ledger = ledgerOf(sql)
   const account = (await ledger.account(await memberAccount(ledger, 'value', order.buyer, currency)))!
@@ -199,13 +207,13 @@ async function payResult(desk: Desk, sql: Sql, order: OrderRow, shop: MemberRow,
     transaction: order.number,
     paid: { minor: paid, currency },
     balance: { minor: Number(balanceOf(account)), currency },
-    ...(paid > 0 ? { receipt: receiptOf(desk, order, shop, paid, nowMs) } : {}),
+    ...(paid > 0 ? { receipt: receiptOf(shared, order, shop, paid, nowMs) } : {}),
   }
 }
 
 /** A receipt for the card: signed, and with what a simplified qualified invoice needs. After a refund the taxes are those of the rest. */
-function receiptOf(desk: Desk, order: OrderRow, shop: MemberRow, paid: number, nowMs: number): Uint8Array {
-  const { invoiceNumber } = openPerson(desk.keys, shop.id, shop.person)
+function receiptOf(shared: ServiceContext, order: OrderRow, shop: MemberRow, paid: number, nowMs: number): Uint8Array {
+  const { invoiceNumber } = openPerson(shared.keys, shop.id, shop.person)
   const lines = linesOf(order)
   const whole = BigInt(order.total)
   const receipt: PayReceipt = {
@@ -223,11 +231,11 @@ function receiptOf(desk: Desk, order: OrderRow, shop: MemberRow, paid: number, n
     ...(invoiceNumber ? { invoiceNumber } : {}),
     atMs: nowMs,
   }
-  return sign1(encodeDeterministic(receipt), desk.signer, payReceiptDomain)
+  return sign1(encodeDeterministic(receipt), shared.signer, payReceiptDomain)
 }
 
 /** Tells the shop what became of an order. */
-export async function tellShop(desk: Desk, within: Within, order: OrderRow): Promise<void> {
+export async function tellShop(shared: ServiceContext, within: Within, order: OrderRow): Promise<void> {
   const body: Omit<PayNotice, 'audience' | 'act' | 'issuedMs' | 'expiresMs'> = {
     contract: payNotice.id,
     transaction: order.number,
@@ -235,7 +243,7 @@ export async function tellShop(desk: Desk, within: Within, order: OrderRow): Pro
     amount: { minor: order.paid - order.refunded, currency: order.currency },
     lines: linesOf(order).map(({ item, count }) => ({ item, count })),
   }
-  await tell(desk, within, {
+  await tell(shared, within, {
     ...{ member: order.shop, contract: payNotice, domain: noticeDomain },
     body,
     wrap: (notice) => ({ notice }),
@@ -243,10 +251,10 @@ export async function tellShop(desk: Desk, within: Within, order: OrderRow): Pro
 }
 
 /** Tells the buyer of a balance that changed without the buyer's doing. */
-export async function tellBuyer(desk: Desk, within: Within, order: OrderRow): Promise<void> {
-  await tell(desk, within, {
+export async function tellBuyer(shared: ServiceContext, within: Within, order: OrderRow): Promise<void> {
+  await tell(shared, within, {
     ...{ member: order.buyer, contract: balanceChanged, domain: balanceDomain },
-    body: await payResult(desk, within.sql, order, (await members.get(within.sql, order.shop))!, within.nowMs),
+    body: await payResult(shared, within.sql, order, (await members.get(within.sql, order.shop))!, within.nowMs),
     wrap: (result) => ({ result }),
   })
 }

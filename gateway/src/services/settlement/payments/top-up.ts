@@ -17,12 +17,12 @@ import type { Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { type Desk, derivedId, memberAct, noteOperation, tell, type Within } from '../desk.ts'
 import { atRestKey } from '../keystore.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
 import { nextNumber } from '../numbers.ts'
+import { derivedId, memberAct, noteOperation, type ServiceContext, tell, type Within } from '../service-context.ts'
 
 export interface TopUpRow {
   id: Uint8Array
@@ -62,13 +62,13 @@ export const topUps = {
 
 export const tokenDomain = new TextEncoder().encode('azukari/card-token/1')
 
-export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
+export function topUpHandlers(shared: ServiceContext, kickCards: () => void): Handler[] {
   return [
-    memberAct(desk, requestValue, async ({ member, body }, context) => {
+    memberAct(shared, requestValue, async ({ member, body }, context) => {
       const { sql, nowMs, requestId, afterCommit } = context
       const { minor, currency } = body.amount
       if (minor === 0) throw new Problem('ledger.bad-amount')
-      if (!desk.rules.currencies.includes(currency)) throw new Problem('ledger.wrong-currency', currency)
+      if (!shared.rules.currencies.includes(currency)) throw new Problem('ledger.wrong-currency', currency)
       if ((body.way === 'credit') !== (body.cardToken !== undefined))
         throw new Problem('message.invalid', 'a card token goes with the way “credit”, and only with it')
       const payment = await nextNumber(sql, 'payment', nowMs)
@@ -77,13 +77,13 @@ export function topUpHandlers(desk: Desk, kickCards: () => void): Handler[] {
           ? null
           : encrypt0(
               Buffer.from(body.cardToken),
-              atRestKey(desk.keys, 'card-token'),
-              desk.random.bytes(12),
+              atRestKey(shared.keys, 'card-token'),
+              shared.random.bytes(12),
               tokenDomain,
             )
       const row: TopUpRow = {
         ...{ id: requestId, payment, member: member.id, way: body.way, amount: minor, currency, state: 'waiting' },
-        ...{ at: nowMs, pay_by: nowMs + desk.rules.topUpMs, token: sealed, authorisation: null, tries: 0 },
+        ...{ at: nowMs, pay_by: nowMs + shared.rules.topUpMs, token: sealed, authorisation: null, tries: 0 },
         next: sealed ? nowMs : null,
       }
       await insertRow(sql, 'top_ups', row)
@@ -100,7 +100,12 @@ export type MoneySource = 'bank' | 'card-company' | 'cash' | 'unmatched'
  * Issues the value of a request: the money has come. The same request is issued once, whoever reports the money how often.
  * @throws {Problem} `topup.state` when it was issued, declined or reversed before
  */
-export async function issueValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): Promise<void> {
+export async function issueValue(
+  shared: ServiceContext,
+  within: Within,
+  row: TopUpRow,
+  source: MoneySource,
+): Promise<void> {
   const { sql, nowMs } = within
   if (row.state !== 'waiting' && row.state !== 'authorised' && row.state !== 'expired')
     throw new Problem('topup.state', `${row.payment} is ${row.state}`)
@@ -122,18 +127,18 @@ export async function issueValue(desk: Desk, within: Within, row: TopUpRow, sour
     nowMs,
   )
   await topUps.set(sql, row.payment, { state: 'issued', next: null })
-  await tellState(desk, within, row, 'issued')
+  await tellState(shared, within, row, 'issued')
 }
 
 /** Ends a request for which no money will come. */
 export async function declineValue(
-  desk: Desk,
+  shared: ServiceContext,
   within: Within,
   row: TopUpRow,
   state: 'declined' | 'expired',
 ): Promise<void> {
   await topUps.set(within.sql, row.payment, { state, next: null })
-  await tellState(desk, within, row, state)
+  await tellState(shared, within, row, state)
 }
 
 /**
@@ -141,7 +146,12 @@ export async function declineValue(
  * becomes a debt.
  * @throws {Problem} `topup.state` when nothing was issued
  */
-export async function reverseValue(desk: Desk, within: Within, row: TopUpRow, source: MoneySource): Promise<void> {
+export async function reverseValue(
+  shared: ServiceContext,
+  within: Within,
+  row: TopUpRow,
+  source: MoneySource,
+): Promise<void> {
   if (row.state !== 'issued') throw new Problem('topup.state', `${row.payment} is ${row.state}`)
   const { sql, nowMs } = within
   const ledger = ledgerOf(sql)
@@ -164,18 +174,18 @@ export async function reverseValue(desk: Desk, within: Within, row: TopUpRow, so
     nowMs,
   )
   await topUps.set(sql, row.payment, { state: 'reversed', next: null })
-  await tellState(desk, within, row, 'reversed')
+  await tellState(shared, within, row, 'reversed')
 }
 
 async function tellState(
-  desk: Desk,
+  shared: ServiceContext,
   within: Within,
   { id, payment, member, amount, currency }: TopUpRow,
   state: TopUpState,
 ): Promise<void> {
   const ledger = ledgerOf(within.sql)
   const account = await accountOf(ledger, await memberAccount(ledger, 'value', member, currency))
-  await tell(desk, within, {
+  await tell(shared, within, {
     ...{ member, contract: valueIssued, domain: issueDomain },
     body: {
       contract: valueIssued.id,
@@ -205,10 +215,10 @@ export interface CashDesk {
   count(payment: string, clerk: string, minor: number, mail: string): Promise<{ issued: boolean }>
 }
 
-export function cashDesk(desk: Desk): CashDesk {
+export function cashDesk(shared: ServiceContext): CashDesk {
   return {
     count: async (payment, clerk, minor, mail) => {
-      const outcome = await desk.store.transaction(async (within): Promise<{ issued: boolean } | Problem> => {
+      const outcome = await shared.store.transaction(async (within): Promise<{ issued: boolean } | Problem> => {
         const { sql, nowMs } = within
         const row = await topUps.get(sql, payment)
         if (!row) throw new Problem('topup.unknown')
@@ -235,7 +245,7 @@ export function cashDesk(desk: Desk): CashDesk {
           return new Problem('topup.counts-differ')
         }
         await sql.run('UPDATE cash_counts SET second_clerk = ?, second_at = ? WHERE payment = ?', clerk, nowMs, payment)
-        await issueValue(desk, within, row, 'cash')
+        await issueValue(shared, within, row, 'cash')
         return { issued: true }
       })
       if (outcome instanceof Problem) throw outcome

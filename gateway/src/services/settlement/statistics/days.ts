@@ -16,7 +16,7 @@ export interface Operation {
   detail: string
 }
 
-const daysAtMost = 400
+const maxDays = 400
 const dayMs = 86_400_000
 
 /** The last days, oldest first. @param offsetMs of the site's civil day against UTC */
@@ -28,7 +28,7 @@ export async function dayFigures(sql: Sql, offsetMs: number): Promise<DayFigure[
        WHERE l.kind IN ('post', 'capture') AND p.at > (SELECT coalesce(max(at), 0) FROM ledger_postings) - ?2
        GROUP BY day, p.reason, a.currency ORDER BY day, p.reason`,
       offsetMs,
-      daysAtMost * dayMs,
+      maxDays * dayMs,
     )
   ).map((row) => ({ ...row, day: new Date(row.day * dayMs).toISOString().slice(0, 10) }))
 }

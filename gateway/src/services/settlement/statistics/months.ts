@@ -33,7 +33,7 @@ export interface MonthReport {
   figures: MonthFigures[]
 }
 
-export const monthsAtMost = 60
+export const maxMonths = 60
 
 /** Reasons of postings, as they are counted. Anything else (a hold, a debit on its way) is no figure of its own. */
 const seriesOf = `CASE

@@ -13,7 +13,7 @@ import { apply, readGuide } from '@azukari/protocol/contracts/settlement-members
 import t from 'tap'
 import { gatewayCommand, type Running, startGatewayCommand } from '../../../site/processes.ts'
 import { until } from '../../../site/wait.ts'
-import { personOf } from '../../../testkit/settlement/bench.ts'
+import { personOf } from '../../../testkit/settlement/fixture.ts'
 
 t.test(
   'P9 processes: commits and clerks’ work reach the backup, it takes over after kill -9, the old centre comes back in step',

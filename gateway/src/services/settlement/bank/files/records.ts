@@ -51,7 +51,7 @@ export function writeFile(records: readonly string[]): Uint8Array {
   return encodeBankText(`${records.join('\r\n')}\r\n`)
 }
 
-const recordsAtMost = 200_000
+const maxRecords = 200_000
 
 /** Records of a file, with or without line ends. @throws {Problem} `bank.malformed` */
 export function readFile(bytes: Uint8Array, width: number): string[] {
@@ -59,7 +59,7 @@ export function readFile(bytes: Uint8Array, width: number): string[] {
   const text = decodeBankText(bytes.at(-1) === 0x1a ? bytes.subarray(0, -1) : bytes)
   const lines = /[\r\n]/.test(text) ? text.split(/\r\n|\n|\r/) : (text.match(new RegExp(`[^]{1,${width}}`, 'g')) ?? [])
   if (lines.at(-1) === '') lines.pop()
-  if (lines.length === 0 || lines.length > recordsAtMost) throw new Problem('bank.malformed', `${lines.length} records`)
+  if (lines.length === 0 || lines.length > maxRecords) throw new Problem('bank.malformed', `${lines.length} records`)
   const wrong = lines.findIndex((line) => line.length !== width)
   if (wrong >= 0)
     throw new Problem('bank.malformed', `record ${wrong + 1} has ${lines[wrong]!.length} bytes, not ${width}`)

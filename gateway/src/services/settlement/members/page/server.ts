@@ -49,14 +49,14 @@ export interface EnrolmentPageOptions {
 }
 
 /** Connections at once, in all and of one address. */
-const connectionsMost = { all: 500, each: 50 }
+const maxConnections = { all: 500, each: 50 }
 
 /** How this page is named among the devices that settlement hears. */
 const caller = { device: 'enrolment-page', region: 'JP', roles: ['terminal'] }
 const bodyMaxBytes = 16_384
 const cookie = 'azukari-form'
 /** Forms that were taken, so that one sent twice is answered and not taken twice. */
-const takenMost = 2_000
+const maxTaken = 2_000
 /** How long the guide is held before settlement is asked again, ms. */
 const guideMs = 60_000
 
@@ -78,7 +78,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
     stranger: limitOf(limits.all ?? { most: 200, perMs: 3_600_000 }),
   })
   const taken = new Map<string, string>()
-  const desk = new ApplicationDesk(options)
+  const shared = new ApplicationDesk(options)
 
   const server = fastify({
     logger: false,
@@ -89,7 +89,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
     ...(options.tls ? { https: { minVersion: 'TLSv1.2', ...options.tls } } : {}),
   } as object) as unknown as FastifyInstance
   // Behind a proxy all come from its address.
-  const { all, each } = connectionsMost
+  const { all, each } = maxConnections
   guardSockets(
     server.server,
     budgets.pool('page_connections', { stranger: { all, each: options.proxied ? all : each } }),
@@ -127,7 +127,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
 
   server.get('/', async (request, reply) => {
     const lang = langOf(request)
-    return send(reply, startPage(lang, await desk.terms(lang)))
+    return send(reply, startPage(lang, await shared.terms(lang)))
   })
 
   const giveForm = async (
@@ -145,7 +145,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
       const secure = options.origin().startsWith('https:') ? '; Secure' : ''
       reply.header('set-cookie', `${cookie}=${browser}; Path=/; HttpOnly; SameSite=Strict${secure}`)
     }
-    const state = { kind, ticket: tickets.issue(kind, browser), terms: await desk.terms(lang), filled, problems }
+    const state = { kind, ticket: tickets.issue(kind, browser), terms: await shared.terms(lang), filled, problems }
     return send(reply.code(code), formPage(lang, state))
   }
 
@@ -169,7 +169,7 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
     const read = readForm(ticket.kind, filled)
     if ('problems' in read) return giveForm(request, reply, ticket.kind, filled, read.problems, 422)
     // Terms that changed while the form was open are shown anew, and agreed to anew.
-    if (given.get('terms') !== (await desk.terms(lang)).version)
+    if (given.get('terms') !== (await shared.terms(lang)).version)
       return giveForm(
         request,
         reply,
@@ -185,9 +185,9 @@ export function enrolmentPage(options: EnrolmentPageOptions): FastifyInstance {
       throw new Problem('apply.too-many')
     }
     const terms = given.get('terms') ?? ''
-    await desk.send(ticket.id, { contract: apply.id, kind: ticket.kind, person: read.person, terms })
+    await shared.send(ticket.id, { contract: apply.id, kind: ticket.kind, person: read.person, terms })
     const reference = Buffer.from(ticket.id).toString('hex').slice(0, 8)
-    if (taken.size >= takenMost) taken.delete(taken.keys().next().value!)
+    if (taken.size >= maxTaken) taken.delete(taken.keys().next().value!)
     taken.set(text, reference)
     return send(reply, receivedPage(lang, reference))
   })
@@ -225,7 +225,7 @@ class ApplicationDesk {
     const content = encodeDeterministic(application)
     const name = Buffer.concat([id, hash('sha256', content, 'buffer')]).toString('hex')
     const sealed = this.#sealed.get(name) ?? encryptTo(parseCoseKey(agreement), content, applicationDomain, random)
-    if (this.#sealed.size >= takenMost) this.#sealed.delete(this.#sealed.keys().next().value!)
+    if (this.#sealed.size >= maxTaken) this.#sealed.delete(this.#sealed.keys().next().value!)
     this.#sealed.set(name, sealed)
     const { problem } = await settlement.handle({
       ...{ caller, contract: apply.id, id, atMs: clock.now(), body: { application: sealed } },

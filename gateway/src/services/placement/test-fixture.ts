@@ -1,4 +1,4 @@
-/** Placement on a bed: the real service, data servers in memory with faults to order, and a member whose card signs. */
+/** Placement in a fixture: the real service, data servers in memory with faults to order, and a member whose card signs. */
 import { createHash } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
@@ -16,7 +16,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
 import { memoryDatabase } from '../../adapters/database.ts'
-import { systemSoon } from '../../adapters/soon.ts'
+import { systemDefer } from '../../adapters/defer.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
 import { regions } from '../../geography.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
@@ -143,7 +143,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     dataServers,
     ...ports,
     log,
-    soon: systemSoon,
+    defer: systemDefer,
   })
   for (const server of servers) {
     const { latitude, longitude } = regions.get(server.region)!
@@ -179,7 +179,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
   await placement.start()
   // The first look at every server comes before any test plays tricks with one.
   await placement.mover.idle()
-  await placement.care.idle()
+  await placement.audits.idle()
   let seq = 0
   const stream = systemRandom.bytes(16)
   /** Of the session that was proven last: sent with what is a member's to ask. */
@@ -238,7 +238,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
       const status = await stageOf(object)
       if (status.stage === stage) return status
       await new Promise((resolve) => setTimeout(resolve, 5))
-      placement.worker.kick()
+      placement.worker.wake()
     }
     throw new Error(`never ${stage}: ${JSON.stringify(await stageOf(object))}`)
   }

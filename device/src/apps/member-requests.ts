@@ -10,14 +10,14 @@ import {
   closingDomain,
   ErasureReceipt,
   erasureDomain,
-  type MemberWish,
-  makeWish,
+  type MemberRequest,
+  makeRequest,
+  memberRequestDomain,
   readErasures,
   readSettings,
   readSettingsBySession,
   type Wish,
-  wishDomain,
-} from '@azukari/protocol/contracts/wish'
+} from '@azukari/protocol/contracts/member-request'
 import { sign1With } from '@azukari/protocol/cose'
 import type { Random } from '@azukari/protocol/ports'
 import type { Link } from '../link.ts'
@@ -25,7 +25,7 @@ import type { Outbox } from '../outbox.ts'
 import type { SignedDocument, SiteKeys } from '../site-keys.ts'
 import type { Presence } from './presence.ts'
 
-export interface WishesOptions {
+export interface MemberRequestsOptions {
   presence: Presence
   outbox: Outbox
   link: Link
@@ -36,7 +36,7 @@ export interface WishesOptions {
 }
 
 /** A wish that is written down and will be delivered. */
-export interface MadeWish {
+export interface MadeRequest {
   act: Uint8Array
   /** Placement's answer, whenever it comes: how many objects are to be erased. @throws {Problem} when it was refused */
   accepted: Promise<{ objects: number }>
@@ -57,8 +57,8 @@ const perPage = 8
 /** Answers that are waited for at once; older ones are not told any more. */
 const awaitedMax = 256
 
-/** Whoever takes wishes signs what became of them. */
-const keeper = makeWish.service
+/** Whoever takes requests signs what became of them. */
+const keeper = makeRequest.service
 const erasureDocument: SignedDocument<ErasureReceipt> = {
   domain: erasureDomain,
   check: checker(ErasureReceipt, 'erasure receipt'),
@@ -70,13 +70,13 @@ const closingDocument: SignedDocument<ClosingReceipt> = {
   atMs: ({ doneMs }) => doneMs,
 }
 
-export class Wishes {
-  readonly #o: WishesOptions
+export class MemberRequests {
+  readonly #o: MemberRequestsOptions
   readonly #awaited = new Map<string, PromiseWithResolvers<{ objects: number }>>()
 
-  constructor(options: WishesOptions) {
+  constructor(options: MemberRequestsOptions) {
     this.#o = options
-    options.outbox.onOutcome(makeWish, ({ id }, outcome) => {
+    options.outbox.onOutcome(makeRequest, ({ id }, outcome) => {
       const awaited = this.#awaited.get(hex(id))
       this.#awaited.delete(hex(id))
       if (outcome.problem) awaited?.reject(outcome.problem)
@@ -88,24 +88,24 @@ export class Wishes {
    * Has the card sign a wish and writes it down. When this resolves it will be delivered.
    * @throws {Problem} `device.unknown` before the first enrolment, `card.*`, `outbox.full`
    */
-  async make(wish: Wish, pin?: string): Promise<MadeWish> {
+  async make(wish: Wish, pin?: string): Promise<MadeRequest> {
     const { presence, outbox, random, now, keys } = this.#o
     const card = presence.require()
     await card.requirePin(pin)
     const { audience } = await keys.recipient(keeper)
     const act = random.bytes(16)
-    const said: MemberWish = {
-      ...{ contract: makeWish.id, audience, act },
+    const said: MemberRequest = {
+      ...{ contract: makeRequest.id, audience, act },
       ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
     }
     const signed = await card.use((client) =>
-      sign1With(encodeDeterministic(said), client.signAct(card.signal), wishDomain),
+      sign1With(encodeDeterministic(said), client.signAct(card.signal), memberRequestDomain),
     )
     const awaited = Promise.withResolvers<{ objects: number }>()
     awaited.promise.catch(() => undefined)
     if (this.#awaited.size >= awaitedMax) this.#awaited.delete(this.#awaited.keys().next().value!)
     this.#awaited.set(hex(act), awaited)
-    await outbox.append(makeWish, { wish: signed }, act)
+    await outbox.append(makeRequest, { wish: signed }, act)
     // D8: what is withdrawn is not used any more, also before the site hears of it.
     if (wish.kind === 'consent' && !wish.location) await card.withdrawLocation()
     return { act, accepted: awaited.promise }

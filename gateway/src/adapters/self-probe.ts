@@ -7,7 +7,7 @@ const limitMs = 10_000
 const unavailable = 3
 
 /** @throws {Problem} `link.offline` when there is no answer, or another than a refusal */
-export async function knock({ host, port, tls }: { host: string; port: number; tls: boolean }): Promise<void> {
+export async function selfProbe({ host, port, tls }: { host: string; port: number; tls: boolean }): Promise<void> {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   const address = name.includes(':') ? `[${name}]` : name
   const { promise, resolve, reject } = Promise.withResolvers<void>()

@@ -25,7 +25,7 @@ import { quietLog } from '../log.ts'
 import { Crash, type CrashMedium } from './crash-database.ts'
 
 /** A clock that stands until it is turned; timers fire when their moment is passed. */
-export class BenchClock implements Clock {
+export class FixtureClock implements Clock {
   #nowMs: number
   #timers = new Set<{ at: number; fire: () => void }>()
 
@@ -69,7 +69,7 @@ export function seeded(seed: number): Random {
   return { bytes, float: () => Buffer.from(bytes(6)).readUIntBE(0, 6) / 2 ** 48 }
 }
 
-export interface BenchMember {
+export interface FixtureMember {
   number: string
   device: string
   keys: MemberKeys
@@ -77,7 +77,7 @@ export interface BenchMember {
   person: Person
 }
 
-export interface BenchOptions extends Partial<Pick<SettlementOptions, 'rules' | 'log'>> {
+export interface FixtureOptions extends Partial<Pick<SettlementOptions, 'rules' | 'log'>> {
   seed?: number
   at?: string
   /** What the database lies on, when it is to crash. */
@@ -102,20 +102,20 @@ const noPlacement: PlacementView = {
   },
 }
 
-export class SettlementBench {
-  readonly clock: BenchClock
+export class SettlementFixture {
+  readonly clock: FixtureClock
   readonly random: Random
   readonly keys: SettlementKeys
   database: Database
   settlement!: Settlement
   centre!: CentreKeys
-  readonly #options: BenchOptions
+  readonly #options: FixtureOptions
   readonly #streams = new Map<string, { stream: Uint8Array; seq: number }>()
   #members = 0
 
-  constructor(options: BenchOptions = {}) {
+  constructor(options: FixtureOptions = {}) {
     this.#options = options
-    this.clock = new BenchClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
+    this.clock = new FixtureClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
     this.database = options.medium?.open() ?? options.database ?? memoryDatabase()
@@ -132,7 +132,7 @@ export class SettlementBench {
         random: this.random,
         log,
         placement,
-        soon: setImmediate,
+        defer: setImmediate,
         housekeepingMs: 0,
       },
       rules: { issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' }, ...rules },
@@ -267,7 +267,7 @@ export class SettlementBench {
     return { number, ...codesOf((await this.settlement.document(letter))!.content) }
   }
 
-  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<BenchMember> {
+  async enrol(kind: MemberKind = 'general', more: Partial<Person> = {}, card?: Uint8Array): Promise<FixtureMember> {
     const n = ++this.#members
     const device = `term-${n}`
     const person = personOf(n, more)

@@ -1,5 +1,5 @@
 /** One at a time per key: whoever comes later waits for those before. */
-export class Turns {
+export class KeyedMutex {
   readonly #last = new Map<string, Promise<unknown>>()
 
   async take<T>(key: string, work: () => Promise<T>): Promise<T> {

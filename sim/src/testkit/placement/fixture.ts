@@ -13,8 +13,13 @@ import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/plac
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { hex } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import {
+  type MemberRequest,
+  makeRequest,
+  memberRequestDomain,
+  type Wish,
+} from '@azukari/protocol/contracts/member-request'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
-import { type MemberWish, makeWish, type Wish, wishDomain } from '@azukari/protocol/contracts/wish'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -27,7 +32,7 @@ import { DatabaseMedium } from '../world/database.ts'
 import { SimFiles } from '../world/files.ts'
 import { Life } from '../world/life.ts'
 
-export interface BedPlace {
+export interface FixturePlace {
   id: string
   region: string
   latitude: number
@@ -40,8 +45,8 @@ export interface BedPlace {
 }
 
 /** A data server of the bed. */
-class BedServer {
-  readonly place: BedPlace
+class FixtureServer {
+  readonly place: FixturePlace
   readonly identity: KeyObject
   readonly files: SimFiles
   /** Undefined while it is off, or gone for good. */
@@ -49,7 +54,7 @@ class BedServer {
   /** The line to it is cut. */
   unreachable = false
 
-  constructor(place: BedPlace, random: SeededRandom) {
+  constructor(place: FixturePlace, random: SeededRandom) {
     this.place = place
     this.identity = generateKey('ed25519', random)
     this.files = new SimFiles({ random })
@@ -57,13 +62,13 @@ class BedServer {
 }
 
 /** Standing rates, and hazards as they are announced here. */
-class BedRisks implements RiskBoard {
-  readonly #places: readonly BedPlace[]
+class FixtureRisks implements RiskBoard {
+  readonly #places: readonly FixturePlace[]
   readonly #hazards = new Map<string, RiskTerm[]>()
   readonly #listeners = new Set<(change: RiskChange) => void>()
   readonly #clock: SimClock
 
-  constructor(places: readonly BedPlace[], clock: SimClock) {
+  constructor(places: readonly FixturePlace[], clock: SimClock) {
     this.#places = places
     this.#clock = clock
   }
@@ -99,7 +104,7 @@ class BedRisks implements RiskBoard {
   }
 }
 
-export interface BedMember {
+export interface FixtureMember {
   id: Uint8Array
   number: string
   level: number
@@ -107,9 +112,9 @@ export interface BedMember {
   keys: { auth: KeyObject; acts: KeyObject; agreement: KeyObject }
 }
 
-export interface BedOptions {
+export interface FixtureOptions {
   seed: number
-  places: readonly BedPlace[]
+  places: readonly FixturePlace[]
   /** More of what placement is made with. */
   placement?: Partial<PlacementOptions>
   /** Risks come from standing rates and hazards, as on a site, and not from what is announced here. */
@@ -119,18 +124,18 @@ export interface BedOptions {
   onLog?: (line: string) => void
 }
 
-export class PlacementBed {
+export class PlacementFixture {
   readonly clock: SimClock
   readonly random: SeededRandom
-  readonly servers = new Map<string, BedServer>()
-  readonly members: BedMember[] = []
-  readonly risks: BedRisks
+  readonly servers = new Map<string, FixtureServer>()
+  readonly members: FixtureMember[] = []
+  readonly risks: FixtureRisks
   readonly medium = new DatabaseMedium()
   readonly keys
   readonly recoverySecret: string
   /** What was kept, by the object's id in hex. */
-  readonly originals = new Map<string, { content: Uint8Array; member: BedMember; object: Uint8Array }>()
-  readonly #options: BedOptions
+  readonly originals = new Map<string, { content: Uint8Array; member: FixtureMember; object: Uint8Array }>()
+  readonly #options: FixtureOptions
   readonly #transfers = new Map<string, { blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
   readonly #stream: Uint8Array
   #seq = 0
@@ -142,23 +147,23 @@ export class PlacementBed {
   onSegment: (server: string, object: Uint8Array, segment: Uint8Array) => Uint8Array = (_server, _object, segment) =>
     segment
 
-  private constructor(options: BedOptions) {
+  private constructor(options: FixtureOptions) {
     this.#options = options
     this.clock = new SimClock(options.startMs)
-    this.risks = new BedRisks(options.places, this.clock)
+    this.risks = new FixtureRisks(options.places, this.clock)
     this.random = new SeededRandom(options.seed, 7)
     const { keys, recoverySecret } = createKeys(this.random)
     this.keys = keys
     this.recoverySecret = recoverySecret
     this.#stream = this.random.bytes(16)
-    for (const place of options.places) this.servers.set(place.id, new BedServer(place, this.random))
+    for (const place of options.places) this.servers.set(place.id, new FixtureServer(place, this.random))
   }
 
-  static async make(options: BedOptions): Promise<PlacementBed> {
-    const bed = new PlacementBed(options)
-    for (const server of bed.servers.values()) await bed.bootServer(server.place.id)
-    await bed.boot()
-    return bed
+  static async make(options: FixtureOptions): Promise<PlacementFixture> {
+    const fixture = new PlacementFixture(options)
+    for (const server of fixture.servers.values()) await fixture.bootServer(server.place.id)
+    await fixture.boot()
+    return fixture
   }
 
   /** Starts a server, again over the same disks; with another identity it is an impostor. */
@@ -254,8 +259,8 @@ export class PlacementBed {
     return this.settle(this.placement.stop())
   }
 
-  async addMember(level: number, home: string): Promise<BedMember> {
-    const member: BedMember = {
+  async addMember(level: number, home: string): Promise<FixtureMember> {
+    const member: FixtureMember = {
       id: this.random.bytes(16),
       number: String(this.members.length + 1),
       level,
@@ -281,7 +286,7 @@ export class PlacementBed {
   }
 
   /** Offers content as a device in `asking` does. @returns the object’s id, when placement has taken the offer */
-  async offer(member: BedMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
+  async offer(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
     const transfer = this.random.bytes(16)
     const object = this.random.bytes(16)
     const key = this.random.bytes(32)
@@ -323,13 +328,13 @@ export class PlacementBed {
 
   /** Says a member's wish as a device does (D8). @returns the signed message, and placement's answer or problem */
   async wish(
-    member: BedMember,
+    member: FixtureMember,
     wish: Wish,
-    change: Partial<MemberWish> = {},
+    change: Partial<MemberRequest> = {},
   ): Promise<{ signed: Uint8Array; act: Uint8Array; reply?: Record<string, unknown>; problem?: string }> {
     const nowMs = this.clock.now()
-    const said: MemberWish = {
-      contract: makeWish.id,
+    const said: MemberRequest = {
+      contract: makeRequest.id,
       audience: thumbprint(this.keys.signing),
       act: this.random.bytes(16),
       issuedMs: nowMs,
@@ -338,7 +343,7 @@ export class PlacementBed {
       wish,
       ...change,
     }
-    const signed = sign1(encodeDeterministic(said), signerOf(member.keys.acts), wishDomain)
+    const signed = sign1(encodeDeterministic(said), signerOf(member.keys.acts), memberRequestDomain)
     return { signed, act: said.act, ...(await this.say(signed)) }
   }
 
@@ -346,7 +351,7 @@ export class PlacementBed {
   async say(signed: Uint8Array): Promise<{ reply?: Record<string, unknown>; problem?: string }> {
     const handled = this.placement.handle({
       caller: { device: 'cam', region: 'JP-13', roles: ['terminal'] },
-      contract: makeWish.id,
+      contract: makeRequest.id,
       id: this.random.bytes(16),
       atMs: this.clock.now(),
       act: { stream: this.#stream, seq: ++this.#seq },
@@ -373,7 +378,7 @@ export class PlacementBed {
   }
 
   /** Offers content and lets time pass until both replicas stand. */
-  async keep(member: BedMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
+  async keep(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
     const object = await this.offer(member, content, asking)
     await this.run(600_000, async () => (await this.stateOf(object)) === 'kept')
     if ((await this.stateOf(object)) !== 'kept') throw new Error(`${hex(object)} is ${await this.stateOf(object)}`)

@@ -15,18 +15,18 @@ import {
 } from '../contract.ts'
 import { bySession } from './by-session.ts'
 
-export const wishDomain = new TextEncoder().encode('azukari/wish/1')
+export const memberRequestDomain = new TextEncoder().encode('azukari/wish/1')
 export const erasureDomain = new TextEncoder().encode('azukari/erasure/1')
 export const closingDomain = new TextEncoder().encode('azukari/closing/1')
 
 /** Objects of one wish. */
-export const wishObjectsMax = 64
+export const maxRequestObjects = 64
 
 export const Wish = Type.Union([
   /** Objects are destroyed wherever they lie. */
   Type.Object({
     kind: Type.Literal('erase'),
-    objects: Type.Array(Id, { minItems: 1, maxItems: wishObjectsMax }),
+    objects: Type.Array(Id, { minItems: 1, maxItems: maxRequestObjects }),
   }),
   /** The account, with all objects, keys and the catalogue. */
   Type.Object({ kind: Type.Literal('close') }),
@@ -43,7 +43,7 @@ export const Wish = Type.Union([
 export type Wish = Static<typeof Wish>
 
 /** What the member's card signs with its key for acts. */
-export const MemberWish = Type.Object({
+export const MemberRequest = Type.Object({
   contract: Type.Literal('wish.make@1'),
   audience: Hash,
   act: Id,
@@ -52,14 +52,14 @@ export const MemberWish = Type.Object({
   member: Id,
   wish: Wish,
 })
-export type MemberWish = Static<typeof MemberWish>
+export type MemberRequest = Static<typeof MemberRequest>
 
-export const makeWish = contract({
+export const makeRequest = contract({
   name: 'wish.make',
   kind: 'act',
   service: 'placement',
   authority: 'signed',
-  signed: { in: 'wish', body: MemberWish, domain: wishDomain, sealed: false },
+  signed: { in: 'wish', body: MemberRequest, domain: memberRequestDomain, sealed: false },
   title: 'A member decides over what is kept: erase, close, consent, retention',
   serves: ['D8', 'S9'],
   /** COSE_Sign1 of a `MemberWish`. */

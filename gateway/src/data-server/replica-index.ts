@@ -17,7 +17,7 @@ export interface Held {
   diskBytes: number
 }
 
-export class Shelves {
+export class ReplicaIndex {
   readonly #held = new Map<string, Held>()
   readonly #byObject = new Map<string, Set<Held>>()
 
@@ -83,7 +83,7 @@ export function heldOf(
 }
 
 /** Readies a disk: makes its folders, clears what a crash left half-written, and finds what is there. */
-export async function readDisk(disk: Disk, files: Files, shelves: Shelves, log: Log): Promise<void> {
+export async function readDisk(disk: Disk, files: Files, index: ReplicaIndex, log: Log): Promise<void> {
   try {
     for (const folder of [disk.incoming, `${disk.path}/replicas`, `${disk.path}/journal`])
       await files.makeDirectory(folder)
@@ -101,13 +101,13 @@ export async function readDisk(disk: Disk, files: Files, shelves: Shelves, log: 
         const ref = parseReplicaName(name)
         if (!ref || !name.startsWith(bucket)) continue
         const held = await readHeld(disk, name, ref, files)
-        const other = shelves.named(name)
+        const other = index.named(name)
         if (other && (other.known?.epoch ?? -1) >= (held.known?.epoch ?? -1)) {
           log.warn('a replica is on two disks', { replica: name, disk: disk.number })
           continue
         }
-        if (other) shelves.delete(other)
-        shelves.add(held)
+        if (other) index.delete(other)
+        index.add(held)
       }
   } catch (error) {
     if (!isProblem(error)) throw error

@@ -70,7 +70,7 @@ Name, address, account and other personal data are used for this application, fo
   validMs: 31 * dayMs,
 }
 
-export interface Desk {
+export interface ServiceContext {
   keys: SettlementKeys
   signer: DirectSigner
   /** Thumbprint of the signing key: the audience of what members sign. */
@@ -84,9 +84,9 @@ export interface Desk {
   font: (() => TrueTypeFont | undefined) | undefined
 }
 
-export function createDesk(
-  options: Omit<Desk, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
-): Desk {
+export function createServiceContext(
+  options: Omit<ServiceContext, 'signer' | 'self' | 'rules'> & { rules?: Partial<SettlementRules> },
+): ServiceContext {
   return {
     ...options,
     rules: { ...defaultRules, ...options.rules },
@@ -117,16 +117,16 @@ export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit'>
  * Judges the fields that every signed act has (P4).
  * @throws {Problem} `cose.wrong-audience`, `cose.expired`, `pay.clock`
  */
-export function judgeSigned(desk: Desk, body: SignedBody, nowMs: number): void {
-  if (Buffer.compare(body.audience, desk.self) !== 0) throw new Problem('cose.wrong-audience')
-  if (body.issuedMs > nowMs + desk.rules.skewMs) throw new Problem('pay.clock', 'signed in the future')
+export function judgeSigned(shared: ServiceContext, body: SignedBody, nowMs: number): void {
+  if (Buffer.compare(body.audience, shared.self) !== 0) throw new Problem('cose.wrong-audience')
+  if (body.issuedMs > nowMs + shared.rules.skewMs) throw new Problem('pay.clock', 'signed in the future')
   if (body.expiresMs <= nowMs) throw new Problem('cose.expired')
-  if (body.expiresMs - body.issuedMs > desk.rules.validMs || body.expiresMs < body.issuedMs)
+  if (body.expiresMs - body.issuedMs > shared.rules.validMs || body.expiresMs < body.issuedMs)
     throw new Problem('pay.clock', 'a validity that cannot be right')
 }
 
 /** With which keys settlement's host verifies what is signed: those of its register. */
-export function memberSigners({ keys }: Pick<Desk, 'keys'>, checks: SignatureChecks | undefined): Signers {
+export function memberSigners({ keys }: Pick<ServiceContext, 'keys'>, checks: SignatureChecks | undefined): Signers {
   return { agreement: keys.agreement, checks, find: (sql, kid) => memberKeys.get(sql, kid) }
 }
 
@@ -135,12 +135,12 @@ export function memberSigners({ keys }: Pick<Desk, 'keys'>, checks: SignatureChe
  * @throws {Problem} as `judgeSigned`; `register.key-revoked`, `member.suspended`
  */
 export async function signerOfMember<B>(
-  desk: Desk,
+  shared: ServiceContext,
   sql: Sql,
   { body, signer }: SignedContent<B>,
   nowMs: number,
 ): Promise<FromMember<B>> {
-  judgeSigned(desk, body as SignedBody, nowMs)
+  judgeSigned(shared, body as SignedBody, nowMs)
   // It is what `memberSigners` found.
   const key = signer as KeyRow
   if (key.state !== 'active') throw new Problem('register.key-revoked')
@@ -151,13 +151,13 @@ export async function signerOfMember<B>(
 
 /** A member's signed act: claimed within the transaction, so that it is done once whatever carries it. */
 export function memberAct<C extends Contract>(
-  desk: Desk,
+  shared: ServiceContext,
   contract: C,
   handle: (from: FromMember<SignedOf<C>>, context: ActContext) => Promise<ReplyOf<C>>,
 ): Handler {
   return signedAct(contract, async (_request, context) => {
     const { sql, nowMs, caller, signed } = context
-    const from = await signerOfMember(desk, sql, signed, nowMs)
+    const from = await signerOfMember(shared, sql, signed, nowMs)
     const { act, expiresMs } = from.body as SignedBody
     await claimSignedAct(sql, from.key.kid, act, signed.message, expiresMs)
     if (from.member.device !== caller.device) await members.moved(sql, from.member.id, caller.device)
@@ -170,27 +170,27 @@ const ownValidMs = 366 * dayMs
 
 /** Signs and seals a body for a member's present key; adds the fields that every signed message has. */
 export function sealFor<T extends object>(
-  desk: Desk,
+  shared: ServiceContext,
   key: KeyRow,
   domain: Uint8Array,
   nowMs: number,
   body: T,
 ): Uint8Array {
-  const { random, signer } = desk
+  const { random, signer } = shared
   const full = { ...body, audience: key.kid, act: random.bytes(16), issuedMs: nowMs, expiresMs: nowMs + ownValidMs }
   return sealSigned(full, signer, domain, agreementOf(key), random)
 }
 
 /** Tells a member something on the device where the member was last seen; kept until taken. Nothing when no key is active. */
 export async function tell<C extends Contract, T extends object>(
-  desk: Desk,
+  shared: ServiceContext,
   { sql, nowMs, emit }: Within,
   to: { member: Uint8Array; contract: C; domain: Uint8Array; body: T; wrap: (sealed: Uint8Array) => RequestOf<C> },
 ): Promise<void> {
   const key = await memberKeys.activeOf(sql, to.member)
   const member = await members.get(sql, to.member)
   if (!key || !member) return
-  await emit(to.contract, member.device, to.wrap(sealFor(desk, key, to.domain, nowMs, to.body)), { keep: true })
+  await emit(to.contract, member.device, to.wrap(sealFor(shared, key, to.domain, nowMs, to.body)), { keep: true })
 }
 
 function agreementOf(key: KeyRow): KeyObject {

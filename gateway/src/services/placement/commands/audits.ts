@@ -14,7 +14,7 @@ import type { PlacementCommands } from './context.ts'
 
 const reason = { type: 'string', what: 'why, for whoever reads it later', required: true } as const
 
-export const careCommands: PlacementCommands = {
+export const auditCommands: PlacementCommands = {
   audit: {
     what: 'Shows how far audits are, what is to be examined, and the latest verdicts. Exit 1 while a verdict is being dealt with or a server is shut off.',
     role: 'placement',
@@ -57,7 +57,7 @@ export const careCommands: PlacementCommands = {
           await suspects.add(sql, { object: id, version, slot, server: at, met: 'listed', since: nowMs, bytes })
         return { rounds: false, replicas: found.length }
       })
-      placement.care.kick()
+      placement.audits.wake()
       return {
         json: begun,
         text: begun.rounds ? 'Every round begins now' : `${begun.replicas} replicas are to be examined`,

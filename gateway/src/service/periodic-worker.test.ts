@@ -1,7 +1,7 @@
 import { systemClock as clock } from '@azukari/protocol/adapters/clock'
 import type { Log } from '@azukari/protocol/ports'
 import t from 'tap'
-import { Rounds } from './rounds.ts'
+import { PeriodicWorker } from './periodic-worker.ts'
 
 // The clock's timers keep no process alive.
 const alive = setInterval(() => {}, 1_000)
@@ -14,7 +14,7 @@ t.test('S17: what comes during a round makes another follow it; a round that fai
   let rounds = 0
   const gate = Promise.withResolvers<void>()
   const third = Promise.withResolvers<void>()
-  const loop = new Rounds({
+  const loop = new PeriodicWorker({
     ...{ name: 'the test', clock, log, idleMs: 60_000 },
     round: async () => {
       rounds++
@@ -26,16 +26,16 @@ t.test('S17: what comes during a round makes another follow it; a round that fai
   })
   loop.start()
   loop.start()
-  loop.kick()
-  loop.kick()
+  loop.wake()
+  loop.wake()
   gate.resolve()
   while (errors.length === 0) await new Promise((resolve) => setImmediate(resolve))
   t.same([rounds, errors], [2, ['the test']], 'one round follows, however often it was told')
-  loop.kick()
+  loop.wake()
   await third.promise
   await loop.stop()
   t.equal(loop.signal.aborted, true)
-  loop.kick()
+  loop.wake()
   t.equal(rounds, 3, 'nothing after the end')
 })
 
@@ -43,7 +43,7 @@ t.test('S17: it looks again by itself, and stopping waits for the round that is 
   let rounds = 0
   let isOver = false
   const under = Promise.withResolvers<void>()
-  const loop: Rounds = new Rounds({
+  const loop: PeriodicWorker = new PeriodicWorker({
     ...{ name: 'the test', clock, log, idleMs: 60_000 },
     round: async () => {
       if (++rounds < 3) return 1
@@ -63,7 +63,7 @@ t.test('S17: it looks again by itself, and stopping waits for the round that is 
 t.test('S17: it is idle when all it was told of is done, also while it is not running and when it stops', async (t) => {
   let rounds = 0
   let gate = Promise.withResolvers<void>()
-  const loop = new Rounds({
+  const loop = new PeriodicWorker({
     ...{ name: 'the test', clock, log, idleMs: 60_000 },
     round: async () => {
       rounds++
@@ -71,18 +71,18 @@ t.test('S17: it is idle when all it was told of is done, also while it is not ru
       return 60_000
     },
   })
-  loop.kick()
+  loop.wake()
   await loop.idle()
   t.equal(rounds, 0, 'it does not run: nothing is to be waited for')
   loop.start()
   const first = loop.idle()
-  loop.kick()
+  loop.wake()
   gate.resolve()
   await first
   t.equal(rounds, 2, 'the round that follows at once is waited for too')
   await loop.idle()
   gate = Promise.withResolvers()
-  loop.kick()
+  loop.wake()
   const second = loop.idle()
   const stopped = loop.stop()
   gate.resolve()

@@ -2,7 +2,7 @@
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 
-export interface RoundsOptions {
+export interface PeriodicWorkerOptions {
   /** What it does, for the log. */
   name: string
   clock: Clock
@@ -13,8 +13,8 @@ export interface RoundsOptions {
   round(): number | Promise<number>
 }
 
-export class Rounds {
-  readonly #o: RoundsOptions
+export class PeriodicWorker {
+  readonly #o: PeriodicWorkerOptions
   readonly #stop = new AbortController()
   #wake = Promise.withResolvers<void>()
   #ended = Promise.withResolvers<void>()
@@ -23,7 +23,7 @@ export class Rounds {
   #seen = 0
   #running: Promise<void> | undefined
 
-  constructor(options: RoundsOptions) {
+  constructor(options: PeriodicWorkerOptions) {
     this.#o = options
   }
 
@@ -41,12 +41,12 @@ export class Rounds {
   /** Resolves when the round that is under way has ended. */
   async stop(): Promise<void> {
     this.#stop.abort(new Problem('service.unavailable', 'stopping'))
-    this.kick()
+    this.wake()
     await this.#running
   }
 
   /** There may be something to do: what comes during a round makes another follow it. */
-  kick(): void {
+  wake(): void {
     this.#told++
     this.#wake.resolve()
     this.#wake = Promise.withResolvers()
@@ -75,7 +75,7 @@ export class Rounds {
         this.#ended.resolve()
         this.#ended = Promise.withResolvers()
       }
-      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.kick())
+      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.wake())
       await wake
     }
   }
