@@ -5,7 +5,7 @@ import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
 import { apartOptions } from './host/apart-options.ts'
 import { serviceCommands } from './host/service-command.ts'
-import { type SentCommand, sendToSite } from './operator-api/local.ts'
+import { type SentCommand, sendToSite, siteUrlOption } from './operator-api/local.ts'
 import { isOperatorCommand, type Role } from './operator-api/roles.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
@@ -17,7 +17,7 @@ const indexed: Record<string, Command> = Object.fromEntries(
     {
       ...entry,
       // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
-      options: 'peer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
+      options: optionsOf(entry),
       run: async (values, positionals) => {
         const { group, role } = entry
         if (role) return sendToSite(name, values, positionals, entry)
@@ -29,5 +29,10 @@ const indexed: Record<string, Command> = Object.fromEntries(
     },
   ]),
 )
+
+function optionsOf({ options, role }: Entry): Command['options'] {
+  if (role) return { ...options, 'site-url': siteUrlOption }
+  return 'peer-port' in options ? { ...options, ...apartOptions } : options
+}
 
 export const commands: Record<string, Command> = { ...indexed, ...serviceCommands }

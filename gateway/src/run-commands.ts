@@ -83,6 +83,7 @@ const runCommand: Command = {
         },
       }),
       ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
+      ...(config.httpsPort >= 0 && { https: { host: config.httpsHost, port: config.httpsPort } }),
       ...(config.enrolPort >= 0 && {
         enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
       }),
@@ -92,6 +93,7 @@ const runCommand: Command = {
       ready: 'gateway',
       port: running.port,
       ...(running.peerPort !== undefined && { peerPort: running.peerPort }),
+      ...(running.httpsPort !== undefined && { httpsPort: running.httpsPort }),
       ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
     })

@@ -43,6 +43,7 @@ import { RemoteMeasures } from '../telemetry/remote-measures.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import { type HttpsListener, startHttpsListener } from '../transport/https-listener.ts'
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
@@ -66,6 +67,8 @@ export interface GatewaySettings {
   limits?: { bus?: Partial<BusLimits>; router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
+  /** Where operators of other machines are answered; absent = nowhere. */
+  https?: { host: string; port: number }
   /** The page on which people apply for membership (P1); absent = none. */
   enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
@@ -99,6 +102,8 @@ export interface RunningGateway {
   port: number
   /** Of `/healthz` and `/metrics`; 0 when there are none. */
   healthPort: number
+  /** Where operators of other machines are answered. */
+  httpsPort?: number
   /** Where people apply for membership, when there is such a page. */
   enrolUrl?: string
   /** Where other processes reach the gateway. */
@@ -279,9 +284,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           })
         : undefined
     if (peerServer) closing.defer(() => peerServer.stop())
+    let https: HttpsListener | undefined
     const renewal = renewCertificate({
       ...{ keyring: folder.keyring, id: 'gateway', role: 'gateway', tls, clock, log },
-      servers: () => (peerServer ? [peerServer] : []),
+      servers: () => [...(peerServer ? [peerServer] : []), ...(https ? [https] : [])],
     })
     closing.defer(() => renewal.stop())
     closing.defer(() => gateway.stop())
@@ -325,6 +331,17 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())
+    if (settings.https) {
+      https = await startHttpsListener({
+        ...settings.https,
+        tls,
+        routes: [operators.route],
+        budgets,
+        log: log.child({ part: 'https' }),
+      })
+      const { stop } = https
+      closing.defer(stop)
+    }
     const healthPort = await serveHealth(gateway)
     const enrolUrl = await servePages()
     return {
@@ -332,6 +349,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       folder,
       port: listener?.port ?? 0,
       healthPort,
+      ...(https && { httpsPort: https.port }),
       ...(enrolUrl !== undefined && { enrolUrl }),
       ...(peerServer && { peerPort: peerServer.port }),
       open: <Open extends OpenService>(module: ServiceModule<Open>) => {

@@ -3,6 +3,12 @@ import type { Command, Values } from '@azukari/protocol/adapters/command-line'
 import { isProblem } from '@azukari/protocol/problem'
 import { type AnyCommand, isOperatorCommand, type OperatorCommandHead } from './roles.ts'
 
+/** Every command of a running site takes it. */
+export const siteUrlOption = {
+  type: 'string',
+  what: 'https://host:port of a site on another machine, in place of --folder',
+} as const
+
 /** What is known of a command where it is sent from. */
 export interface SentCommand extends Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> {
   /** Its group; looked into only when nothing runs. */
@@ -16,7 +22,8 @@ export async function sendToSite(name: string, values: Values, positionals: stri
   try {
     return await callSite(name, values, positionals, command)
   } catch (error) {
-    if (!command.offline || !isProblem(error, 'operator.not-running')) throw error
+    const isHere = values['site-url'] === undefined
+    if (!isHere || !command.offline || !isProblem(error, 'operator.not-running')) throw error
     const { carryOutOffline } = await import('./offline.ts')
     return carryOutOffline(name, values, positionals, command)
   }
@@ -25,6 +32,7 @@ export async function sendToSite(name: string, values: Values, positionals: stri
 export function localCommand(name: string, group: string, command: AnyCommand): Command {
   if (!isOperatorCommand(command)) return command
   const { what, positionals: words, options, ...rest } = command
-  const head: Omit<Command, 'run'> = words === undefined ? { what, options } : { what, positionals: words, options }
+  const head: Omit<Command, 'run'> = { what, options: { ...options, 'site-url': siteUrlOption } }
+  if (words !== undefined) head.positionals = words
   return { ...head, run: (values, positionals) => sendToSite(name, values, positionals, { ...rest, group }) }
 }

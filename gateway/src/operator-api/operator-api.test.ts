@@ -20,6 +20,7 @@ import { firstAccount } from './first-account.ts'
 import { totpCode, totpStep } from './passwords.ts'
 import { PendingActs } from './pending.ts'
 import type { OperatorCommand } from './roles.ts'
+import { SignIns } from './sign-ins.ts'
 import { operatorMigrations } from './tables.ts'
 import { frame } from './wire.ts'
 
@@ -210,8 +211,10 @@ t.test('P5: of two who are at the same step of confirming, one carries it out', 
     carryOut: async () => ({ json: ++done, text: 'paid' }),
   }
   const { accounts, log } = api
-  const memory = new Budgets().pool('files', { operator: { all: 1, each: 1 } })
-  const desk = new OperatorDesk({ database, accounts, log, site, find: async () => pay, faults: silent, memory })
+  const budgets = new Budgets()
+  const memory = budgets.pool('files', { operator: { all: 1, each: 1 } })
+  const parts = { database, accounts, log, site, find: async () => pay, faults: silent, memory }
+  const desk = new OperatorDesk({ ...parts, signIns: new SignIns(budgets) })
   const tokenOf = async (name: string) => {
     await accounts.add(name, ['clerk'], 'correct horse battery')
     return accounts.login(name, 'correct horse battery', undefined)

@@ -1,7 +1,10 @@
 /** `azukari-gateway init`, `doctor`, `service`: a site as a whole. */
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { type Command, text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { mapInOrder } from '@azukari/protocol/in-order'
+import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
 import type { ShownSecret } from '../host/service-module.ts'
 import { programPath } from '../program.ts'
@@ -64,9 +67,20 @@ export const siteCommands: Record<string, Command> = {
         what: 'settings',
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
+      const remote = {
+        what: 'operators elsewhere',
+        look: async () => {
+          const { httpsHost, httpsPort } = configOf(values)
+          if (httpsPort < 0) return 'not answered: set httpsPort to let them sign in from other machines'
+          const file = `${text(values, 'folder')}/tls/authority.pem`
+          if (!existsSync(file)) throw new Problem('config.invalid', `${file} is missing: run azukari-gateway init`)
+          const { fingerprint256 } = new X509Certificate(readFileSync(file))
+          return `https://${httpsHost}:${httpsPort} --site-pin ${fingerprint256}`
+        },
+      }
       const ofServices = await mapInOrder(services, async (module) => module.checks?.(text(values, 'folder')) ?? [])
       const findings = await examine(
-        [settings, ...checks, ...ofServices.flat()],
+        [settings, remote, ...checks, ...ofServices.flat()],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(
