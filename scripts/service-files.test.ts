@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
 import { execLine, unitText } from '@azukari/protocol/adapters/service-files'
 import t from 'tap'
 import { boardDefinitions } from '../boards/src/definitions.ts'

@@ -2,7 +2,9 @@
  * What `azukari-device` can do. Each command is one row; it imports what it needs when it runs, so that `--help` and
  * `status` cost a small board no more than they must.
  */
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { cardCommands } from './card-commands.ts'
 

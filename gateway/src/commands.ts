@@ -1,5 +1,5 @@
 /** What `azukari-gateway` can do, all loaded. The program itself loads only the command that is called (lazy-commands.ts). */
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
 import { commandGroups } from './command-groups.ts'
 import { localCommand } from './operator-api/local.ts'
 

@@ -1,12 +1,14 @@
 /** What `azukari-gateway` can do, from the index: help and completion load nothing else, a call only its own group. */
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
 import { InternalError } from '@azukari/protocol/problem'
 import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
 import { apartOptions } from './host/apart-options.ts'
 import { serviceCommands } from './host/service-command.ts'
-import { type SentCommand, sendToSite, siteUrlOption } from './operator-api/local.ts'
-import { isOperatorCommand, type Role } from './operator-api/roles.ts'
+import { sendToSite, siteUrlOption } from './operator-api/local.ts'
+import type { Role } from './operator-api/role.ts'
+import { isOperatorCommand } from './operator-api/roles.ts'
+import type { SentCommand } from './operator-api/sent-command.ts'
 
 /** With a role it is the running site that carries it out: nothing of its own is loaded. */
 type Entry = Omit<Command, 'run'> & SentCommand & { role?: Role }

@@ -1,6 +1,7 @@
 /** Commands that run a site's processes until they are told to stop (SIGINT, SIGTERM): the gateway, services apart, data servers. */
 import { readFileSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { launchedVariable } from '@azukari/protocol/adapters/launched'
 import { watchdog } from '@azukari/protocol/adapters/watchdog'

@@ -1,5 +1,6 @@
 /** Databases for tests on both engines. PostgreSQL is there when AZUKARI_TEST_POSTGRES names a server (`npm test` starts one). */
 import { randomBytes } from 'node:crypto'
+import { InternalError } from '@azukari/protocol/problem'
 import { memoryDatabase } from './adapters/database.ts'
 import { openPostgres } from './adapters/postgres.ts'
 import type { Database } from './storage/database.ts'
@@ -16,4 +17,12 @@ export function testEngines(): Readonly<Record<string, OpenTestDatabase>> {
       PostgreSQL: () => openPostgres({ url, schema: `t_${randomBytes(8).toString('hex')}`, connections: 4 }),
     }),
   }
+}
+
+/** For fixtures: an empty database of the engine that AZUKARI_TEST_ENGINE names; SQLite without it. */
+export function testDatabase(): Promise<Database> {
+  const name = process.env['AZUKARI_TEST_ENGINE'] ?? 'SQLite'
+  const open = testEngines()[name]
+  if (!open) throw new InternalError(`${name} cannot be tried here`)
+  return open()
 }

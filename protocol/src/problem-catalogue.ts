@@ -5,6 +5,7 @@
  * `retry`: `later` the same request can succeed by itself; `after-fix` somebody must first do what `todo` says;
  * `no` the same request can never succeed.
  */
+import type { CatalogueEntry } from './problems/entry.ts'
 import { fleetProblems } from './problems/fleet.ts'
 import { hazardProblems } from './problems/hazards.ts'
 import { identityProblems } from './problems/identity.ts'
@@ -14,20 +15,6 @@ import { messageProblems } from './problems/messages.ts'
 import { operatorProblems } from './problems/operators.ts'
 import { partProblems } from './problems/parts.ts'
 import { settlementProblems } from './problems/settlement.ts'
-
-export type Retry = 'no' | 'later' | 'after-fix'
-
-/** What a person is told: what is the matter, and what they can do. */
-export interface ProblemText {
-  readonly title: string
-  readonly todo: string
-}
-
-export interface CatalogueEntry {
-  readonly retry: Retry
-  readonly en: ProblemText
-  readonly ja: ProblemText
-}
 
 export const catalogue = {
   ...messageProblems,

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { describe, InternalError, isProblem, Problem } from './problem.ts'
-import { type CatalogueEntry, catalogue } from './problem-catalogue.ts'
+import { catalogue } from './problem-catalogue.ts'
+import type { CatalogueEntry } from './problems/entry.ts'
 
 t.test('every entry says what is the matter and what to do, in both languages', (t) => {
   for (const [code, entry] of Object.entries<CatalogueEntry>(catalogue)) {

@@ -2,7 +2,8 @@
  * The one error that crosses module, process and wire borders (ARCHITECTURE §4): a stable code, whether a retry can
  * help, and a detail for operators. What people read comes from the catalogue, keyed by the code, never from the wire.
  */
-import { type CatalogueEntry, catalogue, type ProblemText, type Retry } from './problem-catalogue.ts'
+import { catalogue } from './problem-catalogue.ts'
+import type { CatalogueEntry, ProblemText, Retry } from './problems/entry.ts'
 
 export type ProblemCode = keyof typeof catalogue
 

@@ -2,7 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
-import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { Problem } from '@azukari/protocol/problem'

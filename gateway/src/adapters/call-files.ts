@@ -1,7 +1,7 @@
 /** Files that a person names in a command for the running site: read and sent along, or written from what comes back. */
 import { accessSync, constants, lstatSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import type { Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
 import { readNamedFile } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 

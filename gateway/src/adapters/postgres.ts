@@ -36,6 +36,8 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresDa
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.connections ?? 8,
+    // What does not use it any more may end without closing it.
+    allowExitOnIdle: true,
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
     idle_in_transaction_session_timeout: statementMs,

@@ -8,7 +8,7 @@ import { verifyCwt } from '@azukari/protocol/cwt'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import type { Admission, Credentials } from './embedded.ts'
+import type { Admission, Credentials } from './admission.ts'
 
 /** Longest life of a token, in seconds, and how far clocks may differ. */
 const lifeS = 300

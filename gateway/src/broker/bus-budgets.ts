@@ -11,9 +11,9 @@ import type { Budgets } from '../budgets/budgets.ts'
 import { Lobby } from '../budgets/lobby.ts'
 import { type Kind, type Pool, quotaExceeded, Reservation } from '../budgets/pool.ts'
 import type { Rate } from '../budgets/rate.ts'
+import type { Standing } from './admission.ts'
 import { type BusLimits, strangerPacketBytes } from './bus-limits.ts'
 import type { Connection } from './connection.ts'
-import type { Standing } from './embedded.ts'
 import { PacketCap, packetType } from './packet-cap.ts'
 
 const kindOf: Record<Standing, Kind> = { device: 'device', late: 'device', claim: 'claimant', reader: 'reader' }

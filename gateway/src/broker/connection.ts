@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Timer } from '@azukari/protocol/ports'
 import type { Reservation } from '../budgets/pool.ts'
 import type { Bucket } from '../budgets/rate.ts'
-import type { Credentials, Standing } from './embedded.ts'
+import type { Credentials, Standing } from './admission.ts'
 import type { PacketCap } from './packet-cap.ts'
 
 export interface Connection {

@@ -14,31 +14,13 @@ import { deviceTopic, maySubscribe, parseTopic, slugPattern, type Topic, topicTa
 import { Aedes, type AedesOptions, type AuthenticateError, type Client, type PublishPacket } from 'aedes'
 import { Budgets } from '../budgets/budgets.ts'
 import { discoveryPrefix, mayRead, statusTopic } from '../telemetry/topics.ts'
+import type { Admission, Credentials } from './admission.ts'
 import type { Bus, BusHandlers, PublishOptions } from './bus.ts'
 import { BusBudgets } from './bus-budgets.ts'
 import { type BusLimits, busLimits, toAllBytes } from './bus-limits.ts'
 import type { Connection } from './connection.ts'
 import { OneByOne } from './one-by-one.ts'
 import { capped } from './packet-cap.ts'
-
-/**
- * What a connection may do: an enrolled device everything of its own, one whose token is late only greet, a claimant only
- * enrol, a reader only read telemetry.
- */
-export type Standing = 'device' | 'late' | 'claim' | 'reader'
-
-/** What was found of a CONNECT. */
-export interface Admission {
-  standing: Standing
-  /** When the token was made, by the device's clock; absent where there is none. */
-  issuedMs?: number
-}
-
-export interface Credentials {
-  clientId: string
-  username: string
-  password: Uint8Array
-}
 
 /** Where connections come from: a TCP or TLS socket, or streams in memory. */
 export interface Listener {

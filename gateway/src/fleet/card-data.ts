@@ -2,18 +2,12 @@
 import type { CardResult } from '@azukari/protocol/contracts/fleet'
 import type { GatewayTables } from '../registry/tables.ts'
 import type { Sql } from '../storage/database.ts'
+import { putRow } from '../storage/insert.ts'
 import { queries } from '../storage/query.ts'
-
-type Row = GatewayTables['card_data']
 
 const query = queries<GatewayTables>()
 const byCard = query<{ card: Uint8Array }>()((db, p) =>
   db.selectFrom('card_data').selectAll().where('card', '=', p.card),
-)
-const put = query<Row>()((db, p) =>
-  db
-    .replaceInto('card_data')
-    .values({ card: p.card, number: p.number, outcome: p.outcome, code: p.code, at_ms: p.at_ms }),
 )
 const all = query<Record<never, never>>()((db) => db.selectFrom('card_data').selectAll().orderBy('at_ms', 'desc'))
 
@@ -24,7 +18,7 @@ export async function keepCardResults(sql: Sql, results: readonly CardResult[], 
     // A card that has it once has it: a terminal that meets it again, or fails to read it, does not undo that.
     const has = known !== undefined && known.number === number && known.outcome !== 'failed'
     if (known && (known.number > number || (has && outcome !== 'newer'))) continue
-    await put.run(sql, { card, number, outcome, code: code ?? null, at_ms: nowMs })
+    await putRow(sql, 'card_data', ['card'], { card, number, outcome, code: code ?? null, at_ms: nowMs })
   }
 }
 

@@ -3,6 +3,7 @@ import type { JobKind, JobOrder, JobResult, SettingValues } from '@azukari/proto
 import { Problem } from '@azukari/protocol/problem'
 import type { GatewayTables } from '../registry/tables.ts'
 import type { Sql } from '../storage/database.ts'
+import { putRow } from '../storage/insert.ts'
 import { queries } from '../storage/query.ts'
 import { endPart, type JobPlan, type Part, planJob } from './schedule.ts'
 import { desire } from './states.ts'
@@ -65,19 +66,6 @@ const openJobs = query<{ state: string }>()((db, p) =>
 const setState = query<{ id: Uint8Array; state: string }>()((db, p) =>
   db.updateTable('jobs').set({ state: p.state }).where('id', '=', p.id),
 )
-const putPart = query<PartRow>()((db, p) =>
-  db.replaceInto('job_devices').values({
-    job: p.job,
-    device: p.device,
-    state: p.state,
-    attempt: p.attempt,
-    started_ms: p.started_ms,
-    until_ms: p.until_ms,
-    version: p.version,
-    code: p.code,
-    detail: p.detail,
-  }),
-)
 const partsOf = query<{ job: Uint8Array }>()((db, p) =>
   db.selectFrom('job_devices').selectAll().where('job', '=', p.job).orderBy('device'),
 )
@@ -89,9 +77,6 @@ const underWay = query<{ device: string }>()((db, p) =>
 )
 const allUnderWay = query<Record<never, never>>()((db) =>
   db.selectFrom('job_devices').select('device').where('state', '=', 'running'),
-)
-const putReport = query<{ job: Uint8Array; device: string; at: number; report: Uint8Array }>()((db, p) =>
-  db.replaceInto('diagnostics').values({ job: p.job, device: p.device, at_ms: p.at, report: p.report }),
 )
 const reportsOf = query<{ job: Uint8Array }>()((db, p) =>
   db.selectFrom('diagnostics').selectAll().where('job', '=', p.job).orderBy('device'),
@@ -191,7 +176,7 @@ export async function keepDiagnostics(
   nowMs: number,
 ): Promise<void> {
   if ((await partOf.get(sql, { job, device }))?.state !== 'running') throw new Problem('job.unknown')
-  await putReport.run(sql, { job, device, at: nowMs, report })
+  await putRow(sql, 'diagnostics', ['job', 'device'], { job, device, at_ms: nowMs, report })
 }
 
 export async function diagnosticsOf(
@@ -220,7 +205,7 @@ async function advance(sql: Sql, job: Job, up: (device: string) => boolean, nowM
 
 async function store(sql: Sql, job: Uint8Array, part: Part, version: number | null): Promise<void> {
   const { device, state, attempt, startedMs, untilMs, code, detail } = part
-  await putPart.run(sql, {
+  await putRow(sql, 'job_devices', ['job', 'device'], {
     job,
     device,
     state,

@@ -3,14 +3,12 @@ import type { RequestOf } from '@azukari/protocol/contract'
 import type { reportState } from '@azukari/protocol/contracts/fleet'
 import type { GatewayTables } from '../registry/tables.ts'
 import type { Sql } from '../storage/database.ts'
+import { putRow } from '../storage/insert.ts'
 import { queries } from '../storage/query.ts'
 
 export type ReportedParts = RequestOf<typeof reportState>['parts']
 
 const query = queries<GatewayTables>()
-const put = query<{ device: string; parts: string; at: number }>()((db, p) =>
-  db.replaceInto('device_parts').values({ device: p.device, parts: p.parts, at_ms: p.at }),
-)
 const all = query<Record<never, never>>()((db) => db.selectFrom('device_parts').selectAll())
 
 /** Whether two reports say the same; since when is left out, for it is reckoned anew by each start of a device. */
@@ -20,7 +18,7 @@ export function sameParts(one: ReportedParts, other: ReportedParts): boolean {
 }
 
 export async function keepParts(sql: Sql, device: string, parts: ReportedParts, nowMs: number): Promise<void> {
-  await put.run(sql, { device, parts: JSON.stringify(parts), at: nowMs })
+  await putRow(sql, 'device_parts', ['device'], { device, parts: JSON.stringify(parts), at_ms: nowMs })
 }
 
 /** By device; `atMs` is when something last changed. */

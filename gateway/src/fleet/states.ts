@@ -5,9 +5,8 @@ import { type ReportedState, SettingValues, settingsMaxBytes } from '@azukari/pr
 import { Problem } from '@azukari/protocol/problem'
 import type { GatewayTables } from '../registry/tables.ts'
 import type { Sql } from '../storage/database.ts'
+import { putRow } from '../storage/insert.ts'
 import { queries } from '../storage/query.ts'
-
-type Row = GatewayTables['device_states']
 
 export interface DeviceState {
   desired: { version: number; values: SettingValues }
@@ -17,18 +16,6 @@ export interface DeviceState {
 const query = queries<GatewayTables>()
 const byDevice = query<{ device: string }>()((db, p) =>
   db.selectFrom('device_states').selectAll().where('device', '=', p.device),
-)
-const put = query<Row>()((db, p) =>
-  db.replaceInto('device_states').values({
-    device: p.device,
-    desired_version: p.desired_version,
-    desired: p.desired,
-    reported_version: p.reported_version,
-    applied: p.applied,
-    reported: p.reported,
-    refused: p.refused,
-    reported_ms: p.reported_ms,
-  }),
 )
 const behind = query<Record<never, never>>()((db) =>
   db.selectFrom('device_states').select('device').whereRef('desired_version', '>', 'applied'),
@@ -78,7 +65,7 @@ export async function report(sql: Sql, device: string, reported: ReportedState, 
 }
 
 async function store(sql: Sql, device: string, { desired, reported }: DeviceState): Promise<void> {
-  await put.run(sql, {
+  await putRow(sql, 'device_states', ['device'], {
     device,
     desired_version: desired.version,
     desired: JSON.stringify(desired.values),

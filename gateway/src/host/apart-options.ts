@@ -1,5 +1,5 @@
 /** Options of `run` that say where services run that run as processes of their own, by their names. */
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
 import { services } from '../services/index.ts'
 
 export const apartOptions: Command['options'] = Object.fromEntries(

@@ -2,7 +2,7 @@
 import { serviceHealth, servicePage } from '@azukari/protocol/contracts/internal'
 import { Problem } from '@azukari/protocol/problem'
 import { Registry } from 'prom-client'
-import type { HostCounts } from '../service/host-rules.ts'
+import type { HostCounts } from '../service/host-limits.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { ServiceHealth } from './service-module.ts'
 

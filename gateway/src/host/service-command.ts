@@ -1,5 +1,5 @@
 /** Services as processes of their own: commands that follow from the list, so that a new service needs no other file. */
-import type { Command } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
 import { folder, site } from '../operator/site-options.ts'
 import { services } from '../services/index.ts'
 import type { ServiceModule } from './service-module.ts'

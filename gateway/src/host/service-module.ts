@@ -4,7 +4,7 @@
  * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
  * opened, so that a command can look at the list without loading every service.
  */
-import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
@@ -16,7 +16,7 @@ import type { ServiceKeys } from '../key-directory/sources.ts'
 import type { Check } from '../operator/doctor.ts'
 import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
-import type { HostCounts } from '../service/host-rules.ts'
+import type { HostCounts } from '../service/host-limits.ts'
 import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'

@@ -7,8 +7,8 @@ import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import { insertRow } from '../storage/insert.ts'
 import { isSame, type PasswordCost, passwordCost, totpStep, verifierOf } from './passwords.ts'
+import type { Role } from './role.ts'
 import { roles } from './role-list.ts'
-import type { Role } from './roles.ts'
 
 const sessionMs = 12 * 3_600_000
 const idleMs = 3_600_000

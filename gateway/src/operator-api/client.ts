@@ -1,5 +1,7 @@
 /** `azukari-gateway` as a client of the running site: it sends the command and shows what comes back. */
-import { text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Values } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { CallOutputs, type NamedFile, readCallFiles } from '../adapters/call-files.ts'
 import { connectToUrl, type RemoteLine, siteUrl } from '../adapters/operator-https.ts'

@@ -3,7 +3,8 @@
  * needed, and the log of all of it. How calls come in, by the socket or by HTTPS, is not its business.
  */
 import { createHash } from 'node:crypto'
-import { UsageError, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
+import { UsageError } from '@azukari/protocol/adapters/command-line'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'

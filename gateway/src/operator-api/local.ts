@@ -1,20 +1,15 @@
 /** Every command as the program's user runs it: those of a running site are sent there. */
-import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { isProblem } from '@azukari/protocol/problem'
-import { type AnyCommand, isOperatorCommand, type OperatorCommandHead } from './roles.ts'
+import { type AnyCommand, isOperatorCommand } from './roles.ts'
+import type { SentCommand } from './sent-command.ts'
 
 /** Every command of a running site takes it. */
 export const siteUrlOption = {
   type: 'string',
   what: 'https://host:port of a site on another machine, in place of --folder',
 } as const
-
-/** What is known of a command where it is sent from. */
-export interface SentCommand extends Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> {
-  /** Its group; looked into only when nothing runs. */
-  group: string
-  offline?: boolean
-}
 
 /** Sends a command to the running site; one that only reads is carried out on the folder when nothing runs there. */
 export async function sendToSite(name: string, values: Values, positionals: string[], command: SentCommand) {

@@ -1,5 +1,7 @@
 /** Commands that only read, on a site's folder where nothing runs: under the service's lock, so that nothing starts meanwhile. */
-import { text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Values } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { Problem } from '@azukari/protocol/problem'
 import { CallOutputs, readCallFiles } from '../adapters/call-files.ts'
@@ -12,8 +14,8 @@ import { services } from '../services/index.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { serviceAct } from './act.ts'
 import { languageOf, showing } from './client.ts'
-import type { SentCommand } from './local.ts'
 import type { Answer } from './roles.ts'
+import type { SentCommand } from './sent-command.ts'
 import { commandOf } from './service-commands.ts'
 import { givenValues } from './wire.ts'
 

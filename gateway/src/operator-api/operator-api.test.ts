@@ -17,9 +17,11 @@ import type { CallPort } from './act.ts'
 import { callSite } from './client.ts'
 import { OperatorDesk } from './desk.ts'
 import { firstAccount } from './first-account.ts'
+import { operatorGroups } from './groups.ts'
 import { totpCode, totpStep } from './passwords.ts'
 import { PendingActs } from './pending.ts'
-import type { OperatorCommand } from './roles.ts'
+import { roles } from './role-list.ts'
+import { isOperatorCommand, type OperatorCommand } from './roles.ts'
 import { SignIns } from './sign-ins.ts'
 import { operatorMigrations } from './tables.ts'
 import { frame } from './wire.ts'
@@ -465,4 +467,14 @@ t.test('D6: the first operator is made once, with every role, and signs in with 
   t.match(await new Accounts(database, systemPorts).login('admin', made!.password, undefined), /^[0-9a-f]{64}$/)
   const row = await database.get('SELECT memory, passes FROM operators')
   t.match(row, { memory: 65_536, passes: 3 }, 'guessing costs 64 MiB and three passes')
+})
+
+t.test('D6: every command asks for a role that there is', async (t) => {
+  const commands = (await Promise.all(Object.values(operatorGroups).map((load) => load()))).flatMap(Object.entries)
+  const asked = commands.flatMap(([name, command]) => (isOperatorCommand(command) ? [[name, command.role]] : []))
+  t.ok(asked.length > 50, `${asked.length} commands`)
+  t.same(
+    asked.filter(([, role]) => !roles.includes(role)),
+    [],
+  )
 })

@@ -1,14 +1,13 @@
 /** What an operator may be allowed to do, and how a command says what it needs. */
-import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Command, Values } from '@azukari/protocol/adapters/command'
 import type { ServiceName } from '@azukari/protocol/contract'
 import type { DirectoryIssuer } from '../key-directory/issuer.ts'
 import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts } from './accounts.ts'
 import type { OperatorLog } from './log.ts'
-
-/** One of `role-list.ts`; a test looks at every command. */
-export type Role = string
+import type { Role } from './role.ts'
 
 export type Answer = NonNullable<Awaited<ReturnType<Command['run']>>>
 

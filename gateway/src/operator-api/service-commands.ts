@@ -2,7 +2,7 @@
  * Commands of services. A service lists them in its module, and they are carried out in the process in which it runs: here, or
  * in a process of its own, which the gateway asks.
  */
-import type { Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
 import type { ServiceName } from '@azukari/protocol/contract'
 import { carryOutCommand } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'

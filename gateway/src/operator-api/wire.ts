@@ -2,7 +2,7 @@
  * What goes over the operators' socket, and between the gateway and a service that runs apart: up a call and the bytes of
  * its files, down what the command tells, the files that it gives, and one answer. Each message is its length and CBOR.
  */
-import type { Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
 import { UsageError } from '@azukari/protocol/adapters/command-line'
 import { decode, encode } from '@azukari/protocol/codec'
 import { Bytes, checker, type Static, Text, Type } from '@azukari/protocol/contract'

@@ -1,5 +1,7 @@
 /** `azukari-gateway login`, `operator …`, `confirm`: who works on this site (D6, D8). */
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { pinnedAuthority } from '../adapters/operator-https.ts'

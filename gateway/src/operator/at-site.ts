@@ -1,7 +1,7 @@
 /** What a command's folder and site must be before it begins: a mistyped one is told, not made. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import type { Command, Values } from '@azukari/protocol/adapters/command-line'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
 import { services } from '../services/index.ts'

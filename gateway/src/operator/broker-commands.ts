@@ -1,6 +1,7 @@
 /** `azukari-gateway acl`: rules for a broker that is not ours. */
 import { writeFileSync } from 'node:fs'
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { mosquittoAcl } from '../broker/acl.ts'
 import { discoveryPrefix, telemetryTopics } from '../telemetry/topics.ts'

@@ -1,6 +1,7 @@
 /** The gateway’s settings of a call. */
 import { existsSync, readFileSync } from 'node:fs'
-import { text, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { type GatewayConfig, loadConfig } from '../config.ts'
 

@@ -1,6 +1,7 @@
 /** `azukari-gateway release …`, `job …`, `device state`, `device set`: a fleet looked after from the site (D6). */
 
-import { integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { signCardRelease } from '@azukari/protocol/card/program'
 import type { JobKind, SettingValues } from '@azukari/protocol/contracts/fleet'
 import { signerOf } from '@azukari/protocol/cose'

@@ -10,7 +10,7 @@ import type { GatewayStatus } from '../gateway.ts'
 import { gaugesOf } from '../host/gauges.ts'
 import type { HealthReport, RemoteHealth } from '../host/remote-health.ts'
 import type { HealthPage, ServiceHealth } from '../host/service-module.ts'
-import type { HostCounts } from '../service/host-rules.ts'
+import type { HostCounts } from '../service/host-limits.ts'
 import { budgetMetrics } from './budget-metrics.ts'
 
 export interface HealthSources {

@@ -1,5 +1,7 @@
 /** `azukari-gateway key …`: the site's key directory, and replacing a service's keys (decision 14). */
-import { integer, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Values } from '@azukari/protocol/adapters/command'
+import { integer } from '@azukari/protocol/adapters/command-line'
 import { type DirectoryKey, overlapMs } from '@azukari/protocol/key-directory'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'

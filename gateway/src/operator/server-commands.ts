@@ -1,5 +1,7 @@
 /** `azukari-gateway servers add`: data servers on hosts of their own are let in (D6). */
-import { integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+
+import type { Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
 import { regions } from '../geography.ts'

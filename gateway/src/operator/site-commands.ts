@@ -1,7 +1,8 @@
 /** `azukari-gateway init`, `doctor`, `service`: a site as a whole. */
 import { X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'

@@ -1,6 +1,7 @@
 /** `azukari-gateway launch` and `upgrade …`: the gateway upgrades itself, and goes back when the new version does not work (D6). */
 import { existsSync } from 'node:fs'
-import { type Command, integer, text, type Values } from '@azukari/protocol/adapters/command-line'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { launchProcess } from '@azukari/protocol/adapters/launch-process'
 import { parseCoseKey } from '@azukari/protocol/keys'

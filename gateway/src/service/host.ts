@@ -21,8 +21,9 @@ import { Deliverer } from './deliverer.ts'
 import { declared } from './delivery.ts'
 import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
+import { type HostCounts, type HostLimits, hostLimits } from './host-limits.ts'
 import type { ServiceHostOptions } from './host-options.ts'
-import { checkSender, type HostCounts, type HostLimits, hostLimits, isTransient } from './host-rules.ts'
+import { checkSender, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
 import {
   type ActingHandler,

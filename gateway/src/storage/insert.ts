@@ -16,3 +16,10 @@ export async function insertRow(sql: Sql, table: string, row: object, onConflict
   )
   return changes
 }
+
+/** Inserts a row, or overwrites the one that has its key. @param key the columns of the primary key */
+export async function putRow(sql: Sql, table: string, key: readonly string[], row: object): Promise<void> {
+  const others = Object.keys(row).filter((name) => !key.includes(name))
+  const change = others.map((name) => `${name} = excluded.${name}`).join(', ')
+  await insertRow(sql, table, row, `ON CONFLICT (${key.join(', ')}) DO ${change ? `UPDATE SET ${change}` : 'NOTHING'}`)
+}

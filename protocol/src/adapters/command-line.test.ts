@@ -1,6 +1,7 @@
 /** The command line of every program: help that can be read, words that are off, exit codes, JSON. */
 import t from 'tap'
-import { type Command, integer, runCommandLine } from './command-line.ts'
+import type { Command } from './command.ts'
+import { integer, runCommandLine } from './command-line.ts'
 
 const command = (what: string, more: Partial<Command> = {}): Command => ({
   what,

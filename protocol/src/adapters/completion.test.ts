@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import t from 'tap'
-import type { Command, Program } from './command-line.ts'
+import type { Command, Program } from './command.ts'
 import { candidates, completion } from './completion.ts'
 
 const command = (options: Command['options'] = {}): Command => ({

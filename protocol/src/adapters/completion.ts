@@ -3,7 +3,7 @@
  * (`completion words -- …`), which answers from its table of commands, so that nothing has to be kept up to date.
  */
 import { Problem } from '../problem.ts'
-import type { Program } from './command-line.ts'
+import type { Program } from './command.ts'
 
 export const shells = ['bash', 'zsh', 'fish'] as const
 

@@ -1,5 +1,5 @@
 /** Problems of looking after a fleet (D6): upgrades, desired state, jobs, keys; as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const fleetProblems = {
   // Upgrades

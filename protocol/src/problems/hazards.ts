@@ -1,5 +1,5 @@
 /** Problems of hazard feeds (S5, S9); as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const hazardProblems = {
   // Hazards

@@ -1,5 +1,5 @@
 /** Problems of who somebody is: sessions, devices and their claims, cards and members; as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const identityProblems = {
   // Sessions, devices, claims

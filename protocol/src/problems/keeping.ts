@@ -1,5 +1,5 @@
 /** Problems of keeping objects (S4, S7): transfers, storage, placement, data servers, replicas; as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const keepingProblems = {
   // Transfers and storage

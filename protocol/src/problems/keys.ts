@@ -1,5 +1,5 @@
 /** Problems of the key directory (ARCHITECTURE §3, decision 14), as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const keyProblems = {
   'keys.forged': {

@@ -1,5 +1,5 @@
 /** Problems of messages: encoding, signatures, envelopes, acts done once and in order; as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const messageProblems = {
   // Encoding (RFC 8949 and the profile of ARCHITECTURE §4)

@@ -1,5 +1,5 @@
 /** Problems of operators and their accounts (D6, D8); as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const operatorProblems = {
   'operator.not-running': {

@@ -1,5 +1,5 @@
 /** Problems of a board's parts (S17): printers, cameras, memory, card readers and what else there is; as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const partProblems = {
   // Devices: printing, taking pictures, removable memory, reading cards

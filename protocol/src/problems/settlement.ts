@@ -1,5 +1,5 @@
 /** Problems of settlement (P1–P10, S13), as part of the catalogue. */
-import type { CatalogueEntry } from '../problem-catalogue.ts'
+import type { CatalogueEntry } from './entry.ts'
 
 export const settlementProblems = {
   // Ledger (P4, P5)

@@ -1,16 +1,8 @@
 /** Rigs by name: what stands at the far side of each part of a hardware map, and the suite that is run with it (D2). */
-import type { AnyPart } from '@azukari/boards/definitions'
+
 import type { PartKind } from '@azukari/device/drivers'
 import { Problem } from '@azukari/protocol/problem'
-import type { Test } from 'tap'
-
-export interface Rig {
-  /** What the driver must be told of this rig. */
-  options: Readonly<Record<string, unknown>>
-  /** Runs the contract's conformance suite. */
-  run(t: Test, make: () => Promise<AnyPart>): Promise<void>
-  stop(): Promise<void>
-}
+import type { Rig } from './rigs/rig.ts'
 
 type Maker = (kind: PartKind) => Promise<Rig>
 

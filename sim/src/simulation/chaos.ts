@@ -1,7 +1,7 @@
 /** What goes wrong, when, and for how long: drawn from the seed, each by its kind, and all of it undone when calm comes. */
 import { filesIn, parseReplicaName } from '@azukari/gateway/data-server/layout'
 import { emptyBulletin, type Hazard } from '@azukari/gateway/services/placement/hazards/hazard'
-import { calmLine } from '../testkit/network/model.ts'
+import { calmLine } from '../testkit/network/faults.ts'
 import type { SeededRandom } from '../testkit/world/chance.ts'
 import type { Step } from '../testkit/world/life.ts'
 import type { DeviceMachine } from './device-machine.ts'

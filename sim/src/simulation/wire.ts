@@ -6,10 +6,11 @@
 import { Duplex } from 'node:stream'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import type { MqttTransport } from '@azukari/device/transport'
+import type { Admission, Credentials } from '@azukari/gateway/broker/admission'
 import type { Bus } from '@azukari/gateway/broker/bus'
-import { type Admission, type Credentials, EmbeddedBus } from '@azukari/gateway/broker/embedded'
+import { EmbeddedBus } from '@azukari/gateway/broker/embedded'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { calmLine, type LineFaults } from '../testkit/network/model.ts'
+import { calmLine, type LineFaults } from '../testkit/network/faults.ts'
 import type { SimNetwork } from '../testkit/network/network.ts'
 import type { SeededRandom } from '../testkit/world/chance.ts'
 

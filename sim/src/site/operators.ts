@@ -1,8 +1,9 @@
 /** People who work on a simulated site, each signed in with a session of their own, in this process. */
 import { callSite } from '@azukari/gateway/operator-api/client'
 import { operatorCommand } from '@azukari/gateway/operator-api/find'
-import type { Answer, Role } from '@azukari/gateway/operator-api/roles'
-import type { Values } from '@azukari/protocol/adapters/command-line'
+import type { Role } from '@azukari/gateway/operator-api/role'
+import type { Answer } from '@azukari/gateway/operator-api/roles'
+import type { Values } from '@azukari/protocol/adapters/command'
 import { InternalError } from '@azukari/protocol/problem'
 
 export class Operators {

@@ -247,7 +247,12 @@ export interface AbandonedRow {
 
 export const abandoned = {
   add: (sql: Sql, row: AbandonedRow) =>
-    insertRow(sql, 'abandoned', row, 'ON CONFLICT DO UPDATE SET epoch = max(epoch, excluded.epoch)'),
+    insertRow(
+      sql,
+      'abandoned',
+      row,
+      'ON CONFLICT (server, object, version, slot) DO UPDATE SET epoch = max(abandoned.epoch, excluded.epoch)',
+    ),
   of: (sql: Sql, row: Omit<AbandonedRow, 'epoch'>) =>
     sql.get<AbandonedRow>(
       'SELECT * FROM abandoned WHERE server = ? AND object = ? AND version = ? AND slot = ?',
@@ -282,9 +287,11 @@ export const conditions = {
       row,
       'ON CONFLICT (member, object, version) DO UPDATE SET record = excluded.record, written = excluded.written',
     ),
+  /** What was kept first comes first. */
   pending: (sql: Sql, member: Uint8Array, limit: number) =>
     sql.all<ConditionsRow>(
-      'SELECT * FROM conditions WHERE member = ? AND written IS NULL ORDER BY rowid LIMIT ?',
+      `SELECT c.* FROM conditions AS c LEFT JOIN saves AS s ON s.object = c.object AND s.version = c.version
+       WHERE c.member = ? AND c.written IS NULL ORDER BY s.kept, c.object, c.version LIMIT ?`,
       member,
       limit,
     ),

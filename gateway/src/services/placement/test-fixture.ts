@@ -15,11 +15,11 @@ import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Log } from '@azukari/protocol/ports'
 import { InternalError, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
-import { memoryDatabase } from '../../adapters/database.ts'
 import { systemDefer } from '../../adapters/defer.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
 import { regions } from '../../geography.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
+import { testDatabase } from '../../test-database.ts'
 import { createKeys } from './keys/keystore.ts'
 import { createPlacement } from './service.ts'
 
@@ -134,7 +134,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
       transfers.get(name(id))!.blocks.slice(from, from + count),
     release: async (id: Uint8Array) => void transfers.delete(name(id)),
   }
-  const database = memoryDatabase()
+  const database = await testDatabase()
   const placement = await createPlacement({
     unlisted: throwUnlisted,
     database,

@@ -10,7 +10,7 @@ import { hex } from '@azukari/protocol/bytes'
 import { Problem } from '@azukari/protocol/problem'
 import { gatewayCommand, type Running, startGatewayCommand } from '../../site/processes.ts'
 import { until } from '../../site/wait.ts'
-import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './stage.ts'
 
 /** Something is kept so often at most until it was to go there. */
 const maxTries = 20

@@ -1,7 +1,7 @@
 /** S9, S16: a member's level and home region change on the running site; data follows, and the card is told. */
 import { gatewayCommand } from '../../site/processes.ts'
 import { until } from '../../site/wait.ts'
-import type { DemoPart, PlacementDemo } from './demo.ts'
+import type { DemoPart, PlacementDemo } from './stage.ts'
 
 export const levelsPart: DemoPart = {
   ids: ['S9', 'S16'],

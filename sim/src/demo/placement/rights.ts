@@ -8,7 +8,7 @@ import { thumbprint } from '@azukari/protocol/keys'
 import { isProblem } from '@azukari/protocol/problem'
 import { pin } from '../../site/site.ts'
 import { until } from '../../site/wait.ts'
-import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './stage.ts'
 
 export const rightsPart: DemoPart = {
   ids: ['D8'],

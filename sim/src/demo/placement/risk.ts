@@ -3,8 +3,8 @@
 import { rm } from 'node:fs/promises'
 import { filterInOrder } from '@azukari/protocol/in-order'
 import { until } from '../../site/wait.ts'
-import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
 import { cycloneGone, cycloneOver, hostileAlert } from './documents.ts'
+import type { DemoPart, Kept, PlacementDemo } from './stage.ts'
 
 const hourMs = 3_600_000
 

@@ -19,7 +19,7 @@ import { gatewayCommand } from '../../site/processes.ts'
 import { until } from '../../site/wait.ts'
 import { drawScene } from '../../testkit/boards/scene.ts'
 import { forge, replicaFolder, sealedAnew } from '../../testkit/placement/forger.ts'
-import type { DemoPart, Kept, PlacementDemo } from './demo.ts'
+import type { DemoPart, Kept, PlacementDemo } from './stage.ts'
 
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const size = { width: 320, height: 240 }

@@ -17,7 +17,7 @@ import type {
   RemovableMemory,
 } from '@azukari/device/drivers'
 import { until } from '../../site/wait.ts'
-import type { Rig } from '../rigs.ts'
+import type { Rig } from './rig.ts'
 
 /** How long a person may take for one thing. */
 const personMs = 120_000

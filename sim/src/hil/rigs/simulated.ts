@@ -19,7 +19,7 @@ import {
 } from '../../testkit/boards/index.ts'
 import { issue } from '../../testkit/card/fixture.ts'
 import { SeededRandom } from '../../testkit/world/chance.ts'
-import type { Rig } from '../rigs.ts'
+import type { Rig } from './rig.ts'
 
 const forever = Number.POSITIVE_INFINITY
 

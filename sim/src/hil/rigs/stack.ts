@@ -21,7 +21,7 @@ import { ReferencePrinter } from '../ipp-printer.ts'
 import { NetworkCamera } from '../network-camera.ts'
 import { VirtualReader } from '../pcscd.ts'
 import { PtyPair } from '../pty.ts'
-import type { Rig } from '../rigs.ts'
+import type { Rig } from './rig.ts'
 
 type Make<P extends AnyPart> = () => Promise<P>
 

@@ -9,18 +9,8 @@ import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { deviceSubscriptions, mayPublish, parseTopic } from '@azukari/protocol/topics'
 import type { SeededRandom } from '../world/chance.ts'
+import { calmLine, type LineFaults } from './faults.ts'
 import type { SimNetwork } from './network.ts'
-
-export interface LineFaults {
-  /** Probability that a message vanishes, comes twice, or is overtaken. */
-  drop: number
-  duplicate: number
-  reorder: number
-  /** One way, ms. */
-  delayMs: readonly [low: number, high: number]
-}
-
-export const calmLine: LineFaults = { drop: 0, duplicate: 0, reorder: 0, delayMs: [2, 8] }
 
 /** Judges who connects; throws to refuse. */
 export type Admit = (credentials: { clientId: string; username: string; password: Uint8Array }) => Promise<unknown>

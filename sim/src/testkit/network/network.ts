@@ -1,8 +1,8 @@
 /** What a site's line between devices and gateway is to the simulation, on either level (ARCHITECTURE §11). */
 import type { MqttTransport } from '@azukari/device/transport'
+import type { Admission, Credentials } from '@azukari/gateway/broker/admission'
 import type { Bus } from '@azukari/gateway/broker/bus'
-import type { Admission, Credentials } from '@azukari/gateway/broker/embedded'
-import type { LineFaults } from './model.ts'
+import type { LineFaults } from './faults.ts'
 
 export interface SimNetwork {
   faults: LineFaults

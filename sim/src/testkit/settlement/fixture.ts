@@ -2,7 +2,6 @@
 
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
-import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ServiceRequest } from '@azukari/gateway/service/service'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
@@ -10,6 +9,7 @@ import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/serv
 import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'
 import { createSettlement, type Settlement, type SettlementOptions } from '@azukari/gateway/services/settlement/service'
 import type { Database } from '@azukari/gateway/storage/database'
+import { testDatabase } from '@azukari/gateway/test-database'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import {
   apply,
@@ -106,7 +106,7 @@ export class SettlementFixture {
   readonly clock: FixtureClock
   readonly random: Random
   readonly keys: SettlementKeys
-  database: Database
+  #database: Database | undefined
   settlement!: Settlement
   centre!: CentreKeys
   readonly #options: FixtureOptions
@@ -118,7 +118,12 @@ export class SettlementFixture {
     this.clock = new FixtureClock(Date.parse(options.at ?? '2026-11-02T01:00:00Z'))
     this.random = seeded(options.seed ?? 1)
     this.keys = createSettlementKeys(this.random)
-    this.database = options.medium?.open() ?? options.database ?? memoryDatabase()
+    this.#database = options.medium?.open() ?? options.database
+  }
+
+  get database(): Database {
+    if (!this.#database) throw new InternalError('the bench has not been started')
+    return this.#database
   }
 
   async #make(): Promise<Settlement> {
@@ -143,6 +148,7 @@ export class SettlementFixture {
   }
 
   async start(): Promise<this> {
+    this.#database ??= await testDatabase()
     this.settlement = await this.#make()
     await this.settlement.start()
     const guide = await this.ask(readGuide.id, {}, 'any')
@@ -165,7 +171,7 @@ export class SettlementFixture {
         return
       } catch (error) {
         if (!(error instanceof Crash)) throw error
-        this.database = this.#options.medium!.open()
+        this.#database = this.#options.medium!.open()
         await this.#begin().catch((failure) => {
           if (!(failure instanceof Crash)) throw failure
         })

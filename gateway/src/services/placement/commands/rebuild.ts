@@ -1,5 +1,7 @@
 /** `azukari-gateway placement rebuild`: for a site whose placement is lost; nothing of it may run. */
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { openDatabase } from '../../../adapters/database.ts'

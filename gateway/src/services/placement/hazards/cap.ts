@@ -8,7 +8,7 @@ import { areaOf } from './cap-area.ts'
 import { isTest, perilOf } from './cap-words.ts'
 import { type Bulletin, checkHazard, emptyBulletin, type Hazard, limits } from './hazard.ts'
 import { collect, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { all, below, readXml, textOf, type XmlNode } from './xml.ts'
 
 /** CAP's own words put into figures: “Likely” is more than 50 %, “Possible” at most 50 %. What is unknown is likely. */

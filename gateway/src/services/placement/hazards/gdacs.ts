@@ -7,7 +7,7 @@ import { Problem } from '@azukari/protocol/problem'
 import type { Position } from '../../../geography.ts'
 import { type Bulletin, checkHazard, emptyBulletin, type Hazard, type Severity, type Shape } from './hazard.ts'
 import { collect, number, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { all, find, readXml, textOf, type XmlNode } from './xml.ts'
 
 const dayMs = 86_400_000

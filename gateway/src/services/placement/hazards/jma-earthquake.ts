@@ -2,9 +2,9 @@
 import { Problem } from '@azukari/protocol/problem'
 import type { Position } from '../../../geography.ts'
 import type { Bulletin, Hazard } from './hazard.ts'
-import type { JmaHead } from './jma.ts'
+import type { JmaHead } from './jma-head.ts'
 import { fromTokyo, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { all, below, find, textOf, type XmlNode } from './xml.ts'
 
 /** Instrumental intensity in the middle of each class of the scale. */

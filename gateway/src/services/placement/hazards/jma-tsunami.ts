@@ -5,9 +5,9 @@
 import { Problem } from '@azukari/protocol/problem'
 import { regions } from '../../../geography.ts'
 import type { Bulletin, Coasts, Hazard } from './hazard.ts'
-import type { JmaHead } from './jma.ts'
+import type { JmaHead } from './jma-head.ts'
 import { collect, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { all, below, find, textOf, type XmlNode } from './xml.ts'
 
 const prefectures = [...regions]

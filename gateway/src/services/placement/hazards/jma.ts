@@ -3,27 +3,19 @@
  * warnings (VTSE41, 51) and typhoon forecasts (VPTW40–65). Which one it is stands in the report's own title; other kinds
  * are passed over.
  */
+
 import { Problem } from '@azukari/protocol/problem'
 import { type Bulletin, checkHazard, emptyBulletin } from './hazard.ts'
 import { quakeOf } from './jma-earthquake.ts'
+import type { JmaHead } from './jma-head.ts'
 import { kindOf } from './jma-kinds.ts'
 import { coastsOf } from './jma-tsunami.ts'
 import { typhoonOf } from './jma-typhoon.ts'
 import { time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { find, readXml, textOf } from './xml.ts'
 
 const maxEvents = 20
-
-/** What every report has at its head. */
-export interface JmaHead {
-  title: string
-  /** Ids of the hazards that it tells of: one, or several events that one warning is for. */
-  ids: readonly string[]
-  telegram: string
-  issuedMs: number
-  text: string
-}
 
 export function readJma(bytes: Uint8Array, options: ReadOptions): Bulletin {
   const report = readXml(bytes)

@@ -6,7 +6,7 @@
 import { Problem } from '@azukari/protocol/problem'
 import { type Bulletin, checkHazard, emptyBulletin, limits } from './hazard.ts'
 import { collect, list, number, object, readJson, text } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 import { ringOf } from './track.ts'
 
 const levels = [45, 50, 55, 60] as const

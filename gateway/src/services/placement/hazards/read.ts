@@ -1,4 +1,5 @@
 /** The formats of hazards, and how one is told from another. */
+
 import { Problem } from '@azukari/protocol/problem'
 import { startOf } from '../../../xml/read.ts'
 import { readCap } from './cap.ts'
@@ -6,14 +7,9 @@ import { readGdacs } from './gdacs.ts'
 import { type Bulletin, limits } from './hazard.ts'
 import { readJma } from './jma.ts'
 import { readJshis } from './jshis.ts'
-import type { HazardRules } from './rules.ts'
+import type { ReadOptions } from './read-options.ts'
 import { readTrack } from './track.ts'
 import { readUsgs } from './usgs.ts'
-
-export interface ReadOptions {
-  nowMs: number
-  rules: HazardRules
-}
 
 export const formats = {
   usgs: readUsgs,

@@ -1,5 +1,6 @@
 /** What is remembered of hazards over a restart: feeds, their hazards, the ground under servers, and how risks went. */
 import type { Sql } from '../../../storage/database.ts'
+import { putRow } from '../../../storage/insert.ts'
 import { queries } from '../../../storage/query.ts'
 import type { RiskTerm } from '../risk/risk.ts'
 import type { Hazard, Hold } from './hazard.ts'
@@ -62,38 +63,12 @@ interface Tables {
 
 const query = queries<Tables>()
 
-const putHazard = query<HazardRow>()((db, p) =>
-  db
-    .replaceInto('hazards')
-    .values({ feed: p.feed, id: p.id, issued: p.issued, until: p.until, learned: p.learned, body: p.body }),
-)
 const allHazards = query<Record<string, never>>()((db) =>
   db.selectFrom('hazards').selectAll().orderBy('feed').orderBy('id'),
 )
 const dropHazards = query<{ before: number }>()((db, p) => db.deleteFrom('hazards').where('until', '<', p.before))
-const putFeed = query<FeedRow>()((db, p) =>
-  db.replaceInto('feeds').values({
-    name: p.name,
-    trust: p.trust,
-    checked: p.checked,
-    good: p.good,
-    hazards: p.hazards,
-    problem: p.problem,
-    detail: p.detail,
-    etag: p.etag,
-    modified: p.modified,
-  }),
-)
 const allFeeds = query<Record<string, never>>()((db) => db.selectFrom('feeds').selectAll().orderBy('name'))
-const putGround = query<{ server: string; body: string }>()((db, p) =>
-  db.replaceInto('grounds').values({ server: p.server, body: p.body }),
-)
 const allGrounds = query<Record<string, never>>()((db) => db.selectFrom('grounds').selectAll())
-const putHistory = query<HistoryRow>()((db, p) =>
-  db
-    .replaceInto('risk_history')
-    .values({ server: p.server, at: p.at, value: p.value, terms: p.terms, reason: p.reason }),
-)
 const historyOf = query<{ server: string; limit: number }>()((db, p) =>
   db.selectFrom('risk_history').selectAll().where('server', '=', p.server).orderBy('at', 'desc').limit(p.limit),
 )
@@ -113,19 +88,20 @@ const trimHistory = query<{ server: string; keep: number }>()((db, p) =>
 )
 
 export const hazardRows = {
-  put: (sql: Sql, row: HazardRow) => putHazard.run(sql, row),
+  put: (sql: Sql, row: HazardRow) => putRow(sql, 'hazards', ['feed', 'id'], row),
   all: (sql: Sql) => allHazards.all(sql, {}),
   /** Forgets what ended before that. */
   forget: async (sql: Sql, before: number) => (await dropHazards.run(sql, { before })).changes,
 }
 
 export const feedRows = {
-  put: (sql: Sql, row: FeedRow) => putFeed.run(sql, row),
+  put: (sql: Sql, row: FeedRow) => putRow(sql, 'feeds', ['name'], row),
   all: (sql: Sql) => allFeeds.all(sql, {}),
 }
 
 export const groundRows = {
-  put: (sql: Sql, server: string, ground: Ground) => putGround.run(sql, { server, body: JSON.stringify(ground) }),
+  put: (sql: Sql, server: string, ground: Ground) =>
+    putRow(sql, 'grounds', ['server'], { server, body: JSON.stringify(ground) }),
   all: async (sql: Sql) =>
     new Map((await allGrounds.all(sql, {})).map(({ server, body }) => [server, JSON.parse(body) as Ground])),
 }
@@ -142,7 +118,8 @@ export interface RiskRecord {
 export const historyRows = {
   async put(sql: Sql, record: RiskRecord, keep: number): Promise<void> {
     const { server, atMs, value, terms, reason } = record
-    await putHistory.run(sql, { server, at: atMs, value, terms: JSON.stringify(terms), reason })
+    const row: HistoryRow = { server, at: atMs, value, terms: JSON.stringify(terms), reason }
+    await putRow(sql, 'risk_history', ['server', 'at'], row)
     await trimHistory.run(sql, { server, keep })
   },
   /** Newest first. */

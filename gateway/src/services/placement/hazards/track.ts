@@ -10,7 +10,7 @@ import type { Position } from '../../../geography.ts'
 import { inRing, toRingKm } from './area.ts'
 import { type Bulletin, checkHazard, emptyBulletin, limits, type TrackPoint } from './hazard.ts'
 import { list, number, object, readJson, text, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 
 const knot = 0.514444
 

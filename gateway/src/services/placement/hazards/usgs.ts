@@ -5,7 +5,7 @@
 import { Problem } from '@azukari/protocol/problem'
 import { type Bulletin, checkHazard, emptyBulletin, limits } from './hazard.ts'
 import { collect, list, number, object, readJson, text, time } from './parse.ts'
-import type { ReadOptions } from './read.ts'
+import type { ReadOptions } from './read-options.ts'
 
 export function readUsgs(bytes: Uint8Array, { nowMs, rules }: ReadOptions): Bulletin {
   const bulletin = emptyBulletin()

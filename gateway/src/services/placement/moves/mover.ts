@@ -91,7 +91,6 @@ export class Mover {
   #decideDue: string | undefined = 'start'
   #decidedMs = Number.NEGATIVE_INFINITY
   #watchedMs = Number.NEGATIVE_INFINITY
-  #dataVersion: number | undefined
   #agedMs = Number.NEGATIVE_INFINITY
   #ageAfter: string | undefined
   #asideMs = Number.NEGATIVE_INFINITY
@@ -211,10 +210,6 @@ export class Mover {
   async #round(): Promise<number> {
     const { store, clock } = this.#o
     const nowMs = clock.monotonicMs()
-    // An operator's command is another process: what it commits shows here.
-    const version = Number(Object.values((await store.sql.get('PRAGMA data_version')) ?? {})[0] ?? 0)
-    if (this.#dataVersion !== undefined && version !== this.#dataVersion) this.#decideDue ??= 'told'
-    this.#dataVersion = version
     await this.#age(nowMs)
     if (nowMs - this.#watchedMs >= this.#limits.watchMs) this.#watch(nowMs)
     const classified = await this.#classify()

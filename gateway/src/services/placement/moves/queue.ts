@@ -81,7 +81,7 @@ export const moves = {
     const entries = Object.entries(row)
     await sql.run(
       `INSERT INTO moves (${entries.map(([name]) => name).join(', ')}) VALUES (${entries.map(() => '?').join(', ')})
-       ON CONFLICT (object, version, slot) DO UPDATE SET cause = excluded.cause, urgency = max(urgency, excluded.urgency), waits = 0`,
+       ON CONFLICT (object, version, slot) DO UPDATE SET cause = excluded.cause, urgency = max(moves.urgency, excluded.urgency), waits = 0`,
       ...entries.map(([, value]) => value),
     )
   },
@@ -102,6 +102,7 @@ export async function feed(
   nowMs: number,
 ): Promise<{ queued: number; cursor: Cursor }> {
   const { class: of, place, span, leaves, cause, urgency, reason } = bucket
+  const servers = JSON.parse(leaves) as string[]
   // The order of ids is the order of places.
   const from = after ?? placeBytes(place)
   const first = (from[0]! << 8) | from[1]!
@@ -117,12 +118,12 @@ export async function feed(
      SELECT r.object, r.version, r.slot, s.member, r.server, ?, ?, r.sealed, ?, ?
      FROM saves AS s JOIN replicas AS r ON r.object = s.object AND r.version = s.version
      WHERE s.class = ? AND s.place >= ? AND s.place < ? AND s.state IN ('sealed', 'kept') AND s.object >= ?
-     ${last ? 'AND s.object < ?' : ''} AND r.server IN (SELECT value FROM json_each(?))
+     ${last ? 'AND s.object < ?' : ''} AND r.server IN (${servers.map(() => '?').join(', ')})
      ON CONFLICT (object, version, slot) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
-       urgency = max(urgency, excluded.urgency), waits = 0`,
+       urgency = max(moves.urgency, excluded.urgency), waits = 0`,
     ...[cause, urgency, nowMs, reason, of, first, last ? ((last[0]! << 8) | last[1]!) + 1 : place + span, from],
     ...(last ? [last] : []),
-    leaves,
+    ...servers,
   )
   return { queued: changes, cursor: last }
 }

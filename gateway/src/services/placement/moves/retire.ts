@@ -68,7 +68,7 @@ async function due(sql: Sql, nowMs: number): Promise<RetiredTable[]> {
     // Where room is short, nothing waits for its grace to end.
     ...(await sql.all<RetiredTable>(
       `SELECT r.* FROM servers AS s JOIN retired AS r ON r.server = s.id
-       WHERE s.used > s.capacity * ? AND s.state NOT IN ('lost', 'contained') AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
+       WHERE s.used > s.capacity * CAST(? AS REAL) AND s.state NOT IN ('lost', 'contained') AND s.away IS NULL AND r.forwarded = 0 AND r.due > ? LIMIT ?`,
       fullShare,
       nowMs,
       atOnce,

@@ -1,6 +1,7 @@
 /** The gate before the bank (P9): a program of its own beside whatever sends files to the bank; it knows no site. */
 import { readFileSync } from 'node:fs'
-import { type Command, text } from '@azukari/protocol/adapters/command-line'
+import type { Command } from '@azukari/protocol/adapters/command'
+import { text } from '@azukari/protocol/adapters/command-line'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../../adapters/database.ts'

@@ -1,5 +1,7 @@
 /** The witnesses of the two settlement centres (P9). */
-import { type Command, integer, text } from '@azukari/protocol/adapters/command-line'
+
+import type { Command } from '@azukari/protocol/adapters/command'
+import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { systemPorts } from '../../../adapters/system-ports.ts'
 import { ready, stopAsked } from '../../../host/process.ts'

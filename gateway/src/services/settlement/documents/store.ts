@@ -48,8 +48,8 @@ export async function listDocuments(
   limit: number,
 ): Promise<Omit<Document, 'content'>[]> {
   return sql.all<Omit<Document, 'content'>>(
-    `SELECT id, kind, member, name, media, at FROM documents WHERE at >= ? AND (?2 IS NULL OR kind = ?2)
-     ORDER BY at, rowid LIMIT ?3`,
+    `SELECT id, kind, member, name, media, at FROM documents WHERE at >= ? AND (CAST(?2 AS TEXT) IS NULL OR kind = ?2)
+     ORDER BY at, id LIMIT ?3`,
     sinceMs,
     kind ?? null,
     limit,

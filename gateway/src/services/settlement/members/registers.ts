@@ -53,7 +53,7 @@ export const members = {
   registered: (sql: Sql, id: Uint8Array, row: Pick<MemberRow, 'device' | 'person' | 'card'>, nowMs: number) =>
     sql.run(
       `UPDATE members SET state = 'active', code = NULL, device = ?, person = ?, card = coalesce(?, card),
-         card_blocked = CASE WHEN ? IS NULL THEN card_blocked ELSE 0 END, since = coalesce(since, ?) WHERE id = ?`,
+         card_blocked = CASE WHEN CAST(? AS BLOB) IS NULL THEN card_blocked ELSE 0 END, since = coalesce(since, ?) WHERE id = ?`,
       row.device,
       row.person,
       row.card,

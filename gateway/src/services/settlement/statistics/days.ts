@@ -35,5 +35,5 @@ export async function dayFigures(sql: Sql, offsetMs: number): Promise<DayFigure[
 
 /** The operation log, oldest first. */
 export async function operationLog(sql: Sql, limit: number): Promise<Operation[]> {
-  return sql.all<Operation>('SELECT at, clerk, what, detail FROM operations ORDER BY rowid LIMIT ?', limit)
+  return sql.all<Operation>('SELECT at, clerk, what, detail FROM operations ORDER BY n LIMIT ?', limit)
 }

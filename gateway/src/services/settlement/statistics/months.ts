@@ -45,6 +45,8 @@ const seriesOf = `CASE
   WHEN p.reason = 'credit-note' THEN 'credit-notes'
   WHEN p.reason = 'payout-sent' THEN 'payouts' END`
 
+const dayMs = 86_400_000
+
 interface Row {
   month: string
   series: SeriesName
@@ -61,14 +63,18 @@ interface Row {
 export async function monthFigures(sql: Sql, nowMs: number, offsetMs: number, months: number): Promise<MonthReport> {
   const wanted = monthsUpTo(nowMs + offsetMs, months)
   const from = Date.parse(`${wanted[0]}-01T00:00:00Z`) - offsetMs
-  const month = (column: string) => `strftime('%Y-%m', (${column} + CAST(?1 AS INTEGER)) / 1000, 'unixepoch')`
+  // By day: what a month is depends on the calendar, and engines spell that differently.
+  const day = (column: string) => `(${column} + CAST(?1 AS INTEGER)) / ${dayMs}`
+  const byDay = async (text: string): Promise<Row[]> =>
+    (await sql.all<Omit<Row, 'month'> & { day: number }>(text, offsetMs, from)).map(({ day, ...row }) => ({
+      ...row,
+      month: new Date(day * dayMs).toISOString().slice(0, 7),
+    }))
   const rows = [
-    ...(await sql.all<Row>(
-      `SELECT ${month('p.at')} AS month, ${seriesOf} AS series, a.currency, count(DISTINCT p.seq) AS count, sum(l.amount) AS minor
+    ...(await byDay(
+      `SELECT ${day('p.at')} AS day, ${seriesOf} AS series, a.currency, count(DISTINCT p.seq) AS count, sum(l.amount) AS minor
        FROM ledger_postings p JOIN ledger_legs l ON l.posting = p.seq JOIN ledger_accounts a ON a.id = l.debit
        WHERE p.at >= ?2 AND l.kind IN ('post', 'capture') AND ${seriesOf} IS NOT NULL GROUP BY 1, 2, 3`,
-      offsetMs,
-      from,
     )),
     // A statement's own day, in the site's civil calendar already: when it was closed that nobody has paid since.
     ...(await sql.all<Row>(
@@ -83,11 +89,9 @@ export async function monthFigures(sql: Sql, nowMs: number, offsetMs: number, mo
         ['members', 'members', 'since'],
       ] as const,
       ([name, table, at]) =>
-        sql.all<Row>(
-          `SELECT ${month(at)} AS month, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
+        byDay(
+          `SELECT ${day(at)} AS day, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
          FROM ${table} WHERE ${at} >= ?2 GROUP BY 1`,
-          offsetMs,
-          from,
         ),
     )),
   ]
