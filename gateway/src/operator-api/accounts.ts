@@ -8,7 +8,6 @@ import type { Database } from '../storage/database.ts'
 import { insertRow } from '../storage/insert.ts'
 import { isSame, type PasswordCost, passwordCost, totpStep, verifierOf } from './passwords.ts'
 import type { Role } from './role.ts'
-import { roles } from './role-list.ts'
 
 const sessionMs = 12 * 3_600_000
 const idleMs = 3_600_000
@@ -61,10 +60,9 @@ export class Accounts {
   }
 
   /** @throws {Problem} `config.invalid` */
-  async add(name: string, given: readonly string[], password: string): Promise<void> {
+  async add(name: string, roles: readonly Role[], password: string): Promise<void> {
     if (!slugPattern.test(name)) throw new Problem('config.invalid', 'a name has a–z, digits and hyphens, at most 32')
     const verifier = await this.#newVerifier(password)
-    const wanted = rolesOf(given)
     await this.#database.transaction(async (sql) => {
       if (await sql.get('SELECT name FROM operators WHERE name = ?', name))
         throw new Problem('config.invalid', `there is an operator ${name} already`)
@@ -73,7 +71,7 @@ export class Accounts {
       await insertRow(sql, 'operators', {
         name,
         ...verifier,
-        roles: wanted.join(','),
+        roles: roles.join(','),
         totp: null,
         totp_step: 0,
         disabled: 0,
@@ -233,14 +231,6 @@ export class Accounts {
     const salt = this.#ports.random.bytes(16)
     return { salt, verifier: await verifierOf(password, salt, this.#cost), ...this.#cost }
   }
-}
-
-/** @throws {Problem} `config.invalid` */
-function rolesOf(given: readonly string[]): Role[] {
-  const known = given.map((name) => roles.find((role) => role === name))
-  if (given.length === 0 || known.includes(undefined))
-    throw new Problem('config.invalid', `roles are some of ${roles.join(', ')}`)
-  return roles.filter((role) => known.includes(role))
 }
 
 function hashOf(token: Uint8Array): Uint8Array {

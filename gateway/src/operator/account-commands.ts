@@ -9,7 +9,7 @@ import { readSession, removeSession, writeSession } from '../adapters/session-fi
 import { askSecret } from '../adapters/terminal.ts'
 import { callSite, placeOf } from '../operator-api/client.ts'
 import { siteUrlOption } from '../operator-api/local.ts'
-import { roles, roleUses } from '../operator-api/role-list.ts'
+import { knownRoles, roles, roleUses } from '../operator-api/role-list.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { folder } from './site-options.ts'
 
@@ -113,7 +113,7 @@ export const operatorCommands: Record<string, OperatorCommand> = {
     },
     async carryOut({ accounts }, values, [name]) {
       const password = accounts.newPassword()
-      await accounts.add(required(name), (values['role'] as string[] | undefined) ?? [], password)
+      await accounts.add(required(name), knownRoles((values['role'] as string[] | undefined) ?? []), password)
       return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
     },
   },
