@@ -9,6 +9,7 @@ import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { Peers } from '../../service/deliverer.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -26,6 +27,8 @@ export interface OpenSettlementOptions {
   placement: PlacementView
   /** Placement's register, kept in step by the process that runs settlement. */
   keeping?: PlacementKeeping
+  /** Where other services take what settlement sends. */
+  peers?: Peers
   log: Log
   passphrase?: string | undefined
   /** Where its budgets are shown. */
@@ -47,6 +50,7 @@ export async function openSettlement(
   {
     placement,
     keeping,
+    peers,
     log,
     passphrase,
     budgets,
@@ -74,6 +78,7 @@ export async function openSettlement(
     unlisted,
     members,
     ...(keeping ? { keeping } : {}),
+    ...(peers ? { peers } : {}),
     ...(budgets ? { budgets } : {}),
     ...(led ? { confirmed: led.confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key, machine.fetch) } : {}),

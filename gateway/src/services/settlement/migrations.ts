@@ -5,7 +5,7 @@ import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { ledgerTables } from './ledger/tables.ts'
-import { inStepTables } from './members/register-sync.ts'
+import { inStepTables, sentWordsTables } from './members/register-sync.ts'
 import { registerTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
@@ -17,4 +17,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 6, name: 'placement’s register in step', up: inStepTables },
   { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
   { number: 8, name: 'statements’ pages for devices', up: pageTables },
+  { number: 9, name: 'words on cards are sent by the host', up: sentWordsTables },
 ]
