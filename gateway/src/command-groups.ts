@@ -17,6 +17,7 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
   },
   ...operatorGroups,
+  store: async () => (await import('./operator/store-commands.ts')).storeCommands,
   'settlement witnesses': async () =>
     (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
   'settlement gate': async () => (await import('./operator/settlement/gate-command.ts')).gateCommands,

@@ -25,8 +25,11 @@ import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { MachineOf } from './host/machine-ports.ts'
+import type { MachinePorts } from './host/machine-ports.ts'
 import { Keyring } from './pki/keyring.ts'
+
+/** Makes the ports of one process. */
+export type MachineOf = (folder: SiteFolder, ports: SitePorts) => MachinePorts
 
 export interface SitePorts {
   clock: Clock

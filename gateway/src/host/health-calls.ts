@@ -6,22 +6,29 @@ import type { HostCounts } from '../service/host-limits.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { ServiceHealth } from './service-module.ts'
 
-/** @param health what it shows; @param counts of its acts and calls, where it counts them */
-export function healthHandlers(health: ServiceHealth = {}, counts?: Readonly<HostCounts>): CallHandler[] {
+/** @param parts what it shows; @param counts of its acts and calls, where it counts them */
+export function healthHandlers(parts: readonly ServiceHealth[], counts?: Readonly<HostCounts>): CallHandler[] {
   const registry = new Registry()
-  health.metrics?.(registry)
+  for (const part of parts) part.metrics?.(registry)
   return [
     answers(serviceHealth, [gatewayName], async () => ({
       reply: {
-        facts: JSON.stringify((await health.facts?.()) ?? {}),
+        facts: JSON.stringify(await factsOf(parts)),
         counts: { ...counts },
         metrics: await registry.metrics(),
       },
     })),
     answers(servicePage, [gatewayName], async ({ path }) => {
-      const page = health.pages?.[path]
+      const page = parts.map(({ pages }) => pages?.[path]).find(Boolean)
       if (!page) throw new Problem('object.unknown', path)
       return { reply: await page() }
     }),
   ]
+}
+
+/** What all say together. */
+export async function factsOf(parts: readonly ServiceHealth[]): Promise<Record<string, unknown>> {
+  const facts: Record<string, unknown> = {}
+  for (const part of parts) Object.assign(facts, await part.facts?.())
+  return facts
 }

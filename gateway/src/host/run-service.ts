@@ -8,6 +8,7 @@ import { signersAt } from '@azukari/protocol/key-directory'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { DirectoryFollower } from '../key-directory/follower.ts'
@@ -27,6 +28,7 @@ import { type CallHandler, type CallServer, startCallServer } from '../transport
 import { type Addresses, clientsAt, Peers, type PeersOptions } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, OpenService, ServiceModule, ServicePorts, ServiceProcess } from './service-module.ts'
+import { storeHealth } from './store-health.ts'
 import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
@@ -85,7 +87,7 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   const open = await module.open(opened)
   await open.service.start()
   const { unlisted } = opened
-  const handlers = apartHandlers(module, open, { clock, log })
+  const handlers = apartHandlers(module, open, { clock, log, stores: opened.stores })
   const calls = await startCallServer({ tls, handlers, clock, log, budgets, unlisted, host, port })
   listening.push(calls)
   return {
@@ -122,6 +124,7 @@ export async function apartPorts(
   const { processName, folder, ports, gateway, client, passphrase, budgets, unlisted, log } = parts
   const { clock } = ports
   const peers = new Peers({ client, clock, log, inside: () => undefined })
+  const stores = Stores.for(folder, ports)
   const follower = await followerOf(parts)
   const firstKeys = tokenKeysOf(folder, clock)
   const members = memberCheck((kid) =>
@@ -130,7 +133,7 @@ export async function apartPorts(
   follower?.start()
   return {
     opened: {
-      ...{ folder, ports, log, passphrase, budgets, unlisted, members },
+      ...{ folder, stores, ports, log, passphrase, budgets, unlisted, members },
       buffer: gateway ? remoteBuffer(gateway) : noBuffer,
       call: peers.callOf(module.name, (await module.calls?.()) ?? []),
       peers: (name) => peers.reach(name),
@@ -142,6 +145,7 @@ export async function apartPorts(
     close: async () => {
       await follower?.stop()
       await peers.close()
+      await stores.close()
     },
   }
 }
@@ -150,11 +154,11 @@ export async function apartPorts(
 export function apartHandlers(
   module: ServiceModule,
   open: OpenService,
-  { clock, log, list = services }: { clock: Clock; log: Log; list?: readonly ServiceModule[] },
+  { clock, log, stores, list = services }: { clock: Clock; log: Log; stores: Stores; list?: readonly ServiceModule[] },
 ): CallHandler[] {
   return [
     ...serviceHandlers(open.service, clock, sendersTo(module.name, list)),
-    ...healthHandlers(open.health, open.service.counts),
+    ...healthHandlers([open.health ?? {}, storeHealth(stores)], open.service.counts),
     ...open.handlers,
     ...serviceKeyHandlers(open.keys ?? noKeys),
     ...commandHandlers(module, () => open, { clock, log }),

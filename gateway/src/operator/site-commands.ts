@@ -48,6 +48,7 @@ export const siteCommands: Record<string, Command> = {
     async run(values) {
       const { openDatabase } = await import('../adapters/database.ts')
       const { siteDatabases } = await import('../upgrade/main.ts')
+      const { storeChecks } = await import('./store-checks.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
       const { hazardChecks } = await import('./hazard-checks.ts')
@@ -66,7 +67,16 @@ export const siteCommands: Record<string, Command> = {
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
       const findings = await examine(
-        [settings, ...checks, ...hazardChecks(text(values, 'folder')), ...settlementChecks(text(values, 'folder'))],
+        [
+          settings,
+          ...checks,
+          ...storeChecks(
+            text(values, 'folder'),
+            services.flatMap(({ databases }) => databases),
+          ),
+          ...hazardChecks(text(values, 'folder')),
+          ...settlementChecks(text(values, 'folder')),
+        ],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(

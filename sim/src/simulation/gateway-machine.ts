@@ -1,6 +1,7 @@
 /** The gateway of the site, with those services of the list in its process that do not run apart, on one machine. */
 
 import type { KeyObject } from 'node:crypto'
+import { Stores } from '@azukari/gateway/adapters/stores'
 import { Budgets } from '@azukari/gateway/budgets/budgets'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
 import { Peers } from '@azukari/gateway/host/apart'
@@ -66,7 +67,7 @@ export class GatewayMachine extends SiteMachine {
         return remoteService({ ...{ name, client, clock, log } })
       }
       const opened = await module.open({
-        ...{ folder, passphrase: undefined, budgets, unlisted, buffer },
+        ...{ folder, stores: Stores.for(folder, ports), passphrase: undefined, budgets, unlisted, buffer },
         ports: this.world.bug === 'reuse-data-key' ? { ...ports, random: forgetful(random) } : ports,
         log: this.log(name, life),
         members: memberCheck((kid) => signersAt(directory(), proveSession.service, clock.now())(kid)),

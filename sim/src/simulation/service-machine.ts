@@ -36,7 +36,10 @@ export class ServiceMachine extends SiteMachine {
     outside.lines.listen(
       name,
       life,
-      apartHandlers(module, open, { clock: ports.clock, log, list: this.#services.list }),
+      apartHandlers(module, open, {
+        ...{ clock: ports.clock, log, list: this.#services.list },
+        stores: opened.stores,
+      }),
     )
     this.#stop = async () => {
       await open.service.stop()

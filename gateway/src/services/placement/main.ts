@@ -12,6 +12,7 @@ import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import type { Database } from '../../storage/database.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
@@ -90,12 +91,14 @@ export async function openPlacement(
   folder: SiteFolder,
   ports: SitePorts,
   {
+    database,
     buffer,
     log,
     passphrase,
     budgets,
     unlisted = logUnlisted(log),
   }: {
+    database: Database
     buffer: ReceiveBuffer
     log: Log
     passphrase?: string | undefined
@@ -103,10 +106,9 @@ export async function openPlacement(
     unlisted?: Unlisted
   },
 ): Promise<OpenPlacement> {
-  const { openDatabase, dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
+  const { dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
   const keys = await openPlacementKeys(folder, passphrase, passphraseKey)
   const dataServers = await reach('placement', log)
-  const database = openDatabase('placement/placement.db')
   const { feeds, rules } = hazardSettings(await folder.hazards())
   const placement = await createPlacement({
     database,

@@ -5,7 +5,6 @@ import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { httpCardCompany } from '../../adapters/card-company.ts'
-import { openDatabase } from '../../adapters/database.ts'
 import { pageFontFile } from '../../adapters/page-font-file.ts'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -13,7 +12,7 @@ import type { Peers } from '../../service/deliverer.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
-import type { Database } from '../../storage/database.ts'
+import { type Database, isFollowed } from '../../storage/database.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { ledDatabase } from './centre/led-database.ts'
 import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
@@ -37,8 +36,9 @@ export interface OpenSettlementOptions {
   unlisted?: Unlisted
   /** Judges members' tokens. */
   members?: MemberCheck
-  /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
-  led?: { database: Database; confirmed: () => Promise<void> }
+  database: Database
+  /** When one of two centres leads: what says that commits are acknowledged (P9). */
+  confirmed?: () => Promise<void>
   /** It is opened to be read, and not started. */
   isClosed?: boolean
 }
@@ -54,21 +54,25 @@ export async function openSettlement(
     log,
     passphrase,
     budgets,
-    led,
+    database: given,
+    confirmed,
     isClosed = false,
     unlisted = logUnlisted(log),
     members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
-  if (centre && !led && !isClosed)
+  if (centre && given.engine === 'postgres')
+    throw new Problem(
+      'config.invalid',
+      'settlement.json names centres: with PostgreSQL a standby server takes their place',
+    )
+  if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const machine = machineOf(folder, ports)
   const keys = await keysOf(folder, ports, passphrase)
-  const path = 'settlement/settlement.db'
   // One that is followed by a backup is written to by its leader alone.
-  const openOwn = () => (centre ? ledDatabase(openDatabase(`${folder.path}/${path}`)) : machine.openDatabase(path))
-  const database = led?.database ?? openOwn()
+  const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
   const checks = machine.checks(keys.agreement, log)
   return createSettlement({
     ...{ database, keys, placement, log, defer: machine.defer },
@@ -80,7 +84,7 @@ export async function openSettlement(
     ...(keeping ? { keeping } : {}),
     ...(peers ? { peers } : {}),
     ...(budgets ? { budgets } : {}),
-    ...(led ? { confirmed: led.confirmed } : {}),
+    ...(confirmed ? { confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key, machine.fetch) } : {}),
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),

@@ -4,6 +4,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { FileStore } from '../../../adapters/centre-store.ts'
 import { openDatabase } from '../../../adapters/database.ts'
+import type { Stores } from '../../../adapters/stores.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
@@ -35,6 +36,7 @@ export interface RunningCentre {
 
 export interface CentreSettings {
   folder: SiteFolder
+  stores: Stores
   ports: SitePorts
   role: 'primary' | 'backup'
   addresses: NonNullable<SettlementSettings['centre']>
@@ -54,8 +56,22 @@ export interface CentreSettings {
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, peers, log, unlisted, members, passphrase, host, port } =
-    settings
+  const {
+    folder,
+    stores,
+    ports,
+    role,
+    addresses,
+    placement,
+    keeping,
+    peers,
+    log,
+    unlisted,
+    members,
+    passphrase,
+    host,
+    port,
+  } = settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -81,7 +97,8 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       await led.begin(
         await openSettlement(folder, ports, {
           ...{ placement, keeping, peers, log, unlisted, members, passphrase },
-          led: { database, confirmed },
+          database,
+          confirmed,
         }),
       )
     },
@@ -92,6 +109,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       return led.settlement
     },
     folder,
+    stores,
     ports,
     handlers: [],
     centre,
@@ -110,7 +128,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       ...serviceHandlers(led, clock),
       ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
       ...settings.commandHandlers(openFor, () => centre.acknowledged()),
-      ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
+      ...healthHandlers([statisticsHealth(() => led.settlement.statistics())]),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
         await centre.acknowledged()
