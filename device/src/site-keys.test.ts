@@ -194,3 +194,24 @@ t.test(
     t.equal(keys.version, 0, 'a gateway of the release before has no directory')
   },
 )
+
+t.test('D1 S7: what a revoked key signed is refused from its time on, and believed from before', async (t) => {
+  const { keys, end } = await device()
+  t.teardown(end)
+  const rotatedMs = startMs + 1_000
+  const revokedMs = startMs - 60_000
+  const { keys: rows, ...rest } = directoryOf(startMs, {}, rotatedMs)
+  const revoked = rows.map((row) => (row.use === 'sign' && row.fromMs === 0 ? { ...row, revokedMs } : row))
+  await keys.enrolled(trust, signed({ ...rest, keys: revoked }))
+  const receipt: SignedDocument<{ atMs: number }> = {
+    domain: receiptDomain,
+    check: (body) => body as { atMs: number },
+    atMs: ({ atMs }) => atMs,
+  }
+  const of = (atMs: number) => sign1(encodeDeterministic({ atMs }), signerOf(first), receiptDomain)
+  t.match(await keys.open('placement', of(revokedMs - 1), receipt), { atMs: revokedMs - 1 })
+  await t.rejects(keys.open('placement', of(revokedMs), receipt), { code: 'keys.revoked' })
+  await t.rejects(keys.open('placement', of(startMs), receipt), { code: 'keys.revoked' })
+  t.notOk(await keys.isInUse('placement', thumbprint(first)))
+  await t.rejects(keys.recipient('placement'), { code: 'keys.revoked' }, 'nothing is addressed to it')
+})
