@@ -18,6 +18,7 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
     return upgradeCommands({ own: packageVersion(), program: programPath(), configOf })
   },
   ...operatorGroups,
+  store: async () => (await import('./operator/store-commands.ts')).storeCommands,
   ...Object.assign({}, ...services.map(({ programs }) => programs ?? {})),
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

@@ -25,12 +25,18 @@ import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { MachinePorts } from './host/machine-ports.ts'
 import { Keyring } from './pki/keyring.ts'
+
+/** Makes the ports of one process. */
+export type MachineOf = (folder: SiteFolder, ports: SitePorts) => MachinePorts
 
 export interface SitePorts {
   clock: Clock
   random: Random
   files: Files
+  /** In place of the real machine's databases and network: for simulations. */
+  machine?: MachineOf
 }
 
 const Hex = Type.String({ pattern: '^([0-9a-f]{2})+$', maxLength: 4096 })

@@ -29,6 +29,7 @@ export const commonProblems: readonly ProblemCode[] = [
   'service.unavailable',
   'storage.full',
   'storage.failed',
+  'storage.unreachable',
   'link.offline',
   'link.timeout',
   'internal',

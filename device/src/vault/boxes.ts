@@ -3,7 +3,7 @@
  * ciphertext open under two keys; here HKDF splits the password's key into one that seals and a tag that is compared
  * first, so a box belongs to one password only.
  */
-import { argon2, createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { argon2, argon2Sync, createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, type Static, Type } from '@azukari/protocol/contract'
 import { Problem } from '@azukari/protocol/problem'
@@ -53,20 +53,7 @@ export async function deriveBoxKey(
   cost: KdfCost,
   cardSecret: Uint8Array = new Uint8Array(0),
 ): Promise<BoxKey> {
-  const stretched = await new Promise<Buffer>((resolve, reject) =>
-    argon2(
-      'argon2id',
-      {
-        message: password,
-        nonce: salt,
-        parallelism: cost.lanes,
-        tagLength: 32,
-        memory: cost.memoryKib,
-        passes: cost.passes,
-      },
-      (error, key) => (error ? reject(error) : resolve(key)),
-    ),
-  )
+  const stretched = await stretch(password, salt, cost)
   const secret = Buffer.concat([stretched, cardSecret])
   const part = (use: string) =>
     new Uint8Array(hkdfSync('sha256', secret, salt, utf8.encode(`azukari/vault/${use}/1`), 32))
@@ -74,6 +61,17 @@ export async function deriveBoxKey(
   stretched.fill(0)
   secret.fill(0)
   return made
+}
+
+/** So little is done at once: to hand it to another thread would cost more. */
+const atOnceKib = 256
+
+function stretch(message: Uint8Array, nonce: Uint8Array, { memoryKib, passes, lanes }: KdfCost): Promise<Buffer> {
+  const parameters = { message, nonce, parallelism: lanes, tagLength: 32, memory: memoryKib, passes }
+  return new Promise((resolve, reject) => {
+    if (memoryKib * passes <= atOnceKib) return resolve(argon2Sync('argon2id', parameters))
+    argon2('argon2id', parameters, (error, key) => (error ? reject(error) : resolve(key)))
+  })
 }
 
 /** @param nonce 12 bytes, never twice under one key */

@@ -10,8 +10,12 @@ import { type Database, DatabaseProblem, type Row, type SqlValue, type Transacti
 import { postgresSchema, postgresText } from '../storage/postgres-text.ts'
 
 export interface PostgresOptions {
-  /** `postgres://user:password@host:port/database`; TLS by `?sslmode=verify-full&sslrootcert=…`. */
+  /** `postgres://user@host:port/database`. */
   url: string
+  /** Asked for at each connection, so that it can be changed while everything runs; without one, what the URL says. */
+  password?: () => string
+  /** The server is authenticated, by the authorities of this PEM file or the system's. */
+  tls?: { ca: string | undefined }
   /** The service's own schema; made when it is not there. */
   schema: string
   /** Connections at most. */
@@ -28,13 +32,13 @@ const statementMs = 60_000
 const maxTexts = 1_024
 
 /**
- * Opens a service's schema. @throws {DatabaseProblem} `storage.failed` when the server does not answer;
+ * Opens a service's schema. @throws {DatabaseProblem} `storage.unreachable` when the server does not answer;
  * @throws {Problem} `config.invalid` when the database does not compare text byte by byte, as SQLite does
  */
 export async function openPostgres(options: PostgresOptions): Promise<PostgresDatabase> {
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(options.schema)) throw new InternalError(`no name of a schema: ${options.schema}`)
   const pool = new pg.Pool({
-    connectionString: options.url,
+    ...connectionOf(options),
     max: options.connections ?? 8,
     // What does not use it any more may end without closing it.
     allowExitOnIdle: true,
@@ -67,11 +71,28 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresDa
   }
 }
 
+/** The URL in parts: given whole, what it says would count before what is given beside it. */
+function connectionOf({ url, password, tls }: PostgresOptions): pg.PoolConfig {
+  const { hostname, port, pathname, username, password: inUrl, searchParams } = new URL(url)
+  const host = decodeURIComponent(hostname)
+  return {
+    // A folder of a Unix socket stands in the query, since it is no name of a host.
+    host: searchParams.get('host') ?? (host || 'localhost'),
+    port: Number(port || 5432),
+    database: decodeURIComponent(pathname.slice(1)),
+    user: decodeURIComponent(username),
+    password: password ?? decodeURIComponent(inUrl),
+    ...(tls && { ssl: { ca: tls.ca, rejectUnauthorized: true, servername: host } }),
+  }
+}
+
 export class PostgresDatabase implements Database {
   readonly engine = 'postgres'
   readonly schema: string
   /** Transactions that ran again after a conflict. */
   conflicts = 0
+  /** Requests that no server answered. */
+  failures = 0
   readonly #pool: pg.Pool
 
   constructor(pool: pg.Pool, schema: string) {
@@ -97,6 +118,11 @@ export class PostgresDatabase implements Database {
 
   transaction<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
     return this.#again(() => this.#once(work))
+  }
+
+  get connections(): { open: number; idle: number; waiting: number } {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    return { open: totalCount, idle: idleCount, waiting: waitingCount }
   }
 
   /** A migration that fails leaves nothing behind; whole copies are made by `pg_dump` (docs/operators.md). */
@@ -165,7 +191,10 @@ export class PostgresDatabase implements Database {
         return await work()
       } catch (error) {
         const problem = translate(error)
-        if (!(problem instanceof Conflict)) throw problem
+        if (!(problem instanceof Conflict)) {
+          if (problem instanceof DatabaseProblem) this.failures++
+          throw problem
+        }
         // What is there twice because of another transaction is not so the next time; else it is a fault of ours.
         if (problem.isTwice && ++twice >= maxTwice)
           throw new InternalError(problem.cause instanceof Error ? problem.cause.message : 'there twice', {
@@ -314,6 +343,6 @@ function translate(error: unknown): unknown {
   const away =
     /^(08|57|58|53|25)/.test(code) || /^E[A-Z]+$/.test(code) || /terminated|timeout|Connection/i.test(error.message)
   return away
-    ? new DatabaseProblem('storage.failed', 'the database server does not answer', { cause: error })
+    ? new DatabaseProblem('storage.unreachable', code || error.message, { cause: error })
     : new InternalError(`${code} ${error.message}`.trim(), { cause: error })
 }

@@ -24,6 +24,14 @@ export function clientsOf(
   })
 }
 
+/** Clients for `Peers`, by the addresses of services that run apart. */
+export function clientsAt(addresses: Addresses, tls: TlsIdentity, clock: Clock): PeersOptions['client'] {
+  return (name) => {
+    const urls = addresses[name]
+    return urls ? apartClient(name, urls, tls, clock) : undefined
+  }
+}
+
 /** One client of a service that runs apart, in one process or two. */
 export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): StreamCaller {
   const clients = clientsOf(name, urls, tls, clock).map(({ client }) => client)
@@ -37,8 +45,8 @@ export interface Inside {
 }
 
 export interface PeersOptions {
-  addresses: Addresses
-  tls: TlsIdentity
+  /** Speaks to a service that runs apart; undefined when nobody knows where that is. Asked once for each. */
+  client: (name: ServiceName) => Caller | undefined
   clock: Clock
   log: Log
   /** A service that runs in this process, looked up when something is asked. */
@@ -56,10 +64,11 @@ export class Peers {
 
   /** Takes acts for a service, wherever it runs; undefined while nobody knows where that is. */
   reach(name: ServiceName): Pick<Service, 'handle'> | undefined {
-    const { inside, addresses, clock, log } = this.#o
+    const { inside, clock, log } = this.#o
     const here = inside(name)
     if (here) return here.service
-    return addresses[name] ? remoteService({ name, client: this.#client(name), clock, log }) : undefined
+    const client = this.#client(name)
+    return client && remoteService({ name, client, clock, log })
   }
 
   /** The way in which a service asks what it says that it asks. */
@@ -68,9 +77,10 @@ export class Peers {
     return async <C extends Contract>(contract: C, request: RequestOf<C>): Promise<ReplyOf<C>> => {
       if (!allowed.has(contract.id)) throw new InternalError(`${name} does not say that it calls ${contract.id}`)
       const here = this.#o.inside(contract.service)
-      return here
-        ? inside(name, here.handlers, contract, request)
-        : this.#client(contract.service).call(contract, request)
+      if (here) return inside(name, here.handlers, contract, request)
+      const client = this.#client(contract.service)
+      if (!client) throw new Problem('service.unavailable', `no address of ${contract.service}`)
+      return client.call(contract, request)
     }
   }
 
@@ -78,14 +88,9 @@ export class Peers {
     await Promise.all([...this.#clients.values()].map((client) => client.close()))
   }
 
-  #client(name: ServiceName): Caller {
-    let client = this.#clients.get(name)
-    if (!client) {
-      const urls = this.#o.addresses[name]
-      if (!urls) throw new Problem('service.unavailable', `no address of ${name}`)
-      client = apartClient(name, urls, this.#o.tls, this.#o.clock)
-      this.#clients.set(name, client)
-    }
+  #client(name: ServiceName): Caller | undefined {
+    const client = this.#clients.get(name) ?? this.#o.client(name)
+    if (client) this.#clients.set(name, client)
     return client
   }
 }

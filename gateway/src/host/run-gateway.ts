@@ -13,6 +13,7 @@ import { systemDefer } from '../adapters/defer.ts'
 import { listenOn, type SocketListener } from '../adapters/listen.ts'
 import { MqttBus } from '../adapters/mqtt.ts'
 import { selfProbe } from '../adapters/self-probe.ts'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { type BusLimits, busLimits } from '../broker/bus-limits.ts'
 import { EmbeddedBus } from '../broker/embedded.ts'
@@ -47,9 +48,10 @@ import { type HttpsListener, startHttpsListener } from '../transport/https-liste
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
-import { type Addresses, apartClient, clientsOf, Peers } from './apart.ts'
+import { type Addresses, apartClient, clientsAt, clientsOf, Peers } from './apart.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
+import { storeHealth } from './store-health.ts'
 
 export interface GatewaySettings {
   site: string
@@ -133,6 +135,8 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const tls = await folder.keyring.identity('gateway', 'gateway')
     const carriers = new RemoteDataServers(tls, ports)
     closing.defer(() => carriers.close())
+    const stores = Stores.for(folder, ports)
+    closing.defer(() => stores.close())
     const servers = new ServersFile(folder, clock)
     await servers.all()
 
@@ -141,10 +145,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const keySources: KeySource[] = []
     const clients = new Map<ServiceName, StreamCaller>()
     const processes = new Map<ServiceName, ApartProcess[]>()
-    const health: ServiceHealth[] = []
+    const health: ServiceHealth[] = [storeHealth(stores)]
     const remoteHealth: RemoteHealth[] = []
     const remoteMeasures: RemoteMeasures[] = []
-    const peers = new Peers({ addresses: apart, tls, clock, log, inside: (name) => inside.get(name) })
+    const peers = new Peers({ client: clientsAt(apart, tls, clock), clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let opened: Gateway | undefined
     const directory = () => {
@@ -173,6 +177,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         await folder.makeFoldersOf(module.databases)
         const open = await module.open({
           folder,
+          stores,
           ports,
           log: ownLog,
           passphrase: settings.passphrase,

@@ -6,8 +6,9 @@ import { proveSession } from '@azukari/protocol/contracts/session'
 import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import { signersAt } from '@azukari/protocol/key-directory'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import type { Log } from '@azukari/protocol/ports'
+import type { Clock, Log } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { DirectoryFollower } from '../key-directory/follower.ts'
@@ -17,15 +18,17 @@ import { renewCertificate } from '../pki/renewal.ts'
 import { memberCheck } from '../service/member-tokens.ts'
 import { serviceHandlers } from '../service/serve.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
-import { logUnlisted } from '../service/unlisted.ts'
+import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
-import { type CallServer, startCallServer } from '../transport/server.ts'
-import { type Addresses, Peers } from './apart.ts'
+import type { Caller } from '../transport/pair-client.ts'
+import { type CallHandler, type CallServer, startCallServer } from '../transport/server.ts'
+import { type Addresses, clientsAt, Peers, type PeersOptions } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
-import type { ApartSettings, ServiceModule, ServiceProcess } from './service-module.ts'
+import type { ApartSettings, OpenService, ServiceModule, ServicePorts, ServiceProcess } from './service-module.ts'
+import { storeHealth } from './store-health.ts'
 import { tokenKeysOf } from './token-keys.ts'
 
 export interface RunServiceSettings extends ApartSettings {
@@ -43,48 +46,30 @@ export interface RunServiceSettings extends ApartSettings {
 export async function runService(module: ServiceModule, settings: RunServiceSettings): Promise<ServiceProcess> {
   const ports = systemPorts
   const { clock } = ports
-  const { log, host, port, role, passphrase } = settings
+  const { log, host, port, role } = settings
   if (role === 'backup' && !module.runApart)
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
   const processName = role === 'backup' ? `${module.name}-backup` : module.name
   const tls = await folder.keyring.identity(processName, 'service')
-  const peers = new Peers({ addresses: settings.peers, tls, clock, log, inside: () => undefined })
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
   const budgets = new Budgets()
-  const follower = await followerOf(processName, folder, settings, ports, gateway)
-  const firstKeys = tokenKeysOf(folder, clock)
-  const unlisted = logUnlisted(log)
-  const opened = {
-    folder,
-    ports,
-    log,
-    passphrase,
-    budgets,
-    unlisted,
-    members: memberCheck((kid) =>
-      follower?.isKnown ? signersAt(follower.directory, proveSession.service, clock.now())(kid) : firstKeys(kid),
-    ),
-    buffer: gateway ? remoteBuffer(gateway) : noBuffer,
-    call: peers.callOf(module.name, (await module.calls?.()) ?? []),
-    peers: (name: string) => peers.reach(name),
-    signers: (service: ServiceName, atMs: number) => {
-      if (!follower) throw new Problem('keys.missing', 'site.pub is not in this folder: copy it from the gateway’s')
-      return signersAt(follower.directory, service, atMs)
-    },
-  }
-  follower?.start()
+  const { opened, close: closePorts } = await apartPorts(module, {
+    ...settings,
+    ...{ processName, folder, ports, gateway, budgets },
+    unlisted: logUnlisted(log),
+    client: clientsAt(settings.peers, tls, clock),
+  })
   const listening: CallServer[] = []
   const renewal = renewCertificate({
     ...{ keyring: folder.keyring, id: processName, role: 'service', tls, clock, log },
     servers: () => listening,
   })
   const close = async () => {
-    await follower?.stop()
     await renewal.stop()
-    await peers.close()
+    await closePorts()
     await gateway?.close()
   }
   await folder.makeFoldersOf(module.databases)
@@ -101,22 +86,9 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
     }
   const open = await module.open(opened)
   await open.service.start()
-  const calls = await startCallServer({
-    tls,
-    handlers: [
-      ...serviceHandlers(open.service, clock, sendersTo(module.name)),
-      ...healthHandlers(open.health, open.service.counts),
-      ...open.handlers,
-      ...(open.keys ? serviceKeyHandlers(open.keys) : []),
-      ...commandHandlers(module, () => open, { clock, log }),
-    ],
-    clock,
-    log,
-    budgets,
-    unlisted,
-    host,
-    port,
-  })
+  const { unlisted } = opened
+  const handlers = apartHandlers(module, open, { clock, log, stores: opened.stores })
+  const calls = await startCallServer({ tls, handlers, clock, log, budgets, unlisted, host, port })
   listening.push(calls)
   return {
     url: `https://${calls.host}:${calls.port}`,
@@ -129,19 +101,84 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   }
 }
 
+export interface ApartParts {
+  processName: string
+  site: string
+  folder: SiteFolder
+  ports: SitePorts
+  /** Speaks to the gateway, for a service that reads its receive buffer. */
+  gateway: Pick<Caller, 'call'> | undefined
+  /** Speaks to other services that run apart. */
+  client: PeersOptions['client']
+  passphrase?: string | undefined
+  budgets: Budgets
+  unlisted: Unlisted
+  log: Log
+}
+
+/** What a service in a process of its own is opened with. */
+export async function apartPorts(
+  module: ServiceModule,
+  parts: ApartParts,
+): Promise<{ opened: ServicePorts; close(): Promise<void> }> {
+  const { processName, folder, ports, gateway, client, passphrase, budgets, unlisted, log } = parts
+  const { clock } = ports
+  const peers = new Peers({ client, clock, log, inside: () => undefined })
+  const stores = Stores.for(folder, ports)
+  const follower = await followerOf(parts)
+  const firstKeys = tokenKeysOf(folder, clock)
+  const members = memberCheck((kid) =>
+    follower?.isKnown ? signersAt(follower.directory, proveSession.service, clock.now())(kid) : firstKeys(kid),
+  )
+  follower?.start()
+  return {
+    opened: {
+      ...{ folder, stores, ports, log, passphrase, budgets, unlisted, members },
+      buffer: gateway ? remoteBuffer(gateway) : noBuffer,
+      call: peers.callOf(module.name, (await module.calls?.()) ?? []),
+      peers: (name) => peers.reach(name),
+      signers: (service, atMs) => {
+        if (!follower) throw new Problem('keys.missing', `site.pub is not in the folder of ${processName}`)
+        return signersAt(follower.directory, service, atMs)
+      },
+    },
+    close: async () => {
+      await follower?.stop()
+      await peers.close()
+      await stores.close()
+    },
+  }
+}
+
+/** All that a service in a process of its own answers. @param list of all the services, for who may send it acts */
+export function apartHandlers(
+  module: ServiceModule,
+  open: OpenService,
+  { clock, log, stores, list = services }: { clock: Clock; log: Log; stores: Stores; list?: readonly ServiceModule[] },
+): CallHandler[] {
+  return [
+    ...serviceHandlers(open.service, clock, sendersTo(module.name, list)),
+    ...healthHandlers([open.health ?? {}, storeHealth(stores)], open.service.counts),
+    ...open.handlers,
+    ...serviceKeyHandlers(open.keys ?? noKeys),
+    ...commandHandlers(module, () => open, { clock, log }),
+  ]
+}
+
 /** Undefined where the site's public key is not in the folder: the service has begun before its gateway ever did. */
-async function followerOf(
-  name: string,
-  folder: SiteFolder,
-  { site, log }: RunServiceSettings,
-  { files, clock }: SitePorts,
-  gateway: CallClient | undefined,
-): Promise<DirectoryFollower | undefined> {
+async function followerOf({
+  processName,
+  folder,
+  site,
+  log,
+  ports: { files, clock },
+  gateway,
+}: ApartParts): Promise<DirectoryFollower | undefined> {
   const key = await folder.read(siteKeyFile)
   if (!key) return undefined
   const trust = { site, siteKey: parseCoseKey(key) }
   // A copy of its own: the gateway writes the other one.
-  const path = `${folder.path}/${name}/keys.cose`
+  const path = `${folder.path}/${processName}/keys.cose`
   const newer = gateway
     ? async (have: number) => (await gateway.call(followKeyDirectory, { have })).directory
     : () => folder.read(directoryFile)
@@ -150,8 +187,8 @@ async function followerOf(
 }
 
 /** Peers that may send acts to a service, and for whom each speaks: services that list it among those they ask. */
-export function sendersTo(name: ServiceName): Record<string, ServiceName> {
-  const askers = services.filter(({ peers }) => peers.includes(name))
+export function sendersTo(name: ServiceName, list = services): Record<string, ServiceName> {
+  const askers = list.filter(({ peers }) => peers.includes(name))
   return Object.fromEntries(
     askers.flatMap((asker) => [
       [asker.name, asker.name],
@@ -159,6 +196,9 @@ export function sendersTo(name: ServiceName): Record<string, ServiceName> {
     ]),
   )
 }
+
+/** It signs nothing that others judge: the gateway asks every service that runs apart. */
+const noKeys = { held: async () => [] }
 
 async function noGateway(): Promise<never> {
   throw new InternalError('this service does not say that it reads the receive buffer')

@@ -11,6 +11,7 @@ import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { KeyFinder } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
 import type { Registry } from 'prom-client'
+import type { Stores } from '../adapters/stores.ts'
 import type { Budgets } from '../budgets/budgets.ts'
 import type { ServiceKeys } from '../key-directory/sources.ts'
 import type { Check } from '../operator/doctor.ts'
@@ -21,12 +22,15 @@ import type { MemberCheck } from '../service/member-tokens.ts'
 import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
+import type { Migration } from '../storage/migrate.ts'
 import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
 
 /** What a service is opened with, inside the gateway or as a process of its own. */
 export interface ServicePorts {
   folder: SiteFolder
+  /** Opens its databases; the host closes them after it. */
+  stores: Stores
   ports: SitePorts
   log: Log
   passphrase: string | undefined
@@ -147,6 +151,8 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly what: string
   /** Its databases, by their paths in the site's folder: copied before an upgrade's trial. */
   readonly databases: readonly string[]
+  /** Its own tables, so that they can be moved to another engine. */
+  migrations?(): Promise<readonly Migration[]>
   /** Files in the site's folder without which it cannot run, made by `init`: doctor looks for them. */
   readonly files?: readonly string[]
   /** It keeps things on data servers, which do as it says. */

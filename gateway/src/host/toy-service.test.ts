@@ -16,6 +16,7 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../adapters/database.ts'
 import { newClaim } from '../registry/claims.ts'
 import { TestDevice } from '../test-client.ts'
+import { putOnPostgres, testEngines } from '../test-database.ts'
 
 const source = resolve(import.meta.dirname, '../..')
 
@@ -57,13 +58,12 @@ export const toy = defineService({
   peers: ['bell'], pages: ['/toy'],
   contracts: async () => { const { ring, heard } = await import('../toy-contracts.ts'); return [ring, heard] },
   calls: async () => [(await import('../toy-contracts.ts')).strikes],
-  open: async ({ folder, ports, log, budgets, unlisted, call: ask, peers }) => {
+  open: async ({ stores, ports, log, budgets, unlisted, call: ask, peers }) => {
     const { ring, heard, strike, strikes } = await import('../toy-contracts.ts')
-    const { openDatabase } = await import('../../adapters/database.ts')
     const { createServiceHost } = await import('../../service/host.ts')
     const { act, call, sends } = await import('../../service/service.ts')
     const { PeriodicWorker } = await import('../../service/periodic-worker.ts')
-    const database = openDatabase(folder.path + '/toy/toy.db')
+    const database = await stores.open('toy/toy.db')
     let rounds = 0
     const worker = new PeriodicWorker({ name: 'toy', clock: ports.clock, log, idleMs: 100, round: () => (rounds++, 100) })
     const service = await createServiceHost({
@@ -80,7 +80,7 @@ export const toy = defineService({
       ],
     })
     return {
-      service, handlers: [], close: async () => database.close(),
+      service, handlers: [], close: async () => {},
       health: {
         facts: async () => ({ toy: { rounds: rounds > 0 } }),
         metrics: (registry) => gaugesOf(registry).gauge('toy_rings', 'Rings', async () => (await database.get('SELECT count(*) AS n FROM rings')).n),
@@ -94,20 +94,19 @@ export const toy = defineService({
 const bellModule = `import { defineService } from '../../host/service-module.ts'
 export const bell = defineService({
   name: 'bell', what: 'is struck', databases: ['bell/bell.db'], lock: 'bell.lock', port: 8482, readsBuffer: false, peers: [],
-  open: async ({ folder, ports, log, budgets, unlisted }) => {
+  open: async ({ stores, ports, log, budgets, unlisted }) => {
     const { strike, strikes } = await import('../toy-contracts.ts')
-    const { openDatabase } = await import('../../adapters/database.ts')
     const { createServiceHost } = await import('../../service/host.ts')
     const { serviceAct } = await import('../../service/service.ts')
     const { answers } = await import('../../transport/server.ts')
-    const database = openDatabase(folder.path + '/bell/bell.db')
+    const database = await stores.open('bell/bell.db')
     const service = await createServiceHost({
       name: 'bell', database, clock: ports.clock, random: ports.random, log, budgets, unlisted,
       migrations: [{ number: 1, name: 'strikes', up: 'CREATE TABLE strikes (n INTEGER PRIMARY KEY, times INTEGER NOT NULL)' }],
       handlers: [serviceAct(strike, ['toy'], async ({ times }, { sql }) => { await sql.run('INSERT INTO strikes (times) VALUES (?)', times); return {} })],
     })
     return {
-      service, close: async () => database.close(),
+      service, close: async () => {},
       handlers: [answers(strikes, ['toy'], async () => ({ reply: { strikes: (await database.get('SELECT coalesce(sum(times), 0) AS n FROM strikes')).n } }))],
     }
   },
@@ -201,37 +200,51 @@ async function useToy(t: Test, folder: string, gateway: Record<string, unknown>)
 
 const idOf = (seq: number) => Buffer.alloc(16, seq)
 
-for (const way of ['inside the gateway', 'apart'] as const)
-  t.test(`D4: two services that the copy alone lists work ${way}, with health, metrics and doctor`, async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'azukari-toys-'))
-    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const at = ['--folder', folder, '--site', 'toys']
-    await command('init', ...at)
-    const flags: string[] = []
-    if (way === 'apart') {
-      const bell = await start('bell', ...at, '--port', '0')
-      const toy = await start('toy', ...at, '--port', '0', '--bell', String(bell['url']))
-      flags.push('--toy', String(toy['url']), '--bell', String(bell['url']))
-    }
-    const gateway = await start('run', ...at, '--port', '0', '--health-port', '0', ...flags)
-    await useToy(t, folder, gateway)
-    if (way === 'apart') {
-      const [stopGateway, stopToy, stopBell] = [running.pop()!, running.pop()!, running.pop()!]
-      await stopToy()
-      const health = `http://127.0.0.1:${gateway['healthPort']}`
-      let facts: Record<string, unknown> = {}
-      // What was answered a moment ago still counts.
-      for (; !facts['away']; await systemClock.sleep(100))
-        facts = (await (await fetch(`${health}/healthz`)).json()) as Record<string, unknown>
-      t.same(facts['away'], ['toy'], 'one that is away is named')
-      t.match(await (await fetch(`${health}/metrics`)).text(), /azukari_service_up\{service="toy"\} 0\n/)
-      await stopGateway()
-      await stopBell()
-    } else await running.pop()!()
-    const doctor = JSON.parse(await command('doctor', '--folder', folder, '--json')) as { findings: { what: string }[] }
-    const looked = doctor.findings.map(({ what }) => what)
-    for (const file of ['toy/toy.db', 'bell/bell.db']) t.ok(looked.includes(file), `doctor looks at ${file}`)
-  })
+const ways = Object.keys(testEngines()).flatMap((engine) =>
+  (['inside the gateway', 'apart'] as const).map((way) => ({ engine, way })),
+)
+
+for (const { engine, way } of ways)
+  t.test(
+    `D4: two services that the copy alone lists work ${way} on ${engine}, with health, metrics, doctor`,
+    async (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'azukari-toys-'))
+      t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+      const at = ['--folder', folder, '--site', 'toys']
+      await command('init', ...at)
+      if (engine === 'PostgreSQL') await putOnPostgres(folder)
+      const flags: string[] = []
+      if (way === 'apart') {
+        const bell = await start('bell', ...at, '--port', '0')
+        const toy = await start('toy', ...at, '--port', '0', '--bell', String(bell['url']))
+        flags.push('--toy', String(toy['url']), '--bell', String(bell['url']))
+      }
+      const gateway = await start('run', ...at, '--port', '0', '--health-port', '0', ...flags)
+      await useToy(t, folder, gateway)
+      if (way === 'apart') {
+        const [stopGateway, stopToy, stopBell] = [running.pop()!, running.pop()!, running.pop()!]
+        await stopToy()
+        const health = `http://127.0.0.1:${gateway['healthPort']}`
+        let facts: Record<string, unknown> = {}
+        // What was answered a moment ago still counts.
+        for (; !facts['away']; await systemClock.sleep(100))
+          facts = (await (await fetch(`${health}/healthz`)).json()) as Record<string, unknown>
+        t.same(facts['away'], ['toy'], 'one that is away is named')
+        t.match(await (await fetch(`${health}/metrics`)).text(), /azukari_service_up\{service="toy"\} 0\n/)
+        await stopGateway()
+        await stopBell()
+      } else await running.pop()!()
+      const { findings } = JSON.parse(await command('doctor', '--folder', folder, '--json')) as {
+        findings: { what: string; detail: string }[]
+      }
+      for (const name of ['toy', 'bell']) {
+        const store = findings.find(({ what }) => what === `store of ${name}`)
+        const file = findings.find(({ what }) => what === `${name}/${name}.db`)
+        if (engine === 'SQLite') t.equal(file?.detail, 'sound')
+        else t.match(store?.detail, new RegExp(`^answers, with .*\\b${name} 1\\b`))
+      }
+    },
+  )
 
 t.test('D6: units of the two, and their databases among those copied before an upgrade', async (t) => {
   const shown = await command('service', '--site', 'toys', '--apart')

@@ -5,6 +5,7 @@ import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { Problem } from '@azukari/protocol/problem'
 import { CallOutputs, readCallFiles } from '../adapters/call-files.ts'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import type { OpenService, ServiceModule } from '../host/service-module.ts'
@@ -33,9 +34,11 @@ export async function carryOutOffline(
   const files = new Map(readCallFiles(filesIn, values, positionals).map(({ name, bytes }) => [name, bytes]))
   using _ = holdFolder(`${path}/${module.lock}`)
   const command = await commandOf(module, name)
+  const stores = Stores.of(path)
   const open = await openClosed(
     module,
     new SiteFolder(path, typeof values['site'] === 'string' ? values['site'] : 'site', systemPorts),
+    stores,
   )
   try {
     const call = { values: givenValues(values), positionals, language: languageOf() }
@@ -45,21 +48,23 @@ export async function carryOutOffline(
   } finally {
     await open.service.stop()
     await open.close()
+    await stores.close()
   }
 }
 
 /** The service, opened and not started: it does nothing by itself. */
-async function openClosed(module: ServiceModule, folder: SiteFolder): Promise<OpenService> {
+async function openClosed(module: ServiceModule, folder: SiteFolder, stores: Stores): Promise<OpenService> {
   const nobody = async (): Promise<never> => {
     throw new Problem('operator.not-running', folder.path)
   }
   // Opening would make it: keys, too.
   for (const name of module.databases)
-    if (!(await systemPorts.files.stat(`${folder.path}/${name}`)))
+    if (!(await stores.has(name)))
       throw new Problem('config.invalid', `${folder.path} has no ${module.name} yet: start the gateway once`)
   const log = consoleLog(module.name, 'error')
   return module.open({
     folder,
+    stores,
     ports: systemPorts,
     log,
     unlisted: logUnlisted(log),

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import t, { type Test } from 'tap'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import { throwUnlisted } from '../service/unlisted.ts'
@@ -43,8 +44,10 @@ async function openedOnce(site: string): Promise<void> {
   const nobody = async () => {
     throw new Error('not asked')
   }
+  const stores = Stores.of(site)
   const open = await placement.open({
     folder: new SiteFolder(site, 'site', systemPorts),
+    stores,
     ports: systemPorts,
     log: silent,
     unlisted: throwUnlisted,
@@ -58,6 +61,7 @@ async function openedOnce(site: string): Promise<void> {
   })
   await open.service.stop()
   await open.close()
+  await stores.close()
 }
 
 const running = runningSite(t, t.testdir())

@@ -8,6 +8,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import type { BudgetReport } from '../budgets/pool.ts'
 import type { GatewayStatus } from '../gateway.ts'
 import { gaugesOf } from '../host/gauges.ts'
+import { factsOf } from '../host/health-calls.ts'
 import type { HealthReport, RemoteHealth } from '../host/remote-health.ts'
 import type { HealthPage, ServiceHealth } from '../host/service-module.ts'
 import type { HostCounts } from '../service/host-limits.ts'
@@ -54,8 +55,7 @@ export function healthServer(sources: HealthSources): FastifyInstance {
   server.get('/healthz', async (_request, reply) => {
     const { site, boot, devicesUp, underWay, buffer } = sources.status()
     const ok = !buffer.full
-    const facts: Record<string, unknown> = {}
-    for (const part of parts) Object.assign(facts, await part.facts?.())
+    const facts = await factsOf(parts)
     const reports = await reportsOf(apart)
     for (const { report } of reports) if (report) Object.assign(facts, JSON.parse(report.facts))
     const away = reports.filter(({ report }) => !report).map(({ name }) => name)

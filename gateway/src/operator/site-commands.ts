@@ -53,6 +53,7 @@ export const siteCommands: Record<string, Command> = {
     async run(values) {
       const { openDatabase } = await import('../adapters/database.ts')
       const { siteDatabases } = await import('../upgrade/main.ts')
+      const { storeChecks } = await import('./store-checks.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
       const parts = {
@@ -81,7 +82,16 @@ export const siteCommands: Record<string, Command> = {
       }
       const ofServices = await mapInOrder(services, async (module) => module.checks?.(text(values, 'folder')) ?? [])
       const findings = await examine(
-        [settings, remote, ...checks, ...ofServices.flat()],
+        [
+          settings,
+          remote,
+          ...checks,
+          ...storeChecks(
+            text(values, 'folder'),
+            services.flatMap(({ databases }) => databases),
+          ),
+          ...ofServices.flat(),
+        ],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
       const lines = findings.map(

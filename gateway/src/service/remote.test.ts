@@ -93,6 +93,8 @@ t.test('D4: a service in a process of its own does the same acts and tells the s
     { problem: { code: 'service.unavailable', retry: 'later' } },
     'an act waits for it',
   )
+  await t.rejects(remote.takeEvents(0, 10, 'camera'), { code: 'service.unavailable' }, 'so does a question for events')
+  await t.rejects(remote.eventsDone('camera', [event!.id]), { code: 'service.unavailable' }, 'and an acknowledgement')
   await remote.stop()
   await host.stop()
 })

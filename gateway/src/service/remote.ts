@@ -1,10 +1,17 @@
 /** A service in a process of its own, as the gateway sees it (D4, ARCHITECTURE §12): the same interface, over HTTP/2. */
-import type { ServiceName } from '@azukari/protocol/contract'
-import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
+import type { RequestOf, ServiceName } from '@azukari/protocol/contract'
+import {
+  downloadBlocksAtOnce,
+  downloadEnded,
+  eventsDone,
+  handleRequest,
+  readDownload,
+  takeEvents,
+} from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Caller } from '../transport/pair-client.ts'
-import type { EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
+import type { Downloads, EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
 
 export interface RemoteServiceOptions {
   name: ServiceName
@@ -58,7 +65,7 @@ class RemoteService implements Service {
         { idleMs: handleIdleMs },
       )) as ServiceReply
     } catch (error) {
-      return { problem: this.#unavailable(error) }
+      return { problem: this.#unavailable(error).toWire() }
     } finally {
       if (--this.#underWay === 0) for (const resolve of this.#idle.splice(0)) resolve()
     }
@@ -66,11 +73,23 @@ class RemoteService implements Service {
 
   async takeEvents(after: number, limit: number, device?: string): Promise<QueuedEvent[]> {
     const request = { after, limit: Math.min(limit, pollLimit), waitMs: 0, ...(device !== undefined && { device }) }
-    return (await this.#options.client.call(takeEvents, request)).events
+    return (await this.#ask(this.#options.client.call(takeEvents, request))).events
   }
 
   async eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
-    await this.#options.client.call(eventsDone, { device, ids: [...ids] })
+    await this.#ask(this.#options.client.call(eventsDone, { device, ids: [...ids] }))
+  }
+
+  readonly downloads: Downloads = {
+    read: async (device, transfer, from, count) => {
+      const wanted = Math.min(count, downloadBlocksAtOnce)
+      return (await this.#options.client.call(readDownload, { device, transfer, from, count: wanted })).blocks
+    },
+    ended: async (device, transfer, problem) => {
+      const body: RequestOf<typeof downloadEnded> = { device, transfer }
+      if (problem !== undefined) body.problem = problem
+      await this.#options.client.call(downloadEnded, body)
+    },
   }
 
   onEvents(listener: EventListener): () => void {
@@ -112,11 +131,18 @@ class RemoteService implements Service {
     }
   }
 
-  /** Whatever went wrong on the way, the act or call can be tried again: nobody knows whether it was done. */
-  #unavailable(error: unknown): ProblemWire {
+  /** What fails between two processes is no answer that a device's contract lists. */
+  #ask<T>(answer: Promise<T>): Promise<T> {
+    return answer.catch((error) => {
+      throw this.#unavailable(error)
+    })
+  }
+
+  /** Whatever went wrong on the way, it can be tried again: nobody knows whether it was done. */
+  #unavailable(error: unknown): Problem {
     const detail = isProblem(error) ? error.code : 'internal'
     if (!isProblem(error))
       this.#options.log.error('a service could not be asked', { service: this.name, error: String(error) })
-    return new Problem('service.unavailable', `${this.name}: ${detail}`).toWire()
+    return new Problem('service.unavailable', `${this.name}: ${detail}`)
   }
 }

@@ -65,12 +65,20 @@ export interface FollowedDatabase extends Database {
   copyTo(path: string): Promise<void>
 }
 
+export function isFollowed(database: Database): database is FollowedDatabase {
+  return 'recorded' in database
+}
+
 /**
- * The medium below the database failed (`storage.full`, `storage.failed`): the transaction is gone and may be tried
- * again, unlike a refusal that a handler throws on purpose.
+ * The medium below the database failed (`storage.full`, `storage.failed`, `storage.unreachable`): the transaction is gone
+ * and may be tried again, unlike a refusal that a handler throws on purpose.
  */
 export class DatabaseProblem extends Problem {
-  constructor(code: 'storage.full' | 'storage.failed', detail: string, options?: ProblemOptions) {
+  constructor(
+    code: 'storage.full' | 'storage.failed' | 'storage.unreachable',
+    detail: string,
+    options?: ProblemOptions,
+  ) {
     super(code, detail, options)
     this.name = 'DatabaseProblem'
   }

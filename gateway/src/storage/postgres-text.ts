@@ -43,7 +43,8 @@ export function postgresText(sql: string): string {
     .map(({ kind, text }, at) => {
       if (kind === 'mark') return text === '?' ? `$${++marks}` : `$${text.slice(1)}`
       if (kind === 'blob') return `'\\x${text.slice(2, -1)}'::bytea`
-      if (kind === 'word' && reserved.has(text)) return `"${text}"`
+      // Names in two cases would come back in small letters.
+      if (kind === 'word' && (reserved.has(text) || /^[a-z]+[A-Z]/.test(text))) return `"${text}"`
       if (kind === 'word' && /^(max|min)$/i.test(text) && argumentsAt(pieces, at + 1) > 1)
         return /^max$/i.test(text) ? 'greatest' : 'least'
       return (kind === 'word' && renamed.get(text)) || text

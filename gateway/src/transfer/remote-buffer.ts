@@ -3,7 +3,7 @@ import type { ServiceName } from '@azukari/protocol/contract'
 import { describeBuffer, readBuffer, releaseBuffer } from '@azukari/protocol/contracts/internal'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { ReceiveBuffer } from '../service/service.ts'
-import type { CallClient } from '../transport/client.ts'
+import type { Caller } from '../transport/pair-client.ts'
 import { answers, type CallHandler } from '../transport/server.ts'
 
 /** Blocks in one answer, so that it fits into one head. */
@@ -34,7 +34,7 @@ export function bufferHandlers(
 }
 
 /** The service's side. */
-export function remoteBuffer(client: CallClient): ReceiveBuffer {
+export function remoteBuffer(client: Pick<Caller, 'call'>): ReceiveBuffer {
   return {
     describe: async (transfer) => {
       try {

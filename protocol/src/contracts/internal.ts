@@ -176,6 +176,37 @@ export const releaseBuffer = contract({
   reply: Nothing,
 })
 
+/** Blocks in one answer, so that it fits into one head. */
+export const downloadBlocksAtOnce = 4
+
+export const readDownload = contract({
+  name: 'download.read',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'Blocks of what a service sends to a device, as they travel',
+  serves: ['S4', 'D4'],
+  request: Type.Object({
+    transfer: Id,
+    device: Slug,
+    from: Count,
+    count: Type.Integer({ minimum: 1, maximum: downloadBlocksAtOnce }),
+  }),
+  reply: Type.Object({ blocks: Type.Array(Bytes(16, 131_072), { maxItems: downloadBlocksAtOnce }) }),
+  problems: ['transfer.unknown', 'transfer.expired', 'transfer.bad-root'],
+})
+
+export const downloadEnded = contract({
+  name: 'download.ended',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'A device has what a service sent it, or does not take it',
+  serves: ['S4', 'D4'],
+  request: Type.Object({ transfer: Id, device: Slug, problem: Type.Optional(Text(64)) }),
+  reply: Nothing,
+})
+
 /** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
 /** One figure of a service for the site's telemetry: technical, nothing of members. */
 export const Measure = Type.Object({

@@ -69,6 +69,17 @@ export const keepingProblems = {
       todo: '電源を切らずに係員に知らせてください。媒体の交換が必要な場合があります。',
     },
   },
+  'storage.unreachable': {
+    retry: 'later',
+    en: {
+      title: 'The database server does not answer',
+      todo: 'Nothing to do: what waits goes on by itself. Operators: see whether PostgreSQL runs and can be reached (azukari-gateway doctor).',
+    },
+    ja: {
+      title: 'データベースサーバーが応答しません',
+      todo: 'そのままお待ちください。自動で再開します。係員はPostgreSQLの稼働と接続を確認してください（azukari-gateway doctor）。',
+    },
+  },
   'outbox.full': {
     retry: 'after-fix',
     en: {

@@ -9,6 +9,7 @@ import type { Death, Machine } from './machine.ts'
 import { letBackIn } from './operator.ts'
 import { goodLine, type ServerMachine, serverDisks } from './server-machine.ts'
 import type { Site } from './site.ts'
+import { SiteMachine } from './site-machine.ts'
 import type { World } from './world.ts'
 
 const minuteMs = 60_000
@@ -46,6 +47,7 @@ export class Chaos {
     this.#world.network.joinAll()
     this.#world.network.faults = calmLine
     this.#site.carrier.line = goodLine
+    this.#site.lines.line = goodLine
     for (const machine of this.#machines) {
       if (machine.life) machine.life.onStep = undefined
       machine.start()
@@ -53,7 +55,7 @@ export class Chaos {
   }
 
   get #machines(): Machine[] {
-    return [this.#site.gateway, ...this.#site.servers.values(), ...this.#site.devices]
+    return [this.#site.gateway, ...this.#site.services.machines, ...this.#site.servers.values(), ...this.#site.devices]
   }
 
   #strike(): void {
@@ -61,8 +63,10 @@ export class Chaos {
     const kinds: [weight: number, strike: () => void][] = [
       [14, () => this.#die(chance.pick(this.#site.devices), 'device')],
       [7, () => this.#die(this.#site.gateway, 'gateway')],
+      [this.#apart.length > 0 ? 7 : 0, () => this.#die(chance.pick(this.#apart), 'service')],
+      [this.#apart.length > 0 ? 6 : 0, () => this.#badProcessLine()],
       [8, () => this.#die(chance.pick(this.#servers), 'server')],
-      [6, () => this.#stop(chance.pick([this.#site.gateway, ...this.#site.devices, ...this.#servers]))],
+      [6, () => this.#stop(chance.pick([this.#site.gateway, ...this.#apart, ...this.#site.devices, ...this.#servers]))],
       [10, () => this.#badLine()],
       [10, () => this.#cut(chance.pick(this.#site.devices))],
       [6, () => this.#badServerLine()],
@@ -70,7 +74,7 @@ export class Chaos {
       [5, () => this.#rot(chance.pick(this.#servers))],
       [6, () => void this.#site.harms.strike(chance)],
       [2, () => this.#rotBuffer()],
-      [3, () => this.#fullDisk(chance.pick([this.#site.gateway, ...this.#servers]))],
+      [3, () => this.#fullDisk(chance.pick([this.#site.gateway, ...this.#apart, ...this.#servers]))],
       [2, () => this.#fullMemory(chance.pick(this.#site.devices))],
       [3, () => this.#impostor(chance.pick(this.#servers))],
       [2, () => this.#wrongClock(chance.pick(this.#site.devices))],
@@ -82,6 +86,10 @@ export class Chaos {
       at -= weight
       if (at < 0) return strike()
     }
+  }
+
+  get #apart(): readonly Machine[] {
+    return this.#site.services.machines
   }
 
   get #servers(): ServerMachine[] {
@@ -142,6 +150,19 @@ export class Chaos {
     })
   }
 
+  #badProcessLine(): void {
+    const chance = this.#chance
+    this.#world.count('processes.bad-line')
+    this.#site.lines.line = {
+      delayMs: [1, chance.pick([50, 2_000])],
+      lostReply: chance.float() * 0.3,
+      breaks: 0,
+    }
+    this.#for('processes', 'reach each other badly', [1, 10], () => {
+      this.#site.lines.line = goodLine
+    })
+  }
+
   #unreachable(server: ServerMachine): void {
     this.#world.count('server.unreachable')
     server.unreachable = true
@@ -195,7 +216,7 @@ export class Chaos {
     const { files } = machine
     const before = files.capacityBytes
     if (before <= files.usedBytes + 3_000) return
-    this.#world.count(machine === this.#site.gateway ? 'gateway.full' : 'server.full')
+    this.#world.count(machine instanceof SiteMachine ? 'gateway.full' : 'server.full')
     files.capacityBytes = files.usedBytes + this.#chance.between(0, 3_000)
     this.#for(machine.name, 'has a full disk', [1, 15], () => {
       files.capacityBytes = before
@@ -264,8 +285,8 @@ export class Chaos {
 
   /** What a feed says, when somebody is there to hear it. */
   async #tell(news: { hazards?: Hazard[]; cancelled?: { id: string; atMs: number }[] }): Promise<boolean> {
-    const { placement, up } = this.#site.gateway
-    if (!placement || !up) return false
+    const { placement } = this.#site
+    if (!placement) return false
     await placement.risks.take('sim', { ...emptyBulletin(), ...news })
     return true
   }

@@ -1,6 +1,7 @@
 /** A board of the site with the real runtime on it: camera, printer or terminal, with a card reader. */
 import { DirectoryMemory } from '@azukari/boards/directory-memory'
 import type { Shown } from '@azukari/device/drivers'
+import type { Link } from '@azukari/device/link'
 import { type DeviceRole, Runtime } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { offerSave } from '@azukari/protocol/contracts/save'
@@ -11,9 +12,9 @@ import { DeviceMedium } from '../testkit/world/database.ts'
 import { SimFiles } from '../testkit/world/files.ts'
 import { guarded } from '../testkit/world/guarded-transport.ts'
 import { type Life, never } from '../testkit/world/life.ts'
-import { siteName } from './gateway-machine.ts'
 import { type Death, Machine } from './machine.ts'
 import { CheapCamera } from './photos.ts'
+import { siteName } from './site-machine.ts'
 import type { World } from './world.ts'
 
 const mebibyte = 1024 * 1024
@@ -25,6 +26,7 @@ export interface DeviceWitness {
   saveChanged(device: DeviceMachine, save: Save): Promise<void>
   shown(device: DeviceMachine, shown: Shown): void
   askedPin(device: DeviceMachine): string | undefined
+  began(device: DeviceMachine, link: Link): void
 }
 
 interface Image {
@@ -162,6 +164,7 @@ export class DeviceMachine extends Machine {
     this.runtime = runtime
     await life.run(() => runtime.start())
     this.id = runtime.identity.device
+    this.#witness.began(this, runtime.link)
     runtime.saves.onChange(async (save) => {
       if (life.alive) await this.#witness.saveChanged(this, save)
     })

@@ -1,127 +1,130 @@
-/** The gateway of the site, with placement in the same process, on one machine. */
+/** The gateway of the site, with those services of the list in its process that do not run apart, on one machine. */
 
 import type { KeyObject } from 'node:crypto'
-import type { CardRegistration } from '@azukari/device/applet/issue'
+import { Stores } from '@azukari/gateway/adapters/stores'
+import { Budgets } from '@azukari/gateway/budgets/budgets'
 import { createGateway, type Gateway } from '@azukari/gateway/gateway'
-import { insideSource } from '@azukari/gateway/key-directory/sources'
-import type { Unlisted } from '@azukari/gateway/service/unlisted'
-import type { PlacementKeys } from '@azukari/gateway/services/placement/keys/keys'
-import { createKeys } from '@azukari/gateway/services/placement/keys/keystore'
-import { createPlacement, type Placement } from '@azukari/gateway/services/placement/service'
-import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
+import { Peers } from '@azukari/gateway/host/apart'
+import type { OpenService, ServiceModule } from '@azukari/gateway/host/service-module'
+import { followHandlers } from '@azukari/gateway/key-directory/follower'
+import type { KeySource } from '@azukari/gateway/key-directory/issuer'
+import { apartSource, insideSource } from '@azukari/gateway/key-directory/sources'
+import { memberCheck } from '@azukari/gateway/service/member-tokens'
+import { remoteService } from '@azukari/gateway/service/remote'
+import type { ReceiveBuffer, Service } from '@azukari/gateway/service/service'
+import { bufferHandlers } from '@azukari/gateway/transfer/remote-buffer'
+import { gatewayName } from '@azukari/gateway/transport/server'
+import type { ServiceName } from '@azukari/protocol/contract'
+import { proveSession } from '@azukari/protocol/contracts/session'
+import { signersAt } from '@azukari/protocol/key-directory'
+import { generateKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import type { SeededRandom } from '../testkit/world/chance.ts'
-import { DatabaseMedium } from '../testkit/world/database.ts'
 import type { Life } from '../testkit/world/life.ts'
-import { type Death, Machine } from './machine.ts'
-import { type Carrier, type ServerMachine, serverDiskBytes, serverDisks } from './server-machine.ts'
-import type { World } from './world.ts'
+import type { Death } from './machine.ts'
+import { SiteMachine, siteName } from './site-machine.ts'
+import type { SiteServices } from './site-services.ts'
 
-export const siteName = 'sim'
 const mebibyte = 1024 * 1024
 
-export class GatewayMachine extends Machine {
+export class GatewayMachine extends SiteMachine {
   readonly key: KeyObject
-  readonly keys: PlacementKeys
-  readonly recoverySecret: string
-  readonly database = new DatabaseMedium()
-  readonly placementDatabase = new DatabaseMedium()
-  readonly #carrier: Carrier
-  readonly #servers: readonly ServerMachine[]
-  readonly #members: () => readonly CardRegistration[]
+  readonly #services: SiteServices
   gateway: Gateway | undefined
-  placement: Placement | undefined
 
-  constructor(
-    world: World,
-    carrier: Carrier,
-    servers: readonly ServerMachine[],
-    members: () => readonly CardRegistration[],
-  ) {
-    super(world, 'gateway', 512 * mebibyte)
-    this.key = generateKey('ed25519', world.chance('gateway/key'))
-    const { keys, recoverySecret } = createKeys(world.chance('placement/keys'))
-    this.keys = keys
-    this.recoverySecret = recoverySecret
-    this.#carrier = carrier
-    this.#servers = servers
-    this.#members = members
-    if (world.bug === 'ack-before-commit') this.placementDatabase.lazyMs = 15_000
+  constructor(services: SiteServices) {
+    super(services.world, gatewayName, services.outside)
+    this.key = generateKey('ed25519', this.world.chance('gateway/key'))
+    this.#services = services
   }
 
   protected async boot(life: Life, random: SeededRandom): Promise<void> {
-    const { story, network } = this.world
-    const clock = life.clock(this.world.clock)
-    const log = story.log(
-      'gateway',
-      () => life.alive,
-      (what) => this.world.violate('bug', what),
-    )
-    const unlisted: Unlisted = ({ id }, { code }) =>
-      this.world.violate('bug', `${id} does not list the problem ${code}`)
-    const later = (ms: number, work: () => void) => void clock.timer(ms, work)
+    const { network } = this.world
+    const { lines, carrier } = this.outside
+    const { list, isApart } = layout(this.#services)
+    const { unlisted } = this
+    const log = this.log(gatewayName, life)
+    const { folder, ports } = this.site(life, random)
+    const { clock } = ports
+    const budgets = new Budgets()
+    const inside = new Map<ServiceName, OpenService>()
+    const keySources: KeySource[] = []
+    const callerOf = (name: ServiceName) => lines.caller(life, gatewayName, name)
+    const peers = new Peers({
+      client: (name) => (isApart(name) ? callerOf(name) : undefined),
+      ...{ clock, log, inside: (name) => inside.get(name) },
+    })
+    const directory = () => {
+      if (!this.gateway) throw new Problem('keys.missing', 'not while services are being opened')
+      return this.gateway.directory.directory
+    }
+    const open = async (module: ServiceModule, buffer: ReceiveBuffer): Promise<Service> => {
+      const { name } = module
+      if (isApart(name)) {
+        const client = callerOf(name)
+        keySources.push(apartSource(name, client, await module.firstKeys?.(folder)))
+        return remoteService({ ...{ name, client, clock, log } })
+      }
+      const opened = await module.open({
+        ...{ folder, stores: Stores.for(folder, ports), passphrase: undefined, budgets, unlisted, buffer },
+        ports: this.world.bug === 'reuse-data-key' ? { ...ports, random: forgetful(random) } : ports,
+        log: this.log(name, life),
+        members: memberCheck((kid) => signersAt(directory(), proveSession.service, clock.now())(kid)),
+        call: peers.callOf(name, (await module.calls?.()) ?? []),
+        peers: (other) => peers.reach(other),
+        signers: (service, atMs) => signersAt(directory(), service, atMs),
+      })
+      inside.set(name, opened)
+      this.services.set(name, opened)
+      if (opened.keys) keySources.push(insideSource(name, opened.keys))
+      await this.#services.opened(module, opened)
+      return opened.service
+    }
     this.gateway = await createGateway({
-      unlisted,
-      site: siteName,
-      version: 'sim',
-      key: this.key,
-      keySources: () => [insideSource('placement', this.placement!.keyPairs)],
-      database: this.database.open(life, later),
-      files: life.files(this.files),
+      ...{ site: siteName, version: 'sim', key: this.key, keySources: () => keySources, unlisted, log },
+      database: this.medium('gateway.db').open(life, (ms, work) => void clock.timer(ms, work)),
       bufferDirectory: '/buffer',
       releaseDirectory: '/releases',
       bus: (admit) => network.bus(admit, () => life.alive),
       services: async (bufferFor) => {
-        this.placement = await createPlacement({
-          unlisted,
-          database: this.placementDatabase.open(life, later),
-          keys: this.keys,
-          buffer: bufferFor('placement'),
-          dataServers: { of: ({ id }) => this.#carrier.port(life, id) },
-          clock,
-          random: this.world.bug === 'reuse-data-key' ? forgetful(random) : random,
-          log,
-        })
-        return [this.placement]
+        const services: Service[] = []
+        for (const module of list) services.push(await open(module, bufferFor(module.name)))
+        return services
       },
-      carryFrame: (server, frame) => this.#carrier.port(life, server).frame(frame),
-      clock,
-      random,
-      log,
+      carryFrame: async (server, frame) => {
+        for (const opened of inside.values()) await opened.mayCarry?.(server)
+        return carrier.port(life, server).frame(frame)
+      },
+      ...ports,
       limits: { buffer: { spareBytes: mebibyte } },
+      contracts: (await Promise.all(list.map((module) => module.contracts?.() ?? []))).flat(),
+      budgets,
     })
-    await this.#register(this.placement!)
-    await this.gateway.start()
+    const { gateway } = this
+    const away = list.filter(({ name }) => isApart(name))
+    lines.listen(gatewayName, life, [
+      ...bufferHandlers(
+        away.filter(({ readsBuffer }) => readsBuffer).map(({ name }) => name),
+        (service) => gateway.bufferFor(service),
+      ),
+      ...followHandlers(
+        away.map(({ name }) => name),
+        gateway.directory,
+      ),
+    ])
+    await gateway.start()
   }
 
   protected async halt(): Promise<void> {
     await this.gateway?.stop()
+    for (const open of this.services.values()) await open.close()
   }
 
-  protected died(_how: Death): void {
+  protected override died(how: Death): void {
+    super.died(how)
     this.world.network.lose()
-    this.database.crash()
-    this.placementDatabase.crash()
     this.gateway = undefined
-    this.placement = undefined
-  }
-
-  async #register({ registry }: Placement): Promise<void> {
-    const known = new Set((await registry.members()).map(({ number }) => number))
-    for (const member of this.#members()) if (!known.has(member.number)) await registry.addMember(member)
-    for (const { place, identity } of this.#servers)
-      await registry.putServer({
-        id: place.id,
-        name: place.id,
-        region: place.region,
-        latitude: place.latitude,
-        longitude: place.longitude,
-        domain: place.id,
-        url: `sim:${place.id}`,
-        key: coseKey(publicOf(identity)),
-        capacityBytes: serverDiskBytes * serverDisks.length,
-        rates: [{ peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' }],
-      })
   }
 }
 
@@ -138,4 +141,8 @@ function forgetful(random: SeededRandom): Random {
       return bytes
     },
   }
+}
+
+function layout(services: SiteServices) {
+  return { list: services.list, isApart: (name: ServiceName) => services.isApart(name) }
 }

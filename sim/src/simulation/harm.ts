@@ -166,7 +166,7 @@ export class Harms {
     ))!
     const original = this.#site.shots.get(hex(sha256))!
     const { wrapped_key } = (await members.byId(this.#sql, member))!
-    return sealedAnew(replica, this.#site.gateway.keys, wrapped_key, someOther(original, chance))
+    return sealedAnew(replica, this.#site.placementKeys, wrapped_key, someOther(original, chance))
   }
 
   /** Replicas of kept pictures with two good ones, none of them on the move. */
@@ -195,10 +195,10 @@ export class Harms {
 
   /** I8: verdicts are signed and true of what was done, all that was done and still stood there was found, nobody else is accused. */
   async check(): Promise<void> {
-    const { world, gateway, servers } = this.#site
+    const { world, placementKeys, servers } = this.#site
     for (const row of await this.#sql.all<VerdictTable>('SELECT * FROM verdicts ORDER BY id')) {
       const { kind, server, because } = row
-      if (openVerdict(row.signed, gateway.keys.own).kind !== kind)
+      if (openVerdict(row.signed, placementKeys.own).kind !== kind)
         world.violate('I8', `verdict ${row.id} is signed as another`)
       if (!this.#trueOf(row, servers.get(server)!).includes(kind))
         world.violate('I8', `${server}: ${kind} is said and not true: ${because}`)
@@ -233,7 +233,7 @@ export class Harms {
   }
 
   get #sql() {
-    return this.#site.gateway.placementDatabase.sql
+    return this.#site.placementSql
   }
 }
 

@@ -6,6 +6,7 @@ import type { CardKeyName } from '@azukari/protocol/card/layout'
 import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 import type { SeededRandom } from '../testkit/world/chance.ts'
 import type { DeviceMachine } from './device-machine.ts'
+import type { Wallet } from './money/wallet.ts'
 import type { Site } from './site.ts'
 import { nameOf } from './story.ts'
 import type { World } from './world.ts'
@@ -21,6 +22,10 @@ export class Person {
   readonly memory: CardMemory
   readonly keys: Record<CardKeyName, KeyObject>
   readonly stranger: boolean
+  /** Thumbprint of the card's key, by which registers know it. */
+  readonly cardId: Uint8Array
+  /** What this person does with money, at terminals. */
+  wallet: Wallet | undefined
   /** Where the card is in. */
   at: DeviceMachine | undefined
   /** SHA-256 of the picture that is being printed for this person, in hex. */
@@ -32,19 +37,17 @@ export class Person {
   constructor(
     world: World,
     name: string,
-    memberId: Uint8Array,
-    card: VirtualCard,
-    memory: CardMemory,
-    keys: Record<CardKeyName, KeyObject>,
+    holder: Pick<Person, 'memberId' | 'card' | 'memory' | 'keys' | 'cardId'>,
     pin: string,
     stranger: boolean,
   ) {
     this.#world = world
     this.name = name
-    this.memberId = memberId
-    this.card = card
-    this.memory = memory
-    this.keys = keys
+    this.memberId = holder.memberId
+    this.card = holder.card
+    this.memory = holder.memory
+    this.keys = holder.keys
+    this.cardId = holder.cardId
     this.stranger = stranger
     this.#pin = pin
     this.#chance = world.chance(`${name}/habits`)
@@ -70,7 +73,10 @@ export class Person {
       await clock.sleep(-Math.log(1 - this.#chance.float()) * pauseMs)
       if (this.#world.calm) return
       const free = site.devices.filter((device) => device.up && device.card === undefined)
-      if (free.length > 0) await this.visit(site, this.#chance.pick(free))
+      // Whoever has to do with money goes to a terminal more often, and to the own one.
+      const terminals = free.filter((device) => device.role === 'terminal' && (this.wallet?.home ?? device) === device)
+      const some = terminals.length > 0 && this.#chance.chance(0.5) ? terminals : free
+      if (some.length > 0) await this.visit(site, this.#chance.pick(some))
     }
   }
 
@@ -133,6 +139,7 @@ export class Person {
       device.runtime?.terminal?.whoAmI()
       await device.runtime?.terminal?.whatDoIHave()
     })
+    await this.#patiently('money', async () => this.wallet?.visit(device))
   }
 
   async #patiently(what: string, work: () => Promise<void>): Promise<void> {

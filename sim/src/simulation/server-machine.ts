@@ -146,7 +146,7 @@ export interface LineToServers {
 export const goodLine: LineToServers = { delayMs: [1, 30], lostReply: 0, breaks: 0 }
 
 /** Time after which a caller gives up a server that does not answer. */
-const giveUpMs = [50, 5_000] as const
+export const giveUpMs = [50, 5_000] as const
 
 /** Carries calls to data servers, with what goes wrong on long lines. */
 export class Carrier {

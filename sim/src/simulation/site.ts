@@ -2,23 +2,41 @@
 import { createHash } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import type { Shown } from '@azukari/device/drivers'
+import type { Link } from '@azukari/device/link'
 import { decodeUpright } from '@azukari/device/picture'
 import { jpegWithoutPlace } from '@azukari/device/place/jpeg'
 import type { DeviceRole } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
+import type { ServiceModule } from '@azukari/gateway/host/service-module'
+import type { PlacementContext } from '@azukari/gateway/services/placement/commands/context'
+import type { PlacementKeys } from '@azukari/gateway/services/placement/keys/keys'
+import { openPlacementKeys } from '@azukari/gateway/services/placement/main'
+import { placement as placementModule } from '@azukari/gateway/services/placement/module'
+import type { Placement } from '@azukari/gateway/services/placement/service'
+import { settlement as settlementModule } from '@azukari/gateway/services/settlement/module'
+import type { Settlement } from '@azukari/gateway/services/settlement/service'
+import type { Sql } from '@azukari/gateway/storage/database'
 import { hex } from '@azukari/protocol/bytes'
 import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { FragileMemory, issueCard, VirtualCard } from '../testkit/card/virtual-card.ts'
+import { Life } from '../testkit/world/life.ts'
 import { checkReplicas, openConditions } from './audit.ts'
 import { DeviceMachine, type DeviceWitness } from './device-machine.ts'
-import { GatewayMachine } from './gateway-machine.ts'
+import type { GatewayMachine } from './gateway-machine.ts'
 import { Harms } from './harm.ts'
+import { Internet } from './internet.ts'
+import { Lines } from './lines.ts'
+import { Money, settlementFile } from './money/money.ts'
 import { Person } from './people.ts'
-import { Carrier, ServerMachine, serverPlaces } from './server-machine.ts'
+import { Carrier, ServerMachine, serverDiskBytes, serverDisks, serverPlaces } from './server-machine.ts'
+import { SiteServices } from './site-services.ts'
+import { Thief } from './thief.ts'
 import { Told } from './told.ts'
 import type { World } from './world.ts'
 
 const homes = ['JP-13', 'JP-27', 'JP-01', 'JP-40', 'JP-14'] as const
+/** What boards there are, in this order, and again. */
+const roles: readonly DeviceRole[] = ['camera', 'printer', 'terminal', 'camera', 'terminal']
 const weekMs = 7 * 86_400_000
 
 /** One save as the world saw it. */
@@ -42,9 +60,15 @@ export class Site implements DeviceWitness {
   readonly devices: DeviceMachine[] = []
   readonly people: Person[] = []
   readonly carrier: Carrier
-  readonly gateway: GatewayMachine
+  readonly lines: Lines
+  readonly internet: Internet
+  readonly services: SiteServices
+  placementKeys!: PlacementKeys
+  recoverySecret = ''
+  money!: Money
   readonly harms = new Harms(this)
   readonly told = new Told(this)
+  readonly thief: Thief
   /** Pictures that were taken, by SHA-256 in hex. */
   readonly shots = new Map<string, Uint8Array>()
   /** Saves by object, in hex. */
@@ -52,18 +76,61 @@ export class Site implements DeviceWitness {
   /** Data keys seen, and of which replica. */
   readonly #dataKeys = new Map<string, string>()
   readonly #claims = new Map<string, string>()
+  readonly #registrations: CardRegistration[] = []
   printed = 0
 
-  constructor(world: World, devices: number) {
+  private constructor(world: World, list: readonly ServiceModule[]) {
     this.world = world
-    const random = world.chance('site')
     this.carrier = new Carrier(world, this.servers)
+    this.lines = new Lines(world)
+    this.internet = new Internet(world)
+    this.thief = new Thief(this)
     for (const place of serverPlaces)
-      this.servers.set(place.id, new ServerMachine(world, place, () => publicOf(this.gateway.keys.signing)))
-    const registrations: CardRegistration[] = []
-    this.gateway = new GatewayMachine(world, this.carrier, [...this.servers.values()], () => registrations)
+      this.servers.set(place.id, new ServerMachine(world, place, () => publicOf(this.placementKeys.signing)))
+    this.services = new SiteServices(world, list, this)
+    this.services.onOpened(async ({ name }, open) => {
+      if (name === placementModule.name) await this.#registerCards((open as PlacementContext).service)
+    })
+  }
+
+  /** A new site: its folders, keys, boards and people. Nothing runs yet. */
+  static async create(world: World, devices: number, list: readonly ServiceModule[]): Promise<Site> {
+    const site = new Site(world, list)
+    await site.#init()
+    site.#people(devices)
+    site.money = new Money(site)
+    return site
+  }
+
+  async #init(): Promise<void> {
+    const servers = [...this.servers.values()].map(({ place, identity }) => ({
+      id: place.id,
+      name: place.id,
+      region: place.region,
+      latitude: place.latitude,
+      longitude: place.longitude,
+      domain: place.id,
+      url: `https://${place.id}.sim`,
+      key: hex(coseKey(publicOf(identity))),
+      capacityBytes: serverDiskBytes * serverDisks.length,
+      rates: [{ peril: 'earthquake', probability: place.quake, vulnerability: 0.5, source: 'made up' }],
+    }))
+    const secrets = await this.services.init({
+      'servers.json': json(servers),
+      'settlement.json': json(settlementFile),
+    })
+    this.recoverySecret = secrets.get('recoveryKey') ?? ''
+    const life = new Life('keys')
+    const { folder, ports } = this.services.machineOf(placementModule.name).site(life, this.world.chance('keys'))
+    this.placementKeys = await openPlacementKeys(folder, undefined, ports.machine?.(folder, ports).passphraseKey)
+    life.end()
+  }
+
+  #people(devices: number): void {
+    const { world } = this
+    const random = world.chance('site')
     for (let i = 0; i < devices; i++) {
-      const role: DeviceRole = i % 4 === 1 ? 'printer' : i % 4 === 3 ? 'terminal' : 'camera'
+      const role = roles[i % roles.length]!
       const name = `${role}-${i + 1}`
       this.devices.push(new DeviceMachine(world, name, role, random.pick(homes), () => this.#claims.get(name), this))
     }
@@ -71,21 +138,53 @@ export class Site implements DeviceWitness {
     for (let i = 0; i < people; i++) {
       // One in four sites meets a card that was made for it and never registered.
       const stranger = i === people - 1 && people > 2 && random.chance(0.25)
-      const { person, registration } = makePerson(world, this.gateway, i, random.pick(homes), stranger)
-      if (!stranger) registrations.push(registration)
+      const { person, registration } = makePerson(world, this.placementKeys, i, random.pick(homes), stranger)
+      if (!stranger) this.#registrations.push(registration)
       this.people.push(person)
     }
+  }
+
+  get gateway(): GatewayMachine {
+    return this.services.gateway
+  }
+
+  /** Placement, where it runs; undefined while it does not. */
+  get placement(): Placement | undefined {
+    return this.services.open(placementModule)?.service
+  }
+
+  /** Settlement, where it runs; undefined while it does not. */
+  get settlement(): Settlement | undefined {
+    return this.services.open(settlementModule)?.service
+  }
+
+  /** The life of the process in which settlement runs. */
+  get settlementLife(): Life | undefined {
+    return this.services.machineOf(settlementModule.name).life
+  }
+
+  /** What placement has committed, for the checks of the simulation only. */
+  get placementSql(): Sql {
+    return this.services.database(placementModule).sql
+  }
+
+  /** The operator enters the cards that were made. */
+  async #registerCards({ registry }: Placement): Promise<void> {
+    const known = new Set((await registry.members()).map(({ number }) => number))
+    for (const member of this.#registrations) if (!known.has(member.number)) await registry.addMember(member)
   }
 
   /** Everything begins; devices have their claims. */
   start(): void {
     for (const server of this.servers.values()) server.start()
+    for (const machine of this.services.machines) machine.start()
     this.gateway.start()
     this.world.clock.timer(10, async () => {
+      while (!this.gateway.gateway) await this.world.clock.sleep(10)
       for (const device of this.devices)
         this.#claims.set(
           device.name,
-          await this.gateway.gateway!.newClaim({
+          await this.gateway.gateway.newClaim({
             name: device.name,
             region: device.region,
             roles: [device.role],
@@ -96,14 +195,19 @@ export class Site implements DeviceWitness {
     })
   }
 
+  /** All machines are without power for days, and come back one after the other. */
+  outage(days: number): void {
+    const { clock, story } = this.world
+    story.say('world', `no power for ${days} days`)
+    this.world.count('site.outage')
+    for (const machine of [this.gateway, ...this.services.machines, ...this.servers.values(), ...this.devices])
+      machine.die('power')
+    clock.leap(days * 86_400_000)
+  }
+
   /** One object's row at placement, if it has any. */
   async placementState(object: Uint8Array): Promise<string | undefined> {
-    return (
-      await this.gateway.placementDatabase.sql.get<{ state: string }>(
-        'SELECT state FROM saves WHERE object = ?',
-        object,
-      )
-    )?.state
+    return (await this.placementSql.get<{ state: string }>('SELECT state FROM saves WHERE object = ?', object))?.state
   }
 
   shot(device: DeviceMachine, bytes: Uint8Array): void {
@@ -157,6 +261,10 @@ export class Site implements DeviceWitness {
     this.world.story.say(device.name, `shows ${shown.lines.join(' / ')}`)
   }
 
+  began(device: DeviceMachine, link: Link): void {
+    this.thief.listen(device, link)
+  }
+
   askedPin(device: DeviceMachine): string | undefined {
     return this.personAt(device)?.typePin()
   }
@@ -181,7 +289,7 @@ export class Site implements DeviceWitness {
   async lyingAt(servers: readonly ServerMachine[]): Promise<{ left: number; alone: number }> {
     const names = new Set(servers.map(({ name }) => name))
     const places = new Map<string, string[]>()
-    for (const { object, server } of await this.gateway.placementDatabase.sql.all<{
+    for (const { object, server } of await this.placementSql.all<{
       object: Uint8Array
       server: string
     }>(`SELECT r.object, r.server FROM replicas r JOIN saves s ON s.object = r.object WHERE s.state = 'kept'`))
@@ -195,7 +303,7 @@ export class Site implements DeviceWitness {
 
   /** The conditions of an object as its member's card opens them. */
   async conditionsOf(object: Uint8Array) {
-    const row = await this.gateway.placementDatabase.sql.get<{ member: Uint8Array; record: Uint8Array }>(
+    const row = await this.placementSql.get<{ member: Uint8Array; record: Uint8Array }>(
       'SELECT member, record FROM conditions WHERE object = ?',
       object,
     )
@@ -228,12 +336,7 @@ export class Site implements DeviceWitness {
 
   /** Whether a replica of it has left the place that its receipt named (S9). */
   async #moved(object: Uint8Array): Promise<boolean> {
-    return (
-      (await this.gateway.placementDatabase.sql.get(
-        'SELECT 1 FROM replicas WHERE object = ? AND epoch > 1',
-        object,
-      )) !== undefined
-    )
+    return (await this.placementSql.get('SELECT 1 FROM replicas WHERE object = ? AND epoch > 1', object)) !== undefined
   }
 
   /** S6: a key seals one replica, ever. */
@@ -267,7 +370,7 @@ export class Site implements DeviceWitness {
   }
 }
 
-function makePerson(world: World, gateway: GatewayMachine, index: number, home: string, stranger: boolean) {
+function makePerson(world: World, provider: PlacementKeys, index: number, home: string, stranger: boolean) {
   const random = world.chance(`person/${index}`)
   const keys = {
     authentication: generateKey('ed25519', random),
@@ -283,14 +386,19 @@ function makePerson(world: World, gateway: GatewayMachine, index: number, home: 
     homeRegion: home,
     pin,
     puk: '12345678',
-    providerKey: coseKey(publicOf(gateway.keys.signing)),
+    providerKey: coseKey(publicOf(provider.card)),
     random,
     keys,
   })
   const memory = FragileMemory.load(issued.card.save())
   const card = new VirtualCard(memory, random)
   const { registration } = issued
-  return { person: new Person(world, registration.number, memberId, card, memory, keys, pin, stranger), registration }
+  const holder = { memberId, card, memory, keys, cardId: registration.card }
+  return { person: new Person(world, registration.number, holder, pin, stranger), registration }
+}
+
+function json(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value))
 }
 
 export function shaOf(bytes: Uint8Array): string {

@@ -55,7 +55,7 @@ export class Told {
 
   /** Changes that nobody ordered, to what is theirs; and servers of theirs that were played by others again and again. */
   async #concerns(member: Uint8Array): Promise<Concern[]> {
-    const { sql } = this.#site.gateway.placementDatabase
+    const sql = this.#site.placementSql
     const about = await sql.all<Concern>(
       `SELECT v.id, v.kind, v.server, s.name, t.at AS told FROM verdicts AS v
        JOIN saves AS s ON s.object = v.object AND s.version = v.version

@@ -3,6 +3,8 @@
  * every receipt and at the end what must hold. One seed, one run: it replays exactly.
  */
 
+import type { ServiceModule } from '@azukari/gateway/host/service-module'
+import { services as ownServices } from '@azukari/gateway/services/index'
 import { auditNow } from '@azukari/gateway/services/placement/audit/audit'
 import { rebuildPlacement } from '@azukari/gateway/services/placement/journal/rebuild'
 import { parseRecoverySecret } from '@azukari/gateway/services/placement/keys/keystore'
@@ -24,10 +26,10 @@ import { fakeTimers, quietThread } from '../testkit/world/fake-timers.ts'
 import { Died, Life } from '../testkit/world/life.ts'
 import { checkReplicas } from './audit.ts'
 import { Chaos } from './chaos.ts'
-import { siteName } from './gateway-machine.ts'
 import { letBackIn } from './operator.ts'
 import { ServerMachine, serverDisks } from './server-machine.ts'
 import { bytesOf, Site, shaOf } from './site.ts'
+import { siteName } from './site-machine.ts'
 import { Story, Violation } from './story.ts'
 import { WireNetwork } from './wire.ts'
 import { type PlantedBug, World } from './world.ts'
@@ -35,13 +37,17 @@ import { type PlantedBug, World } from './world.ts'
 export interface WholeOptions {
   seed: number
   /** Hours with people and faults; calm comes after them. */
-  hours?: number
+  hours?: number | undefined
   devices?: number
   /** Mean minutes between faults; Infinity for none. */
   faultMinutes?: number
   /** Mean minutes between one person's visits. */
   visitMinutes?: number
   bug?: PlantedBug
+  /** In place of the gateway's own list: the path of a module that exports `services`. */
+  services?: string
+  /** Looks at the site when all is quiet and everything held. */
+  atEnd?: (site: Site) => Promise<void>
   /** On the second level: the real MQTT client and broker. */
   wire?: boolean
   onLine?: (line: string) => void
@@ -49,7 +55,7 @@ export interface WholeOptions {
 
 export interface WholeResult {
   seed: number
-  /** Simulated, calm included. */
+  /** Simulated, calm included, and without the days on which the site has no power. */
   hours: number
   faults: Record<string, number>
   /** What audits said, by kind. */
@@ -57,6 +63,8 @@ export interface WholeResult {
   /** Pictures that are kept in the end, pages that came out. */
   kept: number
   printed: number
+  /** What happened to money, by kind. */
+  money: Record<string, number>
   /** Replicas that nobody knows, of writings that ended without an answer. */
   leftovers: number
   /** SHA-256 over all that happened. */
@@ -69,7 +77,10 @@ const calmLimitMs = 6 * hourMs
 
 /** Runs one seed. @throws {Violation} when something happened that must not */
 export async function runWhole(options: WholeOptions): Promise<WholeResult> {
-  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, wire, onLine } = options
+  const { seed, hours = 1.2, devices = 5, faultMinutes = 2, visitMinutes = 5, bug, wire, onLine } = options
+  const { services } = options.services
+    ? ((await import(options.services)) as { services: readonly ServiceModule[] })
+    : { services: ownServices }
   const clock = new SimClock()
   const story = new Story(clock, onLine)
   const chance = new SeededRandom(seed, 1)
@@ -84,29 +95,39 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
   }
   process.on('unhandledRejection', onRejection)
   try {
-    const site = new Site(world, devices)
+    const site = await Site.create(world, devices, services)
     const chaos = new Chaos(site)
     const stop = () => world.violation !== undefined
     site.start()
     for (const person of site.people) void person.live(site, visitMinutes * 60_000)
+    site.money.start()
+    void site.thief.run()
     if (Number.isFinite(faultMinutes)) void chaos.run(faultMinutes * 60_000)
-    await clock.runUntil(startMs + hours * hourMs, stop)
+    /** The moment after so many hours that the site has lived through. */
+    const lived = (hour: number) => clock.now() - clock.monotonicMs() + startMs + Math.round(hour * hourMs)
+    for (const { hour, days } of outages(site, hours)) {
+      await clock.runUntil(lived(hour), stop)
+      site.outage(days)
+    }
+    await clock.runUntil(lived(hours), stop)
     story.say('world', 'calm')
     world.calm = true
     chaos.end()
     await calmDown(site, clock, stop)
     if (!world.violation) await finalChecks(site)
+    if (!world.violation) await options.atEnd?.(site)
     world.over = true
     if (world.violation) throw world.violation
     const faults: Record<string, number> = Object.fromEntries([...world.faults].sort(([a], [b]) => (a < b ? -1 : 1)))
     for (const [kind, count] of Object.entries(network.counts)) if (lineFaults.has(kind)) faults[`line.${kind}`] = count
     return {
       seed,
-      hours: story.atMs / hourMs,
+      hours: (clock.monotonicMs() - startMs) / hourMs,
       faults,
       verdicts: await verdictsIn(site),
       kept: [...site.saves.values()].filter(({ believed }) => believed).length,
       printed: site.printed,
+      money: site.money.counts,
       leftovers: await leftoversOf(site),
       digest: story.digest(),
     }
@@ -114,6 +135,18 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     world.over = true
     process.off('unhandledRejection', onRejection)
   }
+}
+
+/**
+ * When the site is without power for days: after the first time every member's closing day has passed, after the second the
+ * deadline for objections and the day of the debit.
+ */
+function outages({ world }: Site, hours: number): { hour: number; days: number }[] {
+  const chance = world.chance('outages')
+  return [
+    { hour: hours * (0.45 + 0.1 * chance.float()), days: chance.between(28, 33) },
+    { hour: hours * (0.7 + 0.1 * chance.float()), days: chance.between(10, 20) },
+  ]
 }
 
 /** What a line does of its own accord, of all that it counts. */
@@ -129,7 +162,7 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
     if (world.violation) return
     await letBackIn(site)
     auditedMs ??= await auditAll(site)
-    const restless = [...(await whatIsLeft(site)), ...(await unaudited(site, auditedMs))]
+    const restless = [...(await whatIsLeft(site)), ...(await unaudited(site, auditedMs)), ...(await site.money.left())]
     if (restless.length === 0) return
     if (clock.now() >= endMs) {
       world.violate('I3', `not quiet after ${calmLimitMs / hourMs} calm hours: ${restless.slice(0, 8).join('; ')}`)
@@ -145,9 +178,8 @@ async function calmDown(site: Site, clock: SimClock, stop: () => boolean): Promi
 }
 
 /** The operator has everything opened and one server looked at from end to end (S11); all of them would take longer than the rest. @returns since when; undefined while placement is down */
-async function auditAll({ gateway, servers, world }: Site): Promise<number | undefined> {
-  const { placement, up } = gateway
-  if (!up || !placement) return undefined
+async function auditAll({ placement, servers, world }: Site): Promise<number | undefined> {
+  if (!placement) return undefined
   const nowMs = world.clock.now()
   const server = world.chance('audit').pick([...servers.keys()])
   world.story.say('operator', `has everything opened, and ${server} scanned`)
@@ -157,9 +189,8 @@ async function auditAll({ gateway, servers, world }: Site): Promise<number | und
 }
 
 /** What has not been looked at since. */
-async function unaudited({ gateway }: Site, sinceMs: number | undefined): Promise<string[]> {
+async function unaudited({ placementSql: sql }: Site, sinceMs: number | undefined): Promise<string[]> {
   if (sinceMs === undefined) return ['nobody has begun the audits']
-  const { sql } = gateway.placementDatabase
   const objects = (await sql.get<{ n: number }>(
     `SELECT count(*) AS n FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) < ?`,
     sinceMs,
@@ -173,8 +204,8 @@ async function unaudited({ gateway }: Site, sinceMs: number | undefined): Promis
   ]
 }
 
-async function verdictsIn({ gateway }: Site): Promise<Record<string, number>> {
-  const rows = await gateway.placementDatabase.sql.all<{ kind: string; n: number }>(
+async function verdictsIn({ placementSql }: Site): Promise<Record<string, number>> {
+  const rows = await placementSql.all<{ kind: string; n: number }>(
     'SELECT kind, count(*) AS n FROM verdicts GROUP BY kind ORDER BY kind',
   )
   return Object.fromEntries(rows.map(({ kind, n }) => [kind, n]))
@@ -183,7 +214,7 @@ async function verdictsIn({ gateway }: Site): Promise<Record<string, number>> {
 async function pendingOf(site: Site, member: Uint8Array): Promise<number> {
   return (
     (
-      await site.gateway.placementDatabase.sql.get<{ n: number }>(
+      await site.placementSql.get<{ n: number }>(
         'SELECT count(*) AS n FROM conditions WHERE member = ? AND written IS NULL',
         member,
       )
@@ -194,7 +225,7 @@ async function pendingOf(site: Site, member: Uint8Array): Promise<number> {
 /** Everything that is not yet as it must be in the end. */
 async function whatIsLeft(site: Site): Promise<string[]> {
   const left: string[] = []
-  for (const machine of [site.gateway, ...site.servers.values(), ...site.devices])
+  for (const machine of [site.gateway, ...site.services.machines, ...site.servers.values(), ...site.devices])
     if (!machine.up && !(machine instanceof ServerMachine && machine.gone)) left.push(`${machine.name} is down`)
   for (const device of site.devices) {
     if (!device.database.has('saves') || !device.database.has('acts')) {
@@ -211,7 +242,7 @@ async function whatIsLeft(site: Site): Promise<string[]> {
     }>(`SELECT object, state, problem FROM saves WHERE state NOT IN ('kept', 'refused')`))
       left.push(`${device.name}: ${hex(object).slice(0, 8)} is ${state} (${problem})`)
   }
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   for (const { object, state, problem } of await sql.all<{ object: Uint8Array; state: string; problem: string }>(
     `SELECT object, state, problem FROM saves WHERE state IN ('buffered', 'sealed')`,
   ))
@@ -226,8 +257,13 @@ async function whatIsLeft(site: Site): Promise<string[]> {
     left.push(`${hex(object).slice(0, 8)} is to leave ${source} (${cause})`)
   const doubts = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM suspects'))?.n ?? 0
   if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
-  const events = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
-  if (events > 0) left.push(`${events} events are not acknowledged`)
+  for (const module of site.services.list) {
+    const own = site.services.database(module).sql
+    const events = (await own.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
+    if (events > 0) left.push(`${events} events of ${module.name} are not acknowledged`)
+    const acts = (await own.get<{ n: number }>('SELECT count(*) AS n FROM outbox'))?.n ?? 0
+    if (acts > 0) left.push(`${acts} acts of ${module.name} wait for another service`)
+  }
   for (const person of site.people) {
     if (person.at) left.push(`${person.name} is still at ${person.at.name}`)
     const untold = person.stranger ? 0 : await site.told.untold(person)
@@ -239,7 +275,7 @@ async function whatIsLeft(site: Site): Promise<string[]> {
 /** What must hold when all is quiet. */
 async function finalChecks(site: Site): Promise<void> {
   const { world } = site
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   const rows = await sql.all<{
     object: Uint8Array
     sha256: Uint8Array
@@ -278,6 +314,7 @@ async function finalChecks(site: Site): Promise<void> {
     rows.filter(({ state }) => state === 'kept').map(({ object }) => object),
   )
   await checkRebuild(site)
+  await site.money.check()
   const leftovers = await leftoversOf(site)
   if (leftovers > site.carrier.unansweredPuts)
     world.violate(
@@ -285,6 +322,8 @@ async function finalChecks(site: Site): Promise<void> {
       `${leftovers} replicas that nobody knows, after ${site.carrier.unansweredPuts} unanswered writings`,
     )
 }
+
+const offerMs = 30 * 86_400_000
 
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
 async function checkSaves(site: Site): Promise<void> {
@@ -298,6 +337,8 @@ async function checkSaves(site: Site): Promise<void> {
       bytesOf(object),
     )
     if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
+    // So long an offer is worth something; a site that is away for longer has to be offered it anew.
+    if (row?.problem === 'message.expired' && world.story.atMs - kept.sinceMs > offerMs) continue
     if (state !== 'kept')
       world.violate(
         'I3',
@@ -314,7 +355,7 @@ const strangerProblems: ReadonlySet<string> = new Set(['card.unknown', 'cose.unk
 /** I6: what is on a card is what placement meant for it, and of the latest nothing is missing. */
 async function checkCards(site: Site): Promise<void> {
   const { world } = site
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   for (const person of site.people) {
     const slots = decodeFile(cardFiles.conditions, person.memory.file('conditions'))
     const rows = await sql.all<{ object: Uint8Array; version: number; record: Uint8Array }>(
@@ -385,13 +426,13 @@ async function readBack(site: Site, objects: readonly Uint8Array[]): Promise<voi
 
 /** I7: with the recovery key alone, placement stands again from what data servers keep. */
 async function checkRebuild(site: Site): Promise<void> {
-  const { world, gateway, servers } = site
+  const { world, servers } = site
   const life = new Life('rebuild')
   const medium = new DatabaseMedium()
   try {
     await rebuildPlacement({
       database: medium.open(life, () => {}),
-      recoverySecret: parseRecoverySecret(gateway.recoverySecret),
+      recoverySecret: parseRecoverySecret(site.recoverySecret),
       servers: [...servers.values()].map(({ name, identity }) => ({
         id: name,
         url: `sim:${name}`,
@@ -417,7 +458,7 @@ async function checkRebuild(site: Site): Promise<void> {
     return
   }
   for (const query of rebuiltAlike) {
-    const [before, after] = await mapInOrder([gateway.placementDatabase, medium], async ({ sql }) =>
+    const [before, after] = await mapInOrder([site.placementSql, medium.sql], async (sql) =>
       (await sql.all(query)).map((row) =>
         Object.values(row)
           .map((value) => (value instanceof Uint8Array ? hex(value) : value))
@@ -443,7 +484,7 @@ const rebuiltAlike = [
 
 /** Replicas on disks of which no object tells. */
 async function leftoversOf(site: Site): Promise<number> {
-  const { sql } = site.gateway.placementDatabase
+  const sql = site.placementSql
   const known = new Set(
     (
       await sql.all<{ object: Uint8Array; version: number; slot: number; server: string }>(

@@ -4,15 +4,14 @@ import { base32 } from '@azukari/protocol/base32'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../../adapters/database.ts'
-import { systemDefer } from '../../adapters/defer.ts'
+import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
-import { RemoteDataServers } from '../../data-server/remote.ts'
-import { renewCertificate } from '../../pki/renewal.ts'
+import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
 import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import type { Database } from '../../storage/database.ts'
 import { fetchFeed } from './adapters/fetch-feed.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
@@ -40,6 +39,7 @@ export async function storeKeys(
   keys: PlacementKeys,
   passphrase?: string,
 ): Promise<void> {
+  const { passphraseKey } = machineOf(folder, ports)
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
   // What cards are made with, and what a data server trusts before it has the key directory.
@@ -47,15 +47,18 @@ export async function storeKeys(
     key: coseKey(publicOf(keys.card)),
     agreement: coseKey(publicOf(keys.agreement)),
   })
-  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random))
+  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random, passphraseKey))
 }
 
 /** Writes the keystore anew, under the passphrase that it has. @throws {Problem} `storage.*` */
-async function keepKeys(folder: SiteFolder, ports: SitePorts, keys: PlacementKeys, passphrase?: string): Promise<void> {
-  await folder.write(
-    'placement/keystore.cose',
-    sealKeystore(keys, await passphraseOf(folder, passphrase), ports.random),
-  )
+async function keepKeys(
+  folder: SiteFolder,
+  { random }: SitePorts,
+  keys: PlacementKeys,
+  { passphrase, kdf }: { passphrase: string | undefined; kdf: PassphraseKdf },
+): Promise<void> {
+  const secret = await passphraseOf(folder, passphrase)
+  await folder.write('placement/keystore.cose', sealKeystore(keys, secret, random, kdf))
 }
 
 /** @throws {Problem} `config.invalid` when there is none */
@@ -67,15 +70,18 @@ async function passphraseOf(folder: SiteFolder, given?: string): Promise<string>
 }
 
 /** @throws {Problem} `config.invalid` without a keystore, or with another passphrase */
-export async function openPlacementKeys(folder: SiteFolder, passphrase?: string): Promise<PlacementKeys> {
+export async function openPlacementKeys(
+  folder: SiteFolder,
+  passphrase?: string,
+  kdf: PassphraseKdf = argon2id,
+): Promise<PlacementKeys> {
   const box = await folder.read('placement/keystore.cose')
   if (!box) throw new Problem('config.invalid', `${folder.path} has no placement yet: run azukari-gateway init`)
-  return openKeystore(box, await passphraseOf(folder, passphrase))
+  return openKeystore(box, await passphraseOf(folder, passphrase), kdf)
 }
 
 export interface OpenPlacement {
   placement: Placement
-  dataServers: RemoteDataServers
   /** Closes what `placement.stop` does not know of. */
   close(): Promise<void>
 }
@@ -88,12 +94,14 @@ export async function openPlacement(
   folder: SiteFolder,
   ports: SitePorts,
   {
+    database,
     buffer,
     log,
     passphrase,
     budgets,
     unlisted = logUnlisted(log),
   }: {
+    database: Database
     buffer: ReceiveBuffer
     log: Log
     passphrase?: string | undefined
@@ -101,24 +109,28 @@ export async function openPlacement(
     unlisted?: Unlisted
   },
 ): Promise<OpenPlacement> {
-  const keys = await openPlacementKeys(folder, passphrase)
-  const tls = await folder.keyring.identity('placement', 'service')
-  const dataServers = new RemoteDataServers(tls, ports)
-  const database = openDatabase(`${folder.path}/placement/placement.db`)
+  const { dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
+  const keys = await openPlacementKeys(folder, passphrase, passphraseKey)
+  const dataServers = await reach('placement', log)
   const { feeds, rules } = hazardSettings(await folder.hazards())
   const placement = await createPlacement({
     database,
     keys,
-    keepKeys: (next) => keepKeys(folder, ports, next, passphrase),
+    keepKeys: (next) => keepKeys(folder, ports, next, { passphrase, kdf: passphraseKey }),
     buffer,
     dataServers,
     ...ports,
     log,
-    defer: systemDefer,
+    defer,
     ...(budgets && { budgets }),
     unlisted,
     hazardRules: rules,
-    hazardSources: { feeds, inbox: `${folder.path}/hazards`, files: ports.files, fetchFeed },
+    hazardSources: {
+      feeds,
+      inbox: `${folder.path}/hazards`,
+      files: ports.files,
+      fetchFeed: (request) => fetchFeed(request, fetch),
+    },
   })
   await placement.registry.journalKeys(keys)
   let taken = ''
@@ -145,17 +157,11 @@ export async function openPlacement(
     round: takeServers,
   })
   looking.start()
-  const renewal = renewCertificate({
-    ...{ keyring: folder.keyring, id: 'placement', role: 'service', tls, clock: ports.clock, log },
-    servers: () => [],
-  })
   return {
     placement,
-    dataServers,
     close: async () => {
       await looking.stop()
-      await renewal.stop()
-      dataServers.close()
+      await dataServers.close()
     },
   }
 }

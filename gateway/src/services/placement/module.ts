@@ -6,6 +6,7 @@ export const placement = defineService<PlacementContext>({
   name: 'placement',
   what: 'keeps members’ data safe from disasters',
   databases: ['placement/placement.db'],
+  migrations: async () => (await import('./migrations.ts')).placementMigrations,
   files: ['placement/public.cose'],
   usesDataServers: true,
   roles: { placement: 'servers and data' },
@@ -31,13 +32,15 @@ export const placement = defineService<PlacementContext>({
     return made && [{ key: 'recoveryKey', what: 'Recovery key', secret: made.recoverySecret }]
   },
   checks: async (folder) => (await import('./commands/checks.ts')).hazardChecks(folder),
-  open: async ({ folder, ports, buffer, log, passphrase, budgets, unlisted }) => {
+  open: async ({ folder, stores, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./members/account-facts.ts')
     const { cardWordHandlers } = await import('./members/register-sync.ts')
     const { hazardHandlers } = await import('./hazards/serve.ts')
     const { placementHealth } = await import('./health.ts')
-    const { placement, close } = await openPlacement(folder, ports, { buffer, log, passphrase, budgets, unlisted })
+    const database = await stores.open('placement/placement.db')
+    const opened = { database, buffer, log, passphrase, budgets, unlisted }
+    const { placement, close } = await openPlacement(folder, ports, opened)
     return {
       service: placement,
       folder,

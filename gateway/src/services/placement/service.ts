@@ -258,6 +258,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
+    downloads: hosted.downloads,
     registry,
     risks: live,
     hazards,

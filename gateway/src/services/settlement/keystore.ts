@@ -2,12 +2,13 @@
  * Settlement's keys: with which it signs, to which others seal, and the key of personal data at rest. On disk they lie in
  * one box under a passphrase (argon2id).
  */
-import { argon2Sync, hkdfSync, type KeyObject } from 'node:crypto'
+import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Type } from '@azukari/protocol/contract'
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import { generateKey, parseCoseKey, privateCoseKey, type RandomSource } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
 
 export interface SettlementKeys {
   signing: KeyObject
@@ -15,13 +16,6 @@ export interface SettlementKeys {
   /** 32 bytes: seals personal data, letters and statements in the database. */
   atRest: Uint8Array
 }
-
-/** Turns a passphrase into a 32-byte key. */
-export type PassphraseKdf = (passphrase: string, salt: Uint8Array) => Uint8Array
-
-/** argon2id, 64 MiB, 3 passes, 4 lanes (RFC 9106 §4, second recommended option). */
-const argon2id: PassphraseKdf = (passphrase, salt) =>
-  argon2Sync('argon2id', { message: passphrase, nonce: salt, parallelism: 4, tagLength: 32, memory: 65_536, passes: 3 })
 
 const boxDomain = new TextEncoder().encode('azukari/settlement-keystore/1')
 const checkKeys = checker(

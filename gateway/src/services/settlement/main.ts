@@ -4,14 +4,12 @@ import { resolve } from 'node:path'
 import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { CheckPool } from '../../adapters/check-pool.ts'
-import { openDatabase } from '../../adapters/database.ts'
-import { systemDefer } from '../../adapters/defer.ts'
+import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
-import type { Database } from '../../storage/database.ts'
+import { type Database, isFollowed } from '../../storage/database.ts'
 import { httpCardCompany } from './adapters/card-company.ts'
 import { pageFontFile } from './adapters/page-font-file.ts'
 import type { PlacementView } from './billing/ports.ts'
@@ -35,8 +33,9 @@ export interface OpenSettlementOptions {
   unlisted?: Unlisted
   /** Judges members' tokens. */
   members?: MemberCheck
-  /** When one of two centres leads: its database, and what says that commits are acknowledged (P9). */
-  led?: { database: Database; confirmed: () => Promise<void> }
+  database: Database
+  /** When one of two centres leads: what says that commits are acknowledged (P9). */
+  confirmed?: () => Promise<void>
   /** It is opened to be read, and not started. */
   isClosed?: boolean
 }
@@ -51,51 +50,56 @@ export async function openSettlement(
     log,
     passphrase,
     budgets,
-    led,
+    database: given,
+    confirmed,
     isClosed = false,
     unlisted = logUnlisted(log),
     members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
   const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
-  if (centre && !led && !isClosed)
+  if (centre && given.engine === 'postgres')
+    throw new Problem(
+      'config.invalid',
+      'settlement.json names centres: with PostgreSQL a standby server takes their place',
+    )
+  if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
+  const machine = machineOf(folder, ports)
   const keys = await keysOf(folder, ports, passphrase)
-  const database = led?.database ?? openOwn(`${folder.path}/settlement/settlement.db`, centre !== undefined)
+  // One that is followed by a backup is written to by its leader alone.
+  const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
+  const checks = machine.checks(keys.agreement, log)
   return createSettlement({
-    ...{ database, keys, placement, log, defer: systemDefer },
-    checks: new CheckPool({ agreement: keys.agreement, log }),
+    ...{ database, keys, placement, log, defer: machine.defer },
+    ...(checks && { checks }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
     ...{ clock: ports.clock, random: ports.random, rules },
     unlisted,
     members,
     ...(keeping ? { keeping } : {}),
     ...(budgets ? { budgets } : {}),
-    ...(led ? { confirmed: led.confirmed } : {}),
-    ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key) } : {}),
+    ...(confirmed ? { confirmed } : {}),
+    ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key, machine.fetch) } : {}),
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
 }
 
-/** One that is followed by a backup is written to by its leader alone. */
-function openOwn(path: string, isFollowed: boolean): Database {
-  const database = openDatabase(path)
-  return isFollowed ? ledDatabase(database) : database
-}
-
-async function keysOf(folder: SiteFolder, { random }: SitePorts, passphrase?: string): Promise<SettlementKeys> {
+async function keysOf(folder: SiteFolder, ports: SitePorts, passphrase?: string): Promise<SettlementKeys> {
+  const { random } = ports
+  const { passphraseKey } = machineOf(folder, ports)
   const box = await folder.read(keystore)
   const kept = passphrase ? undefined : await folder.read('settlement/passphrase')
   if (box) {
     const secret = passphrase ?? (kept && new TextDecoder().decode(kept).trim())
     if (!secret)
       throw new Problem('config.invalid', 'settlement’s keystore needs its passphrase: set AZUKARI_PASSPHRASE')
-    return openSettlementKeys(box, secret)
+    return openSettlementKeys(box, secret, passphraseKey)
   }
   const secret = passphrase ?? base32(random.bytes(20))
   const keys = createSettlementKeys(random)
   if (!passphrase) await folder.write('settlement/passphrase', new TextEncoder().encode(secret))
-  await folder.write(keystore, sealSettlementKeys(keys, secret, random))
+  await folder.write(keystore, sealSettlementKeys(keys, secret, random, passphraseKey))
   return keys
 }

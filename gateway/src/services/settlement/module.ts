@@ -25,6 +25,7 @@ export const settlement = defineService<SettlementContext>({
   name: 'settlement',
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
+  migrations: async () => (await import('./migrations.ts')).settlementMigrations,
   roles: { clerk: 'money' },
   pages: ['/statistics', '/statistics.svg'],
   lock: 'settlement-primary.lock',
@@ -37,13 +38,14 @@ export const settlement = defineService<SettlementContext>({
     return [readAccountFacts, keepCard, listChanges]
   },
   open: async (opened) => {
-    const { folder, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened
+    const { folder, stores, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened
     const { openSettlement } = await import('./main.ts')
     const { chargeHandlers } = await import('./payments/charges.ts')
     const { statisticsHealth } = await import('./health.ts')
     const asked = await placementPorts(opened)
     const service = await openSettlement(folder, ports, {
       ...asked,
+      database: await stores.open('settlement/settlement.db'),
       log,
       passphrase,
       budgets,
@@ -54,6 +56,7 @@ export const settlement = defineService<SettlementContext>({
     return {
       service,
       folder,
+      stores,
       ports,
       keys: { held: async () => service.publicKeys },
       handlers: chargeHandlers((from, request) => service.charge(from, request)),
@@ -73,15 +76,16 @@ export const settlement = defineService<SettlementContext>({
   },
   checks: async (folder) => (await import('./commands/checks.ts')).settlementChecks(folder),
   runApart: async (opened, { role, host, port }, { commandHandlers }) => {
-    const { folder, ports, passphrase, log, unlisted, members } = opened
+    const { folder, stores, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')
     const { centre: addresses } = settlementSettings(await folder.read('settlement.json'))
     if (role === 'backup' && !addresses) throw new Problem('config.invalid', 'settlement.json names no centres')
-    if (!addresses) return undefined
+    if (!addresses || stores.engine === 'postgres') return undefined
     const { runCentre } = await import('./centre/main.ts')
     const asked = await placementPorts(opened)
     return runCentre({
       folder,
+      stores,
       ports,
       role,
       addresses,

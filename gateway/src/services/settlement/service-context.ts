@@ -111,7 +111,7 @@ export interface FromMember<T> {
 }
 
 /** What a part of an act's context is needed to speak and write. */
-export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit'>
+export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit' | 'offer'>
 
 /**
  * Judges the fields that every signed act has (P4).
@@ -193,7 +193,7 @@ export async function tell<C extends Contract, T extends object>(
   await emit(to.contract, member.device, to.wrap(sealFor(shared, key, to.domain, nowMs, to.body)), { keep: true })
 }
 
-function agreementOf(key: KeyRow): KeyObject {
+export function agreementOf(key: KeyRow): KeyObject {
   return parseCoseKey(key.agreement)
 }
 

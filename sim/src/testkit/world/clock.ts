@@ -13,6 +13,8 @@ interface Entry {
 export class SimClock implements Clock {
   readonly #heap: Entry[] = []
   #nowMs: number
+  /** How much of it nobody lived through. */
+  #leaptMs = 0
   #order = 0
   /** Resolves when everything has settled at this instant; libraries on streams take longer than our own code. */
   settle: () => Promise<void> = settled
@@ -29,7 +31,14 @@ export class SimClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#nowMs
+    return this.#nowMs - this.#leaptMs
+  }
+
+  /** Days pass in which nothing happens, as for a site without power: what was to come comes as much later. */
+  leap(ms: number): void {
+    this.#nowMs += ms
+    this.#leaptMs += ms
+    for (const entry of this.#heap) entry.atMs += ms
   }
 
   timer(ms: number, fire: () => void): Timer {

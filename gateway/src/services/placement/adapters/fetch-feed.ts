@@ -1,7 +1,6 @@
 /** Fetches a feed over HTTP, through the guarded way out. */
 import { Problem } from '@azukari/protocol/problem'
-import { guardedFetch } from '../../../adapters/guarded-fetch.ts'
-import type { Resolve } from '../../../adapters/outbound-address.ts'
+import { guardedFetch, type OutboundAnswer, type OutboundRequest } from '../../../adapters/guarded-fetch.ts'
 import type { FeedAnswer, FeedRequest } from '../hazards/feed-port.ts'
 
 const problems = {
@@ -12,7 +11,10 @@ const problems = {
 } as const
 
 /** @throws {Problem} `feed.unreachable`, `feed.refused`, `feed.too-large`, `feed.malformed` */
-export async function fetchFeed(request: FeedRequest, resolve?: Resolve): Promise<FeedAnswer> {
+export async function fetchFeed(
+  request: FeedRequest,
+  fetch: (request: OutboundRequest) => Promise<OutboundAnswer> = guardedFetch,
+): Promise<FeedAnswer> {
   const { url, etag, modified, named, maxBytes, timeoutMs, signal } = request
   const headers = {
     ...(etag ? { 'if-none-match': etag } : {}),
@@ -20,7 +22,7 @@ export async function fetchFeed(request: FeedRequest, resolve?: Resolve): Promis
   }
   // Some agencies serve their documents as plain text or as bytes.
   const types = /xml|json|text\/plain|octet-stream/i
-  const answer = await guardedFetch({ url, headers, named, types, maxBytes, timeoutMs, signal, problems }, resolve)
+  const answer = await fetch({ url, headers, named, types, maxBytes, timeoutMs, signal, problems })
   if (answer.status === 304) return { kind: 'same' }
   if (answer.status !== 200) throw new Problem('feed.unreachable', `${new URL(url).host} answers ${answer.status}`)
   const { etag: newEtag, 'last-modified': newModified } = answer.headers

@@ -72,7 +72,7 @@ export const verdicts = {
     sql.all<VerdictTable>('SELECT * FROM verdicts WHERE object = ? ORDER BY id', object),
   counts: (sql: Sql) =>
     sql.all<{ kind: VerdictTable['kind']; count: number; open: number }>(
-      'SELECT kind, count(*) AS count, sum(done IS NULL) AS open FROM verdicts GROUP BY kind ORDER BY kind',
+      'SELECT kind, count(*) AS count, sum(CASE WHEN done IS NULL THEN 1 ELSE 0 END) AS open FROM verdicts GROUP BY kind ORDER BY kind',
     ),
   judgedSince: async (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number): Promise<boolean> =>
     (await sql.get(

@@ -1,12 +1,15 @@
 /** What `doctor` looks at of hazards: their settings, and every feed. */
-import { existsSync } from 'node:fs'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../../../adapters/database.ts'
+import { Stores } from '../../../adapters/stores.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
 import type { Check } from '../../../operator/doctor.ts'
 import { SiteFolder } from '../../../site-folder.ts'
 import { hazardSettings } from '../hazards/settings.ts'
 import { feedRows } from '../hazards/tables.ts'
+
+const file = 'placement/placement.db'
+/** Number of the migration that brought these tables. */
+const riskMigration = 5
 
 export function hazardChecks(path: string): Check[] {
   const settings = async () => hazardSettings(await new SiteFolder(path, 'site', systemPorts).hazards())
@@ -21,9 +24,10 @@ export function hazardChecks(path: string): Check[] {
     {
       what: 'hazard feeds',
       look: async () => {
-        if (!existsSync(`${path}/placement/placement.db`)) return 'not there yet: made at the first start'
+        const stores = Stores.of(path)
+        if (!(await stores.has(file))) return 'not there yet: made at the first start'
         const { feeds: named } = await settings()
-        const feeds = await keptFeeds(`${path}/placement/placement.db`)
+        const feeds = await keptFeeds(stores)
         const current = feeds.filter(({ name }) => name === 'operator' || named.some((feed) => feed.name === name))
         const sick = current.find(({ problem }) => problem !== null)
         if (sick) throw new Problem(sick.problem as 'feed.stale', `${sick.name}: ${sick.detail ?? ''}`)
@@ -34,13 +38,14 @@ export function hazardChecks(path: string): Check[] {
 }
 
 /** Reads what placement wrote down last, and changes nothing. */
-async function keptFeeds(file: string) {
-  const database = openDatabase(file)
+async function keptFeeds(stores: Stores) {
+  const database = await stores.openAlone(file)
   try {
-    const found = await database.get<{ n: number }>(
-      "SELECT count(*) AS n FROM sqlite_master WHERE name = 'risk_history'",
+    const found = await database.get<{ number: number }>(
+      "SELECT max(number) AS number FROM migrations WHERE set_name = 'placement'",
     )
-    if (!found?.n) throw new Problem('config.invalid', 'this placement is of an older release: start the gateway once')
+    if ((found?.number ?? 0) < riskMigration)
+      throw new Problem('config.invalid', 'this placement is of an older release: start the gateway once')
     return await feedRows.all(database)
   } finally {
     await database.close()

@@ -4,7 +4,7 @@ import type { Command } from '@azukari/protocol/adapters/command'
 import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
-import { openDatabase } from '../../../adapters/database.ts'
+import { Stores } from '../../../adapters/stores.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
 import { RemoteDataServers } from '../../../data-server/remote.ts'
 import { consoleLog } from '../../../log.ts'
@@ -33,7 +33,7 @@ export const rebuildCommands: Record<string, Command> = {
       }))
       const dataServers = new RemoteDataServers(await place.keyring.identity('placement', 'service'), systemPorts)
       await systemPorts.files.makeDirectory(`${path}/placement`)
-      const database = openDatabase(`${path}/placement/placement.db`)
+      const database = await Stores.of(path).openAlone('placement/placement.db')
       try {
         const { keys, ...report } = await rebuildPlacement({
           database,

@@ -120,7 +120,9 @@ async function perform(
       return wish.objects.length
     case 'close': {
       const rows = await sql.all<SaveRow>(
-        "SELECT * FROM saves WHERE member = ? AND state <> 'erasing' GROUP BY object",
+        // Of each object one version.
+        `SELECT * FROM saves AS s WHERE member = ? AND state <> 'erasing' AND NOT EXISTS (
+           SELECT 1 FROM saves AS o WHERE o.object = s.object AND o.version > s.version AND o.state <> 'erasing')`,
         member.id,
       )
       for (const row of rows) await beginErasure(sql, row, { act: id, cause: 'closing', atMs: nowMs })

@@ -14,7 +14,7 @@ export interface ErasureReport {
 
 export async function erasureReport(sql: Sql): Promise<ErasureReport> {
   const byCause = await sql.all<ErasureReport['byCause'][number]>(
-    'SELECT cause, sum(done IS NULL) AS open, sum(done IS NOT NULL) AS done FROM erasures GROUP BY cause ORDER BY cause',
+    'SELECT cause, sum(CASE WHEN done IS NULL THEN 1 ELSE 0 END) AS open, sum(CASE WHEN done IS NOT NULL THEN 1 ELSE 0 END) AS done FROM erasures GROUP BY cause ORDER BY cause',
   )
   return {
     open: byCause.reduce((sum, { open }) => sum + open, 0),
@@ -24,7 +24,7 @@ export async function erasureReport(sql: Sql): Promise<ErasureReport> {
     ))!.n,
     byCause,
     servers: await sql.all(
-      `SELECT p.server, sum(p.state = 'open') AS open, sum(p.state = 'lost') AS lost, max(p.tries) AS tries, min(e.at) AS sinceMs
+      `SELECT p.server, sum(CASE WHEN p.state = 'open' THEN 1 ELSE 0 END) AS open, sum(CASE WHEN p.state = 'lost' THEN 1 ELSE 0 END) AS lost, max(p.tries) AS tries, min(e.at) AS sinceMs
        FROM erasing AS p JOIN erasures AS e ON e.object = p.object WHERE p.state IN ('open', 'lost')
        GROUP BY p.server ORDER BY p.server`,
     ),

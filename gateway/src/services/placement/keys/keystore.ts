@@ -3,21 +3,15 @@
  * keys, and the public half of the recovery key. On disk they lie in one box under a passphrase (argon2id); the secret
  * half of the recovery key is printed once and kept offline.
  */
-import { argon2Sync, type KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { base32, parseBase32 } from '@azukari/protocol/base32'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, Count, checker, TimeMs, Type } from '@azukari/protocol/contract'
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
 import { coseKey, generateKey, parseCoseKey, privateCoseKey, publicOf, type RandomSource } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import { argon2id, type PassphraseKdf } from '../../../passphrase-key.ts'
 import { type KeyPair, PlacementKeys, pairsMax } from './keys.ts'
-
-/** Turns a passphrase into a 32-byte key. */
-export type PassphraseKdf = (passphrase: string, salt: Uint8Array) => Uint8Array
-
-/** argon2id, 64 MiB, 3 passes, 4 lanes (RFC 9106 §4, second recommended option). */
-export const argon2id: PassphraseKdf = (passphrase, salt) =>
-  argon2Sync('argon2id', { message: passphrase, nonce: salt, parallelism: 4, tagLength: 32, memory: 65_536, passes: 3 })
 
 const utf8 = new TextEncoder()
 const boxDomain = utf8.encode('azukari/keystore/1')

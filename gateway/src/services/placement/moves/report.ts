@@ -45,12 +45,12 @@ export async function movesReport(sql: Sql, limit: number): Promise<MovesReport>
       oldestMs: oldest,
     })),
     buckets: await one(
-      `SELECT coalesce(sum(leaves <> '[]' AND fed = 0), 0) AS toQueue, coalesce(sum(leaves <> '[]' AND fed = 1), 0) AS leaving,
+      `SELECT coalesce(sum(CASE WHEN leaves <> '[]' AND fed = 0 THEN 1 ELSE 0 END), 0) AS toQueue, coalesce(sum(CASE WHEN leaves <> '[]' AND fed = 1 THEN 1 ELSE 0 END), 0) AS leaving,
        coalesce(sum(stuck), 0) AS stuck, count(*) AS "all" FROM buckets`,
     ),
     making: (await one<{ n: number }>('SELECT count(*) AS n FROM making')).n,
     retired: await one(
-      `SELECT coalesce(sum(forwarded = 0), 0) AS waiting, coalesce(sum((forwarded = 0) * sealed), 0) AS bytes,
+      `SELECT coalesce(sum(CASE WHEN forwarded = 0 THEN 1 ELSE 0 END), 0) AS waiting, coalesce(sum(CASE WHEN forwarded = 0 THEN sealed ELSE 0 END), 0) AS bytes,
        coalesce(sum(forwarded), 0) AS forwarded FROM retired`,
     ),
     servers: await sql.all(

@@ -6,7 +6,7 @@ import { type Static, Type } from '@azukari/protocol/contract'
 import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { Compile } from 'typebox/compile'
-import { guardedFetch, type OutboundRequest } from '../../../adapters/guarded-fetch.ts'
+import { guardedFetch, type OutboundAnswer, type OutboundRequest } from '../../../adapters/guarded-fetch.ts'
 import { hostAndPort } from '../../../adapters/outbound-address.ts'
 import type { CardCompany } from '../payments/card-company.ts'
 
@@ -40,12 +40,16 @@ const problems = {
 type Speech = Pick<OutboundRequest, 'method' | 'headers' | 'body' | 'signal'>
 
 /** @param url where the company answers @param key what it knows us by */
-export function httpCardCompany(url: string, key: string): CardCompany {
+export function httpCardCompany(
+  url: string,
+  key: string,
+  fetch: (request: OutboundRequest) => Promise<OutboundAnswer> = guardedFetch,
+): CardCompany {
   const named = [hostAndPort(new URL(url))]
   const speak = async (path: string, more: Speech): Promise<unknown> => {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...more.headers }
     const limits = { maxBytes: answerMaxBytes, timeoutMs: answerMs }
-    const answer = await guardedFetch({
+    const answer = await fetch({
       url: `${url}${path}`,
       ...more,
       headers,

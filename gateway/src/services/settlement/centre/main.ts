@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../../../adapters/database.ts'
+import type { Stores } from '../../../adapters/stores.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
@@ -34,6 +35,7 @@ export interface RunningCentre {
 
 export interface CentreSettings {
   folder: SiteFolder
+  stores: Stores
   ports: SitePorts
   role: 'primary' | 'backup'
   addresses: NonNullable<SettlementSettings['centre']>
@@ -52,7 +54,7 @@ export interface CentreSettings {
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, ports, role, addresses, placement, keeping, log, unlisted, members, passphrase, host, port } =
+  const { folder, stores, ports, role, addresses, placement, keeping, log, unlisted, members, passphrase, host, port } =
     settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
@@ -79,7 +81,8 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       await led.begin(
         await openSettlement(folder, ports, {
           ...{ placement, keeping, log, unlisted, members, passphrase },
-          led: { database, confirmed },
+          database,
+          confirmed,
         }),
       )
     },
@@ -90,6 +93,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       return led.settlement
     },
     folder,
+    stores,
     ports,
     handlers: [],
     centre,
@@ -108,7 +112,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       ...serviceHandlers(led, clock),
       ...serviceKeyHandlers({ held: async () => led.settlement.publicKeys }),
       ...settings.commandHandlers(openFor, () => centre.acknowledged()),
-      ...healthHandlers(statisticsHealth(() => led.settlement.statistics())),
+      ...healthHandlers([statisticsHealth(() => led.settlement.statistics())]),
       ...chargeHandlers(async (service, request) => {
         const done = await led.settlement.charge(service, request)
         await centre.acknowledged()

@@ -1,5 +1,5 @@
 /**
- * The audit in a thread with a connection of its own: it reads what is on disk, at one moment, and payments go on meanwhile.
+ * The audit in a thread with a connection of its own: it reads what is committed, at one moment, and payments go on meanwhile.
  */
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -7,16 +7,17 @@ import { Problem } from '@azukari/protocol/problem'
 import type { SiteAudit } from '../ledger/independent-audit.ts'
 
 export interface AuditTask {
-  path: string
+  /** The site's. */
+  folder: string
   key: Uint8Array
 }
 
 export type AuditResult = { report: SiteAudit } | { problem: ReturnType<Problem['toWire']> }
 
 /** @throws {Problem} `storage.*`, what is wrong with the key; the signal's reason */
-export async function auditFile(path: string, key: Uint8Array, signal: AbortSignal): Promise<SiteAudit> {
+export async function auditFile(folder: string, key: Uint8Array, signal: AbortSignal): Promise<SiteAudit> {
   const module = new URL(`./audit-worker${extname(import.meta.filename)}`, import.meta.url)
-  const worker = new Worker(module, { workerData: { path, key } satisfies AuditTask })
+  const worker = new Worker(module, { workerData: { folder, key } satisfies AuditTask })
   const ended = Promise.withResolvers<AuditResult>()
   worker.on('message', (message: AuditResult) => {
     // A test runner in the thread may speak on the same line.

@@ -105,11 +105,11 @@ export const bookCommands: SettlementCommands = {
         what: 'settlement’s public COSE_Key in hex, kept by the auditor; without it, the site’s own',
       },
     },
-    async carryOut({ service, folder: place }, { signal }, values) {
+    async carryOut({ service, stores }, { signal }, values) {
       const given = values['key'] === undefined ? undefined : text(values, 'key')
       if (given !== undefined && !/^([0-9a-f]{2})+$/.test(given)) throw new Problem('config.invalid', '--key is hex')
       const key = given === undefined ? coseKey(service.publicKey) : new Uint8Array(Buffer.from(given, 'hex'))
-      const report = await auditFile(`${place.path}/settlement/settlement.db`, key, signal)
+      const report = await auditFile(stores.folder, key, signal)
       const { postings, accounts, heads, bank, findings } = report
       const said = `${postings} postings, ${accounts} accounts, ${heads} signed heads, ${bank.lines} bank lines`
       return {

@@ -1,5 +1,6 @@
 /** What settlement's commands act with: the service as it runs, the site's folder, and how a centre stands (P9). */
 import { Problem } from '@azukari/protocol/problem'
+import type { Stores } from '../../../adapters/stores.ts'
 import type { OpenService, ServiceCommandGroup } from '../../../host/service-module.ts'
 import type { ServiceAct } from '../../../operator-api/roles.ts'
 import type { SiteFolder, SitePorts } from '../../../site-folder.ts'
@@ -9,6 +10,7 @@ import type { Settlement } from '../service.ts'
 export interface SettlementContext extends OpenService {
   service: Settlement
   folder: SiteFolder
+  stores: Stores
   ports: SitePorts
   /** How this centre stands, when it is one of two. */
   centre?: Pick<Centre, 'status'>

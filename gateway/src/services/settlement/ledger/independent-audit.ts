@@ -42,9 +42,10 @@ export async function auditSite(sql: Sql, publicKey: Uint8Array): Promise<SiteAu
   for (const { id, matched } of lost) found.push({ what: 'bank line', where: matched ?? id })
   // A statement is paid when money for it came, and was not taken back; no statement twice.
   const wrong = await sql.all<{ number: string; state: string; times: number }>(
-    `SELECT s.number, s.state, (SELECT coalesce(sum(CASE p.reason WHEN 'statement-paid' THEN 1 ELSE -1 END), 0)
+    `SELECT * FROM (SELECT s.number, s.state, (SELECT coalesce(sum(CASE p.reason WHEN 'statement-paid' THEN 1 ELSE -1 END), 0)
          FROM ledger_postings p WHERE p.reference = s.number AND p.reason IN ('statement-paid', 'payment-reversed')) AS times
-     FROM statements s WHERE s.total > 0 AND times <> (s.state = 'paid') LIMIT 100`,
+     FROM statements s WHERE s.total > 0) AS counted
+     WHERE times <> CASE state WHEN 'paid' THEN 1 ELSE 0 END LIMIT 100`,
   )
   for (const { number, state, times } of wrong)
     found.push({ what: 'statement', where: `${number} is ${state} and was paid ${times} times` })

@@ -30,7 +30,7 @@ export async function shopFigures(sql: Sql, sinceMs: number): Promise<ShopReport
     `SELECT m.number AS shop, o.currency, count(DISTINCT o.buyer) AS buyers, count(*) AS payments,
        sum(o.paid - o.refunded) AS minor
      FROM orders o JOIN members m ON m.id = o.shop WHERE o.paid_at >= ? AND o.paid > 0
-     GROUP BY o.shop, o.currency ORDER BY minor DESC, shop`,
+     GROUP BY m.number, o.currency ORDER BY minor DESC, shop`,
     sinceMs,
   )
   return closeSmall(rows, buyersAtLeast)
