@@ -68,6 +68,7 @@ const nobody = async (): Promise<never> => {
   throw new InternalError('no transfer is read here')
 }
 const { placement, close } = await openPlacement(place, ports, {
+  database: openDatabase(`${folder}/placement/placement.db`),
   buffer: { describe: nobody, read: nobody, release: nobody },
   log: silent,
 })
