@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { fleetNews } from '@azukari/protocol/contracts/fleet'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { offerSave, saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
@@ -40,7 +41,7 @@ import type { Unlisted } from './service/unlisted.ts'
 import type { Database } from './storage/database.ts'
 import { CommitGroup } from './storage/group.ts'
 import { migrate } from './storage/migrate.ts'
-import type { FleetFacts, SiteFacts } from './telemetry/facts.ts'
+import type { FleetFacts } from './telemetry/facts.ts'
 import { LastSaves } from './telemetry/last-saves.ts'
 import { TelemetryPublisher, type TelemetrySettings } from './telemetry/publisher.ts'
 import { Readers } from './telemetry/readers.ts'
@@ -88,8 +89,8 @@ export interface GatewayOptions {
 export interface TelemetryOptions extends TelemetrySettings {
   /** Bytes of memory that this process has. */
   memoryBytes: () => number
-  /** What placement knows; undefined while it does not say. */
-  placement?: () => Promise<SiteFacts['placement']>
+  /** What services say. */
+  measures?: () => Promise<readonly Measure[]>
 }
 
 export interface GatewayStatus {
@@ -407,7 +408,7 @@ class Site implements Gateway {
   /** What telemetry tells; also the moment at which last saves are written down. */
   async #facts(): Promise<FleetFacts> {
     const { site, version, clock, telemetry } = this.#options
-    const placement = await telemetry?.placement?.()
+    const measures = (await telemetry?.measures?.()) ?? []
     const all = await this.#devices.overview()
     const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
     await this.#lastSaves.forget(revoked)
@@ -421,7 +422,7 @@ class Site implements Gateway {
         devicesUp: this.#channels.size,
         requestsUnderWay: this.#router.underWay,
         buffer: this.#buffer.usage,
-        ...(placement && { placement }),
+        measures,
       },
       devices: devices.map(({ id, model, version, roles, region }) => {
         const lastSaveMs = this.#lastSaves.of(id)

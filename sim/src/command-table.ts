@@ -301,7 +301,7 @@ export const commands: Record<string, Command> = {
 
 async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
-  const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
+  const { key } = await new SiteFolder(folder, 'site', ports()).publicKeys('placement')
   return Buffer.from(key).toString('hex')
 }
 

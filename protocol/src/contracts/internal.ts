@@ -208,6 +208,20 @@ export const downloadEnded = contract({
 })
 
 /** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
+/** One figure of a service for the site's telemetry: technical, nothing of members. */
+export const Measure = Type.Object({
+  name: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9/_-]{0,95}$',
+    description: 'in SenML, below the gateway’s own name',
+  }),
+  key: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'in Home Assistant, where it must never change' }),
+  label: Text(160),
+  unit: Type.Union([Type.Literal('count'), Type.Literal('/')], { description: 'of RFC 8428; / is a ratio' }),
+  value: Type.Number(),
+  isFault: Type.Optional(Type.Boolean({ description: 'something is wrong while it is above zero' })),
+})
+export type Measure = Static<typeof Measure>
+
 export const serviceHealth = contract({
   name: 'service.health',
   kind: 'internal',
@@ -220,6 +234,7 @@ export const serviceHealth = contract({
     facts: Type.String({ maxLength: 65_536, description: 'one JSON object, a part of /healthz' }),
     counts: Type.Record(Type.String({ maxLength: 32 }), Count),
     metrics: Type.String({ maxLength: 524_288, description: 'Prometheus text of the service’s own metrics' }),
+    measures: Type.Optional(Type.Array(Measure, { maxItems: 1_024 })),
   }),
 })
 

@@ -4,6 +4,7 @@ import { bankReleaseTables } from './bank/release.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
+import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables } from './members/register-sync.ts'
 import { registerTables } from './tables.ts'
@@ -17,4 +18,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 6, name: 'placement’s register in step', up: inStepTables },
   { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
   { number: 8, name: 'statements’ pages for devices', up: pageTables },
+  { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
 ]

@@ -206,14 +206,3 @@ export function derivedId(...names: (string | Uint8Array)[]): Uint8Array {
   }
   return new Uint8Array(hash.digest().subarray(0, 16))
 }
-
-/** Notes who did what, for the printed operation log (P9). Never secrets or personal data. */
-export async function noteOperation(
-  sql: Sql,
-  nowMs: number,
-  clerk: string,
-  what: string,
-  detail: string,
-): Promise<void> {
-  await sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', nowMs, clerk, what, detail)
-}
