@@ -8,6 +8,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { CheckCache, fingerprint, importsOf } from './check-cache.ts'
+import { doorProblems } from './doors.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const packages = ['protocol', 'device', 'boards', 'gateway', 'sim']
@@ -37,6 +38,7 @@ const modules = files.filter((file) => file.endsWith('.ts') && packages.some((na
 await Promise.all([types(), formatAndLint().then(dependencyRule), generatedDocuments()])
 const documents = files.filter((file) => file.endsWith('.md'))
 for (const file of documents) links(file)
+problems.push(...doorProblems(root, packages, textOf))
 cache.keep((check) => !check.startsWith('lint ') || textOf.has(check.slice('lint '.length)))
 
 if (problems.length > 0) {

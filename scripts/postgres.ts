@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { Problem } from '@azukari/protocol/problem'
-import { startPostgres } from '../sim/src/testkit/postgres.ts'
+import { startPostgres } from '@azukari/sim/testkit/postgres'
 
 const usage = 'usage: node scripts/postgres.ts run [--durable] -- COMMAND…'
 

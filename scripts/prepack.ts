@@ -53,7 +53,12 @@ function build(): void {
   copyAssets(join(folder, 'src'), dist)
 
   const manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
-  manifest.exports = { '.': './dist/index.js', './*': './dist/*.js' }
+  // Fixtures stay at home.
+  manifest.exports = Object.fromEntries(
+    Object.entries<string>(manifest.exports)
+      .filter(([, path]) => !/\/test-[a-z-]+\.ts$/.test(path))
+      .map(([door, path]) => [door, path.replace('./src/', './dist/').replace(/\.ts$/, '.js')]),
+  )
   delete manifest.scripts
   for (const [command, path] of Object.entries(manifest.bin ?? {})) {
     const built = String(path).replace('./src/', './dist/').replace(/\.ts$/, '.js')

@@ -5,12 +5,12 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { boardDefinitions } from '@azukari/boards/definitions'
+import { commands as deviceCommands } from '@azukari/device/commands'
+import { commands as gatewayCommands } from '@azukari/gateway/commands'
 import type { Command } from '@azukari/protocol/adapters/command'
 import { execLine, unitText } from '@azukari/protocol/adapters/service-files'
 import t from 'tap'
-import { boardDefinitions } from '../boards/src/definitions.ts'
-import { commands as deviceCommands } from '../device/src/commands.ts'
-import { commands as gatewayCommands } from '../gateway/src/commands.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const noSystemd = existsSync('/usr/bin/systemd-analyze') ? false : 'no systemd here; npm test installs it where it may'

@@ -8,7 +8,7 @@
  */
 import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { postgresPrograms } from '../sim/src/testkit/postgres.ts'
+import { postgresPrograms } from '@azukari/sim/testkit/postgres'
 import { installPackages, missingPackages, testPackages } from './debian-packages.ts'
 import { omissionsOf } from './omissions.ts'
 import { runCommand, runWithPostgres } from './postgres.ts'

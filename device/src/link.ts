@@ -19,7 +19,7 @@ import {
 import { coseKey } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
-import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
+import { deviceSubscriptions, deviceTopic, parseTopic } from '@azukari/protocol/topics'
 import { backoffMs } from './backoff.ts'
 import { checkOpenReply, connectToken, enrolment, greeting, type OpenReply, siteNews } from './greeting.ts'
 import { type Identity, parseClaim, type SiteTrust } from './identity.ts'
@@ -87,11 +87,15 @@ interface Waiting {
 /** An event's handler; the event is acknowledged when all of its handlers have resolved, so they must have kept what they need. */
 export type EventHandler = (body: unknown) => Promise<void> | void
 
+/** Takes a block of a download as it came: what it holds is not checked yet, and it must not wait. */
+export type BlockHandler = (index: number, payload: Uint8Array) => void
+
 export class Link implements ActSender {
   readonly #options: LinkOptions
   readonly #limits: LinkLimits
   readonly #waiting = new Map<string, Waiting>()
   readonly #events = new Map<string, { contract: Contract; handlers: EventHandler[] }>()
+  readonly #blocks = new Map<string, BlockHandler>()
   readonly #listeners = new Set<(state: LinkState, why?: Problem) => void>()
   #state: LinkState = 'off'
   #session: MqttSession | undefined
@@ -154,6 +158,16 @@ export class Link implements ActSender {
     const known = this.#events.get(contract.id)
     if (known) known.handlers.push(handler as EventHandler)
     else this.#events.set(contract.id, { contract, handlers: [handler as EventHandler] })
+  }
+
+  /** Hears the blocks of one download, by its id in hex, until disposed of. */
+  onBlocks(transfer: string, handler: BlockHandler): Disposable {
+    this.#blocks.set(transfer, handler)
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#blocks.get(transfer) === handler) this.#blocks.delete(transfer)
+      },
+    }
   }
 
   /** Asks and waits. @throws {Problem} what the service answered; `link.offline`, `link.timeout` */
@@ -434,6 +448,10 @@ export class Link implements ActSender {
         return this.#onOpenReply(checkOpenReply(decode(payload)))
       }
       if (topic.startsWith(`${base}evt/`)) return this.#onEvent(payload, topic)
+      if (topic.startsWith(`${base}down/`)) {
+        const { name = '', index = 0 } = parseTopic(topic)
+        return this.#blocks.get(name)?.(index, payload)
+      }
     } catch (error) {
       if (isProblem(error, 'session.unknown')) return this.#tellAgain?.()
       log.warn('a message was dropped', {

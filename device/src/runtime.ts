@@ -7,6 +7,7 @@
  * Each piece runs under a supervisor: a bug in one restarts that one, with a pause, and the others go on.
  */
 import { reportState } from '@azukari/protocol/contracts/fleet'
+import { statementPage } from '@azukari/protocol/contracts/settlement-billing'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
@@ -24,6 +25,7 @@ import { wordsOf } from './apps/words.ts'
 import { backoffMs } from './backoff.ts'
 import { Consents } from './consents.ts'
 import type { DeviceDatabase } from './database.ts'
+import { type DownloadKind, Downloads } from './downloads/downloads.ts'
 import { type Board, closeBoard, type Panel } from './drivers.ts'
 import { CardData } from './fleet/card-data.ts'
 import { Caretaker } from './fleet/caretaker.ts'
@@ -53,6 +55,8 @@ export interface DeviceConfig {
   folder: string
   language?: 'ja' | 'en'
   limits?: Partial<LinkLimits>
+  /** Kinds of downloads that are kept beyond those of its apps. */
+  downloads?: Readonly<Record<string, DownloadKind>>
   /** Where upgrades go; absent when no launcher would try them. */
   slots?: SlotStore | undefined
 }
@@ -96,6 +100,8 @@ export class Runtime {
   identity!: Identity
   link!: Link
   outbox!: Outbox
+  /** What the site sends for the apps to keep. */
+  downloads!: Downloads
   saves!: Saves
   presence: Presence | undefined
   camera: CameraApp | undefined
@@ -167,6 +173,12 @@ export class Runtime {
         ...{ files, path: `${folder}/keys.cose`, link: this.link, log },
         ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
       })
+      const kinds: Record<string, DownloadKind> = { ...this.#config.downloads }
+      if (roles.includes('terminal')) kinds[statementPage] = { maxBytes: 16 * 2 ** 20, maxFiles: 200 }
+      this.downloads = await Downloads.open(
+        { database, files, folder: `${folder}/downloads`, link: this.link, clock, random, log },
+        kinds,
+      )
       this.outbox = await Outbox.open({ database, clock, random, log, sender: this.link })
       const spool = this.#board.memory ? memorySpool(this.#board.memory) : fileSpool(files, `${folder}/spool`)
       this.saves = await Saves.open({
@@ -205,6 +217,7 @@ export class Runtime {
       if (roles.includes('terminal'))
         this.pay = await PayApp.open({
           ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
+          downloads: this.downloads,
         })
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
@@ -217,6 +230,7 @@ export class Runtime {
         this.#reportSoon()
         this.outbox.wake()
         this.saves.wake()
+        this.downloads.wake()
         this.caretaker.wake()
         // Who reaches the site can be mended from there: that is what a new version has to show.
         if (this.#config.slots)
@@ -361,6 +375,7 @@ export class Runtime {
       ['link', (signal) => this.link.run(signal)],
       ['outbox', () => this.outbox.run()],
       ['saves', (signal) => this.saves.run(signal)],
+      ['downloads', (signal) => this.downloads.run(signal)],
       ['report', (signal) => this.#report(signal)],
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],

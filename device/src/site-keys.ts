@@ -14,6 +14,7 @@ import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import {
   type DirectoryKey,
   type DirectoryTrust,
+  isRevoked,
   type KeyDirectory,
   type KeyUse,
   keyInUse,
@@ -124,7 +125,7 @@ export class SiteKeys {
   /**
    * Believes a document when a key signed it that was the service's at the time that it states. For a key that is not known
    * here the gateway is asked once.
-   * @throws {Problem} `cose.*`, `keys.retired`, `message.invalid`
+   * @throws {Problem} `cose.*`, `keys.retired`, `keys.revoked`, `message.invalid`
    */
   async open<T>(service: string, signed: Uint8Array, document: SignedDocument<T>): Promise<T> {
     if (!signersEver(this.#directory(), service)(peek1(signed).kid)) await this.#renewIfUp()
@@ -136,6 +137,8 @@ export class SiteKeys {
     const directory = this.#directory()
     const { payload, kid } = verify1(signed, signersEver(directory, service), domain)
     const body = check(decode(payload))
+    if (isRevoked(directory, service, kid, atMs(body)))
+      throw new Problem('keys.revoked', `signed at ${new Date(atMs(body)).toISOString()}`)
     if (!signersAt(directory, service, atMs(body))(kid))
       throw new Problem('keys.retired', `signed by a key of another time than ${new Date(atMs(body)).toISOString()}`)
     return body

@@ -4,6 +4,7 @@
  */
 import { operatorGroups } from './operator-api/groups.ts'
 import type { AnyCommand } from './operator-api/roles.ts'
+import { services } from './services/index.ts'
 
 export const commandGroups: Readonly<Record<string, () => Promise<Record<string, AnyCommand>>>> = {
   session: async () => (await import('./operator/account-commands.ts')).sessionCommands,
@@ -18,9 +19,6 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
   },
   ...operatorGroups,
   store: async () => (await import('./operator/store-commands.ts')).storeCommands,
-  'settlement witnesses': async () =>
-    (await import('./operator/settlement/witness-commands.ts')).settlementWitnessCommands,
-  'settlement gate': async () => (await import('./operator/settlement/gate-command.ts')).gateCommands,
-  rebuild: async () => (await import('./operator/rebuild-command.ts')).rebuildCommands,
+  ...Object.assign({}, ...services.map(({ programs }) => programs ?? {})),
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

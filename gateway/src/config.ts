@@ -49,6 +49,13 @@ export const GatewayConfig = Type.Object(
       -1,
       `loopback port of ${['/healthz', '/metrics', ...services.flatMap(({ pages = [] }) => pages)].join(', ')}; 0 = any free one, -1 = none`,
     ),
+    httpsPort: whole(
+      -1,
+      65_535,
+      -1,
+      'port on which operators of other machines are answered, by HTTPS with a certificate of the site’s authority; 0 = any free one, -1 = none',
+    ),
+    httpsHost: Type.String({ minLength: 1, maxLength: 255, default: '127.0.0.1', description: 'its address' }),
     enrolPort: whole(
       -1,
       65_535,

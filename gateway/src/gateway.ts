@@ -6,6 +6,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Contract } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { fleetNews } from '@azukari/protocol/contracts/fleet'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { offerSave, saveKept } from '@azukari/protocol/contracts/save'
 import { transferProgress } from '@azukari/protocol/contracts/transfer'
 import { signerOf } from '@azukari/protocol/cose'
@@ -14,12 +15,13 @@ import { type KeyUse, keyInUse } from '@azukari/protocol/key-directory'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Files, Log, Random, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { siteTopic } from '@azukari/protocol/topics'
+import { deviceTopic, siteTopic } from '@azukari/protocol/topics'
 import type { Admission, Credentials } from './broker/admission.ts'
 import { admission } from './broker/admit.ts'
 import type { Bus } from './broker/bus.ts'
 import { Budgets } from './budgets/budgets.ts'
 import { advanceJobs, hasOpenJobs } from './fleet/jobs.ts'
+import { ReleaseDownloads } from './fleet/release-downloads.ts'
 import { Releases } from './fleet/releases.ts'
 import { devicesBehind } from './fleet/states.ts'
 import { DirectoryIssuer, type KeySource } from './key-directory/issuer.ts'
@@ -39,12 +41,13 @@ import type { Unlisted } from './service/unlisted.ts'
 import type { Database } from './storage/database.ts'
 import { CommitGroup } from './storage/group.ts'
 import { migrate } from './storage/migrate.ts'
-import type { FleetFacts, SiteFacts } from './telemetry/facts.ts'
+import type { FleetFacts } from './telemetry/facts.ts'
 import { LastSaves } from './telemetry/last-saves.ts'
 import { TelemetryPublisher, type TelemetrySettings } from './telemetry/publisher.ts'
 import { Readers } from './telemetry/readers.ts'
 import { telemetryMigrations } from './telemetry/tables.ts'
 import { type BufferLimits, TransferBuffer } from './transfer/buffer.ts'
+import { type CarrierLimits, DownloadCarrier } from './transfer/carrier.ts'
 
 export interface GatewayOptions {
   site: string
@@ -72,7 +75,7 @@ export interface GatewayOptions {
   random: Random
   log: Log
   defer?: (work: () => void) => void
-  limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
+  limits?: { router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits>; downloads?: Partial<CarrierLimits> }
   /** Shared with the bus and the services of this process, so that all of it is shown. */
   budgets?: Budgets
   /** What is published for other programs (D3, D6); absent: nothing is, and nobody may read. */
@@ -86,8 +89,8 @@ export interface GatewayOptions {
 export interface TelemetryOptions extends TelemetrySettings {
   /** Bytes of memory that this process has. */
   memoryBytes: () => number
-  /** What placement knows; undefined while it does not say. */
-  placement?: () => Promise<SiteFacts['placement']>
+  /** What services say. */
+  measures?: () => Promise<readonly Measure[]>
 }
 
 export interface GatewayStatus {
@@ -166,6 +169,7 @@ class Site implements Gateway {
   readonly #commits: CommitGroup
   readonly #channels: Channels
   readonly #buffer: TransferBuffer
+  readonly #downloads: DownloadCarrier
   readonly #pump: Pump
   readonly #own: OwnService
   readonly #router: Router
@@ -223,6 +227,18 @@ class Site implements Gateway {
       budgets,
     })
     this.#services = services
+    const releases = new Releases(files, options.releaseDirectory)
+    const releaseDownloads = new ReleaseDownloads({ releases, clock, random, log })
+    this.#downloads = new DownloadCarrier({
+      downloadsOf: (service) =>
+        service === 'gateway' ? releaseDownloads : services.find(({ name }) => name === service)?.downloads,
+      send: (device, transfer, index, payload) =>
+        this.#bus.publish(deviceTopic(site, device, 'down', transfer, index), payload),
+      clock,
+      log,
+      budgets,
+      limits: options.limits?.downloads,
+    })
     this.#pump = new Pump({
       services: this.#services,
       clock,
@@ -240,7 +256,9 @@ class Site implements Gateway {
       pump: this.#pump,
       carryFrame: options.carryFrame,
       commits: this.#commits,
-      releases: new Releases(files, options.releaseDirectory),
+      releases,
+      releaseDownloads,
+      carrier: this.#downloads,
       directory,
       clock,
       log,
@@ -285,6 +303,7 @@ class Site implements Gateway {
       },
       onGone: (device) => {
         this.#pump.gone(device)
+        this.#downloads.gone(device)
         this.#telemetry?.changed()
       },
       ...(options.limits?.router && { limits: options.limits.router }),
@@ -324,6 +343,7 @@ class Site implements Gateway {
     this.#telemetry?.stop()
     await this.#router.stop()
     this.#pump.stop()
+    this.#downloads.stop()
     for (const service of this.#services) await service.stop()
     await this.#bus.stop()
     await this.#buffer.stop()
@@ -388,7 +408,7 @@ class Site implements Gateway {
   /** What telemetry tells; also the moment at which last saves are written down. */
   async #facts(): Promise<FleetFacts> {
     const { site, version, clock, telemetry } = this.#options
-    const placement = await telemetry?.placement?.()
+    const measures = (await telemetry?.measures?.()) ?? []
     const all = await this.#devices.overview()
     const revoked = all.filter((device) => device.revoked).map(({ id }) => id)
     await this.#lastSaves.forget(revoked)
@@ -402,7 +422,7 @@ class Site implements Gateway {
         devicesUp: this.#channels.size,
         requestsUnderWay: this.#router.underWay,
         buffer: this.#buffer.usage,
-        ...(placement && { placement }),
+        measures,
       },
       devices: devices.map(({ id, model, version, roles, region }) => {
         const lastSaveMs = this.#lastSaves.of(id)
@@ -420,6 +440,7 @@ class Site implements Gateway {
   #shutOut(device: string): void {
     this.#channels.drop(device)
     this.#pump.gone(device)
+    this.#downloads.gone(device)
     this.#bus.disconnect(device)
     this.#telemetry?.changed()
     void this.#giveBack([device])

@@ -5,7 +5,7 @@ import { commandGroups } from './command-groups.ts'
 import index from './command-index.json' with { type: 'json' }
 import { apartOptions } from './host/apart-options.ts'
 import { serviceCommands } from './host/service-command.ts'
-import { sendToSite } from './operator-api/local.ts'
+import { sendToSite, siteUrlOption } from './operator-api/local.ts'
 import type { Role } from './operator-api/role.ts'
 import { isOperatorCommand } from './operator-api/roles.ts'
 import type { SentCommand } from './operator-api/sent-command.ts'
@@ -19,7 +19,7 @@ const indexed: Record<string, Command> = Object.fromEntries(
     {
       ...entry,
       // Whoever takes the gateway's settings takes where services run, also of one that came after the index was made.
-      options: 'peer-port' in entry.options ? { ...entry.options, ...apartOptions } : entry.options,
+      options: optionsOf(entry),
       run: async (values, positionals) => {
         const { group, role } = entry
         if (role) return sendToSite(name, values, positionals, entry)
@@ -31,5 +31,10 @@ const indexed: Record<string, Command> = Object.fromEntries(
     },
   ]),
 )
+
+function optionsOf({ options, role }: Entry): Command['options'] {
+  if (role) return { ...options, 'site-url': siteUrlOption }
+  return 'peer-port' in options ? { ...options, ...apartOptions } : options
+}
 
 export const commands: Record<string, Command> = { ...indexed, ...serviceCommands }

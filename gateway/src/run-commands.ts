@@ -84,6 +84,7 @@ const runCommand: Command = {
         },
       }),
       ...(config.healthPort >= 0 && { healthPort: config.healthPort }),
+      ...(config.httpsPort >= 0 && { https: { host: config.httpsHost, port: config.httpsPort } }),
       ...(config.enrolPort >= 0 && {
         enrolment: { host: config.enrolHost, port: config.enrolPort, url: config.enrolUrl },
       }),
@@ -93,6 +94,7 @@ const runCommand: Command = {
       ready: 'gateway',
       port: running.port,
       ...(running.peerPort !== undefined && { peerPort: running.peerPort }),
+      ...(running.httpsPort !== undefined && { httpsPort: running.httpsPort }),
       ...(running.healthPort > 0 && { healthPort: running.healthPort }),
       ...(running.enrolUrl !== undefined && { enrolUrl: running.enrolUrl }),
     })

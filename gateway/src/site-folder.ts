@@ -23,11 +23,14 @@ import type { KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Region, Slug, type Static, Type } from '@azukari/protocol/contract'
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
-import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
+import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { MachineOf } from './host/machine-ports.ts'
+import type { MachinePorts } from './host/machine-ports.ts'
 import { Keyring } from './pki/keyring.ts'
+
+/** Makes the ports of one process. */
+export type MachineOf = (folder: SiteFolder, ports: SitePorts) => MachinePorts
 
 export interface SitePorts {
   clock: Clock
@@ -94,14 +97,14 @@ export function checkServerEntry(entry: unknown): ServerEntry {
   }
 }
 
-const checkPublic = checker(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) }), 'placement/public.cose')
+const checkPublic = checker(Type.Object({ key: Bytes(32, 600), agreement: Bytes(32, 600) }), 'public.cose')
 
 /** COSE_Key with which the key directory is judged, and the newest directory. */
 export const siteKeyFile = 'site.pub'
 export const directoryFile = 'keys.cose'
 
-/** Placement's public keys, for devices, cards and data servers. */
-export interface PlacementPublic {
+/** The public keys with which a service began, for devices, cards and data servers. */
+export interface PublicKeys {
   key: Uint8Array
   agreement: Uint8Array
 }
@@ -117,7 +120,7 @@ export class SiteFolder {
     this.keyring = new Keyring({ folder: `${path}/tls`, site, files, clock, random })
   }
 
-  /** The data servers that placement may use; none when there is no such file. @throws {Problem} `config.invalid` */
+  /** The data servers that services may use; none when there is no such file. @throws {Problem} `config.invalid` */
   async servers(): Promise<ServerEntry[]> {
     const bytes = await this.read('servers.json')
     if (!bytes) return []
@@ -164,18 +167,15 @@ export class SiteFolder {
     )
   }
 
-  /** @throws {Problem} `config.invalid` before placement's first start */
-  async placementPublic(): Promise<PlacementPublic> {
-    const bytes = await this.read('placement/public.cose')
-    if (!bytes) throw new Problem('config.invalid', `${this.path} has no placement yet: run azukari-gateway init`)
+  /** @throws {Problem} `config.invalid` before the service has any */
+  async publicKeys(service: string): Promise<PublicKeys> {
+    const bytes = await this.read(`${service}/public.cose`)
+    if (!bytes) throw new Problem('config.invalid', `${this.path} has no ${service} yet: run azukari-gateway init`)
     return checkPublic(decode(bytes))
   }
 
-  async writePlacementPublic(signing: KeyObject, agreement: KeyObject): Promise<void> {
-    await this.write(
-      'placement/public.cose',
-      encodeDeterministic({ key: coseKey(publicOf(signing)), agreement: coseKey(publicOf(agreement)) }),
-    )
+  async writePublicKeys(service: string, { key, agreement }: PublicKeys): Promise<void> {
+    await this.write(`${service}/public.cose`, encodeDeterministic({ key, agreement }))
   }
 
   async readKey(name: string): Promise<KeyObject | undefined> {

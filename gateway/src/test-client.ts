@@ -25,7 +25,7 @@ import {
 } from '@azukari/protocol/envelope'
 import { coseKey, generateKey, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { Problem, type ProblemWire } from '@azukari/protocol/problem'
-import { deviceSubscriptions, deviceTopic } from '@azukari/protocol/topics'
+import { deviceSubscriptions, deviceTopic, parseTopic } from '@azukari/protocol/topics'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 
 const text = new TextEncoder()
@@ -41,6 +41,7 @@ export class TestDevice {
   channel!: Channel
   epoch = 0
   onEvent: (event: Event) => void = () => {}
+  onBlock: (transfer: string, index: number, payload: Uint8Array) => void = () => {}
   readonly #replies = new Map<string, (reply: Reply) => void>()
   #open: { answers: Uint8Array; resolve: (message: Record<string, unknown>) => void } | undefined
   #hinted: (() => void) | undefined
@@ -206,6 +207,9 @@ export class TestDevice {
       }
       const reply = decodeReply(this.channel.open(payload, topic))
       this.#replies.get(Buffer.from(reply.id).toString('hex'))?.(reply)
+    } else if (topic.includes('/down/')) {
+      const { name, index } = parseTopic(topic)
+      this.onBlock(name!, index!, new Uint8Array(payload))
     } else if (topic.includes('/evt/')) {
       const event = decodeEvent(this.channel.open(payload, topic))
       this.events.push(event)

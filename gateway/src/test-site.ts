@@ -20,6 +20,7 @@ import { Budgets } from './budgets/budgets.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './gateway.ts'
 import { firstKeys, insideSource } from './key-directory/sources.ts'
 import { createServiceHost, type ServiceHost } from './service/host.ts'
+import type { ContentSource } from './service/offers.ts'
 import { act, call } from './service/service.ts'
 import { throwUnlisted } from './service/unlisted.ts'
 import type { Database } from './storage/database.ts'
@@ -52,6 +53,8 @@ export interface TestSiteOptions {
   clock?: Clock
   /** The gateway's own key; the same at every test site when absent. */
   key?: KeyObject
+  /** What the service offers to devices. */
+  downloads?: ContentSource
   /** COSE_Key that signs releases. */
   releaseKey?: Uint8Array
 }
@@ -76,6 +79,7 @@ export async function startTestSite(options: TestSiteOptions = {}): Promise<Test
     database: serviceDatabase,
     ...ports,
     budgets,
+    downloads: options.downloads,
     migrations: [{ number: 1, name: 'notes', up: 'CREATE TABLE notes (n INTEGER PRIMARY KEY, text TEXT NOT NULL)' }],
     handlers: [
       act(note, async ({ text }, { sql, emit, caller }) => {

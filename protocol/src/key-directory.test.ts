@@ -4,6 +4,7 @@ import { encodeDeterministic } from './codec.ts'
 import { sign1, signerOf } from './cose.ts'
 import {
   directoryLifeMs,
+  isRevoked,
   type KeyDirectory,
   keyDirectoryDomain,
   keyDirectoryMaxBytes,
@@ -120,6 +121,29 @@ t.test('D1: a signature is judged by the keys of the time that it states', async
   t.ok(signersEver(directory, 'placement')(thumbprint(signing)), 'documents stay good')
   t.ok(signersEver(directory, 'placement')(thumbprint(nextSigning)))
   t.notOk(signersEver(directory, 'settlement')(thumbprint(signing)))
+})
+
+t.test('D1: a revoked key is refused from its time on, and nothing is sealed to it', async (t) => {
+  const revokedMs = fromMs - dayMs
+  const [first, ...others] = directory.keys
+  if (!first) throw new Error('no keys')
+  const told = { ...directory, keys: [{ ...first, revokedMs }, ...others] }
+  const revoked = openKeyDirectory(signKeyDirectory(told, signerOf(site)), trust)
+  const kid = thumbprint(signing)
+  const knows = (ms: number) => signersAt(revoked, 'placement', ms)(kid) !== undefined
+  t.ok(knows(revokedMs - 1), 'what it signed before stays good')
+  t.notOk(knows(revokedMs), 'no clock is given five minutes here')
+  t.notOk(knows(fromMs + 60_000))
+  t.ok(signersEver(revoked, 'placement')(kid), 'documents from before are judged by their time')
+  t.throws(() => keyInUse(revoked, 'placement', 'sign', fromMs - 1), { code: 'keys.revoked' })
+  t.ok(keyInUse(revoked, 'placement', 'sign', fromMs).equals(publicOf(nextSigning)), 'its successor is used')
+  t.ok(isRevoked(revoked, 'placement', kid, revokedMs))
+  t.notOk(isRevoked(revoked, 'placement', kid, revokedMs - 1))
+  t.notOk(isRevoked(revoked, 'placement', thumbprint(nextSigning), fromMs))
+  const wholly = { ...directory, keys: [{ ...first, revokedMs: 0 }, ...others] }
+  t.notOk(signersEver(wholly, 'placement')(kid), 'one that never counted')
+  const sealed = directory.keys.map((row) => (row.use === 'agree' ? { ...row, revokedMs } : row))
+  t.throws(() => sealingKey({ ...directory, keys: sealed }, 'placement', fromMs - 1), { code: 'keys.revoked' })
 })
 
 t.test('D5: what a device made by any directory is taken as long as it is good', async (t) => {

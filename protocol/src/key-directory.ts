@@ -44,6 +44,8 @@ export const DirectoryKey = Type.Object({
   untilMs: Type.Optional(TimeMs),
   /** Until when what was sealed to it, or addressed to it, is still taken. Its signatures from before stay good. */
   takenUntilMs: Type.Optional(TimeMs),
+  /** From when on it counts for nothing, also between its other times: somebody else may have it. For good. */
+  revokedMs: Type.Optional(TimeMs),
 })
 export type DirectoryKey = Static<typeof DirectoryKey>
 
@@ -119,7 +121,7 @@ export function requireCurrent({ version, expiresMs }: KeyDirectory, nowMs: numb
 
 /**
  * The key of a holder that is in use at a time. A clock that stands before the directory was made is behind.
- * @throws {Problem} `keys.missing`
+ * @throws {Problem} `keys.missing`, `keys.revoked`
  */
 export function keyInUse(
   { keys, issuedMs }: Pick<KeyDirectory, 'keys' | 'issuedMs'>,
@@ -136,10 +138,11 @@ export function keyInUse(
       (row.untilMs === undefined || atMs < row.untilMs),
   )
   if (!found) throw new Problem('keys.missing', `${holder}: none to ${use} at ${new Date(atMs).toISOString()}`)
+  if (isRevokedAt(found, atMs)) throw new Problem('keys.revoked', `${holder} to ${use}`)
   return keyFor(found)
 }
 
-/** The key to seal to at a time. @throws {Problem} `keys.expired`, `keys.missing` */
+/** The key to seal to at a time. @throws {Problem} `keys.expired`, `keys.missing`, `keys.revoked` */
 export function sealingKey(directory: KeyDirectory, holder: string, nowMs: number): KeyObject {
   requireCurrent(directory, nowMs)
   return keyInUse(directory, holder, 'agree', nowMs)
@@ -157,14 +160,33 @@ export function signersAt({ keys }: Pick<KeyDirectory, 'keys'>, holder: string, 
         row.holder === holder &&
         row.use === 'sign' &&
         row.fromMs - skewMs <= atMs &&
-        (row.untilMs === undefined || atMs < row.untilMs + skewMs),
+        (row.untilMs === undefined || atMs < row.untilMs + skewMs) &&
+        !isRevokedAt(row, atMs),
     ),
   )
 }
 
-/** Finds a holder's key by the name in a signature, whenever it was in use: for documents that are judged long after. */
+/** Whether a key that a signature names was revoked by the time that the signature states. */
+export function isRevoked(
+  { keys }: Pick<KeyDirectory, 'keys'>,
+  holder: string,
+  kid: Uint8Array,
+  atMs: number,
+): boolean {
+  const rows = keys.filter((row) => row.holder === holder && row.use === 'sign' && isRevokedAt(row, atMs))
+  return finder(rows)(kid) !== undefined
+}
+
+function isRevokedAt({ revokedMs }: DirectoryKey, atMs: number): boolean {
+  return revokedMs !== undefined && atMs >= revokedMs
+}
+
+/**
+ * Finds a holder's key by the name in a signature, whenever it was in use: for documents that are judged long after. Not one
+ * that is revoked from its first day on.
+ */
 export function signersEver({ keys }: Pick<KeyDirectory, 'keys'>, holder: string): KeyFinder {
-  return finder(keys.filter((row) => row.holder === holder && row.use === 'sign'))
+  return finder(keys.filter((row) => row.holder === holder && row.use === 'sign' && !isRevokedAt(row, row.fromMs)))
 }
 
 function finder(rows: readonly DirectoryKey[]): KeyFinder {

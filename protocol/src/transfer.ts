@@ -161,13 +161,23 @@ export class SendWindow {
     return this.#underWay.size
   }
 
+  isUnderWay(index: number): boolean {
+    return this.#underWay.has(index)
+  }
+
   /** The next block to send now, marked as under way; undefined when the window is full or nothing is left. */
   next(): number | undefined {
+    const index = this.peek()
+    if (index !== undefined) this.#underWay.add(index)
+    return index
+  }
+
+  /** What `next` would return. */
+  peek(): number | undefined {
     if (this.#underWay.size >= this.#windowBlocks) return undefined
     let index = BlockSet.firstMissing(this.blocks, 0, this.#have)
     while (index !== undefined && this.#underWay.has(index))
       index = BlockSet.firstMissing(this.blocks, index + 1, this.#have)
-    if (index !== undefined) this.#underWay.add(index)
     return index
   }
 

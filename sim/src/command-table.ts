@@ -147,14 +147,14 @@ export const commands: Record<string, Command> = {
     options: {
       seeds: { type: 'string', what: 'how many; 100 when no --seed is given' },
       seed: { type: 'string', what: 'the first; alone, without --seeds, this one is replayed with its story' },
-      hours: { type: 'string', what: 'simulated hours with faults, per seed', default: '2' },
+      hours: { type: 'string', what: 'simulated hours with faults, per seed; 1.2 when not given' },
       devices: { type: 'string', what: 'boards of a site', default: '5' },
       wire: { type: 'boolean', what: 'over the real MQTT client and broker, on streams in memory' },
       log: { type: 'boolean', what: 'with --seed: the whole story' },
     },
     async run(values) {
       const { replay, run, summary } = await import('./simulation/command.ts')
-      const hours = integer(values, 'hours', 1, 10_000)
+      const hours = values['hours'] === undefined ? undefined : integer(values, 'hours', 1, 10_000)
       const devices = integer(values, 'devices', 1, 200)
       const wire = values['wire'] === true
       const first = values['seed'] === undefined ? 1 : integer(values, 'seed', 0, 0xffffffff)
@@ -184,31 +184,29 @@ export const commands: Record<string, Command> = {
     },
   },
 
-  settlement: {
-    what: 'The settlement simulation: members, clerks and banks with crashes at every commit, from seeds; balances must agree with a model.',
+  centres: {
+    what: 'Two centres of settlement that fight for the leadership through partitions, crashes and late messages, from seeds.',
     options: {
       seeds: { type: 'string', what: 'how many', default: '100' },
       seed: { type: 'string', what: 'the first', default: '1' },
-      steps: { type: 'string', what: 'things that happen, per seed', default: '80' },
-      centres: { type: 'boolean', what: 'in place of members and banks: two centres that fight for the leadership' },
+      seconds: { type: 'string', what: 'simulated seconds, per seed', default: '80' },
     },
     async run(values) {
-      const { runSettlement, settlementSummary } = await import('./simulation/settlement/command.ts')
+      const { centresSummary, runCentres } = await import('./simulation/settlement/centres/command.ts')
       const seeds = integer(values, 'seeds', 1, 10_000_000)
       const tell = progress('seeds', seeds)
       let failed = 0
-      const report = await runSettlement({
+      const report = await runCentres({
         seeds,
         first: integer(values, 'seed', 0, 0xffffffff),
-        steps: integer(values, 'steps', 1, 100_000),
-        centres: values['centres'] === true,
+        seconds: integer(values, 'seconds', 1, 100_000),
         onSeed: ({ seed, violations }, done) => {
           if (violations.length > 0) console.error(`\rseed ${seed}: ${violations.join('; ')}`)
           if (violations.length > 0) failed++
           tell(done, failed)
         },
       })
-      return { json: report, text: settlementSummary(report), exit: report.failed.length === 0 ? 0 : 1 }
+      return { json: report, text: centresSummary(report), exit: report.failed.length === 0 ? 0 : 1 }
     },
   },
 
@@ -303,7 +301,7 @@ export const commands: Record<string, Command> = {
 
 async function providerKeyOf(folder: string): Promise<string> {
   const { SiteFolder } = await import('@azukari/gateway/site-folder')
-  const { key } = await new SiteFolder(folder, 'site', ports()).placementPublic()
+  const { key } = await new SiteFolder(folder, 'site', ports()).publicKeys('placement')
   return Buffer.from(key).toString('hex')
 }
 

@@ -10,6 +10,7 @@ import {
   objectionDecided,
   objectTo,
   receiptSent,
+  statementPage,
   statementSent,
 } from '@azukari/protocol/contracts/settlement-billing'
 import {
@@ -33,6 +34,7 @@ import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlemen
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { DeviceDatabase } from '../database.ts'
+import type { Downloads, KeptDownload } from '../downloads/downloads.ts'
 import type { Link } from '../link.ts'
 import type { Outbox, Outcome } from '../outbox.ts'
 import type { Presence } from './presence.ts'
@@ -42,6 +44,8 @@ export interface PayOptions {
   link: Link
   outbox: Outbox
   presence?: Presence | undefined
+  /** Where statements' pages come. */
+  downloads?: Pick<Downloads, 'kept' | 'read'> | undefined
   clock: Clock
   random: Random
   log: Log
@@ -130,6 +134,17 @@ export class PayApp {
       atMs: at,
       body: contract.checkRequest(decode(body, { maxBytes: 1 << 20 })) as RequestOf<C>,
     }))
+  }
+
+  /** Statements' pages that came, oldest first; `PayMember.openPage` opens what `page` reads. */
+  async pages(): Promise<KeptDownload[]> {
+    return (await this.#o.downloads?.kept(statementPage)) ?? []
+  }
+
+  /** @throws {Problem} `object.unknown` */
+  async page({ transfer, sizeBytes }: KeptDownload): Promise<Uint8Array> {
+    if (!this.#o.downloads) throw new Problem('object.unknown', 'no such page')
+    return this.#o.downloads.read(transfer, 0, sizeBytes)
   }
 
   /** Receipts that are not on the card yet. */

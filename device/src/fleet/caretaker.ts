@@ -13,6 +13,7 @@ import {
   JobOrder,
   type JobResult,
   nextJob,
+  offerRelease,
   putCardResults,
   putDiagnostics,
   ReportedState,
@@ -23,10 +24,12 @@ import {
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type BundleSource, stage } from '@azukari/protocol/upgrade/bundle'
+import { streamedBundle } from '@azukari/protocol/upgrade/bundle-stream'
 import { upgradeManifestMaxBytes, upgradeName } from '@azukari/protocol/upgrade/manifest'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { backoffMs } from '../backoff.ts'
 import type { DeviceDatabase } from '../database.ts'
+import { DownloadStream } from '../downloads/stream.ts'
 import type { SiteTrust } from '../identity.ts'
 import type { Link } from '../link.ts'
 import type { SiteKeys } from '../site-keys.ts'
@@ -272,8 +275,18 @@ export class Caretaker {
     if (!release) throw new Problem('message.invalid', 'an upgrade without a release')
     const { active, held } = await slots.read()
     if (active && Buffer.from(held[active]?.name ?? '').equals(release)) return true
-    const source = gatewayBundle(link, release, signal)
-    const { sequence } = await stage({ store: slots, source, installed: { site, version }, releaseKey, signal })
+    const bundle = await openBundle({ link, clock }, release, signal)
+    const options = { store: slots, source: bundle.source, installed: { site, version }, releaseKey, signal }
+    const sequence = await stage(options).then(
+      async (held) => {
+        await bundle.end()
+        return held.sequence
+      },
+      async (error) => {
+        await bundle.end(isProblem(error) ? error.code : 'internal')
+        throw error
+      },
+    )
     await write(database, 'job', { job, attempt, sequence })
     while (!idle()) {
       if (link.siteNow() > untilMs) throw new Problem('job.timeout', 'somebody was at the board all the time')
@@ -289,6 +302,26 @@ export class Caretaker {
     const sleep = this.#options.clock.sleep(ms, AbortSignal.any([signal, over.signal])).catch(() => undefined)
     await Promise.race([sleep, this.#news.promise])
     over.abort()
+  }
+}
+
+/** A release as one download; piece by piece from a gateway of the release before, which does not know it. */
+async function openBundle(
+  ports: { link: Link; clock: Clock },
+  release: Uint8Array,
+  signal: AbortSignal,
+): Promise<{ source: BundleSource; end: (problem?: string) => Promise<void> }> {
+  try {
+    const { offer } = await ports.link.call(offerRelease, { release }, { signal })
+    const stream = new DownloadStream(ports, offer, signal)
+    return {
+      source: streamedBundle((at, length) => stream.read(at, length), release),
+      // What the gateway holds for it ends by itself, too.
+      end: (problem) => stream.end(problem).catch(() => undefined),
+    }
+  } catch (error) {
+    if (!isProblem(error, 'message.unknown-contract')) throw error
+    return { source: gatewayBundle(ports.link, release, signal), end: async () => undefined }
   }
 }
 

@@ -20,6 +20,7 @@ import {
   payChoiceDomain,
   Statement,
   statementDomain,
+  statementPageDomain,
 } from '@azukari/protocol/contracts/settlement-billing'
 import {
   Application,
@@ -236,6 +237,12 @@ export class PayMember {
     return this.#open(Statement, statementDomain, sealed)
   }
 
+  /** A statement's page, a PDF. @throws {Problem} `cose.*` */
+  openPage(sealed: Uint8Array): Uint8Array {
+    const signed = openSealed(sealed, this.#keys.agreement, statementPageDomain)
+    return payloadFromCentre(this.#centre, statementPageDomain, signed)
+  }
+
   openDecision(sealed: Uint8Array): Decision {
     return this.#open(Decision, decisionDomain, sealed)
   }
@@ -284,13 +291,16 @@ export function openBillReceipt(centre: CentreKeys, signed: Uint8Array): BillRec
 }
 
 function fromCentre<S extends TSchema>(
-  { key }: CentreKeys,
+  centre: CentreKeys,
   schema: S,
   domain: Uint8Array,
   signed: Uint8Array,
 ): Static<S> {
-  const { payload } = verify1(signed, (kid) => (Buffer.compare(kid, thumbprint(key)) === 0 ? key : undefined), domain)
-  return checked(schema, decode(payload))
+  return checked(schema, decode(payloadFromCentre(centre, domain, signed)))
+}
+
+function payloadFromCentre({ key }: CentreKeys, domain: Uint8Array, signed: Uint8Array): Uint8Array {
+  return verify1(signed, (kid) => (Buffer.compare(kid, thumbprint(key)) === 0 ? key : undefined), domain).payload
 }
 
 function checked<S extends TSchema>(schema: S, value: unknown): Static<S> {

@@ -4,30 +4,38 @@ import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-function pathOf(folder: string): string {
+export interface KeptSession {
+  token: string
+  /** PEM of the authority by which the site is known, where it is on another machine. */
+  authority?: string
+}
+
+/** @param place a site's folder, or its address on another machine */
+function pathOf(place: string): string {
   const state = process.env['XDG_STATE_HOME'] || join(homedir(), '.local/state')
-  const name = createHash('sha256').update(realpathSync(folder)).digest('hex').slice(0, 32)
-  return join(state, 'azukari', `session-${name}`)
+  const plain = place.startsWith('https://') ? place : realpathSync(place)
+  return join(state, 'azukari', `session-${createHash('sha256').update(plain).digest('hex').slice(0, 32)}`)
 }
 
 /** Undefined when nobody is signed in. */
-export function readSession(folder: string): string | undefined {
+export function readSession(place: string): KeptSession | undefined {
   try {
-    return readFileSync(pathOf(folder), 'utf8').trim()
+    const [token = '', ...authority] = readFileSync(pathOf(place), 'utf8').trim().split('\n')
+    return authority.length > 0 ? { token, authority: authority.join('\n') } : { token }
   } catch {
     return undefined
   }
 }
 
-export function writeSession(folder: string, token: string): void {
-  const path = pathOf(folder)
+export function writeSession(place: string, { token, authority }: KeptSession): void {
+  const path = pathOf(place)
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   // Not written into a file that had wider rights.
   rmSync(path, { force: true })
-  writeFileSync(path, `${token}\n`, { mode: 0o600, flag: 'wx' })
+  writeFileSync(path, `${[token, authority ?? ''].join('\n').trim()}\n`, { mode: 0o600, flag: 'wx' })
   chmodSync(path, 0o600)
 }
 
-export function removeSession(folder: string): void {
-  rmSync(pathOf(folder), { force: true })
+export function removeSession(place: string): void {
+  rmSync(pathOf(place), { force: true })
 }

@@ -4,73 +4,74 @@ import * as contracts from '@azukari/protocol/contracts/server'
 import { isAnnouncement, type Manifest, manifestMaxBytes, peekManifest } from '@azukari/protocol/manifest'
 import { Problem } from '@azukari/protocol/problem'
 import { cutEvenly, segmentSealedBytes } from '@azukari/protocol/sealed'
+import { services } from '../services/index.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { DataServerPort } from './port.ts'
 import type { TakesKeys } from './trust.ts'
 
-/** Placement does everything; the gateway carries members' frames and reads the status. No other service has business here. */
-const placementOnly = ['placement'] as const
-const placementAndGateway = ['placement', gatewayName] as const
+/** Services that keep things here do everything; the gateway carries members' frames and reads the status. No other one has business here. */
+const users = services.flatMap(({ name, usesDataServers }) => (usesDataServers ? [name] : []))
+const usersAndGateway = [...users, gatewayName]
 
 export function dataServerAnswers(server: DataServerPort): CallHandler[] {
   return [
-    answers(contracts.identifyServer, placementAndGateway, async ({ nonce, verifier }) => ({
+    answers(contracts.identifyServer, usersAndGateway, async ({ nonce, verifier }) => ({
       reply: { proof: await server.identify(nonce, verifier) },
     })),
-    answers(contracts.putReplica, placementOnly, async ({ manifest, notes }, { body, signal }) => {
+    answers(contracts.putReplica, users, async ({ manifest, notes }, { body, signal }) => {
       const segments = sentSegments(body, peekManifest(manifest))
       return { reply: { receipt: await server.put(manifest, notes, segments, signal) } }
     }),
-    answers(contracts.readReplica, placementOnly, async ({ replica, from, count }, { signal }) => {
+    answers(contracts.readReplica, users, async ({ replica, from, count }, { signal }) => {
       const { sealedBytes, segments } = peekManifest(await server.manifest(replica))
       // The first segment before the answer, so that what is wrong with it can still be told.
       const source = server.readSegments(replica, from, count, signal)[Symbol.asyncIterator]()
       const first = await source.next()
       return { reply: { sealedBytes, segments }, body: after(first, source) }
     }),
-    answers(contracts.readFrame, placementAndGateway, async ({ frame }) => ({
+    answers(contracts.readFrame, usersAndGateway, async ({ frame }) => ({
       reply: { frame: await server.frame(frame) },
     })),
-    answers(contracts.readManifest, placementOnly, async ({ replica }) => ({
+    answers(contracts.readManifest, users, async ({ replica }) => ({
       reply: { manifest: await server.manifest(replica) },
     })),
-    answers(contracts.replaceManifest, placementOnly, async ({ manifest }) => ({
+    answers(contracts.replaceManifest, users, async ({ manifest }) => ({
       reply: { receipt: await server.replaceManifest(manifest) },
     })),
-    answers(contracts.restoreSegments, placementOnly, async ({ replica, from, segments }) => {
+    answers(contracts.restoreSegments, users, async ({ replica, from, segments }) => {
       await server.restoreSegments(replica, from, segments)
       return { reply: {} }
     }),
-    answers(contracts.readNotes, placementOnly, async ({ replica }) => ({
+    answers(contracts.readNotes, users, async ({ replica }) => ({
       reply: { notes: await server.readNotes(replica) },
     })),
-    answers(contracts.writeNotes, placementOnly, async ({ replica, notes }) => {
+    answers(contracts.writeNotes, users, async ({ replica, notes }) => {
       await server.writeNotes(replica, notes)
       return { reply: {} }
     }),
-    answers(contracts.removeReplica, placementOnly, async ({ order }) => ({
+    answers(contracts.removeReplica, users, async ({ order }) => ({
       reply: { receipt: await server.remove(order) },
     })),
-    answers(contracts.listReplicas, placementOnly, async ({ after: last, limit, full }) => ({
+    answers(contracts.listReplicas, users, async ({ after: last, limit, full }) => ({
       reply: { replicas: await server.list(last, limit, full) },
     })),
-    answers(contracts.serverStatus, placementAndGateway, async () => ({ reply: await server.status() })),
-    answers(contracts.scrubServer, placementOnly, async ({ maxBytes }) => ({
+    answers(contracts.serverStatus, usersAndGateway, async () => ({ reply: await server.status() })),
+    answers(contracts.scrubServer, users, async ({ maxBytes }) => ({
       reply: { report: await server.scrub(maxBytes) },
     })),
-    answers(contracts.challengeLeaves, placementOnly, async ({ replica, indexes, bytes }) => ({
+    answers(contracts.challengeLeaves, users, async ({ replica, indexes, bytes }) => ({
       reply: { leaves: await server.challenge(replica, indexes, bytes) },
     })),
-    answers(contracts.proveLeaves, placementOnly, async ({ replica, indexes }) => ({
+    answers(contracts.proveLeaves, users, async ({ replica, indexes }) => ({
       reply: { leaves: await server.proofs(replica, indexes) },
     })),
-    answers(contracts.examineReplica, placementOnly, async ({ replica, nonce }) => ({
+    answers(contracts.examineReplica, users, async ({ replica, nonce }) => ({
       reply: { examination: await server.examine(replica, nonce) },
     })),
-    answers(contracts.appendJournal, placementOnly, async ({ stream, seq, entries }) => ({
+    answers(contracts.appendJournal, users, async ({ stream, seq, entries }) => ({
       reply: { next: await server.journalAppend(stream, seq, entries) },
     })),
-    answers(contracts.readJournal, placementOnly, async ({ stream, from, count }) => ({
+    answers(contracts.readJournal, users, async ({ stream, from, count }) => ({
       reply: await server.journalRead(stream, from, count),
     })),
   ]

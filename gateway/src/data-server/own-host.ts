@@ -4,8 +4,8 @@
  */
 
 import { parseBase32 } from '@azukari/protocol/base32'
-import { encodeDeterministic } from '@azukari/protocol/codec'
 import { checker, Slug, type Static, Type } from '@azukari/protocol/contract'
+import { offerSave } from '@azukari/protocol/contracts/save'
 import { enrolServer, renewServer } from '@azukari/protocol/contracts/server-enrolment'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
@@ -85,10 +85,7 @@ export async function joinSite(asked: JoinRequest, ports: SitePorts): Promise<Ow
       throw new Problem('server.impostor', `${gateway} does not know the claim`)
     await folder.keyring.keepCertified(id, { cert: answer.certificate, key }, answer.authority)
     const { placementKey, placementAgreement } = answer
-    await folder.write(
-      'placement/public.cose',
-      encodeDeterministic({ key: placementKey, agreement: placementAgreement }),
-    )
+    await folder.writePublicKeys(offerSave.service, { key: placementKey, agreement: placementAgreement })
     if (answer.siteKey) await folder.write(siteKeyFile, answer.siteKey)
     const own: OwnHost = { site: answer.site, id, gateway, url, host, port, disks }
     await folder.write(settingsFile, new TextEncoder().encode(`${JSON.stringify(own, null, 2)}\n`))

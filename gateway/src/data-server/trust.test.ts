@@ -29,7 +29,7 @@ function directory(version: number, change: Partial<KeyDirectory> = {}, rotatedM
     ...{ contract: 'key-directory@1', site: 'tokyo', version, issuedMs: version, expiresMs: version + directoryLifeMs },
     keys:
       rotatedMs === undefined
-        ? [{ ...row, key: key(first), fromMs: 0 }]
+        ? [{ ...row, key: coseKey(publicOf(first)), fromMs: 0 }]
         : [
             { ...row, key: key(first), fromMs: 0, untilMs: rotatedMs, takenUntilMs: rotatedMs + overlapMs },
             { ...row, key: key(second), fromMs: rotatedMs },
@@ -43,7 +43,10 @@ t.test(
   'S7 D1: a data server carries out orders by the keys in use, and follows the directory across restarts',
   async (t) => {
     const folder = new SiteFolder(t.testdir(), 'tokyo', ports)
-    await folder.writePlacementPublic(first, generateKey('x25519', systemRandom))
+    await folder.writePublicKeys('placement', {
+      key: coseKey(publicOf(first)),
+      agreement: coseKey(publicOf(generateKey('x25519', systemRandom))),
+    })
     const identity = made()
     const open = () => openTrust(folder, 'ds-1', 'tokyo', ports, log)
     const trust = await open()

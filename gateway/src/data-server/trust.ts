@@ -88,7 +88,7 @@ export async function openTrust(
   const trust = key && { site, siteKey: parseCoseKey(key) }
   const path = `${folder.path}/data-servers/${id}/keys.cose`
   const kept = await KeptKeyDirectory.open({ files, path, log }, trust)
-  const keys = new DirectoryKeys({ kept, site, siteKey, first: (await folder.placementPublic()).key, clock })
+  const keys = new DirectoryKeys({ kept, site, siteKey, first: (await folder.publicKeys(orders)).key, clock })
   const beside = trust && (await folder.read(directoryFile))
   if (beside)
     await keys.take(beside).catch((error) => {

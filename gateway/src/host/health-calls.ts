@@ -1,5 +1,6 @@
 /** What a service in a process of its own answers when the gateway asks how it stands (D6). */
 import { serviceHealth, servicePage } from '@azukari/protocol/contracts/internal'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import { Registry } from 'prom-client'
 import type { HostCounts } from '../service/host-limits.ts'
@@ -16,6 +17,7 @@ export function healthHandlers(parts: readonly ServiceHealth[], counts?: Readonl
         facts: JSON.stringify(await factsOf(parts)),
         counts: { ...counts },
         metrics: await registry.metrics(),
+        measures: (await mapInOrder(parts, async (part) => (await part.measures?.()) ?? [])).flat(),
       },
     })),
     answers(servicePage, [gatewayName], async ({ path }) => {

@@ -8,7 +8,6 @@ import type { Log } from '@azukari/protocol/ports'
 import type { OutboundAnswer, OutboundRequest } from '../adapters/guarded-fetch.ts'
 import type { DataServerPort } from '../data-server/port.ts'
 import type { SignatureChecks } from '../service/checks.ts'
-import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 
 export interface MachinePorts {
@@ -31,6 +30,3 @@ export interface ReachedDataServers {
   of(server: { id: string; url: string; key: Uint8Array }): DataServerPort
   close(): Promise<void>
 }
-
-/** Makes the ports of one process. */
-export type MachineOf = (folder: SiteFolder, ports: SitePorts) => MachinePorts

@@ -1,7 +1,9 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { proveSession } from '@azukari/protocol/contracts/session'
+import { mapInOrder } from '@azukari/protocol/in-order'
 import { signersAt } from '@azukari/protocol/key-directory'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
@@ -38,10 +40,11 @@ import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { loadSiteKey } from '../site-key.ts'
 import type { TelemetrySettings } from '../telemetry/publisher.ts'
-import { RemotePlacement } from '../telemetry/remote-placement.ts'
+import { RemoteMeasures } from '../telemetry/remote-measures.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
+import { type HttpsListener, startHttpsListener } from '../transport/https-listener.ts'
 import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import { checkDatabases } from '../upgrade/main.ts'
@@ -66,6 +69,8 @@ export interface GatewaySettings {
   limits?: { bus?: Partial<BusLimits>; router?: Partial<RouterLimits>; buffer?: Partial<BufferLimits> }
   /** Loopback port of `/healthz` and `/metrics`; 0 = any free one; absent = none. */
   healthPort?: number
+  /** Where operators of other machines are answered; absent = nowhere. */
+  https?: { host: string; port: number }
   /** The page on which people apply for membership (P1); absent = none. */
   enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
@@ -99,6 +104,8 @@ export interface RunningGateway {
   port: number
   /** Of `/healthz` and `/metrics`; 0 when there are none. */
   healthPort: number
+  /** Where operators of other machines are answered. */
+  httpsPort?: number
   /** Where people apply for membership, when there is such a page. */
   enrolUrl?: string
   /** Where other processes reach the gateway. */
@@ -140,6 +147,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     const processes = new Map<ServiceName, ApartProcess[]>()
     const health: ServiceHealth[] = [storeHealth(stores)]
     const remoteHealth: RemoteHealth[] = []
+    const remoteMeasures: RemoteMeasures[] = []
     const peers = new Peers({ client: clientsAt(apart, tls, clock), clock, log, inside: (name) => inside.get(name) })
     closing.defer(() => peers.close())
     let opened: Gateway | undefined
@@ -155,7 +163,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         if (address) {
           const client = apartClient(module.name, address, tls, clock)
           clients.set(module.name, client)
-          remoteHealth.push(new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log }))
+          const asked = new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log })
+          remoteHealth.push(asked)
+          if (settings.telemetry) followMeasures(asked, settings.telemetry.everyMs)
           remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
           keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
           const pair = clientsOf(module.name, address, tls, clock)
@@ -187,7 +197,11 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
 
-    const telemetry = settings.telemetry && (await telemetryOf(settings.telemetry))
+    const telemetry = settings.telemetry && {
+      ...settings.telemetry,
+      memoryBytes: () => process.memoryUsage.rss(),
+      measures: measuresOf,
+    }
     const gateway = await createGateway({
       site,
       version: settings.version,
@@ -275,9 +289,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           })
         : undefined
     if (peerServer) closing.defer(() => peerServer.stop())
+    let https: HttpsListener | undefined
     const renewal = renewCertificate({
       ...{ keyring: folder.keyring, id: 'gateway', role: 'gateway', tls, clock, log },
-      servers: () => (peerServer ? [peerServer] : []),
+      servers: () => [...(peerServer ? [peerServer] : []), ...(https ? [https] : [])],
     })
     closing.defer(() => renewal.stop())
     closing.defer(() => gateway.stop())
@@ -321,6 +336,17 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       log: log.child({ part: 'operators' }),
     })
     closing.defer(() => operators.stop())
+    if (settings.https) {
+      https = await startHttpsListener({
+        ...settings.https,
+        tls,
+        routes: [operators.route],
+        budgets,
+        log: log.child({ part: 'https' }),
+      })
+      const { stop } = https
+      closing.defer(stop)
+    }
     const healthPort = await serveHealth(gateway)
     const enrolUrl = await servePages()
     return {
@@ -328,6 +354,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       folder,
       port: listener?.port ?? 0,
       healthPort,
+      ...(https && { httpsPort: https.port }),
       ...(enrolUrl !== undefined && { enrolUrl }),
       ...(peerServer && { peerPort: peerServer.port }),
       open: <Open extends OpenService>(module: ServiceModule<Open>) => {
@@ -338,24 +365,23 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       stop: () => closing.disposeAsync(),
     }
 
-    /** What a service says for telemetry: asked of it here, or now and then of its own process. */
-    async function telemetryOf(given: TelemetrySettings) {
-      const own = { ...given, memoryBytes: () => process.memoryUsage.rss() }
-      const module = services.find(({ telemetry }) => telemetry)
-      if (!module) return own
-      if (!apart[module.name]) return { ...own, placement: async () => inside.get(module.name)?.telemetry?.() }
-      const contract = await module.telemetry!()
-      const ask = peers.callOf('gateway', [contract])
-      const facts = new RemotePlacement({
-        clock,
-        log,
-        everyMs: given.everyMs,
-        ask: async () => (await ask(contract, {})) as never,
-      })
-      closing.defer(() => facts.stop())
+    /** What services say for telemetry: those that run here, and those that run apart as they said last. */
+    async function measuresOf(): Promise<Measure[]> {
+      const here = await mapInOrder(health, async (one) => (await one.measures?.()) ?? [])
+      return [...here.flat(), ...remoteMeasures.flatMap((one) => one.measures)]
+    }
+
+    /** Asks a service apart now and then what telemetry is to say of it. */
+    function followMeasures(remote: RemoteHealth, everyMs: number): void {
+      const ask = async () => {
+        const report = await remote.report()
+        return report && (report.measures ?? [])
+      }
+      const measures = new RemoteMeasures({ clock, log, everyMs, ask })
+      closing.defer(() => measures.stop())
+      remoteMeasures.push(measures)
       // Before its process is there it does not answer, which holds nobody up.
-      void facts.start().catch((error) => log.error('telemetry of a service failed', { error: String(error) }))
-      return { ...own, placement: async () => facts.facts }
+      void measures.start().catch((error) => log.error('telemetry of a service failed', { error: String(error) }))
     }
 
     async function serveHealth(gateway: Gateway): Promise<number> {

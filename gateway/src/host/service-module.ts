@@ -4,9 +4,9 @@
  * derived from the list in `services/index.ts`; nothing else names a service. What a module needs to run is loaded when it is
  * opened, so that a command can look at the list without loading every service.
  */
-import type { Values } from '@azukari/protocol/adapters/command'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
 import type { Contract, ReplyOf, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { KeyFinder } from '@azukari/protocol/manifest'
 import type { Log } from '@azukari/protocol/ports'
@@ -14,6 +14,7 @@ import type { Registry } from 'prom-client'
 import type { Stores } from '../adapters/stores.ts'
 import type { Budgets } from '../budgets/budgets.ts'
 import type { ServiceKeys } from '../key-directory/sources.ts'
+import type { Check } from '../operator/doctor.ts'
 import type { Answer, OperatorCommandHead, ServiceAct } from '../operator-api/roles.ts'
 import type { Peers } from '../service/deliverer.ts'
 import type { HostCounts } from '../service/host-limits.ts'
@@ -58,6 +59,8 @@ export interface ServiceHealth {
   facts?(): Promise<Record<string, unknown>>
   metrics?(registry: Registry): void
   pages?: Readonly<Record<string, () => Promise<HealthPage>>>
+  /** What the site's telemetry says of it. */
+  measures?(): Promise<readonly Measure[]>
 }
 
 export interface HealthPage {
@@ -74,8 +77,6 @@ export interface OpenService {
   /** Its public keys, which the key directory names; a service without any needs none. */
   keys?: ServiceKeys
   health?: ServiceHealth
-  /** What the site's telemetry says of it. */
-  telemetry?(): Promise<PlacementFacts>
   /** Whether frames may be carried to a data server. @throws {Problem} `server.contained` */
   mayCarry?(server: string): Promise<void>
   /** After each operator's command, done or failed: it may have left work. */
@@ -154,6 +155,10 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   migrations?(): Promise<readonly Migration[]>
   /** Files in the site's folder without which it cannot run, made by `init`: doctor looks for them. */
   readonly files?: readonly string[]
+  /** It keeps things on data servers, which do as it says. */
+  readonly usesDataServers?: boolean
+  /** Roles that its commands ask for besides the gateway's own, and what each is for. */
+  readonly roles?: Readonly<Record<string, string>>
   /** Paths of the pages that it shows to operators, beside `/healthz`. */
   readonly pages?: readonly string[]
   /** Name of the lock in the site's folder: one process at a time runs it. */
@@ -174,14 +179,16 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   calls?(): Promise<readonly Contract[]>
   /** Operators' commands, in groups that are loaded when one of theirs is called. */
   readonly commands?: Readonly<Record<string, () => Promise<ServiceCommandGroup<Open>>>>
-  /** Asked for telemetry when it runs as a process of its own. */
-  telemetry?(): Promise<Contract>
+  /** Commands that the program of whoever calls carries out itself, in groups: on a folder where nothing runs, or beside the site. */
+  readonly programs?: Readonly<Record<string, () => Promise<Readonly<Record<string, Command>>>>>
   /** Makes what it needs of a new site; undefined when that is there already. */
   init?(
     folder: SiteFolder,
     ports: SitePorts,
     passphrase: string | undefined,
   ): Promise<readonly ShownSecret[] | undefined>
+  /** What doctor looks at besides its files and databases. @param folder the site's */
+  checks?(folder: string): Promise<readonly Check[]>
   open(ports: ServicePorts): Promise<Open>
   /** Its own way to run as a process; undefined when the usual one will do. */
   runApart?(ports: ServicePorts, settings: ApartSettings, host: ApartHost<Open>): Promise<ServiceProcess | undefined>

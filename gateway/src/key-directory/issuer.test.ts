@@ -8,7 +8,7 @@ import t from 'tap'
 import { migrate } from '../storage/migrate.ts'
 import { testEngines } from '../test-database.ts'
 import { DirectoryIssuer, type KeySource } from './issuer.ts'
-import { nextKeys } from './model.ts'
+import { kidOf, nextKeys } from './model.ts'
 import { heldVersions, keyDirectoryMigrations, noteHeld } from './store.ts'
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
@@ -119,6 +119,36 @@ for (const [engine, openTestDatabase] of Object.entries(testEngines())) {
     await issuer.refresh()
     const uses = issuer.directory.keys.filter(({ holder }) => holder === 'placement').map(({ use }) => use)
     t.same(uses, ['agree', 'sign', 'sign'], 'nobody may be sealed to a retired key; signatures are verified on')
+  })
+
+  t.test(`D1: a revocation is in the directory at once, and stays whatever its holder says (${engine})`, async (t) => {
+    const database = await openTestDatabase()
+    t.teardown(() => database.close())
+    await migrate(database, [keyDirectoryMigrations], startMs)
+    const clock = new StillClock()
+    const placement = new FakePlacement()
+    const ports = { site: 'tokyo', key, database, clock, log, sources: [placement] }
+    const issuer = await DirectoryIssuer.open(ports)
+    const kid = kidOf({ key: signing })
+    await t.rejects(issuer.revoke('placement', kid, startMs), { code: 'keys.in-use' }, 'before there is another one')
+    await t.rejects(issuer.revoke('gateway', kidOf({ key: coseKey(publicOf(key)) }), startMs), { code: 'keys.fixed' })
+    await t.rejects(issuer.revoke('placement', '00000000', startMs), { code: 'keys.missing' })
+    await t.rejects(issuer.revoke('placement', kid.slice(0, 7), startMs), { code: 'keys.missing' }, 'too little of it')
+    const before = await issuer.rotate('placement', 1)
+    const made = await issuer.revoke('placement', kid.slice(0, 16), startMs - 5)
+    t.ok(made.version > before.version)
+    const revoked = ({ keys }: typeof made) =>
+      keys.flatMap((row) => (row.revokedMs === undefined ? [] : [row.revokedMs]))
+    t.same(revoked(made), [startMs - 5])
+    await issuer.revoke('placement', kid, startMs)
+    t.same(revoked(issuer.directory), [startMs - 5], 'the earlier time counts')
+    clock.ms += directoryLifeMs / 2
+    await issuer.refresh()
+    placement.isUp = false
+    const again = await DirectoryIssuer.open(ports)
+    clock.ms += directoryLifeMs / 2
+    await again.refresh()
+    t.same(revoked(again.directory), [startMs - 5], 'in every later one')
   })
 
   t.test(`D6: what devices say that they hold is kept (${engine})`, async (t) => {

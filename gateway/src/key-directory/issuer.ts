@@ -7,11 +7,11 @@ import type { RequestOf } from '@azukari/protocol/contract'
 import type { HeldKey, rotateServiceKeys } from '@azukari/protocol/contracts/keys'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { type KeyDirectory, openKeyDirectory, overlapMs, signKeyDirectory } from '@azukari/protocol/key-directory'
-import { coseKey, publicOf } from '@azukari/protocol/keys'
+import { coseKey, parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Database } from '../storage/database.ts'
-import { nextDirectory } from './model.ts'
+import { kidOf, nextDirectory, type Revocation, type Told } from './model.ts'
 import { putDirectory, readDirectory } from './store.ts'
 
 /** A service's public keys, wherever it runs. */
@@ -117,7 +117,27 @@ export class DirectoryIssuer {
     })
   }
 
-  async #refresh(known: ReadonlyMap<string, readonly HeldKey[]>): Promise<void> {
+  /**
+   * Says that a key counts for nothing from a time on, for good. @param kid the beginning of its thumbprint in hex
+   * @throws {Problem} `keys.missing` when it names none or several, `keys.fixed` for the site's own, `keys.in-use` without a successor
+   */
+  revoke(holder: string, kid: string, fromMs: number): Promise<KeyDirectory> {
+    return this.#inTurn(async () => {
+      // It signs the directory itself: whoever has it would take this back.
+      if (holder === 'gateway') throw new Problem('keys.fixed', holder)
+      const named = this.directory.keys.filter(
+        (row) => row.holder === holder && row.use !== 'card' && kidOf(row).startsWith(kid.toLowerCase()),
+      )
+      const [found] = named
+      if (!found || named.length > 1 || kid.length < 8)
+        throw new Problem('keys.missing', `${named.length} keys of ${holder} begin with ${kid}`)
+      if (found.untilMs === undefined) throw new Problem('keys.in-use', `${holder} to ${found.use}`)
+      await this.#refresh(new Map(), { holder, kid: thumbprint(parseCoseKey(found.key)), fromMs })
+      return this.directory
+    })
+  }
+
+  async #refresh(known: ReadonlyMap<string, readonly HeldKey[]>, revoked?: Revocation): Promise<void> {
     const { site, key, sources, database, clock, log, dataServers } = this.#options
     const services = new Map<string, readonly HeldKey[]>(known)
     services.set('gateway', [{ use: 'sign', key: coseKey(publicOf(key)), fromMs: 0 }])
@@ -132,7 +152,8 @@ export class DirectoryIssuer {
         if (source.seed && !isKnown) services.set(source.holder, source.seed)
       }
     }
-    const told = { services, dataServers: (await dataServers?.()) ?? new Map() }
+    const told: Told = { services, dataServers: (await dataServers?.()) ?? new Map() }
+    if (revoked) told.revoked = revoked
     const directory = nextDirectory(site, this.#held?.directory, told, clock.now())
     if (!directory) return
     const signed = signKeyDirectory(directory, this.#signer)

@@ -3,6 +3,7 @@ import { sameBytes } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import { type DirectoryKey, directoryLifeMs, type KeyDirectory } from '@azukari/protocol/key-directory'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 
 export const dataServerHolder = (id: string): string => `data-server/${id}`
 const isDataServer = (holder: string): boolean => holder.startsWith('data-server/')
@@ -13,6 +14,15 @@ export interface Told {
   services: ReadonlyMap<string, readonly HeldKey[]>
   /** The one signing key of each data server in use. */
   dataServers: ReadonlyMap<string, Uint8Array>
+  /** A key that counts for nothing from a time on. */
+  revoked?: Revocation
+}
+
+export interface Revocation {
+  holder: string
+  /** Thumbprint of the key. */
+  kid: Uint8Array
+  fromMs: number
 }
 
 /**
@@ -32,8 +42,23 @@ export function nextKeys(before: readonly DirectoryKey[], told: Told, nowMs: num
     )
   })
   return [...silent, ...services, ...dataServers]
+    .map((row) => withRevocation(row, before, told.revoked))
     .filter(({ use, takenUntilMs }) => use === 'sign' || takenUntilMs === undefined || takenUntilMs > nowMs)
     .sort(inOrder)
+}
+
+/** What was revoked stays so, whatever its holder says; of two times the earlier one counts. */
+function withRevocation(
+  row: DirectoryKey,
+  before: readonly DirectoryKey[],
+  revoked: Revocation | undefined,
+): DirectoryKey {
+  const known = before.find(
+    ({ holder, use, key }) => holder === row.holder && use === row.use && sameBytes(key, row.key),
+  )?.revokedMs
+  const isMeant = revoked?.holder === row.holder && sameBytes(thumbprint(parseCoseKey(row.key)), revoked.kid)
+  const times = [known, isMeant ? revoked.fromMs : undefined].filter((ms) => ms !== undefined)
+  return times.length === 0 ? row : { ...row, revokedMs: Math.min(...times) }
 }
 
 /** The keys of a data server, of which only the present one is told: another than before takes its place now. */
@@ -73,4 +98,9 @@ export function nextDirectory(
     expiresMs: nowMs + directoryLifeMs,
     keys,
   }
+}
+
+/** How a key is named to people: its thumbprint in hex. */
+export function kidOf({ key }: Pick<DirectoryKey, 'key'>): string {
+  return Buffer.from(thumbprint(parseCoseKey(key))).toString('hex')
 }

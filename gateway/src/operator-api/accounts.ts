@@ -7,7 +7,7 @@ import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import { insertRow } from '../storage/insert.ts'
 import { isSame, type PasswordCost, passwordCost, totpStep, verifierOf } from './passwords.ts'
-import { type Role, roles } from './role.ts'
+import type { Role } from './role.ts'
 
 const sessionMs = 12 * 3_600_000
 const idleMs = 3_600_000
@@ -29,6 +29,9 @@ interface Row {
   disabled: number
   failures: number
   wait_until_ms: number
+  /** The same, of tries from other machines. */
+  remote_failures: number
+  remote_wait_until_ms: number
   made_ms: number
 }
 
@@ -57,10 +60,9 @@ export class Accounts {
   }
 
   /** @throws {Problem} `config.invalid` */
-  async add(name: string, given: readonly string[], password: string): Promise<void> {
+  async add(name: string, roles: readonly Role[], password: string): Promise<void> {
     if (!slugPattern.test(name)) throw new Problem('config.invalid', 'a name has a–z, digits and hyphens, at most 32')
     const verifier = await this.#newVerifier(password)
-    const wanted = rolesOf(given)
     await this.#database.transaction(async (sql) => {
       if (await sql.get('SELECT name FROM operators WHERE name = ?', name))
         throw new Problem('config.invalid', `there is an operator ${name} already`)
@@ -69,12 +71,14 @@ export class Accounts {
       await insertRow(sql, 'operators', {
         name,
         ...verifier,
-        roles: wanted.join(','),
+        roles: roles.join(','),
         totp: null,
         totp_step: 0,
         disabled: 0,
         failures: 0,
         wait_until_ms: 0,
+        remote_failures: 0,
+        remote_wait_until_ms: 0,
         made_ms: this.#ports.clock.now(),
       })
     })
@@ -112,7 +116,7 @@ export class Accounts {
     const { salt, verifier, passes, memory } = await this.#newVerifier(password)
     await this.#database.transaction(async (sql) => {
       const { changes } = await sql.run(
-        'UPDATE operators SET salt = ?, verifier = ?, passes = ?, memory = ?, failures = 0, wait_until_ms = 0 WHERE name = ?',
+        'UPDATE operators SET salt = ?, verifier = ?, passes = ?, memory = ?, failures = 0, wait_until_ms = 0, remote_failures = 0, remote_wait_until_ms = 0 WHERE name = ?',
         salt,
         verifier,
         passes,
@@ -136,11 +140,14 @@ export class Accounts {
     return base32(secret).toUpperCase()
   }
 
-  /** @returns the token of a new session. @throws {Problem} `operator.login-refused`, `operator.login-wait` */
-  async login(name: string, password: string, code: string | undefined): Promise<string> {
+  /**
+   * @param via the name under which the site was reached from another machine; '' at the socket
+   * @returns the token of a new session, good only there. @throws {Problem} `operator.login-refused`, `operator.login-wait`
+   */
+  async login(name: string, password: string, code: string | undefined, via = ''): Promise<string> {
     const now = this.#ports.clock.now()
     // Counted before the work, so that many tries at once are not free.
-    const before = await this.#countTry(name, now)
+    const before = await this.#countTry(name, now, via)
     const cost = before ? { memory: before.memory, passes: before.passes } : this.#cost
     const verifier = await verifierOf(password, before?.salt ?? new Uint8Array(16), cost)
     const token = this.#ports.random.bytes(32)
@@ -149,24 +156,34 @@ export class Accounts {
       if (!row || row.disabled || !isSame(verifier, row.verifier)) return false
       const step = row.totp ? totpStep(row.totp, code ?? '', now, row.totp_step) : row.totp_step
       if (step === undefined) return false
-      await sql.run('UPDATE operators SET failures = 0, wait_until_ms = 0, totp_step = ? WHERE name = ?', step, name)
+      const reset = via
+        ? 'UPDATE operators SET remote_failures = 0, remote_wait_until_ms = 0, totp_step = ? WHERE name = ?'
+        : 'UPDATE operators SET failures = 0, wait_until_ms = 0, totp_step = ? WHERE name = ?'
+      await sql.run(reset, step, name)
       await sql.run('DELETE FROM operator_sessions WHERE began_ms < ? OR used_ms < ?', now - sessionMs, now - idleMs)
-      await insertRow(sql, 'operator_sessions', { token: hashOf(token), operator: name, began_ms: now, used_ms: now })
+      await insertRow(sql, 'operator_sessions', {
+        token: hashOf(token),
+        operator: name,
+        began_ms: now,
+        used_ms: now,
+        via,
+      })
       return true
     })
     if (!passed) throw new Problem('operator.login-refused')
     return Buffer.from(token).toString('hex')
   }
 
-  /** The session of a token, which counts as used. @throws {Problem} `operator.unauthenticated` */
-  async session(token: string | undefined): Promise<Session> {
+  /** The session of a token, which counts as used. @param via as at `login` @throws {Problem} `operator.unauthenticated` */
+  async session(token: string | undefined, via = ''): Promise<Session> {
     if (!token || !/^[0-9a-f]{64}$/.test(token)) throw new Problem('operator.unauthenticated')
     const now = this.#ports.clock.now()
     const id = hashOf(Buffer.from(token, 'hex'))
     const found = await this.#database.transaction(async (sql) => {
       const session = await sql.get<{ operator: string; began_ms: number; used_ms: number }>(
-        'SELECT * FROM operator_sessions WHERE token = ?',
+        'SELECT * FROM operator_sessions WHERE token = ? AND via = ?',
         id,
+        via,
       )
       const row = session && (await sql.get<Row>('SELECT * FROM operators WHERE name = ?', session.operator))
       if (!session || !row || row.disabled) return undefined
@@ -188,16 +205,21 @@ export class Accounts {
     await this.#database.run('DELETE FROM operator_sessions WHERE token = ?', id)
   }
 
-  /** @throws {Problem} `operator.login-wait` */
-  async #countTry(name: string, now: number): Promise<Row | undefined> {
+  /** Tries at the socket and from other machines wait apart: no stranger keeps an operator out of the site's own machine. */
+  async #countTry(name: string, now: number, via: string): Promise<Row | undefined> {
     return this.#database.transaction(async (sql) => {
       const row = await sql.get<Row>('SELECT * FROM operators WHERE name = ?', name)
       if (!row) return undefined
-      if (row.wait_until_ms > now)
-        throw new Problem('operator.login-wait', `${Math.ceil((row.wait_until_ms - now) / 1000)} s`)
-      const over = row.failures + 1 - freeTries
+      const [failures, waitUntilMs] = via
+        ? [row.remote_failures, row.remote_wait_until_ms]
+        : [row.failures, row.wait_until_ms]
+      if (waitUntilMs > now) throw new Problem('operator.login-wait', `${Math.ceil((waitUntilMs - now) / 1000)} s`)
+      const over = failures + 1 - freeTries
       const wait = over < 0 ? 0 : Math.min(1_000 * 2 ** Math.min(over, 20), longestWaitMs)
-      await sql.run('UPDATE operators SET failures = failures + 1, wait_until_ms = ? WHERE name = ?', now + wait, name)
+      const count = via
+        ? 'UPDATE operators SET remote_failures = remote_failures + 1, remote_wait_until_ms = ? WHERE name = ?'
+        : 'UPDATE operators SET failures = failures + 1, wait_until_ms = ? WHERE name = ?'
+      await sql.run(count, now + wait, name)
       return row
     })
   }
@@ -209,14 +231,6 @@ export class Accounts {
     const salt = this.#ports.random.bytes(16)
     return { salt, verifier: await verifierOf(password, salt, this.#cost), ...this.#cost }
   }
-}
-
-/** @throws {Problem} `config.invalid` */
-function rolesOf(given: readonly string[]): Role[] {
-  const known = given.map((name) => roles.find((role) => role === name))
-  if (given.length === 0 || known.includes(undefined))
-    throw new Problem('config.invalid', `roles are some of ${roles.join(', ')}`)
-  return roles.filter((role) => known.includes(role))
 }
 
 function hashOf(token: Uint8Array): Uint8Array {

@@ -3,8 +3,20 @@ import { Problem } from '@azukari/protocol/problem'
 import type { Progress, ServiceAct } from './roles.ts'
 import type { Call } from './wire.ts'
 
+/** Where a call from another machine comes in. */
+export interface RemoteCaller {
+  /** By which strangers are counted. */
+  address: string
+  /** The name under which the site was reached. */
+  authority: string
+  /** Who signed in is counted as operator from now on. @throws {Problem} `quota.exceeded`, `service.busy` */
+  prove(operator: string): void
+}
+
 /** How a call is heard and answered, wherever it comes from. */
 export interface CallPort extends Progress {
+  /** Absent at the socket. */
+  remote?: RemoteCaller | undefined
   /** Aborted when the caller goes away. */
   signal: AbortSignal
   /** The bytes of the files that the call announces: asked for only once it is known who calls. */

@@ -4,16 +4,23 @@ import type { Values } from '@azukari/protocol/adapters/command'
 import { text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { CallOutputs, type NamedFile, readCallFiles } from '../adapters/call-files.ts'
+import { connectToUrl, type RemoteLine, siteUrl } from '../adapters/operator-https.ts'
 import { connectToSite } from '../adapters/operator-socket.ts'
-import { readSession } from '../adapters/session-file.ts'
+import { type KeptSession, readSession } from '../adapters/session-file.ts'
 import type { Answer, GivenFile, OperatorCommandHead } from './roles.ts'
 import { type Call, chunksOf, frame, givenValues, receiveAnswer } from './wire.ts'
 
 /** How long a site may be silent, ms: while it works it says so more often. */
 const silenceMs = 60_000
 
+/** By what a session is kept: the site's folder, or its address on another machine. @throws {Problem} `config.invalid` */
+export function placeOf(values: Values): string {
+  const url = values['site-url']
+  return typeof url === 'string' ? siteUrl(url) : text(values, 'folder')
+}
+
 /**
- * @param token of the session; else the one that `login` kept
+ * @param session the token, and by which authority the site is known; else what `login` kept
  * @throws {Problem} `operator.*`, and whatever the command refuses
  */
 export async function callSite(
@@ -21,26 +28,46 @@ export async function callSite(
   values: Values,
   positionals: readonly string[],
   { filesIn = [], filesOut = [] }: Pick<OperatorCommandHead, 'filesIn' | 'filesOut'> = {},
-  token = readSession(text(values, 'folder')),
+  session: Partial<KeptSession> | undefined = readSession(placeOf(values)),
 ): Promise<Answer> {
-  const folder = text(values, 'folder')
+  const place = placeOf(values)
   const files = readCallFiles(filesIn, values, positionals)
   const outputs = new CallOutputs(filesOut, values)
-  const call: Call = { command, values: givenValues(values), positionals: [...positionals], language: languageOf() }
-  if (token) call.token = token
+  const call: Call = { command, values: sentValues(values), positionals: [...positionals], language: languageOf() }
+  if (session?.token) call.token = session.token
   if (files.length > 0) call.files = files.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length }))
-  const socket = await connectToSite(folder)
+  const { stream, close } = await lineTo(place, session?.authority)
   try {
-    socket.setTimeout(silenceMs, () => socket.destroy(new Problem('link.timeout', command)))
-    socket.write(frame(call))
-    return await receiveAnswer(socket, showing(outputs), () => sendFiles(socket, files))
+    stream.setTimeout(silenceMs, () => stream.destroy(new Problem('link.timeout', command)))
+    stream.write(frame(call))
+    return await receiveAnswer(stream, showing(outputs), () => sendFiles(stream, files))
   } catch (error) {
     throw isBroken(error)
-      ? new Problem('operator.not-running', `${folder}: the line broke off`, { cause: error })
+      ? new Problem('operator.not-running', `${place}: the line broke off`, { cause: error })
       : error
   } finally {
-    socket.destroy()
+    close()
   }
+}
+
+async function lineTo(place: string, authority: string | undefined): Promise<RemoteLine | SocketLine> {
+  if (place.startsWith('https://')) {
+    if (!authority) throw new Problem('operator.unauthenticated', place)
+    return connectToUrl(place, authority)
+  }
+  const stream = await connectToSite(place)
+  return { stream, close: () => stream.destroy() }
+}
+
+interface SocketLine {
+  stream: Awaited<ReturnType<typeof connectToSite>>
+  close(): void
+}
+
+/** Where the call goes is not part of it. */
+function sentValues(values: Values): Call['values'] {
+  const { 'site-url': _, ...sent } = givenValues(values)
+  return sent
 }
 
 /** Progress goes to standard error, so that standard output is the answer alone. */

@@ -1,6 +1,6 @@
 /**
  * Where operators' calls are answered, inside the running site: who it is, whether they may, whether a second person is
- * needed, and the log of all of it. How calls come in (a socket, later a listener) is not its business.
+ * needed, and the log of all of it. How calls come in, by the socket or by HTTPS, is not its business.
  */
 import { createHash } from 'node:crypto'
 import type { Values } from '@azukari/protocol/adapters/command'
@@ -11,10 +11,11 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type Pool, Reservation } from '../budgets/pool.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts, Session } from './accounts.ts'
-import { type CallPort, serviceAct } from './act.ts'
+import { type CallPort, type RemoteCaller, serviceAct } from './act.ts'
 import type { OperatorLog } from './log.ts'
 import { type Begun, type PendingAct, PendingActs } from './pending.ts'
 import type { Answer, OperatorCommand, SiteAccess } from './roles.ts'
+import type { SignIns } from './sign-ins.ts'
 import type { Call } from './wire.ts'
 
 /** Whether somebody is signed in, and who: needs no role. */
@@ -30,6 +31,7 @@ export interface DeskParts {
   faults: Log
   /** What files of calls hold. */
   memory: Pool
+  signIns: SignIns
 }
 
 /** What the log says of a call; before its files are read, without them. */
@@ -46,11 +48,13 @@ export class OperatorDesk {
 
   /** @throws {Problem} whatever the command refuses, and `operator.*` */
   async answer(call: Call, port: CallPort): Promise<Answer> {
-    if (call.command === 'login') return this.#login(call)
-    const session = await this.#parts.accounts.session(call.token).catch(async (error) => {
+    if (call.command === 'login') return this.#login(call, port.remote)
+    const session = await this.#parts.accounts.session(call.token, port.remote?.authority).catch(async (error) => {
+      if (port.remote) this.#parts.signIns.fail(port.remote.address, this.#nowMs)
       await this.#note({ operator: '', id: noSession }, { call }, codeOf(error))
       throw error
     })
+    port.remote?.prove(session.operator)
     if (!signIn.has(call.command)) return this.#begin(session, call, port)
     if (call.command === 'confirm') return this.#confirm(session, call, port)
     if (call.command === 'pending') return this.#list(session)
@@ -65,14 +69,17 @@ export class OperatorDesk {
     return { json: { operator, roles, until }, text: `${operator} (${roles.join(', ')}) until ${until}` }
   }
 
-  async #login(call: Call): Promise<Answer> {
+  async #login(call: Call, remote: RemoteCaller | undefined): Promise<Answer> {
     const { name, password, code } = call.values
     if (typeof name !== 'string' || typeof password !== 'string')
       throw new Problem('message.invalid', 'a login has a name and a password')
+    using _ = remote && this.#parts.signIns.begin(remote.address, this.#nowMs)
     const open: Call = { command: 'login', values: { name }, positionals: [] }
     try {
-      const token = await this.#parts.accounts.login(name, password, typeof code === 'string' ? code : undefined)
-      const session = await this.#parts.accounts.session(token)
+      const { accounts } = this.#parts
+      const via = remote?.authority
+      const token = await accounts.login(name, password, typeof code === 'string' ? code : undefined, via)
+      const session = await accounts.session(token, via)
       await this.#note(session, { call: open }, 'done')
       return { json: { operator: name, token }, text: `${name} is signed in` }
     } catch (error) {
@@ -144,6 +151,10 @@ export class OperatorDesk {
     const found = await this.#pending.find(id)
     if (!found) return this.#refuse(session, { call }, new Problem('operator.pending-unknown', id))
     return { ...found, command: await this.#commandFor(session, found.begun.call) }
+  }
+
+  get #nowMs(): number {
+    return this.#parts.site.ports.clock.now()
   }
 
   async #commandFor(session: Session, call: Call): Promise<OperatorCommand> {

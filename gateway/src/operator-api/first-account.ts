@@ -5,7 +5,7 @@ import { openDatabase } from '../adapters/database.ts'
 import type { SitePorts } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
 import { Accounts } from './accounts.ts'
-import { roles } from './role.ts'
+import { roles } from './role-list.ts'
 import { operatorMigrations } from './tables.ts'
 
 const name = 'admin'

@@ -17,9 +17,12 @@ import type { CallPort } from './act.ts'
 import { callSite } from './client.ts'
 import { OperatorDesk } from './desk.ts'
 import { firstAccount } from './first-account.ts'
+import { operatorGroups } from './groups.ts'
 import { totpCode, totpStep } from './passwords.ts'
 import { PendingActs } from './pending.ts'
-import type { OperatorCommand } from './roles.ts'
+import { roles } from './role-list.ts'
+import { isOperatorCommand, type OperatorCommand } from './roles.ts'
+import { SignIns } from './sign-ins.ts'
 import { operatorMigrations } from './tables.ts'
 import { frame } from './wire.ts'
 
@@ -210,8 +213,10 @@ t.test('P5: of two who are at the same step of confirming, one carries it out', 
     carryOut: async () => ({ json: ++done, text: 'paid' }),
   }
   const { accounts, log } = api
-  const memory = new Budgets().pool('files', { operator: { all: 1, each: 1 } })
-  const desk = new OperatorDesk({ database, accounts, log, site, find: async () => pay, faults: silent, memory })
+  const budgets = new Budgets()
+  const memory = budgets.pool('files', { operator: { all: 1, each: 1 } })
+  const parts = { database, accounts, log, site, find: async () => pay, faults: silent, memory }
+  const desk = new OperatorDesk({ ...parts, signIns: new SignIns(budgets) })
   const tokenOf = async (name: string) => {
     await accounts.add(name, ['clerk'], 'correct horse battery')
     return accounts.login(name, 'correct horse battery', undefined)
@@ -462,4 +467,14 @@ t.test('D6: the first operator is made once, with every role, and signs in with 
   t.match(await new Accounts(database, systemPorts).login('admin', made!.password, undefined), /^[0-9a-f]{64}$/)
   const row = await database.get('SELECT memory, passes FROM operators')
   t.match(row, { memory: 65_536, passes: 3 }, 'guessing costs 64 MiB and three passes')
+})
+
+t.test('D6: every command asks for a role that there is', async (t) => {
+  const commands = (await Promise.all(Object.values(operatorGroups).map((load) => load()))).flatMap(Object.entries)
+  const asked = commands.flatMap(([name, command]) => (isOperatorCommand(command) ? [[name, command.role]] : []))
+  t.ok(asked.length > 50, `${asked.length} commands`)
+  t.same(
+    asked.filter(([, role = '']) => !roles.includes(role)),
+    [],
+  )
 })

@@ -1,17 +1,22 @@
-/** The operator API of a running site: its database, and the socket in its folder. */
+/** The operator API of a running site: its database, the socket in its folder, and the way in from other machines. */
 import type { KeyObject } from 'node:crypto'
+import type { Duplex } from 'node:stream'
 import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDatabase } from '../adapters/database.ts'
-import { type Caller, listenForOperators } from '../adapters/operator-socket.ts'
+import { operatorPath, operatorType } from '../adapters/operator-https.ts'
+import { listenForOperators } from '../adapters/operator-socket.ts'
 import { Budgets } from '../budgets/budgets.ts'
 import type { SiteFolder } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
+import type { HttpsRoute } from '../transport/https-listener.ts'
 import { Accounts } from './accounts.ts'
+import type { RemoteCaller } from './act.ts'
 import { OperatorDesk } from './desk.ts'
 import { OperatorLog } from './log.ts'
 import type { PasswordCost } from './passwords.ts'
 import type { OperatorCommand, SiteAccess } from './roles.ts'
+import { type SignInLimits, SignIns } from './sign-ins.ts'
 import { operatorMigrations } from './tables.ts'
 import { AnswerSender, messages, openCall, readFiles } from './wire.ts'
 
@@ -30,11 +35,14 @@ export interface OperatorApiSettings {
   budgets?: Budgets
   find?: (command: string) => Promise<OperatorCommand | undefined>
   passwordCost?: PasswordCost
+  signInLimits?: SignInLimits
 }
 
 export interface OperatorApi {
   accounts: Accounts
   log: OperatorLog
+  /** For a listener: the same calls from other machines. */
+  route: HttpsRoute
   stop(): Promise<void>
 }
 
@@ -47,17 +55,21 @@ export async function startOperatorApi(settings: OperatorApiSettings): Promise<O
     await migrate(database, [operatorMigrations], site.ports.clock.now())
     const accounts = new Accounts(database, site.ports, settings.passwordCost)
     const log = new OperatorLog(database, folder, key)
-    const memory = (settings.budgets ?? new Budgets()).pool('operator_files', { operator: fileBytes })
-    const desk = new OperatorDesk({ database, accounts, log, site, find, faults, memory })
+    const budgets = settings.budgets ?? new Budgets()
+    const memory = budgets.pool('operator_files', { operator: fileBytes })
+    const signIns = new SignIns(budgets, settings.signInLimits)
+    const desk = new OperatorDesk({ database, accounts, log, site, find, faults, memory, signIns })
     const underWay = new Set<Promise<void>>()
-    const socket = await listenForOperators(folder.path, (caller) => {
-      const serving = serve(desk, caller, site.ports.clock)
+    const answer = (caller: CallStream, remote?: RemoteCaller) => {
+      const serving = serve(desk, caller, site.ports.clock, remote)
       underWay.add(serving)
       return serving.finally(() => underWay.delete(serving))
-    })
+    }
+    const socket = await listenForOperators(folder.path, answer)
     return {
       accounts,
       log,
+      route: operatorRoute(answer),
       stop: async () => {
         await socket.close()
         await Promise.allSettled(underWay)
@@ -75,8 +87,33 @@ async function findCommand(name: string): Promise<OperatorCommand | undefined> {
   return operatorCommand(name)
 }
 
+/** A call comes in and an answer goes out: a socket, or a stream of HTTP/2. */
+export type CallStream = Duplex & { setTimeout(ms: number, ended?: () => void): unknown }
+
+/** How long a caller from another machine has to send its call, and may be silent while it sends files, ms. */
+const remoteCallMs = 10_000
+
+/** Needs HTTP/2, where an answer begins while the call still comes. A page in a browser cannot ask: it would say where it is from. */
+function operatorRoute(answer: (caller: CallStream, remote: RemoteCaller) => Promise<void>): HttpsRoute {
+  return {
+    method: 'POST',
+    path: operatorPath,
+    handle: async (request, response, { address, authority, prove }) => {
+      const { headers, httpVersionMajor } = request
+      if (httpVersionMajor !== 2) return void response.writeHead(505).end()
+      if (headers['content-type'] !== operatorType || headers.origin !== undefined)
+        return void response.writeHead(415).end()
+      const { stream } = request
+      stream.setTimeout(remoteCallMs, () => stream.destroy())
+      response.writeHead(200, { 'content-type': operatorType })
+      await answer(stream, { address, authority, prove: (operator) => prove('operator', operator) })
+      stream.end()
+    },
+  }
+}
+
 /** One call, one answer. */
-async function serve(desk: OperatorDesk, socket: Caller, clock: Clock): Promise<void> {
+async function serve(desk: OperatorDesk, socket: CallStream, clock: Clock, remote?: RemoteCaller): Promise<void> {
   const gone = new AbortController()
   const leave = () => gone.abort(new Problem('link.offline', 'the caller went away'))
   socket.once('close', leave)
@@ -94,6 +131,7 @@ async function serve(desk: OperatorDesk, socket: Caller, clock: Clock): Promise<
     // It has said all; a password takes its time.
     if (!call.files?.length) socket.setTimeout(0)
     const answer = await desk.answer(call, {
+      remote,
       signal: gone.signal,
       tell: (line) => sender.tell(line),
       give: (file) => sender.give(file),
@@ -117,7 +155,7 @@ async function serve(desk: OperatorDesk, socket: Caller, clock: Clock): Promise<
 }
 
 /** Waits while the caller is slow. @throws {Problem} `link.offline` when it has gone */
-async function written(socket: Caller, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
+async function written(socket: CallStream, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   if (socket.write(bytes)) return
   const room = Promise.withResolvers<void>()

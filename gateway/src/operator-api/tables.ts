@@ -31,5 +31,14 @@ export const operatorMigrations: MigrationSet = {
           BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END;
       `,
     },
+    {
+      number: 2,
+      name: 'sessions belong to where they began, and guesses from outside keep nobody out inside',
+      up: `
+        ALTER TABLE operator_sessions ADD COLUMN via TEXT NOT NULL DEFAULT '';
+        ALTER TABLE operators ADD COLUMN remote_failures INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE operators ADD COLUMN remote_wait_until_ms INTEGER NOT NULL DEFAULT 0;
+      `,
+    },
   ],
 }

@@ -4,10 +4,12 @@ import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
-import { removeSession, writeSession } from '../adapters/session-file.ts'
+import { pinnedAuthority } from '../adapters/operator-https.ts'
+import { readSession, removeSession, writeSession } from '../adapters/session-file.ts'
 import { askSecret } from '../adapters/terminal.ts'
-import { callSite } from '../operator-api/client.ts'
-import { roles } from '../operator-api/role.ts'
+import { callSite, placeOf } from '../operator-api/client.ts'
+import { siteUrlOption } from '../operator-api/local.ts'
+import { knownRoles, roles, roleUses } from '../operator-api/role-list.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { folder } from './site-options.ts'
 
@@ -17,58 +19,83 @@ export const sessionCommands: Record<string, Command> = {
     positionals: 'NAME',
     options: {
       folder,
+      'site-url': siteUrlOption,
+      'site-pin': {
+        type: 'string',
+        what: 'SHA-256 of the certificate of that site’s authority, which doctor shows there',
+      },
+      'site-ca': {
+        type: 'string',
+        what: 'file with that certificate (tls/authority.pem of the site’s folder); in place of --site-pin',
+      },
       'password-file': { type: 'string', what: 'file that holds the password; else it is asked for' },
       code: { type: 'string', what: 'the code of your telephone, where the account has one' },
     },
     async run(values, [name]) {
-      const path = text(values, 'folder')
+      const place = placeOf(values)
       if (!name) throw new Problem('config.invalid', 'who? login NAME')
+      // Before the password is asked for: nobody is to type it for a stranger.
+      const authority = await authorityOf(place, values)
       const file = values['password-file']
       const password =
         file === undefined ? await askSecret(`Password of ${name}: `) : readNamedText(String(file)).trim()
       const code = values['code']
-      const call: Values = { folder: path, name, password, ...(code !== undefined && { code }) }
-      const { json } = await callSite('login', call, [])
-      writeSession(path, String((json as { token: string }).token))
+      const call: Values = { folder: values['folder'], 'site-url': values['site-url'], name, password, code }
+      const { json } = await callSite('login', call, [], {}, authority)
+      writeSession(place, { ...authority, token: String((json as { token: string }).token) })
       return { json: { operator: name }, text: `${name} is signed in` }
     },
   },
 
   logout: {
     what: 'Ends your session.',
-    options: { folder },
+    options: { folder, 'site-url': siteUrlOption },
     async run(values) {
       const answer = await callSite('logout', values, [])
-      removeSession(text(values, 'folder'))
+      removeSession(placeOf(values))
       return answer
     },
   },
 
   whoami: {
     what: 'Says who is signed in, with which roles, and until when.',
-    options: { folder },
+    options: { folder, 'site-url': siteUrlOption },
     run: (values) => callSite('whoami', values, []),
   },
 
   confirm: {
     what: 'Carries out what another person began, where two people are needed.',
     positionals: 'ID',
-    options: { folder, out: { type: 'string', what: 'file to write, when what is confirmed gives one' } },
+    options: {
+      folder,
+      'site-url': siteUrlOption,
+      out: { type: 'string', what: 'file to write, when what is confirmed gives one' },
+    },
     run: (values, positionals) => callSite('confirm', values, positionals, { filesOut: ['out'] }),
   },
 
   pending: {
     what: 'Lists what waits for a second person with a role of yours: confirm carries it out, decline ends it.',
-    options: { folder },
+    options: { folder, 'site-url': siteUrlOption },
     run: (values) => callSite('pending', values, []),
   },
 
   decline: {
     what: 'Ends what waits for a second person, whether you began it or another one did.',
     positionals: 'ID',
-    options: { folder },
+    options: { folder, 'site-url': siteUrlOption },
     run: (values, positionals) => callSite('decline', values, positionals),
   },
+}
+
+/** By what a site on another machine is known: given, pinned, or kept from the last time. @throws {Problem} `config.invalid` */
+async function authorityOf(place: string, values: Values): Promise<{ authority?: string }> {
+  if (!place.startsWith('https://')) return {}
+  if (values['site-ca'] !== undefined) return { authority: readNamedText(text(values, 'site-ca')) }
+  if (values['site-pin'] !== undefined) return { authority: await pinnedAuthority(place, text(values, 'site-pin')) }
+  const kept = readSession(place)?.authority
+  if (kept) return { authority: kept }
+  throw new Problem('config.invalid', `by what is ${place} known? Give --site-pin or --site-ca`)
 }
 
 export const operatorCommands: Record<string, OperatorCommand> = {
@@ -76,10 +103,17 @@ export const operatorCommands: Record<string, OperatorCommand> = {
     what: 'Makes an account and prints its password once.',
     positionals: 'NAME',
     role: 'admin',
-    options: { folder, role: { type: 'string', what: `${roles.join(', ')}; may be repeated`, multiple: true } },
+    options: {
+      folder,
+      role: {
+        type: 'string',
+        what: `${roles.map((role) => `${role} (${roleUses[role]})`).join(', ')}; may be repeated`,
+        multiple: true,
+      },
+    },
     async carryOut({ accounts }, values, [name]) {
       const password = accounts.newPassword()
-      await accounts.add(required(name), (values['role'] as string[] | undefined) ?? [], password)
+      await accounts.add(required(name), knownRoles((values['role'] as string[] | undefined) ?? []), password)
       return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
     },
   },

@@ -2,10 +2,10 @@
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { partsForPeople, partsOfDevices } from '../fleet/parts.ts'
+import { regions } from '../geography.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { newClaim } from '../registry/claims.ts'
 import { Devices } from '../registry/devices.ts'
-import { regions } from '../services/placement/risk/geography.ts'
 import { folder, site } from './site-options.ts'
 
 export const deviceCommands: Record<string, OperatorCommand> = {

@@ -3,8 +3,8 @@
 import type { Values } from '@azukari/protocol/adapters/command'
 import { integer } from '@azukari/protocol/adapters/command-line'
 import { type DirectoryKey, overlapMs } from '@azukari/protocol/key-directory'
-import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
+import { kidOf } from '../key-directory/model.ts'
 import { heldVersions } from '../key-directory/store.ts'
 import type { Act, OperatorCommand, SiteAccess } from '../operator-api/roles.ts'
 import { Devices } from '../registry/devices.ts'
@@ -61,6 +61,39 @@ export const keyCommands: Record<string, OperatorCommand> = {
       }
     },
   },
+
+  'key revoke': {
+    what: 'Says that a former key of a service counts for nothing from a time on, because somebody else may have it. For good; two people.',
+    role: 'admin',
+    twoPeople: true,
+    positionals: 'SERVICE KEY',
+    options: {
+      folder,
+      site,
+      from: {
+        type: 'string',
+        what: 'what it signed from this time on is refused, such as 2026-11-30T09:00Z; else from now on. 0: whatever it signed',
+      },
+    },
+    async carryOut({ site }: Act, values: Values, [service, kid]) {
+      if (!service || !kid)
+        throw new Problem('config.invalid', 'which key? key revoke SERVICE KEY, as key list shows it')
+      const fromMs = timeOf(values['from'], site.ports.clock.now())
+      const { version } = await keysOf(site).issuer.revoke(service, kid, fromMs)
+      const behind = await whoIsBehind(site, version)
+      const text = `The key ${kid} of ${service} counts for nothing from ${day(fromMs)} on.\n${behindText(behind)}`
+      return { json: { service, kid, version, revokedMs: fromMs, behind }, text }
+    },
+  },
+}
+
+/** @throws {Problem} `config.invalid` */
+function timeOf(given: Values[string], nowMs: number): number {
+  if (given === undefined) return nowMs
+  const ms = given === '0' ? 0 : Date.parse(String(given))
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms > nowMs)
+    throw new Problem('config.invalid', `--from ${given}: it must be a time until now, such as 2026-11-30T09:00Z, or 0`)
+  return ms
 }
 
 interface Behind {
@@ -92,15 +125,15 @@ function behindText({ devices, dataServers }: Behind): string {
 
 const some = (ids: readonly string[]) => ids.slice(0, 5).join(', ') + (ids.length > 5 ? ', …' : '')
 
-function timesOf({ fromMs, untilMs, takenUntilMs }: DirectoryKey): string {
+function timesOf(row: DirectoryKey): string {
+  return row.revokedMs === undefined ? windowOf(row) : `${windowOf(row)}, REVOKED from ${day(row.revokedMs)}`
+}
+
+function windowOf({ fromMs, untilMs, takenUntilMs }: DirectoryKey): string {
   const from = fromMs === 0 ? 'since the beginning' : `from ${day(fromMs)}`
   if (untilMs === undefined) return from
   const taken = takenUntilMs === undefined ? '' : `, taken until ${day(takenUntilMs)}`
   return `${from} until ${day(untilMs)}${taken}`
-}
-
-function kidOf({ key }: DirectoryKey): string {
-  return Buffer.from(thumbprint(parseCoseKey(key))).toString('hex')
 }
 
 function day(ms: number): string {

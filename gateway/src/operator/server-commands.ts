@@ -4,16 +4,16 @@ import type { Values } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/slug'
+import { regions } from '../geography.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { type AwaitedServer, newServerClaim } from '../registry/server-claims.ts'
-import { regions } from '../services/placement/risk/geography.ts'
 import { checkServerEntry, type ServerEntry, SiteFolder } from '../site-folder.ts'
 import { folder, site } from './site-options.ts'
 
 export const serverCommands: Record<string, OperatorCommand> = {
   'servers add': {
     what: 'Lets a data server join from a host of its own: makes its one-time claim, and says what to type there.',
-    role: 'placement',
+    role: 'fleet',
     positionals: 'ID',
     options: {
       folder,

@@ -1,9 +1,13 @@
 /** `azukari-gateway init`, `doctor`, `service`: a site as a whole. */
-
+import { X509Certificate } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import type { Command } from '@azukari/protocol/adapters/command'
 import { text } from '@azukari/protocol/adapters/command-line'
 import { answerFiles } from '@azukari/protocol/adapters/service-files'
+import { mapInOrder } from '@azukari/protocol/in-order'
+import { Problem } from '@azukari/protocol/problem'
 import { systemPorts } from '../adapters/system-ports.ts'
+import type { ShownSecret } from '../host/service-module.ts'
 import { programPath } from '../program.ts'
 import { services } from '../services/index.ts'
 import { folder, site } from './site-options.ts'
@@ -11,33 +15,34 @@ import { siteUnits } from './units.ts'
 
 export const siteCommands: Record<string, Command> = {
   init: {
-    what: 'Makes a site: keys, certificates and placement’s keystore. Prints the recovery key once: keep it away from the site.',
+    what: 'Makes a site: keys, certificates, and what its services need. Prints recovery keys once: keep them away from the site.',
     options: { folder, site },
     async run(values) {
       const path = text(values, 'folder')
       const { SiteFolder, siteKeyFile } = await import('../site-folder.ts')
       const { coseKey, publicOf } = await import('@azukari/protocol/keys')
       const { loadSiteKey } = await import('../site-key.ts')
-      const { initPlacement } = await import('../services/placement/main.ts')
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
       const key = await loadSiteKey(systemPorts.files, `${path}/gateway.key`, systemPorts.random)
       await place.write(siteKeyFile, coseKey(publicOf(key)))
       await place.keyring.authority()
-      const made = await initPlacement(place, systemPorts, process.env['AZUKARI_PASSPHRASE'])
+      const passphrase = process.env['AZUKARI_PASSPHRASE']
+      const made = await mapInOrder(services, async (module) => module.init?.(place, systemPorts, passphrase))
+      const secrets = made.flatMap((shown) => shown ?? [])
       const { firstAccount } = await import('../operator-api/first-account.ts')
       const operator = await firstAccount(path, systemPorts)
       const account =
         operator &&
         `First operator (change the password after the first login):\n\n  ${operator.name}\n  ${operator.password}\n`
       const facts = { folder: path, ...(operator && { operator }) }
-      if (!made)
+      if (made.every((shown) => shown === undefined))
         return {
           json: { ...facts, made: false },
           text: `${path} is a site already; ${account ? `it has an operator now.\n${account}` : 'nothing was changed'}`,
         }
       return {
-        json: { ...facts, made: true, recoveryKey: made.recoverySecret },
-        text: `A site is in ${path}.\nRecovery key (print it, keep it away from here):\n\n  ${grouped(made.recoverySecret)}\n\n${account ?? ''}`,
+        json: { ...facts, made: true, ...Object.fromEntries(secrets.map(({ key, secret }) => [key, secret])) },
+        text: `A site is in ${path}.\n${secrets.map(told).join('')}${account ?? ''}`,
       }
     },
   },
@@ -51,8 +56,6 @@ export const siteCommands: Record<string, Command> = {
       const { storeChecks } = await import('./store-checks.ts')
       const { configOf } = await import('./call-settings.ts')
       const { examine, siteChecks } = await import('./doctor.ts')
-      const { hazardChecks } = await import('./hazard-checks.ts')
-      const { settlementChecks } = await import('./settlement/checks.ts')
       const parts = {
         files: ['gateway.key', ...services.flatMap(({ files = [] }) => files)],
         databases: siteDatabases,
@@ -66,16 +69,28 @@ export const siteCommands: Record<string, Command> = {
         what: 'settings',
         look: async () => `${Object.keys(configOf(values)).length} settings are sound`,
       }
+      const remote = {
+        what: 'operators elsewhere',
+        look: async () => {
+          const { httpsHost, httpsPort } = configOf(values)
+          if (httpsPort < 0) return 'not answered: set httpsPort to let them sign in from other machines'
+          const file = `${text(values, 'folder')}/tls/authority.pem`
+          if (!existsSync(file)) throw new Problem('config.invalid', `${file} is missing: run azukari-gateway init`)
+          const { fingerprint256 } = new X509Certificate(readFileSync(file))
+          return `https://${httpsHost}:${httpsPort} --site-pin ${fingerprint256}`
+        },
+      }
+      const ofServices = await mapInOrder(services, async (module) => module.checks?.(text(values, 'folder')) ?? [])
       const findings = await examine(
         [
           settings,
+          remote,
           ...checks,
           ...storeChecks(
             text(values, 'folder'),
             services.flatMap(({ databases }) => databases),
           ),
-          ...hazardChecks(text(values, 'folder')),
-          ...settlementChecks(text(values, 'folder')),
+          ...ofServices.flat(),
         ],
         process.env['LANG']?.startsWith('ja') ? 'ja' : 'en',
       )
@@ -108,6 +123,10 @@ export const siteCommands: Record<string, Command> = {
       return answerFiles(files, values['out'] === undefined ? undefined : text(values, 'out'))
     },
   },
+}
+
+function told({ what, secret }: ShownSecret): string {
+  return `${what} (print it, keep it away from here):\n\n  ${grouped(secret)}\n\n`
 }
 
 function grouped(secret: string): string {

@@ -1,4 +1,5 @@
 /** What the gateway answers to data servers on hosts of their own: they join with a claim, and renew what they have (D6). */
+import { offerSave } from '@azukari/protocol/contracts/save'
 import { enrolServer, renewServer } from '@azukari/protocol/contracts/server-enrolment'
 import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Log } from '@azukari/protocol/ports'
@@ -39,7 +40,7 @@ export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts):
       const entry = { ...used.server, url, key: Buffer.from(key).toString('hex'), capacityBytes }
       await change((servers) => [...servers.filter((server) => server.id !== id), entry])
       log.info('a data server has joined', { server: id, url })
-      const placement = await folder.placementPublic()
+      const placement = await folder.publicKeys(offerSave.service)
       const siteKey = await folder.read(siteKeyFile)
       const answer = {
         ...{ site, authority, certificate },

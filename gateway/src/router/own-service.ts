@@ -1,8 +1,10 @@
 /** The gateway's own contracts: what a device reports of itself, transfers, events, and frames to data servers. */
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import { endDownload, takeBlocks } from '@azukari/protocol/contracts/download'
 import {
   acknowledgeEvents,
   nextJob,
+  offerRelease,
   putCardResults,
   putDiagnostics,
   readBundle,
@@ -21,6 +23,7 @@ import { quotaExceeded } from '../budgets/pool.ts'
 import { keepCardResults } from '../fleet/card-data.ts'
 import { endJobPart, keepDiagnostics, orderFor } from '../fleet/jobs.ts'
 import { keepParts, sameParts } from '../fleet/parts.ts'
+import type { ReleaseDownloads } from '../fleet/release-downloads.ts'
 import type { Releases } from '../fleet/releases.ts'
 import { report, stateOf } from '../fleet/states.ts'
 import type { DirectoryIssuer } from '../key-directory/issuer.ts'
@@ -31,6 +34,7 @@ import type { Caller, Service, ServiceReply, ServiceRequest } from '../service/s
 import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import type { CommitGroup } from '../storage/group.ts'
 import type { TransferBuffer } from '../transfer/buffer.ts'
+import type { DownloadCarrier } from '../transfer/carrier.ts'
 import type { Pump } from './pump.ts'
 
 /** Carries a frame between a card and a data server, unopened (S10). @throws {Problem} `server.unreachable` */
@@ -52,6 +56,9 @@ export interface OwnServiceOptions {
   carryFrame: FrameCarrier
   commits: CommitGroup
   releases: Releases
+  releaseDownloads: ReleaseDownloads
+  /** Carries downloads to devices, the services' and the gateway's own. */
+  carrier: DownloadCarrier
   directory: DirectoryIssuer
   clock: Clock
   log: Log
@@ -76,7 +83,7 @@ export class OwnService implements Service {
 
   constructor(options: OwnServiceOptions) {
     this.#options = options
-    const { devices, buffer, pump, commits, releases, directory, clock, budgets = new Budgets() } = options
+    const { devices, buffer, pump, commits, releases, carrier, directory, clock, budgets = new Budgets() } = options
     const cardResults = budgets.rate('card_results', { device: cardResultRate })
     this.#add(reportState, async (body, { device }) => {
       const before = this.reports.get(device)
@@ -126,6 +133,9 @@ export class OwnService implements Service {
     this.#add(readBundle, async ({ release, path, at, length }) => ({
       bytes: await releases.piece(release, path, at, length),
     }))
+    this.#add(offerRelease, async ({ release }, { device }) => ({
+      offer: await options.releaseDownloads.offer(device, release),
+    }))
     this.#add(rotateKey, async ({ signed }, { device }) => {
       await commits.run(async (sql) =>
         devices.rekey(sql, device, nextKeyOf(await devices.require(device, sql), options.site, signed)),
@@ -139,6 +149,14 @@ export class OwnService implements Service {
     this.#add(initTransfer, (body, { device }) => buffer.init(device, body))
     this.#add(haveTransfer, ({ transfer }, { device }) => buffer.have(device, transfer))
     this.#add(finishTransfer, ({ transfer }, { device }) => buffer.finish(device, transfer))
+    this.#add(takeBlocks, async (body, { device }) => {
+      await carrier.take(device, body)
+      return {}
+    })
+    this.#add(endDownload, async (body, { device }) => {
+      await carrier.end(device, body)
+      return {}
+    })
     this.#add(carryFrame, async ({ server, frame }) => ({ frame: await options.carryFrame(server, frame) }))
   }
 

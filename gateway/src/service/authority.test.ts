@@ -42,7 +42,7 @@ const anybodys = contract({ ...mine, name: 'toy.anybodys', authority: 'device' }
 const placement = generateKey('ed25519', systemRandom)
 const folder = {
   read: 0,
-  placementPublic: async () => {
+  publicKeys: async () => {
     folder.read++
     return { key: coseKey(publicOf(placement)), agreement: new Uint8Array(0) }
   },

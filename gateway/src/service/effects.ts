@@ -1,12 +1,14 @@
 /** What a transaction causes beyond its rows: events, acts for other services, work that follows its commit (ARCHITECTURE §5). */
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
+import { downloadOffered, downloadWithdrawn } from '@azukari/protocol/contracts/download'
 import type { Log, Random } from '@azukari/protocol/ports'
 import { InternalError } from '@azukari/protocol/problem'
 import type { Transaction } from '../storage/database.ts'
 import type { EventQueue } from './events.ts'
 import { traceOf } from './host-rules.ts'
+import type { Offers } from './offers.ts'
 import type { Outbox } from './outbox.ts'
-import type { OutgoingAct, OwnContext, QueuedEvent } from './service.ts'
+import type { OfferedContent, OutgoingAct, OwnContext, QueuedEvent } from './service.ts'
 
 /** What a transaction wants done when it has committed. */
 export interface Effects {
@@ -26,13 +28,15 @@ export interface EffectPorts {
   log: Log
   events: EventQueue
   outbox: Outbox
+  /** Absent where the service offers nothing to devices. */
+  offers: Offers | undefined
   /** Acts that it declares to send, by contract. */
   outgoing: ReadonlyMap<string, OutgoingAct>
 }
 
 /** What a transaction gets to cause them with; they are collected in `effects` until it has committed. */
 export function effectContext(
-  { name, random, log, events, outbox, outgoing }: EffectPorts,
+  { name, random, log, events, outbox, offers, outgoing }: EffectPorts,
   { sql, nowMs, traceId }: { sql: Transaction; nowMs: number; traceId: string },
   effects: Effects,
 ): OwnContext {
@@ -57,5 +61,20 @@ export function effectContext(
     await outbox.add(sql, contract.service, act)
     effects.sentTo.add(contract.service)
   }
-  return { sql, nowMs, traceId, emit, send, afterCommit: (work) => effects.afterCommit.push(work) }
+  const requireOffers = (): Offers => {
+    if (!offers) throw new InternalError(`${name} does not say where its downloads are read from`)
+    return offers
+  }
+  const offer = async (device: string, content: OfferedContent): Promise<Uint8Array> => {
+    const { offer, dropped } = await requireOffers().add(sql, device, content, nowMs)
+    for (const transfer of dropped) await emit(downloadWithdrawn, device, { transfer })
+    if (dropped.length > 0) log.warn('a device has not taken its downloads; the oldest went', { device })
+    await emit(downloadOffered, device, { offer })
+    return offer.transfer
+  }
+  const withdraw = async (transfer: Uint8Array): Promise<void> => {
+    const device = await requireOffers().remove(sql, transfer)
+    if (device !== undefined) await emit(downloadWithdrawn, device, { transfer })
+  }
+  return { sql, nowMs, traceId, emit, send, offer, withdraw, afterCommit: (work) => effects.afterCommit.push(work) }
 }

@@ -7,6 +7,7 @@ import type { Migration } from '../storage/migrate.ts'
 import type { Peers } from './deliverer.ts'
 import type { HostLimits } from './host-limits.ts'
 import type { MemberCheck } from './member-tokens.ts'
+import type { ContentSource } from './offers.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
 import type { Signers } from './signed.ts'
 import type { Unlisted } from './unlisted.ts'
@@ -38,6 +39,8 @@ export interface ServiceHostOptions {
   budgets?: Budgets
   /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
   unlisted: Unlisted
+  /** Where what it offers to devices is read from. */
+  downloads?: ContentSource | undefined
   /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
   members?: MemberCheck | undefined
   /** Verifies signatures; needed by whoever has a contract with the authority `signed`. */

@@ -33,6 +33,7 @@ import {
   performAct,
   requireAuthority,
 } from './judged.ts'
+import { Offers } from './offers.ts'
 import { Outbox } from './outbox.ts'
 import type {
   ActContext,
@@ -116,6 +117,7 @@ class Host implements ServiceHost {
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
+  readonly downloads: Offers | undefined
   #queue: WaitingAct[] = []
   #drainAsked = false
   /** A group is being done: the next one follows it. */
@@ -144,6 +146,12 @@ class Host implements ServiceHost {
       commit: (work) => this.#ownCommit(work),
     }
     this.#outbox = new Outbox(options.random, this.#limits.outboxRows)
+    this.downloads =
+      options.downloads &&
+      new Offers({
+        ...{ name: options.name, content: options.downloads, store: this.store },
+        ...{ clock: options.clock, random: options.random, log: options.log },
+      })
     this.#outgoing = declared(options.name, options.calls ?? [])
     this.#deliverer = new Deliverer({
       name: options.name,
@@ -399,7 +407,7 @@ class Host implements ServiceHost {
     return result
   }
 
-  /** Forgets signed acts that have expired, now and again and again. */
+  /** Forgets signed acts and offers that have expired, now and again and again. */
   async #forget(): Promise<void> {
     const { database, clock, log } = this.#options
     // First, so that a full disk today does not end it for ever.
@@ -407,6 +415,7 @@ class Host implements ServiceHost {
       this.#forget().catch((error) => log.error('old acts could not be forgotten', { error: String(error) }))
     })
     await forgetExpiredActs(database, clock.now())
+    await this.downloads?.forgetExpired(clock.now())
   }
 
   #requireOpen(): void {
@@ -458,8 +467,8 @@ class Host implements ServiceHost {
 
   #effectContext(sql: Transaction, nowMs: number, traceId: string, effects: Effects): OwnContext {
     const { random, log } = this.#options
-    const ports = { name: this.name, random, log, events: this.#events, outbox: this.#outbox, outgoing: this.#outgoing }
-    return effectContext(ports, { sql, nowMs, traceId }, effects)
+    const own = { name: this.name, events: this.#events, outbox: this.#outbox, outgoing: this.#outgoing }
+    return effectContext({ ...own, random, log, offers: this.downloads }, { sql, nowMs, traceId }, effects)
   }
 
   #problemOf(error: unknown, request?: ServiceRequest, contract?: Contract): ProblemWire {

@@ -1,10 +1,17 @@
 /** A service in a process of its own, as the gateway sees it (D4, ARCHITECTURE §12): the same interface, over HTTP/2. */
-import type { ServiceName } from '@azukari/protocol/contract'
-import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
+import type { RequestOf, ServiceName } from '@azukari/protocol/contract'
+import {
+  downloadBlocksAtOnce,
+  downloadEnded,
+  eventsDone,
+  handleRequest,
+  readDownload,
+  takeEvents,
+} from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Caller } from '../transport/pair-client.ts'
-import type { EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
+import type { Downloads, EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
 
 export interface RemoteServiceOptions {
   name: ServiceName
@@ -71,6 +78,18 @@ class RemoteService implements Service {
 
   async eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
     await this.#ask(this.#options.client.call(eventsDone, { device, ids: [...ids] }))
+  }
+
+  readonly downloads: Downloads = {
+    read: async (device, transfer, from, count) => {
+      const wanted = Math.min(count, downloadBlocksAtOnce)
+      return (await this.#options.client.call(readDownload, { device, transfer, from, count: wanted })).blocks
+    },
+    ended: async (device, transfer, problem) => {
+      const body: RequestOf<typeof downloadEnded> = { device, transfer }
+      if (problem !== undefined) body.problem = problem
+      await this.#options.client.call(downloadEnded, body)
+    },
   }
 
   onEvents(listener: EventListener): () => void {

@@ -1,6 +1,12 @@
 /** What a service of its own process answers to the gateway (D4): requests, events, and that events are done. */
 import type { ServiceName } from '@azukari/protocol/contract'
-import { eventsDone, handleRequest, takeEvents } from '@azukari/protocol/contracts/internal'
+import {
+  downloadEnded,
+  eventsDone,
+  handleRequest,
+  readDownload,
+  takeEvents,
+} from '@azukari/protocol/contracts/internal'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
@@ -52,6 +58,14 @@ export function serviceHandlers(
     }),
     answers(eventsDone, callers, async ({ device, ids }) => {
       await service.eventsDone(device, ids)
+      return { reply: {} }
+    }),
+    answers(readDownload, callers, async ({ device, transfer, from, count }) => {
+      if (!service.downloads) throw new Problem('transfer.unknown')
+      return { reply: { blocks: await service.downloads.read(device, transfer, from, count) } }
+    }),
+    answers(downloadEnded, callers, async ({ device, transfer, problem }) => {
+      await service.downloads?.ended(device, transfer, problem)
       return { reply: {} }
     }),
   ]

@@ -4,6 +4,8 @@
  * A service's acts commit together with their inbox row, their reply and the events they cause (ARCHITECTURE §5).
  */
 import type { Contract, ReplyOf, RequestOf, ServiceName, SignedOf } from '@azukari/protocol/contract'
+import type { Offer } from '@azukari/protocol/contracts/download'
+import type { ContentHashes } from '@azukari/protocol/download'
 import type { ActKey } from '@azukari/protocol/envelope'
 import type { Member } from '@azukari/protocol/member-token'
 import type { Problem, ProblemWire } from '@azukari/protocol/problem'
@@ -62,6 +64,23 @@ export interface QueuedEvent {
   keep: boolean
 }
 
+/** Content that a service offers to a device. */
+export interface OfferedContent extends Pick<Offer, 'kind' | 'name' | 'mediaType'> {
+  /** By which the service's `downloads` finds it again. At most 64 bytes. */
+  reference: Uint8Array
+  hashes: ContentHashes
+  /** How long the device may take to fetch it, ms. */
+  lifeMs: number
+}
+
+/** What a service sends to devices, block by block: asked by the gateway, in process or through `download.*` contracts. */
+export interface Downloads {
+  /** Up to `count` blocks, as they travel; fewer where there are no more. @throws {Problem} `transfer.unknown`, `transfer.expired`, `transfer.bad-root` */
+  read(device: string, transfer: Uint8Array, from: number, count: number): Promise<Uint8Array[]>
+  /** The device has it, or does not take it. Idempotent. */
+  ended(device: string, transfer: Uint8Array, problem: string | undefined): Promise<void>
+}
+
 export type EventListener = (passing: readonly QueuedEvent[], keptFor: readonly string[]) => void
 
 export interface Service {
@@ -71,6 +90,8 @@ export interface Service {
   /** Kept events with `at` > `after`, in order; of one device when it is named. */
   takeEvents(after: number, limit: number, device?: string): Promise<QueuedEvent[]>
   eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void>
+  /** Of a service that sends devices more than fits into an event. */
+  readonly downloads?: Downloads | undefined
   /** Hears of events: those that are not kept, and the devices for which kept ones wait. Returns a function that stops it. */
   onEvents(listener: EventListener): () => void
   start(): Promise<void>
@@ -98,6 +119,13 @@ export interface ActContext extends Context {
    * @throws {InternalError} for a contract that this service does not declare among its calls
    */
   send<C extends Contract>(contract: C, body: RequestOf<C>): Promise<void>
+  /**
+   * Offers a device something of any size, in this transaction; it fetches it when it can. Returns the transfer's id.
+   * @throws {InternalError} for a service without `downloads`
+   */
+  offer(device: string, content: OfferedContent): Promise<Uint8Array>
+  /** Takes an offer back: what the device has of it goes. Nothing when it is not there any more. */
+  withdraw(transfer: Uint8Array): Promise<void>
   /** Runs after the commit; not at all if it fails. For starting slow work, which must also start after a restart. */
   afterCommit(work: () => void): void
 }

@@ -24,6 +24,20 @@ export interface HostTables {
     body: Uint8Array
   }
   outbox_streams: { service: string; stream: Uint8Array; next_seq: number }
+  /** What devices are sent, until they have it; the content itself is the service's. */
+  downloads: {
+    id: Uint8Array
+    device: string
+    kind: string
+    /** By which the service finds the content. */
+    reference: Uint8Array
+    size_bytes: number
+    root: Uint8Array
+    leaves: Uint8Array
+    key: Uint8Array
+    at_ms: number
+    expires_ms: number
+  }
 }
 
 export const hostMigrations: MigrationSet = {
@@ -59,6 +73,19 @@ export const hostMigrations: MigrationSet = {
         CREATE TABLE outbox_streams (
           service TEXT PRIMARY KEY, stream BLOB NOT NULL, next_seq INTEGER NOT NULL
         ) WITHOUT ROWID;
+      `,
+    },
+    {
+      number: 3,
+      name: 'downloads of devices',
+      up: `
+        CREATE TABLE downloads (
+          id BLOB PRIMARY KEY, device TEXT NOT NULL, kind TEXT NOT NULL, reference BLOB NOT NULL,
+          size_bytes INTEGER NOT NULL, root BLOB NOT NULL, leaves BLOB NOT NULL, key BLOB NOT NULL,
+          at_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX downloads_by_device ON downloads (device, at_ms);
+        CREATE INDEX downloads_by_expiry ON downloads (expires_ms);
       `,
     },
   ],

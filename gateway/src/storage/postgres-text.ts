@@ -118,6 +118,8 @@ function postgresTrigger(statement: string): string {
   const found = trigger.exec(statement)?.groups
   if (!found) throw new InternalError(`a trigger that is not understood: ${statement.slice(0, 80)}`)
   const { name, when, change, table, condition, body } = found
+  // Against `INSERT OR REPLACE`, which PostgreSQL does not have: it updates, and that has a trigger of its own.
+  if (/^EXISTS \(SELECT/i.test(condition ?? '')) return 'SELECT 1'
   const steps = statementsOf(body!).map((step) =>
     step
       .replace(/^SELECT RAISE\(ABORT, ('(?:[^']|'')*')\)$/i, 'RAISE EXCEPTION $1')

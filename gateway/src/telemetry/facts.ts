@@ -2,6 +2,7 @@
  * What the gateway tells others of a site and its boards (D6): technical facts only. No member, no object, no name of a
  * person is among them.
  */
+import type { Measure } from '@azukari/protocol/contracts/internal'
 
 /** Parts of which a board can say that something is wrong with them. */
 const watchedParts = ['camera', 'printer', 'reader'] as const
@@ -30,14 +31,6 @@ export interface DeviceFacts {
   report?: { atMs: number; parts: readonly ReportedPart[]; outboxRows: number; outboxBytes: number }
 }
 
-export interface ServerFacts {
-  id: string
-  name: string
-  /** Probability per year that it is lost. */
-  risk: number
-  bandName: string
-}
-
 export interface SiteFacts {
   site: string
   version: string
@@ -48,15 +41,8 @@ export interface SiteFacts {
   devicesUp: number
   requestsUnderWay: number
   buffer: { bytes: number; transfers: number; full: boolean }
-  /** What placement knows; absent while it runs in a process of its own and does not answer. */
-  placement?: {
-    /** Saves that are taken and not yet kept twice. */
-    waitingSaves: number
-    servers: readonly ServerFacts[]
-    /** Replicas at risk with nowhere to go. */
-    stuck: number
-    hazards: number
-  }
+  /** What services say; nothing of one that runs in a process of its own and does not answer. */
+  measures: readonly Measure[]
 }
 
 export interface FleetFacts {

@@ -2,6 +2,7 @@
  * MQTT discovery of Home Assistant (https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery): one *device
  * discovery* payload per board and one for the site, each with its components, and the states they read. Pure.
  */
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { type DeviceFacts, faultOf, outOfPaper, partsOf, type SiteFacts, type WatchedPart } from './facts.ts'
 import { objectId, type TelemetryTopics } from './topics.ts'
 
@@ -19,11 +20,11 @@ export interface Discovery {
   components: Record<string, Component>
 }
 
-/** Servers of a site that become components; a site has tens, not thousands. */
-const maxServers = 64
+/** Figures of services that become components: what a person can look at. */
+const maxMeasures = 128
 
 export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discovery {
-  const { site, placement } = facts
+  const { site } = facts
   const id = objectId(site)
   const diagnostic = { entity_category: 'diagnostic' }
   const measured = { state_class: 'measurement' }
@@ -37,15 +38,13 @@ export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discov
     },
     version: { ...sensor(id, 'version', 'Version', 'version'), ...diagnostic },
   }
-  if (placement) {
-    components['waiting_saves'] = { ...sensor(id, 'waiting_saves', 'Saves waiting', 'waiting_saves'), ...measured }
-    components['stuck'] = { ...binary(id, 'stuck', 'Placement', 'stuck'), device_class: 'problem' }
-    components['hazards'] = { ...sensor(id, 'hazards', 'Hazards', 'hazards'), ...measured }
-    for (const server of placement.servers.slice(0, maxServers))
-      components[`risk_${server.id}`] = {
-        ...sensor(id, `risk_${server.id}`, `Risk of ${server.name}`, `servers['${server.id}'].risk_percent`),
-        ...{ ...measured, unit_of_measurement: '%', suggested_display_precision: 2 },
-      }
+  for (const { key, label, unit, isFault } of facts.measures.slice(0, maxMeasures)) {
+    const path = `measures['${key}']`
+    if (isFault) components[key] = { ...binary(id, key, label, path), device_class: 'problem' }
+    else {
+      components[key] = { ...sensor(id, key, label, path), ...measured }
+      if (unit === '/') Object.assign(components[key], { unit_of_measurement: '%', suggested_display_precision: 2 })
+    }
   }
   return {
     device: {
@@ -61,24 +60,21 @@ export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discov
 }
 
 export function siteState(facts: SiteFacts): Record<string, unknown> {
-  const { placement } = facts
   return {
     version: facts.version,
     devices: facts.devicesKnown,
     devices_up: facts.devicesUp,
     buffer_full: facts.buffer.full,
     buffer_bytes: facts.buffer.bytes,
-    ...(placement && {
-      waiting_saves: placement.waitingSaves,
-      stuck: placement.stuck > 0,
-      hazards: placement.hazards,
-      servers: Object.fromEntries(
-        placement.servers
-          .slice(0, maxServers)
-          .map(({ id, risk, bandName }) => [id, { risk_percent: Number((risk * 100).toPrecision(4)), band: bandName }]),
-      ),
-    }),
+    measures: Object.fromEntries(
+      facts.measures.slice(0, maxMeasures).map((measure) => [measure.key, stateOf(measure)]),
+    ),
   }
+}
+
+function stateOf({ unit, value, isFault }: Measure): number | boolean {
+  if (isFault) return value > 0
+  return unit === '/' ? Number((value * 100).toPrecision(4)) : value
 }
 
 const partNames: Record<WatchedPart, string> = { camera: 'Camera', printer: 'Printer', reader: 'Card reader' }

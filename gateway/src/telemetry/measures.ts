@@ -4,7 +4,7 @@ import { maxRecords, type SenmlRecord } from './senml.ts'
 
 /** What the gateway measures of itself and of the site. @param everySeconds when the next pack comes at the latest */
 export function siteMeasures(site: SiteFacts, everySeconds: number): SenmlRecord[] {
-  const { placement, buffer } = site
+  const { buffer } = site
   const [first, ...rest]: SenmlRecord[] = [
     { n: 'uptime', u: 's', v: Math.round(site.uptimeMs / 1000), ut: everySeconds },
     { n: 'memory', u: 'B', v: site.memoryBytes },
@@ -15,15 +15,7 @@ export function siteMeasures(site: SiteFacts, everySeconds: number): SenmlRecord
     { n: 'transfers', u: 'count', v: buffer.transfers },
     { n: 'buffer-full', vb: buffer.full },
   ]
-  const known: SenmlRecord[] = placement
-    ? [
-        { n: 'waiting-saves', u: 'count', v: placement.waitingSaves },
-        { n: 'hazards', u: 'count', v: placement.hazards },
-        { n: 'stuck', u: 'count', v: placement.stuck },
-        // A probability is a ratio: 1 is certainty.
-        ...placement.servers.map(({ id, risk }) => ({ n: `server/${id}/risk`, u: '/', v: risk })),
-      ]
-    : []
+  const known = site.measures.map(({ name: n, unit: u, value: v }) => ({ n, u, v }))
   return [{ ...base(site, 'gateway'), ...first }, ...rest, ...known].slice(0, maxRecords)
 }
 

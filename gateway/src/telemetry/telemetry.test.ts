@@ -28,10 +28,11 @@ const siteFacts: SiteFacts = {
   ...{ site, version: '1.2.3', atMs, uptimeMs: 61_400, memoryBytes: 90_000_000 },
   ...{ devicesKnown: 3, devicesUp: 1, requestsUnderWay: 2 },
   buffer: { bytes: 1_000, transfers: 1, full: false },
-  placement: {
-    ...{ waitingSaves: 4, stuck: 0, hazards: 1 },
-    servers: [{ id: 'osaka-1', name: 'Osaka', risk: 0.01234, bandName: 'low' }],
-  },
+  measures: [
+    { name: 'waiting-saves', key: 'waiting_saves', label: 'Saves waiting', unit: 'count', value: 4 },
+    { name: 'stuck', key: 'stuck', label: 'Placement', unit: 'count', value: 0, isFault: true },
+    { name: 'server/osaka-1/risk', key: 'risk_osaka-1', label: 'Risk of Osaka', unit: '/', value: 0.01234 },
+  ],
 }
 const camera: DeviceFacts = {
   ...{ id: 'abcdefabcdefabcdefabcdef', model: 'Pi 4 kiosk', version: '0.1.0', roles: ['camera'], region: 'JP-13' },
@@ -221,7 +222,7 @@ t.test(
       last_save: null,
       faults: { printer: true, paper: true, reader: null },
     })
-    t.match(siteState(siteFacts), { waiting_saves: 4, servers: { 'osaka-1': { risk_percent: 1.234 } } })
+    t.match(siteState(siteFacts), { measures: { waiting_saves: 4, stuck: false, 'risk_osaka-1': 1.234 } })
     t.same(Value.Check(HomeAssistantDevice, { ...all[0]!.discovery, origin: {} }), false, 'the schema refuses')
   },
 )
@@ -261,7 +262,7 @@ t.test(
     publisher.busUp()
     t.equal((await round()).length, 5)
     t.same(await round(), [], 'nothing changed')
-    facts = { ...facts, site: { ...siteFacts, placement: { ...siteFacts.placement!, servers: [] } } }
+    facts = { ...facts, site: { ...siteFacts, measures: siteFacts.measures.slice(0, 2) } }
     t.same(await round(), [topics.discovery(), topics.discovery(), topics.siteState])
     t.same(JSON.parse(sent[0]![1]).components['risk_osaka-1'], { platform: 'sensor' })
     t.notOk('risk_osaka-1' in JSON.parse(sent[1]![1]).components)
@@ -334,7 +335,7 @@ t.test('D6: the last save of a device is known after a restart, and forgotten wi
 const telemetry: NonNullable<TestSiteOptions['telemetry']> = {
   ...{ homeAssistant: true, prefix: 'homeassistant', senml: 'both', everyMs: 1_000 },
   memoryBytes: () => 1_000,
-  placement: async () => siteFacts.placement!,
+  measures: async () => siteFacts.measures,
 }
 
 /** `mosquitto_sub` as any operator would use it; `-F` gives topic, retained flag and payload in hex. */
@@ -419,7 +420,7 @@ t.test('D6: mosquitto_sub reads boards and site with a reader’s password, and 
     json(topics.deviceState(device.id))?.outbox === 3 ? json(topics.deviceState(device.id)) : undefined,
   )
   t.match(state, { online: true, model: 'test', faults: { camera: true, reader: false }, last_save: null })
-  t.match(await home.until(() => json(topics.siteState)), { devices: 1, devices_up: 1, waiting_saves: 4 })
+  t.match(await home.until(() => json(topics.siteState)), { devices: 1, devices_up: 1, measures: { waiting_saves: 4 } })
   t.equal((await home.until(() => last(topics.gatewayOnline))).payload.toString(), 'online')
   const pack = await home.until(() => json(topics.senml('json', device.id)))
   t.equal(pack[0].bn, `azukari/${site}/device/${device.id}/`)

@@ -6,6 +6,7 @@ import { hex } from '@azukari/protocol/bytes'
 import type { Static } from '@azukari/protocol/contract'
 import type { finishTransfer, Have, initTransfer } from '@azukari/protocol/contracts/transfer'
 import { makeDurableDirectory } from '@azukari/protocol/durable-directory'
+import { Incoming, type IncomingPorts, type TransferFacts, windowMostBlocks } from '@azukari/protocol/incoming'
 import { rootOfLeafHashes } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Timer } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -15,7 +16,6 @@ import { type Pool, Reservation } from '../budgets/pool.ts'
 import type { ReceiveBuffer } from '../service/service.ts'
 import type { Database } from '../storage/database.ts'
 import type { CommitGroup } from '../storage/group.ts'
-import { Incoming, windowMostBlocks } from './incoming.ts'
 import { type ReservationLimits, TransferReservations } from './reservations.ts'
 import { type TransferRow, transferStore } from './store.ts'
 
@@ -74,8 +74,8 @@ const maxRanges = 1_024
 export class TransferBuffer {
   readonly #options: TransferBufferOptions
   readonly #limits: BufferLimits
-  readonly #open = new Map<string, Promise<Incoming>>()
-  readonly #ready = new Map<string, Incoming>()
+  readonly #open = new Map<string, Promise<Incoming<TransferRow>>>()
+  readonly #ready = new Map<string, Incoming<TransferRow>>()
   readonly #reserved: TransferReservations
   readonly #memory: Pool
   #full = false
@@ -282,7 +282,7 @@ export class TransferBuffer {
     return row
   }
 
-  #incoming(row: TransferRow): Promise<Incoming> {
+  #incoming(row: TransferRow): Promise<Incoming<TransferRow>> {
     const name = hex(row.id)
     this.#reserved.used(name, this.#options.clock.monotonicMs())
     let opening = this.#open.get(name)
@@ -294,10 +294,10 @@ export class TransferBuffer {
     return opening
   }
 
-  async #openFiles(name: string, row: TransferRow): Promise<Incoming> {
+  async #openFiles(name: string, row: TransferRow): Promise<Incoming<TransferRow>> {
     if (this.#stopped) throw new Problem('service.unavailable', 'the gateway stops')
     const { files, clock, directory, log } = this.#options
-    const incoming = await Incoming.open(row, `${directory}/${name}`, {
+    const ports: IncomingPorts<TransferRow> = {
       files,
       clock,
       syncBlocks: () => Math.max(1, this.#window(row) >> 1),
@@ -316,7 +316,8 @@ export class TransferBuffer {
         this.#options.onProgress(of.row.device, this.#have(of), bad)
       },
       onProblem: (of, problem) => this.#onProblem(of, problem),
-    })
+    }
+    const incoming = await Incoming.open(row, factsOf(row), `${directory}/${name}`, ports, row.complete === 1)
     this.#ready.set(name, incoming)
     this.#reserved.used(name, clock.monotonicMs(), incoming.receivedBytes)
     if (this.#ready.size > this.#limits.open) void this.sweep()
@@ -334,7 +335,7 @@ export class TransferBuffer {
     )
   }
 
-  #have(incoming: Incoming): Have {
+  #have(incoming: Incoming<TransferRow>): Have {
     const { row } = incoming
     return {
       transfer: row.id,
@@ -351,7 +352,7 @@ export class TransferBuffer {
     return Math.max(2, Math.min(windowMostBlocks, share))
   }
 
-  #onProblem(incoming: Incoming, problem: Problem): void {
+  #onProblem(incoming: Incoming<TransferRow>, problem: Problem): void {
     const { log, clock } = this.#options
     log.error('the receive buffer cannot write', { code: problem.code, device: incoming.row.device })
     incoming.resume()
@@ -426,6 +427,16 @@ export class TransferBuffer {
 
 function idOf(name: string): Uint8Array {
   return new Uint8Array(Buffer.from(name, 'hex'))
+}
+
+function factsOf(row: TransferRow): TransferFacts {
+  return {
+    sizeBytes: row.size_bytes,
+    blockBytes: row.block_bytes,
+    blocks: row.blocks,
+    root: row.root,
+    leaves: row.leaves ?? undefined,
+  }
 }
 
 function sameTransfer(row: TransferRow, init: TransferInit): boolean {

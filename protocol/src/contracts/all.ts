@@ -1,6 +1,7 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
 import * as care from './audit.ts'
+import * as download from './download.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
 import * as internal from './internal.ts'
@@ -28,6 +29,7 @@ export const contracts: readonly Contract[] = [
   fleet,
   session,
   transfer,
+  download,
   save,
   read,
   internal,

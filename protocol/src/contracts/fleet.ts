@@ -14,6 +14,7 @@ import {
   Type,
 } from '../contract.ts'
 import { keyDirectoryMaxBytes } from '../key-directory.ts'
+import { Offer } from './download.ts'
 
 /**
  * The signed claim of a new device. Sent as COSE_Sign1 by the new key on `call/fleet.enrol`, outside any channel.
@@ -230,6 +231,18 @@ export const readBundle = contract({
   /** Fewer bytes than asked for at the end of the file, none behind it. */
   reply: Type.Object({ bytes: Bytes(0, bundlePieceMaxBytes) }),
   problems: ['object.unknown', 'upgrade.truncated'],
+})
+
+export const offerRelease = contract({
+  name: 'fleet.release',
+  kind: 'call',
+  service: 'gateway',
+  authority: 'device',
+  title: 'Asks for a release’s bundle as one download: signed manifest and files, see `../upgrade/bundle-stream.ts`',
+  serves: ['D6'],
+  request: Type.Object({ release: Hash }),
+  reply: Type.Object({ offer: Offer }),
+  problems: ['object.unknown', 'upgrade.truncated', 'upgrade.damaged'],
 })
 
 export const putDiagnostics = contract({

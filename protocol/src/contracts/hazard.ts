@@ -1,5 +1,5 @@
 /** Hazards handed to placement by an operator or a gateway, and what placement makes of them (S9, S14). */
-import { Bytes, Count, contract, Nothing, Slug, type Static, Text, TimeMs, Type } from '../contract.ts'
+import { Bytes, Count, contract, Slug, Text, TimeMs, Type } from '../contract.ts'
 
 const Probability = Type.Number({ minimum: 0, maximum: 1 })
 
@@ -26,30 +26,6 @@ export const pushHazards = contract({
     problems: Type.Array(Type.Object({ code: Text(64), detail: Type.Optional(Text(2000)) }), { maxItems: 100 }),
   }),
   problems: ['feed.malformed', 'feed.hostile', 'feed.too-large'],
-})
-
-/** What other programs may know of placement (D6): servers and risks, what waits, what is stuck. Nothing of members. */
-export const PlacementFacts = Type.Object({
-  /** Saves that are taken and not yet kept twice. */
-  waitingSaves: Count,
-  servers: Type.Array(Type.Object({ id: Slug, name: Text(100), risk: Probability, bandName: Text(32) }), {
-    maxItems: 1_000,
-  }),
-  /** Buckets at risk with nowhere to go. */
-  stuck: Count,
-  hazards: Count,
-})
-export type PlacementFacts = Static<typeof PlacementFacts>
-
-export const readPlacementFacts = contract({
-  name: 'placement.facts',
-  kind: 'internal',
-  service: 'placement',
-  authority: 'service',
-  title: 'Servers, risks and what waits, for the telemetry of a gateway beside placement',
-  serves: ['D6'],
-  request: Nothing,
-  reply: PlacementFacts,
 })
 
 export const readRisks = contract({

@@ -176,7 +176,52 @@ export const releaseBuffer = contract({
   reply: Nothing,
 })
 
+/** Blocks in one answer, so that it fits into one head. */
+export const downloadBlocksAtOnce = 4
+
+export const readDownload = contract({
+  name: 'download.read',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'Blocks of what a service sends to a device, as they travel',
+  serves: ['S4', 'D4'],
+  request: Type.Object({
+    transfer: Id,
+    device: Slug,
+    from: Count,
+    count: Type.Integer({ minimum: 1, maximum: downloadBlocksAtOnce }),
+  }),
+  reply: Type.Object({ blocks: Type.Array(Bytes(16, 131_072), { maxItems: downloadBlocksAtOnce }) }),
+  problems: ['transfer.unknown', 'transfer.expired', 'transfer.bad-root'],
+})
+
+export const downloadEnded = contract({
+  name: 'download.ended',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'A device has what a service sent it, or does not take it',
+  serves: ['S4', 'D4'],
+  request: Type.Object({ transfer: Id, device: Slug, problem: Type.Optional(Text(64)) }),
+  reply: Nothing,
+})
+
 /** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
+/** One figure of a service for the site's telemetry: technical, nothing of members. */
+export const Measure = Type.Object({
+  name: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9/_-]{0,95}$',
+    description: 'in SenML, below the gateway’s own name',
+  }),
+  key: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', description: 'in Home Assistant, where it must never change' }),
+  label: Text(160),
+  unit: Type.Union([Type.Literal('count'), Type.Literal('/')], { description: 'of RFC 8428; / is a ratio' }),
+  value: Type.Number(),
+  isFault: Type.Optional(Type.Boolean({ description: 'something is wrong while it is above zero' })),
+})
+export type Measure = Static<typeof Measure>
+
 export const serviceHealth = contract({
   name: 'service.health',
   kind: 'internal',
@@ -189,6 +234,7 @@ export const serviceHealth = contract({
     facts: Type.String({ maxLength: 65_536, description: 'one JSON object, a part of /healthz' }),
     counts: Type.Record(Type.String({ maxLength: 32 }), Count),
     metrics: Type.String({ maxLength: 524_288, description: 'Prometheus text of the service’s own metrics' }),
+    measures: Type.Optional(Type.Array(Measure, { maxItems: 1_024 })),
   }),
 })
 

@@ -75,6 +75,10 @@ export const statementSent = contract({
   reply: Nothing,
 })
 
+/** The kind of a download: a statement’s page, a COSE_Sign1 of the PDF inside a COSE_Encrypt to the member’s key. */
+export const statementPage = 'statement'
+export const statementPageDomain = utf8.encode('azukari/statement-page/1')
+
 export const ObjectionAbout = Type.Union([
   Type.Literal('profile'),
   Type.Literal('fee'),

@@ -57,6 +57,28 @@ export const keyProblems = {
       todo: '接続してからもう一度お試しください。続く場合は、係員が azukari-gateway key list で確認してください。',
     },
   },
+  'keys.revoked': {
+    retry: 'no',
+    en: {
+      title: 'This key was revoked: somebody else may have it',
+      todo: 'It was not believed, and nothing is sealed to it. An operator replaces the keys of the service (azukari-gateway key rotate); what was made with them since is made again.',
+    },
+    ja: {
+      title: '失効した鍵です。第三者に渡ったおそれがあります',
+      todo: 'この鍵によるものは信用せず、この鍵では封印しません。係員がサービスの鍵を更新し（azukari-gateway key rotate）、失効後に作られたものは作り直してください。',
+    },
+  },
+  'keys.in-use': {
+    retry: 'after-fix',
+    en: {
+      title: 'This key has no successor yet',
+      todo: 'Replace the keys of the service first (azukari-gateway key rotate SERVICE), and revoke the former one then.',
+    },
+    ja: {
+      title: 'この鍵の後継がまだありません',
+      todo: '先にサービスの鍵を更新し（azukari-gateway key rotate サービス名）、その後で前の鍵を失効させてください。',
+    },
+  },
   'keys.retired': {
     retry: 'no',
     en: {

@@ -59,6 +59,17 @@ export const operatorProblems = {
       todo: 'よく確かめてもう一度お試しください。管理者が新しいパスワードを設定できます。',
     },
   },
+  'operator.other-site': {
+    retry: 'after-fix',
+    en: {
+      title: 'Whoever answers at this address is not the site',
+      todo: 'Nothing was sent. Check --site-url, and --site-pin or --site-ca: azukari-gateway doctor on the site’s machine shows the fingerprint.',
+    },
+    ja: {
+      title: 'このアドレスで応答しているのは目的のサイトではありません',
+      todo: '何も送信していません。--site-url と、--site-pin または --site-ca を確かめてください。指紋はサイトの機械で azukari-gateway doctor を実行すると表示されます。',
+    },
+  },
   'operator.login-wait': {
     retry: 'later',
     en: { title: 'Too many tries in a row', todo: 'Wait as long as the detail says, then try again.' },

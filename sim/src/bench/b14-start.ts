@@ -16,8 +16,9 @@ const commandTargetMs = 200
 const serverTargetMs = 500
 const pageTargetMs = 10_000
 
-const programOf = (name: 'gateway' | 'sim' | 'device') =>
-  fileURLToPath(new URL(`azukari-${name}.js`, import.meta.resolve(`@azukari/${name}/cli`)))
+const doors = { gateway: '@azukari/gateway/cli', sim: '@azukari/sim/cli', device: '@azukari/device/cli' }
+const programOf = (name: keyof typeof doors) =>
+  fileURLToPath(new URL(`azukari-${name}.js`, import.meta.resolve(doors[name])))
 
 export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]> {
   const site = join(folder, 'site')

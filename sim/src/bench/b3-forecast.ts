@@ -4,11 +4,11 @@
  * decision that looks at every object, as a system without classes makes it.
  */
 import { openDatabase } from '@azukari/gateway/adapters/database'
+import { regions } from '@azukari/gateway/geography'
 import { placementMigrations } from '@azukari/gateway/services/placement/migrations'
 import { buckets } from '@azukari/gateway/services/placement/moves/buckets'
 import { type Decided, decide, defaultDecideRules } from '@azukari/gateway/services/placement/moves/decide'
 import { feed, moves } from '@azukari/gateway/services/placement/moves/queue'
-import { regions } from '@azukari/gateway/services/placement/risk/geography'
 import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk/risk'
 import { type Candidate, choose } from '@azukari/gateway/services/placement/saves/choose'
 import { servers } from '@azukari/gateway/services/placement/store'

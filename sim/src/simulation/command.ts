@@ -27,6 +27,8 @@ export interface RunReport {
   kept: number
   printed: number
   leftovers: number
+  /** What happened to money, by kind. */
+  money: Record<string, number>
   /** Wall time. */
   seconds: number
   failures: { seed: number; message: string; story: readonly string[] }[]
@@ -48,6 +50,7 @@ export async function run(options: RunOptions): Promise<RunReport> {
     kept: 0,
     printed: 0,
     leftovers: 0,
+    money: {},
     seconds: 0,
     failures: [],
   }
@@ -64,10 +67,8 @@ export async function run(options: RunOptions): Promise<RunReport> {
       report.kept += result.kept
       report.printed += result.printed
       report.leftovers += result.leftovers
-      for (const [kind, count] of Object.entries(result.faults))
-        report.faults[kind] = (report.faults[kind] ?? 0) + count
-      for (const [kind, count] of Object.entries(result.verdicts))
-        report.verdicts[kind] = (report.verdicts[kind] ?? 0) + count
+      for (const name of ['faults', 'verdicts', 'money'] as const)
+        for (const [kind, count] of Object.entries(result[name])) report[name][kind] = (report[name][kind] ?? 0) + count
     }
     onSeed?.(outcome, done)
   }
@@ -115,19 +116,25 @@ export async function replay(
     kept: 0,
     printed: 0,
     leftovers: 0,
+    money: {},
   }
   const seconds = () => Math.round((performance.now() - began) / 100) / 10
   try {
     const result = await runWhole({ ...options, onLine: tell })
-    const { faults, verdicts, hours, kept, printed, leftovers } = result
+    const { faults, verdicts, hours, kept, printed, leftovers, money } = result
     return {
-      report: { ...base, faults, verdicts, hours, kept, printed, leftovers, seconds: seconds() },
+      report: { ...base, faults, verdicts, hours, kept, printed, leftovers, money, seconds: seconds() },
       message: `Seed ${options.seed} holds: ${kept} pictures kept, ${printed} printed in ${hours.toFixed(1)} simulated hours. ${result.digest}`,
     }
   } catch (error) {
     if (!(error instanceof Violation)) throw error
     return { report: { ...base, failed: [options.seed], seconds: seconds() }, message: error.message }
   }
+}
+
+function listed(counts: Record<string, number>): string {
+  const all = Object.entries(counts).map(([kind, count]) => `${kind} ${count}`)
+  return all.join(', ') || 'none'
 }
 
 /** The report in words. */
@@ -137,17 +144,10 @@ export function summary(report: RunReport): string {
   const lines = [
     `${seeds} seeds, ${hours} simulated hours in ${seconds} s (${Math.round(seeds / minutes)} seeds and ${Math.round(hours / minutes)} hours a minute)`,
     `${kept} pictures kept, ${printed} pages printed; ${leftovers} unknown replicas left by writings without an answer`,
-    `faults: ${Object.entries(report.faults)
-      .map(([kind, count]) => `${kind} ${count}`)
-      .join(', ')}`,
+    `money: ${listed(report.money)}`,
+    `faults: ${listed(report.faults)}`,
+    `verdicts: ${listed(report.verdicts)}`,
   ]
-  lines.push(
-    `verdicts: ${
-      Object.entries(report.verdicts)
-        .map(([kind, count]) => `${kind} ${count}`)
-        .join(', ') || 'none'
-    }`,
-  )
   for (const { message, story } of report.failures.slice(0, 3)) lines.push('', ...story.slice(-25), message)
   lines.push(
     '',

@@ -1,6 +1,7 @@
 /** A board of the site with the real runtime on it: camera, printer or terminal, with a card reader. */
 import { DirectoryMemory } from '@azukari/boards/directory-memory'
 import type { Shown } from '@azukari/device/drivers'
+import type { Link } from '@azukari/device/link'
 import { type DeviceRole, Runtime } from '@azukari/device/runtime'
 import type { Save } from '@azukari/device/saves'
 import { offerSave } from '@azukari/protocol/contracts/save'
@@ -25,6 +26,7 @@ export interface DeviceWitness {
   saveChanged(device: DeviceMachine, save: Save): Promise<void>
   shown(device: DeviceMachine, shown: Shown): void
   askedPin(device: DeviceMachine): string | undefined
+  began(device: DeviceMachine, link: Link): void
 }
 
 interface Image {
@@ -162,6 +164,7 @@ export class DeviceMachine extends Machine {
     this.runtime = runtime
     await life.run(() => runtime.start())
     this.id = runtime.identity.device
+    this.#witness.began(this, runtime.link)
     runtime.saves.onChange(async (save) => {
       if (life.alive) await this.#witness.saveChanged(this, save)
     })

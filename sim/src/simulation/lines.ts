@@ -5,7 +5,7 @@ import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { SeededRandom } from '../testkit/world/chance.ts'
-import type { Life } from '../testkit/world/life.ts'
+import { type Life, never } from '../testkit/world/life.ts'
 import { giveUpMs, goodLine, type LineToServers } from './server-machine.ts'
 import type { World } from './world.ts'
 
@@ -78,7 +78,7 @@ export class Lines {
   async #answer(
     from: string,
     to: string,
-    { handlers }: Listening,
+    { handlers, life }: Listening,
     contract: Contract,
     asked: unknown,
   ): Promise<unknown> {
@@ -91,6 +91,7 @@ export class Lines {
       return (await row.handle(contract.checkRequest(asked) as never, { peer, body: nothing(), signal })).reply
     } catch (error) {
       if (isProblem(error)) throw Problem.fromWire(error.toWire())
+      if (!life.alive) return await never()
       this.#world.violate('bug', `${to} fails at ${contract.id}: ${error instanceof Error ? error.stack : error}`)
       throw new Problem('internal')
     }

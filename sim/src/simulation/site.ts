@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { CardRegistration } from '@azukari/device/applet/issue'
 import type { Shown } from '@azukari/device/drivers'
+import type { Link } from '@azukari/device/link'
 import { decodeUpright } from '@azukari/device/picture'
 import { jpegWithoutPlace } from '@azukari/device/place/jpeg'
 import type { DeviceRole } from '@azukari/device/runtime'
@@ -29,6 +30,7 @@ import { Money, settlementFile } from './money/money.ts'
 import { Person } from './people.ts'
 import { Carrier, ServerMachine, serverDiskBytes, serverDisks, serverPlaces } from './server-machine.ts'
 import { SiteServices } from './site-services.ts'
+import { Thief } from './thief.ts'
 import { Told } from './told.ts'
 import type { World } from './world.ts'
 
@@ -66,6 +68,7 @@ export class Site implements DeviceWitness {
   money!: Money
   readonly harms = new Harms(this)
   readonly told = new Told(this)
+  readonly thief: Thief
   /** Pictures that were taken, by SHA-256 in hex. */
   readonly shots = new Map<string, Uint8Array>()
   /** Saves by object, in hex. */
@@ -81,6 +84,7 @@ export class Site implements DeviceWitness {
     this.carrier = new Carrier(world, this.servers)
     this.lines = new Lines(world)
     this.internet = new Internet(world)
+    this.thief = new Thief(this)
     for (const place of serverPlaces)
       this.servers.set(place.id, new ServerMachine(world, place, () => publicOf(this.placementKeys.signing)))
     this.services = new SiteServices(world, list, this)
@@ -255,6 +259,10 @@ export class Site implements DeviceWitness {
       this.#checkShown(device, line, ': kept in two places', `state = 'kept' AND receipt IS NOT NULL`)
     else if (line.endsWith(': printed')) this.#checkPage(device, line.slice(0, -': printed'.length))
     this.world.story.say(device.name, `shows ${shown.lines.join(' / ')}`)
+  }
+
+  began(device: DeviceMachine, link: Link): void {
+    this.thief.listen(device, link)
   }
 
   askedPin(device: DeviceMachine): string | undefined {

@@ -37,7 +37,7 @@ import { type PlantedBug, World } from './world.ts'
 export interface WholeOptions {
   seed: number
   /** Hours with people and faults; calm comes after them. */
-  hours?: number
+  hours?: number | undefined
   devices?: number
   /** Mean minutes between faults; Infinity for none. */
   faultMinutes?: number
@@ -55,7 +55,7 @@ export interface WholeOptions {
 
 export interface WholeResult {
   seed: number
-  /** Simulated, calm included. */
+  /** Simulated, calm included, and without the days on which the site has no power. */
   hours: number
   faults: Record<string, number>
   /** What audits said, by kind. */
@@ -77,7 +77,7 @@ const calmLimitMs = 6 * hourMs
 
 /** Runs one seed. @throws {Violation} when something happened that must not */
 export async function runWhole(options: WholeOptions): Promise<WholeResult> {
-  const { seed, hours = 2, devices = 5, faultMinutes = 2.5, visitMinutes = 12, bug, wire, onLine } = options
+  const { seed, hours = 1.2, devices = 5, faultMinutes = 2, visitMinutes = 5, bug, wire, onLine } = options
   const { services } = options.services
     ? ((await import(options.services)) as { services: readonly ServiceModule[] })
     : { services: ownServices }
@@ -101,6 +101,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     site.start()
     for (const person of site.people) void person.live(site, visitMinutes * 60_000)
     site.money.start()
+    void site.thief.run()
     if (Number.isFinite(faultMinutes)) void chaos.run(faultMinutes * 60_000)
     /** The moment after so many hours that the site has lived through. */
     const lived = (hour: number) => clock.now() - clock.monotonicMs() + startMs + Math.round(hour * hourMs)
@@ -121,7 +122,7 @@ export async function runWhole(options: WholeOptions): Promise<WholeResult> {
     for (const [kind, count] of Object.entries(network.counts)) if (lineFaults.has(kind)) faults[`line.${kind}`] = count
     return {
       seed,
-      hours: story.atMs / hourMs,
+      hours: (clock.monotonicMs() - startMs) / hourMs,
       faults,
       verdicts: await verdictsIn(site),
       kept: [...site.saves.values()].filter(({ believed }) => believed).length,
@@ -322,6 +323,8 @@ async function finalChecks(site: Site): Promise<void> {
     )
 }
 
+const offerMs = 30 * 86_400_000
+
 /** I3, I5: whatever a device said it had is kept, and the device knows. */
 async function checkSaves(site: Site): Promise<void> {
   const { world } = site
@@ -334,6 +337,8 @@ async function checkSaves(site: Site): Promise<void> {
       bytesOf(object),
     )
     if (row?.state === 'refused' && state === undefined && row.problem && strangerProblems.has(row.problem)) continue
+    // So long an offer is worth something; a site that is away for longer has to be offered it anew.
+    if (row?.problem === 'message.expired' && world.story.atMs - kept.sinceMs > offerMs) continue
     if (state !== 'kept')
       world.violate(
         'I3',

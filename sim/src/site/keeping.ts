@@ -3,7 +3,7 @@
  * status, placement's replicas and risks.
  */
 import type { Save } from '@azukari/device/saves'
-import { distanceKm } from '@azukari/gateway/services/placement/risk/geography'
+import { distanceKm } from '@azukari/gateway/geography'
 import type { RiskReport } from '@azukari/gateway/services/placement/risk/report'
 import type { Language } from '@azukari/protocol/finding-text'
 import { places, positionOf } from '../testkit/places.ts'

@@ -35,7 +35,7 @@ export class Operators {
     const options = 'options' in files ? files.options : {}
     const defaults = Object.entries(options).map(([option, { default: otherwise }]) => [option, otherwise])
     const given = { ...Object.fromEntries(defaults), ...values, folder: this.#folder }
-    return callSite(command, given, positionals, files, token)
+    return callSite(command, given, positionals, files, { token })
   }
 
   async #signIn(name: string, password: string): Promise<void> {

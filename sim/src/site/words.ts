@@ -1,5 +1,5 @@
 /** What the page and the console say of the simulated site, in both languages. */
-import { regions } from '@azukari/gateway/services/placement/risk/geography'
+import { regions } from '@azukari/gateway/geography'
 import type { Language } from '@azukari/protocol/finding-text'
 
 export type Said = Record<Language, string>

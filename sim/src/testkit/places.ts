@@ -4,7 +4,7 @@
  * expected losses, so vulnerability is 1. All other terms are round assumptions for simulation and say so.
  */
 
-import { regions } from '@azukari/gateway/services/placement/risk/geography'
+import { regions } from '@azukari/gateway/geography'
 import type { RiskTerm } from '@azukari/gateway/services/placement/risk/risk'
 
 const insurance = 'earthquake insurance base rate, October 2022, class イ'

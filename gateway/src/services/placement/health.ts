@@ -1,4 +1,6 @@
 /** What placement shows to operators: moves, audits, erasures, risks and feeds (D6). */
+
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { gaugesOf } from '../../host/gauges.ts'
 import type { ServiceHealth } from '../../host/service-module.ts'
 import type { AuditStatus } from './audit/audit.ts'
@@ -15,10 +17,20 @@ export interface PlacementHealthSources {
   risks(): Promise<RiskReport>
   /** Data servers, and since when each does not answer. */
   servers(): Promise<{ id: string; away: number | null }[]>
+  /** For telemetry. */
+  measures(): Promise<readonly Measure[]>
 }
 
-export function placementHealth({ moves, audits, erasures, risks, servers }: PlacementHealthSources): ServiceHealth {
+export function placementHealth({
+  moves,
+  audits,
+  erasures,
+  risks,
+  servers,
+  measures,
+}: PlacementHealthSources): ServiceHealth {
   return {
+    measures,
     facts: async () => {
       const now = await moves()
       const { suspects, overdue, verdicts } = await audits()

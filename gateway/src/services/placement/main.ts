@@ -1,10 +1,9 @@
 /** Placement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
 
 import { base32 } from '@azukari/protocol/base32'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { fetchFeed } from '../../adapters/fetch-feed.ts'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
@@ -13,6 +12,7 @@ import type { ReceiveBuffer } from '../../service/service.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
+import { fetchFeed } from './adapters/fetch-feed.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
@@ -43,7 +43,10 @@ export async function storeKeys(
   const secret = passphrase ?? base32(ports.random.bytes(20))
   if (!passphrase) await folder.write('placement/passphrase', new TextEncoder().encode(secret))
   // What cards are made with, and what a data server trusts before it has the key directory.
-  await folder.writePlacementPublic(keys.card, keys.agreement)
+  await folder.writePublicKeys('placement', {
+    key: coseKey(publicOf(keys.card)),
+    agreement: coseKey(publicOf(keys.agreement)),
+  })
   await folder.write('placement/keystore.cose', sealKeystore(keys, secret, ports.random, passphraseKey))
 }
 

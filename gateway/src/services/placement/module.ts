@@ -8,6 +8,8 @@ export const placement = defineService<PlacementContext>({
   databases: ['placement/placement.db'],
   migrations: async () => (await import('./migrations.ts')).placementMigrations,
   files: ['placement/public.cose'],
+  usesDataServers: true,
+  roles: { placement: 'servers and data' },
   pages: ['/risks'],
   lock: 'placement.lock',
   port: 8_471,
@@ -15,7 +17,7 @@ export const placement = defineService<PlacementContext>({
   peers: [],
   firstKeys: async (folder) => {
     const { firstKeys } = await import('../../key-directory/sources.ts')
-    return firstKeys(await folder.placementPublic())
+    return firstKeys(await folder.publicKeys('placement'))
   },
   commands: {
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
@@ -23,12 +25,13 @@ export const placement = defineService<PlacementContext>({
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
     audits: async () => (await import('./commands/audits.ts')).auditCommands,
   },
+  programs: { rebuild: async () => (await import('./commands/rebuild.ts')).rebuildCommands },
   init: async (folder, ports, passphrase) => {
     const { initPlacement } = await import('./main.ts')
     const made = await initPlacement(folder, ports, passphrase)
     return made && [{ key: 'recoveryKey', what: 'Recovery key', secret: made.recoverySecret }]
   },
-  telemetry: async () => (await import('@azukari/protocol/contracts/hazard')).readPlacementFacts,
+  checks: async (folder) => (await import('./commands/checks.ts')).hazardChecks(folder),
   open: async ({ folder, stores, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./members/account-facts.ts')
@@ -54,8 +57,8 @@ export const placement = defineService<PlacementContext>({
         erasures: () => placement.erasureStatus(),
         risks: () => placement.riskReport(),
         servers: () => placement.registry.servers(),
+        measures: () => placement.telemetry(),
       }),
-      telemetry: () => placement.telemetry(),
       mayCarry: (server) => placement.mayRead(server),
       close,
     }

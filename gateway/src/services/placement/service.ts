@@ -1,6 +1,6 @@
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { recallSession } from '@azukari/protocol/contracts/audit'
-import type { PlacementFacts } from '@azukari/protocol/contracts/hazard'
+import type { Measure } from '@azukari/protocol/contracts/internal'
 import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
 import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
@@ -92,7 +92,7 @@ export interface Placement extends Service {
   /** What members had erased, and what is left of it (D8). */
   erasureStatus(): Promise<ErasureReport>
   /** What the gateway tells other programs of placement (D6). */
-  telemetry(): Promise<PlacementFacts>
+  telemetry(): Promise<readonly Measure[]>
   /** A member's plan, level or home region (S9, S16). @throws {Problem} `member.unknown`, `config.invalid` */
   changeMember(number: string, change: MemberChange): Promise<MemberRow>
   /** Settlement's word on a card (P4): what it was told stands, once. */
@@ -258,6 +258,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
+    downloads: hosted.downloads,
     registry,
     risks: live,
     hazards,

@@ -17,10 +17,10 @@ import { InternalError, Problem, type ProblemCode } from '@azukari/protocol/prob
 import { blockCount, blockPlainBytes, encryptBlock, encryptedBytes } from '@azukari/protocol/transfer'
 import { systemDefer } from '../../adapters/defer.ts'
 import type { DataServerPort } from '../../data-server/port.ts'
+import { regions } from '../../geography.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
 import { testDatabase } from '../../test-database.ts'
 import { createKeys } from './keys/keystore.ts'
-import { regions } from './risk/geography.ts'
 import { createPlacement } from './service.ts'
 
 export const log: Log = {

@@ -3,6 +3,8 @@ import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
+import { pageTables } from './documents/pages.ts'
+import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables } from './members/register-sync.ts'
 import { registerTables } from './tables.ts'
@@ -15,4 +17,6 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 5, name: 'statements paid by credit card', up: cardTables },
   { number: 6, name: 'placement’s register in step', up: inStepTables },
   { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
+  { number: 8, name: 'statements’ pages for devices', up: pageTables },
+  { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
 ]

@@ -26,6 +26,7 @@ export const settlement = defineService<SettlementContext>({
   what: 'keeps members, keys, stored value, fees, statements and payments',
   databases: ['settlement/settlement.db'],
   migrations: async () => (await import('./migrations.ts')).settlementMigrations,
+  roles: { clerk: 'money' },
   pages: ['/statistics', '/statistics.svg'],
   lock: 'settlement-primary.lock',
   port: 8_472,
@@ -69,6 +70,11 @@ export const settlement = defineService<SettlementContext>({
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
+  programs: {
+    'settlement witnesses': async () => (await import('./commands/witness.ts')).witnessCommands,
+    'settlement gate': async () => (await import('./commands/gate.ts')).gateCommands,
+  },
+  checks: async (folder) => (await import('./commands/checks.ts')).settlementChecks(folder),
   runApart: async (opened, { role, host, port }, { commandHandlers }) => {
     const { folder, stores, ports, passphrase, log, unlisted, members } = opened
     const { settlementSettings } = await import('./settings.ts')

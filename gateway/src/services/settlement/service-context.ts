@@ -111,7 +111,7 @@ export interface FromMember<T> {
 }
 
 /** What a part of an act's context is needed to speak and write. */
-export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit'>
+export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit' | 'offer'>
 
 /**
  * Judges the fields that every signed act has (P4).
@@ -193,7 +193,7 @@ export async function tell<C extends Contract, T extends object>(
   await emit(to.contract, member.device, to.wrap(sealFor(shared, key, to.domain, nowMs, to.body)), { keep: true })
 }
 
-function agreementOf(key: KeyRow): KeyObject {
+export function agreementOf(key: KeyRow): KeyObject {
   return parseCoseKey(key.agreement)
 }
 
@@ -205,15 +205,4 @@ export function derivedId(...names: (string | Uint8Array)[]): Uint8Array {
     hash.update(Buffer.from([bytes.length >> 8, bytes.length & 0xff])).update(bytes)
   }
   return new Uint8Array(hash.digest().subarray(0, 16))
-}
-
-/** Notes who did what, for the printed operation log (P9). Never secrets or personal data. */
-export async function noteOperation(
-  sql: Sql,
-  nowMs: number,
-  clerk: string,
-  what: string,
-  detail: string,
-): Promise<void> {
-  await sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', nowMs, clerk, what, detail)
 }

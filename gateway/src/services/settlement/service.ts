@@ -27,6 +27,7 @@ import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
 import { ledgerOf } from './centre/epoch.ts'
+import { pageSource } from './documents/pages.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents/store.ts'
 import type { TrueTypeFont } from './documents/true-type.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -161,6 +162,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     name: 'settlement',
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
+    downloads: pageSource(database),
     ...(options.defer ? { defer: options.defer } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
@@ -207,6 +209,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     takeEvents: (after, limit, device) => hosted.takeEvents(after, limit, device),
     eventsDone: (device, ids) => hosted.eventsDone(device, ids),
     onEvents: (listener) => hosted.onEvents(listener),
+    downloads: hosted.downloads,
     wake: () => {
       cards?.wake()
       inStep?.wake()

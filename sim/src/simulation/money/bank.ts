@@ -28,9 +28,12 @@ export class Bank {
   readonly #world: World
   readonly #chance: SeededRandom
   readonly #handed = new Set<string>()
+  readonly #collects: (statement: string) => Promise<void>
   #gate: BankGate | undefined
 
-  constructor(world: World) {
+  /** @param collects hears of each statement that is collected, before it is */
+  constructor(world: World, collects: (statement: string) => Promise<void>) {
+    this.#collects = collects
     this.#world = world
     this.#chance = world.chance('bank')
   }
@@ -38,7 +41,7 @@ export class Bank {
   /** A member pays after some time: mostly rightly, or twice, or without the number, or a little too much. */
   payLater(payment: string, minor: number): void {
     this.underWay++
-    this.#world.clock.timer(this.#chance.between(5_000, 1_200_000), () => {
+    this.#world.clock.timer(this.#chance.between(5_000, 240_000), () => {
       this.underWay--
       const mishap = this.#chance.between(0, 11)
       if (mishap === 0) this.#world.count('bank.no-number')
@@ -65,7 +68,7 @@ export class Bank {
     this.#gate ??= await BankGate.open(memoryDatabase(), key)
     try {
       const { kind } = await this.#gate.admit(content, note, this.#world.clock.now())
-      if (kind === 'debit-file') this.#debit(content)
+      if (kind === 'debit-file') await this.#debit(content)
       else for (const { reference, minor } of readTransfers(content)) this.#payOut(reference, minor)
     } catch (error) {
       if (!isProblem(error, 'bank.file-known')) throw error
@@ -79,8 +82,13 @@ export class Bank {
     this.#move({ direction: 'out', minor, text: reference })
   }
 
-  #debit(file: Uint8Array): void {
-    const answer = debitAnswerFile(file, () => (this.#chance.chance(0.25) ? '1' : '0'))
+  async #debit(file: Uint8Array): Promise<void> {
+    const statements: string[] = []
+    const answer = debitAnswerFile(file, (statement) => {
+      statements.push(statement)
+      return this.#chance.chance(0.25) ? '1' : '0'
+    })
+    for (const statement of statements) await this.#collects(statement)
     this.balance += collected(answer)
     this.answers.push(answer)
   }

@@ -60,7 +60,10 @@ export class Buyer extends Wallet {
       ...[this.#topUp, this.#topUp, this.#topUp, this.#buy, this.#buy, this.#buy, this.#buy],
       ...[this.#ask, this.#choose, this.#dispute],
     ]
-    for (let times = this.chance.between(1, 3); times > 0; times--) await this.chance.pick(kinds).call(this, counter)
+    for (let times = this.chance.between(2, 5); times > 0; times--) {
+      const isShort = (this.told.at(-1)?.minor ?? 0) < 1_500
+      await (isShort && this.chance.chance(0.7) ? this.#topUp : this.chance.pick(kinds)).call(this, counter)
+    }
   }
 
   protected async hear(counter: Counter): Promise<void> {

@@ -13,8 +13,11 @@ export class Company {
   reversed = 0
   readonly #world: World
   readonly #chance: SeededRandom
+  readonly #captures: (id: string) => Promise<void>
 
-  constructor(world: World) {
+  /** @param captures hears of each charge that is captured, before it is, by the id of the question */
+  constructor(world: World, captures: (id: string) => Promise<void>) {
+    this.#captures = captures
     this.#world = world
     this.#chance = world.chance('card company')
   }
@@ -23,6 +26,8 @@ export class Company {
     const fate = this.#world.calm ? 1 : this.#chance.float()
     await this.#world.clock.sleep(this.#chance.between(20, 800))
     if (fate < 0.06) return this.#fault('card-company.unheard')
+    const { pathname } = new URL(request.url)
+    if (pathname.endsWith('/capture')) await this.#captures(JSON.parse(request.body ?? '{}').id)
     const answer = this.#answer(request)
     if (fate < 0.12) return this.#fault('card-company.answer-lost')
     if (fate < 0.17) {

@@ -1,5 +1,6 @@
 /** Settlement's part of the simulated site: its members and shops, its clerks, its bank and its card company. */
 import { settlement as settlementModule } from '@azukari/gateway/services/settlement/module'
+import type { Sql } from '@azukari/gateway/storage/database'
 import { ownAccount } from '../../testkit/settlement/fixture.ts'
 import type { Site } from '../site.ts'
 import { Bank } from './bank.ts'
@@ -27,8 +28,14 @@ export class Money {
   constructor(site: Site) {
     const { world } = site
     this.#site = site
-    this.bank = new Bank(world)
-    this.company = new Company(world)
+    this.bank = new Bank(world, (statement) => this.#mayCollect(statement))
+    this.company = new Company(world, async (id) => {
+      const row = await this.#sql.get<{ statement: string }>(
+        'SELECT statement FROM card_charges WHERE lower(hex(id)) = ?',
+        id,
+      )
+      if (row) await this.#mayCollect(row.statement)
+    })
     site.internet.add(companyHost, this.company.host)
     this.shops = [1, 2].map((n) => new Shop(world, `Shop ${n}`, 100 + n))
     const partners = { bank: this.bank, office: () => this.office, shops: this.shops }
@@ -54,14 +61,14 @@ export class Money {
 
   /** What is not at its end yet, of what must come to one. */
   async left(): Promise<string[]> {
-    const { settlement, services, world } = this.#site
+    const { settlement, world } = this.#site
     if (!settlement) return ['settlement is down']
     await this.office.finish()
     const left: string[] = []
     if (this.office.isBehind) left.push('the clerks are behind')
     for (const wallet of [...this.shops, ...this.buyers])
       if (wallet.isBusy) left.push(`${wallet.name} is at a terminal`)
-    const { sql } = services.database(settlementModule)
+    const sql = this.#sql
     const heard = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM card_reversals'))!.n
     if (heard < this.company.reversed) left.push('the card company has taken back what nobody has heard of')
     for (const [what, query, ...values] of [
@@ -80,6 +87,16 @@ export class Money {
       if (n > 0) left.push(`${n} ${what}`)
     }
     return left
+  }
+
+  /** M6: nothing is collected past an objection that was acknowledged and is open. */
+  async #mayCollect(statement: string): Promise<void> {
+    const open = await this.#sql.get('SELECT 1 FROM objections WHERE statement = ? AND decided IS NULL', statement)
+    if (open) this.#site.world.violate('M6', `${statement} is collected past an open objection`)
+  }
+
+  get #sql(): Sql {
+    return this.#site.services.database(settlementModule).sql
   }
 
   check(): Promise<void> {

@@ -60,7 +60,7 @@ export class Office {
   async run(): Promise<void> {
     const { clock } = this.#site.world
     while (!this.#site.world.calm) {
-      await clock.sleep(this.#chance.between(10_000, 60_000))
+      await clock.sleep(this.#chance.between(5_000, 40_000))
       if (this.#site.world.calm) return
       const chore = this.#chance.pick(chores)
       await this.#do(chore)
@@ -148,7 +148,7 @@ export class Office {
       }
       case 'level': {
         const members = this.#wallets.filter(({ number, kind }) => number && kind === 'general')
-        if (members.length === 0 || this.#chance.chance(0.7)) return undefined
+        if (members.length === 0 || this.#chance.chance(0.3)) return undefined
         const level = this.#chance.between(1, 3)
         const { number = '' } = this.#chance.pick(members)
         await enrolment.change(number, 'clerk-1', { level })
@@ -163,13 +163,13 @@ export class Office {
   /** Applications are accepted, and whoever has none any more gets new codes: the post takes its time. */
   async #letters(settlement: Settlement): Promise<string | undefined> {
     const { enrolment } = settlement
-    const [application] = await enrolment.applications(1)
-    if (application) {
+    const applications = await enrolment.applications(20)
+    for (const application of applications) {
       const { number, letter } = await enrolment.accept(application.id, 'clerk-1')
       const wallet = this.#wallets.find(({ person }) => person.name === application.person.name)
       await this.#post(settlement, letter, number, wallet)
-      return `${number} for ${application.person.name}`
     }
+    if (applications.length > 0) return `${applications.length} applications accepted`
     const [asked] = this.reissues
     if (!asked) return undefined
     const [number, wallet] = asked
@@ -190,9 +190,10 @@ export class Office {
   async #count({ cash }: Settlement): Promise<string | undefined> {
     const [one] = this.cash
     if (!one) return undefined
-    const clerk = this.#chance.pick(['clerk-1', 'clerk-2'])
+    const clerk = one.counted === 0 || this.#chance.chance(0.2) ? 'clerk-1' : 'clerk-2'
     try {
       const { issued } = await cash.count(one.payment, clerk, one.minor, 'R-1')
+      one.counted++
       if (issued) this.cash.shift()
       return `${one.minor} for ${one.payment}, ${clerk}${issued ? ': issued' : ''}`
     } catch (error) {

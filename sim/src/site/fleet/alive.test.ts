@@ -3,7 +3,7 @@ import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { deviceIdOf } from '@azukari/device/identity'
 import { Link, type LinkOptions } from '@azukari/device/link'
 import type { MqttTransport } from '@azukari/device/transport'
-import { RemotePlacement } from '@azukari/gateway/telemetry/remote-placement'
+import { RemoteMeasures } from '@azukari/gateway/telemetry/remote-measures'
 import { silent, slow } from '@azukari/gateway/test-contracts'
 import { site, startTestSite } from '@azukari/gateway/test-site'
 import { systemClock } from '@azukari/protocol/adapters/clock'
@@ -95,30 +95,27 @@ t.test('D6: a gateway is alive as long as it looks after its registry', async (t
 })
 
 t.test(
-  'D6: what a placement apart said for telemetry counts for a while when it is silent, and not for ever',
+  'D6: what a service apart said for telemetry counts for a while when it is silent, and not for ever',
   async (t) => {
     const clock = new SimClock()
     let answers = false
-    const facts = { waitingSaves: 1, servers: [], stuck: 0, hazards: 2 }
-    const ask = async () => {
-      if (!answers) throw new Problem('link.offline')
-      return facts
-    }
-    const remote = new RemotePlacement({ ask, everyMs: minuteMs, clock, log: silent })
+    const facts = [{ name: 'hazards', key: 'hazards', label: 'Hazards', unit: 'count' as const, value: 2 }]
+    const ask = async () => (answers ? facts : undefined)
+    const remote = new RemoteMeasures({ ask, everyMs: minuteMs, clock, log: silent })
     const after = (minutes: number) => clock.runUntil(clock.now() + minutes * minuteMs + 1)
     await remote.start()
-    t.equal(remote.facts, undefined, 'nothing is made up')
+    t.same(remote.measures, [], 'nothing is made up')
     answers = true
     await after(1)
-    t.equal(remote.facts, facts)
+    t.equal(remote.measures, facts)
     answers = false
     await after(10)
-    t.equal(remote.facts, facts, 'a placement that starts again')
+    t.equal(remote.measures, facts, 'a service that starts again')
     await after(10)
-    t.equal(remote.facts, undefined, 'a placement that is gone')
+    t.same(remote.measures, [], 'a service that is gone')
     answers = true
     await after(2)
-    t.equal(remote.facts, facts, 'it is back')
+    t.equal(remote.measures, facts, 'it is back')
     remote.stop()
     const { fired } = clock
     await after(60)

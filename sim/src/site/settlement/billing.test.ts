@@ -9,6 +9,7 @@ import {
 } from '@azukari/gateway/services/settlement/billing/calendar'
 import { type FirstPeriod, partOf, priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
 import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/billing/tax'
+import { downloadOffered } from '@azukari/protocol/contracts/download'
 import {
   objectionDecided,
   objectTo,
@@ -18,6 +19,8 @@ import {
 } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
+import { factsOfOffer, openedBlock } from '@azukari/protocol/download'
+import { checkBlock } from '@azukari/protocol/incoming'
 import { share } from '@azukari/protocol/money'
 import { isProblem, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import fc from 'fast-check'
@@ -154,6 +157,15 @@ t.test('S13 close → statement → debit → receipt: exactly once, each docume
   const [first, ...others] = await close(fixture, one)
   t.strictSame(others, [])
   t.match(first, { total: { minor: 1_067 }, taxes: [{ rate: 10, net: 970, tax: 97 }], check: { objects: 3, bad: 0 } })
+  const [told] = await fixture.events(downloadOffered, one.device)
+  const blocks = await fixture.settlement.downloads!.read(one.device, told!.offer.transfer, 0, 32)
+  t.equal(blocks.length, told!.offer.blocks)
+  const facts = factsOfOffer(told!.offer)
+  const sealed = blocks.map((block, i) => checkBlock(facts, i, openedBlock(told!.offer, i, block))!.bytes)
+  const [page] = (await fixture.settlement.documents('statement')).slice(-1)
+  const opened = Buffer.from(one.pay.openPage(new Uint8Array(Buffer.concat(sealed))))
+  t.ok(opened.equals((await fixture.settlement.document(page!.id))!.content), 'the page reaches the member’s device')
+  t.notOk(Buffer.concat(sealed).includes('%PDF'), 'and is for the member alone')
   t.strictSame(await close(fixture, one), [], 'closed once')
   t.equal(await fixture.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
   await fixture.restart()

@@ -1,5 +1,5 @@
 import { openBillReceipt } from '@azukari/device/pay/member'
-import { httpCardCompany } from '@azukari/gateway/adapters/card-company'
+import { httpCardCompany } from '@azukari/gateway/services/settlement/adapters/card-company'
 import { addDays } from '@azukari/gateway/services/settlement/billing/calendar'
 import { auditSite } from '@azukari/gateway/services/settlement/ledger/independent-audit'
 import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'

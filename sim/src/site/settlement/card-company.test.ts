@@ -1,4 +1,4 @@
-import { httpCardCompany } from '@azukari/gateway/adapters/card-company'
+import { httpCardCompany } from '@azukari/gateway/services/settlement/adapters/card-company'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
 import { SettlementFixture } from '../../testkit/settlement/fixture.ts'

@@ -1,5 +1,5 @@
 /** Plane geometry on degrees, good enough for areas of some hundred kilometres: inside a ring, and how far from it. */
-import { distanceKm, type Position } from '../risk/geography.ts'
+import { distanceKm, type Position } from '../../../geography.ts'
 
 /** Longitude of `b` brought within 180° of `a`, so that rings across the date line hold together. */
 export function unwrap(longitude: number, near: number): number {

@@ -1,6 +1,6 @@
 /** Where a CAP information counts: polygons, circles and ISO 3166 codes of all of its areas. */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 import { type Area, checkCircle, checkRegion, checkRing, type Fail, type Severity } from './hazard.ts'
 import { collect } from './parse.ts'
 import { all, textOf, type XmlNode } from './xml.ts'

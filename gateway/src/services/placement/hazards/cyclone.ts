@@ -3,7 +3,7 @@
  * The centre's error is a normal distribution in the plane whose 70 % circle is the forecast's; it is summed over
  * points of equal probability. Formulas and sources: docs/risk.md.
  */
-import { distanceKm, type Position } from '../risk/geography.ts'
+import { distanceKm, type Position } from '../../../geography.ts'
 import type { RiskTerm } from '../risk/risk.ts'
 import { unwrap } from './area.ts'
 import type { Hazard, Track, TrackPoint } from './hazard.ts'

@@ -1,5 +1,5 @@
 /** What hazards mean for one place, now: terms for its risk. Pure. */
-import { distanceKm, type Position } from '../risk/geography.ts'
+import { distanceKm, type Position } from '../../../geography.ts'
 import { loss, type RiskTerm } from '../risk/risk.ts'
 import { inRing, toRingKm } from './area.ts'
 import { cycloneTerms } from './cyclone.ts'

@@ -4,7 +4,7 @@
  * https://www.gdacs.org/xml/rss.xml
  */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 import { type Bulletin, checkHazard, emptyBulletin, type Hazard, type Severity, type Shape } from './hazard.ts'
 import { collect, number, time } from './parse.ts'
 import type { ReadOptions } from './read-options.ts'

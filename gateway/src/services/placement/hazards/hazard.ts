@@ -3,7 +3,7 @@
  * until when it counts. Sources differ; what is decided from them must not.
  */
 import { Problem } from '@azukari/protocol/problem'
-import { distanceKm, type Position, regions } from '../risk/geography.ts'
+import { distanceKm, type Position, regions } from '../../../geography.ts'
 import type { Peril } from '../risk/risk.ts'
 
 /** An earthquake that has happened. Intensities are of the Japan Meteorological Agency's scale, 0 … 7. */

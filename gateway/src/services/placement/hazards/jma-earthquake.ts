@@ -1,6 +1,6 @@
 /** VXSE43–45 (early warning), VXSE51 (intensity), VXSE52 (hypocentre), VXSE53 (both), VXSE61 (corrected): one earthquake. */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 import type { Bulletin, Hazard } from './hazard.ts'
 import type { JmaHead } from './jma-head.ts'
 import { fromTokyo, time } from './parse.ts'

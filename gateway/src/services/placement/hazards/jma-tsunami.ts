@@ -3,7 +3,7 @@
  * VTSE51: heights and arrivals for the same areas, which add to the warnings and lift none.
  */
 import { Problem } from '@azukari/protocol/problem'
-import { regions } from '../risk/geography.ts'
+import { regions } from '../../../geography.ts'
 import type { Bulletin, Coasts, Hazard } from './hazard.ts'
 import type { JmaHead } from './jma-head.ts'
 import { collect, time } from './parse.ts'

@@ -1,6 +1,6 @@
 /** VPTW60–65: analysis and forecast of one typhoon, up to five days ahead, with the circles of 70 % probability. */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 import type { Bulletin, Hazard, TrackPoint } from './hazard.ts'
 import type { JmaHead } from './jma-head.ts'
 import { time } from './parse.ts'

@@ -1,6 +1,6 @@
 /** Small readers of values that strangers wrote. */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 

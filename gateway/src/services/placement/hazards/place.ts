@@ -1,5 +1,5 @@
 /** What the formulas need of a data server's place. What is not known is taken on the safe side. */
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 
 /** The ground a server stands on, as its operator knows it. */
 export interface Ground {

@@ -2,7 +2,7 @@
  * What an earthquake means for a place: the intensity there, the loss by it, and the aftershocks to come.
  * Formulas and their sources: docs/risk.md.
  */
-import { distanceKm, type Position } from '../risk/geography.ts'
+import { distanceKm, type Position } from '../../../geography.ts'
 import type { RiskTerm } from '../risk/risk.ts'
 import type { Hazard, Quake } from './hazard.ts'
 import { normalCdf } from './normal.ts'

@@ -1,6 +1,6 @@
 /** The formulas of docs/risk.md against events whose outcome is known (S5, S9). */
 import t from 'tap'
-import { distanceKm } from '../risk/geography.ts'
+import { distanceKm } from '../../../geography.ts'
 import { loss, riskOf } from '../risk/risk.ts'
 import { inRing, toRingKm } from './area.ts'
 import { cycloneTerms, lossAtWind } from './cyclone.ts'

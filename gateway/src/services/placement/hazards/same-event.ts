@@ -2,7 +2,7 @@
  * Hazards of several agencies that tell of one event count once, and the worst telling counts: agencies that contradict
  * each other must neither add up nor cancel out.
  */
-import { distanceKm } from '../risk/geography.ts'
+import { distanceKm } from '../../../geography.ts'
 import { loss, type RiskTerm } from '../risk/risk.ts'
 import { centreAt } from './cyclone.ts'
 import type { Hazard } from './hazard.ts'

@@ -1,5 +1,5 @@
 /** What placement in a process of its own answers about hazards: documents pushed, risks asked for. */
-import { type PlacementFacts, pushHazards, readPlacementFacts, readRisks } from '@azukari/protocol/contracts/hazard'
+import { pushHazards, readRisks } from '@azukari/protocol/contracts/hazard'
 import { Problem } from '@azukari/protocol/problem'
 import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
 import type { RiskReport } from '../risk/report.ts'
@@ -9,7 +9,6 @@ import type { FeedWatch } from './watch.ts'
 export function hazardHandlers(placement: {
   hazards: FeedWatch
   riskReport: () => Promise<RiskReport>
-  telemetry: () => Promise<PlacementFacts>
 }): CallHandler[] {
   const callers = [gatewayName]
   return [
@@ -25,7 +24,6 @@ export function hazardHandlers(placement: {
       const { added, changed, cancelled, ignored } = taken
       return { reply: { added, changed, cancelled, ignored, problems } }
     }),
-    answers(readPlacementFacts, callers, async () => ({ reply: await placement.telemetry() })),
     answers(readRisks, callers, async ({ server }) => {
       const { atMs, servers } = await placement.riskReport()
       return {

@@ -1,5 +1,5 @@
 /** How a newer telling of a hazard by the same feed meets the one that is known. Pure. */
-import { distanceKm } from '../risk/geography.ts'
+import { distanceKm } from '../../../geography.ts'
 import type { Coasts, Hazard, Track } from './hazard.ts'
 
 /** Faster than any cyclone moves: two points that far apart are not of one track. */

@@ -6,7 +6,7 @@
  * A point without `radiusKm` takes its distance to the cone's edge.
  */
 import { Problem } from '@azukari/protocol/problem'
-import type { Position } from '../risk/geography.ts'
+import type { Position } from '../../../geography.ts'
 import { inRing, toRingKm } from './area.ts'
 import { type Bulletin, checkHazard, emptyBulletin, limits, type TrackPoint } from './hazard.ts'
 import { list, number, object, readJson, text, time } from './parse.ts'

@@ -4,12 +4,12 @@
  */
 import type { Clock, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import { regions } from '../../../geography.ts'
 import type { ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal/journal.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
 import { levelMax, levelOf, type Plan, parsePlan } from '../members/level.ts'
-import { regions } from '../risk/geography.ts'
 import { journal, type MemberRow, members, type ServerState, servers } from '../store.ts'
 import { reclassify } from './mover.ts'
 import { awayForGood } from './watch.ts'

@@ -8,7 +8,7 @@
  * after `dwellMs`. Only a hazard that is on its way, a server that is gone and room that a higher level needs do not wait.
  */
 
-import { distanceKm } from '../risk/geography.ts'
+import { distanceKm } from '../../../geography.ts'
 import { jointLoss, type RiskTerm } from '../risk/risk.ts'
 import { type Candidate, type ChooseRules, defaultRules, isAllowed, isApart, isSecond } from '../saves/choose.ts'
 import type { MoveCause } from './tables.ts'

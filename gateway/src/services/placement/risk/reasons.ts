@@ -1,5 +1,5 @@
 /** Why data lies where it lies, in words for its member (S5, S9). */
-import { regions } from './geography.ts'
+import { regions } from '../../../geography.ts'
 import type { Peril } from './risk.ts'
 
 export type Language = 'ja' | 'en'

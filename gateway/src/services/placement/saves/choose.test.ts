@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { distanceKm, regions } from '../risk/geography.ts'
+import { distanceKm, regions } from '../../../geography.ts'
 import { jointLoss, riskOf } from '../risk/risk.ts'
 import { type Candidate, choose, defaultRules } from './choose.ts'
 

@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Problem } from '@azukari/protocol/problem'
-import { distanceKm, type Position } from '../risk/geography.ts'
+import { distanceKm, type Position } from '../../../geography.ts'
 import { jointLoss, type Risk } from '../risk/risk.ts'
 
 export interface Candidate extends Position {

@@ -6,10 +6,10 @@ import { encryptTo, encryptToRsa, type Signer, sign1 } from '@azukari/protocol/c
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Random } from '@azukari/protocol/ports'
+import { distanceKm, regions } from '../../../geography.ts'
 import type { Sql } from '../../../storage/database.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
 import { unwrapDataKey, unwrapMemberKey } from '../keys/keystore.ts'
-import { distanceKm, regions } from '../risk/geography.ts'
 import { type ReplicaRow, type SaveRow, servers } from '../store.ts'
 
 /** Longest name in conditions, in UTF-8 bytes: they must fit a record of the card, so a long name is cut, never a key. */

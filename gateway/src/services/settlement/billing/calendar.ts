@@ -8,9 +8,17 @@ export type CivilDate = string
 
 const dayMs = 86_400_000
 
+/** Formatters by time zone: one takes longer to make than everything else that is done with a date. */
+const formatters = new Map<string, Intl.DateTimeFormat>()
+
 /** The civil date of a moment in a time zone. */
 export function civilDate(atMs: number, timeZone: string): CivilDate {
-  return new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' }).format(atMs)
+  let formatter = formatters.get(timeZone)
+  if (!formatter) {
+    formatter = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
+    formatters.set(timeZone, formatter)
+  }
+  return formatter.format(atMs)
 }
 
 /** How far a zone's civil time is ahead of UTC at a moment, ms. */

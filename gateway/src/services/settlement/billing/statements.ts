@@ -14,8 +14,9 @@ import type { Currency } from '@azukari/protocol/money'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
+import { sendPage } from '../documents/pages.ts'
 import { type Addressee, statementPdf } from '../documents/statement.ts'
-import { keepDocument } from '../documents/store.ts'
+import { type Document, keepDocument } from '../documents/store.ts'
 import { atRestKey } from '../keystore.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Leg } from '../ledger/model.ts'
@@ -130,16 +131,13 @@ export async function issueStatement(
   }
   await insertRow(sql, 'statements', row)
   await bookStatement(within, row, 'issue')
-  await keepDocument(shared, sql, {
-    ...{
-      id: derivedId('statement', number),
-      kind: 'statement',
-      member: member.id,
-      at: nowMs,
-      media: 'application/pdf',
-    },
-    ...{ name: `statement-${number}.pdf`, content: statementPdf(body, addressee(ports, member)) },
-  })
+  const page: Document = {
+    ...{ id: derivedId('statement', number), kind: 'statement', member: member.id, at: nowMs },
+    ...{ media: 'application/pdf', name: `statement-${number}.pdf` },
+    content: statementPdf(body, addressee(ports, member)),
+  }
+  await keepDocument(shared, sql, page)
+  await sendPage(shared, within, page)
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
   await tell(shared, within, {
     ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },

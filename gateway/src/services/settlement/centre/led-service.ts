@@ -1,6 +1,13 @@
 /** Settlement as long as this centre leads (P9): it begins with a leadership and ends with it. What a reply says is confirmed. */
 import { Problem } from '@azukari/protocol/problem'
-import type { EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from '../../../service/service.ts'
+import type {
+  Downloads,
+  EventListener,
+  QueuedEvent,
+  Service,
+  ServiceReply,
+  ServiceRequest,
+} from '../../../service/service.ts'
 import type { Settlement } from '../service.ts'
 
 export class LedService implements Service {
@@ -61,6 +68,11 @@ export class LedService implements Service {
 
   eventsDone(device: string, ids: readonly Uint8Array[]): Promise<void> {
     return this.settlement.eventsDone(device, ids)
+  }
+
+  /** What is offered by the centre that leads now */
+  get downloads(): Downloads | undefined {
+    return this.#settlement?.downloads
   }
 
   onEvents(listener: EventListener): () => void {

@@ -6,6 +6,7 @@ import { Count, checker, Hash, type Static, TimeMs, Type } from '@azukari/protoc
 import { type DirectSigner, sign1, verify1 } from '@azukari/protocol/cose'
 import type { Sql } from '../../../storage/database.ts'
 import type { Ledger } from './ledger.ts'
+import { OperationsTip, operationsTip } from './operations.ts'
 
 const headDomain = new TextEncoder().encode('azukari/ledger-head/1')
 
@@ -16,6 +17,8 @@ export const LedgerHead = Type.Object({
   chain: Hash,
   atMs: TimeMs,
   epoch: Count,
+  /** Where the clerks' log ended; absent in heads from before it was chained. */
+  operations: Type.Optional(OperationsTip),
   /** Sum of all debits, equal to that of all credits, per currency. */
   totals: Type.Array(Type.Object({ currency: Type.String(), minor: Count }), { maxItems: 32 }),
 })
@@ -37,7 +40,15 @@ export async function signHead(
     currency,
     minor: Number(debitsMinor),
   }))
-  const body: LedgerHead = { day, seq, chain, atMs: nowMs, epoch: await ledger.epoch(), totals }
+  const body: LedgerHead = {
+    day,
+    seq,
+    chain,
+    atMs: nowMs,
+    epoch: await ledger.epoch(),
+    operations: await operationsTip(sql),
+    totals,
+  }
   const head = sign1(encodeDeterministic(checkHead(body)), signer, headDomain)
   await sql.run('INSERT INTO ledger_heads (day, seq, chain, head) VALUES (?, ?, ?, ?)', day, seq, chain, head)
   return head

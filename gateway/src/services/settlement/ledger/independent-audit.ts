@@ -7,6 +7,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { type Audit, audit } from './audit.ts'
 import { headHolds, openHead } from './head.ts'
+import { auditOperations, type OperationsTip } from './operations.ts'
 
 export interface SiteAudit extends Omit<Audit, 'findings' | 'chain'> {
   chain: string
@@ -22,14 +23,17 @@ export async function auditSite(sql: Sql, publicKey: Uint8Array): Promise<SiteAu
   const key = parseCoseKey(publicKey)
   const kid = thumbprint(key)
   const heads = await sql.all<{ day: string; head: Uint8Array }>('SELECT day, head FROM ledger_heads ORDER BY day')
+  const ends: OperationsTip[] = []
   for (const { day, head } of heads)
     try {
       const body = openHead(head, (asked) => (Buffer.compare(asked, kid) === 0 ? key : undefined))
+      if (body.operations) ends.push(body.operations)
       if (body.day !== day || !(await headHolds(sql, body))) found.push({ what: 'head', where: day })
     } catch (error) {
       if (!isProblem(error)) throw error
       found.push({ what: 'head', where: `${day}: ${error.code}` })
     }
+  for (const where of await auditOperations(sql, ends)) found.push({ what: 'operations', where })
   // Every line that the bank has told is in the journal once, as what it was matched to or in suspense.
   const lost = await sql.all<{ id: string; matched: string | null }>(
     `SELECT lower(hex(b.id)) AS id, b.matched FROM bank_lines b WHERE NOT EXISTS (

@@ -21,8 +21,9 @@ import { atRestKey } from '../keystore.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
+import { noteOperation } from '../ledger/operations.ts'
 import { nextNumber } from '../numbers.ts'
-import { derivedId, memberAct, noteOperation, type ServiceContext, tell, type Within } from '../service-context.ts'
+import { derivedId, memberAct, type ServiceContext, tell, type Within } from '../service-context.ts'
 
 export interface TopUpRow {
   id: Uint8Array

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { centresSummary, runCentres } from './command.ts'
 import { runDuelSeed } from './duel.ts'
 
 t.test(
@@ -45,4 +46,13 @@ t.test('P9 a file that leaves before its release is acknowledged is found out', 
     if (violations.some((what) => what.startsWith('the bank has'))) found.push(seed)
   }
   t.ok(found.length > 0, `found by seed ${found.join(' ')}`)
+})
+
+t.test('P9 the two centres as a command: seeds over threads, with counts and the seeds that failed', async (t) => {
+  const heard: number[] = []
+  const report = await runCentres({ seeds: 3, first: 5, seconds: 20, onSeed: ({ seed }) => heard.push(seed) })
+  t.match(report, { seeds: 3, failed: [], violations: [], counts: { acknowledged: Number } })
+  t.strictSame(heard.toSorted(), [5, 6, 7])
+  t.match(centresSummary(report), /^3 seeds in .*\nEverything held/)
+  t.match(centresSummary({ ...report, failed: [6], violations: [{ seed: 6, violations: ['one yen'] }] }), /--seed 6/)
 })

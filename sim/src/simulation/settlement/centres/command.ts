@@ -1,42 +1,39 @@
-/** `azukari-sim settlement`: many seeds of the settlement simulation over all cores. */
+/** `azukari-sim centres`: many seeds of two centres of settlement that fight for the leadership, over all cores. */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { SeedReport, SettlementSeed } from './seed-worker.ts'
+import type { CentresSeed, SeedReport } from './seed-worker.ts'
 
-export interface SettlementRunOptions {
+export interface CentresOptions {
   seeds: number
   /** The first seed. */
   first: number
-  /** Things that happen, per seed; simulated seconds with `centres`. */
-  steps: number
-  /** Two centres that fight for the leadership, in place of members and banks. */
-  centres?: boolean
+  /** Simulated, per seed. */
+  seconds: number
   /** Threads; as many as there are cores by default. */
   threads?: number
   /** Hears of every seed that is done. */
   onSeed?: (report: SeedReport, done: number) => void
 }
 
-export interface SettlementRunReport {
+export interface CentresReport {
   seeds: number
-  steps: number
   failed: number[]
   /** What was broken, of the first seeds that failed. */
   violations: { seed: number; violations: string[] }[]
   /** How often what happened, over all seeds. */
   counts: Record<string, number>
-  /** Wall time. */
-  seconds: number
+  /** Wall time, s. */
+  tookSeconds: number
 }
 
 /** Seeds whose violations are told whole. */
 const maxTold = 20
 
 /** Runs seeds `first` … `first + seeds − 1`. */
-export async function runSettlement(options: SettlementRunOptions): Promise<SettlementRunReport> {
-  const { seeds, first, steps, centres = false, threads = availableParallelism(), onSeed } = options
+export async function runCentres(options: CentresOptions): Promise<CentresReport> {
+  const { seeds, first, seconds, threads = availableParallelism(), onSeed } = options
   const began = performance.now()
-  const report: SettlementRunReport = { seeds, steps, failed: [], violations: [], counts: {}, seconds: 0 }
+  const report: CentresReport = { seeds, failed: [], violations: [], counts: {}, tookSeconds: 0 }
   let next = first
   let done = 0
   const take = (outcome: SeedReport) => {
@@ -52,10 +49,10 @@ export async function runSettlement(options: SettlementRunOptions): Promise<Sett
   }
   const work = () =>
     new Promise<void>((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.resolve('@azukari/sim/simulation/settlement/seed-worker')))
+      const worker = new Worker(new URL(import.meta.resolve('@azukari/sim/simulation/settlement/centres/seed-worker')))
       const give = () => {
         if (next >= first + seeds) return void worker.terminate().then(() => resolve(), reject)
-        worker.postMessage({ seed: next++, steps, centres } satisfies SettlementSeed)
+        worker.postMessage({ seed: next++, seconds } satisfies CentresSeed)
       }
       worker.on('message', (outcome: SeedReport) => {
         take(outcome)
@@ -67,20 +64,20 @@ export async function runSettlement(options: SettlementRunOptions): Promise<Sett
   await Promise.all(Array.from({ length: Math.max(1, Math.min(threads, seeds)) }, work))
   report.failed.sort((a, b) => a - b)
   report.violations.sort((a, b) => a.seed - b.seed)
-  report.seconds = Math.round((performance.now() - began) / 100) / 10
+  report.tookSeconds = Math.round((performance.now() - began) / 100) / 10
   return report
 }
 
 /** The report in words. */
-export function settlementSummary(report: SettlementRunReport): string {
-  const { seeds, failed, violations, seconds } = report
+export function centresSummary(report: CentresReport): string {
+  const { seeds, failed, violations, tookSeconds } = report
   const counts = Object.entries(report.counts).map(([name, count]) => `${name} ${count}`)
   const told = violations.slice(0, 3).map((one) => `seed ${one.seed}: ${one.violations.join('; ')}`)
   return [
-    `${seeds} seeds in ${seconds} s: ${counts.join(', ')}`,
+    `${seeds} seeds in ${tookSeconds} s: ${counts.join(', ')}`,
     ...told,
     failed.length === 0
       ? 'Everything held.'
-      : `${failed.length} seeds failed: ${failed.slice(0, 40).join(' ')}. Replay one: azukari-sim settlement --seed ${failed[0]} --seeds 1`,
+      : `${failed.length} seeds failed: ${failed.slice(0, 40).join(' ')}. Replay one: azukari-sim centres --seed ${failed[0]} --seeds 1`,
   ].join('\n')
 }

@@ -1,11 +1,11 @@
 /** What `doctor` looks at of hazards: their settings, and every feed. */
 import { Problem } from '@azukari/protocol/problem'
-import { Stores } from '../adapters/stores.ts'
-import { systemPorts } from '../adapters/system-ports.ts'
-import { hazardSettings } from '../services/placement/hazards/settings.ts'
-import { feedRows } from '../services/placement/hazards/tables.ts'
-import { SiteFolder } from '../site-folder.ts'
-import type { Check } from './doctor.ts'
+import { Stores } from '../../../adapters/stores.ts'
+import { systemPorts } from '../../../adapters/system-ports.ts'
+import type { Check } from '../../../operator/doctor.ts'
+import { SiteFolder } from '../../../site-folder.ts'
+import { hazardSettings } from '../hazards/settings.ts'
+import { feedRows } from '../hazards/tables.ts'
 
 const file = 'placement/placement.db'
 /** Number of the migration that brought these tables. */

@@ -4,16 +4,15 @@ import type { Command } from '@azukari/protocol/adapters/command'
 import { text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
-import { Stores } from '../adapters/stores.ts'
-import { systemPorts } from '../adapters/system-ports.ts'
-import { RemoteDataServers } from '../data-server/remote.ts'
-import { consoleLog } from '../log.ts'
-import { rebuildPlacement } from '../services/placement/journal/rebuild.ts'
-import { parseRecoverySecret } from '../services/placement/keys/keystore.ts'
-import { storeKeys } from '../services/placement/main.ts'
-import { placement } from '../services/placement/module.ts'
-import { SiteFolder } from '../site-folder.ts'
-import { folder, site } from './site-options.ts'
+import { Stores } from '../../../adapters/stores.ts'
+import { systemPorts } from '../../../adapters/system-ports.ts'
+import { RemoteDataServers } from '../../../data-server/remote.ts'
+import { consoleLog } from '../../../log.ts'
+import { folder, site } from '../../../operator/site-options.ts'
+import { SiteFolder } from '../../../site-folder.ts'
+import { rebuildPlacement } from '../journal/rebuild.ts'
+import { parseRecoverySecret } from '../keys/keystore.ts'
+import { storeKeys } from '../main.ts'
 
 export const rebuildCommands: Record<string, Command> = {
   'placement rebuild': {
@@ -25,7 +24,7 @@ export const rebuildCommands: Record<string, Command> = {
     },
     async run(values) {
       const path = text(values, 'folder')
-      using _ = holdFolder(`${path}/${placement.lock}`)
+      using _ = holdFolder(`${path}/placement.lock`)
       const place = new SiteFolder(path, text(values, 'site'), systemPorts)
       const servers = (await place.servers()).map((server) => ({
         id: server.id,

@@ -6,9 +6,9 @@ import { type Static, Type } from '@azukari/protocol/contract'
 import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import { Compile } from 'typebox/compile'
-import type { CardCompany } from '../services/settlement/payments/card-company.ts'
-import { guardedFetch, type OutboundAnswer, type OutboundRequest } from './guarded-fetch.ts'
-import { hostAndPort } from './outbound-address.ts'
+import { guardedFetch, type OutboundAnswer, type OutboundRequest } from '../../../adapters/guarded-fetch.ts'
+import { hostAndPort } from '../../../adapters/outbound-address.ts'
+import type { CardCompany } from '../payments/card-company.ts'
 
 const Answer = Type.Union([
   Type.Object({ state: Type.Literal('authorised'), authorisation: Type.String({ minLength: 1, maxLength: 64 }) }),

@@ -4,9 +4,9 @@ import type { Command } from '@azukari/protocol/adapters/command'
 import { text } from '@azukari/protocol/adapters/command-line'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
-import { openDatabase } from '../../adapters/database.ts'
-import { systemPorts } from '../../adapters/system-ports.ts'
-import { BankGate } from '../../services/settlement/bank/release.ts'
+import { openDatabase } from '../../../adapters/database.ts'
+import { systemPorts } from '../../../adapters/system-ports.ts'
+import { BankGate } from '../bank/release.ts'
 
 export const gateCommands: Record<string, Command> = {
   'settlement gate': {

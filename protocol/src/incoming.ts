@@ -1,19 +1,18 @@
 /**
- * One transfer that is coming in (S4, ARCHITECTURE §6). Each block is checked against the announced root when it arrives,
- * written, and counted as held when the file is synced, some blocks at a time. Memory: the blocks between arrival and
- * disk, at most one window, whatever the size.
+ * One transfer that is coming in, at the gateway or at a device (S4, ARCHITECTURE §6). Each block is checked against the
+ * announced root when it arrives, written, and counted as held when the file is synced, some blocks at a time. Memory: the
+ * blocks between arrival and disk, at most one window, whatever the size.
  *
  * Beside the blocks of a big transfer lie their leaf hashes, so that after a crash what is on disk can be told from what
  * is torn without asking the device for proofs again.
  */
-import { decode } from '@azukari/protocol/codec'
-import { Bytes, checker, Hash, Type } from '@azukari/protocol/contract'
-import { leafHash, verifyProof } from '@azukari/protocol/merkle'
-import type { Clock, FileHandle, Files, Timer } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
-import { BlockSet } from '@azukari/protocol/transfer'
-import type { Reservation } from '../budgets/pool.ts'
-import type { TransferRow } from './store.ts'
+import { sameBytes } from './bytes.ts'
+import { decode } from './codec.ts'
+import { Bytes, checker, Hash, Type } from './contract.ts'
+import { leafHash, verifyProof } from './merkle.ts'
+import type { Clock, FileHandle, Files, Timer } from './ports.ts'
+import { isProblem, Problem } from './problem.ts'
+import { BlockSet } from './transfer.ts'
 
 /** Time after which what was written is synced, however little it is. */
 const syncMs = 20
@@ -23,21 +22,33 @@ export const windowMostBlocks = 32
 const checkProved = checker(Type.Object({ p: Type.Array(Hash, { maxItems: 53 }), d: Bytes(1, 131_072) }), 'block')
 const provedLimits = { maxBytes: 160_000 }
 
-export interface IncomingPorts {
+/** What was announced of a transfer. */
+export interface TransferFacts {
+  sizeBytes: number
+  blockBytes: number
+  blocks: number
+  root: Uint8Array
+  /** Leaf hashes of all blocks, 32 bytes each; without them each block brings its proof. */
+  leaves: Uint8Array | undefined
+}
+
+export interface IncomingPorts<Row> {
   files: Files
   clock: Clock
   /** Blocks after which what was written is synced: half a window, so that the sender can go on meanwhile. */
   syncBlocks: () => number
   /** Blocks are on disk, or were bad; the sender should know. */
-  onProgress: (incoming: Incoming, bad: readonly number[]) => void
-  onProblem: (incoming: Incoming, problem: Problem) => void
+  onProgress: (incoming: Incoming<Row>, bad: readonly number[]) => void
+  onProblem: (incoming: Incoming<Row>, problem: Problem) => void
   /** Memory for a block on its way to the disk; undefined while there is none. */
-  reserve: (incoming: Incoming, bytes: number) => Reservation | undefined
+  reserve: (incoming: Incoming<Row>, bytes: number) => { release(): void } | undefined
 }
 
-export class Incoming {
-  readonly row: TransferRow
-  readonly #ports: IncomingPorts
+export class Incoming<Row = unknown> {
+  /** Whose transfer it is, for whoever opened it. */
+  readonly row: Row
+  readonly #facts: TransferFacts
+  readonly #ports: IncomingPorts<Row>
   readonly #blocks: FileHandle
   readonly #leaves: FileHandle | undefined
   /** Synced. */
@@ -54,13 +65,15 @@ export class Incoming {
   lastUsedMs: number
 
   private constructor(
-    row: TransferRow,
-    ports: IncomingPorts,
+    row: Row,
+    facts: TransferFacts,
+    ports: IncomingPorts<Row>,
     blocks: FileHandle,
     leaves: FileHandle | undefined,
     have: BlockSet,
   ) {
     this.row = row
+    this.#facts = facts
     this.#ports = ports
     this.#blocks = blocks
     this.#leaves = leaves
@@ -69,11 +82,17 @@ export class Incoming {
   }
 
   /** Opens a transfer, new or begun: what its files hold is checked against its hashes. */
-  static async open(row: TransferRow, path: string, ports: IncomingPorts): Promise<Incoming> {
+  static async open<Row>(
+    row: Row,
+    facts: TransferFacts,
+    path: string,
+    ports: IncomingPorts<Row>,
+    isComplete = false,
+  ): Promise<Incoming<Row>> {
     const blocks = await ports.files.open(`${path}.blocks`, 'create')
-    const leaves = row.leaves ? undefined : await ports.files.open(`${path}.leaves`, 'create')
-    const have = row.complete ? new BlockSet([[0, row.blocks - 1]]) : await recheck(row, blocks, leaves)
-    return new Incoming(row, ports, blocks, leaves, have)
+    const leaves = facts.leaves ? undefined : await ports.files.open(`${path}.leaves`, 'create')
+    const have = isComplete ? new BlockSet([[0, facts.blocks - 1]]) : await recheck(facts, blocks, leaves)
+    return new Incoming(row, facts, ports, blocks, leaves, have)
   }
 
   get ranges(): [number, number][] {
@@ -82,11 +101,11 @@ export class Incoming {
 
   /** On disk. */
   get receivedBytes(): number {
-    return Math.min(this.#have.count * this.row.block_bytes, this.row.size_bytes)
+    return Math.min(this.#have.count * this.#facts.blockBytes, this.#facts.sizeBytes)
   }
 
   get whole(): boolean {
-    return this.#have.count === this.row.blocks
+    return this.#have.count === this.#facts.blocks
   }
 
   get failure(): Problem | undefined {
@@ -99,9 +118,9 @@ export class Incoming {
    */
   take(index: number, payload: Uint8Array): Promise<void> | undefined {
     this.lastUsedMs = this.#ports.clock.monotonicMs()
-    if (this.#closed || index >= this.row.blocks || this.#coming.has(index)) return undefined
+    if (this.#closed || index >= this.#facts.blocks || this.#coming.has(index)) return undefined
     const held = this.#have.has(index)
-    const block = held ? undefined : this.#check(index, payload)
+    const block = held ? undefined : checkBlock(this.#facts, index, payload)
     if (!block) {
       if (!held && !this.#bad.includes(index) && this.#bad.length < 64) this.#bad.push(index)
       this.#tellSoon()
@@ -128,9 +147,9 @@ export class Incoming {
   async read(from: number, count: number): Promise<Uint8Array[]> {
     this.lastUsedMs = this.#ports.clock.monotonicMs()
     const blocks: Uint8Array[] = []
-    for (let index = from; index < Math.min(from + count, this.row.blocks); index++) {
+    for (let index = from; index < Math.min(from + count, this.#facts.blocks); index++) {
       if (!this.#have.has(index)) throw new Problem('transfer.incomplete', `block ${index}`)
-      blocks.push(await this.#blocks.read(index * this.row.block_bytes, this.#lengthOf(index)))
+      blocks.push(await this.#blocks.read(index * this.#facts.blockBytes, lengthOf(this.#facts, index)))
     }
     return blocks
   }
@@ -149,27 +168,9 @@ export class Incoming {
     await this.#leaves?.close()
   }
 
-  #check(index: number, payload: Uint8Array): { bytes: Uint8Array; leaf: Uint8Array } | undefined {
-    const { leaves, root, blocks } = this.row
-    if (leaves) {
-      if (payload.length !== this.#lengthOf(index)) return undefined
-      const leaf = leafHash(payload)
-      return sameBytes(leaf, leaves.subarray(index * 32, index * 32 + 32)) ? { bytes: payload, leaf } : undefined
-    }
-    try {
-      const { p, d } = checkProved(decode(payload, provedLimits))
-      if (d.length !== this.#lengthOf(index)) return undefined
-      const leaf = leafHash(d)
-      return verifyProof({ root, leafHash: leaf, index, count: blocks, proof: p }) ? { bytes: d, leaf } : undefined
-    } catch (error) {
-      if (isProblem(error)) return undefined
-      throw error
-    }
-  }
-
   async #write(index: number, { bytes, leaf }: { bytes: Uint8Array; leaf: Uint8Array }): Promise<void> {
     try {
-      await this.#blocks.write(index * this.row.block_bytes, bytes)
+      await this.#blocks.write(index * this.#facts.blockBytes, bytes)
       await this.#leaves?.write(index * 32, leaf)
       this.#written.push(index)
       if (this.#due) void this.#sync()
@@ -216,7 +217,7 @@ export class Incoming {
   get #due(): boolean {
     return (
       this.#written.length >= this.#ports.syncBlocks() ||
-      (this.#written.length > 0 && this.#have.count + this.#written.length === this.row.blocks)
+      (this.#written.length > 0 && this.#have.count + this.#written.length === this.#facts.blocks)
     )
   }
 
@@ -236,30 +237,48 @@ export class Incoming {
     this.#failure = isProblem(error) ? error : new Problem('storage.failed', String(error))
     this.#ports.onProblem(this, this.#failure)
   }
+}
 
-  #lengthOf(index: number): number {
-    const { size_bytes, block_bytes, blocks } = this.row
-    return index === blocks - 1 ? size_bytes - (blocks - 1) * block_bytes : block_bytes
+/** A block as it came, when it is the one that was announced under this index. */
+export function checkBlock(
+  facts: TransferFacts,
+  index: number,
+  payload: Uint8Array,
+): { bytes: Uint8Array; leaf: Uint8Array } | undefined {
+  const { leaves, root, blocks } = facts
+  if (leaves) {
+    if (payload.length !== lengthOf(facts, index)) return undefined
+    const leaf = leafHash(payload)
+    return sameBytes(leaf, leaves.subarray(index * 32, index * 32 + 32)) ? { bytes: payload, leaf } : undefined
+  }
+  try {
+    const { p, d } = checkProved(decode(payload, provedLimits))
+    if (d.length !== lengthOf(facts, index)) return undefined
+    const leaf = leafHash(d)
+    return verifyProof({ root, leafHash: leaf, index, count: blocks, proof: p }) ? { bytes: d, leaf } : undefined
+  } catch (error) {
+    if (isProblem(error)) return undefined
+    throw error
   }
 }
 
+function lengthOf({ sizeBytes, blockBytes, blocks }: TransferFacts, index: number): number {
+  return index === blocks - 1 ? sizeBytes - (blocks - 1) * blockBytes : blockBytes
+}
+
 /** What is on disk of a transfer that was begun before: blocks that match their leaf, which then are synced. */
-async function recheck(row: TransferRow, blocks: FileHandle, leaves: FileHandle | undefined): Promise<BlockSet> {
+async function recheck(facts: TransferFacts, blocks: FileHandle, leaves: FileHandle | undefined): Promise<BlockSet> {
   const have = new BlockSet()
-  const held = Math.min(row.blocks, Math.ceil((await blocks.size()) / row.block_bytes))
+  const held = Math.min(facts.blocks, Math.ceil((await blocks.size()) / facts.blockBytes))
   for (let index = 0; index < held; index++) {
-    const length = index === row.blocks - 1 ? row.size_bytes - index * row.block_bytes : row.block_bytes
-    const leaf = row.leaves ? row.leaves.subarray(index * 32, index * 32 + 32) : await leaves!.read(index * 32, 32)
+    const leaf = facts.leaves ? facts.leaves.subarray(index * 32, index * 32 + 32) : await leaves!.read(index * 32, 32)
     if (leaf.length !== 32) continue
-    if (sameBytes(leafHash(await blocks.read(index * row.block_bytes, length)), leaf)) have.add(index)
+    const block = await blocks.read(index * facts.blockBytes, lengthOf(facts, index))
+    if (sameBytes(leafHash(block), leaf)) have.add(index)
   }
   if (have.count > 0) {
     await leaves?.sync()
     await blocks.sync()
   }
   return have
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

@@ -3,12 +3,12 @@
 import type { Command } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
-import { systemPorts } from '../../adapters/system-ports.ts'
-import { ready, stopAsked } from '../../host/process.ts'
-import { consoleLog } from '../../log.ts'
-import { folder, site } from '../site-options.ts'
+import { systemPorts } from '../../../adapters/system-ports.ts'
+import { ready, stopAsked } from '../../../host/process.ts'
+import { consoleLog } from '../../../log.ts'
+import { folder, site } from '../../../operator/site-options.ts'
 
-export const settlementWitnessCommands: Record<string, Command> = {
+export const witnessCommands: Record<string, Command> = {
   'settlement witness': {
     what: 'Runs one of the three witnesses that say which settlement centre leads.',
     options: {
@@ -19,8 +19,8 @@ export const settlementWitnessCommands: Record<string, Command> = {
       number: { type: 'string', what: '1, 2 or 3', required: true },
     },
     async run(values) {
-      const { runWitness } = await import('../../services/settlement/centre/main.ts')
-      const { SiteFolder } = await import('../../site-folder.ts')
+      const { runWitness } = await import('../centre/main.ts')
+      const { SiteFolder } = await import('../../../site-folder.ts')
       using _ = holdFolder(`${text(values, 'folder')}/witness-${integer(values, 'number', 1, 3)}.lock`)
       const running = await runWitness({
         folder: new SiteFolder(text(values, 'folder'), text(values, 'site'), systemPorts),

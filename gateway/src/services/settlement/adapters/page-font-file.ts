@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Problem } from '@azukari/protocol/problem'
-import { TrueTypeFont } from '../services/settlement/documents/true-type.ts'
+import { TrueTypeFont } from '../documents/true-type.ts'
 
 /** BIZ UDGothic (Morisawa; SIL Open Font License 1.1): a legible font whose letters and kana stand in columns. */
 const packaged = '@expo-google-fonts/biz-udgothic/400Regular/BIZUDGothic_400Regular.ttf'

@@ -2,9 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { Problem } from '@azukari/protocol/problem'
-import { pageFontPath, readFont } from '../../adapters/page-font-file.ts'
-import { settlementSettings } from '../../services/settlement/settings.ts'
-import type { Check } from '../doctor.ts'
+import type { Check } from '../../../operator/doctor.ts'
+import { pageFontPath, readFont } from '../adapters/page-font-file.ts'
+import { settlementSettings } from '../settings.ts'
 
 /** The settings, and whether pages carry a Japanese font. */
 export function settlementChecks(path: string): Check[] {

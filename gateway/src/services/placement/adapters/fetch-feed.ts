@@ -1,7 +1,7 @@
 /** Fetches a feed over HTTP, through the guarded way out. */
 import { Problem } from '@azukari/protocol/problem'
-import type { FeedAnswer, FeedRequest } from '../services/placement/hazards/feed-port.ts'
-import { guardedFetch, type OutboundAnswer, type OutboundRequest } from './guarded-fetch.ts'
+import { guardedFetch, type OutboundAnswer, type OutboundRequest } from '../../../adapters/guarded-fetch.ts'
+import type { FeedAnswer, FeedRequest } from '../hazards/feed-port.ts'
 
 const problems = {
   unreachable: 'feed.unreachable',

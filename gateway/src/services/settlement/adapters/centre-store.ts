@@ -1,12 +1,12 @@
 /** A centre's database as a file: a copy is taken beside it and put in its place with one rename (P9). */
 import { closeSync, createReadStream, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { hostMigrations } from '../service/tables.ts'
-import type { CentreStore } from '../services/settlement/centre/centre.ts'
-import { settlementMigrations } from '../services/settlement/migrations.ts'
-import type { FollowedDatabase } from '../storage/database.ts'
-import { migrate } from '../storage/migrate.ts'
-import { openDatabase } from './database.ts'
+import { openDatabase } from '../../../adapters/database.ts'
+import { hostMigrations } from '../../../service/tables.ts'
+import type { FollowedDatabase } from '../../../storage/database.ts'
+import { migrate } from '../../../storage/migrate.ts'
+import type { CentreStore } from '../centre/centre.ts'
+import { settlementMigrations } from '../migrations.ts'
 
 export class FileStore implements CentreStore {
   readonly #path: string
