@@ -13,6 +13,7 @@
  *   releases/{version}/  releases that devices may be upgraded to; gateway-releases/ those of the gateway
  *   slots/               versions that the gateway upgraded itself to, and copies of the databases from before
  *   servers.json         data servers that placement may use
+ *   store.json           where services keep their databases, when that is PostgreSQL (may be absent)
  *   hazards.json         feeds of hazards and parameters of the risk formulas (may be absent)
  *   hazards/             hazard documents laid in by operators, taken at once
  *   placement/           keystore.cose, passphrase (unless given), placement.db, public.cose

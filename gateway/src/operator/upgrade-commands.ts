@@ -9,6 +9,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { folderBundle, stage } from '@azukari/protocol/upgrade/bundle'
 import { openUpgrade } from '@azukari/protocol/upgrade/manifest'
 import type { SlotName, Slots } from '@azukari/protocol/upgrade/slots'
+import { Stores } from '../adapters/stores.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { apartOf, configOptions, type GatewayConfig } from '../config.ts'
 import { consoleLog } from '../log.ts'
@@ -44,6 +45,7 @@ export function upgradeCommands({ own, program, configOf }: UpgradeProgramFacts)
         const config = configOf(values)
         if (Object.keys(apartOf(config)).length > 0)
           throw new Problem('config.invalid', 'with services in processes of their own the package is replaced instead')
+        requireFiles(path)
         const log = consoleLog('launcher', config.log)
         const stop = new AbortController()
         const end = () => stop.abort()
@@ -77,6 +79,7 @@ export function upgradeCommands({ own, program, configOf }: UpgradeProgramFacts)
       },
       async run(values) {
         const path = text(values, 'folder')
+        requireFiles(path)
         const releaseKey = await releaseKeyOf(path, text(values, 'site'))
         if (!releaseKey)
           throw new Problem('config.invalid', `${path} has no release.pub: run azukari-gateway release key`)
@@ -171,4 +174,13 @@ function wordsOf(values: Values): string[] {
     if (type === 'boolean') return value === true ? [`--${name}`] : []
     return typeof value === 'string' ? [`--${name}=${value}`] : []
   })
+}
+
+/** A trial that failed is undone by putting copies of files back. @throws {Problem} `config.invalid` with PostgreSQL */
+function requireFiles(folder: string): void {
+  if (Stores.of(folder).engine === 'postgres')
+    throw new Problem(
+      'config.invalid',
+      'with services on PostgreSQL the package is replaced instead: stop the gateway, pg_dump, replace, start',
+    )
 }
