@@ -28,6 +28,8 @@ interface Flow {
   unacknowledged: Map<string, { event: QueuedEvent; sentMs: number }>
   pulling: boolean
   again: boolean
+  /** The service could not be asked, and that was told. */
+  isAway: boolean
 }
 
 export class Pump {
@@ -67,6 +69,7 @@ export class Pump {
         unacknowledged: new Map(),
         pulling: false,
         again: false,
+        isAway: false,
       })),
     )
     for (const service of this.#options.services) this.#pullFor(device, service)
@@ -82,14 +85,20 @@ export class Pump {
     const rest = new Set(ids)
     const work: Promise<void>[] = []
     for (const flow of flows) {
-      const mine = ids.filter((id) => flow.unacknowledged.delete(hex(id)))
+      const mine = ids.filter((id) => flow.unacknowledged.has(hex(id)))
       for (const id of mine) rest.delete(id)
-      if (mine.length > 0) work.push(flow.service.eventsDone(device, mine))
+      if (mine.length > 0) work.push(this.#done(device, flow, mine))
     }
     // Sent before a restart: whose they are is not known any more.
     if (rest.size > 0) for (const service of this.#options.services) work.push(service.eventsDone(device, [...rest]))
     await Promise.all(work)
     for (const flow of flows) if (flow.again) this.#pullFor(device, flow.service)
+  }
+
+  /** While the service cannot be reached the event stays, and is sent and acknowledged again. */
+  async #done(device: string, flow: Flow, ids: readonly Uint8Array[]): Promise<void> {
+    await flow.service.eventsDone(device, ids)
+    for (const id of ids) flow.unacknowledged.delete(hex(id))
   }
 
   #pullFor(device: string, service: Service): void {
@@ -108,6 +117,7 @@ export class Pump {
         if (room <= 0) return
         flow.again = false
         const events = await flow.service.takeEvents(flow.sentTo, room, device)
+        flow.isAway = false
         if (!this.#isCurrent(device, flow)) return
         for (const event of events) {
           flow.sentTo = Math.max(flow.sentTo, event.at)
@@ -119,7 +129,11 @@ export class Pump {
         if (events.length === room) flow.again = true
       }
     } catch (error) {
-      this.#options.log.warn('events could not be taken', { service: flow.service.name, error: String(error) })
+      // The next tick asks again.
+      flow.again = true
+      if (!flow.isAway)
+        this.#options.log.warn('events could not be taken', { service: flow.service.name, error: String(error) })
+      flow.isAway = true
     } finally {
       flow.pulling = false
     }

@@ -136,7 +136,7 @@ export class Offers implements Downloads {
 
   /** Removes what no device fetched in time. */
   async forgetExpired(nowMs: number): Promise<void> {
-    await this.#o.store.commit(({ sql }) => expire.run(sql, { now: nowMs }))
+    await expire.run(this.#o.store.sql, { now: nowMs })
   }
 
   #opened(transfer: Uint8Array, row: Omit<Row, 'id' | 'leaves' | 'at_ms'>): Promise<ContentBlocks> {

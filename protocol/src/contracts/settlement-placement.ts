@@ -48,9 +48,8 @@ export const LevelChange = Type.Object({
 })
 export type LevelChange = Static<typeof LevelChange>
 
-export const keepCard = contract({
+const cardWord = {
   name: 'placement.card',
-  kind: 'internal',
   service: 'placement',
   authority: 'service',
   title: 'Settlement’s word on a card: lost or found, and what changes about its member',
@@ -68,7 +67,12 @@ export const keepCard = contract({
     /** Why the change was refused. */
     refused: Type.Optional(Text(100)),
   }),
-})
+} as const
+
+export const keepCard = contract({ ...cardWord, kind: 'act', version: 2 })
+
+/** As settlement of the release before asks it. */
+export const keepCardByCall = contract({ ...cardWord, kind: 'internal' })
 
 export const listChanges = contract({
   name: 'placement.members',

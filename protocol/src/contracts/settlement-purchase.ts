@@ -245,6 +245,7 @@ export const actAsShop = contract({
     'pay.order-state',
     'pay.refund-too-much',
     'ledger.bad-amount',
+    'ledger.insufficient',
     'pay.disputed',
     'pay.amount-differs',
     'register.not-shop',

@@ -13,6 +13,7 @@ import { SimFiles } from '../testkit/world/files.ts'
 import { guarded } from '../testkit/world/guarded-transport.ts'
 import { type Life, never } from '../testkit/world/life.ts'
 import { type Death, Machine } from './machine.ts'
+import type { Person } from './people.ts'
 import { CheapCamera } from './photos.ts'
 import { siteName } from './site-machine.ts'
 import type { World } from './world.ts'
@@ -47,6 +48,8 @@ export class DeviceMachine extends Machine {
   board: SimulatedBoard | undefined
   /** The card in its reader. */
   card: VirtualCard | undefined
+  /** Who holds another card against it. */
+  beside: Person | undefined
   /** How far its wall clock is off. */
   skewMs = 0
   /** Its id, once it has one. */

@@ -172,8 +172,12 @@ export class Person {
         if (!other || !device.board) return
         this.#world.count('card.two')
         const { reader } = device.board
+        device.beside = other
         reader.insert(other.card, 'contactless')
-        clock.timer(this.#chance.between(100, 4_000), () => reader.remove('contactless'))
+        clock.timer(this.#chance.between(100, 4_000), () => {
+          reader.remove('contactless')
+          device.beside = undefined
+        })
       } else {
         this.#world.count('card.torn')
         const writtenBytes = this.#chance.between(0, 3_000)

@@ -248,7 +248,7 @@ export class Site implements DeviceWitness {
   shown(device: DeviceMachine, shown: Shown): void {
     const line = shown.lines[0] ?? ''
     const person = this.personAt(device)
-    if (person) this.told.see(person, shown.lines)
+    for (const reader of [person, device.beside]) if (reader) this.told.see(reader, shown.lines)
     if (line.endsWith(': on this device')) {
       // What was taken before the card was refused may wait.
       const waits = shown.lines[1]?.startsWith('Waits') === true

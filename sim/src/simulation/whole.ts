@@ -259,8 +259,10 @@ async function whatIsLeft(site: Site): Promise<string[]> {
   if (doubts > 0) left.push(`${doubts} replicas are to be examined`)
   for (const module of site.services.list) {
     const own = site.services.database(module).sql
-    const events = (await own.get<{ n: number }>('SELECT count(*) AS n FROM events'))?.n ?? 0
-    if (events > 0) left.push(`${events} events of ${module.name} are not acknowledged`)
+    for (const { contract, device } of await own.all<{ contract: string; device: string }>(
+      'SELECT contract, device FROM events LIMIT 3',
+    ))
+      left.push(`${contract} of ${module.name} is not acknowledged by ${nameOfDevice(site, device)}`)
     const acts = (await own.get<{ n: number }>('SELECT count(*) AS n FROM outbox'))?.n ?? 0
     if (acts > 0) left.push(`${acts} acts of ${module.name} wait for another service`)
   }
@@ -270,6 +272,10 @@ async function whatIsLeft(site: Site): Promise<string[]> {
     if (untold > 0) left.push(`${untold} findings are not told to ${person.name}`)
   }
   return left
+}
+
+function nameOfDevice({ devices }: Site, id: string): string {
+  return devices.find((device) => device.id === id)?.name ?? id
 }
 
 /** What must hold when all is quiet. */

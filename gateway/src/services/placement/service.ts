@@ -2,14 +2,22 @@ import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { recallSession } from '@azukari/protocol/contracts/audit'
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { offerSave, type SaveOffer, saveStatus } from '@azukari/protocol/contracts/save'
-import type { keepCard } from '@azukari/protocol/contracts/settlement-placement'
+import { keepCard } from '@azukari/protocol/contracts/settlement-placement'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-limits.ts'
 import { memberCheck } from '../../service/member-tokens.ts'
-import { call, type ReceiveBuffer, type Service, type ServiceStore, signedAct } from '../../service/service.ts'
+import {
+  call,
+  type OwnContext,
+  type ReceiveBuffer,
+  type Service,
+  type ServiceStore,
+  serviceAct,
+  signedAct,
+} from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { Auditor } from './audit/audit.ts'
@@ -147,6 +155,8 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         mayAct,
       }),
 
+      serviceAct(keepCard, ['settlement'], (word, context) => keepWord(word, context)),
+
       signedAct(offerSave, async ({ transferKey }, { sql, caller, nowMs, afterCommit, signed }) => {
         const { body: offer } = signed
         const member = await mayAct(sql, memberOfSigner(signed.signer))
@@ -247,6 +257,16 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return answer
   }
 
+  /** What settlement says of a card; where the card is now, its session is called up, and refused. */
+  async function keepWord(word: RequestOf<typeof keepCard>, context: OwnContext): Promise<ReplyOf<typeof keepCard>> {
+    const { taken, ...reply } = await takeWord(context, changes, word)
+    if (taken && word.lost)
+      for (const { id, device } of sessions.closeCard(word.card))
+        await context.emit(recallSession, device, { session: id, reason: 'card.lost' }, { keep: false })
+    if (taken && word.change) context.afterCommit(() => mover.changed('member'))
+    return reply
+  }
+
   function onContained(server: string): void {
     mover.changed(`server ${server}`)
     audits.wake()
@@ -277,18 +297,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       mover.changed('member')
       return now
     },
-    takeWord: async (word) => {
-      const { taken, ...reply } = await takeWord(changes, word)
-      const ended = taken && word.lost ? sessions.closeCard(word.card) : []
-      // Where the card is now, its session is called up, and refused.
-      if (ended.length > 0)
-        await hosted.store.transaction(async ({ emit }) => {
-          for (const { id, device } of ended)
-            await emit(recallSession, device, { session: id, reason: 'card.lost' }, { keep: false })
-        })
-      if (taken && word.change) mover.changed('member')
-      return reply
-    },
+    takeWord: (word) => hosted.store.transaction((context) => keepWord(word, context)),
     changeServer: async (id, state) => {
       await changeServer(changes, id, state)
       mover.changed('server')

@@ -6,6 +6,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { Peers } from '../../service/deliverer.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -25,6 +26,8 @@ export interface OpenSettlementOptions {
   placement: PlacementView
   /** Placement's register, kept in step by the process that runs settlement. */
   keeping?: PlacementKeeping
+  /** Where other services take what settlement sends. */
+  peers?: Peers
   log: Log
   passphrase?: string | undefined
   /** Where its budgets are shown. */
@@ -47,6 +50,7 @@ export async function openSettlement(
   {
     placement,
     keeping,
+    peers,
     log,
     passphrase,
     budgets,
@@ -78,6 +82,7 @@ export async function openSettlement(
     unlisted,
     members,
     ...(keeping ? { keeping } : {}),
+    ...(peers ? { peers } : {}),
     ...(budgets ? { budgets } : {}),
     ...(confirmed ? { confirmed } : {}),
     ...(cardCompany ? { cardCompany: httpCardCompany(cardCompany.url, cardCompany.key, machine.fetch) } : {}),

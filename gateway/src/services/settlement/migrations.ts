@@ -6,7 +6,7 @@ import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
-import { inStepTables } from './members/register-sync.ts'
+import { inStepTables, sentWordsTables } from './members/register-sync.ts'
 import { registerTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
@@ -19,4 +19,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 7, name: 'files leave for the bank once', up: bankReleaseTables },
   { number: 8, name: 'statements’ pages for devices', up: pageTables },
   { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
+  { number: 10, name: 'words on cards are sent by the host', up: sentWordsTables },
 ]

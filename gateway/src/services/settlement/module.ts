@@ -1,6 +1,7 @@
 /** Settlement, as the host knows it. It may run as two centres, one of which leads (P9). */
 import { Problem } from '@azukari/protocol/problem'
 import { defineService, type ServicePorts } from '../../host/service-module.ts'
+import type { Peers } from '../../service/deliverer.ts'
 import type { PlacementView } from './billing/ports.ts'
 import type { SettlementContext } from './commands/context.ts'
 import type { PlacementKeeping } from './members/register-sync.ts'
@@ -10,14 +11,13 @@ const contracts = () => import('@azukari/protocol/contracts/settlement-placement
 /** What settlement asks of placement: members' profiles and data, and to keep its register in step. */
 async function placementPorts({
   call,
-}: ServicePorts): Promise<{ placement: PlacementView; keeping: PlacementKeeping }> {
-  const { keepCard, listChanges, readAccountFacts } = await contracts()
+  peers,
+}: ServicePorts): Promise<{ placement: PlacementView; keeping: PlacementKeeping; peers: Peers }> {
+  const { listChanges, readAccountFacts } = await contracts()
   return {
     placement: { account: (question) => call(readAccountFacts, question) },
-    keeping: {
-      keepCard: (word) => call(keepCard, word),
-      changes: (question) => call(listChanges, question),
-    },
+    keeping: { changes: (question) => call(listChanges, question) },
+    peers,
   }
 }
 
@@ -34,8 +34,8 @@ export const settlement = defineService<SettlementContext>({
   peers: ['placement'],
   paired: true,
   calls: async () => {
-    const { keepCard, listChanges, readAccountFacts } = await contracts()
-    return [readAccountFacts, keepCard, listChanges]
+    const { listChanges, readAccountFacts } = await contracts()
+    return [readAccountFacts, listChanges]
   },
   open: async (opened) => {
     const { folder, stores, ports, log, passphrase, budgets, unlisted, members, isClosed = false } = opened

@@ -10,6 +10,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
+import type { Peers } from '../../service/deliverer.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-limits.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
@@ -36,7 +37,7 @@ import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
 import type { Total } from './ledger/ledger.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './members/enrolment.ts'
-import { InStep, type PlacementKeeping } from './members/register-sync.ts'
+import { InStep, type PlacementKeeping, wordsOnCards } from './members/register-sync.ts'
 import { memberByNumber } from './members/registers.ts'
 import { settlementMigrations } from './migrations.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './payments/card-company.ts'
@@ -62,6 +63,8 @@ export interface SettlementOptions {
   placement: PlacementView
   /** Placement's register, to be kept in step; without it nothing is told there. */
   keeping?: PlacementKeeping
+  /** Where other services take what settlement sends. Without it that waits. */
+  peers?: Peers
   /** Our own account at the bank; without it no file for the bank can be made. */
   own?: OwnBankAccount
   clock: Clock
@@ -163,6 +166,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     ...{ database, clock, random, log },
     migrations: settlementMigrations,
     downloads: pageSource(database),
+    calls: [wordsOnCards],
+    ...(options.peers ? { peers: options.peers } : {}),
     ...(options.defer ? { defer: options.defer } : {}),
     ...(options.budgets ? { budgets: options.budgets } : {}),
     unlisted: options.unlisted,
@@ -179,7 +184,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
-      if (options.keeping) inStep = new InStep(shared, options.keeping, confirmed)
+      if (options.keeping) inStep = new InStep(shared, options.keeping)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
@@ -189,7 +194,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
           queues: [topUpQueue(shared, company), chargeQueue(() => billing, company)] as CardQueue[],
         })
       return [
-        ...enrolmentHandlers(shared, () => inStep?.wake()),
+        ...enrolmentHandlers(shared),
         ...topUpHandlers(shared, () => cards?.wake()),
         ...purchaseHandlers(shared),
         ...payoutHandlers(shared),
@@ -216,7 +221,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     },
     store: hosted.store,
     counts: hosted.counts,
-    enrolment: enrolmentDesk(shared, () => inStep?.wake()),
+    enrolment: enrolmentDesk(shared),
     cash: cashDesk(shared),
     payouts,
     bank: bankDesk(

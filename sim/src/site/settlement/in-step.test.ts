@@ -1,6 +1,7 @@
 import { sealLoss } from '@azukari/device/pay/member'
 import { memoryDatabase } from '@azukari/gateway/adapters/database'
-import { createServiceHost } from '@azukari/gateway/service/host'
+import { createServiceHost, type ServiceHost } from '@azukari/gateway/service/host'
+import { type ServiceReply, type ServiceRequest, serviceAct } from '@azukari/gateway/service/service'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { createKeys } from '@azukari/gateway/services/placement/keys/keystore'
 import { changesSince, refuseLost, takeWord } from '@azukari/gateway/services/placement/members/register-sync'
@@ -8,6 +9,7 @@ import { placementMigrations } from '@azukari/gateway/services/placement/migrati
 import { type ChangePorts, changeMember } from '@azukari/gateway/services/placement/moves/changes'
 import type { PlacementKeeping } from '@azukari/gateway/services/settlement/members/register-sync'
 import { register, reportFound, reportLoss } from '@azukari/protocol/contracts/settlement-members'
+import { keepCard } from '@azukari/protocol/contracts/settlement-placement'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { quietLog } from '../../testkit/log.ts'
@@ -24,6 +26,7 @@ class Register {
   /** Of what comes next: `before`: it does not arrive; `after`: its answer is lost. */
   fate: () => 'before' | 'after' | undefined = () => undefined
   words = 0
+  asked = 0
 
   readonly clock: SettlementFixture['clock']
 
@@ -31,13 +34,34 @@ class Register {
     this.clock = clock
   }
 
+  #host: ServiceHost | undefined
+
   async rebuild(): Promise<void> {
-    const { store } = await createServiceHost({
+    this.#host = await createServiceHost({
       unlisted: throwUnlisted,
       ...{ name: 'placement', database: memoryDatabase(), clock: this.clock, random: this.random, log: quietLog },
-      ...{ migrations: placementMigrations, handlers: () => [] },
+      migrations: placementMigrations,
+      handlers: [
+        serviceAct(keepCard, ['settlement'], async (word, context) => {
+          this.words++
+          const { taken: _, ...reply } = await takeWord(context, this.ports, word)
+          return reply
+        }),
+      ],
     })
-    this.ports = { store, keys: this.keys, clock: this.clock, random: this.random }
+    this.ports = { store: this.#host.store, keys: this.keys, clock: this.clock, random: this.random }
+    await this.#host.start()
+  }
+
+  /** Where settlement's acts are taken. */
+  readonly peer = {
+    handle: async (request: ServiceRequest): Promise<ServiceReply> => {
+      this.asked++
+      const fate = this.fate()
+      if (fate === 'before') return { problem: new Problem('server.unreachable').toWire() }
+      const reply = await this.#host!.handle(request)
+      return fate === 'after' ? { problem: new Problem('link.timeout').toWire() } : reply
+    },
   }
 
   async add(): Promise<void> {
@@ -59,14 +83,6 @@ class Register {
   }
 
   readonly keeping: PlacementKeeping = {
-    keepCard: async (word) => {
-      const fate = this.fate()
-      if (fate === 'before') throw new Problem('server.unreachable')
-      this.words++
-      const { taken: _, ...reply } = await takeWord(this.ports, word)
-      if (fate === 'after') throw new Problem('link.timeout')
-      return reply
-    },
     changes: async (question) => {
       if (this.fate()) throw new Problem('server.unreachable')
       return changesSince(this.ports.store.sql, question)
@@ -76,11 +92,9 @@ class Register {
 
 async function site(known = true) {
   let register!: Register
-  const keeping: PlacementKeeping = {
-    keepCard: (word) => register.keeping.keepCard(word),
-    changes: (question) => register.keeping.changes(question),
-  }
-  const fixture = new SettlementFixture({ more: { keeping } })
+  const keeping: PlacementKeeping = { changes: (question) => register.keeping.changes(question) }
+  const peers = () => ({ handle: (request: ServiceRequest) => register.peer.handle(request) })
+  const fixture = new SettlementFixture({ more: { keeping, peers } })
   register = new Register(fixture.clock)
   await register.rebuild()
   if (known) await register.add()
@@ -92,10 +106,18 @@ async function site(known = true) {
     fixture.act(registerContract, { registration: pay.registration({ number, code, person, card }) }, 'term-1')
   await enrol(card, code)
   const standing = () => fixture.settlement.enrolment.standing(number)
+  /** Whatever can happen at this moment has happened. */
+  const settled = async () => {
+    for (let before = -1; before !== register.asked; ) {
+      before = register.asked
+      await fixture.settlement.inStepIdle()
+      for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
   /** Turns the clock until it is so. */
   const reach = async (what: string, so: () => boolean | Promise<boolean>, turns = 400) => {
     for (let i = 0; i < turns; i++) {
-      await fixture.settlement.inStepIdle()
+      await settled()
       if (await so()) return
       fixture.clock.turn(5_000)
     }
@@ -107,7 +129,7 @@ async function site(known = true) {
       { loss: sealLoss(fixture.centre, { number, code: blockCode, what: 'card' }, fixture.random) },
       'term-1',
     )
-  return { fixture, register, number, pay, standing, reach, lose }
+  return { fixture, register, number, pay, standing, reach, lose, settled }
 }
 const registerContract = register
 
@@ -134,13 +156,16 @@ t.test(
 t.test(
   'P4 a register that was rebuilt hears of every lost card again, and is followed from its beginning',
   async (t) => {
-    const { fixture, register, standing, reach, lose } = await site()
+    const { fixture, register, standing, reach, lose, settled } = await site()
     t.teardown(() => fixture.settlement.stop())
     await lose()
     await reach('told', async () => (await register.lost()) && (await standing()).level === 2)
+    const late = { card, revision: 1, lost: false }
+    const again = await register.ports.store.transaction((context) => takeWord(context, register.ports, late))
+    t.match(again, { taken: false }, 'a word that comes late changes nothing')
     const { words } = register
     fixture.clock.turn(3_600_000)
-    await fixture.settlement.inStepIdle()
+    await settled()
     t.equal(register.words, words, 'it is not told again and again')
     await register.rebuild()
     await register.add()
@@ -158,15 +183,19 @@ t.test(
 t.test(
   'P4 S9 changes: the later over the earlier, for a card that is known later, and refused ones are told',
   async (t) => {
-    const { fixture, register, number, standing, reach } = await site(false)
+    const { fixture, register, number, standing, reach, settled } = await site(false)
     t.teardown(() => fixture.settlement.stop())
     const { enrolment } = fixture.settlement
     register.fate = () => 'before'
     await enrolment.change(number, 'clerk-1', { level: 3, home: 'JP-27' })
     await enrolment.change(number, 'clerk-1', { plan: 'light' })
+    await settled()
     register.fate = () => undefined
-    fixture.clock.turn(60_000)
-    await fixture.settlement.inStepIdle()
+    for (let turn = 0; turn < 3; turn++) {
+      fixture.clock.turn(60_000)
+      await settled()
+    }
+    t.equal(register.words, 2, 'told')
     t.match(await standing(), { inStep: false }, 'placement does not know the card yet')
     await register.add()
     await reach('known later', async () => (await standing()).inStep && (await standing()).plan === 'light')
@@ -179,3 +208,18 @@ t.test(
     t.equal((await standing()).refused, undefined)
   },
 )
+
+t.test('P4 what waited before the host delivered words is told by it', async (t) => {
+  const { fixture, register, standing, reach, lose } = await site()
+  t.teardown(() => fixture.settlement.stop())
+  register.fate = () => 'before'
+  await lose()
+  await fixture.settlement.stop()
+  // As settlement of the release before left it: a word that placement has not answered, and no act that waits.
+  await fixture.database.run('DELETE FROM outbox')
+  await fixture.database.run('UPDATE card_standings SET next = 0')
+  register.fate = () => undefined
+  await fixture.restart()
+  await reach('told', async () => (await standing()).inStep && (await register.lost()))
+  t.match(await standing(), { lost: true })
+})

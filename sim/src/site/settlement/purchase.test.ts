@@ -382,5 +382,10 @@ t.test('P9 refunds, whole and in part, and disputes', async (t) => {
     fixture.act(disputeOrder, { dispute: buyer.pay.dispute(three.transaction, 'late') }, buyer.device),
     'a month later',
   )
+  const whole = { do: 'refund', minor: three.total.minor, reason: 'late' } as const
+  await shopDoes(three.transaction, { do: 'deliver', state: 'delivered', how: 'transfer' })
+  await shopDoes(three.transaction, { do: 'claim' })
+  await fixture.settlement.bank.payoutFile('2026-12-03', 'zengin')
+  await refused(t, 'ledger.insufficient', shopDoes(three.transaction, whole), 'when the bank has the money already')
   await conserved(t, fixture)
 })

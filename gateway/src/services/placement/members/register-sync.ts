@@ -3,8 +3,9 @@
  * changes here. And the reverse: which members changed here, in an order that settlement can follow.
  */
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { keepCard, listChanges } from '@azukari/protocol/contracts/settlement-placement'
+import { type keepCard, keepCardByCall, listChanges } from '@azukari/protocol/contracts/settlement-placement'
 import { isProblem, Problem } from '@azukari/protocol/problem'
+import type { OwnContext } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import type { Migration } from '../../../storage/migrate.ts'
 import { answers, type CallHandler } from '../../../transport/server.ts'
@@ -41,33 +42,28 @@ export async function refuseLost(sql: Sql, { auth_kid }: Pick<MemberRow, 'auth_k
 
 /** Takes a word in, once; `taken` is false for one that is not newer than what is known: it changes nothing. */
 export async function takeWord(
+  { sql, nowMs }: Pick<OwnContext, 'sql' | 'nowMs'>,
   ports: ChangePorts,
   { card, revision, lost, change }: RequestOf<typeof keepCard>,
 ): Promise<ReplyOf<typeof keepCard> & { taken: boolean }> {
-  return ports.store.transaction(async ({ sql, nowMs }) => {
-    const row = await members.byCard(sql, card)
-    const known = row !== undefined
-    const before = await sql.get<{ revision: number }>('SELECT revision FROM card_words WHERE card = ?', card)
-    if (before && before.revision >= revision) return { known, taken: false }
-    await sql.run(
-      `INSERT INTO card_words (card, revision, lost, at) VALUES (?, ?, ?, ?)
-       ON CONFLICT (card) DO UPDATE SET revision = excluded.revision, lost = excluded.lost, at = excluded.at`,
-      ...[card, revision, lost ? 1 : 0, nowMs],
-    )
-    if (!row || !change) return { known, taken: true }
-    try {
-      await changeRow(sql, ports, row, {
-        ...(change.plan !== undefined && { plan: change.plan }),
-        ...(change.level !== undefined && { level: change.level }),
-        ...(change.home !== undefined && { home: change.home }),
-      })
-      return { known, taken: true }
-    } catch (error) {
-      // The loss stands all the same.
-      if (!isProblem(error, 'config.invalid')) throw error
-      return { known, taken: true, refused: error.message.slice(0, 100) }
-    }
-  })
+  const row = await members.byCard(sql, card)
+  const known = row !== undefined
+  const before = await sql.get<{ revision: number }>('SELECT revision FROM card_words WHERE card = ?', card)
+  if (before && before.revision >= revision) return { known, taken: false }
+  await sql.run(
+    `INSERT INTO card_words (card, revision, lost, at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (card) DO UPDATE SET revision = excluded.revision, lost = excluded.lost, at = excluded.at`,
+    ...[card, revision, lost ? 1 : 0, nowMs],
+  )
+  if (!row || !change) return { known, taken: true }
+  try {
+    await changeRow(sql, ports, row, change)
+    return { known, taken: true }
+  } catch (error) {
+    // The loss stands all the same.
+    if (!isProblem(error, 'config.invalid')) throw error
+    return { known, taken: true, refused: error.message.slice(0, 100) }
+  }
 }
 
 /** Members whose level, home region or plan changed, in the order in which they did. */
@@ -92,7 +88,7 @@ export function cardWordHandlers(
   take: (request: RequestOf<typeof keepCard>) => Promise<ReplyOf<typeof keepCard>>,
 ): CallHandler[] {
   return [
-    answers(keepCard, settlementPeers, async (request) => ({ reply: await take(request) })),
+    answers(keepCardByCall, settlementPeers, async (request) => ({ reply: await take(request) })),
     answers(listChanges, settlementPeers, async (request) => ({ reply: await changesSince(sql, request) })),
   ]
 }

@@ -7,6 +7,7 @@ import type { Stores } from '../../../adapters/stores.ts'
 import { healthHandlers } from '../../../host/health-calls.ts'
 import type { ApartHost, ServiceCommand } from '../../../host/service-module.ts'
 import { serviceKeyHandlers } from '../../../key-directory/sources.ts'
+import type { Peers } from '../../../service/deliverer.ts'
 import type { MemberCheck } from '../../../service/member-tokens.ts'
 import { serviceHandlers } from '../../../service/serve.ts'
 import { logUnlisted, type Unlisted } from '../../../service/unlisted.ts'
@@ -41,6 +42,7 @@ export interface CentreSettings {
   addresses: NonNullable<SettlementSettings['centre']>
   placement: PlacementView
   keeping: PlacementKeeping
+  peers: Peers
   host: string
   port: number
   passphrase?: string | undefined
@@ -54,8 +56,22 @@ export interface CentreSettings {
 
 /** @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function runCentre(settings: CentreSettings): Promise<RunningCentre> {
-  const { folder, stores, ports, role, addresses, placement, keeping, log, unlisted, members, passphrase, host, port } =
-    settings
+  const {
+    folder,
+    stores,
+    ports,
+    role,
+    addresses,
+    placement,
+    keeping,
+    peers,
+    log,
+    unlisted,
+    members,
+    passphrase,
+    host,
+    port,
+  } = settings
   const { clock, random } = ports
   const [id, other] = role === 'primary' ? [primaryName, backupName] : [backupName, primaryName]
   if (role === 'backup' && !existsSync(`${folder.path}/settlement/keystore.cose`))
@@ -80,7 +96,7 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const confirmed = () => centre.acknowledged()
       await led.begin(
         await openSettlement(folder, ports, {
-          ...{ placement, keeping, log, unlisted, members, passphrase },
+          ...{ placement, keeping, peers, log, unlisted, members, passphrase },
           database,
           confirmed,
         }),

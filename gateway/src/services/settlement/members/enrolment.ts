@@ -35,15 +35,14 @@ import { keepDocument } from '../documents/store.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { isNumber, nextNumber } from '../numbers.ts'
 import { judgeSigned, memberAct, type ServiceContext } from '../service-context.ts'
-import { type CardStanding, cardStanding, noteStanding } from './register-sync.ts'
+import { type CardStanding, cardStanding, type Noting, noteStanding } from './register-sync.ts'
 import { type MemberRow, memberByNumber, memberKeys, members, openPerson, sealPerson } from './registers.ts'
 
 const checkApplication = checker(Application, 'application')
 const checkLoss = checker(Loss, 'loss')
 const checkProof = checker(RotationProof, 'proof of the new key')
 
-/** @param toTell placement has something to hear */
-export function enrolmentHandlers(shared: ServiceContext, toTell: () => void): Handler[] {
+export function enrolmentHandlers(shared: ServiceContext): Handler[] {
   const { keys, rules } = shared
   return [
     call(readGuide, () => ({
@@ -72,7 +71,7 @@ export function enrolmentHandlers(shared: ServiceContext, toTell: () => void): H
     }),
 
     // Signed with the very key that is registered: whoever has it wants this number.
-    signedAct(register, async (_request, { sql, nowMs, caller, afterCommit, signed: { body, message, kid } }) => {
+    signedAct(register, async (_request, { sql, nowMs, caller, send, signed: { body, message, kid } }) => {
       const key = signingKey(body.key)
       judgeSigned(shared, body, nowMs)
       const member = await members.byNumber(sql, body.number)
@@ -95,10 +94,7 @@ export function enrolmentHandlers(shared: ServiceContext, toTell: () => void): H
       const person = sealPerson(keys, member.id, body.person, shared.random)
       await members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
       // The card that is registered is in its member's hands; another that was reported lost stays lost.
-      if (body.card) {
-        await noteStanding({ sql, nowMs }, member.id, body.card, { lost: false })
-        afterCommit(toTell)
-      }
+      if (body.card) await noteStanding({ sql, nowMs, send }, member.id, body.card, { lost: false })
       return { member: member.id, membership: membership(shared, member, kid, nowMs) }
     }),
 
@@ -129,29 +125,28 @@ export function enrolmentHandlers(shared: ServiceContext, toTell: () => void): H
       return {}
     }),
 
-    act(reportLoss, async ({ loss }, { sql, nowMs, afterCommit }) => {
+    act(reportLoss, async ({ loss }, context) => {
+      const { sql, nowMs } = context
       const { number, code, what } = checkLoss(decode(openSealed(loss, keys.agreement, lossDomain)))
       const member = await members.byNumber(sql, number)
       if (!member || !fits(code, member.block_code)) throw new Problem('register.unknown-number')
-      await blockMember(sql, member, what, nowMs)
-      afterCommit(toTell)
+      await blockMember(context, member, what)
       return { blockedMs: nowMs }
     }),
 
     memberAct(shared, reportFound, async ({ member }, context) => {
-      const { sql, nowMs, afterCommit } = context
-      await cardFound(sql, member, nowMs)
-      afterCommit(toTell)
-      return { foundMs: nowMs }
+      await cardFound(context, member)
+      return { foundMs: context.nowMs }
     }),
   ]
 }
 
 /** Blocks what was lost, at once: a lost card no longer stands for its member, a lost key signs nothing more. */
-async function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | 'both', nowMs: number): Promise<void> {
+async function blockMember(context: Noting, member: MemberRow, what: 'card' | 'key' | 'both'): Promise<void> {
+  const { sql, nowMs } = context
   if (what !== 'key') {
     await members.blockCard(sql, member.id)
-    if (member.card) await noteStanding({ sql, nowMs }, member.id, member.card, { lost: true })
+    if (member.card) await noteStanding(context, member.id, member.card, { lost: true })
   }
   if (what === 'card') return
   const active = await memberKeys.activeOf(sql, member.id)
@@ -159,9 +154,9 @@ async function blockMember(sql: Sql, member: MemberRow, what: 'card' | 'key' | '
   await members.block(sql, member.id)
 }
 
-async function cardFound(sql: Sql, member: MemberRow, nowMs: number): Promise<void> {
-  await members.freeCard(sql, member.id)
-  if (member.card) await noteStanding({ sql, nowMs }, member.id, member.card, { lost: false })
+async function cardFound(context: Noting, member: MemberRow): Promise<void> {
+  await members.freeCard(context.sql, member.id)
+  if (member.card) await noteStanding(context, member.id, member.card, { lost: false })
 }
 
 /** The clerk's side of enrolment. */
@@ -181,7 +176,7 @@ export interface EnrolmentDesk {
   standing(number: string): Promise<CardStanding>
 }
 
-export function enrolmentDesk(shared: ServiceContext, toTell: () => void): EnrolmentDesk {
+export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
   const { keys, random, rules, store } = shared
   const send = async (
     sql: Sql,
@@ -260,20 +255,19 @@ export function enrolmentDesk(shared: ServiceContext, toTell: () => void): Enrol
       }),
 
     found: async (number, clerk) => {
-      await store.transaction(async ({ sql, nowMs }) => {
-        await cardFound(sql, await memberByNumber(sql, number), nowMs)
-        await noteOperation(sql, nowMs, clerk, 'card found', number)
+      await store.transaction(async (context) => {
+        await cardFound(context, await memberByNumber(context.sql, number))
+        await noteOperation(context.sql, context.nowMs, clerk, 'card found', number)
       })
-      toTell()
     },
 
     change: async (number, clerk, change) => {
-      await store.transaction(async ({ sql, nowMs }) => {
+      await store.transaction(async (context) => {
+        const { sql, nowMs } = context
         const { id } = await memberByNumber(sql, number)
-        await noteStanding({ sql, nowMs }, id, await cardOf(sql, number), { change })
+        await noteStanding(context, id, await cardOf(sql, number), { change })
         await noteOperation(sql, nowMs, clerk, 'change member', `${number} ${JSON.stringify(change)}`)
       })
-      toTell()
     },
 
     standing: async (number) => cardStanding(store.sql, await cardOf(store.sql, number)),

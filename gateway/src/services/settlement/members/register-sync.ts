@@ -1,20 +1,19 @@
 /**
- * Keeps placement's register in step (P4, S9): that a card is lost or found, and what changes about its member, is written
- * down with the cause of it and told until placement has answered; and what placement changed by itself is followed. Words
- * on a card are numbered, so that one that comes twice or late changes nothing there.
+ * Keeps placement's register in step (P4, S9): that a card is lost or found, and what changes about its member, is sent with
+ * the cause of it, in one transaction; the host delivers it. Words on a card are numbered, so that one that comes twice or
+ * late changes nothing there. What placement changed by itself is followed from a place in its list of changes.
  */
 
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import type { keepCard, LevelChange, listChanges } from '@azukari/protocol/contracts/settlement-placement'
-import { mapInOrder } from '@azukari/protocol/in-order'
+import { keepCard, type LevelChange, type listChanges } from '@azukari/protocol/contracts/settlement-placement'
 import { isProblem } from '@azukari/protocol/problem'
 import { PeriodicWorker } from '../../../service/periodic-worker.ts'
+import { type OutgoingAct, type OwnContext, sends } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
-import type { ServiceContext, Within } from '../service-context.ts'
+import type { ServiceContext } from '../service-context.ts'
 
 /** Placement, in this process or apart. Rejects when it cannot answer. */
 export interface PlacementKeeping {
-  keepCard(word: RequestOf<typeof keepCard>): Promise<ReplyOf<typeof keepCard>>
   changes(question: RequestOf<typeof listChanges>): Promise<ReplyOf<typeof listChanges>>
 }
 
@@ -34,6 +33,11 @@ CREATE TABLE placement_place (id INTEGER PRIMARY KEY CHECK (id = 1), log BLOB, a
 INSERT INTO placement_place (id, log, after) VALUES (1, NULL, 0);
 `
 
+/** What waited to be told is sent by the first look; the host repeats it, so nothing is counted here. */
+export const sentWordsTables = `
+ALTER TABLE card_standings DROP COLUMN tries;
+`
+
 export interface StandingRow {
   card: Uint8Array
   member: Uint8Array
@@ -45,7 +49,7 @@ export interface StandingRow {
   change: string | null
   /** Why the last change was refused. */
   refused: string | null
-  tries: number
+  /** When it is said again: the card was not known, or placement's register may have been rebuilt. */
   next: number | null
 }
 
@@ -63,26 +67,66 @@ export interface CardStanding {
 const standingOf = (sql: Sql, card: Uint8Array) =>
   sql.get<StandingRow>('SELECT * FROM card_standings WHERE card = ?', card)
 
-/** Notes a word on a card, to be told to placement. */
+/** What a word on a card is noted with. */
+export type Noting = Pick<OwnContext, 'sql' | 'nowMs' | 'send'>
+
+/** Notes a word on a card and sends it to placement, in the caller's transaction. @throws {Problem} `service.busy` */
 export async function noteStanding(
-  { sql, nowMs }: Pick<Within, 'sql' | 'nowMs'>,
+  context: Noting,
   member: Uint8Array,
   card: Uint8Array,
   word: { lost?: boolean; change?: LevelChange },
 ): Promise<void> {
+  const { sql } = context
   const known = await standingOf(sql, card)
   if (!known && !word.lost && !word.change) return
   const change = together(known?.change ? (JSON.parse(known.change) as LevelChange) : undefined, word.change)
   await sql.run(
-    `INSERT INTO card_standings (card, member, revision, lost, change, next) VALUES (?, ?, ?, ?, ?, ?)
-     ON CONFLICT (card) DO UPDATE SET member = excluded.member, revision = excluded.revision, lost = excluded.lost,
-       change = excluded.change, refused = NULL, tries = 0, next = excluded.next`,
+    `INSERT INTO card_standings (card, member, revision, lost, change) VALUES (?, ?, 0, ?, ?)
+     ON CONFLICT (card) DO UPDATE SET member = excluded.member, lost = excluded.lost, change = excluded.change,
+       refused = NULL`,
     card,
     member,
-    (known?.revision ?? 0) + 1,
     (word.lost ?? known?.lost === 1) ? 1 : 0,
     change ? JSON.stringify(change) : null,
-    nowMs,
+  )
+  await sayAgain(context, card)
+}
+
+/** Sends what stands of a card as a new word. */
+async function sayAgain({ sql, send }: Noting, card: Uint8Array): Promise<void> {
+  await sql.run('UPDATE card_standings SET revision = revision + 1, next = NULL WHERE card = ?', card)
+  const row = await standingOf(sql, card)
+  if (!row) return
+  const { revision, lost, change } = row
+  const word: RequestOf<typeof keepCard> = { card, revision, lost: lost === 1 }
+  if (change) word.change = JSON.parse(change) as LevelChange
+  await send(keepCard, word)
+}
+
+/** What settlement sends to placement, and what it does with the answer. */
+export const wordsOnCards: OutgoingAct = sends(keepCard, {
+  onReply: (answer, context, sent) => heard(context, sent, answer),
+  onRefused: ({ code }, context, sent) => heard(context, sent, { known: true, refused: code }),
+})
+
+async function heard(
+  { sql, nowMs }: Pick<OwnContext, 'sql' | 'nowMs'>,
+  { card, revision, change }: RequestOf<typeof keepCard>,
+  { known, refused }: ReplyOf<typeof keepCard>,
+): Promise<void> {
+  const row = await standingOf(sql, card)
+  // A newer word is on its way: its answer counts.
+  if (row?.revision !== revision) return
+  // A loss stands there from now on, whether the card is known or not; a change waits for the card, as a new word.
+  const waits = !known && change !== undefined
+  await sql.run(
+    'UPDATE card_standings SET told = ?, change = ?, refused = ?, next = ? WHERE card = ?',
+    waits ? row.told : revision,
+    waits ? row.change : null,
+    refused ?? null,
+    waits ? nowMs + unknownMs : null,
+    card,
   )
 }
 
@@ -108,28 +152,24 @@ export async function cardStanding(sql: Sql, card: Uint8Array): Promise<CardStan
   }
 }
 
-const atOnce = 16
+const atOnce = 64
 /** How often placement is asked what changed there. */
 const everyMs = 5_000
 /** A card that placement does not know yet is told of again. */
 const unknownMs = 600_000
 /** Everything lost is told anew: placement's register may have been rebuilt from its journal. */
 const anewMs = 86_400_000
-const againMs = (tries: number) => Math.min(300_000, 1_000 * 2 ** Math.min(tries, 9))
 
 export class InStep {
   readonly #shared: ServiceContext
   readonly #placement: PlacementKeeping
-  readonly #confirmed: () => Promise<void>
   readonly #worker: PeriodicWorker
   #anewAtMs = 0
   #failed = false
 
-  /** @param confirmed resolves when what was written is safe from the loss of this centre (P9) */
-  constructor(shared: ServiceContext, placement: PlacementKeeping, confirmed: () => Promise<void>) {
+  constructor(shared: ServiceContext, placement: PlacementKeeping) {
     this.#shared = shared
     this.#placement = placement
-    this.#confirmed = confirmed
     const { clock, log } = shared
     this.#worker = new PeriodicWorker({ name: 'in step', clock, log, idleMs: everyMs, round: () => this.#round() })
   }
@@ -153,17 +193,10 @@ export class InStep {
   }
 
   async #round(): Promise<number> {
-    const { store, clock, log } = this.#shared
+    const { clock, log } = this.#shared
     try {
       if (clock.now() >= this.#anewAtMs) await this.#tellAnew(clock.now())
-      await this.#confirmed()
-      const due = await store.sql.all<StandingRow>(
-        'SELECT * FROM card_standings WHERE next IS NOT NULL AND next <= ? ORDER BY next LIMIT ?',
-        clock.now(),
-        atOnce,
-      )
-      await Promise.all(await mapInOrder(due, (row) => this.#tell(row)))
-      if (due.length === atOnce) this.wake()
+      await this.#sayDue(clock.now())
       await this.#follow()
       this.#failed = false
     } catch (error) {
@@ -178,45 +211,24 @@ export class InStep {
   async #tellAnew(nowMs: number): Promise<void> {
     this.#anewAtMs = nowMs + anewMs
     const { store } = this.#shared
-    if (!(await store.sql.get('SELECT 1 AS there FROM card_standings WHERE lost = 1 AND next IS NULL LIMIT 1'))) return
     await store.transaction(({ sql }) =>
-      sql.run('UPDATE card_standings SET revision = revision + 1, next = ? WHERE lost = 1 AND next IS NULL', nowMs),
+      sql.run('UPDATE card_standings SET next = ? WHERE lost = 1 AND next IS NULL AND told = revision', nowMs),
     )
   }
 
-  async #tell({ card, revision, lost, change, tries }: StandingRow): Promise<void> {
+  /** What waited for its moment. @throws {Problem} `service.busy` while too much waits for placement */
+  async #sayDue(nowMs: number): Promise<void> {
     const { store } = this.#shared
-    const settle = (work: (sql: Sql, nowMs: number) => void) =>
-      store.transaction(async ({ sql, nowMs }) => {
-        // While placement was told there may be a newer word: it goes next.
-        if ((await standingOf(sql, card))?.revision === revision) work(sql, nowMs)
+    for (let said = atOnce; said === atOnce; )
+      said = await store.transaction(async (context) => {
+        const due = await context.sql.all<{ card: Uint8Array }>(
+          'SELECT card FROM card_standings WHERE next <= ? ORDER BY next LIMIT ?',
+          nowMs,
+          atOnce,
+        )
+        for (const { card } of due) await sayAgain(context, card)
+        return due.length
       })
-    let answer: ReplyOf<typeof keepCard>
-    try {
-      const changed = change ? { change: JSON.parse(change) as LevelChange } : {}
-      answer = await this.#placement.keepCard({ card, revision, lost: lost === 1, ...changed })
-    } catch (error) {
-      await settle((sql, nowMs) =>
-        sql.run(
-          'UPDATE card_standings SET tries = ?, next = ? WHERE card = ?',
-          ...[tries + 1, nowMs + againMs(tries), card],
-        ),
-      )
-      throw error
-    }
-    await settle(async (sql, nowMs) => {
-      // A loss stands there from now on, whether the card is known or not; a change waits for the card, as a new word.
-      if (!answer.known && change)
-        await sql.run(
-          'UPDATE card_standings SET told = ?, revision = ?, next = ? WHERE card = ?',
-          ...[revision, revision + 1, nowMs + unknownMs, card],
-        )
-      else
-        await sql.run(
-          'UPDATE card_standings SET told = ?, change = NULL, refused = ?, tries = 0, next = NULL WHERE card = ?',
-          ...[revision, answer.refused ?? null, card],
-        )
-    })
   }
 
   /** What changed there since it was last asked. */
