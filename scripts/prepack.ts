@@ -38,7 +38,11 @@ function build(): void {
     JSON.stringify({
       extends: '../tsconfig.json',
       compilerOptions: {
-        ...{ noEmit: false, outDir: 'dist', rootDir: 'src', declaration: true, stripInternal: true },
+        noEmit: false,
+        outDir: 'dist',
+        rootDir: 'src',
+        declaration: true,
+        stripInternal: true,
         // `npm run check` checks types, of all packages together; here it would cost each its dependencies once more.
         noCheck: true,
       },

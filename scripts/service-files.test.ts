@@ -17,7 +17,8 @@ const noSystemd = existsSync('/usr/bin/systemd-analyze') ? false : 'no systemd h
 const programs: Record<string, { cli: string; commands: Record<string, Command>; words: string[] }> = {
   gateway: { cli: join(root, 'gateway/src/cli.ts'), commands: gatewayCommands, words: ['--apart', '--site', 'tokyo'] },
   device: {
-    ...{ cli: join(root, 'device/src/cli.ts'), commands: deviceCommands },
+    cli: join(root, 'device/src/cli.ts'),
+    commands: deviceCommands,
     words: ['--broker', 'mqtts://site.example:8883', '--site', 'tokyo'],
   },
 }
@@ -100,7 +101,11 @@ for (const name of ['gateway', 'device'] as const)
         `${path}: freed blocks stay with the process (B1)`,
       )
       t.match(Object.fromEntries(service), {
-        ...{ Restart: 'always', NoNewPrivileges: 'yes', ProtectSystem: 'strict', LimitNOFILE: /^\d+$/, UMask: '0077' },
+        Restart: 'always',
+        NoNewPrivileges: 'yes',
+        ProtectSystem: 'strict',
+        LimitNOFILE: /^\d+$/,
+        UMask: '0077',
       })
     }
     t.equal(ours, name === 'gateway' ? 4 : 1, 'units that run us')

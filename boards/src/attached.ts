@@ -273,8 +273,10 @@ async function cameras({ files }: AttachedOptions, named: Named): Promise<Found[
     const path = `/dev/${name}`
     const problem = nodeProblem(path)
     found.push({
-      ...{ contract: 'camera', fact: `${await read('name').catch(() => 'camera')} (${path})` },
-      ...{ definition: { driver: 'v4l2', path }, isNamed: usesPath(named, path) },
+      contract: 'camera',
+      fact: `${await read('name').catch(() => 'camera')} (${path})`,
+      definition: { driver: 'v4l2', path },
+      isNamed: usesPath(named, path),
       ...(problem ? { problem } : {}),
     })
   }

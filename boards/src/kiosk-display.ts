@@ -54,7 +54,9 @@ export class KioskDisplay implements Display {
     let server: PageServer
     try {
       server = await servePage({
-        ...{ port, token: text(24), ...kioskPage(text(16)) },
+        port,
+        token: text(24),
+        ...kioskPage(text(16)),
         greeting: () => page.greeting(),
         act: (act) => page.act(act),
         picture: (name, signal) => page.picture(name, signal),
@@ -133,7 +135,9 @@ class PageState {
     this.#picture = picture
     this.#shown = JSON.stringify({
       type: 'shown',
-      ...{ n, lines, tone },
+      n,
+      lines,
+      tone,
       ...(picture ? { picture: `picture/shown/${n}` } : {}),
     })
     this.tellShown()

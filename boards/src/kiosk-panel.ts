@@ -152,7 +152,8 @@ function told(asked: Asked): Record<string, unknown> {
   if (kind === 'text') return { kind, prompt, maxLength: question.maxLength }
   if (kind === 'choice')
     return {
-      ...{ kind, prompt },
+      kind,
+      prompt,
       choices: question.choices.map(({ label, detail, picture }) => ({
         label,
         detail,

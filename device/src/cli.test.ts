@@ -63,7 +63,11 @@ t.test('status and doctor say what a device’s folder holds and what is missing
   const { port } = listener.address() as { port: number }
   const broker = `mqtt://127.0.0.1:${port}`
   const running = await runDevice({
-    ...{ board, broker, site: 'site', folder: path, version: '0.1.0' },
+    board,
+    broker,
+    site: 'site',
+    folder: path,
+    version: '0.1.0',
     log: consoleLog('test', 'silent'),
   })
   const state = async (what: string, from = { folder: path, board, broker }) =>
@@ -106,7 +110,11 @@ t.test('S17: a board at which no PIN can be entered says so when it starts', asy
 t.test('D5: two runtimes do not work in one folder; one that lost power leaves nothing in the way', async (t) => {
   const path = join(folder, 'device')
   const settings = {
-    ...{ board, broker: 'mqtt://127.0.0.1:1', site: 'site', folder: path, version: '0.1.0' },
+    board,
+    broker: 'mqtt://127.0.0.1:1',
+    site: 'site',
+    folder: path,
+    version: '0.1.0',
     log: consoleLog('test', 'silent'),
   }
   // What a runtime wrote before a power cut, and somebody else has its number by now.

@@ -191,7 +191,10 @@ export const commands: Record<string, Command> = {
   doctor: {
     what: 'Looks at the folder, the clock, the line, the board’s parts and whatever else is attached; says what is wrong, what to do, and what line the board’s file needs.',
     options: {
-      ...{ folder, board, broker, parts },
+      folder,
+      board,
+      broker,
+      parts,
       identify: {
         type: 'boolean',
         what: 'also ask serial lines that no part has what is on them: sends bytes to them',

@@ -78,7 +78,9 @@ export async function loadIdentity(files: Files, path: string, random: Random): 
         ...(stored.trust.claim !== undefined && { claim: stored.trust.claim }),
       }
       return {
-        ...{ key, trust, device: stored.device ?? deviceIdOf(key) },
+        key,
+        trust,
+        device: stored.device ?? deviceIdOf(key),
         ...(stored.next && { next: parseCoseKey(stored.next) }),
       }
     } finally {

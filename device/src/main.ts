@@ -63,7 +63,13 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
   const roles = settings.roles ?? rolesOf(board)
   const runtime = new Runtime(
     {
-      ...{ site, roles, claim, model: board.model, version, folder, ...(language ? { language } : {}) },
+      site,
+      roles,
+      claim,
+      model: board.model,
+      version,
+      folder,
+      ...(language ? { language } : {}),
       ...(process.env[launchedVariable] && { slots: slotsOf(folder) }),
     },
     {

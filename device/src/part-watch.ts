@@ -69,7 +69,13 @@ export class PartWatch {
     this.#startMs = clock.monotonicMs()
     const { model: _, inputs, ...parts } = board
     const watched = (name: string, kind: PartKind, part: Part): Watched => ({
-      ...{ name, kind, part, state: 'unknown', code: undefined, isAnswer: false, sinceMs: this.#startMs },
+      name,
+      kind,
+      part,
+      state: 'unknown',
+      code: undefined,
+      isAnswer: false,
+      sinceMs: this.#startMs,
     })
     this.#parts = [
       ...Object.entries(parts).flatMap(([kind, part]) => (part ? [watched(kind, kind as PartKind, part)] : [])),

@@ -126,7 +126,8 @@ export class Runtime {
     this.#board = board
     this.#display = board.display && new NoticeDisplay(board.display, ports.log)
     this.#watch = new PartWatch({
-      ...{ board, clock: ports.clock },
+      board,
+      clock: ports.clock,
       onFaults: (faults) => this.#tellFaults(faults),
       onNews: () => this.#reportSoon(),
     })
@@ -170,8 +171,12 @@ export class Runtime {
         limits: this.#config.limits ?? {},
       })
       const siteKeys = await SiteKeys.open({
-        ...{ files, path: `${folder}/keys.cose`, link: this.link, log },
-        ...{ now: () => this.#time.now(), trust: () => this.identity.trust },
+        files,
+        path: `${folder}/keys.cose`,
+        link: this.link,
+        log,
+        now: () => this.#time.now(),
+        trust: () => this.identity.trust,
       })
       const kinds: Record<string, DownloadKind> = { ...this.#config.downloads }
       if (roles.includes('terminal')) kinds[statementPage] = { maxBytes: 16 * 2 ** 20, maxFiles: 200 }
@@ -193,17 +198,30 @@ export class Runtime {
         keys: siteKeys,
       })
       this.#cardData = await CardData.open({
-        ...{ database, log, site, trust: () => this.identity.trust },
+        database,
+        log,
+        site,
+        trust: () => this.identity.trust,
         onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
       this.#makeApps(siteKeys)
       const rotation = new KeyRotation({
-        ...{ site, identity: this.identity, link: this.link, random },
+        site,
+        identity: this.identity,
+        link: this.link,
+        random,
         keep: (identity) => storeIdentity(files, identityPath, identity),
       })
       this.caretaker = await Caretaker.open({
-        ...{ database, clock, random, log, link: this.link, slots: this.#config.slots, site, version },
+        database,
+        clock,
+        random,
+        log,
+        link: this.link,
+        slots: this.#config.slots,
+        site,
+        version,
         trust: () => this.identity.trust,
         keys: siteKeys,
         idle: () => !this.presence?.card,
@@ -216,7 +234,13 @@ export class Runtime {
       })
       if (roles.includes('terminal'))
         this.pay = await PayApp.open({
-          ...{ database, link: this.link, outbox: this.outbox, presence: this.presence, clock, random, log },
+          database,
+          link: this.link,
+          outbox: this.outbox,
+          presence: this.presence,
+          clock,
+          random,
+          log,
           downloads: this.downloads,
         })
       this.link.onState((state, why) => {
@@ -329,8 +353,12 @@ export class Runtime {
     })
     this.presence = presence
     const requests = new MemberRequests({
-      ...{ presence, outbox: this.outbox, link: this.link, random },
-      ...{ now: () => this.#time.now(), keys },
+      presence,
+      outbox: this.outbox,
+      link: this.link,
+      random,
+      now: () => this.#time.now(),
+      keys,
     })
     this.requests = requests
     const shared = { presence, display, clock, log, language }
@@ -340,16 +368,29 @@ export class Runtime {
     if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
-        ...{ ...shared, ...fetching, requests, memory },
-        ...{ now: () => this.#time.now(), keys },
+        ...shared,
+        ...fetching,
+        requests,
+        memory,
+        now: () => this.#time.now(),
+        keys,
       })
     const canList = this.printer !== undefined || this.terminal !== undefined
     this.#attendant = new Attendant({
-      ...{ presence, display, dialogue, panels, language, log },
+      presence,
+      display,
+      dialogue,
+      panels,
+      language,
+      log,
       camera: camera && this.camera,
       menu: canList
         ? new MemberMenu({
-            ...{ ...shared, ...fetching, dialogue, memory, terminal: this.terminal },
+            ...shared,
+            ...fetching,
+            dialogue,
+            memory,
+            terminal: this.terminal,
             printer: printer && this.printer,
           })
         : undefined,
@@ -445,7 +486,12 @@ export class Runtime {
     const { roles, model, version, folder } = this.#config
     const { rows, bytes } = await this.outbox.waiting()
     return {
-      ...{ device: this.identity.device, model, version, roles, state: this.#state, atMs: clock.now() },
+      device: this.identity.device,
+      model,
+      version,
+      roles,
+      state: this.#state,
+      atMs: clock.now(),
       link: this.link.state,
       aheadMs: this.link.siteNow() - clock.now(),
       outbox: { rows, bytes },

@@ -206,20 +206,18 @@ export class Saves {
       await database.run(
         `INSERT INTO saves (object, transfer, act, name, media, size, sha256, taken, root, leaves, offer, transfer_key, state)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'here')`,
-        ...[
-          object,
-          transfer,
-          act,
-          source.name,
-          source.mediaType,
-          sizeBytes,
-          sha256,
-          source.takenMs,
-          root,
-          leaves,
-          signed,
-          transferKey,
-        ],
+        object,
+        transfer,
+        act,
+        source.name,
+        source.mediaType,
+        sizeBytes,
+        sha256,
+        source.takenMs,
+        root,
+        leaves,
+        signed,
+        transferKey,
       )
     } catch (error) {
       await spool.remove(file).catch(() => undefined)

@@ -39,8 +39,11 @@ function directoryOf(version: number, change: Partial<KeyDirectory> = {}, rotate
           { holder: 'placement', use: 'agree', key: key(secondAgreement), fromMs: rotatedMs },
         ]
   return {
-    ...{ contract: 'key-directory@1', site: 'tokyo', version },
-    ...{ issuedMs: version, expiresMs: version + directoryLifeMs },
+    contract: 'key-directory@1',
+    site: 'tokyo',
+    version,
+    issuedMs: version,
+    expiresMs: version + directoryLifeMs,
     keys: [
       { holder: 'placement', use: 'sign', key: key(first), fromMs: 0, ...times },
       { holder: 'placement', use: 'agree', key: key(firstAgreement), fromMs: 0, ...times },
@@ -57,8 +60,11 @@ async function device() {
   const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
   const site = { up: true, nowMs: startMs, asked: 0, answer: undefined as Uint8Array | undefined, trust }
   const options = {
-    ...{ files: systemFiles(), path: `${folder}/keys.cose`, log },
-    ...{ trust: () => site.trust, now: () => site.nowMs },
+    files: systemFiles(),
+    path: `${folder}/keys.cose`,
+    log,
+    trust: () => site.trust,
+    now: () => site.nowMs,
     link: {
       get up() {
         return site.up
@@ -144,7 +150,8 @@ t.test(
     const rotatedMs = startMs + 60_000
     await keys.take(signed(directoryOf(startMs)))
     const document: SignedDocument<{ at: number }> = {
-      ...{ domain: receiptDomain, check: (body) => body as { at: number } },
+      domain: receiptDomain,
+      check: (body) => body as { at: number },
       atMs: ({ at }) => at,
     }
     const receipt = (at: number, by: typeof first, name = thumbprint(by)) =>

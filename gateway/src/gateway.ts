@@ -157,7 +157,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 function openDirectory(options: GatewayOptions): Promise<DirectoryIssuer> {
   const { site, key, database, clock, log, keySources, dataServerKeys } = options
   return DirectoryIssuer.open({
-    ...{ site, key, database, clock, log, sources: keySources() },
+    site,
+    key,
+    database,
+    clock,
+    log,
+    sources: keySources(),
     ...(dataServerKeys && { dataServers: dataServerKeys }),
   })
 }
@@ -266,7 +271,9 @@ class Site implements Gateway {
       unlisted: options.unlisted,
     })
     const admit = admission({
-      ...{ site, clock, keyOf: async (device) => (await this.#devices.require(device)).key },
+      site,
+      clock,
+      keyOf: async (device) => (await this.#devices.require(device)).key,
       knownKeyOf: async (device) => (await this.#devices.find(device))?.key,
       ...(options.telemetry && { checkReader: async (name, password) => this.#readers.check(name, password) }),
     })
@@ -277,7 +284,12 @@ class Site implements Gateway {
     this.#telemetry =
       options.telemetry &&
       new TelemetryPublisher({
-        ...{ site, bus: this.#bus, clock, log, settings: options.telemetry, facts: () => this.#facts() },
+        site,
+        bus: this.#bus,
+        clock,
+        log,
+        settings: options.telemetry,
+        facts: () => this.#facts(),
       })
     const inUse = (use: KeyUse) => coseKey(keyInUse(directory.directory, offerSave.service, use, clock.now()))
     const keys = (): SiteKeys => ({
@@ -416,7 +428,10 @@ class Site implements Gateway {
     const devices = all.filter((device) => !device.revoked)
     return {
       site: {
-        ...{ site, version, atMs: clock.now(), uptimeMs: clock.monotonicMs() - this.#startMs },
+        site,
+        version,
+        atMs: clock.now(),
+        uptimeMs: clock.monotonicMs() - this.#startMs,
         memoryBytes: telemetry?.memoryBytes() ?? 0,
         devicesKnown: devices.length,
         devicesUp: this.#channels.size,
@@ -428,7 +443,12 @@ class Site implements Gateway {
         const lastSaveMs = this.#lastSaves.of(id)
         const report = this.#own.reports.get(id)
         return {
-          ...{ id, model, version, roles, region, online: this.isUp(id) },
+          id,
+          model,
+          version,
+          roles,
+          region,
+          online: this.isUp(id),
           ...(lastSaveMs !== undefined && { lastSaveMs }),
           ...(report && { report }),
         }
@@ -496,7 +516,13 @@ class Site implements Gateway {
   #tellNews(device: string): void {
     const { clock, random } = this.#options
     this.#router.event({
-      ...{ at: 0, device, id: random.bytes(16), contract: fleetNews.id, atMs: clock.now(), body: {}, keep: false },
+      at: 0,
+      device,
+      id: random.bytes(16),
+      contract: fleetNews.id,
+      atMs: clock.now(),
+      body: {},
+      keep: false,
     })
   }
 }

@@ -231,7 +231,12 @@ async function runOnOwnHost(path: string, own: OwnHost): Promise<undefined> {
   for (const disk of disks) locks.use(holdFolder(`${disk.path}/data-server.lock`))
   const tls = await ownIdentity(path, id, systemPorts)
   const running = await runDataServer({
-    ...{ id, host, port, disks, tls, log },
+    id,
+    host,
+    port,
+    disks,
+    tls,
+    log,
     identity: await loadSiteKey(systemPorts.files, identityPath(path, id), systemPorts.random),
     trust: await openTrust(new SiteFolder(path, own.site, systemPorts), id, own.site, systemPorts, log),
   })

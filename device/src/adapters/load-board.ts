@@ -44,7 +44,10 @@ export async function findAttached(options: {
   if (!find) return [{ what: 'parts', state: 'absent', fact: 'not looked: @azukari/boards is not installed' }]
   return find({
     ...options,
-    ...{ clock: systemClock, files: systemFiles(), random: systemRandom, log: consoleLog('doctor', 'silent') },
+    clock: systemClock,
+    files: systemFiles(),
+    random: systemRandom,
+    log: consoleLog('doctor', 'silent'),
     signal: AbortSignal.timeout(lookMs),
   })
 }

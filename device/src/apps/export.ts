@@ -95,7 +95,10 @@ export async function exportAll(
   const told = jsonOf(historyJson(history, ports.keys))
   await memory.put(historyName, told, signal)
   const manifest: ExportManifest = {
-    ...{ format: 'azukari-export/1', member: hex(card.facts.member.id), exportedMs: now(), files },
+    format: 'azukari-export/1',
+    member: hex(card.facts.member.id),
+    exportedMs: now(),
+    files,
     history: { file: historyName, sha256: sha256Of(told), objects: history.length },
     missing,
   }

@@ -95,8 +95,13 @@ export class MemberRequests {
     const { audience } = await keys.recipient(keeper)
     const act = random.bytes(16)
     const said: MemberRequest = {
-      ...{ contract: makeRequest.id, audience, act },
-      ...{ issuedMs: now(), expiresMs: now() + wishMs, member: card.facts.member.id, wish },
+      contract: makeRequest.id,
+      audience,
+      act,
+      issuedMs: now(),
+      expiresMs: now() + wishMs,
+      member: card.facts.member.id,
+      wish,
     }
     const signed = await card.use((client) =>
       sign1With(encodeDeterministic(said), client.signAct(card.signal), memberRequestDomain),

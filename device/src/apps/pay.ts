@@ -53,12 +53,29 @@ export interface PayOptions {
 
 /** Acts that a member's terminal sends. */
 const acts: readonly Contract[] = [
-  ...[apply, register, rotate, revoke, reportLoss, requestValue, putOffer, placeOrder, instructPayment, actAsShop],
-  ...[disputeOrder, objectTo, choosePayment, reportFound],
+  apply,
+  register,
+  rotate,
+  revoke,
+  reportLoss,
+  requestValue,
+  putOffer,
+  placeOrder,
+  instructPayment,
+  actAsShop,
+  disputeOrder,
+  objectTo,
+  choosePayment,
+  reportFound,
 ]
 /** What settlement tells a terminal. */
 const events: readonly Contract[] = [
-  ...[valueIssued, payNotice, balanceChanged, statementSent, objectionDecided, receiptSent],
+  valueIssued,
+  payNotice,
+  balanceChanged,
+  statementSent,
+  objectionDecided,
+  receiptSent,
 ]
 /** Events kept: the oldest go, and settlement has all of them. */
 const maxEvents = 2_000

@@ -301,7 +301,8 @@ export class Downloads {
     const failed = new AbortController()
     let bad: number[] = []
     const incoming: Incoming<Offer> = await Incoming.open(offer, factsOfOffer(offer), this.#pathOf(offer.transfer), {
-      ...{ files, clock },
+      files,
+      clock,
       syncBlocks: () => downWindowMaxBlocks / 2,
       reserve: () => ({ release: () => undefined }),
       onProgress: (_of, wrong) => {

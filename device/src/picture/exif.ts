@@ -44,9 +44,26 @@ const tiffMaxBytes = 1 << 20
 const textMaxBytes = 64
 /** Names as exifreader has them. */
 const read = [
-  ...['Orientation', 'Make', 'Model', 'DateTime', 'DateTimeOriginal', 'OffsetTimeOriginal', 'ExposureTime', 'FNumber'],
-  ...['ISOSpeedRatings', 'ExposureBiasValue', 'FocalLength', 'FocalLengthIn35mmFilm', 'ExposureProgram'],
-  ...['MeteringMode', 'Flash', 'WhiteBalance', 'GPSLatitudeRef', 'GPSLatitude', 'GPSLongitudeRef', 'GPSLongitude'],
+  'Orientation',
+  'Make',
+  'Model',
+  'DateTime',
+  'DateTimeOriginal',
+  'OffsetTimeOriginal',
+  'ExposureTime',
+  'FNumber',
+  'ISOSpeedRatings',
+  'ExposureBiasValue',
+  'FocalLength',
+  'FocalLengthIn35mmFilm',
+  'ExposureProgram',
+  'MeteringMode',
+  'Flash',
+  'WhiteBalance',
+  'GPSLatitudeRef',
+  'GPSLatitude',
+  'GPSLongitudeRef',
+  'GPSLongitude',
 ]
 
 type Tags = Record<string, { value: unknown } | undefined>

@@ -11,8 +11,28 @@ import { fourCc, type LeftOut, notRemovable } from './source.ts'
 const inMeta: ReadonlySet<string> = new Set(['hdlr', 'pitm', 'iinf', 'iref', 'iprp', 'iloc', 'idat', 'grpl'])
 const pictureItems: ReadonlySet<string> = new Set(['hvc1', 'av01', 'grid', 'iovl', 'iden', 'tmap'])
 const properties: ReadonlySet<string> = new Set([
-  ...['ispe', 'hvcC', 'av1C', 'colr', 'pixi', 'irot', 'imir', 'clap', 'pasp', 'auxC', 'clli', 'mdcv', 'cclv', 'amve'],
-  ...['lsel', 'a1lx', 'a1op', 'rloc', 'oinf', 'tols', 'ndwt', 'reve'],
+  'ispe',
+  'hvcC',
+  'av1C',
+  'colr',
+  'pixi',
+  'irot',
+  'imir',
+  'clap',
+  'pasp',
+  'auxC',
+  'clli',
+  'mdcv',
+  'cclv',
+  'amve',
+  'lsel',
+  'a1lx',
+  'a1op',
+  'rloc',
+  'oinf',
+  'tols',
+  'ndwt',
+  'reve',
 ])
 const itemsMax = 10_000
 

@@ -9,12 +9,48 @@ const tagsMax = 100
 const tagMaxBytes = 4 << 20
 
 const colourTags: ReadonlySet<string> = new Set([
-  ...['rXYZ', 'gXYZ', 'bXYZ', 'wtpt', 'bkpt', 'rTRC', 'gTRC', 'bTRC', 'kTRC', 'chad', 'chrm', 'lumi', 'cicp', 'gamt'],
-  ...['A2B0', 'A2B1', 'A2B2', 'B2A0', 'B2A1', 'B2A2', 'D2B0', 'D2B1', 'D2B2', 'B2D0', 'B2D1', 'B2D2', 'tech'],
+  'rXYZ',
+  'gXYZ',
+  'bXYZ',
+  'wtpt',
+  'bkpt',
+  'rTRC',
+  'gTRC',
+  'bTRC',
+  'kTRC',
+  'chad',
+  'chrm',
+  'lumi',
+  'cicp',
+  'gamt',
+  'A2B0',
+  'A2B1',
+  'A2B2',
+  'B2A0',
+  'B2A1',
+  'B2A2',
+  'D2B0',
+  'D2B1',
+  'D2B2',
+  'B2D0',
+  'B2D1',
+  'B2D2',
+  'tech',
 ])
 /** Tag types that hold numbers only. */
 const numberTypes: ReadonlySet<string> = new Set([
-  ...['XYZ ', 'curv', 'para', 'sf32', 'chrm', 'cicp', 'mft1', 'mft2', 'mAB ', 'mBA ', 'mpet', 'sig '],
+  'XYZ ',
+  'curv',
+  'para',
+  'sf32',
+  'chrm',
+  'cicp',
+  'mft1',
+  'mft2',
+  'mAB ',
+  'mBA ',
+  'mpet',
+  'sig ',
 ])
 
 /** @returns undefined when it is no profile that could be rebuilt */

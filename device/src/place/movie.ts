@@ -12,7 +12,19 @@ const inTrack: ReadonlySet<string> = new Set(['tkhd', 'edts', 'mdia', 'tapt'])
 const inMedia: ReadonlySet<string> = new Set(['mdhd', 'hdlr', 'minf'])
 const inMediaInformation: ReadonlySet<string> = new Set(['vmhd', 'smhd', 'hdlr', 'dinf', 'stbl'])
 const inSampleTable: ReadonlySet<string> = new Set([
-  ...['stsd', 'stts', 'ctts', 'cslg', 'stsc', 'stsz', 'stco', 'co64', 'stss', 'stps', 'sdtp', 'sgpd', 'sbgp'],
+  'stsd',
+  'stts',
+  'ctts',
+  'cslg',
+  'stsc',
+  'stsz',
+  'stco',
+  'co64',
+  'stss',
+  'stps',
+  'sdtp',
+  'sgpd',
+  'sbgp',
 ])
 const handlersKept: ReadonlySet<string> = new Set(['vide', 'soun', 'pict', 'auxv'])
 const samplesMax = 20_000_000

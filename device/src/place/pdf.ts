@@ -10,8 +10,21 @@ import { type LeftOut, notRemovable } from './source.ts'
 
 const inCatalogue: ReadonlySet<string> = new Set(['Type', 'Pages', 'OCProperties', 'PageLayout', 'Lang'])
 const inPages: ReadonlySet<string> = new Set([
-  ...['Type', 'Parent', 'Kids', 'Count', 'Resources', 'MediaBox', 'CropBox', 'BleedBox', 'TrimBox', 'ArtBox', 'Rotate'],
-  ...['Contents', 'Group', 'UserUnit', 'Annots'],
+  'Type',
+  'Parent',
+  'Kids',
+  'Count',
+  'Resources',
+  'MediaBox',
+  'CropBox',
+  'BleedBox',
+  'TrimBox',
+  'ArtBox',
+  'Rotate',
+  'Contents',
+  'Group',
+  'UserUnit',
+  'Annots',
 ])
 /** Of notes and fields of forms, how they look. */
 const inAnnotation: ReadonlySet<string> = new Set([
@@ -37,22 +50,30 @@ const annotationsGone: ReadonlySet<string> = new Set([
 ])
 /** Nowhere: metadata, private data of programs, files, actions, and places of maps. */
 const goneEverywhere: ReadonlySet<string> = new Set([
-  ...[
-    'Metadata',
-    'PieceInfo',
-    'LastModified',
-    'Info',
-    'AF',
-    'EF',
-    'A',
-    'AA',
-    'JS',
-    'URI',
-    'OPI',
-    'Alternates',
-    'Thumb',
-  ],
-  ...['Measure', 'PtData', 'VP', 'LGIDict', 'GPTS', 'GCS', 'DCS', 'StructParent', 'StructParents', 'ID', 'Names'],
+  'Metadata',
+  'PieceInfo',
+  'LastModified',
+  'Info',
+  'AF',
+  'EF',
+  'A',
+  'AA',
+  'JS',
+  'URI',
+  'OPI',
+  'Alternates',
+  'Thumb',
+  'Measure',
+  'PtData',
+  'VP',
+  'LGIDict',
+  'GPTS',
+  'GCS',
+  'DCS',
+  'StructParent',
+  'StructParents',
+  'ID',
+  'Names',
 ])
 
 /** @throws {Problem} `place.not-removable` for files that are encrypted, damaged, or hold what cannot be made safe */

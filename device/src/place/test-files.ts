@@ -6,7 +6,30 @@ export const city = 'Ginowan'
 export const position = { latitude: 26.281111, longitude: 127.778333 }
 /** The same position as TIFF has it: degrees, minutes, hundredths of seconds. */
 export const latitudeRatios = Uint8Array.of(
-  ...[0, 0, 0, 26, 0, 0, 0, 1, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 20, 80, 0, 0, 0, 100],
+  0,
+  0,
+  0,
+  26,
+  0,
+  0,
+  0,
+  1,
+  0,
+  0,
+  0,
+  16,
+  0,
+  0,
+  0,
+  1,
+  0,
+  0,
+  20,
+  80,
+  0,
+  0,
+  0,
+  100,
 )
 
 export const u16 = (number: number) => Uint8Array.of(number >> 8, number & 255)
@@ -111,14 +134,7 @@ const full = (...numbers: number[]) => Buffer.concat([u32(0), ...numbers.map(u32
 /** One frame of H.264: a message with a place, and a picture. */
 export const frame = Buffer.concat(
   [
-    ...[
-      Buffer.concat([
-        Uint8Array.of(6, 5, 16 + city.length),
-        new Uint8Array(16),
-        Buffer.from(city),
-        Uint8Array.of(0x80),
-      ]),
-    ],
+    Buffer.concat([Uint8Array.of(6, 5, 16 + city.length), new Uint8Array(16), Buffer.from(city), Uint8Array.of(0x80)]),
     Uint8Array.of(0x65, 0x88, 0x84, 1, 2, 3, 4, 5),
   ].flatMap((unit) => [u32(unit.length), unit]),
 )

@@ -26,11 +26,16 @@ export async function drawPng(svg: string): Promise<Uint8Array> {
     await promisify(execFile)(
       browser,
       [
-        ...['--headless', '--disable-gpu', '--hide-scrollbars', '--disable-background-networking'],
+        '--headless',
+        '--disable-gpu',
+        '--hide-scrollbars',
+        '--disable-background-networking',
         // Chromium refuses its own sandbox to root; what it draws is ours and has no script.
         ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-        ...[`--user-data-dir=${join(folder, 'profile')}`, `--window-size=${size?.[1] ?? 1200},${size?.[2] ?? 800}`],
-        ...[`--screenshot=${target}`, pathToFileURL(source).href],
+        `--user-data-dir=${join(folder, 'profile')}`,
+        `--window-size=${size?.[1] ?? 1200},${size?.[2] ?? 800}`,
+        `--screenshot=${target}`,
+        pathToFileURL(source).href,
       ],
       { timeout: drawMs },
     )

@@ -12,8 +12,14 @@ export async function selfProbe({ host, port, tls }: { host: string; port: numbe
   const address = name.includes(':') ? `[${name}]` : name
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const client = mqtt.connect({
-    ...{ protocol: tls ? 'mqtts' : 'mqtt', host: name, port },
-    ...{ clientId: 'knock', username: 'device', password: '', reconnectPeriod: 0, connectTimeout: limitMs },
+    protocol: tls ? 'mqtts' : 'mqtt',
+    host: name,
+    port,
+    clientId: 'knock',
+    username: 'device',
+    password: '',
+    reconnectPeriod: 0,
+    connectTimeout: limitMs,
     // It is this process that answers; whose certificate it has is for devices to judge.
     rejectUnauthorized: false,
   })

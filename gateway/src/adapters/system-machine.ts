@@ -24,7 +24,12 @@ function systemMachine(folder: SiteFolder, ports: SitePorts): MachinePorts {
       const tls = await folder.keyring.identity(service, 'service')
       const servers = new RemoteDataServers(tls, ports)
       const renewal = renewCertificate({
-        ...{ keyring: folder.keyring, id: service, role: 'service', tls, clock: ports.clock, log },
+        keyring: folder.keyring,
+        id: service,
+        role: 'service',
+        tls,
+        clock: ports.clock,
+        log,
         servers: () => [],
       })
       return {

@@ -149,10 +149,12 @@ t.test(
     const start = () =>
       startTestSite({
         directory: join(directory, 'site'),
-        bus: () =>
-          new MqttBus({ ...{ site, url, ...user, clientId: 'gateway', will, clock: systemClock, log: silent } }),
+        bus: () => new MqttBus({ site, url, ...user, clientId: 'gateway', will, clock: systemClock, log: silent }),
         telemetry: {
-          ...{ homeAssistant: true, prefix: 'homeassistant', senml: 'none', everyMs: 1_000 },
+          homeAssistant: true,
+          prefix: 'homeassistant',
+          senml: 'none',
+          everyMs: 1_000,
           memoryBytes: () => 1,
         },
       })

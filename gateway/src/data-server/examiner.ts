@@ -14,7 +14,12 @@ type Finding = Omit<Examination, 'server' | 'replica' | 'nonce' | 'atMs'>
 /** @param held undefined when nothing of that name is here */
 export async function examine(files: Files, held: Held | undefined): Promise<Finding> {
   const finding: Finding = {
-    ...{ held: held !== undefined, badParts: 0, repairedParts: 0, lostSegments: 0, lost: [], notesLost: false },
+    held: held !== undefined,
+    badParts: 0,
+    repairedParts: 0,
+    lostSegments: 0,
+    lost: [],
+    notesLost: false,
     readBytes: 0,
   }
   if (!held) return finding

@@ -30,14 +30,22 @@ async function joining(
   const secret = systemRandom.bytes(20)
   let heard = ''
   const server = await startCallServer({
-    ...{ tls: { ca: authority.cert, ...shown }, clock: systemClock, log: silent, unlisted: throwUnlisted, port: 0 },
+    tls: { ca: authority.cert, ...shown },
+    clock: systemClock,
+    log: silent,
+    unlisted: throwUnlisted,
+    port: 0,
     handlers: [
       answers(enrolServer, 'strangers', async (asked) => {
         heard = JSON.stringify(asked)
         const name = { id: asked.claim, role: 'data-server' } as const
         const key = coseKey(publicOf(generateKey('ed25519', systemRandom)))
         const honest = {
-          ...{ site: 'tokyo', authority: [authority.cert], placementKey: key, placementAgreement: key, siteKey: key },
+          site: 'tokyo',
+          authority: [authority.cert],
+          placementKey: key,
+          placementAgreement: key,
+          siteKey: key,
           certificate: await certify(authority, name, asked.request, validity, systemRandom),
         }
         return { reply: answer(honest, secret, asked.proof) }
@@ -48,8 +56,12 @@ async function joining(
   const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const asked = {
-    ...{ folder, claim: `naha.${base32(secret)}`, gateway: `https://127.0.0.1:${server.port}` },
-    ...{ url: 'https://127.0.0.1:9001', host: '127.0.0.1', port: 9001 },
+    folder,
+    claim: `naha.${base32(secret)}`,
+    gateway: `https://127.0.0.1:${server.port}`,
+    url: 'https://127.0.0.1:9001',
+    host: '127.0.0.1',
+    port: 9001,
     disks: [{ path: join(folder, 'disk'), capacityBytes: 1e9 }],
   }
   return { folder, joined: joinSite(asked, systemPorts), heard: () => heard, secret: base32(secret) }
@@ -66,12 +78,17 @@ t.test('D6 S7: whoever stands between can change no part of the answer', async (
   const other = coseKey(publicOf(generateKey('ed25519', systemRandom)))
   const elsewhere = await createAuthority('elsewhere', validity, systemRandom)
   const changes: { [Field in keyof Omit<Answer, 'proof'>]-?: Answer[Field] } = {
-    ...{ site: 'osaka', authority: [elsewhere.cert], certificate: elsewhere.cert },
-    ...{ placementKey: other, placementAgreement: other, siteKey: other },
+    site: 'osaka',
+    authority: [elsewhere.cert],
+    certificate: elsewhere.cert,
+    placementKey: other,
+    placementAgreement: other,
+    siteKey: other,
   }
   for (const field of Object.keys(changes) as (keyof typeof changes)[]) {
     const { joined } = await joining(t, (honest, secret, asked) => ({
-      ...{ ...honest, [field]: changes[field] },
+      ...honest,
+      [field]: changes[field],
       proof: replyProof(secret, asked, honest),
     }))
     await t.rejects(joined, { code: 'server.impostor' }, field)

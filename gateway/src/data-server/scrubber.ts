@@ -66,8 +66,11 @@ export class Scrubber {
     const taken = [...this.#repairs].slice(0, namedMax)
     for (const [name] of taken) this.#repairs.delete(name)
     return taken.map(([, { ref, parts, atMs }]) => ({
-      ...{ object: ref.object, version: ref.version, slot: ref.slot },
-      ...{ parts, atMs },
+      object: ref.object,
+      version: ref.version,
+      slot: ref.slot,
+      parts,
+      atMs,
     }))
   }
 

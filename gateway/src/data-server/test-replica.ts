@@ -24,9 +24,17 @@ export async function makeReplica(random: Random, keys: TestKeys, plainBytes: nu
   const segments: Uint8Array[] = []
   for await (const segment of sealStream(sealer, from([plain]))) segments.push(segment)
   const manifest: Manifest = {
-    ...{ format: sealedFormat, ...name, epoch: 1 },
-    ...{ server: 'ds-1', serverKey: thumbprint(keys.identity), algorithm: key.algorithm, keyId: key.keyId },
-    ...{ segmentBytes: 65_536, segments: segmentCount(plainBytes), plainBytes, sealedBytes: sealedBytes(plainBytes) },
+    format: sealedFormat,
+    ...name,
+    epoch: 1,
+    server: 'ds-1',
+    serverKey: thumbprint(keys.identity),
+    algorithm: key.algorithm,
+    keyId: key.keyId,
+    segmentBytes: 65_536,
+    segments: segmentCount(plainBytes),
+    plainBytes,
+    sealedBytes: sealedBytes(plainBytes),
     root: sealer.root(),
     owner: { member: random.bytes(16), key: coseKey(publicOf(keys.card)) },
     createdMs: 1,

@@ -26,7 +26,11 @@ function directory(version: number, change: Partial<KeyDirectory> = {}, rotatedM
   const row = { holder: 'placement', use: 'sign' as const }
   const key = (one: typeof first) => coseKey(publicOf(one))
   return {
-    ...{ contract: 'key-directory@1', site: 'tokyo', version, issuedMs: version, expiresMs: version + directoryLifeMs },
+    contract: 'key-directory@1',
+    site: 'tokyo',
+    version,
+    issuedMs: version,
+    expiresMs: version + directoryLifeMs,
     keys:
       rotatedMs === undefined
         ? [{ ...row, key: coseKey(publicOf(first)), fromMs: 0 }]
@@ -57,14 +61,12 @@ t.test(
 
     const tls = (id: string, role: 'gateway' | 'service' | 'data-server') => folder.keyring.identity(id, role)
     const running = await runDataServer({
-      ...{
-        id: 'ds-1',
-        port: 0,
-        disks: [{ path: `${folder.path}/disk`, capacityBytes: 1 << 30 }],
-        identity,
-        trust,
-        log,
-      },
+      id: 'ds-1',
+      port: 0,
+      disks: [{ path: `${folder.path}/disk`, capacityBytes: 1 << 30 }],
+      identity,
+      trust,
+      log,
       tls: await tls('ds-1', 'data-server'),
     })
     t.teardown(() => running.stop())
@@ -81,7 +83,8 @@ t.test(
     ] as const)
       await t.rejects(servers.bringKeys(server, bad), { code }, code)
     const service = new CallClient({
-      ...{ url: running.url, tls: await tls('placement', 'service') },
+      url: running.url,
+      tls: await tls('placement', 'service'),
       server: 'ds-1',
       clock: systemClock,
     })

@@ -153,7 +153,10 @@ export async function orderFor(sql: Sql, device: string): Promise<JobOrder | und
   const row = part && (await jobById.get(sql, { id: part.job }))
   if (!row) return undefined
   return {
-    ...{ job: part.job, attempt: part.attempt, kind: jobOf(row).kind, untilMs: part.until_ms },
+    job: part.job,
+    attempt: part.attempt,
+    kind: jobOf(row).kind,
+    untilMs: part.until_ms,
     ...(row.release && { release: row.release }),
     ...(part.version !== null && { version: part.version }),
   }

@@ -42,8 +42,13 @@ export class ReleaseDownloads implements Downloads {
     const { hashes } = await this.#opened(release)
     const { random, clock } = this.#o
     const offer = offerOf(hashes, {
-      ...{ transfer: random.bytes(16), from: 'gateway', kind: 'release', name: hex(release) },
-      ...{ mediaType: 'application/octet-stream', key: random.bytes(32), expiresMs: clock.now() + lifeMs },
+      transfer: random.bytes(16),
+      from: 'gateway',
+      kind: 'release',
+      name: hex(release),
+      mediaType: 'application/octet-stream',
+      key: random.bytes(32),
+      expiresMs: clock.now() + lifeMs,
     })
     this.#offers.delete(device)
     this.#offers.set(device, { offer, release })

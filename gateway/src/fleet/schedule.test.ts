@@ -19,7 +19,13 @@ function runJob(
   up = (_: string) => true,
 ) {
   let parts: Part[] = Array.from({ length: n }, (_, i) => ({
-    ...{ device: `d${i}`, state: 'queued' as const, attempt: 0, startedMs: 0, untilMs: 0, code: null, detail: null },
+    device: `d${i}`,
+    state: 'queued' as const,
+    attempt: 0,
+    startedMs: 0,
+    untilMs: 0,
+    code: null,
+    detail: null,
   }))
   let { state } = plan
   let minutes = 0

@@ -61,7 +61,10 @@ export function planJob(
     if (at !== 'queued' || (attempt > 0 && startedMs > nowMs - minuteMs) || !up(part.device)) continue
     changed.set(part.device, {
       ...now(part),
-      ...{ state: 'running', attempt: attempt + 1, startedMs: nowMs, untilMs: nowMs + job.timeoutMs },
+      state: 'running',
+      attempt: attempt + 1,
+      startedMs: nowMs,
+      untilMs: nowMs + job.timeoutMs,
     })
     allowed--
   }

@@ -291,7 +291,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
     if (peerServer) closing.defer(() => peerServer.stop())
     let https: HttpsListener | undefined
     const renewal = renewCertificate({
-      ...{ keyring: folder.keyring, id: 'gateway', role: 'gateway', tls, clock, log },
+      keyring: folder.keyring,
+      id: 'gateway',
+      role: 'gateway',
+      tls,
+      clock,
+      log,
       servers: () => [...(peerServer ? [peerServer] : []), ...(https ? [https] : [])],
     })
     closing.defer(() => renewal.stop())
@@ -308,7 +313,9 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       },
     )
     const courier = new Courier({
-      ...{ issuer: gateway.directory, clock, log: log.child({ part: 'keys' }) },
+      issuer: gateway.directory,
+      clock,
+      log: log.child({ part: 'keys' }),
       servers: async () =>
         (await folder.servers()).map((server) => ({
           id: server.id,
@@ -322,7 +329,10 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       folder,
       key,
       site: {
-        ...{ ports, folder: folder.path, registry: database, isTelemetryOn: settings.telemetry !== undefined },
+        ports,
+        folder: folder.path,
+        registry: database,
+        isTelemetryOn: settings.telemetry !== undefined,
         changed: () => gateway.registryChanged(),
         keys: { issuer: gateway.directory, behind: () => courier.behind() },
         services: serviceDispatch({

@@ -58,13 +58,22 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   const budgets = new Budgets()
   const { opened, close: closePorts } = await apartPorts(module, {
     ...settings,
-    ...{ processName, folder, ports, gateway, budgets },
+    processName,
+    folder,
+    ports,
+    gateway,
+    budgets,
     unlisted: logUnlisted(log),
     client: clientsAt(settings.peers, tls, clock),
   })
   const listening: CallServer[] = []
   const renewal = renewCertificate({
-    ...{ keyring: folder.keyring, id: processName, role: 'service', tls, clock, log },
+    keyring: folder.keyring,
+    id: processName,
+    role: 'service',
+    tls,
+    clock,
+    log,
     servers: () => listening,
   })
   const close = async () => {
@@ -133,7 +142,14 @@ export async function apartPorts(
   follower?.start()
   return {
     opened: {
-      ...{ folder, stores, ports, log, passphrase, budgets, unlisted, members },
+      folder,
+      stores,
+      ports,
+      log,
+      passphrase,
+      budgets,
+      unlisted,
+      members,
       buffer: gateway ? remoteBuffer(gateway) : noBuffer,
       call: peers.callOf(module.name, (await module.calls?.()) ?? []),
       peers: (name) => peers.reach(name),

@@ -22,12 +22,22 @@ const source = resolve(import.meta.dirname, '../..')
 
 /** What a device says to the toy; the copy defines the same. */
 const ring = contract({
-  ...{ name: 'toy.ring', kind: 'act', service: 'toy', authority: 'device', title: 'test', serves: ['D4'] },
+  name: 'toy.ring',
+  kind: 'act',
+  service: 'toy',
+  authority: 'device',
+  title: 'test',
+  serves: ['D4'],
   request: Type.Object({ times: Type.Integer({ minimum: 1, maximum: 9 }) }),
   reply: Type.Object({ rings: Type.Integer() }),
 })
 const heard = contract({
-  ...{ name: 'toy.heard', kind: 'call', service: 'toy', authority: 'device', title: 'test', serves: ['D4'] },
+  name: 'toy.heard',
+  kind: 'call',
+  service: 'toy',
+  authority: 'device',
+  title: 'test',
+  serves: ['D4'],
   request: Nothing,
   reply: Type.Object({ strikes: Type.Integer(), rounds: Type.Integer() }),
 })

@@ -143,7 +143,12 @@ async function apartToy(
   const tlsOf = await identity
   const handlers = commandHandlers(toy, open, { clock: systemClock, log: silent, confirmed })
   const server = await startCallServer({
-    ...{ tls: await tlsOf(id, 'service'), handlers, clock: systemClock, log: silent, unlisted: throwUnlisted, port: 0 },
+    tls: await tlsOf(id, 'service'),
+    handlers,
+    clock: systemClock,
+    log: silent,
+    unlisted: throwUnlisted,
+    port: 0,
   })
   const tls = await tlsOf('gateway', 'gateway')
   const client = new CallClient({ url: `https://127.0.0.1:${server.port}`, tls, server: id, clock: systemClock })
@@ -315,7 +320,10 @@ t.test('P9: no file and no answer leaves a centre before the other one has what 
   }
   const client = await apartToy(t, () => open, { confirmed })
   const services = serviceDispatch({
-    ...{ modules: [toy as ServiceModule], inside: () => undefined, apart: () => client, each: () => [] },
+    modules: [toy as ServiceModule],
+    inside: () => undefined,
+    apart: () => client,
+    each: () => [],
   })
   const folder = await siteWith(t, services)
   const [source, out] = [join(folder, 'source'), join(folder, 'out')]

@@ -45,8 +45,16 @@ async function folderWith(t: Test, path: string, ids: readonly string[]): Promis
   for (const id of ids)
     await database.transaction((sql) =>
       new Devices(database).enrol(sql, {
-        ...{ id, model: 'test', version: '1', roles: 'terminal', region: 'JP-13', latitude: null, longitude: null },
-        ...{ key: coseKey(publicOf(generateKey('ed25519', systemRandom))), enrolled_ms: 1, claim: 'c' },
+        id,
+        model: 'test',
+        version: '1',
+        roles: 'terminal',
+        region: 'JP-13',
+        latitude: null,
+        longitude: null,
+        key: coseKey(publicOf(generateKey('ed25519', systemRandom))),
+        enrolled_ms: 1,
+        claim: 'c',
       }),
     )
   return path
@@ -84,8 +92,15 @@ t.test('D6: jobs are made, listed, shown and cancelled, in words and as JSON', a
   t.match(made, { exit: 0, answer: { job: /^[0-9a-f]{32}$/, devices: 2 } })
   const id = String(made.answer['job'])
   t.match((await json('job', 'show', id, ...at)).answer, {
-    ...{ job: id, kind: 'configuration', state: 'running', settings: { 'report.minutes': 5, language: 'ja' } },
-    ...{ perMinute: 10, abortPercent: 20, abortAfter: 3, timeoutMs: 1_800_000, retries: 2 },
+    job: id,
+    kind: 'configuration',
+    state: 'running',
+    settings: { 'report.minutes': 5, language: 'ja' },
+    perMinute: 10,
+    abortPercent: 20,
+    abortAfter: 3,
+    timeoutMs: 1_800_000,
+    retries: 2,
     devices: [
       { device: 'a', state: 'queued' },
       { device: 'b', state: 'queued' },

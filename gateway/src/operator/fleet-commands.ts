@@ -188,7 +188,10 @@ export const fleetCommands: Record<string, AnyCommand> = {
         (await registry.list()).filter(({ revokedMs }) => revokedMs === undefined).map(({ id }) => id)
       const id = ports.random.bytes(16)
       const job = {
-        ...{ id, kind, devices, release: release?.name },
+        id,
+        kind,
+        devices,
+        release: release?.name,
         settings: kind === 'configuration' ? settingsOf((values['set'] as string[] | undefined) ?? []) : undefined,
         perMinute: integer(values, 'per-minute', 1, 100_000),
         abortPercent: integer(values, 'abort-percent', 1, 100),

@@ -103,7 +103,10 @@ t.test('P9 D6: metrics of the two settlement centres: who leads, epoch, lag, las
   let nowMs = 0
   const watch = new CentreWatch([clientOf('settlement'), clientOf('settlement-backup')], { monotonicMs: () => nowMs })
   const server = healthServer({
-    ...{ version: '1', status: () => status, services: () => ({}), parts: [centresHealth(() => watch.reports())] },
+    version: '1',
+    status: () => status,
+    services: () => ({}),
+    parts: [centresHealth(() => watch.reports())],
   })
   t.teardown(() => server.close())
   const metrics = async () => (await server.inject({ url: '/metrics', headers: { host: '127.0.0.1:9000' } })).body

@@ -38,15 +38,13 @@ async function stoppedSite(t: Test, rows: number) {
       await sql.run('INSERT INTO operations (at, clerk, what, detail) VALUES (?, ?, ?, ?)', i, 'あ', `w${i}`, "it's")
       await sql.run(
         'INSERT INTO inbox (device, stream, seq, act, hash, at, reply) VALUES (?, ?, ?, ?, ?, ?, ?)',
-        ...[
-          `d${i % 7}`,
-          Buffer.alloc(16, i % 7),
-          i,
-          Buffer.alloc(16, i & 255),
-          Buffer.alloc(32),
-          2 ** 45 + i,
-          Buffer.from([0, i & 255]),
-        ],
+        `d${i % 7}`,
+        Buffer.alloc(16, i % 7),
+        i,
+        Buffer.alloc(16, i & 255),
+        Buffer.alloc(32),
+        2 ** 45 + i,
+        Buffer.from([0, i & 255]),
       )
     }
     await sql.run("INSERT INTO events (at, device, id, contract, at_ms, body) VALUES (900, 'd', x'01', 'c', 1, x'')")

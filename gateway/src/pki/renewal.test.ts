@@ -19,8 +19,14 @@ import { validityOf } from './validity.ts'
 
 const dayMs = 86_400_000
 const hello = contract({
-  ...{ name: 'test.hello', kind: 'internal', service: 'gateway', authority: 'service', title: 'test', serves: ['D6'] },
-  ...{ request: Nothing, reply: Nothing },
+  name: 'test.hello',
+  kind: 'internal',
+  service: 'gateway',
+  authority: 'service',
+  title: 'test',
+  serves: ['D6'],
+  request: Nothing,
+  reply: Nothing,
 })
 
 t.test('D6: what is due is renewed while it runs, on both sides of a line', async (t) => {
@@ -33,7 +39,11 @@ t.test('D6: what is due is renewed while it runs, on both sides of a line', asyn
   const shown = await keyring.identity('gateway', 'gateway')
   const own = await keyring.identity('placement', 'service')
   const server = await startCallServer({
-    ...{ tls: shown, clock, log: silent, unlisted: throwUnlisted, port: 0 },
+    tls: shown,
+    clock,
+    log: silent,
+    unlisted: throwUnlisted,
+    port: 0,
     handlers: [answers(hello, ['placement'], async () => ({ reply: {} }))],
   })
   const renewed = [

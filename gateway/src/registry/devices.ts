@@ -116,7 +116,12 @@ export class Devices {
   /** All devices, also those that were shut out, without what is dear to read: their keys. */
   async overview(): Promise<(Pick<Device, 'id' | 'model' | 'version' | 'roles' | 'region'> & { revoked: boolean })[]> {
     return (await overview.all(this.#database, {})).map(({ id, model, version, roles, region, revoked_ms }) => ({
-      ...{ id, model, version, region, roles: rolesOf(roles), revoked: revoked_ms !== null },
+      id,
+      model,
+      version,
+      region,
+      roles: rolesOf(roles),
+      revoked: revoked_ms !== null,
     }))
   }
 

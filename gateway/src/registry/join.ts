@@ -43,7 +43,9 @@ export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts):
       const placement = await folder.publicKeys(offerSave.service)
       const siteKey = await folder.read(siteKeyFile)
       const answer = {
-        ...{ site, authority, certificate },
+        site,
+        authority,
+        certificate,
         placementKey: placement.key,
         placementAgreement: placement.agreement,
         ...(siteKey && { siteKey }),

@@ -7,7 +7,13 @@ import { silent } from '../test-contracts.ts'
 import { Pump } from './pump.ts'
 
 const event: QueuedEvent = {
-  ...{ at: 1, device: 'camera', id: new Uint8Array(16), contract: 'save.kept@1', atMs: 0, body: {}, keep: true },
+  at: 1,
+  device: 'camera',
+  id: new Uint8Array(16),
+  contract: 'save.kept@1',
+  atMs: 0,
+  body: {},
+  keep: true,
 }
 
 /** A service that is away for the first so many questions of each kind. */
@@ -51,7 +57,11 @@ t.test('D5: an event of a service that is away is asked for, sent and acknowledg
   }
   const sent: QueuedEvent[] = []
   const pump = new Pump({
-    ...{ services: [service], clock, log: silent, connected: () => true, send: (one) => sent.push(one) },
+    services: [service],
+    clock,
+    log: silent,
+    connected: () => true,
+    send: (one) => sent.push(one),
   })
   const tick = async () => {
     nowMs += 20_000

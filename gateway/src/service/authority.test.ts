@@ -154,9 +154,14 @@ t.test('S2: what a member asks with a token is a call: an act would wait in the 
 function registrationOf(key: KeyObject): RequestOf<Contract> {
   return {
     contract: register.id,
-    ...{ audience: new Uint8Array(32), act: systemRandom.bytes(16), issuedMs: 0, expiresMs: 1 },
-    ...{ number: '00000000000000', code: 'aaaaaaaaaaaaaaaa' },
-    ...{ key: coseKey(publicOf(key)), agreement: coseKey(publicOf(key)) },
+    audience: new Uint8Array(32),
+    act: systemRandom.bytes(16),
+    issuedMs: 0,
+    expiresMs: 1,
+    number: '00000000000000',
+    code: 'aaaaaaaaaaaaaaaa',
+    key: coseKey(publicOf(key)),
+    agreement: coseKey(publicOf(key)),
     person: { name: 'a', kana: 'a', postcode: '1000001', address: 'a' },
   }
 }
@@ -175,8 +180,14 @@ t.test('P4, S4: a forged signature never reaches a handler, whichever contract i
       throw new Problem('service.busy', 'reached')
     }
     const service = await createServiceHost({
-      ...{ name, database: memoryDatabase(), migrations: [], unlisted: throwUnlisted },
-      ...{ clock: systemClock, random: systemRandom, log: silent, defer: systemDefer },
+      name,
+      database: memoryDatabase(),
+      migrations: [],
+      unlisted: throwUnlisted,
+      clock: systemClock,
+      random: systemRandom,
+      log: silent,
+      defer: systemDefer,
       handlers: all
         .filter((one) => one.service === name)
         .map((one) => (one.kind === 'act' ? signedAct : signedCall)(one, () => reach(one.id))),
@@ -200,7 +211,10 @@ t.test('P4, S4: a forged signature never reaches a handler, whichever contract i
       const request = { [field]: wrap(message), transferKey: new Uint8Array(64) }
       const { problem } = await services.get(one.service)!.handle({
         caller: { device: 'cam', region: 'JP-13', roles: [] },
-        ...{ contract: one.id, id: systemRandom.bytes(16), atMs: 0, body: request },
+        contract: one.id,
+        id: systemRandom.bytes(16),
+        atMs: 0,
+        body: request,
         ...(one.kind === 'act' && { act: { stream: systemRandom.bytes(16), seq: 1 } }),
       })
       return problem?.code

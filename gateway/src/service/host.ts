@@ -149,8 +149,12 @@ class Host implements ServiceHost {
     this.downloads =
       options.downloads &&
       new Offers({
-        ...{ name: options.name, content: options.downloads, store: this.store },
-        ...{ clock: options.clock, random: options.random, log: options.log },
+        name: options.name,
+        content: options.downloads,
+        store: this.store,
+        clock: options.clock,
+        random: options.random,
+        log: options.log,
       })
     this.#outgoing = declared(options.name, options.calls ?? [])
     this.#deliverer = new Deliverer({

@@ -83,8 +83,13 @@ export class Offers implements Downloads {
     const dropped = (await ofDevice.all(sql, { device })).slice(offersPerDevice - 1).map(({ id }) => id)
     for (const id of dropped) await remove.run(sql, { id })
     const offer = offerOf(hashes, {
-      ...{ transfer: random.bytes(16), from: this.#o.name, kind, name, mediaType },
-      ...{ key: random.bytes(32), expiresMs: nowMs + lifeMs },
+      transfer: random.bytes(16),
+      from: this.#o.name,
+      kind,
+      name,
+      mediaType,
+      key: random.bytes(32),
+      expiresMs: nowMs + lifeMs,
     })
     await insert.run(sql, {
       id: offer.transfer,

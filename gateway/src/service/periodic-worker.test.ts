@@ -15,7 +15,10 @@ t.test('S17: what comes during a round makes another follow it; a round that fai
   const gate = Promise.withResolvers<void>()
   const third = Promise.withResolvers<void>()
   const loop = new PeriodicWorker({
-    ...{ name: 'the test', clock, log, idleMs: 60_000 },
+    name: 'the test',
+    clock,
+    log,
+    idleMs: 60_000,
     round: async () => {
       rounds++
       if (rounds === 1) await gate.promise
@@ -44,7 +47,10 @@ t.test('S17: it looks again by itself, and stopping waits for the round that is 
   let isOver = false
   const under = Promise.withResolvers<void>()
   const loop: PeriodicWorker = new PeriodicWorker({
-    ...{ name: 'the test', clock, log, idleMs: 60_000 },
+    name: 'the test',
+    clock,
+    log,
+    idleMs: 60_000,
     round: async () => {
       if (++rounds < 3) return 1
       under.resolve()
@@ -64,7 +70,10 @@ t.test('S17: it is idle when all it was told of is done, also while it is not ru
   let rounds = 0
   let gate = Promise.withResolvers<void>()
   const loop = new PeriodicWorker({
-    ...{ name: 'the test', clock, log, idleMs: 60_000 },
+    name: 'the test',
+    clock,
+    log,
+    idleMs: 60_000,
     round: async () => {
       rounds++
       await gate.promise

@@ -192,7 +192,11 @@ async function finish(to: Database, tables: readonly Table[]): Promise<void> {
       if (counter && counter.last > 0)
         await sql.all(
           'SELECT setval(pg_get_serial_sequence(?, ?), ?) WHERE pg_get_serial_sequence(?, ?) IS NOT NULL',
-          ...[name, counter.column, counter.last, name, counter.column],
+          name,
+          counter.column,
+          counter.last,
+          name,
+          counter.column,
         )
     }
     await sql.run("UPDATE store_move SET state = 'done' WHERE id = 1")

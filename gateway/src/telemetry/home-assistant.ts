@@ -34,7 +34,10 @@ export function siteDiscovery(facts: SiteFacts, topics: TelemetryTopics): Discov
     buffer_full: { ...binary(id, 'buffer_full', 'Receive buffer', 'buffer_full'), device_class: 'problem' },
     buffer: {
       ...sensor(id, 'buffer', 'Receive buffer size', 'buffer_bytes'),
-      ...{ ...measured, ...diagnostic, device_class: 'data_size', unit_of_measurement: 'B' },
+      ...measured,
+      ...diagnostic,
+      device_class: 'data_size',
+      unit_of_measurement: 'B',
     },
     version: { ...sensor(id, 'version', 'Version', 'version'), ...diagnostic },
   }

@@ -25,8 +25,14 @@ import { mayRead, telemetryTopics } from './topics.ts'
 
 const atMs = 1_790_000_000_000
 const siteFacts: SiteFacts = {
-  ...{ site, version: '1.2.3', atMs, uptimeMs: 61_400, memoryBytes: 90_000_000 },
-  ...{ devicesKnown: 3, devicesUp: 1, requestsUnderWay: 2 },
+  site,
+  version: '1.2.3',
+  atMs,
+  uptimeMs: 61_400,
+  memoryBytes: 90_000_000,
+  devicesKnown: 3,
+  devicesUp: 1,
+  requestsUnderWay: 2,
   buffer: { bytes: 1_000, transfers: 1, full: false },
   measures: [
     { name: 'waiting-saves', key: 'waiting_saves', label: 'Saves waiting', unit: 'count', value: 4 },
@@ -35,10 +41,17 @@ const siteFacts: SiteFacts = {
   ],
 }
 const camera: DeviceFacts = {
-  ...{ id: 'abcdefabcdefabcdefabcdef', model: 'Pi 4 kiosk', version: '0.1.0', roles: ['camera'], region: 'JP-13' },
-  ...{ online: true, lastSaveMs: atMs - 90_000 },
+  id: 'abcdefabcdefabcdefabcdef',
+  model: 'Pi 4 kiosk',
+  version: '0.1.0',
+  roles: ['camera'],
+  region: 'JP-13',
+  online: true,
+  lastSaveMs: atMs - 90_000,
   report: {
-    ...{ atMs: atMs - 30_000, outboxRows: 2, outboxBytes: 512 },
+    atMs: atMs - 30_000,
+    outboxRows: 2,
+    outboxBytes: 512,
     parts: [
       { part: 'camera', state: 'camera.offline' },
       { part: 'reader', state: 'attached' },
@@ -46,7 +59,11 @@ const camera: DeviceFacts = {
   },
 }
 const printer: DeviceFacts = {
-  ...{ id: 'printerprinterprinterabc', model: 'PC', version: '0.1.0', roles: ['printer'], region: 'JP-27' },
+  id: 'printerprinterprinterabc',
+  model: 'PC',
+  version: '0.1.0',
+  roles: ['printer'],
+  region: 'JP-27',
   online: false,
   report: { atMs, outboxRows: 0, outboxBytes: 0, parts: [{ part: 'printer', state: 'out-of-media' }] },
 }
@@ -163,7 +180,8 @@ const HomeAssistantDevice = Type.Object(
         Type.Object(
           {
             platform: Type.Literal('sensor'),
-            ...{ ...named, ...optional },
+            ...named,
+            ...optional,
             device_class: Type.Optional(Type.Union([Type.Literal('timestamp'), Type.Literal('data_size')])),
             state_class: Type.Optional(Type.Literal('measurement')),
             unit_of_measurement: Type.Optional(Type.String()),
@@ -174,7 +192,8 @@ const HomeAssistantDevice = Type.Object(
         Type.Object(
           {
             platform: Type.Literal('binary_sensor'),
-            ...{ ...named, ...optional },
+            ...named,
+            ...optional,
             device_class: Type.Optional(Type.Union([Type.Literal('connectivity'), Type.Literal('problem')])),
           },
           { additionalProperties: false },
@@ -239,7 +258,9 @@ t.test(
       bus: { publish: (topic, payload) => void sent.push([topic, new TextDecoder().decode(payload)]) },
       facts: async () => facts,
       clock: {
-        ...{ now: () => atMs, monotonicMs: () => 0, sleep: async () => undefined },
+        now: () => atMs,
+        monotonicMs: () => 0,
+        sleep: async () => undefined,
         timer: (_ms, fire) => {
           due.push(fire)
           return { cancel: () => undefined, [Symbol.dispose]: () => undefined }
@@ -333,7 +354,10 @@ t.test('D6: the last save of a device is known after a restart, and forgotten wi
 })
 
 const telemetry: NonNullable<TestSiteOptions['telemetry']> = {
-  ...{ homeAssistant: true, prefix: 'homeassistant', senml: 'both', everyMs: 1_000 },
+  homeAssistant: true,
+  prefix: 'homeassistant',
+  senml: 'both',
+  everyMs: 1_000,
   memoryBytes: () => 1_000,
   measures: async () => siteFacts.measures,
 }

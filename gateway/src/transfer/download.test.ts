@@ -38,8 +38,12 @@ async function world(t: { teardown(work: () => unknown): void }, options: TestSi
     contents.set(reference, bytes)
     return started.service.store.transaction((context) =>
       context.offer(device.id, {
-        ...{ kind: 'statement', name: 'a page', mediaType: 'application/pdf', lifeMs },
-        ...{ reference: Buffer.from(reference), hashes: hashBytes(bytes) },
+        kind: 'statement',
+        name: 'a page',
+        mediaType: 'application/pdf',
+        lifeMs,
+        reference: Buffer.from(reference),
+        hashes: hashBytes(bytes),
       }),
     )
   }
@@ -235,8 +239,12 @@ t.test('D5: an offer stands or falls with its transaction, and the oldest of too
   await t.rejects(
     site.service.store.transaction(async (context) => {
       await context.offer(device.id, {
-        ...{ kind: 'statement', name: 'x', mediaType: 'text/plain', lifeMs: 60_000 },
-        ...{ reference: Buffer.from('x'), hashes: hashBytes(randomBytes(10)) },
+        kind: 'statement',
+        name: 'x',
+        mediaType: 'text/plain',
+        lifeMs: 60_000,
+        reference: Buffer.from('x'),
+        hashes: hashBytes(randomBytes(10)),
       })
       throw new Error('no')
     }),

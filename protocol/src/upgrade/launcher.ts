@@ -113,7 +113,9 @@ async function refusalOfCopy(data: TrialData | undefined, release: Held, log: Lo
   } catch (error) {
     if (!isProblem(error)) throw error
     log.error('what a new version would change could not be copied; it is not tried', {
-      ...{ version: release.version, code: error.code, detail: error.detail },
+      version: release.version,
+      code: error.code,
+      detail: error.detail,
     })
     return error.code
   }

@@ -147,8 +147,16 @@ export async function enrolAt(database: Database, count: number): Promise<Enroll
       const key = generateKey('ed25519', systemRandom)
       const id = base32(thumbprint(key).subarray(0, 15))
       await registry.enrol(sql, {
-        ...{ id, key: coseKey(publicOf(key)), model: 'bench', version: '1', roles: 'camera', region: 'JP-13' },
-        ...{ latitude: null, longitude: null, enrolled_ms: 1, claim: 'bench' },
+        id,
+        key: coseKey(publicOf(key)),
+        model: 'bench',
+        version: '1',
+        roles: 'camera',
+        region: 'JP-13',
+        latitude: null,
+        longitude: null,
+        enrolled_ms: 1,
+        claim: 'bench',
       })
       return { id, key: Buffer.from(privateCoseKey(key)).toString('hex'), epoch: 1 }
     }),

@@ -103,13 +103,13 @@ export async function run(context: BenchContext): Promise<Row[]> {
         const peer = figures.length > 0 ? median(figures) : null
         const ratio = peer === null ? null : value / peer
         return {
-          ...{
-            row: 'B1',
-            what: `save ${size.megabytes} MB photos, against ${what}`,
-            value: rounded(value),
-            unit: 'MB/s',
-          },
-          ...{ peer: peer && rounded(peer), ratio: ratio && rounded(ratio, 3), target },
+          row: 'B1',
+          what: `save ${size.megabytes} MB photos, against ${what}`,
+          value: rounded(value),
+          unit: 'MB/s',
+          peer: peer && rounded(peer),
+          ratio: ratio && rounded(ratio, 3),
+          target,
           met: ratio === null || least === undefined ? null : ratio >= least,
           note: peer === null ? `${what} is not installed` : note,
         }
@@ -146,8 +146,14 @@ export async function run(context: BenchContext): Promise<Row[]> {
     const most = memory.map(([name, pid]) => ({ name, mb: memoryOf(pid).mostMb }))
     const worst = Math.max(...most.map(({ mb }) => mb))
     rows.push({
-      ...{ row: 'B1', what: 'the most memory of any process, all sizes', value: rounded(worst, 0), unit: 'MB' },
-      ...{ peer: memoryMostMb, ratio: rounded(worst / memoryMostMb), target: '≤ 200 MB', met: worst <= memoryMostMb },
+      row: 'B1',
+      what: 'the most memory of any process, all sizes',
+      value: rounded(worst, 0),
+      unit: 'MB',
+      peer: memoryMostMb,
+      ratio: rounded(worst / memoryMostMb),
+      target: '≤ 200 MB',
+      met: worst <= memoryMostMb,
       note: most.map(({ name, mb }) => `${name} ${mb.toFixed(0)}`).join(', '),
     })
     return rows
@@ -277,7 +283,8 @@ function rcloneTwice(photos: string, work: string): number | undefined {
 /** Standard output; undefined when there is no such program. */
 function command(name: string, args: string[], environment: Record<string, string>): string | undefined {
   const { status, stdout, stderr, error } = spawnSync(name, args, {
-    ...{ encoding: 'utf8', timeout: 300_000 },
+    encoding: 'utf8',
+    timeout: 300_000,
     env: { PATH: process.env['PATH'] ?? '', ...environment },
   })
   if (error && 'code' in error && error.code === 'ENOENT') return undefined

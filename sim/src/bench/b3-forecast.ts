@@ -109,7 +109,13 @@ async function site(path: string, objects: number): Promise<Database> {
       const { latitude, longitude } = regions.get(region)!
       const id = `s${String(i).padStart(3, '0')}`
       await servers.put(sql, {
-        ...{ id, name: id, region, domain: id, url: `sim:${id}`, key: new Uint8Array(32), kid: random.bytes(32) },
+        id,
+        name: id,
+        region,
+        domain: id,
+        url: `sim:${id}`,
+        key: new Uint8Array(32),
+        kid: random.bytes(32),
         latitude: latitude + random.float() - 0.5,
         longitude: longitude + random.float() - 0.5,
         capacity: 1e13,
@@ -120,7 +126,12 @@ async function site(path: string, objects: number): Promise<Database> {
       await sql.run(
         `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key, wrapped_key)
          VALUES (?, ?, '', ?, ?, 0, 'active', x'', ?, x'', ?, x'', x'')`,
-        ...[random.bytes(16), String(i), i % 4, home, random.bytes(32), random.bytes(32)],
+        random.bytes(16),
+        String(i),
+        i % 4,
+        home,
+        random.bytes(32),
+        random.bytes(32),
       )
     for (const [i, home] of homes.entries()) await buckets.classFor(sql, { level: i % 4, home }, home)
   })
@@ -139,7 +150,10 @@ async function place(database: Database, candidates: readonly Candidate[]): Prom
     const [one, two] = choose(candidates, { object, ...of, sealedBytes: 1_000 })
     await database.run(
       'UPDATE buckets SET one = ?, two = ? WHERE class = ? AND place = ?',
-      ...[one.candidate.server, two.candidate.server, bucket.class, bucket.place],
+      one.candidate.server,
+      two.candidate.server,
+      bucket.class,
+      bucket.place,
     )
   }
 }
@@ -164,13 +178,21 @@ async function fill(database: Database, objects: number, random: SeededRandom): 
         await sql.run(
           `INSERT INTO saves (object, version, member, device, asking, transfer, transfer_key, root, size, sha256, name, media, taken, state, at, kept, class, place)
            VALUES (?, 1, ?, 'cam', ?, x'', x'', x'', ?, x'', '', 'image/jpeg', 0, 'kept', 0, 0, ?, ?)`,
-          ...[object, owner.id, owner.home, bytes, of.id, at],
+          object,
+          owner.id,
+          owner.home,
+          bytes,
+          of.id,
+          at,
         )
         for (const [slot, server] of [bucket.one, bucket.two].entries())
           await sql.run(
             `INSERT INTO replicas (object, version, slot, server, epoch, algorithm, key_id, wrapped_key, prefix, sealed, reason)
              VALUES (?, 1, ?, ?, 1, '', x'', x'', x'', ?, '')`,
-            ...[object, slot + 1, server, bytes],
+            object,
+            slot + 1,
+            server,
+            bytes,
           )
         const name = `${bucket.class} ${bucket.place}`
         counts.set(name, (counts.get(name) ?? 0) + 1)
@@ -197,15 +219,25 @@ function stormOver(round: number): Set<string> {
 /** All servers with their risks, those hit by the storm with its term besides. */
 async function forecastFacts(database: Database, hit: ReadonlySet<string>): Promise<Candidate[]> {
   return (await servers.all(database)).map((row) => ({
-    ...{ server: row.id, region: row.region, latitude: row.latitude, longitude: row.longitude, domain: row.domain },
-    ...{ capacityBytes: row.capacity, usedBytes: row.used, demerits: 0 },
+    server: row.id,
+    region: row.region,
+    latitude: row.latitude,
+    longitude: row.longitude,
+    domain: row.domain,
+    capacityBytes: row.capacity,
+    usedBytes: row.used,
+    demerits: 0,
     risk: riskIn(JSON.parse(row.rates) as RiskTerm[], hit.has(row.id)),
   }))
 }
 
 function riskIn(rates: readonly RiskTerm[], hit: boolean): Risk {
   const storm: RiskTerm = {
-    ...{ peril: 'storm', probability: 0.5, vulnerability: 0.5, source: 'made up', hazard: 'storm' },
+    peril: 'storm',
+    probability: 0.5,
+    vulnerability: 0.5,
+    source: 'made up',
+    hazard: 'storm',
     arrivesMs: nowMs + 48 * 3_600_000,
     untilMs: nowMs + 72 * 3_600_000,
   }

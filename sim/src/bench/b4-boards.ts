@@ -44,15 +44,26 @@ export async function boardRows(
     const without = { peer: null, ratio: null, target: '', met: null }
     rows.push(
       {
-        ...{ row: 'B4', what: `${board}: memory idle, sources`, unit: 'MB', ...without },
-        ...{ value: rounded(median(memoryMb), 1), note: spread(memoryMb, 1) },
+        row: 'B4',
+        what: `${board}: memory idle, sources`,
+        unit: 'MB',
+        ...without,
+        value: rounded(median(memoryMb), 1),
+        note: spread(memoryMb, 1),
       },
       {
-        ...{ row: 'B4', what: `${board}: cold start to birth acknowledged, sources`, unit: 'ms', ...without },
-        ...{ value: rounded(median(startMs), 0), note: spread(startMs) },
+        row: 'B4',
+        what: `${board}: cold start to birth acknowledged, sources`,
+        unit: 'ms',
+        ...without,
+        value: rounded(median(startMs), 0),
+        note: spread(startMs),
       },
       {
-        ...{ row: 'B4', what: `${board}: disk writes per hour, idle`, unit: 'MB', ...without },
+        row: 'B4',
+        what: `${board}: disk writes per hour, idle`,
+        unit: 'MB',
+        ...without,
         value: rounded((writtenBytes / (rounds * watchMs)) * 3.6, 3),
         note: `extrapolated from ${rounded((rounds * watchMs) / 1000, 0)} s of the kernel’s count`,
       },

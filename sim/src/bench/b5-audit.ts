@@ -156,7 +156,12 @@ async function build(folder: string, objects: number) {
   const { keys } = createKeys(systemRandom)
   const identity = generateKey('ed25519', systemRandom)
   const server = await createDataServer({
-    ...{ id: 'ds-1', identity, clock: systemClock, random: systemRandom, files, log: quietLog },
+    id: 'ds-1',
+    identity,
+    clock: systemClock,
+    random: systemRandom,
+    files,
+    log: quietLog,
     disks: [{ path: `${folder}/disk`, capacityBytes: 1e12 }],
     trust: fixedTrust([publicOf(keys.signing)]),
   })
@@ -164,8 +169,17 @@ async function build(folder: string, objects: number) {
   await migrate(database, [{ set: 'placement', migrations: placementMigrations }], 1)
   const signer = signerOf(keys.signing)
   await servers.put(database, {
-    ...{ id: 'ds-1', name: 'ds-1', region: 'JP-13', latitude: 0, longitude: 0, domain: 'a', url: '', capacity: 1e12 },
-    ...{ key: coseKey(publicOf(identity)), kid: thumbprint(identity), rates: '[]' },
+    id: 'ds-1',
+    name: 'ds-1',
+    region: 'JP-13',
+    latitude: 0,
+    longitude: 0,
+    domain: 'a',
+    url: '',
+    capacity: 1e12,
+    key: coseKey(publicOf(identity)),
+    kid: thumbprint(identity),
+    rates: '[]',
   })
   const names: { object: Uint8Array; version: number; slot: 1 }[] = []
   const count = segmentCount(plainBytes)
@@ -181,9 +195,19 @@ async function build(folder: string, objects: number) {
     const tree = new TreeHash()
     for (let index = 0; index < count; index++) tree.add(segment(index))
     const manifest: Manifest = {
-      ...{ format: sealedFormat, ...name, epoch: 1, server: 'ds-1', serverKey: thumbprint(identity) },
-      ...{ algorithm: 'A256GCM', keyId: systemRandom.bytes(8), segmentBytes: segmentPlainBytes, segments: count },
-      ...{ plainBytes, sealedBytes: sealed, root: tree.root(), createdMs: 1 },
+      format: sealedFormat,
+      ...name,
+      epoch: 1,
+      server: 'ds-1',
+      serverKey: thumbprint(identity),
+      algorithm: 'A256GCM',
+      keyId: systemRandom.bytes(8),
+      segmentBytes: segmentPlainBytes,
+      segments: count,
+      plainBytes,
+      sealedBytes: sealed,
+      root: tree.root(),
+      createdMs: 1,
       owner: { member: new Uint8Array(16), key: coseKey(publicOf(identity)) },
     }
     const signed = signManifest(manifest, signer)
@@ -192,15 +216,18 @@ async function build(folder: string, objects: number) {
     }
     const receipt = await server.put(signed, systemRandom.bytes(60), all())
     await replicas.put(database, {
-      ...{
-        ...name,
-        server: 'ds-1',
-        epoch: 1,
-        algorithm: 'A256GCM',
-        key_id: manifest.keyId,
-        wrapped_key: new Uint8Array(60),
-      },
-      ...{ prefix: new Uint8Array(7), root: manifest.root, sealed, manifest: signed, receipt, reason: '{}' },
+      ...name,
+      server: 'ds-1',
+      epoch: 1,
+      algorithm: 'A256GCM',
+      key_id: manifest.keyId,
+      wrapped_key: new Uint8Array(60),
+      prefix: new Uint8Array(7),
+      root: manifest.root,
+      sealed,
+      manifest: signed,
+      receipt,
+      reason: '{}',
     })
     names.push(name)
   }
@@ -211,7 +238,9 @@ async function build(folder: string, objects: number) {
   const ports: Pick<ReplacePorts, 'store' | 'dataServers' | 'signer' | 'random' | 'clock'> = {
     store: { sql: database, transaction: async () => unused(), commit: () => unused() },
     dataServers: { of: () => server },
-    ...{ signer, random: systemRandom, clock: systemClock },
+    signer,
+    random: systemRandom,
+    clock: systemClock,
   }
   const row: ServerRow = (await servers.byId(database, 'ds-1'))!
   const close = () => database.close()

@@ -46,15 +46,25 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   const ratio = median(own.map((rate, i) => rate / raw[i]!))
   return [
     {
-      ...{ row: 'B6', what: `durable transfers in batches of ${batch}, ${accounts} accounts`, unit: 'transfers/s' },
-      ...{ value: Math.round(median(own)), peer: Math.round(median(raw)), ratio: rounded(ratio) },
-      ...{ target: '≥ 0.6 of raw inserts', met: ratio >= 0.6 },
+      row: 'B6',
+      what: `durable transfers in batches of ${batch}, ${accounts} accounts`,
+      unit: 'transfers/s',
+      value: Math.round(median(own)),
+      peer: Math.round(median(raw)),
+      ratio: rounded(ratio),
+      target: '≥ 0.6 of raw inserts',
+      met: ratio >= 0.6,
       note: `raw inserts of the same rows, full sync; ledger ${spread(own)}, raw ${spread(raw)}; audited afterwards`,
     },
     {
-      ...{ row: 'B6', what: 'signed payments end to end in the service', unit: 'payments/s' },
-      ...{ value: Math.round(median(paid)), peer: Math.round(median(checked)), ratio: rounded(paidRatio, 3) },
-      ...{ target: '≥ 0.5 of one thread’s signature checks', met: paidRatio >= 0.5 },
+      row: 'B6',
+      what: 'signed payments end to end in the service',
+      unit: 'payments/s',
+      value: Math.round(median(paid)),
+      peer: Math.round(median(checked)),
+      ratio: rounded(paidRatio, 3),
+      target: '≥ 0.5 of one thread’s signature checks',
+      met: paidRatio >= 0.5,
       note: `payments ${spread(paid)}, checks ${spread(checked)}; a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers`,
     },
   ]
@@ -118,11 +128,25 @@ async function rawRate(path: string, transfers: number): Promise<number> {
       for (let n = at; n < Math.min(transfers, at + batch); n++) {
         await sql.run(
           'INSERT INTO ledger_postings (seq, id, reason, reference, at, epoch, content, chain) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-          ...[n + 1, idOf(n), 'bench', String(n), at, 1, content, content],
+          n + 1,
+          idOf(n),
+          'bench',
+          String(n),
+          at,
+          1,
+          content,
+          content,
         )
         await sql.run(
           'INSERT INTO ledger_legs (posting, n, kind, debit, credit, amount, hold, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-          ...[n + 1, 0, 'post', (n % accounts) + 1, ((n * 7 + 1) % accounts) + 1, 1n, null, null],
+          n + 1,
+          0,
+          'post',
+          (n % accounts) + 1,
+          ((n * 7 + 1) % accounts) + 1,
+          1n,
+          null,
+          null,
         )
       }
     })
@@ -182,7 +206,10 @@ class Payments {
     // Each lane is a stream of its own with one act, so that all may be under way at once, as from many terminals.
     const requests = ready.map(({ device, instruction }) => ({
       caller: { device, region: 'JP-13', roles: ['terminal'] },
-      ...{ contract: instructPayment.id, id: this.#random.bytes(16), atMs: fixture.clock.now(), body: { instruction } },
+      contract: instructPayment.id,
+      id: this.#random.bytes(16),
+      atMs: fixture.clock.now(),
+      body: { instruction },
       act: { stream: this.#random.bytes(16), seq: 1 },
     }))
     const began = performance.now()

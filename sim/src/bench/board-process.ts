@@ -22,7 +22,11 @@ const parts = await buildBoard(definition, { ...ports, directory: folder })
 const runtime = new Runtime(
   {
     roles: rolesOf(parts),
-    ...{ site: 'site', claim, model: definition.model, version: '0.1.0', folder },
+    site: 'site',
+    claim,
+    model: definition.model,
+    version: '0.1.0',
+    folder,
   },
   {
     ...ports,

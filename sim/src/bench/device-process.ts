@@ -24,7 +24,10 @@ const log: Log = { debug: () => undefined, info: tell, warn: tell, error: tell, 
 const runtime = new Runtime(
   { site: 'site', roles: ['terminal'], claim, model: 'bench', version: '0.1.0', folder },
   {
-    ...{ clock: systemClock, random: systemRandom, files: systemFiles(), log },
+    clock: systemClock,
+    random: systemRandom,
+    files: systemFiles(),
+    log,
     database: await openDeviceDatabase(`${folder}/device.db`),
     transport: mqttTransport({ url: broker }),
   },

@@ -22,7 +22,11 @@ export async function benchMember(folder: string): Promise<BenchMember> {
   await writeFile(
     file,
     JSON.stringify({
-      ...{ memberId: member, number: '000000001', name: 'Bench', level: 2, homeRegion: 'JP-13' },
+      memberId: member,
+      number: '000000001',
+      name: 'Bench',
+      level: 2,
+      homeRegion: 'JP-13',
       authKey: hex(coseKey(publicOf(auth))),
       actsKey: hex(coseKey(publicOf(acts))),
       agreementKey: hex(coseKey(publicOf(agreement))),

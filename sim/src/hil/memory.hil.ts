@@ -12,7 +12,12 @@ else
   await t.spawn(
     'unshare',
     [
-      ...['--mount', '--propagation', 'private', process.execPath, '--import', 'tap'],
+      '--mount',
+      '--propagation',
+      'private',
+      process.execPath,
+      '--import',
+      'tap',
       fileURLToPath(new URL('./on-mounts.ts', import.meta.url)),
     ],
     { timeout: 240_000 },

@@ -63,8 +63,13 @@ async function start(name: string, language: 'ja' | 'en', parts: BoardDefinition
   )
   const runtime = new Runtime(
     {
-      ...{ site: siteName, roles: ['terminal'], claim: await site.newClaim(), model: name, version: '0.1.0' },
-      ...{ folder: own, language },
+      site: siteName,
+      roles: ['terminal'],
+      claim: await site.newClaim(),
+      model: name,
+      version: '0.1.0',
+      folder: own,
+      language,
     },
     {
       ...ports,

@@ -53,7 +53,9 @@ export class GatewayMachine extends SiteMachine {
     const callerOf = (name: ServiceName) => lines.caller(life, gatewayName, name)
     const peers = new Peers({
       client: (name) => (isApart(name) ? callerOf(name) : undefined),
-      ...{ clock, log, inside: (name) => inside.get(name) },
+      clock,
+      log,
+      inside: (name) => inside.get(name),
     })
     const directory = () => {
       if (!this.gateway) throw new Problem('keys.missing', 'not while services are being opened')
@@ -64,10 +66,15 @@ export class GatewayMachine extends SiteMachine {
       if (isApart(name)) {
         const client = callerOf(name)
         keySources.push(apartSource(name, client, await module.firstKeys?.(folder)))
-        return remoteService({ ...{ name, client, clock, log } })
+        return remoteService({ name, client, clock, log })
       }
       const opened = await module.open({
-        ...{ folder, stores: Stores.for(folder, ports), passphrase: undefined, budgets, unlisted, buffer },
+        folder,
+        stores: Stores.for(folder, ports),
+        passphrase: undefined,
+        budgets,
+        unlisted,
+        buffer,
         ports: this.world.bug === 'reuse-data-key' ? { ...ports, random: forgetful(random) } : ports,
         log: this.log(name, life),
         members: memberCheck((kid) => signersAt(directory(), proveSession.service, clock.now())(kid)),
@@ -82,7 +89,12 @@ export class GatewayMachine extends SiteMachine {
       return opened.service
     }
     this.gateway = await createGateway({
-      ...{ site: siteName, version: 'sim', key: this.key, keySources: () => keySources, unlisted, log },
+      site: siteName,
+      version: 'sim',
+      key: this.key,
+      keySources: () => keySources,
+      unlisted,
+      log,
       database: this.medium('gateway.db').open(life, (ms, work) => void clock.timer(ms, work)),
       bufferDirectory: '/buffer',
       releaseDirectory: '/releases',

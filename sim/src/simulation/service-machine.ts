@@ -25,7 +25,13 @@ export class ServiceMachine extends SiteMachine {
     const log = this.log(name, life)
     const { folder, ports } = this.site(life, random)
     const { opened, close } = await apartPorts(module, {
-      ...{ processName: name, site: siteName, folder, ports, log, unlisted, budgets: new Budgets() },
+      processName: name,
+      site: siteName,
+      folder,
+      ports,
+      log,
+      unlisted,
+      budgets: new Budgets(),
       gateway: outside.lines.caller(life, name, gatewayName),
       client: (peer) => (this.#services.isApart(peer) ? outside.lines.caller(life, name, peer) : undefined),
     })
@@ -37,7 +43,9 @@ export class ServiceMachine extends SiteMachine {
       name,
       life,
       apartHandlers(module, open, {
-        ...{ clock: ports.clock, log, list: this.#services.list },
+        clock: ports.clock,
+        log,
+        list: this.#services.list,
         stores: opened.stores,
       }),
     )

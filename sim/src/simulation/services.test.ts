@@ -9,7 +9,9 @@ t.test(
     let deaths = 0
     for (let seed = 1; seed <= 6; seed++)
       await runWhole({
-        ...{ seed, hours: 0.7, services: import.meta.resolve('./test-toys.ts') },
+        seed,
+        hours: 0.7,
+        services: import.meta.resolve('./test-toys.ts'),
         atEnd: async ({ services }) => {
           const rings = await services.database(ringer).sql.all<{ n: number }>('SELECT n FROM rings ORDER BY n')
           const strikes = await services.database(bell).sql.all<{ n: number }>('SELECT n FROM strikes ORDER BY at')

@@ -7,7 +7,12 @@ import { services as own } from '@azukari/gateway/services/index'
 import { contract, Nothing, Type } from '@azukari/protocol/contract'
 
 const strike = contract({
-  ...{ name: 'bell.strike', kind: 'act', service: 'bell', authority: 'service', title: 'test', serves: ['D5'] },
+  name: 'bell.strike',
+  kind: 'act',
+  service: 'bell',
+  authority: 'service',
+  title: 'test',
+  serves: ['D5'],
   request: Type.Object({ n: Type.Integer() }),
   reply: Nothing,
 })
@@ -15,12 +20,23 @@ const strike = contract({
 const everyMs = 60_000
 
 export const ringer = defineService({
-  ...{ name: 'ringer', what: 'rings', databases: ['ringer/ringer.db'], lock: 'ringer.lock', port: 8481 },
-  ...{ readsBuffer: false, peers: ['bell'] },
+  name: 'ringer',
+  what: 'rings',
+  databases: ['ringer/ringer.db'],
+  lock: 'ringer.lock',
+  port: 8481,
+  readsBuffer: false,
+  peers: ['bell'],
   open: async ({ folder, ports, log, budgets, unlisted, peers }) => {
     const { clock, random } = ports
     const service = await createServiceHost({
-      ...{ name: 'ringer', clock, random, log, budgets, unlisted, peers },
+      name: 'ringer',
+      clock,
+      random,
+      log,
+      budgets,
+      unlisted,
+      peers,
       database: ports.machine!(folder, ports).openDatabase('ringer/ringer.db'),
       calls: [sends(strike)],
       migrations: [{ number: 1, name: 'rings', up: 'CREATE TABLE rings (n INTEGER PRIMARY KEY)' }],
@@ -42,12 +58,22 @@ export const ringer = defineService({
 })
 
 export const bell = defineService({
-  ...{ name: 'bell', what: 'is struck', databases: ['bell/bell.db'], lock: 'bell.lock', port: 8482 },
-  ...{ readsBuffer: false, peers: [] },
+  name: 'bell',
+  what: 'is struck',
+  databases: ['bell/bell.db'],
+  lock: 'bell.lock',
+  port: 8482,
+  readsBuffer: false,
+  peers: [],
   open: async ({ folder, ports, log, budgets, unlisted }) => {
     const { clock, random } = ports
     const service = await createServiceHost({
-      ...{ name: 'bell', clock, random, log, budgets, unlisted },
+      name: 'bell',
+      clock,
+      random,
+      log,
+      budgets,
+      unlisted,
       database: ports.machine!(folder, ports).openDatabase('bell/bell.db'),
       migrations: [
         { number: 1, name: 'strikes', up: 'CREATE TABLE strikes (at INTEGER PRIMARY KEY, n INTEGER NOT NULL)' },

@@ -57,8 +57,15 @@ export async function campaign({ seed, faults, objects = 48, tell }: CampaignOpt
     },
   })
   const report: CampaignReport = {
-    ...{ seed, faults: 0, kinds: {}, wrong: [], falseAccusations: 0, aboutNothing: 0 },
-    ...{ impostors: { done: 0, found: 0 }, unrepaired: 0, simulatedHours: 0 },
+    seed,
+    faults: 0,
+    kinds: {},
+    wrong: [],
+    falseAccusations: 0,
+    aboutNothing: 0,
+    impostors: { done: 0, found: 0 },
+    unrepaired: 0,
+    simulatedHours: 0,
   }
   const member = await fixture.addMember(2, 'JP-13')
   const kept: Uint8Array[] = []

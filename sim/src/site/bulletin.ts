@@ -412,7 +412,10 @@ export class Bulletin {
           'set',
           runtime.identity.device,
           `language=${language}`,
-          ...['--folder', this.#site.folder, '--site', 'site'],
+          '--folder',
+          this.#site.folder,
+          '--site',
+          'site',
         ]),
       ),
     )

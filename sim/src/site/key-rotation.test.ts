@@ -30,7 +30,8 @@ for (const placementApart of [false, true]) {
         folder,
         servers: places.filter(({ id }) => ['ishikari', 'osaka', 'frankfurt'].includes(id)),
         boards: [camera, boardPlaces.find(({ role }) => role === 'printer')!],
-        ...{ placementApart, log: quietLog },
+        placementApart,
+        log: quietLog,
       })
       t.teardown(async () => {
         await site.stop()

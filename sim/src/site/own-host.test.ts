@@ -40,8 +40,18 @@ t.test('D4 D6: data servers join from folders of their own, and no key of the au
   const peers = `https://127.0.0.1:${gateway.fact['peerPort']}`
   const join_ = (host: string, claim: string, port: number) =>
     gatewayCommand<{ id: string; site: string }>([
-      ...['data-server', 'enrol', '--folder', join(root, host), '--gateway', peers, '--claim', claim],
-      ...['--url', `https://127.0.0.1:${port}`, '--host', '127.0.0.1'],
+      'data-server',
+      'enrol',
+      '--folder',
+      join(root, host),
+      '--gateway',
+      peers,
+      '--claim',
+      claim,
+      '--url',
+      `https://127.0.0.1:${port}`,
+      '--host',
+      '127.0.0.1',
     ])
   const claim = await claimOf('ishikari')
 

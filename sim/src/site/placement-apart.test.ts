@@ -55,9 +55,12 @@ t.test('D4 S7 S10: placement apart', async (t) => {
   const stop = new AbortController()
   const reading = await mqttTransport({ url: site.broker }).connect(
     {
-      ...{ clientId: 'home', username: 'home', password: new TextEncoder().encode(password) },
+      clientId: 'home',
+      username: 'home',
+      password: new TextEncoder().encode(password),
       will: { topic: 'home/status', payload: new Uint8Array(0), retain: false },
-      ...{ keepaliveMs: 60_000, connectLimitMs: 20_000 },
+      keepaliveMs: 60_000,
+      connectLimitMs: 20_000,
       onMessage: ({ payload }) => {
         for (const { n } of JSON.parse(new TextDecoder().decode(payload)) as { n?: string }[]) if (n) told.add(n)
       },

@@ -188,7 +188,9 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
       }),
 
       ...requestHandlers({
-        ...{ sql: database, keys, random },
+        sql: database,
+        keys,
+        random,
         memberOf: (session, device) => sessions.memberOf(session, device),
         active: mayAct,
         changed: () => mover.changed('member'),
@@ -226,22 +228,39 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     signer,
   })
   const replace: ReplacePorts = {
-    ...{ store: hosted.store, keys, signer, dataServers: options.dataServers, journal: worker.journal },
-    ...{ clock, random, log, onContained },
+    store: hosted.store,
+    keys,
+    signer,
+    dataServers: options.dataServers,
+    journal: worker.journal,
+    clock,
+    random,
+    log,
+    onContained,
     graceMs: options.graceMs ?? defaultGraceMs,
   }
   const changes: ChangePorts = { store: hosted.store, keys, clock, random }
   const mover = new Mover({
-    ...{ ...replace, registry, rules, limits: options.mover ?? {} },
+    ...replace,
+    registry,
+    rules,
+    limits: options.mover ?? {},
     age: async (after, limit) => ageMembers(changes, after, limit),
   })
   const audits = new Auditor({ ...replace, mover, limits: options.audits ?? {} })
   const eraser = new Eraser({
-    ...{ ...replace, worker, mover },
+    ...replace,
+    worker,
+    mover,
     release: (transfer) => options.buffer.release(transfer),
   })
   const keyPairs = new KeyPairs({
-    ...{ keys, registry, clock, random, log, journal: worker.journal },
+    keys,
+    registry,
+    clock,
+    random,
+    log,
+    journal: worker.journal,
     ...(options.keepKeys ? { keep: options.keepKeys } : {}),
   })
   risks.onChange(({ reason }) => mover.changed(reason))

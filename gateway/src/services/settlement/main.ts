@@ -75,10 +75,16 @@ export async function openSettlement(
   const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
   const checks = machine.checks(keys.agreement, log)
   return createSettlement({
-    ...{ database, keys, placement, log, defer: machine.defer },
+    database,
+    keys,
+    placement,
+    log,
+    defer: machine.defer,
     ...(checks && { checks }),
     font: pageFontFile(font === undefined ? undefined : resolve(folder.path, font)),
-    ...{ clock: ports.clock, random: ports.random, rules },
+    clock: ports.clock,
+    random: ports.random,
+    rules,
     unlisted,
     members,
     ...(keeping ? { keeping } : {}),

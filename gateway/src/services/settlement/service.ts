@@ -163,7 +163,10 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   const confirmed = options.confirmed ?? (async () => {})
   const hosted = await createServiceHost({
     name: 'settlement',
-    ...{ database, clock, random, log },
+    database,
+    clock,
+    random,
+    log,
     migrations: settlementMigrations,
     downloads: pageSource(database),
     calls: [wordsOnCards],
@@ -190,7 +193,9 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
       if (company)
         cards = new CardWorker({
-          ...{ shared, company, confirmed },
+          shared,
+          company,
+          confirmed,
           queues: [topUpQueue(shared, company), chargeQueue(() => billing, company)] as CardQueue[],
         })
       return [
@@ -205,7 +210,9 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   })
   const payouts = payoutDesk(shared)
   const housekeeping = new Housekeeping({
-    ...{ shared, timeZone: billing.rules.timeZone, everyMs: options.housekeepingMs ?? 5_000 },
+    shared,
+    timeZone: billing.rules.timeZone,
+    everyMs: options.housekeepingMs ?? 5_000,
     lapse: async () => payouts.lapse(),
   })
   return {
@@ -259,7 +266,9 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       const report = await monthFigures(database, nowMs, offsetMs, months)
       const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
       return {
-        ...{ ...report, day: civilDate(nowMs, billing.rules.timeZone), shops: await shopFigures(database, since) },
+        ...report,
+        day: civilDate(nowMs, billing.rules.timeZone),
+        shops: await shopFigures(database, since),
         days: await dayFigures(database, offsetMs),
       }
     },

@@ -29,7 +29,12 @@ t.test('S9: the example’s typhoon and tsunami: data leaves before they arrive,
   const whole = readHistory(example)
   const history = { ...whole, told: whole.told.slice(3) }
   const replayed = await replay({
-    ...{ history, members: 4, objectsPerMember: 12, seed: 5, speed: 0, pace: systemClock },
+    history,
+    members: 4,
+    objectsPerMember: 12,
+    seed: 5,
+    speed: 0,
+    pace: systemClock,
   })
   const report = reportOf('example', 4, history, replayed)
   const { outcome, moves } = report
@@ -74,10 +79,22 @@ t.test('S9: the example’s typhoon and tsunami: data leaves before they arrive,
 
 const object = (level: number, one: string, two: string): DrillObject => ({ level, bytes: 100, start: [one, two] })
 const storm = (server: string, atMs: number, loss: number): Arrival => ({
-  ...{ event: 'storm', hazard: 'storm', title: 'Storm', peril: 'storm', server, warnedMs: 0, atMs, loss },
+  event: 'storm',
+  hazard: 'storm',
+  title: 'Storm',
+  peril: 'storm',
+  server,
+  warnedMs: 0,
+  atMs,
+  loss,
 })
 const move = (at: Pick<DrillMove, 'object' | 'from' | 'to' | 'atMs'>): DrillMove => ({
-  ...{ slot: 1, bytes: 100, level: 1, cause: 'risk', hazard: 'storm', ...at },
+  slot: 1,
+  bytes: 100,
+  level: 1,
+  cause: 'risk',
+  hazard: 'storm',
+  ...at,
 })
 
 t.test('S9: losses are counted where replicas lay when the hazard came', async (t) => {

@@ -123,7 +123,9 @@ export function outcomeOf(
 }
 
 const none = (): Losses => ({
-  ...{ replicas: 0, bytes: 0, objects: 0 },
+  replicas: 0,
+  bytes: 0,
+  objects: 0,
   worst: { replicas: 0, single: 0, objects: 0 },
 })
 

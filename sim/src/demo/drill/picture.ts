@@ -7,7 +7,11 @@ const mapHeight = 560
 const left = 20
 const rowsMax = 14
 const perilColours: Record<string, string> = {
-  ...{ earthquake: '#b3541e', tsunami: '#1d5c96', storm: '#6b4fa0', flood: '#2a7f8e', volcano: '#a3242a' },
+  earthquake: '#b3541e',
+  tsunami: '#1d5c96',
+  storm: '#6b4fa0',
+  flood: '#2a7f8e',
+  volcano: '#a3242a',
 }
 
 interface View {

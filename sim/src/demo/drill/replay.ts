@@ -127,9 +127,16 @@ class Replay {
     const endMs = clock.now()
     await this.#fixture.stop()
     return {
-      ...{ startMs, endMs, simulatedMs: this.#simulatedMs, places: this.#places, objects: this.#objects },
-      ...{ moves: this.#moves, arrivals: this.#arrivals, hazards: [...this.#hazards.values()] },
-      ...{ fewestReplicas: this.#fewest, waiting },
+      startMs,
+      endMs,
+      simulatedMs: this.#simulatedMs,
+      places: this.#places,
+      objects: this.#objects,
+      moves: this.#moves,
+      arrivals: this.#arrivals,
+      hazards: [...this.#hazards.values()],
+      fewestReplicas: this.#fewest,
+      waiting,
     }
   }
 
@@ -264,8 +271,13 @@ class Replay {
       if (lay === server) continue
       this.#lies[index]![slot - 1] = server
       this.#moves.push({
-        ...{ atMs: nowMs, object: index, slot, from: lay, to: server },
-        ...{ bytes: this.#objects[index]!.bytes, level: this.#objects[index]!.level },
+        atMs: nowMs,
+        object: index,
+        slot,
+        from: lay,
+        to: server,
+        bytes: this.#objects[index]!.bytes,
+        level: this.#objects[index]!.level,
         ...causeIn(reason),
       })
     }
@@ -305,8 +317,14 @@ class Replay {
         }
         const { id, title, peril } = hazard
         threat.arrival = {
-          ...{ event, hazard: id, title, peril, server: place.id },
-          ...{ warnedMs: threat.warnedMs, atMs: isQuake ? hazard.fromMs : nowMs, loss: loss(term) },
+          event,
+          hazard: id,
+          title,
+          peril,
+          server: place.id,
+          warnedMs: threat.warnedMs,
+          atMs: isQuake ? hazard.fromMs : nowMs,
+          loss: loss(term),
         }
         this.#arrivals.push(threat.arrival)
       }

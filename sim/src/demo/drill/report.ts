@@ -55,12 +55,21 @@ export function reportOf(feed: string, members: number, history: History, replay
   }
   const { documents, told, passed, unread } = history
   return {
-    ...{ feed, startMs, endMs, simulatedDays: Math.round(simulatedMs / 8_640_000) / 10, members },
+    feed,
+    startMs,
+    endMs,
+    simulatedDays: Math.round(simulatedMs / 8_640_000) / 10,
+    members,
     objects: objects.length,
     history: { documents, tellings: told.length, passed, unread },
     servers: places.map(({ id, name, region, latitude, longitude }) => ({
-      ...{ id, name, region, latitude, longitude },
-      ...{ start: start.get(id) ?? 0, end: end.get(id) ?? 0 },
+      id,
+      name,
+      region,
+      latitude,
+      longitude,
+      start: start.get(id) ?? 0,
+      end: end.get(id) ?? 0,
     })),
     hazards: hazards.map(drawn),
     outcome: outcomeOf(objects, moves, arrivals),
@@ -72,12 +81,20 @@ export function reportOf(feed: string, members: number, history: History, replay
 
 function drawn({ id, title, peril, fromMs, untilMs, shape }: Hazard): DrillHazard {
   return {
-    ...{ id, title, peril, fromMs, untilMs },
+    id,
+    title,
+    peril,
+    fromMs,
+    untilMs,
     ...(shape.kind === 'quake' ? { at: { ...shape.at, magnitude: shape.magnitude } } : {}),
     ...(shape.kind === 'track'
       ? {
           track: shape.points.map(({ latitude, longitude, atMs, windMs, radiusKm }) => ({
-            ...{ latitude, longitude, atMs, windMs, radiusKm },
+            latitude,
+            longitude,
+            atMs,
+            windMs,
+            radiusKm,
           })),
         }
       : {}),

@@ -118,8 +118,17 @@ async function impersonate(demo: PlacementDemo, id: string): Promise<Impostor> {
   await rename(key, `${key}.true`)
   const process = await startGatewayCommand(
     [
-      ...['data-server', '--folder', site.folder, '--site', 'site', '--id', id],
-      ...['--port', new URL(server.url).port, '--disk', `${disk}=${server.place.capacityBytes}`],
+      'data-server',
+      '--folder',
+      site.folder,
+      '--site',
+      'site',
+      '--id',
+      id,
+      '--port',
+      new URL(server.url).port,
+      '--disk',
+      `${disk}=${server.place.capacityBytes}`,
     ],
     { logFile: `${site.folder}/${id}-impostor.log` },
   )

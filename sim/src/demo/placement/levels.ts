@@ -16,8 +16,15 @@ export const levelsPart: DemoPart = {
     )
     demo.tell(`Hanako buys the highest level and moves to ${home.region}, where ${home.n} second copies lie`)
     await gatewayCommand([
-      ...['member', 'change', member!.number, '--folder', demo.site.folder],
-      ...['--level', '3', '--home', home.region],
+      'member',
+      'change',
+      member!.number,
+      '--folder',
+      demo.site.folder,
+      '--level',
+      '3',
+      '--home',
+      home.region,
     ])
     const wrong = () => secondCopiesIn(demo, home.region)
     await until(

@@ -157,7 +157,13 @@ async function drawn(demo: PlacementDemo, { id }: VerdictTable): Promise<void> {
   const file = join(demo.site.folder, 'tampering.png')
   const { folder } = demo.site
   const said = await gatewayCommand<{ regions: { x: number; y: number; toX: number; toY: number }[] | null }>([
-    ...['audit', 'show', String(id), '--folder', folder, '--png', file],
+    'audit',
+    'show',
+    String(id),
+    '--folder',
+    folder,
+    '--png',
+    file,
   ])
   const { width, height } = pngjs.PNG.sync.read(await readFile(file))
   const regions = said.regions ?? []

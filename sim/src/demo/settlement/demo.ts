@@ -466,7 +466,9 @@ class SettlementDemo {
 
   async trialBalance(): Promise<SettlementDemoReport['trialBalance']> {
     return (await this.stage.settlement.trialBalance()).map(({ currency, debitsMinor, creditsMinor }) => ({
-      ...{ currency, debits: Number(debitsMinor), credits: Number(creditsMinor) },
+      currency,
+      debits: Number(debitsMinor),
+      credits: Number(creditsMinor),
       difference: Number(debitsMinor - creditsMinor),
     }))
   }
@@ -544,7 +546,10 @@ async function refusalOf(work: Promise<unknown>): Promise<string> {
 
 function person(name: string, holder: string, number: string): Person {
   return {
-    ...{ name, kana: 'ヨキン', postcode: '100-0001', address: '東京都千代田区千代田1-1' },
+    name,
+    kana: 'ヨキン',
+    postcode: '100-0001',
+    address: '東京都千代田区千代田1-1',
     account: { bank: '0001', branch: '001', kind: 'ordinary', number, holder },
   }
 }

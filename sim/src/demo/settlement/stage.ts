@@ -91,8 +91,15 @@ export class SettlementStage {
     await writeFile(`${this.folder}/settlement.json`, JSON.stringify(settings))
     await initPlacement(new SiteFolder(this.folder, site, this.ports), this.ports)
     this.gateway = await runGateway({
-      ...{ site, folder: this.folder, version: '0.1.0', host: '127.0.0.1', port: 0, ports: this.ports, log: this.#log },
-      ...{ healthPort: 0, enrolment: { host: '127.0.0.1', port: 0 } },
+      site,
+      folder: this.folder,
+      version: '0.1.0',
+      host: '127.0.0.1',
+      port: 0,
+      ports: this.ports,
+      log: this.#log,
+      healthPort: 0,
+      enrolment: { host: '127.0.0.1', port: 0 },
     })
   }
 
@@ -102,7 +109,11 @@ export class SettlementStage {
     const board = simulatedBoard({ ...this.ports, model: 'azukari-simulated-terminal', panel: { person: () => pin } })
     const runtime = new Runtime(
       {
-        ...{ site, roles: ['terminal'], model: board.model, version: '0.1.0', folder },
+        site,
+        roles: ['terminal'],
+        model: board.model,
+        version: '0.1.0',
+        folder,
         claim: await this.gateway.gateway.newClaim({ region: 'JP-13', lifeMs: 3_600_000 }),
       },
       {
@@ -130,8 +141,14 @@ export class SettlementStage {
     const { placement } = this
     const number = `A-${Date.now()}`
     const { card, registration } = issueCard({
-      ...{ kind: 'ed25519', member: { id: systemRandom.bytes(16), number, name }, level, homeRegion: 'JP-13', pin },
-      ...{ puk: '12345678', providerKey: placement.keyPairs.cardKey, random: systemRandom },
+      kind: 'ed25519',
+      member: { id: systemRandom.bytes(16), number, name },
+      level,
+      homeRegion: 'JP-13',
+      pin,
+      puk: '12345678',
+      providerKey: placement.keyPairs.cardKey,
+      random: systemRandom,
     })
     await placement.registry.addMember(registration)
     return { card, thumbprint: registration.card, number }

@@ -57,8 +57,16 @@ export class Buyer extends Wallet {
     const open = this.#untried.pop()
     if (open !== undefined && this.chance.chance(0.5)) return this.#object(counter, open)
     const kinds = [
-      ...[this.#topUp, this.#topUp, this.#topUp, this.#buy, this.#buy, this.#buy, this.#buy],
-      ...[this.#ask, this.#choose, this.#dispute],
+      this.#topUp,
+      this.#topUp,
+      this.#topUp,
+      this.#buy,
+      this.#buy,
+      this.#buy,
+      this.#buy,
+      this.#ask,
+      this.#choose,
+      this.#dispute,
     ]
     for (let times = this.chance.between(2, 5); times > 0; times--) {
       const isShort = (this.told.at(-1)?.minor ?? 0) < 1_500

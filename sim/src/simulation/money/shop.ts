@@ -55,8 +55,12 @@ export class Shop extends Wallet {
 
   async #putOffer(counter: Counter): Promise<void> {
     const items = Array.from({ length: this.chance.between(1, 3) }, (_, n) => ({
-      ...{ item: `thing-${n}`, name: `Thing ${n}`, kind: 'digital' as const, currency: 'JPY' as const },
-      ...{ price: this.chance.between(100, 900), tax: 10 as const },
+      item: `thing-${n}`,
+      name: `Thing ${n}`,
+      kind: 'digital' as const,
+      currency: 'JPY' as const,
+      price: this.chance.between(100, 900),
+      tax: 10 as const,
     }))
     const offer = await this.signing(counter, (member) => member.offer(items))
     await counter.pay.send(putOffer, { offer })

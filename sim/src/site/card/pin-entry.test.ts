@@ -23,7 +23,11 @@ async function standing(entry: readonly Entry[] = ['pin']) {
   const display = new SimulatedDisplay()
   const dialogue = new Dialogue({ panels: [panel], display, clock, language: () => 'en' })
   const presence = new Presence({
-    ...{ reader, clock, random, operation: 'save', log: quietLog },
+    reader,
+    clock,
+    random,
+    operation: 'save',
+    log: quietLog,
     identity: { device: 'camera-1' },
     keys: { isInUse: async () => true },
     link: {

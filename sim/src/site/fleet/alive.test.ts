@@ -23,8 +23,16 @@ function linkOver(transport: MqttTransport, clock: Clock, claim: string): Link {
   const key = generateKey('ed25519', systemRandom)
   let epoch = 0
   const options: LinkOptions = {
-    ...{ site, claim, transport, clock, random: systemRandom, log: silent, model: 'test', version: '1' },
-    ...{ identity: { key, device: deviceIdOf(key), trust: undefined }, roles: ['terminal'] },
+    site,
+    claim,
+    transport,
+    clock,
+    random: systemRandom,
+    log: silent,
+    model: 'test',
+    version: '1',
+    identity: { key, device: deviceIdOf(key), trust: undefined },
+    roles: ['terminal'],
     nextEpoch: async (atLeast) => (epoch = Math.max(epoch + 1, atLeast)),
     keepTrust: async () => undefined,
   }

@@ -164,7 +164,13 @@ t.test('D6: a job brings data to the cards of a terminal; from then on they do n
   ])
   t.match(released, { release: 'card-1', number: 1, retired: [weak] })
   const { job } = await gatewayCommand<{ job: string }>([
-    ...['job', 'new', ...at, '--kind', 'card-data', '--release', 'card-1'],
+    'job',
+    'new',
+    ...at,
+    '--kind',
+    'card-data',
+    '--release',
+    'card-1',
   ])
   type Shown = { state: string; devices: { state: string }[] }
   const shown = () => gatewayCommand<Shown>(['job', 'show', job, ...at])

@@ -68,7 +68,11 @@ t.test(
       const hashes = await hashContent(sizes[name]!, madeContent(name))
       const transfer = await site.service.store.transaction(({ offer }) =>
         offer(device, {
-          ...{ kind: 'big', name, mediaType: 'application/octet-stream', hashes, lifeMs: 600_000 },
+          kind: 'big',
+          name,
+          mediaType: 'application/octet-stream',
+          hashes,
+          lifeMs: 600_000,
           reference: Buffer.from(name),
         }),
       )

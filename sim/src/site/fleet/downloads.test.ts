@@ -67,8 +67,13 @@ class Line {
   make(bytes: Uint8Array, kind = 'page', lifeMs = 86_400_000): Offer {
     const hashes = hashBytes(bytes)
     const offer = offerOf(hashes, {
-      ...{ transfer: this.random.bytes(16), from: 'content', kind, name: 'x', mediaType: 'text/plain' },
-      ...{ key: this.random.bytes(32), expiresMs: this.clock.now() + lifeMs },
+      transfer: this.random.bytes(16),
+      from: 'content',
+      kind,
+      name: 'x',
+      mediaType: 'text/plain',
+      key: this.random.bytes(32),
+      expiresMs: this.clock.now() + lifeMs,
     })
     const blocks = new ContentBlocks(hashes, async (at, length) => bytes.subarray(at, at + length))
     this.offers.set(Buffer.from(offer.transfer).toString('hex'), { offer, blocks })
@@ -97,7 +102,11 @@ class Line {
       {
         database: livingDatabase(life, this.#database),
         files: life.files(this.disk),
-        ...{ folder, link: this.link as Link, clock, random: this.random.fork(3), log: silent },
+        folder,
+        link: this.link as Link,
+        clock,
+        random: this.random.fork(3),
+        log: silent,
       },
       kinds,
     )
@@ -153,7 +162,9 @@ class Line {
         },
       }),
       send: (_device, transfer, index, payload) => this.#send(transfer, index, payload),
-      ...{ clock: this.clock, log: silent, budgets: new Budgets() },
+      clock: this.clock,
+      log: silent,
+      budgets: new Budgets(),
     })
   }
 

@@ -138,7 +138,9 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   t.match(configured.part, { state: 'done', attempt: 1 })
   t.equal((await stateOf(office, id)).reported.values['report.minutes'], 9)
   t.match((await job({ kind: 'configuration', settings: { language: 'fr' } })).part, {
-    ...{ state: 'failed', code: 'state.refused', detail: 'language' },
+    state: 'failed',
+    code: 'state.refused',
+    detail: 'language',
   })
 
   const before = await loadIdentity(ports.files, `${folder}/device/identity.cose`, systemRandom)
@@ -185,11 +187,13 @@ t.test('D6: settings, diagnostics and upgrades reach a device, over a line that 
   )
 
   t.match((await job({ kind: 'upgrade', release: await pack('1.1.0', 2, { crashes: true }) })).part, {
-    ...{ state: 'failed', code: 'upgrade.rolled-back' },
+    state: 'failed',
+    code: 'upgrade.rolled-back',
   })
   t.equal(device.version, '1.0.0', 'the old version runs again')
   t.match((await job({ kind: 'upgrade', release: await pack('0.9.0', 1, {}) })).part, {
-    ...{ state: 'failed', code: 'upgrade.replayed' },
+    state: 'failed',
+    code: 'upgrade.replayed',
   })
 
   await site.stop()

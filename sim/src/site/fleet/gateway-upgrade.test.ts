@@ -258,7 +258,9 @@ async function sweep(
     const failed = new Set<string>()
     for (let sequence = 1; sequence <= 4; sequence++) {
       const how = gateway.random.pick<Partial<Release>>([
-        ...[{}, {}, {}],
+        {},
+        {},
+        {},
         { manner: 'crashes' },
         { manner: 'crashes-migrated' },
         { manner: 'hangs' },

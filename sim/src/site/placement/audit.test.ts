@@ -109,7 +109,8 @@ t.test(
       return signed.subarray(at + 2, at + 34)
     }
     const examination = openExamination(opened.evidence.examination!, identity, {
-      ...{ server: before!.server, replica: { object, version, slot } },
+      server: before!.server,
+      replica: { object, version, slot },
       nonce: nonceOf(opened.evidence.examination!),
     })
     t.notSame(examination.root, receipt.root, 'the server has signed for one root and then for another')

@@ -23,7 +23,11 @@ import { DatabaseMedium } from '../../testkit/world/database.ts'
 import { Life } from '../../testkit/world/life.ts'
 
 const place = (id: string, region: string, latitude: number, longitude: number): FixturePlace => ({
-  ...{ id, region, latitude, longitude, quake: 0.02 },
+  id,
+  region,
+  latitude,
+  longitude,
+  quake: 0.02,
 })
 const places = [
   place('sapporo', 'JP-01', 43.06, 141.35),
@@ -249,10 +253,14 @@ t.test(
         database: medium.open(new Life('rebuilt'), () => {}),
         recoverySecret: parseRecoverySecret(fixture.recoverySecret),
         servers: [...fixture.servers.values()].map(({ place: { id }, identity }) => ({
-          ...{ id, url: `sim:${id}`, key: coseKey(publicOf(identity)) },
+          id,
+          url: `sim:${id}`,
+          key: coseKey(publicOf(identity)),
         })),
         dataServers: { of: ({ id }) => fixture.servers.get(id)!.server! },
-        ...{ clock: fixture.clock, random: fixture.random, log: fixture.log },
+        clock: fixture.clock,
+        random: fixture.random,
+        log: fixture.log,
       }),
     )
     t.equal(rebuilt.members, 1)

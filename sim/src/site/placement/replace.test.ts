@@ -33,7 +33,10 @@ async function kept(seed: number, bytes: number) {
   }
   const ports = (): ReplacePorts => fixture.placement.replace
   const order = (slot: 1 | 2, to: string): ReplaceOrder => ({
-    ...{ object, version: 1, slot, to },
+    object,
+    version: 1,
+    slot,
+    to,
     cause: 'risk',
     reason: '{}',
   })

@@ -12,24 +12,43 @@ t.test('S13 what a statement is made of: profile, usage, data check and the peri
   await sql.run(
     `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key,
        wrapped_key) VALUES (?, 'A-1', 'Hanako', 2, 'JP-13', 500, 'active', ?, ?, ?, ?, ?, ?)`,
-    ...[blob(1), blob(2), blob(3, 32), blob(4), blob(5, 32), blob(6), blob(7)],
+    blob(1),
+    blob(2),
+    blob(3, 32),
+    blob(4),
+    blob(5, 32),
+    blob(6),
+    blob(7),
   )
   await sql.run(
     `INSERT INTO servers (id, name, region, latitude, longitude, domain, url, key, kid, capacity, rates)
      VALUES ('one', 'One', 'JP-01', 0, 0, 'd', 'https://one', ?, ?, 1, '[]')`,
-    ...[blob(1), blob(2)],
+    blob(1),
+    blob(2),
   )
   const save = async (object: number, receipts: number) => {
     await sql.run(
       `INSERT INTO saves (object, version, member, device, asking, transfer, transfer_key, root, size, sha256, name, media, taken,
          state, at, receipt) VALUES (?, 1, ?, 'd', 'JP-13', ?, ?, ?, 1000, ?, 'n', 'image/jpeg', ?, 'kept', 0, ?)`,
-      ...[blob(object), blob(1), blob(object), blob(1), blob(1), blob(1), object, blob(9)],
+      blob(object),
+      blob(1),
+      blob(object),
+      blob(1),
+      blob(1),
+      blob(1),
+      object,
+      blob(9),
     )
     for (const slot of [1, 2])
       await sql.run(
         `INSERT INTO replicas (object, version, slot, server, epoch, algorithm, key_id, wrapped_key, prefix, sealed, receipt, reason)
          VALUES (?, 1, ?, 'one', 1, 'A256GCM', ?, ?, ?, 1, ?, 'r')`,
-        ...[blob(object), slot, blob(1), blob(1), blob(1), slot <= receipts ? blob(1) : null],
+        blob(object),
+        slot,
+        blob(1),
+        blob(1),
+        blob(1),
+        slot <= receipts ? blob(1) : null,
       )
   }
   await save(21, 2)
@@ -39,7 +58,12 @@ t.test('S13 what a statement is made of: profile, usage, data check and the peri
     sql.run(
       `INSERT INTO verdicts (at, kind, server, object, version, slot, epoch, member, because, signed, outcome, done)
        VALUES (?, ?, 'one', ?, 1, 1, 1, ?, 'b', ?, 'o', ?)`,
-      ...[at, kind, blob(object), blob(1), blob(1), done],
+      at,
+      kind,
+      blob(object),
+      blob(1),
+      blob(1),
+      done,
     )
   await verdict(900, 'tampering', 21, 1)
   await verdict(1_500, 'tampering', 21, 1)

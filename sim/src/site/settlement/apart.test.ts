@@ -103,7 +103,12 @@ t.test(
     const { key: providerKey } = decode(readFileSync(`${folder}/placement/public.cose`)) as { key: Uint8Array }
     const { file, record } = await cardIssue(
       {
-        ...{ kind: 'ed25519', name: 'Hanako', level: 2, home: 'JP-13', pin: '2468', out: join(folder, 'card.azcard') },
+        kind: 'ed25519',
+        name: 'Hanako',
+        level: 2,
+        home: 'JP-13',
+        pin: '2468',
+        out: join(folder, 'card.azcard'),
         providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(providerKey)))).toString('hex'),
       },
       systemPorts,
@@ -200,7 +205,9 @@ t.test(
       currency: 'JPY' as const,
     }
     const intruder = new CallClient({
-      ...{ url: placement, tls: await keyring.identity('content', 'service'), server: 'placement' },
+      url: placement,
+      tls: await keyring.identity('content', 'service'),
+      server: 'placement',
       clock: systemPorts.clock,
     })
     await t.rejects(intruder.call(keepCardByCall, late), { code: 'message.unauthorised' })

@@ -9,8 +9,15 @@ import { SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
 const day = 86_400_000
 const facts = {
-  ...{ level: 2, home: 'JP-13', sinceMs: Date.parse('2026-11-01T00:00:00Z'), objects: 1, bytes: 1, tamperings: 0 },
-  ...{ check: { objects: 1, checked: 1, bad: 0, atMs: 1 }, kept: [], faults: [] },
+  level: 2,
+  home: 'JP-13',
+  sinceMs: Date.parse('2026-11-01T00:00:00Z'),
+  objects: 1,
+  bytes: 1,
+  tamperings: 0,
+  check: { objects: 1, checked: 1, bad: 0, atMs: 1 },
+  kept: [],
+  faults: [],
 }
 
 /** A bench with a debit file that waits. */
@@ -52,7 +59,10 @@ t.test('P9 a file for the bank leaves once, and the gate before the bank lets it
   t.equal(await codeOf(() => gate.admit(first.content.subarray(1), first.note, now)), 'bank.note-differs')
   t.equal((await codeOf(() => gate.admit(first.content, first.note.subarray(0, 90), now))).slice(0, 4), 'cbor')
   const forged = releaseNote(signerOf(fixture.newKeys().signing), first.content, {
-    ...{ name: first.name, kind: 'debit-file', epoch: 9, atMs: now },
+    name: first.name,
+    kind: 'debit-file',
+    epoch: 9,
+    atMs: now,
   })
   t.equal(await codeOf(() => gate.admit(first.content, forged, now)), 'cose.unknown-key')
   t.match(await gate.admit(first.content, first.note, now), { kind: 'debit-file', epoch: 1, name: first.name })

@@ -42,15 +42,15 @@ const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what:
 /** A bench with one member whose card placement knows, closed by its own day. */
 async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: FirstPeriod; at?: string } = {}) {
   const facts: AccountFacts = {
-    ...{
-      level: 2,
-      home: 'JP-13',
-      sinceMs: Date.parse('2023-11-01T00:00:00Z'),
-      objects: 3,
-      bytes: 1_000_000,
-      tamperings: 0,
-    },
-    ...{ check: { objects: 3, checked: 3, bad: 0, atMs: 1 }, kept: [], faults: [] },
+    level: 2,
+    home: 'JP-13',
+    sinceMs: Date.parse('2023-11-01T00:00:00Z'),
+    objects: 3,
+    bytes: 1_000_000,
+    tamperings: 0,
+    check: { objects: 3, checked: 3, bad: 0, atMs: 1 },
+    kept: [],
+    faults: [],
     ...more.facts,
   }
   const answers = { down: false, facts }
@@ -62,7 +62,8 @@ async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: First
   }
   const billing = { firstPeriod: more.firstPeriod ?? 'whole' }
   const fixture = await new SettlementFixture({
-    ...{ placement, more: { billing } },
+    placement,
+    more: { billing },
     ...(more.at ? { at: more.at } : {}),
   }).start()
   const one = await fixture.enrol('general', {}, new Uint8Array(32).fill(5))

@@ -24,14 +24,22 @@ import { until } from '../wait.ts'
 
 const day = 86_400_000
 const facts: AccountFacts = {
-  ...{ level: 2, home: 'JP-13', sinceMs: Date.parse('2026-11-01T00:00:00Z'), objects: 1, bytes: 1, tamperings: 0 },
-  ...{ check: { objects: 1, checked: 1, bad: 0, atMs: 1 }, kept: [], faults: [] },
+  level: 2,
+  home: 'JP-13',
+  sinceMs: Date.parse('2026-11-01T00:00:00Z'),
+  objects: 1,
+  bytes: 1,
+  tamperings: 0,
+  check: { objects: 1, checked: 1, bad: 0, atMs: 1 },
+  kept: [],
+  faults: [],
 }
 const placement = { account: async () => facts }
 
 async function membered(cardCompany: CardCompany | undefined, medium?: CrashMedium) {
   const fixture = new SettlementFixture({
-    ...{ placement, more: { billing: { firstPeriod: 'whole' } } },
+    placement,
+    more: { billing: { firstPeriod: 'whole' } },
     ...(cardCompany ? { cardCompany } : {}),
     ...(medium ? { medium } : {}),
   })
@@ -126,7 +134,9 @@ t.test(
       const [event] = await fixture.events(receiptSent, one.device)
       t.ok(event!.receipt.length <= 1024, 'it fits a slot of the card')
       t.match(openBillReceipt(fixture.centre, event!.receipt), {
-        ...{ statement: statement.statement, amountMinor: 1_100, payment: 'card' },
+        statement: statement.statement,
+        amountMinor: 1_100,
+        payment: 'card',
       })
       t.strictSame(await standing(fixture), { owed: 0, company: 1_100 })
       t.equal((await fixture.settlement.documents('receipt')).length, 1)

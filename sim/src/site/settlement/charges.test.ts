@@ -20,7 +20,8 @@ t.test(
     const jpy = { currency: 'JPY' as const }
     const one = {
       id: new Uint8Array(16).fill(1),
-      ...{ reason: 'usage', reference: 'work-7' },
+      reason: 'usage',
+      reference: 'work-7',
       moves: [
         { from: value, to: payable, minor: 60, ...jpy },
         { from: value, to: { own: 'income' as const }, minor: 10, ...jpy },

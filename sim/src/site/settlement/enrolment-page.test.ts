@@ -52,7 +52,10 @@ function send(
 }
 
 const person = {
-  ...{ name: '預金 花子', kana: 'よきん　はなこ', postcode: '１００－０００１', address: '東京都千代田区千代田1-1' },
+  name: '預金 花子',
+  kana: 'よきん　はなこ',
+  postcode: '１００－０００１',
+  address: '東京都千代田区千代田1-1',
   agree: 'yes',
 }
 
@@ -62,8 +65,14 @@ async function served(more: Partial<Parameters<typeof serveEnrolment>[0]> = {}) 
   const note = (text: string, given?: object) => void logged.push(text + JSON.stringify(given ?? {}))
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log }
   const page = await serveEnrolment({
-    ...{ settlement: fixture.settlement, clock: systemClock, random: fixture.random, log, host: '127.0.0.1', port: 0 },
-    ...{ insecure: false, ...more },
+    settlement: fixture.settlement,
+    clock: systemClock,
+    random: fixture.random,
+    log,
+    host: '127.0.0.1',
+    port: 0,
+    insecure: false,
+    ...more,
   })
   /** A browser's first look at the form: its cookie and ticket. */
   const form = async (kind: string) => {
@@ -134,7 +143,10 @@ t.test(
     t.match(waiting, {
       kind: 'general',
       person: {
-        ...{ name: '預金 花子', kana: 'ヨキン ハナコ', postcode: '100-0001', address: person.address },
+        name: '預金 花子',
+        kana: 'ヨキン ハナコ',
+        postcode: '100-0001',
+        address: person.address,
         account: { bank: '0001', branch: '001', kind: 'ordinary', number: '1234567', holder: 'ﾖｷﾝ ﾊﾅｺ' },
       },
     })
@@ -288,13 +300,13 @@ t.test('P1 when the terms change, when settlement is away, and when its answer i
     },
   }
   const page = await serveEnrolment({
-    ...{
-      settlement,
-      clock: fixture.clock,
-      random: fixture.random,
-      log: { ...console, child: () => undefined as never } as unknown as Log,
-    },
-    ...{ host: '127.0.0.1', port: 0, insecure: false },
+    settlement,
+    clock: fixture.clock,
+    random: fixture.random,
+    log: { ...console, child: () => undefined as never } as unknown as Log,
+    host: '127.0.0.1',
+    port: 0,
+    insecure: false,
   })
   t.teardown(async () => {
     await page.close()

@@ -39,7 +39,11 @@ class Register {
   async rebuild(): Promise<void> {
     this.#host = await createServiceHost({
       unlisted: throwUnlisted,
-      ...{ name: 'placement', database: memoryDatabase(), clock: this.clock, random: this.random, log: quietLog },
+      name: 'placement',
+      database: memoryDatabase(),
+      clock: this.clock,
+      random: this.random,
+      log: quietLog,
       migrations: placementMigrations,
       handlers: [
         serviceAct(keepCard, ['settlement'], async (word, context) => {
@@ -68,7 +72,13 @@ class Register {
     await this.ports.store.sql.run(
       `INSERT INTO members (id, number, name, level, home, since, status, auth_key, auth_kid, acts_key, acts_kid, agreement_key,
          wrapped_key) VALUES (?, 'A-1', 'Hanako', 2, 'JP-13', 500, 'active', ?, ?, ?, ?, ?, ?)`,
-      ...[blob(1), blob(2, 64), card, blob(4, 64), blob(5, 32), blob(6, 64), blob(7, 64)],
+      blob(1),
+      blob(2, 64),
+      card,
+      blob(4, 64),
+      blob(5, 32),
+      blob(6, 64),
+      blob(7, 64),
     )
   }
 

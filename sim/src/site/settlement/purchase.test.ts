@@ -238,8 +238,12 @@ t.test(
     const requests: ServiceRequest[] = []
     const request = (device: string, stream: Uint8Array, seq: number, instruction: Uint8Array) =>
       requests.push({
-        ...{ caller: { device, region: 'JP-13', roles: ['terminal'] }, contract: instructPayment.id },
-        ...{ id: random.bytes(16), atMs: fixture.clock.now(), body: { instruction }, act: { stream, seq } },
+        caller: { device, region: 'JP-13', roles: ['terminal'] },
+        contract: instructPayment.id,
+        id: random.bytes(16),
+        atMs: fixture.clock.now(),
+        body: { instruction },
+        act: { stream, seq },
       })
     for (const buyer of [one, two]) {
       const stream = random.bytes(16)

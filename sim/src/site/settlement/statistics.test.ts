@@ -150,7 +150,11 @@ t.test(
     const server = healthServer({
       version: '1',
       status: () => ({
-        ...{ site: 's', boot: 'b', underWay: 0, devicesUp: 0, buffer: { bytes: 0, transfers: 0, full: false } },
+        site: 's',
+        boot: 'b',
+        underWay: 0,
+        devicesUp: 0,
+        buffer: { bytes: 0, transfers: 0, full: false },
         counts: { requests: 0, refused: 0, unopened: 0, blocks: 0, births: 0, enrolments: 0 },
       }),
       services: () => ({}),

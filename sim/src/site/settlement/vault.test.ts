@@ -28,8 +28,11 @@ function fixture(seed = 1) {
 }
 /** A new vault's, as the member asks for it. */
 const twoPasswords = () => ({
-  ...{ terminal: 'term-1', secret: { seed: new Uint8Array(32).fill(7) } },
-  ...{ passwordA: a, passwordB: b, cost },
+  terminal: 'term-1',
+  secret: { seed: new Uint8Array(32).fill(7) },
+  passwordA: a,
+  passwordB: b,
+  cost,
 })
 const entry = { atMs: 5, what: 'purchase', reference: '40000000000123', changeMinor: -330, currency: 'JPY' }
 

@@ -125,7 +125,10 @@ t.test('S17: the simulated parts conform', async (t) => {
 
 t.test('D8: without its position a picture is the same picture, and says all else that it said', async (t) => {
   const camera = new SimulatedCamera({
-    ...{ clock: new SimClock(1_700_000_000_000), random: new SeededRandom(3), width: 60, height: 40 },
+    clock: new SimClock(1_700_000_000_000),
+    random: new SeededRandom(3),
+    width: 60,
+    height: 40,
     position: { latitude: -33.856784, longitude: 151.215297 },
   })
   const { bytes } = await camera.capture(never)

@@ -95,7 +95,12 @@ class FixtureRisks implements RiskBoard {
     for (const server of servers) {
       const others = (this.#hazards.get(server) ?? []).filter((term) => term.hazard !== hazard)
       const term: RiskTerm = {
-        ...{ peril: 'storm', probability, vulnerability: 0.5, source: 'made up', hazard, arrivesMs },
+        peril: 'storm',
+        probability,
+        vulnerability: 0.5,
+        source: 'made up',
+        hazard,
+        arrivesMs,
         untilMs: arrivesMs + 86_400_000,
       }
       this.#hazards.set(server, probability > 0 ? [...others, term] : others)
@@ -220,7 +225,11 @@ export class PlacementFixture {
     for (const { place, identity } of this.servers.values()) {
       if (known.has(place.id)) continue
       await this.placement.registry.putServer({
-        ...{ id: place.id, name: place.id, region: place.region, domain: place.id, url: `sim:${place.id}` },
+        id: place.id,
+        name: place.id,
+        region: place.region,
+        domain: place.id,
+        url: `sim:${place.id}`,
         latitude: place.latitude,
         longitude: place.longitude,
         key: coseKey(publicOf(identity)),
@@ -302,7 +311,11 @@ export class PlacementFixture {
       act: this.random.bytes(16),
       issuedMs: nowMs,
       expiresMs: nowMs + 1e9,
-      ...{ member: member.id, object, version: 1, transfer, root },
+      member: member.id,
+      object,
+      version: 1,
+      transfer,
+      root,
       sizeBytes: content.length,
       sha256: new Uint8Array(createHash('sha256').update(content).digest()),
       name: 'a.jpg',

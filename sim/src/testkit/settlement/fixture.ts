@@ -130,16 +130,14 @@ export class SettlementFixture {
     const { rules, log = quietLog as Log, cardCompany, placement = noPlacement, more } = this.#options
     return createSettlement({
       unlisted: throwUnlisted,
-      ...{
-        database: this.database,
-        keys: this.keys,
-        clock: this.clock,
-        random: this.random,
-        log,
-        placement,
-        defer: setImmediate,
-        housekeepingMs: 0,
-      },
+      database: this.database,
+      keys: this.keys,
+      clock: this.clock,
+      random: this.random,
+      log,
+      placement,
+      defer: setImmediate,
+      housekeepingMs: 0,
       rules: { issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' }, ...rules },
       own: ownAccount,
       ...(cardCompany ? { cardCompany } : {}),
@@ -219,7 +217,10 @@ export class SettlementFixture {
     this.#streams.set(device, place)
     const request = before ?? {
       caller: this.#caller(device),
-      ...{ contract: contract.id, id: this.random.bytes(16), atMs: this.clock.now(), body },
+      contract: contract.id,
+      id: this.random.bytes(16),
+      atMs: this.clock.now(),
+      body,
       act: { stream: place.stream, seq: place.seq },
     }
     this.#last = request

@@ -246,7 +246,9 @@ t.test('S11: an examination signs what stands on the medium: rot, loss, change a
   const nonce = world.random.bytes(32)
   const ask = async () =>
     openExamination(await server.examine(made.name, nonce), publicOf(world.identity), {
-      ...{ server: 'ds-1', replica: made.name, nonce },
+      server: 'ds-1',
+      replica: made.name,
+      nonce,
     })
   const folder = world.files
     .paths()
@@ -270,7 +272,9 @@ t.test('S11: an examination signs what stands on the medium: rot, loss, change a
   await t.rejects(
     (async () =>
       openExamination(await server.examine(made.name, world.random.bytes(32)), publicOf(world.identity), {
-        ...{ server: 'ds-1', replica: made.name, nonce },
+        server: 'ds-1',
+        replica: made.name,
+        nonce,
       }))(),
     { code: 'server.refused' },
     'an old answer is no answer',

@@ -10,13 +10,17 @@ const [signed, other, third] = [root(1), root(2), root(3)]
 
 function examined({ root: stands, ...change }: Partial<Omit<Examination, 'root'>> & { root?: Uint8Array | undefined }) {
   const finding: Examination = {
-    ...{
-      server: 'ds',
-      replica: { object: new Uint8Array(16), version: 1, slot: 1 },
-      nonce: new Uint8Array(32),
-      atMs: 1,
-    },
-    ...{ held: true, badParts: 0, repairedParts: 0, lostSegments: 0, lost: [], notesLost: false, readBytes: 1 },
+    server: 'ds',
+    replica: { object: new Uint8Array(16), version: 1, slot: 1 },
+    nonce: new Uint8Array(32),
+    atMs: 1,
+    held: true,
+    badParts: 0,
+    repairedParts: 0,
+    lostSegments: 0,
+    lost: [],
+    notesLost: false,
+    readBytes: 1,
     ...change,
   }
   return stands ? { ...finding, root: stands } : finding
@@ -24,8 +28,13 @@ function examined({ root: stands, ...change }: Partial<Omit<Examination, 'root'>
 
 function evidence(change: Partial<Evidence> = {}): Evidence {
   return {
-    ...{ met: 'differs', identity: 'proven', refusals: 0, examination: examined({ root: signed }), signedRoot: signed },
-    ...{ onMedium: { is: 'current' }, readRoot: signed },
+    met: 'differs',
+    identity: 'proven',
+    refusals: 0,
+    examination: examined({ root: signed }),
+    signedRoot: signed,
+    onMedium: { is: 'current' },
+    readRoot: signed,
     ...change,
   }
 }
@@ -150,14 +159,27 @@ t.test('S11, B5: 459 leaves find one bad in a hundred with 99 %', async (t) => {
 t.test('S11: the schedule: suspects first, then what is most overdue, within the budget', async (t) => {
   const dayMs = 86_400_000
   const server = (id: string, change: Partial<ServerAudit> = {}): ServerAudit => ({
-    ...{ server: id, closed: false, listedMs: 100 * dayMs, listing: false, leavesMs: 100 * dayMs, leavesLeft: 0 },
-    ...{ scannedMs: 100 * dayMs, scanning: false, suspicion: 0, busy: false },
+    server: id,
+    closed: false,
+    listedMs: 100 * dayMs,
+    listing: false,
+    leavesMs: 100 * dayMs,
+    leavesLeft: 0,
+    scannedMs: 100 * dayMs,
+    scanning: false,
+    suspicion: 0,
+    busy: false,
     ...change,
   })
   const look = (change: Partial<AuditState>) =>
     nextProbes(
       {
-        ...{ nowMs: 100 * dayMs + 1, servers: [server('a')], suspects: [], oldest: [], budgetBytes: 1e6, room: 4 },
+        nowMs: 100 * dayMs + 1,
+        servers: [server('a')],
+        suspects: [],
+        oldest: [],
+        budgetBytes: 1e6,
+        room: 4,
         ...change,
       },
       defaultAuditLimits,

@@ -68,7 +68,15 @@ export class Auditor {
   readonly #notBefore = new Map<string, number>()
   #budget: { bytes: number; atMs: number } | undefined
   readonly counts: AuditCounts = {
-    ...{ listed: 0, leaves: 0, scans: 0, scannedBytes: 0, opened: 0, examined: 0, bytes: 0, extra: 0, failures: 0 },
+    listed: 0,
+    leaves: 0,
+    scans: 0,
+    scannedBytes: 0,
+    opened: 0,
+    examined: 0,
+    bytes: 0,
+    extra: 0,
+    failures: 0,
   }
 
   constructor(options: AuditorOptions) {

@@ -46,9 +46,18 @@ export async function contain(
     await servers.penalise(sql, id, 100, kind === 'impostor' ? 1 : 0)
     const atMs = clock.now()
     await verdicts.add(sql, {
-      ...{ at: atMs, kind, server: id, object: null, version: null, slot: null, epoch: null, member: null, because },
+      at: atMs,
+      kind,
+      server: id,
+      object: null,
+      version: null,
+      slot: null,
+      epoch: null,
+      member: null,
+      because,
       signed: signVerdict({ kind, atMs, server: id, because: because.slice(0, 400), evidence: {} }, ports.signer),
-      ...{ outcome: 'contained', done: null },
+      outcome: 'contained',
+      done: null,
     })
     return true
   })

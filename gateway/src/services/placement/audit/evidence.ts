@@ -30,7 +30,10 @@ export async function gather(
   const { old } = standing
   const port = dataServers.of(server)
   const evidence: Evidence = {
-    ...{ met, identity: 'proven', refusals, onMedium: { is: 'none' } },
+    met,
+    identity: 'proven',
+    refusals,
+    onMedium: { is: 'none' },
     signedRoot: signedRootOf(keys, server, old),
   }
   try {

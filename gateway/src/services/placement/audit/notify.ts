@@ -51,7 +51,10 @@ export async function noteTold(sql: Sql, member: Uint8Array, ids: readonly numbe
     await sql.run(
       `INSERT INTO told (verdict, member, at) SELECT id, ?, ? FROM verdicts
        WHERE id = ? AND (member = ? OR member IS NULL) ON CONFLICT DO NOTHING`,
-      ...[member, nowMs, id, member],
+      member,
+      nowMs,
+      id,
+      member,
     )
 }
 
@@ -61,7 +64,10 @@ async function findingOf(sql: Sql, row: VerdictTable): Promise<Finding> {
   const difference = await differences.of(sql, id)
   const ranges = difference ? (JSON.parse(difference.ranges) as ByteRange[]) : []
   return {
-    ...{ id, kind, atMs, server },
+    id,
+    kind,
+    atMs,
+    server,
     ...(object && { object }),
     ...(version !== null && { version }),
     ...(save && { name: save.name, sizeBytes: save.size }),

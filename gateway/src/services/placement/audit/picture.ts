@@ -57,8 +57,10 @@ export function differingRegions(good: Picture, changed: Picture): Region[] {
         if (Math.abs(good.data[at + channel]! - changed.data[at + channel]!) >= visibleStep) differs[square] = 1
     }
   return joined(differs, columns, rows).map(({ x, y, toX, toY }) => ({
-    ...{ x: x * squarePixels, y: y * squarePixels },
-    ...{ toX: Math.min(width, toX * squarePixels), toY: Math.min(height, toY * squarePixels) },
+    x: x * squarePixels,
+    y: y * squarePixels,
+    toX: Math.min(width, toX * squarePixels),
+    toY: Math.min(height, toY * squarePixels),
   }))
 }
 

@@ -130,7 +130,12 @@ async function record(
     const { object, version, slot } = old
     const verdict = signVerdict(
       {
-        ...{ kind, atMs, server: old.server, replica: { object, version, slot }, epoch: old.epoch, because },
+        kind,
+        atMs,
+        server: old.server,
+        replica: { object, version, slot },
+        epoch: old.epoch,
+        because,
         evidence: {
           ...(old.receipt && { receipt: old.receipt }),
           ...(old.manifest && { manifest: old.manifest }),
@@ -141,13 +146,25 @@ async function record(
       signer,
     )
     const id = await verdicts.add(sql, {
-      ...{ at: atMs, kind, server: old.server, object, version, slot, epoch: old.epoch, member: row.member, because },
-      ...{ signed: verdict, outcome, done: outcome === 'remaking' ? null : atMs },
+      at: atMs,
+      kind,
+      server: old.server,
+      object,
+      version,
+      slot,
+      epoch: old.epoch,
+      member: row.member,
+      because,
+      signed: verdict,
+      outcome,
+      done: outcome === 'remaking' ? null : atMs,
     })
     await audits.suspect(sql, old.server)
     if (difference && difference.ranges.bytes > 0)
       await differences.put(sql, {
-        ...{ verdict: id, ranges: JSON.stringify(difference.ranges.found), bytes: difference.ranges.bytes },
+        verdict: id,
+        ranges: JSON.stringify(difference.ranges.found),
+        bytes: difference.ranges.bytes,
         pieces: encrypt0(
           encodeDeterministic(difference.pieces.map(({ index, bytes }) => [index, bytes])),
           unwrapMemberKey(keys, member.wrapped_key),

@@ -69,7 +69,11 @@ export async function auditReport(sql: Sql, nowMs: number, limit: number): Promi
     suspects: {
       count: await suspects.count(sql),
       first: (await suspects.list(sql, limit)).map(({ object, slot, server, met, tries }) => ({
-        ...{ object: hex(object), slot, server, met, tries },
+        object: hex(object),
+        slot,
+        server,
+        met,
+        tries,
       })),
     },
     verdicts: await verdicts.counts(sql),
@@ -81,7 +85,16 @@ export async function verdictLine(sql: Sql, row: VerdictTable): Promise<VerdictL
   const { id, at, kind, server, object, version, slot, because, outcome, done } = row
   const differs = (await differences.of(sql, id))?.bytes ?? null
   return {
-    ...{ id, atMs: at, kind, server, object: object && hex(object), version, slot, because, outcome, doneMs: done },
+    id,
+    atMs: at,
+    kind,
+    server,
+    object: object && hex(object),
+    version,
+    slot,
+    because,
+    outcome,
+    doneMs: done,
     differs,
   }
 }

@@ -37,8 +37,16 @@ export const suspects = {
        SELECT ?, ?, ?, ?, ?, ?, 0, 0, ? WHERE NOT EXISTS
        (SELECT 1 FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND done IS NULL)
        ON CONFLICT DO NOTHING`,
-        ...[row.object, row.version, row.slot, row.server, row.met, row.since, row.bytes],
-        ...[row.object, row.version, row.slot],
+        row.object,
+        row.version,
+        row.slot,
+        row.server,
+        row.met,
+        row.since,
+        row.bytes,
+        row.object,
+        row.version,
+        row.slot,
       )
     ).changes > 0,
   due: (sql: Sql, nowMs: number, limit: number) =>
@@ -48,7 +56,11 @@ export const suspects = {
   postpone: (sql: Sql, { object, version, slot, tries }: ReplicaKey & { tries: number }, untilMs: number) =>
     sql.run(
       'UPDATE suspects SET tries = ?, not_before = ? WHERE object = ? AND version = ? AND slot = ?',
-      ...[tries, untilMs, object, version, slot],
+      tries,
+      untilMs,
+      object,
+      version,
+      slot,
     ),
   drop: (sql: Sql, { object, version, slot }: ReplicaKey) =>
     sql.run('DELETE FROM suspects WHERE object = ? AND version = ? AND slot = ?', object, version, slot),
@@ -77,7 +89,10 @@ export const verdicts = {
   judgedSince: async (sql: Sql, { object, version, slot }: ReplicaKey, sinceMs: number): Promise<boolean> =>
     (await sql.get(
       'SELECT 1 FROM verdicts WHERE object = ? AND version = ? AND slot = ? AND at >= ?',
-      ...[object, version, slot, sinceMs],
+      object,
+      version,
+      slot,
+      sinceMs,
     )) !== undefined,
   /** Whether any is not dealt with yet. */
   open: async (sql: Sql): Promise<boolean> =>

@@ -121,8 +121,14 @@ export class Eraser {
       await store.transaction(async ({ sql }) => {
         const found = await gather(sql, row)
         const entry = {
-          ...{ kind: 'erased' as const, object: row.object, member: row.member, act: row.act, cause: row.cause },
-          ...{ asked: row.at, keys: found.keys, places: found.places },
+          kind: 'erased' as const,
+          object: row.object,
+          member: row.member,
+          act: row.act,
+          cause: row.cause,
+          asked: row.at,
+          keys: found.keys,
+          places: found.places,
         }
         await gathered(sql, row, found, await journal.append(sql, sealEntry(entry, keys.recovery, random)))
         transfers = found.transfers
@@ -156,7 +162,11 @@ export class Eraser {
       const { held, atMs } = openRemovalReceipt(receipt, parseCoseKey(server.key))
       await store.transaction(({ sql }) =>
         erasing.set(sql, row, {
-          ...{ state: held ? 'destroyed' : 'absent', at: atMs, receipt, tries: row.tries, not_before: 0 },
+          state: held ? 'destroyed' : 'absent',
+          at: atMs,
+          receipt,
+          tries: row.tries,
+          not_before: 0,
         }),
       )
       return true
@@ -172,12 +182,20 @@ export class Eraser {
     const { store, signer, clock } = this.#o
     await store.transaction(async ({ sql }) => {
       const receipt: ErasureReceipt = {
-        ...{ object: row.object, member: row.member, act: row.act, cause: row.cause },
-        ...{ askedMs: row.at, doneMs: clock.now(), keys: row.keys },
+        object: row.object,
+        member: row.member,
+        act: row.act,
+        cause: row.cause,
+        askedMs: row.at,
+        doneMs: clock.now(),
+        keys: row.keys,
         places: await mapInOrder(
           await erasing.of(sql, row.object),
           async ({ version, slot, server, state, at, receipt: told }) => ({
-            ...{ version, slot, server, region: (await servers.byId(sql, server))?.region ?? 'XX' },
+            version,
+            slot,
+            server,
+            region: (await servers.byId(sql, server))?.region ?? 'XX',
             outcome: state === 'open' ? 'lost' : state,
             atMs: at,
             ...(told ? { receipt: told } : {}),
@@ -207,7 +225,11 @@ export class Eraser {
       await sql.run('DELETE FROM members WHERE id = ?', wish.member)
       await journal.append(sql, sealEntry({ kind: 'closed', member: wish.member }, keys.recovery, random))
       const closing: ClosingReceipt = {
-        ...{ member: wish.member, act: wish.act, askedMs: wish.at, doneMs: clock.now(), objects },
+        member: wish.member,
+        act: wish.act,
+        askedMs: wish.at,
+        doneMs: clock.now(),
+        objects,
         receipts: new Uint8Array(receipts.digest()),
       }
       await memberRequests.closed(sql, wish.act, sign1(encodeDeterministic(closing), signer, closingDomain))

@@ -80,7 +80,15 @@ export const erasing = {
     sql.run(
       `UPDATE erasing SET state = ?, at = ?, receipt = ?, tries = ?, not_before = ?
        WHERE object = ? AND version = ? AND slot = ? AND server = ?`,
-      ...[now.state, now.at, now.receipt, now.tries, now.not_before, object, version, slot, server],
+      now.state,
+      now.at,
+      now.receipt,
+      now.tries,
+      now.not_before,
+      object,
+      version,
+      slot,
+      server,
     ),
 }
 
@@ -91,8 +99,16 @@ export async function beginErasure(
   { act, cause, atMs }: { act: Uint8Array; cause: ErasureCause; atMs: number },
 ): Promise<void> {
   await insertRow(sql, 'erasures', {
-    ...{ object, act, member, device, cause, at: atMs, keys: 0 },
-    ...{ journal: null, done: null, receipt: null },
+    object,
+    act,
+    member,
+    device,
+    cause,
+    at: atMs,
+    keys: 0,
+    journal: null,
+    done: null,
+    receipt: null,
   })
   await sql.run("UPDATE saves SET state = 'erasing', name = '' WHERE object = ?", object)
   await sql.run('DELETE FROM conditions WHERE member = ? AND object = ?', member, object)
@@ -164,8 +180,16 @@ export async function resumeErasure(
   seq: number,
 ): Promise<void> {
   await insertRow(sql, 'erasures', {
-    ...{ object, act, member, device: '', cause: cause as ErasureCause, at: asked, keys },
-    ...{ journal: seq, done: null, receipt: null },
+    object,
+    act,
+    member,
+    device: '',
+    cause: cause as ErasureCause,
+    at: asked,
+    keys,
+    journal: seq,
+    done: null,
+    receipt: null,
   })
   for (const { version, slot, server } of places) await addPlace(sql, object, { version, slot: slot as 1 | 2, server })
 }

@@ -58,8 +58,14 @@ export function requestHandlers(ports: RequestPorts) {
       const member = await ports.active(sql, signedBy)
       const objects = await perform(ports, sql, member, said.wish, said.act, nowMs)
       await memberRequests.add(sql, {
-        ...{ act: said.act, member: member.id, device: caller.device, kind: said.wish.kind, digest },
-        ...{ at: nowMs, objects, closing: null },
+        act: said.act,
+        member: member.id,
+        device: caller.device,
+        kind: said.wish.kind,
+        digest,
+        at: nowMs,
+        objects,
+        closing: null,
       })
       afterCommit(() => (said.wish.kind === 'consent' ? ports.changed() : ports.erase()))
       return { act: said.act, acceptedMs: nowMs, objects }
@@ -158,7 +164,11 @@ async function change(
   const now: MemberRow = { ...member, ...to }
   await sql.run(
     'UPDATE members SET location = ?, abroad = ?, retention = ?, status = ? WHERE id = ?',
-    ...[now.location, now.abroad, now.retention, now.status, now.id],
+    now.location,
+    now.abroad,
+    now.retention,
+    now.status,
+    now.id,
   )
   const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now
   await journal.append(sql, sealEntry({ kind: 'member', ...entry }, keys.recovery, random))
@@ -176,12 +186,22 @@ async function historyOf(sql: Sql, member: Uint8Array, after: Uint8Array, limit:
       limit,
     ),
     async (row) => ({
-      ...{ object: row.object, version: row.version, name: row.name, mediaType: row.media, sizeBytes: row.size },
-      ...{ takenMs: row.taken, keptMs: row.kept!, device: row.device, receipt: row.receipt! },
+      object: row.object,
+      version: row.version,
+      name: row.name,
+      mediaType: row.media,
+      sizeBytes: row.size,
+      takenMs: row.taken,
+      keptMs: row.kept!,
+      device: row.device,
+      receipt: row.receipt!,
       places: await mapInOrder(
         await replicas.of(sql, row.object, row.version),
         async ({ slot, server, algorithm, epoch, reason }) => ({
-          ...{ slot, server, algorithm, epoch },
+          slot,
+          server,
+          algorithm,
+          epoch,
           region: regionOf(server)!,
           en: reasonText(reason, 'en', regionOf).slice(0, 1000),
           ja: reasonText(reason, 'ja', regionOf).slice(0, 1000),

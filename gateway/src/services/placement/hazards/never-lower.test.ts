@@ -106,8 +106,16 @@ const capMessage = fc
       'now',
     ),
     references: fc.constantFrom(
-      ...[named('W'), named('W'), named('M1'), named('M2'), named('M3'), `${named('X')} ${named('Y')}`],
-      ...['other@example.org,W,2024-06-03T02:00:00Z', 'warn@example.org,W#1,2024-06-03T02:00:00Z', 'W', undefined],
+      named('W'),
+      named('W'),
+      named('M1'),
+      named('M2'),
+      named('M3'),
+      `${named('X')} ${named('Y')}`,
+      'other@example.org,W,2024-06-03T02:00:00Z',
+      'warn@example.org,W#1,2024-06-03T02:00:00Z',
+      'W',
+      undefined,
     ),
     infos: fc.array(
       fc.oneof(

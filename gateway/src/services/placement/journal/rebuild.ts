@@ -156,7 +156,10 @@ async function retireOld(
     if (old.epoch >= now.epoch || old.server === now.server) continue
     const copied = Buffer.from(old.root).equals(now.root)
     await retired.put(sql, {
-      ...{ server: old.server, object: entry.object, version: entry.version, slot: old.slot as 1 | 2 },
+      server: old.server,
+      object: entry.object,
+      version: entry.version,
+      slot: old.slot as 1 | 2,
       epoch: now.epoch - 1,
       member: entry.member,
       // What was destroyed since is not known: its room is not counted, so that it cannot be given back twice.

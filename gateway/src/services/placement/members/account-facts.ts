@@ -55,7 +55,11 @@ export async function accountFacts(
     maxKept,
   )
   return {
-    ...{ level: member.level, home: member.home, sinceMs: member.since, objects: sums.objects, bytes: sums.bytes },
+    level: member.level,
+    home: member.home,
+    sinceMs: member.since,
+    objects: sums.objects,
+    bytes: sums.bytes,
     tamperings: tampered.n,
     check: { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs },
     kept,

@@ -53,7 +53,10 @@ export async function takeWord(
   await sql.run(
     `INSERT INTO card_words (card, revision, lost, at) VALUES (?, ?, ?, ?)
      ON CONFLICT (card) DO UPDATE SET revision = excluded.revision, lost = excluded.lost, at = excluded.at`,
-    ...[card, revision, lost ? 1 : 0, nowMs],
+    card,
+    revision,
+    lost ? 1 : 0,
+    nowMs,
   )
   if (!row || !change) return { known, taken: true }
   try {

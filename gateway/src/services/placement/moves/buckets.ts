@@ -121,7 +121,9 @@ export const buckets = {
     (await sql.get(
       `SELECT 1 FROM moves AS m JOIN saves AS s ON s.object = m.object AND s.version = m.version
        WHERE m.object >= ? AND m.object < ? AND s.class = ? LIMIT 1`,
-      ...[placeBytes(place), place + span >= placesPerClass ? beyondAll : placeBytes(place + span), of],
+      placeBytes(place),
+      place + span >= placesPerClass ? beyondAll : placeBytes(place + span),
+      of,
     )) !== undefined,
   /** An object of so many sealed bytes is counted, or with a negative sign no more. */
   count: async (sql: Sql, bucket: { class: number; place: number }, bytes: number): Promise<void> => {
@@ -132,8 +134,17 @@ export const buckets = {
     await sql.run(
       `UPDATE buckets SET one = ?, two = ?, leaves = ?, strays = ?, before = ?, since = ?, cause = ?, urgency = ?, reason = ?, stuck = 0, fed = 0
        WHERE class = ? AND place = ?`,
-      ...[one, two, JSON.stringify(leaves), JSON.stringify(strays), before ? JSON.stringify(before) : null],
-      ...[since, cause, urgency, JSON.stringify(reason), bucket.class, bucket.place],
+      one,
+      two,
+      JSON.stringify(leaves),
+      JSON.stringify(strays),
+      before ? JSON.stringify(before) : null,
+      since,
+      cause,
+      urgency,
+      JSON.stringify(reason),
+      bucket.class,
+      bucket.place,
     )
   },
   stick: async (sql: Sql, stuck: readonly Pick<Bucket, 'class' | 'place'>[]): Promise<void> => {
@@ -147,7 +158,11 @@ export const buckets = {
       await sql.all<{ server: string }>(
         `SELECT DISTINCT r.server FROM saves AS s JOIN replicas AS r ON r.object = s.object AND r.version = s.version
          WHERE s.class = ? AND s.place >= ? AND s.place < ? AND s.state IN ('sealed', 'kept') AND r.server NOT IN (?, ?)`,
-        ...[bucket.class, bucket.place, bucket.place + bucket.span, bucket.one, bucket.two],
+        bucket.class,
+        bucket.place,
+        bucket.place + bucket.span,
+        bucket.one,
+        bucket.two,
       )
     ).map(({ server }) => server)
     await sql.run(
@@ -166,13 +181,19 @@ export const buckets = {
       `SELECT coalesce(sum(r.sealed), 0) AS bytes, count(*) AS objects FROM saves AS s
        JOIN replicas AS r ON r.object = s.object AND r.version = s.version AND r.slot = 1
        WHERE s.class = ? AND s.place >= ? AND s.place < ? AND s.state IN ('sealed', 'kept')`,
-      ...[of, place + span, place + bucket.span],
+      of,
+      place + span,
+      place + bucket.span,
     ))!
     const bytes = Math.min(bucket.bytes, half.bytes)
     const objects = Math.min(bucket.objects, half.objects)
     await sql.run(
       'UPDATE buckets SET span = ?, bytes = bytes - ?, objects = objects - ? WHERE class = ? AND place = ?',
-      ...[span, bytes, objects, of, place],
+      span,
+      bytes,
+      objects,
+      of,
+      place,
     )
     await addBucket(sql, { ...bucket, place: place + span, span: bucket.span - span, bytes, objects })
     return true
@@ -266,8 +287,19 @@ export function isAbroad({ abroad }: ClassMember): boolean {
 }
 
 const fresh = {
-  ...{ one: '', two: '', bytes: 0, objects: 0, since: 0, reason: '', strays: '[]', leaves: '[]', before: null },
-  ...{ cause: 'risk' as MoveCause, urgency: 0, stuck: 0 as const, fed: 0 as const },
+  one: '',
+  two: '',
+  bytes: 0,
+  objects: 0,
+  since: 0,
+  reason: '',
+  strays: '[]',
+  leaves: '[]',
+  before: null,
+  cause: 'risk' as MoveCause,
+  urgency: 0,
+  stuck: 0 as const,
+  fed: 0 as const,
 }
 
 async function addBucket(

@@ -131,7 +131,11 @@ export class Carrier {
   async #carryOut(move: MovesTable, turn: Turn & { do: 'copy' | 'reseal' }): Promise<void> {
     const ports = this.#o
     const order: ReplaceOrder = {
-      ...{ object: move.object, version: move.version, slot: move.slot, to: turn.to, cause: move.cause },
+      object: move.object,
+      version: move.version,
+      slot: move.slot,
+      to: turn.to,
+      cause: move.cause,
       reason: await this.#reasonOf(move, turn.to),
     }
     let resealed = turn.do === 'reseal'

@@ -90,7 +90,11 @@ async function write(
   const now: MemberRow = { ...row, plan, level, home, card_level: shown === level ? null : shown }
   await sql.run(
     'UPDATE members SET plan = ?, level = ?, home = ?, card_level = ? WHERE id = ?',
-    ...[now.plan, now.level, now.home, now.card_level, row.id],
+    now.plan,
+    now.level,
+    now.home,
+    now.card_level,
+    row.id,
   )
   if (level !== row.level) await members.mayShow(sql, row.id, row.level)
   const { auth_kid: _a, acts_kid: _b, counter: _c, ...entry } = now

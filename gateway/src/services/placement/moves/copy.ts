@@ -22,7 +22,12 @@ export async function copy(ports: ReplacePorts, order: ReplaceOrder, signal: Abo
   const { old, row: save } = await standingOf(store.sql, order)
   if (old.server === order.to) return old
   const row = await begin(ports, order, 'copy', ({ algorithm, key_id, wrapped_key, prefix, root, sealed }) => ({
-    ...{ algorithm, key_id, wrapped_key, prefix, root, sealed },
+    algorithm,
+    key_id,
+    wrapped_key,
+    prefix,
+    root,
+    sealed,
   }))
   let failure: ReplaceFailure | undefined
   const segments = async function* () {

@@ -8,15 +8,32 @@ const high: ClassFacts = { ...low, id: 2, level: 3 }
 
 function candidate(server: string, risk: number, longitude: number, usedBytes: number): Candidate {
   return {
-    ...{ server, region: `JP-${server}`, domain: server, latitude: 40, longitude },
-    ...{ risk: { value: risk, terms: [] }, capacityBytes: 1000, usedBytes, demerits: 0 },
+    server,
+    region: `JP-${server}`,
+    domain: server,
+    latitude: 40,
+    longitude,
+    risk: { value: risk, terms: [] },
+    capacityBytes: 1000,
+    usedBytes,
+    demerits: 0,
   }
 }
 
 function bucket(of: ClassFacts, one: string, two: string, strays: string[]): Bucket {
   return {
-    ...{ class: of.id, place: 0, span: 256, one, two, bytes: 100, since: 0, strays, leaves: [] },
-    ...{ before: undefined, cause: 'risk', urgency: 0 },
+    class: of.id,
+    place: 0,
+    span: 256,
+    one,
+    two,
+    bytes: 100,
+    since: 0,
+    strays,
+    leaves: [],
+    before: undefined,
+    cause: 'risk',
+    urgency: 0,
   }
 }
 

@@ -122,7 +122,13 @@ export async function begin(
     const given = await abandoned.of(sql, { server: order.to, object, version, slot })
     const epoch = Math.max(old.epoch, under?.epoch ?? 0, given?.epoch ?? 0) + 1
     const row: MakingTable = {
-      ...{ object, version, slot, kind, cause, reason, epoch },
+      object,
+      version,
+      slot,
+      kind,
+      cause,
+      reason,
+      epoch,
       ...fresh(old),
       server: order.to,
       manifest: null,
@@ -240,7 +246,8 @@ async function enterJournal({ store, keys, random }: ReplacePorts, row: MakingTa
     const { object: _o, version: _v, ...replica } = replicaOf(row)
     const entry = {
       kind: 'moved' as const,
-      ...{ object, version },
+      object,
+      version,
       replica: { ...replica, root: row.root!, manifest: row.manifest!, receipt: row.receipt! },
     }
     const seq = await journal.append(sql, sealEntry(entry, keys.recovery, random))

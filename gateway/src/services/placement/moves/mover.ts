@@ -97,8 +97,15 @@ export class Mover {
   #side: Promise<void> | undefined
   #watching: Promise<void> | undefined
   readonly counts: MoverCounts = {
-    ...{ moved: 0, movedBytes: 0, resealed: 0, cancelled: 0, retired: 0, failures: 0 },
-    ...{ decisions: 0, decideMs: 0, stuck: 0 },
+    moved: 0,
+    movedBytes: 0,
+    resealed: 0,
+    cancelled: 0,
+    retired: 0,
+    failures: 0,
+    decisions: 0,
+    decideMs: 0,
+    stuck: 0,
   }
 
   constructor(options: MoverOptions) {
@@ -174,17 +181,20 @@ export class Mover {
     await store.transaction(async ({ sql }) => {
       const { old, row } = await standingOf(sql, slot)
       await moves.add(sql, {
-        ...{ object: slot.object, version: slot.version, slot: slot.slot, member: row.member, source: old.server },
-        ...{
-          cause,
-          urgency: urgencyOfRemaking,
-          sealed: old.sealed,
-          at: clock.now(),
-          tries: 0,
-          waits: 0,
-          not_before: 0,
-        },
-        ...{ problem: null, reason: JSON.stringify({ cause, ...reason }) },
+        object: slot.object,
+        version: slot.version,
+        slot: slot.slot,
+        member: row.member,
+        source: old.server,
+        cause,
+        urgency: urgencyOfRemaking,
+        sealed: old.sealed,
+        at: clock.now(),
+        tries: 0,
+        waits: 0,
+        not_before: 0,
+        problem: null,
+        reason: JSON.stringify({ cause, ...reason }),
       })
     })
     this.wake()
@@ -198,9 +208,20 @@ export class Mover {
         const save = await saves.get(sql, row.object, row.version)
         if (!save) continue
         await moves.add(sql, {
-          ...{ object: row.object, version: row.version, slot: row.slot, member: save.member, source: '' },
-          ...{ cause: row.cause, urgency: urgencyOfRemaking, sealed: row.sealed, at: clock.now(), tries: 0, waits: 0 },
-          ...{ not_before: 0, problem: null, reason: row.reason },
+          object: row.object,
+          version: row.version,
+          slot: row.slot,
+          member: save.member,
+          source: '',
+          cause: row.cause,
+          urgency: urgencyOfRemaking,
+          sealed: row.sealed,
+          at: clock.now(),
+          tries: 0,
+          waits: 0,
+          not_before: 0,
+          problem: null,
+          reason: row.reason,
         })
       }
     })

@@ -74,7 +74,12 @@ export const moves = {
   ): Promise<void> => {
     await sql.run(
       'UPDATE moves SET waits = 1, not_before = ?, tries = ?, problem = ? WHERE object = ? AND version = ? AND slot = ?',
-      ...[untilMs, tries, problem, object, version, slot],
+      untilMs,
+      tries,
+      problem,
+      object,
+      version,
+      slot,
     )
   },
   add: async (sql: Sql, row: MovesTable): Promise<void> => {
@@ -110,7 +115,11 @@ export async function feed(
     await sql.all<{ object: Uint8Array }>(
       `SELECT object FROM saves WHERE class = ? AND place >= ? AND place < ? AND state IN ('sealed', 'kept')
      AND object >= ? ORDER BY place, object LIMIT 1 OFFSET ?`,
-      ...[of, first, place + span, from, limit],
+      of,
+      first,
+      place + span,
+      from,
+      limit,
     )
   )[0]?.object
   const { changes } = await sql.run(
@@ -121,7 +130,14 @@ export async function feed(
      ${last ? 'AND s.object < ?' : ''} AND r.server IN (${servers.map(() => '?').join(', ')})
      ON CONFLICT (object, version, slot) DO UPDATE SET cause = excluded.cause, reason = excluded.reason,
        urgency = max(moves.urgency, excluded.urgency), waits = 0`,
-    ...[cause, urgency, nowMs, reason, of, first, last ? ((last[0]! << 8) | last[1]!) + 1 : place + span, from],
+    cause,
+    urgency,
+    nowMs,
+    reason,
+    of,
+    first,
+    last ? ((last[0]! << 8) | last[1]!) + 1 : place + span,
+    from,
     ...(last ? [last] : []),
     ...servers,
   )

@@ -60,7 +60,14 @@ export async function movesReport(sql: Sql, limit: number): Promise<MovesReport>
     next: (await moves.list(sql, limit)).map(
       ({ object, version, slot, source, cause, urgency, sealed, tries, problem }) => ({
         object: Buffer.from(object).toString('hex'),
-        ...{ version, slot, from: source, cause, urgency, bytes: sealed, tries, problem },
+        version,
+        slot,
+        from: source,
+        cause,
+        urgency,
+        bytes: sealed,
+        tries,
+        problem,
       }),
     ),
   }

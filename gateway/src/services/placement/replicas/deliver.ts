@@ -123,7 +123,13 @@ export async function destroy(
   if (!server) throw new Problem('server.unreachable', 'not in the register')
   const issuedMs = clock.now()
   const order = {
-    ...{ object, version, slot, epoch, server: server.id, issuedMs, expiresMs: issuedMs + removalMs },
+    object,
+    version,
+    slot,
+    epoch,
+    server: server.id,
+    issuedMs,
+    expiresMs: issuedMs + removalMs,
     ...(forward && { forward }),
   }
   const receipt = await dataServers.of(server).remove(signRemoval(order, signer), signal)

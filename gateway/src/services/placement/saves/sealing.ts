@@ -189,7 +189,18 @@ export function keptEntry(row: SaveRow, standing: readonly ReplicaRow[], keptMs:
   const { object, version, member, device, asking, transfer, root, size, sha256, name, media, taken } = row
   return {
     kind: 'kept',
-    ...{ object, version, member, device, asking, transfer, root, size, sha256, name, media, taken },
+    object,
+    version,
+    member,
+    device,
+    asking,
+    transfer,
+    root,
+    size,
+    sha256,
+    name,
+    media,
+    taken,
     kept: keptMs,
     replicas: standing.map(({ object: _o, version: _v, ...replica }) => ({
       ...replica,

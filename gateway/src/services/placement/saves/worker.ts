@@ -357,7 +357,11 @@ export class SaveWorker {
     return choose(
       candidates.filter((candidate) => !avoid.has(candidate.server)),
       {
-        ...{ object: row.object, level: member.level, home: member.home, asking: row.asking, sealedBytes },
+        object: row.object,
+        level: member.level,
+        home: member.home,
+        asking: row.asking,
+        sealedBytes,
         abroad: isAbroad(member),
       },
       this.#o.rules,

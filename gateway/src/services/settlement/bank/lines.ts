@@ -122,7 +122,13 @@ export function bankDesk(
           )
           const matched = await bookLine(shared, within, line, id)
           await insertRow(sql, 'bank_lines', {
-            ...{ id, file: hash, amount: line.minor, currency: line.currency, booked_on: line.bookedOn, text, matched },
+            id,
+            file: hash,
+            amount: line.minor,
+            currency: line.currency,
+            booked_on: line.bookedOn,
+            text,
+            matched,
           })
           if (matched) report.booked++
           else report.unmatched++
@@ -182,7 +188,10 @@ export function bankDesk(
         const frame = { id: id.slice(0, 33), createdMs: clock.now(), date, currency }
         const zengin = format === 'zengin'
         await keepDocument(shared, sql, {
-          ...{ id: document, kind: 'payout-file', member: null, at: nowMs },
+          id: document,
+          kind: 'payout-file',
+          member: null,
+          at: nowMs,
           name: `payout-${date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
           media: zengin ? 'text/plain' : 'application/xml',
           content: zengin ? writeTransfers(own(), date, orders) : writeCreditTransfers(own(), frame, orders),

@@ -60,7 +60,9 @@ export async function noteRelease(sql: Sql, nowMs: number, document: Uint8Array,
   const epoch = await presentEpoch(sql)
   await sql.run(
     'UPDATE bank_out SET released = ?, released_epoch = ?, times = times + 1 WHERE document = ?',
-    ...[nowMs, epoch, document],
+    nowMs,
+    epoch,
+    document,
   )
   return epoch
 }

@@ -122,13 +122,25 @@ async function begin(within: Within, row: StatementRow, token: Uint8Array): Prom
   const ledger = ledgerOf(sql)
   const hold = derivedId('card-charge', row.number, String(n))
   await post(within, row, 'card-asked', n, {
-    ...{ kind: 'hold', hold, amountMinor: BigInt(row.total), expiresMs: nowMs + holdMs },
+    kind: 'hold',
+    hold,
+    amountMinor: BigInt(row.total),
+    expiresMs: nowMs + holdMs,
     debit: await ownAccount(ledger, 'card-company', row.currency),
     credit: await memberAccount(ledger, 'receivable', row.member, row.currency),
   })
   await insertRow(sql, 'card_charges', {
-    ...{ id: hold, statement: row.number, n, amount: row.total, currency: row.currency, state: 'asked', token },
-    ...{ authorisation: null, tries: 0, next: nowMs, at: nowMs },
+    id: hold,
+    statement: row.number,
+    n,
+    amount: row.total,
+    currency: row.currency,
+    state: 'asked',
+    token,
+    authorisation: null,
+    tries: 0,
+    next: nowMs,
+    at: nowMs,
   } satisfies ChargeRow)
   await statements.set(sql, row.number, { state: nextStage(row.state, 'hold-card'), hold })
 }
@@ -253,7 +265,9 @@ class ChargeStep {
 
   async #capture(row: ChargeRow): Promise<void> {
     const answer = await this.#company.capture({
-      ...{ id: idOf(row), authorisation: row.authorisation!, signal: this.#signal },
+      id: idOf(row),
+      authorisation: row.authorisation!,
+      signal: this.#signal,
     })
     await this.#judge(row, ['capturing'], async (within, statement) => {
       if (!('refused' in answer)) return captured(this.#ports, within, statement, row)
@@ -305,7 +319,9 @@ class ChargeStep {
 
 async function captured(ports: BillingPorts, within: Within, row: StatementRow, charge: ChargeRow): Promise<void> {
   await post(within, row, 'statement-paid', charge.n, {
-    ...{ kind: 'capture', hold: charge.id, amountMinor: BigInt(charge.amount) },
+    kind: 'capture',
+    hold: charge.id,
+    amountMinor: BigInt(charge.amount),
   })
   await charges.set(within.sql, charge.id, { state: 'captured', next: null, token: null })
   await statements.set(within.sql, row.number, { state: nextStage(row.state, 'paid') })
@@ -339,7 +355,8 @@ async function reverse(
       reference: row.number,
       legs: [
         {
-          ...{ kind: 'post', amountMinor: BigInt(charge.amount) },
+          kind: 'post',
+          amountMinor: BigInt(charge.amount),
           debit: await memberAccount(ledger, 'receivable', row.member, row.currency),
           credit: await ownAccount(ledger, 'card-company', row.currency),
         },

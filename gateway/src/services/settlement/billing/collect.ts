@@ -58,13 +58,11 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
         member.id,
       )
       return {
-        ...{
-          account,
-          minor: BigInt(row.total),
-          reference: row.number,
-          first: before?.debited !== 1,
-          member: member.number,
-        },
+        account,
+        minor: BigInt(row.total),
+        reference: row.number,
+        first: before?.debited !== 1,
+        member: member.number,
         mandateSince: civilDate(member.since ?? nowMs, rules.timeZone),
       }
     })
@@ -77,13 +75,11 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
     }
     const zengin = rules.format === 'zengin'
     await keepDocument(shared, sql, {
-      ...{
-        id: document,
-        kind: 'debit-file',
-        member: null,
-        at: nowMs,
-        media: zengin ? 'text/plain' : 'application/xml',
-      },
+      id: document,
+      kind: 'debit-file',
+      member: null,
+      at: nowMs,
+      media: zengin ? 'text/plain' : 'application/xml',
       name: `debit-${frame.date}-${id.slice(0, 8)}.${zengin ? 'txt' : 'xml'}`,
       content: zengin ? writeDebits(own, frame.date, orders) : writeDirectDebits(own, frame, orders),
     })
@@ -128,7 +124,10 @@ async function holdClaim({ sql, nowMs }: Within, row: StatementRow): Promise<voi
       reference: row.number,
       legs: [
         {
-          ...{ kind: 'hold', hold, amountMinor: BigInt(row.total), expiresMs: nowMs + answerMs },
+          kind: 'hold',
+          hold,
+          amountMinor: BigInt(row.total),
+          expiresMs: nowMs + answerMs,
           debit: await ownAccount(ledger, 'bank', row.currency),
           credit: await memberAccount(ledger, 'receivable', row.member, row.currency),
         },
@@ -159,7 +158,9 @@ export async function collectValue(ports: BillingPorts): Promise<number> {
           reference: row.number,
           legs: [
             {
-              ...{ kind: 'post', debit: value, amountMinor: BigInt(row.total) },
+              kind: 'post',
+              debit: value,
+              amountMinor: BigInt(row.total),
               credit: await memberAccount(ledger, 'receivable', row.member, row.currency),
             },
           ],
@@ -220,7 +221,9 @@ export async function giveBack(
   const last = tries >= rules.maxTries
   const again = nextBankDay(addDays(civilDate(nowMs, rules.timeZone), rules.againDays))
   await statements.set(sql, row.number, {
-    ...{ tries, hold: null, debit_on: again },
+    tries,
+    hold: null,
+    debit_on: again,
     state: last ? nextStage(returned, 'give-up') : returned,
   })
   const content = reminderPdf(
@@ -230,8 +233,13 @@ export async function giveBack(
     last ? undefined : again,
   )
   await keepDocument(shared, sql, {
-    ...{ id: derivedId('dunning', row.number, String(tries)), kind: 'dunning', member: row.member, at: nowMs, content },
-    ...{ name: `reminder-${row.number}-${tries}.pdf`, media: 'application/pdf' },
+    id: derivedId('dunning', row.number, String(tries)),
+    kind: 'dunning',
+    member: row.member,
+    at: nowMs,
+    content,
+    name: `reminder-${row.number}-${tries}.pdf`,
+    media: 'application/pdf',
   })
 }
 
@@ -241,24 +249,28 @@ export async function sendReceipt(ports: BillingPorts, { sql, nowMs, emit }: Wit
   const paidOn = civilDate(nowMs, rules.timeZone)
   const member = await memberOf(sql, row)
   const body: BillReceipt = {
-    ...{ kind: 'bill', statement: row.number, from: row.from_date, to: row.to_date, amountMinor: row.total },
-    ...{ currency: row.currency, taxMinor: row.tax, invoiceNumber: shared.rules.issuer.invoiceNumber, paidOn },
-    ...{ payment: row.payment, chain, seq },
+    kind: 'bill',
+    statement: row.number,
+    from: row.from_date,
+    to: row.to_date,
+    amountMinor: row.total,
+    currency: row.currency,
+    taxMinor: row.tax,
+    invoiceNumber: shared.rules.issuer.invoiceNumber,
+    paidOn,
+    payment: row.payment,
+    chain,
+    seq,
   }
   const receipt = sign1(encodeDeterministic(body), shared.signer, billReceiptDomain)
   await keepDocument(shared, sql, {
-    ...{
-      // One that was taken back and paid again has two.
-      id: derivedId('receipt', row.number, String(row.tries)),
-      kind: 'receipt',
-      member: member.id,
-      at: nowMs,
-      media: 'application/pdf',
-    },
-    ...{
-      name: `receipt-${row.number}${row.tries > 0 ? `-${row.tries}` : ''}.pdf`,
-      content: receiptPdf(contentOf(ports, row), addressee(ports, member), paidOn),
-    },
+    id: derivedId('receipt', row.number, String(row.tries)),
+    kind: 'receipt',
+    member: member.id,
+    at: nowMs,
+    media: 'application/pdf',
+    name: `receipt-${row.number}${row.tries > 0 ? `-${row.tries}` : ''}.pdf`,
+    content: receiptPdf(contentOf(ports, row), addressee(ports, member), paidOn),
   })
   if (await memberKeys.activeOf(sql, member.id))
     await emit(receiptSent, member.device, { receipt, atMs: nowMs }, { keep: true })

@@ -124,8 +124,13 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
           await bookStatement(within, row, 'credit')
           const content = creditNotePdf(contentOf(ports, row), addressee(ports, member), findings)
           await keepDocument(shared, sql, {
-            ...{ id: derivedId('credit-note', row.number), kind: 'credit-note', member: member.id, at: nowMs, content },
-            ...{ name: `credit-note-${row.number}.pdf`, media: 'application/pdf' },
+            id: derivedId('credit-note', row.number),
+            kind: 'credit-note',
+            member: member.id,
+            at: nowMs,
+            content,
+            name: `credit-note-${row.number}.pdf`,
+            media: 'application/pdf',
           })
           reissued = (
             await issueStatement(ports, within, member, period, facts, {
@@ -144,9 +149,15 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         )
         await noteOperation(sql, nowMs, clerk, 'decide objection', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
         await tell(shared, within, {
-          ...{ member: member.id, contract: objectionDecided, domain: decisionDomain },
+          member: member.id,
+          contract: objectionDecided,
+          domain: decisionDomain,
           body: {
-            ...{ contract: objectionDecided.id, objection: id, statement: row.number, upheld, findings },
+            contract: objectionDecided.id,
+            objection: id,
+            statement: row.number,
+            upheld,
+            findings,
             ...(upheld ? { credit: { minor: row.total, currency: row.currency } } : {}),
             ...(reissued ? { reissued } : {}),
           },

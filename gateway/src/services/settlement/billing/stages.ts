@@ -28,8 +28,11 @@ const moves = {
   'pay-value': { sent: 'paid', returned: 'paid', arrears: 'paid' },
   paid: { 'debit-sent': 'paid', 'card-sent': 'paid' },
   return: {
-    ...{ 'debit-sent': 'returned', 'card-held': 'returned', 'card-sent': 'returned' },
-    ...{ sent: 'returned', returned: 'returned' },
+    'debit-sent': 'returned',
+    'card-held': 'returned',
+    'card-sent': 'returned',
+    sent: 'returned',
+    returned: 'returned',
   },
   /** The card company took a payment back. */
   reverse: { paid: 'returned' },

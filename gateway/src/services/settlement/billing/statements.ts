@@ -108,20 +108,48 @@ export async function issueStatement(
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
   const body: Statement = {
     contract: statementSent.id,
-    ...{ audience: shared.self, act: shared.random.bytes(16), issuedMs: nowMs, expiresMs: nowMs },
+    audience: shared.self,
+    act: shared.random.bytes(16),
+    issuedMs: nowMs,
+    expiresMs: nowMs,
     statement: number,
     ...(replaced ? { replaces: replaced.number } : {}),
     member: member.id,
-    ...{ from, to, lines, taxes, total: { minor: total, currency: rules.currency }, issuer: shared.rules.issuer },
-    ...{ check: facts.check, kept: facts.kept, faults: facts.faults, objectBy, howToObject, debitOn, payment },
+    from,
+    to,
+    lines,
+    taxes,
+    total: { minor: total, currency: rules.currency },
+    issuer: shared.rules.issuer,
+    check: facts.check,
+    kept: facts.kept,
+    faults: facts.faults,
+    objectBy,
+    howToObject,
+    debitOn,
+    payment,
   }
   const tax = taxes.reduce((sum, one) => sum + one.tax, 0)
   const row: StatementRow = {
-    ...{ number, member: member.id, from_date: from, to_date: to, version: (replaced?.version ?? -1) + 1 },
-    ...{ lines: JSON.stringify(lines), net: total - tax, tax, total, currency: rules.currency },
+    number,
+    member: member.id,
+    from_date: from,
+    to_date: to,
+    version: (replaced?.version ?? -1) + 1,
+    lines: JSON.stringify(lines),
+    net: total - tax,
+    tax,
+    total,
+    currency: rules.currency,
     // Nothing to pay is paid: there is nothing to collect or to object to.
-    ...{ state: total === 0 ? 'paid' : 'sent', object_by: objectBy, debit_on: debitOn, payment },
-    ...{ replaces: replaced?.number ?? null, tries: 0, hold: null, at: nowMs },
+    state: total === 0 ? 'paid' : 'sent',
+    object_by: objectBy,
+    debit_on: debitOn,
+    payment,
+    replaces: replaced?.number ?? null,
+    tries: 0,
+    hold: null,
+    at: nowMs,
     document: encrypt0(
       encodeDeterministic(body),
       atRestKey(shared.keys, 'statement'),
@@ -132,15 +160,22 @@ export async function issueStatement(
   await insertRow(sql, 'statements', row)
   await bookStatement(within, row, 'issue')
   const page: Document = {
-    ...{ id: derivedId('statement', number), kind: 'statement', member: member.id, at: nowMs },
-    ...{ media: 'application/pdf', name: `statement-${number}.pdf` },
+    id: derivedId('statement', number),
+    kind: 'statement',
+    member: member.id,
+    at: nowMs,
+    media: 'application/pdf',
+    name: `statement-${number}.pdf`,
     content: statementPdf(body, addressee(ports, member)),
   }
   await keepDocument(shared, sql, page)
   await sendPage(shared, within, page)
   const { audience: _a, act: _b, issuedMs: _c, expiresMs: _d, ...said } = body
   await tell(shared, within, {
-    ...{ member: member.id, contract: statementSent, domain: statementDomain, body: said },
+    member: member.id,
+    contract: statementSent,
+    domain: statementDomain,
+    body: said,
     wrap: (statement) => ({ statement }),
   })
   return row

@@ -9,7 +9,10 @@ import { CentreLog } from './log.ts'
 import { freshMemory, leaseAfterRestart, mayLead, promise, type Standing, stand } from './witness.ts'
 
 const standing = (epoch: number, turn: number, leader: string, alone: boolean): Standing => ({
-  ...{ epoch, turn, leader, alone },
+  epoch,
+  turn,
+  leader,
+  alone,
 })
 
 t.test('P9 a witness promises an epoch once, and not while another’s lease runs', (t) => {

@@ -131,7 +131,11 @@ export class Centre {
     const entries = (await this.#log.tip()).n
     const lead = this.#lead
     return {
-      ...{ id: this.#o.id, leading: this.leading, epoch: this.#log.epoch, paired: lead?.needsPeer ?? false, entries },
+      id: this.#o.id,
+      leading: this.leading,
+      epoch: this.#log.epoch,
+      paired: lead?.needsPeer ?? false,
+      entries,
       acknowledged: lead ? (lead.needsPeer ? lead.acknowledged : entries) : 0,
       ...this.counts,
     }
@@ -269,8 +273,13 @@ export class Centre {
     await this.#log.lead(epoch)
     const { n } = await this.#log.tip()
     this.#lead = {
-      ...{ epoch, standing, leaseUntilMs: askedMs + leaseMs * leaseTrust, needsPeer: false, acknowledged: n },
-      ...{ peerAt: undefined, behindSinceMs: undefined },
+      epoch,
+      standing,
+      leaseUntilMs: askedMs + leaseMs * leaseTrust,
+      needsPeer: false,
+      acknowledged: n,
+      peerAt: undefined,
+      behindSinceMs: undefined,
     }
     this.counts.takeovers++
     log.info('this centre leads', { epoch })

@@ -86,7 +86,12 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
   const store = await FileStore.open(`${folder.path}/settlement/settlement.db`, clock.now())
   const led: LedService = new LedService(() => centre.acknowledged())
   const centre: Centre = new Centre({
-    ...{ id, store, clock, random, log, founds: role === 'primary' },
+    id,
+    store,
+    clock,
+    random,
+    log,
+    founds: role === 'primary',
     peer: peerLink(clients[0]!),
     witnesses: clients.slice(1).map(witnessLink),
     onChange: async (leading) => {
@@ -96,7 +101,13 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
       const confirmed = () => centre.acknowledged()
       await led.begin(
         await openSettlement(folder, ports, {
-          ...{ placement, keeping, peers, log, unlisted, members, passphrase },
+          placement,
+          keeping,
+          peers,
+          log,
+          unlisted,
+          members,
+          passphrase,
           database,
           confirmed,
         }),
@@ -121,7 +132,11 @@ export async function runCentre(settings: CentreSettings): Promise<RunningCentre
     return context
   }
   const calls = await startCallServer({
-    ...{ tls, clock, log, host, port },
+    tls,
+    clock,
+    log,
+    host,
+    port,
     unlisted,
     handlers: [
       ...centreHandlers(centre, other),
@@ -165,7 +180,11 @@ export async function runWitness(settings: {
   mkdirSync(`${folder.path}/${name}`, { recursive: true, mode: 0o700 })
   const database = openDatabase(`${folder.path}/${name}/votes.db`)
   const calls: CallServer = await startCallServer({
-    ...{ tls, clock: ports.clock, log, host, port },
+    tls,
+    clock: ports.clock,
+    log,
+    host,
+    port,
     unlisted: logUnlisted(log),
     handlers: witnessHandlers(await openWitness(database, ports.clock)),
   })

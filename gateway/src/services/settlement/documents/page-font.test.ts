@@ -230,14 +230,13 @@ t.test(
   (t) => {
     const path = pageFontPath()
     const pdf = letterPdf({
-      ...{ person: { name: '髙橋 花子', postcode: '100-0001', address: '東京都千代田区' }, number: '10000000000197' },
-      ...{
-        code: 'a'.repeat(16),
-        blockCode: 'b'.repeat(16),
-        until: '2027-01-01',
-        issuer: '預かり',
-        font: pageFontFile()(),
-      },
+      person: { name: '髙橋 花子', postcode: '100-0001', address: '東京都千代田区' },
+      number: '10000000000197',
+      code: 'a'.repeat(16),
+      blockCode: 'b'.repeat(16),
+      until: '2027-01-01',
+      issuer: '預かり',
+      font: pageFontFile()(),
     })
     const text = Buffer.from(pdf).toString('latin1')
     if (path === undefined) t.match(text, /HeiseiKakuGo-W5/)

@@ -31,11 +31,17 @@ export async function sendPage(
   await sql.run('DELETE FROM pages WHERE at <= ?', nowMs - lifeMs)
   await sql.run(
     'INSERT INTO pages (id, sealed, at) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET sealed = excluded.sealed, at = excluded.at',
-    ...[document.id, sealed, nowMs],
+    document.id,
+    sealed,
+    nowMs,
   )
   await offer(member.device, {
-    ...{ kind: statementPage, name: document.name, mediaType: document.media, reference: document.id },
-    ...{ hashes: hashBytes(sealed), lifeMs },
+    kind: statementPage,
+    name: document.name,
+    mediaType: document.media,
+    reference: document.id,
+    hashes: hashBytes(sealed),
+    lifeMs,
   })
 }
 

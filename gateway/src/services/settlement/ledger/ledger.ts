@@ -312,11 +312,16 @@ interface PostingRecord {
 const findPostings = finder<PostingRecord>('SELECT id, seq, at, content FROM ledger_postings WHERE id')
 const findAccounts = finder<AccountRecord>('SELECT * FROM ledger_accounts WHERE code')
 const insertPostings = inserter('ledger_postings', [
-  ...['seq', 'id', 'reason', 'reference', 'at', 'epoch', 'content', 'chain'],
+  'seq',
+  'id',
+  'reason',
+  'reference',
+  'at',
+  'epoch',
+  'content',
+  'chain',
 ])
-const insertLegs = inserter('ledger_legs', [
-  ...['posting', 'n', 'kind', 'debit', 'credit', 'amount', 'hold', 'expires'],
-])
+const insertLegs = inserter('ledger_legs', ['posting', 'n', 'kind', 'debit', 'credit', 'amount', 'hold', 'expires'])
 
 /** The accounts that the legs of some postings name. */
 async function accountsOf(sql: Sql, postings: readonly Posting[]): Promise<Map<string, Account>> {

@@ -86,7 +86,11 @@ export function enrolmentHandlers(shared: ServiceContext): Handler[] {
       if (before) await memberKeys.end(sql, before.kid, 'revoked', 'registered again', nowMs)
       const agreement = agreementKey(body.agreement)
       await memberKeys.add(sql, {
-        ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
+        kid,
+        member: member.id,
+        key: coseKey(key),
+        agreement,
+        state: 'active',
         since: nowMs,
         until: null,
         reason: null,
@@ -111,7 +115,11 @@ export function enrolmentHandlers(shared: ServiceContext): Handler[] {
       await memberKeys.end(sql, old.kid, 'rotated', '', nowMs)
       const agreement = agreementKey(body.agreement)
       await memberKeys.add(sql, {
-        ...{ kid, member: member.id, key: coseKey(key), agreement, state: 'active' },
+        kid,
+        member: member.id,
+        key: coseKey(key),
+        agreement,
+        state: 'active',
         since: nowMs,
         until: null,
         reason: null,
@@ -188,12 +196,20 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
   ): Promise<Uint8Array> => {
     const id = random.bytes(16)
     const content = letterPdf({
-      ...{ person, number, code: codes.code, blockCode: codes.blockCode, issuer: rules.issuer.name },
+      person,
+      number,
+      code: codes.code,
+      blockCode: codes.blockCode,
+      issuer: rules.issuer.name,
       font: shared.font?.(),
       until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
     })
     await keepDocument(shared, sql, {
-      ...{ id, kind: 'letter', member, at: nowMs, content },
+      id,
+      kind: 'letter',
+      member,
+      at: nowMs,
+      content,
       name: `letter-${number}.pdf`,
       media: 'application/pdf',
     })
@@ -226,7 +242,13 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
         const person = openPerson(keys, application, row.person)
         const codes = newCodes()
         await members.add(sql, {
-          ...{ id, number, kind: row.kind, state: 'invited', device: row.device, card: null, card_blocked: 0 },
+          id,
+          number,
+          kind: row.kind,
+          state: 'invited',
+          device: row.device,
+          card: null,
+          card_blocked: 0,
           person: sealPerson(keys, id, person, random),
           code: digest(codes.code),
           block_code: digest(codes.blockCode),

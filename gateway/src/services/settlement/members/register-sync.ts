@@ -248,7 +248,10 @@ export class InStep {
           await sql.run(
             `INSERT INTO card_profiles (card, level, home, plan) VALUES (?, ?, ?, ?)
              ON CONFLICT (card) DO UPDATE SET level = excluded.level, home = excluded.home, plan = excluded.plan`,
-            ...[card, level, home, plan],
+            card,
+            level,
+            home,
+            plan,
           )
         await sql.run('UPDATE placement_place SET log = ?, after = ? WHERE id = 1', log, last)
       })

@@ -85,7 +85,10 @@ export class CardWorker {
     this.#o = options
     const { clock, log } = options.shared
     this.#worker = new PeriodicWorker({
-      ...{ name: 'the card company', clock, log, idleMs: reversalsEveryMs },
+      name: 'the card company',
+      clock,
+      log,
+      idleMs: reversalsEveryMs,
       round: () => this.#round(),
     })
   }
@@ -196,7 +199,8 @@ async function takeReversal(
         reference: `card reversal ${n}`,
         legs: [
           {
-            ...{ kind: 'post', amountMinor: BigInt(minor) },
+            kind: 'post',
+            amountMinor: BigInt(minor),
             debit: await ownAccount(ledger, 'unexplained', currency),
             credit: await ownAccount(ledger, 'card-company', currency),
           },

@@ -33,7 +33,10 @@ export async function charge(
   return shared.store.transaction(async ({ sql, nowMs }) => {
     const ledger = ledgerOf(sql)
     const resolved = await mapInOrder(moves, async ({ from, to, minor, currency }) => ({
-      ...{ from: await partyOf(sql, from), to: await partyOf(sql, to), minor, currency: currency as Currency },
+      from: await partyOf(sql, from),
+      to: await partyOf(sql, to),
+      minor,
+      currency: currency as Currency,
     }))
     const { seq, atMs, replayed } = await ledger.post(
       {

@@ -92,16 +92,23 @@ export function purchaseHandlers(shared: ServiceContext): Handler[] {
       const { lines, total, currency, metered } = await priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
       const number = await nextNumber(sql, 'transaction', nowMs)
       const row: OrderRow = {
-        ...{ number, buyer: buyer.id, shop: shop.id, lines: JSON.stringify(lines), total, currency },
-        ...{
-          metered: metered ? 1 : 0,
-          state: 'open',
-          at: nowMs,
-          pay_by: nowMs + rules.orderMs,
-          paid: 0,
-          paid_at: null,
-        },
-        ...{ refunded: 0, delivery: null, delivered_at: null, hold: null, payout: null },
+        number,
+        buyer: buyer.id,
+        shop: shop.id,
+        lines: JSON.stringify(lines),
+        total,
+        currency,
+        metered: metered ? 1 : 0,
+        state: 'open',
+        at: nowMs,
+        pay_by: nowMs + rules.orderMs,
+        paid: 0,
+        paid_at: null,
+        refunded: 0,
+        delivery: null,
+        delivered_at: null,
+        hold: null,
+        payout: null,
       }
       await insertRow(sql, 'orders', row)
       return { transaction: number, total: { minor: total, currency }, payByMs: row.pay_by, metered }
@@ -158,7 +165,10 @@ export function purchaseHandlers(shared: ServiceContext): Handler[] {
         available: { minor: account ? Number(availableOf(account)) : 0, currency },
         lines: (await ledger.history(code, 50, body.beforeSeq)).map(
           ({ seq, atMs, reason, reference, changeMinor }) => ({
-            ...{ seq, atMs, reason, reference },
+            seq,
+            atMs,
+            reason,
+            reference,
             changeMinor: Number(changeMinor),
           }),
         ),
@@ -244,7 +254,9 @@ export async function tellShop(shared: ServiceContext, within: Within, order: Or
     lines: linesOf(order).map(({ item, count }) => ({ item, count })),
   }
   await tell(shared, within, {
-    ...{ member: order.shop, contract: payNotice, domain: noticeDomain },
+    member: order.shop,
+    contract: payNotice,
+    domain: noticeDomain,
     body,
     wrap: (notice) => ({ notice }),
   })
@@ -253,7 +265,9 @@ export async function tellShop(shared: ServiceContext, within: Within, order: Or
 /** Tells the buyer of a balance that changed without the buyer's doing. */
 export async function tellBuyer(shared: ServiceContext, within: Within, order: OrderRow): Promise<void> {
   await tell(shared, within, {
-    ...{ member: order.buyer, contract: balanceChanged, domain: balanceDomain },
+    member: order.buyer,
+    contract: balanceChanged,
+    domain: balanceDomain,
     body: await payResult(shared, within.sql, order, (await members.get(within.sql, order.shop))!, within.nowMs),
     wrap: (result) => ({ result }),
   })

@@ -83,8 +83,18 @@ export function topUpHandlers(shared: ServiceContext, kickCards: () => void): Ha
               tokenDomain,
             )
       const row: TopUpRow = {
-        ...{ id: requestId, payment, member: member.id, way: body.way, amount: minor, currency, state: 'waiting' },
-        ...{ at: nowMs, pay_by: nowMs + shared.rules.topUpMs, token: sealed, authorisation: null, tries: 0 },
+        id: requestId,
+        payment,
+        member: member.id,
+        way: body.way,
+        amount: minor,
+        currency,
+        state: 'waiting',
+        at: nowMs,
+        pay_by: nowMs + shared.rules.topUpMs,
+        token: sealed,
+        authorisation: null,
+        tries: 0,
         next: sealed ? nowMs : null,
       }
       await insertRow(sql, 'top_ups', row)
@@ -187,7 +197,9 @@ async function tellState(
   const ledger = ledgerOf(within.sql)
   const account = await accountOf(ledger, await memberAccount(ledger, 'value', member, currency))
   await tell(shared, within, {
-    ...{ member, contract: valueIssued, domain: issueDomain },
+    member,
+    contract: valueIssued,
+    domain: issueDomain,
     body: {
       contract: valueIssued.id,
       request: id,

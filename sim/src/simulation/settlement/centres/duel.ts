@@ -136,9 +136,16 @@ class Duel {
     await this.#check()
     for (const name of names) this.#fall(name)
     return {
-      ...{ crashes: this.#crashes, takeovers: this.#takeovers, copies: this.#copies, unsure: this.#unsure },
-      ...{ files: this.#atBank.size, filesAgain: this.#filesAgain, filesOld: this.#filesOld },
-      ...{ refused: this.#refused, acknowledged: this.#acknowledged.size, violations: this.#violations },
+      crashes: this.#crashes,
+      takeovers: this.#takeovers,
+      copies: this.#copies,
+      unsure: this.#unsure,
+      files: this.#atBank.size,
+      filesAgain: this.#filesAgain,
+      filesOld: this.#filesOld,
+      refused: this.#refused,
+      acknowledged: this.#acknowledged.size,
+      violations: this.#violations,
     }
   }
 
@@ -151,7 +158,11 @@ class Duel {
     })
     const other = name === 'a' ? 'b' : 'a'
     const centre = new Centre({
-      ...{ id: name, store, clock: this.#clockOf(name), random: this.#random, log: quietLog },
+      id: name,
+      store,
+      clock: this.#clockOf(name),
+      random: this.#random,
+      log: quietLog,
       witnesses: [0, 1, 2].map((i) => this.#witnessLink(name, i)),
       peer: this.#peerLink(name, other),
       founds: name === 'a',
@@ -268,7 +279,9 @@ class Duel {
         await ledger.open({ code: 'value', currency: 'JPY', side: 'credit' })
         await ledger.post(
           {
-            ...{ id, reason: 'sim', reference: String(++this.#posted) },
+            id,
+            reason: 'sim',
+            reference: String(++this.#posted),
             legs: [{ kind: 'post', debit: 'bank', credit: 'value', amountMinor: BigInt(1 + this.#below(500)) }],
           },
           this.#clock.now(),

@@ -88,8 +88,13 @@ t.test(
       systemPorts.random,
     )
     const act = {
-      ...{ caller, contract: apply.id, id: systemPorts.random.bytes(16), atMs: Date.now() },
-      ...{ stream: systemPorts.random.bytes(16), seq: 1, body: { application } },
+      caller,
+      contract: apply.id,
+      id: systemPorts.random.bytes(16),
+      atMs: Date.now(),
+      stream: systemPorts.random.bytes(16),
+      seq: 1,
+      body: { application },
     }
     const applied = await pair.call(handleRequest, act)
     t.equal(applied.problem, undefined)
@@ -126,7 +131,9 @@ t.test(
     t.match(await status(toA), { leading: false, epoch: taken.epoch })
     t.match(await clerk('centre'), standing({ answer: { leading: false } }))
     const asPrimary = new CallClient({
-      ...{ url: url(pb!), tls: await keyring.identity('settlement', 'service'), server: 'settlement-backup' },
+      url: url(pb!),
+      tls: await keyring.identity('settlement', 'service'),
+      server: 'settlement-backup',
       clock: systemPorts.clock,
     })
     t.teardown(() => asPrimary.close())

@@ -5,8 +5,18 @@ import { toBankText } from '../../bank/files/zengin-text.ts'
 
 /** The fields of the form, by name. */
 export const fields = [
-  ...['name', 'kana', 'postcode', 'address', 'email'],
-  ...['bank', 'branch', 'accountKind', 'accountNumber', 'holder', 'invoiceNumber', 'agree'],
+  'name',
+  'kana',
+  'postcode',
+  'address',
+  'email',
+  'bank',
+  'branch',
+  'accountKind',
+  'accountNumber',
+  'holder',
+  'invoiceNumber',
+  'agree',
 ] as const
 export type Field =
   | 'name'
@@ -61,7 +71,10 @@ export function readForm(kind: MemberKind, filled: Filled): { person: Person } |
   if (problems.length > 0) return { problems }
   return {
     person: {
-      ...{ name, kana, postcode: `${digits.slice(0, 3)}-${digits.slice(3)}`, address },
+      name,
+      kana,
+      postcode: `${digits.slice(0, 3)}-${digits.slice(3)}`,
+      address,
       ...(email ? { email } : {}),
       ...(account && 'bank' in account ? { account } : {}),
       ...(invoiceNumber ? { invoiceNumber } : {}),

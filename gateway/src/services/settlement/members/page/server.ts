@@ -228,7 +228,11 @@ class ApplicationDesk {
     if (this.#sealed.size >= maxTaken) this.#sealed.delete(this.#sealed.keys().next().value!)
     this.#sealed.set(name, sealed)
     const { problem } = await settlement.handle({
-      ...{ caller, contract: apply.id, id, atMs: clock.now(), body: { application: sealed } },
+      caller,
+      contract: apply.id,
+      id,
+      atMs: clock.now(),
+      body: { application: sealed },
       // Each form is a stream of its own: they come from different people, and none waits for another.
       act: { stream: id, seq: 1 },
     })
@@ -242,7 +246,11 @@ class ApplicationDesk {
     const { random, clock, settlement } = this.#options
     if (this.#guide && clock.monotonicMs() - this.#guide.atMs < guideMs) return this.#guide
     const reply = await settlement.handle({
-      ...{ caller, contract: readGuide.id, id: random.bytes(16), atMs: clock.now(), body: {} },
+      caller,
+      contract: readGuide.id,
+      id: random.bytes(16),
+      atMs: clock.now(),
+      body: {},
     })
     if (reply.problem) throw Problem.fromWire(reply.problem)
     const { agreement, terms, guide, conditions } = readGuide.checkReply(reply.body)
