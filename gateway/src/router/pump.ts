@@ -19,12 +19,19 @@ const windowEvents = 32
 /** Time without acknowledgement after which an event is sent again, and how often that is looked at. */
 const resendMs = 10_000
 const tickMs = 2_500
+/**
+ * How often a device's events are looked through from the first: where transactions run at once (PostgreSQL), one with a
+ * lower place may come to light after one with a higher was sent.
+ */
+const sweepMs = 60_000
 
 /** What one device has of one service. */
 interface Flow {
   service: Service
-  /** The place of the last event sent. */
+  /** The place of the last event sent; 0 to look through all of them. */
   sentTo: number
+  /** When they were last looked through from the first, ms of the monotonic clock. */
+  sweptMs: number
   unacknowledged: Map<string, { event: QueuedEvent; sentMs: number }>
   pulling: boolean
   again: boolean
@@ -66,6 +73,7 @@ export class Pump {
       this.#options.services.map((service) => ({
         service,
         sentTo: 0,
+        sweptMs: this.#options.clock.monotonicMs(),
         unacknowledged: new Map(),
         pulling: false,
         again: false,
@@ -116,17 +124,19 @@ export class Pump {
         // Full: acknowledgements come back to `again`.
         if (room <= 0) return
         flow.again = false
-        const events = await flow.service.takeEvents(flow.sentTo, room, device)
+        // Those under way come again when it looks through all.
+        const limit = flow.sentTo === 0 ? windowEvents : room
+        const events = await flow.service.takeEvents(flow.sentTo, limit, device)
         flow.isAway = false
         if (!this.#isCurrent(device, flow)) return
         for (const event of events) {
           flow.sentTo = Math.max(flow.sentTo, event.at)
           // A service that does not heed whose events were asked for must not fill this device's window.
-          if (event.device !== device) continue
+          if (event.device !== device || flow.unacknowledged.has(hex(event.id))) continue
           flow.unacknowledged.set(hex(event.id), { event, sentMs: this.#options.clock.monotonicMs() })
           this.#options.send(event)
         }
-        if (events.length === room) flow.again = true
+        if (events.length === limit) flow.again = true
       }
     } catch (error) {
       // The next tick asks again.
@@ -152,6 +162,11 @@ export class Pump {
           if (nowMs - waiting.sentMs < resendMs) continue
           waiting.sentMs = nowMs
           this.#options.send(waiting.event)
+        }
+        if (nowMs - flow.sweptMs >= sweepMs && flow.unacknowledged.size < windowEvents) {
+          flow.sweptMs = nowMs
+          flow.sentTo = 0
+          flow.again = true
         }
         // A service that could not be asked before.
         if (flow.again && !flow.pulling) void this.#pull(device, flow)
