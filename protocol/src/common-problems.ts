@@ -30,6 +30,7 @@ export const commonProblems: readonly ProblemCode[] = [
   'storage.full',
   'storage.failed',
   'storage.unreachable',
+  'storage.held',
   'link.offline',
   'link.timeout',
   'internal',

@@ -2,7 +2,7 @@
  * The store over PostgreSQL 15 or newer: every transaction is serialisable and runs again after a conflict, so work sees
  * what it sees on SQLite, where one transaction follows the other. A service has a schema of its own in the site's database.
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import pg from 'pg'
@@ -30,6 +30,8 @@ const maxPauseMs = 40
 const connectMs = 10_000
 const statementMs = 60_000
 const maxTexts = 1_024
+/** How long after its line broke the lock on a schema is asked for again. */
+const lockAgainMs = 500
 
 /**
  * Opens a service's schema. @throws {DatabaseProblem} `storage.unreachable` when the server does not answer;
@@ -37,21 +39,20 @@ const maxTexts = 1_024
  */
 export async function openPostgres(options: PostgresOptions): Promise<PostgresDatabase> {
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(options.schema)) throw new InternalError(`no name of a schema: ${options.schema}`)
-  const pool = new pg.Pool({
+  const settings: pg.PoolConfig = {
     ...connectionOf(options),
-    max: options.connections ?? 8,
-    // What does not use it any more may end without closing it.
-    allowExitOnIdle: true,
     connectionTimeoutMillis: connectMs,
     statement_timeout: statementMs,
     idle_in_transaction_session_timeout: statementMs,
     application_name: `azukari-${options.schema}`,
     options: `-c search_path=${options.schema} -c synchronous_commit=on -c default_transaction_isolation=serializable`,
     types: { getTypeParser: parserOf as never },
-  })
+  }
+  // What does not use it any more may end without closing it.
+  const pool = new pg.Pool({ ...settings, max: options.connections ?? 8, allowExitOnIdle: true })
   // A connection that breaks while nobody uses it: the next statement opens another.
   pool.on('error', () => undefined)
-  const database = new PostgresDatabase(pool, options.schema)
+  const database = new PostgresDatabase(pool, options.schema, settings)
   try {
     const found = await database.get<{ collation: string; version: number }>(
       `SELECT datcollate AS collation, current_setting('server_version_num')::bigint AS version
@@ -94,13 +95,84 @@ export class PostgresDatabase implements Database {
   /** Requests that no server answered. */
   failures = 0
   readonly #pool: pg.Pool
+  readonly #settings: pg.PoolConfig
+  /** By which this process is known while it holds the schema. */
+  #holder: string | undefined
+  readonly #closed = new AbortController()
+  #holding: Promise<void> | undefined
 
-  constructor(pool: pg.Pool, schema: string) {
+  constructor(pool: pg.Pool, schema: string, settings: pg.PoolConfig) {
     this.#pool = pool
     this.schema = schema
+    this.#settings = settings
+  }
+
+  /**
+   * From now on this process alone works in the schema (D5), as a lock on a folder would have it: a second one is refused while the
+   * first is there, and a first one that lost its line and was followed by another writes nothing more, since every
+   * transaction looks who holds the schema.
+   * @throws {Problem} `storage.held` while another process holds it
+   */
+  async hold(): Promise<void> {
+    const line = await this.#lock()
+    if (!line) throw new DatabaseProblem('storage.held', `another process works in the schema ${this.schema}`)
+    const holder = randomUUID()
+    try {
+      await this.script(
+        'CREATE TABLE IF NOT EXISTS store_holder (id INTEGER NOT NULL PRIMARY KEY, holder TEXT NOT NULL)',
+      )
+      await this.run(
+        'INSERT INTO store_holder (id, holder) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder',
+        holder,
+      )
+    } catch (error) {
+      await line.end()
+      throw error
+    }
+    this.#holder = holder
+    this.#holding = this.#keep(line)
+  }
+
+  /** A line of its own with the lock on it; undefined while another has it. */
+  async #lock(): Promise<pg.Client | undefined> {
+    // A host that lost its power says no goodbye: the server finds that out in half a minute in place of two hours.
+    const options = `${this.#settings.options} -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3`
+    const line = new pg.Client({ ...this.#settings, options, keepAlive: true })
+    // Whoever waits for the line hears of its end.
+    line.on('error', () => undefined)
+    try {
+      await line.connect()
+      const { rows } = await line.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held', [
+        `azukari/${this.schema}`,
+      ])
+      if (rows[0].held === 1) return line
+    } catch (error) {
+      await line.end().catch(() => undefined)
+      throw translate(error)
+    }
+    await line.end()
+    return undefined
+  }
+
+  /** Takes the lock again whenever its line broke, as long as nobody followed. */
+  async #keep(first: pg.Client): Promise<void> {
+    const { signal } = this.#closed
+    const stop = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => stop.resolve(), { once: true })
+    for (let line: pg.Client | undefined = first; !signal.aborted; ) {
+      if (line) {
+        const { promise: gone, resolve } = Promise.withResolvers<void>()
+        line.once('end', resolve)
+        await Promise.race([gone, stop.promise])
+        await line.end().catch(() => undefined)
+      }
+      if (!signal.aborted) await setTimeout(lockAgainMs, undefined, { signal }).catch(() => undefined)
+      line = signal.aborted ? undefined : await this.#lock().catch(() => undefined)
+    }
   }
 
   async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
+    if (this.#holder !== undefined) return this.transaction((transaction) => transaction.run(sql, ...parameters))
     return { changes: (await this.#again(() => query(this.#pool, sql, parameters))).rowCount ?? 0 }
   }
 
@@ -129,6 +201,8 @@ export class PostgresDatabase implements Database {
   async backup(): Promise<void> {}
 
   async close(): Promise<void> {
+    this.#closed.abort()
+    await this.#holding
     if (!this.#pool.ended) await this.#pool.end()
   }
 
@@ -166,8 +240,9 @@ export class PostgresDatabase implements Database {
     let broken: Error | undefined
     const transaction = new PostgresTransaction(client)
     try {
-      await client.query('BEGIN')
+      if (this.#holder === undefined) await client.query('BEGIN')
       try {
+        if (this.#holder !== undefined) await this.#begin(client, this.#holder)
         const result = await work(transaction)
         transaction.over = true
         await client.query('COMMIT')
@@ -182,6 +257,14 @@ export class PostgresDatabase implements Database {
     } finally {
       client.release(broken)
     }
+  }
+
+  /** Begins a transaction and looks, on the same way, whether this process still holds the schema. */
+  async #begin(client: pg.PoolClient, holder: string): Promise<void> {
+    const answers: unknown = await client.query('BEGIN; SELECT holder FROM store_holder WHERE id = 1')
+    const [, found] = answers as [unknown, pg.QueryResult<{ holder: string }>]
+    if (found.rows[0]?.holder !== holder)
+      throw new DatabaseProblem('storage.held', `another process took the schema ${this.schema} over`)
   }
 
   /** Runs work until it meets no conflict. @throws {DatabaseProblem} `storage.failed` when it always does */

@@ -1,10 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
 import { Registry } from 'prom-client'
 import t, { type Test } from 'tap'
 import { storeHealth } from '../host/store-health.ts'
 import { siteKeyFile } from '../site-folder.ts'
+import type { Database } from '../storage/database.ts'
 import { putOnPostgres } from '../test-database.ts'
 import { checkStoreSettings, connectionFrom, movedSuffix, Stores, storeFile } from './stores.ts'
 
@@ -88,4 +91,66 @@ t.test('D4 D6: a schema is one site’s; its pool and conflicts are told', { ski
   await t.rejects(Stores.of(other).open('toy/toy.db'), { code: 'config.invalid', message: /another site/ })
   rmSync(join(other, siteKeyFile))
   await t.rejects(Stores.of(other).open('toy/toy.db'), { code: 'config.invalid', message: /site.pub/ })
+})
+
+t.test(
+  'D5: a schema is one process’s: a second is refused, one that was followed writes nothing more',
+  { skip },
+  async (t) => {
+    const folder = folderFor(t)
+    const url = await putOnPostgres(folder)
+    const first = Stores.of(folder)
+    t.teardown(() => first.close())
+    const database = await first.open('toy/toy.db')
+    await database.script('CREATE TABLE toys (id INTEGER NOT NULL PRIMARY KEY)')
+    const second = Stores.of(folder)
+    await t.rejects(second.open('toy/toy.db'), { code: 'storage.held' })
+    await second.close()
+    await database.run('INSERT INTO toys (id) VALUES (1)')
+
+    // The lines of the first break, and before it is back another process begins.
+    const admin = new pg.Client({ connectionString: url })
+    await admin.connect()
+    t.teardown(() => admin.end())
+    const third = Stores.of(folder)
+    t.teardown(() => third.close())
+    let followed: Database | undefined
+    while (!followed) {
+      await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')
+      followed = await third.open('toy/toy.db').catch(async (error: { code: string }) => {
+        t.match(error.code, /^storage\.(held|unreachable)$/)
+        await third.close()
+        return undefined
+      })
+    }
+    for (const late of [
+      () => database.run('INSERT INTO toys (id) VALUES (2)'),
+      () => database.transaction((sql) => sql.run('INSERT INTO toys (id) VALUES (3)')),
+    ])
+      await t.rejects(late(), { code: 'storage.held' })
+    await followed.run('INSERT INTO toys (id) VALUES (4)')
+    t.same(await followed.all('SELECT id FROM toys ORDER BY id'), [{ id: 1 }, { id: 4 }])
+    await third.close()
+
+    const fourth = Stores.of(folder)
+    t.teardown(() => fourth.close())
+    await fourth.open('toy/toy.db')
+    t.pass('what was closed is held no more')
+  },
+)
+
+t.test('D5: whoever lost the line and was not followed holds the schema again', { skip }, async (t) => {
+  const folder = folderFor(t)
+  const url = await putOnPostgres(folder)
+  const stores = Stores.of(folder)
+  t.teardown(() => stores.close())
+  const database = await stores.open('toy/toy.db')
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  t.teardown(() => admin.end())
+  await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')
+  const locks = "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND granted"
+  while ((await admin.query(locks)).rows[0].n === 0) await setTimeout(20)
+  await t.rejects(Stores.of(folder).open('toy/toy.db'), { code: 'storage.held' })
+  await database.script('CREATE TABLE toys (id INTEGER NOT NULL PRIMARY KEY)')
 })

@@ -118,14 +118,15 @@ export class Stores {
   }
 
   /**
-   * Opens a database, to be closed with all others. @param path in the site's folder, as SQLite keeps it
-   * @throws {Problem} `config.invalid` when what is on the other engine would be left behind, or the schema is another site's; `storage.*`
+   * Opens a database, to be closed with all others; on PostgreSQL no other process does so meanwhile. @param path in the site's folder, as SQLite keeps it
+   * @throws {Problem} `config.invalid` when what is on the other engine would be left behind, or the schema is another site's; `storage.held`; `storage.*`
    */
   async open(path: string): Promise<Database> {
     if (this.#machine) return this.#machine(path)
     if (this.#opened.has(path)) throw new InternalError(`${path} is open`)
     const database = await this.openAlone(path)
     this.#opened.set(path, database)
+    if ('hold' in database) await (database as PostgresDatabase).hold()
     return database
   }
 

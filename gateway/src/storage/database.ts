@@ -70,12 +70,12 @@ export function isFollowed(database: Database): database is FollowedDatabase {
 }
 
 /**
- * The medium below the database failed (`storage.full`, `storage.failed`, `storage.unreachable`): the transaction is gone
+ * The medium below the database failed (`storage.full`, `storage.failed`, `storage.unreachable`, `storage.held`): the transaction is gone
  * and may be tried again, unlike a refusal that a handler throws on purpose.
  */
 export class DatabaseProblem extends Problem {
   constructor(
-    code: 'storage.full' | 'storage.failed' | 'storage.unreachable',
+    code: 'storage.full' | 'storage.failed' | 'storage.unreachable' | 'storage.held',
     detail: string,
     options?: ProblemOptions,
   ) {

@@ -80,6 +80,17 @@ export const keepingProblems = {
       todo: 'そのままお待ちください。自動で再開します。係員はPostgreSQLの稼働と接続を確認してください（azukari-gateway doctor）。',
     },
   },
+  'storage.held': {
+    retry: 'later',
+    en: {
+      title: 'Another process works with this database',
+      todo: 'Nothing to do: what waits goes on with that one. Operators: let only one process of each service run, on one host.',
+    },
+    ja: {
+      title: '別のプロセスがこのデータベースを使用しています',
+      todo: 'そのままお待ちください。そのプロセスが続きを処理します。係員は、各サービスのプロセスを一台で一つだけ動かしてください。',
+    },
+  },
   'outbox.full': {
     retry: 'after-fix',
     en: {

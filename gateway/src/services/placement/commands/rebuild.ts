@@ -33,7 +33,8 @@ export const rebuildCommands: Record<string, Command> = {
       }))
       const dataServers = new RemoteDataServers(await place.keyring.identity('placement', 'service'), systemPorts)
       await systemPorts.files.makeDirectory(`${path}/placement`)
-      const database = await Stores.of(path).openAlone('placement/placement.db')
+      const stores = Stores.of(path)
+      const database = await stores.open('placement/placement.db')
       try {
         const { keys, ...report } = await rebuildPlacement({
           database,
@@ -50,7 +51,7 @@ export const rebuildCommands: Record<string, Command> = {
         }
       } finally {
         dataServers.close()
-        await database.close()
+        await stores.close()
       }
     },
   },
