@@ -221,7 +221,7 @@ for (const [way, isApart] of Object.entries(ways)) {
     const open = openToy()
     const folder = await siteWith(t, await services(t, open))
     const socket = await connectToSite(folder)
-    socket.write(frame({ token: readSession(folder), command: 'wait', values: { folder }, positionals: [] }))
+    socket.write(frame({ token: readSession(folder)?.token, command: 'wait', values: { folder }, positionals: [] }))
     await new Promise((begun) => socket.once('data', begun))
     socket.destroy()
     await open.left.promise
@@ -269,7 +269,7 @@ t.test('D6: files of somebody without the role are not even read, nor more than 
   const call = { command: 'copy', values: { folder, out: '/nowhere' }, positionals: ['x'] }
   const answered = async (files: unknown, ...more: Uint8Array[]) => {
     const socket = await connectToSite(folder)
-    socket.write(frame({ ...call, token: readSession(folder), files }))
+    socket.write(frame({ ...call, token: readSession(folder)?.token, files }))
     for (const bytes of more) socket.write(bytes)
     const heard: Buffer[] = []
     socket.on('data', (data) => heard.push(data)).on('error', () => undefined)

@@ -1,4 +1,5 @@
 import { systemClock } from '@azukari/protocol/adapters/clock'
+import { saveKept } from '@azukari/protocol/contracts/save'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
@@ -10,7 +11,7 @@ const event: QueuedEvent = {
   at: 1,
   device: 'camera',
   id: new Uint8Array(16),
-  contract: 'save.kept@1',
+  contract: saveKept.id,
   atMs: 0,
   body: {},
   keep: true,
@@ -96,7 +97,7 @@ t.test(
       at,
       device: 'camera',
       id: new Uint8Array(16).fill(at),
-      contract: 'save.kept@1',
+      contract: saveKept.id,
       atMs: 0,
       body: {},
       keep: true,

@@ -1,5 +1,5 @@
 /** A service in a process of its own, as the gateway sees it (D4, ARCHITECTURE §12): the same interface, over HTTP/2. */
-import type { RequestOf, ServiceName } from '@azukari/protocol/contract'
+import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
 import {
   downloadBlocksAtOnce,
   downloadEnded,
@@ -83,12 +83,13 @@ class RemoteService implements Service {
   readonly downloads: Downloads = {
     read: async (device, transfer, from, count) => {
       const wanted = Math.min(count, downloadBlocksAtOnce)
-      return (await this.#options.client.call(readDownload, { device, transfer, from, count: wanted })).blocks
+      const asked = this.#options.client.call(readDownload, { device, transfer, from, count: wanted })
+      return (await this.#ask(asked, readDownload)).blocks
     },
     ended: async (device, transfer, problem) => {
       const body: RequestOf<typeof downloadEnded> = { device, transfer }
       if (problem !== undefined) body.problem = problem
-      await this.#options.client.call(downloadEnded, body)
+      await this.#ask(this.#options.client.call(downloadEnded, body), downloadEnded)
     },
   }
 
@@ -131,10 +132,11 @@ class RemoteService implements Service {
     }
   }
 
-  /** What fails between two processes is no answer that a device's contract lists. */
-  #ask<T>(answer: Promise<T>): Promise<T> {
+  /** What fails between two processes is no answer that a device's contract lists; what the service itself refuses may be. */
+  #ask<T>(answer: Promise<T>, contract?: Contract): Promise<T> {
     return answer.catch((error) => {
-      throw this.#unavailable(error)
+      const listed: readonly string[] = contract?.problems ?? []
+      throw isProblem(error) && listed.includes(error.code) ? error : this.#unavailable(error)
     })
   }
 

@@ -207,7 +207,6 @@ export const downloadEnded = contract({
   reply: Nothing,
 })
 
-/** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
 /** One figure of a service for the site's telemetry: technical, nothing of members. */
 export const Measure = Type.Object({
   name: Type.String({
@@ -222,6 +221,7 @@ export const Measure = Type.Object({
 })
 export type Measure = Static<typeof Measure>
 
+/** What a service in a process of its own shows to operators; the gateway puts it beside what it shows itself. */
 export const serviceHealth = contract({
   name: 'service.health',
   kind: 'internal',

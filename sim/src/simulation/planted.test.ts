@@ -32,9 +32,7 @@ const planted: readonly Planted[] = [
   {
     what: 'a word for another service that is never sent',
     file: 'services/settlement/members/register-sync.ts',
-    change: [
-      ['answer = await this.#placement.keepCard({', 'if (revision % 2 === 0) answer = { known: true }\n      else $&'],
-    ],
+    change: [['await send(keepCard, word)', 'if (revision % 2 === 1) $&']],
     seeds: 4,
     by: /^(M7|I3)$/,
   },
