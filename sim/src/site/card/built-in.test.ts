@@ -322,7 +322,7 @@ t.test('S14: what rests in the keystore opens with its secret alone, in its own 
 })
 
 t.test('S14 S15: azukari-device card issues, shows, changes the PIN of and erases the card built in', async (t) => {
-  const cli = join(import.meta.dirname, '../../../device/src/cli.ts')
+  const cli = join(import.meta.dirname, '../../../../device/src/cli.ts')
   const device = join(temporary, 'device')
   mkdirSync(device)
   const run = (args: string[], env: Record<string, string> = {}) => {
