@@ -126,6 +126,7 @@ export class GatewayMachine extends SiteMachine {
       ),
     ])
     await gateway.start()
+    this.started()
   }
 
   protected async halt(): Promise<void> {

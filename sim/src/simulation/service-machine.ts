@@ -38,6 +38,7 @@ export class ServiceMachine extends SiteMachine {
     const open = await module.open(opened)
     await this.#services.opened(module, open)
     await open.service.start()
+    this.started()
     this.services.set(name, open)
     outside.lines.listen(
       name,

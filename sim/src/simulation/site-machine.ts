@@ -41,7 +41,6 @@ export abstract class SiteMachine extends Machine {
     const known = this.#media.get(path)
     if (known) return known
     const medium = new DatabaseMedium()
-    if (this.world.bug === 'ack-before-commit' && path !== 'gateway.db') medium.lazyMs = 15_000
     this.#media.set(path, medium)
     return medium
   }
@@ -62,6 +61,12 @@ export abstract class SiteMachine extends Machine {
     }
     const ports: SitePorts = { clock, random, files: life.files(this.files), machine: () => machine }
     return { folder: new SiteFolder(siteFolder, siteName, ports), ports }
+  }
+
+  /** With the planted bug what services commit from now on, after their migrations, is on disk only some time later. */
+  protected started(): void {
+    if (this.world.bug !== 'ack-before-commit') return
+    for (const [path, medium] of this.#media) if (path !== 'gateway.db') medium.lazyMs = 15_000
   }
 
   protected died(_how: Death): void {
