@@ -64,7 +64,7 @@ export interface ActGateway {
 export async function startActGateway(directory: string, key: KeyObject, port = 0): Promise<ActGateway> {
   const database = openDatabase(join(directory, 'gateway.db'))
   const records = openDatabase(join(directory, 'placement.db'))
-  const ports = { clock: systemClock, random: systemRandom, log: silent, soon: systemDefer }
+  const ports = { clock: systemClock, random: systemRandom, log: silent, defer: systemDefer }
   const service = await createServiceHost({
     unlisted: throwUnlisted,
     name: 'placement',

@@ -66,7 +66,7 @@ t.test(
   'S11: nobody has to ask: every tier comes round by itself and finds nothing wrong where nothing is',
   async (t) => {
     const { fixture, verdicts } = await bedOf(1, [bytesOf(200_000, 1), bytesOf(10, 2)], {
-      placement: { care: { openedAgeMs: 48 * hourMs } },
+      placement: { audits: { openedAgeMs: 48 * hourMs } },
     })
     await fixture.run(60 * hourMs)
     const { counts } = fixture.placement.audits
