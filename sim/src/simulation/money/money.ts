@@ -11,7 +11,7 @@ import { Office } from './office.ts'
 import { Shop } from './shop.ts'
 
 /** What the site's operator has written down about settlement. */
-export const settlementFile = {
+export const settlementFile: Record<string, unknown> = {
   issuer: { name: 'Azukari', invoiceNumber: 'T9876543210987' },
   own: ownAccount,
   cardCompany: { url: `https://${companyHost}`, key: 'sim' },

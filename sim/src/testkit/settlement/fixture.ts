@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { type CentreKeys, centreKeys, type MemberKeys, PayMember, sealApplication } from '@azukari/device/pay/member'
+import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ServiceRequest } from '@azukari/gateway/service/service'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import type { PlacementView } from '@azukari/gateway/services/settlement/billing/ports'
@@ -9,7 +10,6 @@ import { createSettlementKeys, type SettlementKeys } from '@azukari/gateway/serv
 import type { CardCompany } from '@azukari/gateway/services/settlement/payments/card-company'
 import { createSettlement, type Settlement, type SettlementOptions } from '@azukari/gateway/services/settlement/service'
 import type { Database } from '@azukari/gateway/storage/database'
-import { testDatabase } from '@azukari/gateway/test-database'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import {
   apply,
@@ -146,7 +146,7 @@ export class SettlementFixture {
   }
 
   async start(): Promise<this> {
-    this.#database ??= await testDatabase()
+    this.#database ??= await emptyDatabase()
     this.settlement = await this.#make()
     await this.settlement.start()
     const guide = await this.ask(readGuide.id, {}, 'any')
@@ -314,4 +314,11 @@ export function codesOf(pdf: Uint8Array): { code: string; blockCode: string } {
   ].map(([, latin]) => latin ?? '')
   const after = (label: string) => shown[shown.indexOf(label) + 1]!.replaceAll(' ', '')
   return { code: after(' Registration code'), blockCode: after(' Blocking code') }
+}
+
+/** On the engine that AZUKARI_TEST_ENGINE names, with what only tests have; in memory without it. */
+async function emptyDatabase(): Promise<Database> {
+  if (!process.env['AZUKARI_TEST_ENGINE']) return memoryDatabase()
+  const { testDatabase } = await import('@azukari/gateway/test-database')
+  return testDatabase()
 }
