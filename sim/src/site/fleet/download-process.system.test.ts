@@ -11,7 +11,7 @@ import t from 'tap'
 
 t.setTimeout(240_000)
 
-const program = fileURLToPath(new URL('download-device.ts', import.meta.url))
+const program = fileURLToPath(new URL('test-download-device.ts', import.meta.url))
 const sizes: Record<string, number> = { large: 100_000_000, small: 5_000_000 }
 
 /** Content that is made when it is read: byte i is a function of i and its name. */

@@ -1,4 +1,4 @@
-/** A device as a process of its own that keeps what it is sent: `node download-device.ts FOLDER BROKER CLAIM`. For tests that kill it. */
+/** A device as a process of its own that keeps what it is sent: `node test-download-device.ts FOLDER BROKER CLAIM`. For tests that kill it. */
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import { Runtime } from '@azukari/device/runtime'
