@@ -36,7 +36,7 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
     'the company took as much as was issued',
   )
 
-  await company.fault({ fault: 'down', answers: 1_000 })
+  await company.fault({ fault: 'lost', answers: 1_000 })
   const late = await buy(1_000, 'tok-good')
   await until(
     'a try',
@@ -45,6 +45,12 @@ t.test('P5 value by credit card: authorised, captured, issued once, through ever
   )
   fixture.clock.turn(15 * 86_400_000)
   await settled(late, 'expired')
+  t.equal((await company.books()).open, 1, 'the company holds it, and nobody here knows of it')
+  await company.fault({ fault: 'lost', answers: 0 })
+  await until('what was held to be given back', async () => {
+    fixture.clock.turn(600_000)
+    return (await company.books()).open === 0
+  })
   const issues = (await fixture.events(valueIssued, one.device)).map(({ issue }) => one.pay.openIssue(issue))
   t.equal(issues.filter(({ state }) => state === 'issued').at(-1)!.balance.minor, 10_000)
   t.strictSame((await fixture.settlement.audit()).findings, [])

@@ -5,6 +5,9 @@ import type { ServiceContext } from '../service-context.ts'
 import { againMs, type CardCompany, type CardQueue } from './card-company.ts'
 import { declineValue, issueValue, reverseValue, type TopUpRow, tokenDomain, topUps } from './top-up.ts'
 
+/** What was authorised and never captured is free again after that at the latest, by the rules of card companies. */
+const heldMs = 31 * 86_400_000
+
 export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQueue<TopUpRow> {
   const { store, clock, keys } = shared
   const isOpen = ({ state }: TopUpRow) => state === 'waiting' || state === 'authorised'
@@ -20,12 +23,24 @@ export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQu
           const now = (await topUps.get(within.sql, row.payment))!
           if (isOpen(now)) await declineValue(shared, within, now, state)
         })
+      const authorise = () => {
+        const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
+        return company.authorise({ id, token, minor: row.amount, currency: row.currency, signal })
+      }
+      if (row.state === 'expired') {
+        const answer = await authorise()
+        if ('authorisation' in answer) await company.void({ id, authorisation: answer.authorisation, signal })
+        return store.transaction(({ sql }) => topUps.set(sql, row.payment, { next: null }))
+      }
       // What is authorised may be captured already: that is found out, however late.
-      if (!row.authorisation && row.pay_by <= clock.now()) return decline('expired')
+      if (!row.authorisation && row.pay_by <= clock.now()) {
+        await decline('expired')
+        // It may have been authorised, and the answer lost: then it is given back, lest money stays held on the member's card.
+        return store.transaction(({ sql, nowMs }) => topUps.set(sql, row.payment, { next: nowMs }))
+      }
       let { authorisation } = row
       if (!authorisation) {
-        const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
-        const answer = await company.authorise({ id, token, minor: row.amount, currency: row.currency, signal })
+        const answer = await authorise()
         if ('declined' in answer) return decline('declined')
         authorisation = answer.authorisation
         await store.transaction(async ({ sql }) => {
@@ -43,8 +58,10 @@ export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQu
 
     unclear: async ({ payment, tries }) => {
       await store.transaction(async ({ sql, nowMs }) => {
-        if (isOpen((await topUps.get(sql, payment))!))
-          await topUps.set(sql, payment, { tries: tries + 1, next: nowMs + againMs(tries) })
+        const row = (await topUps.get(sql, payment))!
+        const isHeld = row.state === 'expired' && nowMs < row.pay_by + heldMs
+        const next = isOpen(row) || isHeld ? nowMs + againMs(tries) : null
+        await topUps.set(sql, payment, { tries: tries + 1, next })
       })
       return { payment, tries: tries + 1 }
     },
