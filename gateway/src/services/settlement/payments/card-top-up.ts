@@ -18,10 +18,10 @@ export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQu
 
     step: async (row, signal) => {
       const id = Buffer.from(row.id).toString('hex')
-      const decline = (state: 'declined' | 'expired') =>
+      const decline = () =>
         store.transaction(async (within) => {
           const now = (await topUps.get(within.sql, row.payment))!
-          if (isOpen(now)) await declineValue(shared, within, now, state)
+          if (isOpen(now)) await declineValue(shared, within, now, 'declined')
         })
       const authorise = () => {
         const token = Buffer.from(decrypt0(row.token!, atRestKey(keys, 'card-token'), tokenDomain)).toString()
@@ -34,14 +34,18 @@ export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQu
       }
       // What is authorised may be captured already: that is found out, however late.
       if (!row.authorisation && row.pay_by <= clock.now()) {
-        await decline('expired')
-        // It may have been authorised, and the answer lost: then it is given back, lest money stays held on the member's card.
-        return store.transaction(({ sql, nowMs }) => topUps.set(sql, row.payment, { next: nowMs }))
+        return store.transaction(async (within) => {
+          const now = (await topUps.get(within.sql, row.payment))!
+          if (!isOpen(now)) return
+          await declineValue(shared, within, now, 'expired')
+          // It may have been authorised, and the answer lost: then it is given back, lest money stays held on the member's card.
+          await topUps.set(within.sql, row.payment, { next: within.nowMs })
+        })
       }
       let { authorisation } = row
       if (!authorisation) {
         const answer = await authorise()
-        if ('declined' in answer) return decline('declined')
+        if ('declined' in answer) return decline()
         authorisation = answer.authorisation
         await store.transaction(async ({ sql }) => {
           if ((await topUps.get(sql, row.payment))!.state === 'waiting')
@@ -49,7 +53,7 @@ export function topUpQueue(shared: ServiceContext, company: CardCompany): CardQu
         })
       }
       const answer = await company.capture({ id, authorisation, signal })
-      if ('refused' in answer) return decline('declined')
+      if ('refused' in answer) return decline()
       await store.transaction(async (within) => {
         const now = (await topUps.get(within.sql, row.payment))!
         if (isOpen(now)) await issueValue(shared, within, now, 'card-company')
