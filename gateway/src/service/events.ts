@@ -67,7 +67,7 @@ export class EventQueue {
     let dropped = 0
     if (count > keptEventsPerDevice || (sql.engine === 'postgres' && count % countAgainEvery === 0)) {
       count = await this.#count(sql, event.device)
-      if (count > keptEventsPerDevice || (sql.engine === 'postgres' && count % countAgainEvery === 0)) {
+      if (count > keptEventsPerDevice) {
         dropped = (await dropOldest.run(sql, { device: event.device, n: count - keptEventsPerDevice })).changes
         count -= dropped
       }
