@@ -22,6 +22,7 @@ import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { Auditor } from './audit/audit.ts'
 import { contain, release } from './audit/contain.ts'
+import { defaultImpostorRules, type ImpostorRules } from './audit/impostors.ts'
 import type { AuditLimits } from './audit/schedule.ts'
 import { Eraser } from './erasure/eraser.ts'
 import { erasures } from './erasure/erasures.ts'
@@ -67,6 +68,8 @@ export interface PlacementOptions {
   mover?: Partial<MoverLimits>
   /** How often and how much is audited. */
   audits?: Partial<AuditLimits>
+  /** From how many impostors on members are told, and a server is shut off (S12). */
+  impostors?: Partial<ImpostorRules>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -133,6 +136,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
+  const impostors = { ...defaultImpostorRules, ...options.impostors }
   const hosted = await createServiceHost({
     name: 'placement',
     database,
@@ -154,6 +158,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         sessions,
         recalls,
         log,
+        impostorsTold: impostors.told,
         proven: cardProven,
         mayAct,
       }),
@@ -230,6 +235,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     store: hosted.store,
     registry,
     rules,
+    impostors,
     onElsewhere: () => mover.changed('room'),
     onContained,
     recall,
@@ -244,6 +250,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     clock,
     random,
     log,
+    impostors,
     onContained,
     graceMs: options.graceMs ?? defaultGraceMs,
   }

@@ -13,6 +13,7 @@ import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/plac
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { hex } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   type MemberRequest,
   makeRequest,
@@ -20,6 +21,7 @@ import {
   type Wish,
 } from '@azukari/protocol/contracts/member-request'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { openSession, proveSession, type SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -401,6 +403,23 @@ export class PlacementFixture {
     const answer = await this.settle(handled)
     if (answer.problem) throw Problem.fromWire(answer.problem)
     return answer.body as Reply
+  }
+
+  /** The member's card proves itself at a device. @throws {Problem} placement's */
+  async prove(member: FixtureMember): Promise<void> {
+    const card = thumbprint(publicOf(member.keys.auth))
+    const opened = await this.ask<ReplyOf<typeof openSession>>(openSession, { card, operation: 'save' })
+    const proof: SessionProof = {
+      session: opened.session,
+      challenge: opened.challenge,
+      verifier: opened.verifier,
+      device: 'cam',
+      operation: 'save',
+      level: member.level,
+      counter: 0,
+    }
+    const signed = sign1(encodeDeterministic(proof), signerOf(member.keys.auth), sessionDomain)
+    await this.ask(proveSession, { session: opened.session, proof: signed })
   }
 
   /** Offers content and lets time pass until both replicas stand. */

@@ -40,6 +40,8 @@ export interface SessionPorts {
   sessions: Sessions
   recalls: Recalls
   log: Log
+  /** From how many impostors of one server on its members are told (S12). */
+  impostorsTold: number
   /** A member's card has proved itself at a device. */
   proven(member: Uint8Array, caller: Caller): Promise<void>
   /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
@@ -56,6 +58,7 @@ export function sessionHandlers({
   sessions,
   recalls,
   log,
+  impostorsTold,
   proven,
   mayAct,
 }: SessionPorts): Handler[] {
@@ -153,8 +156,10 @@ export function sessionHandlers({
       return {}
     }),
 
-    memberCall(findings, (_body, { member }) => findingsFor(sql, member.id)),
-    call(findingsBySession, ({ session }, { caller }) => findingsFor(sql, sessions.memberOf(session, caller.device))),
+    memberCall(findings, (_body, { member }) => findingsFor(sql, member.id, impostorsTold)),
+    call(findingsBySession, ({ session }, { caller }) =>
+      findingsFor(sql, sessions.memberOf(session, caller.device), impostorsTold),
+    ),
 
     act(findingsTold, async ({ session, findings: ids }, { sql, caller, nowMs }) => {
       const member = sessions.findMember(session, caller.device)

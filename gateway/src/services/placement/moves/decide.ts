@@ -269,7 +269,7 @@ class Decision {
 
   /** Open servers that may be second to a first, ascending by risk. */
   #secondsOf(first: Place, of: ClassFacts): readonly Place[] {
-    const key = `${first.at} ${of.home} ${of.asking} ${of.abroad}`
+    const key = `${first.at} ${of.level} ${of.home} ${of.asking} ${of.abroad}`
     let seconds = this.#seconds.get(key)
     if (!seconds) {
       seconds = this.#places.filter((place) => this.#isOpen(place, of) && isSecond(place, first, of, this.#rules))
@@ -395,7 +395,9 @@ class Decision {
     if (first && second) return [first, second]
     if (second) {
       const one = this.#pickFirst(
-        this.#places.filter((place) => this.#isOpen(place, of) && free(place) && isApart(place, second, this.#rules)),
+        this.#places.filter(
+          (place) => this.#isOpen(place, of) && free(place) && isApart(place, second, of, this.#rules),
+        ),
         seed,
       )
       return one && [one, second]

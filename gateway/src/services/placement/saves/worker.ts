@@ -15,6 +15,7 @@ import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { ReceiveBuffer, ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { contain } from '../audit/contain.ts'
+import type { ImpostorRules } from '../audit/impostors.ts'
 import { sealEntry } from '../journal/journal.ts'
 import { JournalPush } from '../journal/push.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
@@ -67,6 +68,7 @@ export interface SaveWorkerOptions {
   onElsewhere?: () => void
   /** Has the member's card prove itself again where it still is (S12). @returns whether it did */
   recall?: (member: Uint8Array, device: string, signal: AbortSignal) => Promise<boolean>
+  impostors: ImpostorRules
   /** Hears that a server was shut off (S12). */
   onContained?: ((server: string) => void) | undefined
   clock: Clock
