@@ -5,7 +5,7 @@ import { centreKeys, sealApplication } from '@azukari/device/pay/member'
 import { systemPorts } from '@azukari/gateway/adapters/system-ports'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { CallClient } from '@azukari/gateway/transport/client'
-import { PairClient } from '@azukari/gateway/transport/pair-client'
+import { SpreadClient } from '@azukari/gateway/transport/spread-client'
 import { freePort } from '@azukari/protocol/adapters/free-port'
 import { handleRequest } from '@azukari/protocol/contracts/internal'
 import { centreState, centreStatus } from '@azukari/protocol/contracts/settlement-centre'
@@ -47,7 +47,7 @@ t.test(
     const clientOf = (port: number, server: string) =>
       new CallClient({ url: url(port), tls, server, clock: systemPorts.clock })
     const [toA, toB] = [clientOf(pa!, 'settlement'), clientOf(pb!, 'settlement-backup')]
-    const pair = new PairClient([toA, toB])
+    const pair = new SpreadClient([toA, toB], systemPorts.clock)
     t.teardown(() => pair.close())
     const caller = { device: 'term-1', region: 'JP-13', roles: ['terminal'] }
     const status = (client: CallClient) => client.call(centreStatus, {}).catch(() => undefined)
