@@ -1,6 +1,7 @@
 /** Settlement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
+import { bankEntryTables } from './bank/tables.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
@@ -20,4 +21,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 8, name: 'statements’ pages for devices', up: pageTables },
   { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
   { number: 10, name: 'words on cards are sent by the host', up: sentWordsTables },
+  { number: 11, name: 'entries of bank files', up: bankEntryTables },
 ]

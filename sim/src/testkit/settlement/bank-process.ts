@@ -37,7 +37,7 @@ function perform(ask: BankAsk): object {
   }
   if (ask.do === 'take-back') {
     const { minor, text } = movements[ask.id - 1]!
-    return { id: move({ direction: 'in', minor, text, date: ask.date, reversal: true }).id }
+    return { id: move({ direction: 'out', minor, text, date: ask.date, reversal: true }).id }
   }
   if (ask.do === 'movements') {
     const news = movements.slice(ask.after)

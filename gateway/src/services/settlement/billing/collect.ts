@@ -9,11 +9,10 @@ import {
 } from '@azukari/protocol/contracts/settlement-billing'
 import { sign1 } from '@azukari/protocol/cose'
 import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
-import { Problem } from '@azukari/protocol/problem'
 import type { DebitOrder } from '../bank/files/bank-file.ts'
 import { writeDirectDebits } from '../bank/files/iso20022.ts'
 import { writeDebits } from '../bank/files/zengin.ts'
-import type { DebitAnswers } from '../bank/lines.ts'
+import type { DebitAnswers } from '../bank/intake.ts'
 import { enterBankFile } from '../bank/release.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { receiptPdf, reminderPdf } from '../documents/statement.ts'
@@ -181,8 +180,10 @@ export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
     settle: async (within, outcome) => {
       const { sql, nowMs } = within
       const row = await statements.get(sql, outcome.reference)
-      if (row?.state !== 'debit-sent') return false
-      if ('minor' in outcome && outcome.minor !== BigInt(row.total)) throw new Problem('pay.amount-differs', row.number)
+      if (!row) return { why: 'order', detail: `no statement ${outcome.reference.slice(0, 20)}` }
+      if (row.state !== 'debit-sent') return 'known'
+      if ('minor' in outcome && outcome.minor !== BigInt(row.total))
+        return { why: 'amount', detail: `${row.number}: ${outcome.minor} instead of ${row.total}` }
       const paid = 'accepted' in outcome ? outcome.accepted : outcome.outcome === 'paid'
       await ledgerOf(sql).post(
         {
@@ -202,7 +203,7 @@ export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
         await sql.run('UPDATE billing_accounts SET debited = 1 WHERE member = ?', row.member)
         await sendReceipt(ports(), within, row)
       } else await giveBack(ports(), within, row, 'accepted' in outcome ? outcome.reason : outcome.outcome)
-      return true
+      return 'booked'
     },
   }
 }
