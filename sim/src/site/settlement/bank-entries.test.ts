@@ -1,11 +1,10 @@
 /** What banks tell of an account, in the ways in which they tell it: which way money goes, which lines are one, what is not ours. */
-import { writeXml, type Xml } from '@azukari/gateway/services/settlement/bank/files/xml'
+import type { Xml } from '@azukari/gateway/services/settlement/bank/files/xml'
 import { writeDebits } from '@azukari/gateway/services/settlement/bank/files/zengin'
 import { auditSite } from '@azukari/gateway/services/settlement/ledger/independent-audit'
-import { actAsShop, instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
-import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { coseKey } from '@azukari/protocol/keys'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { AccountFixture, detail, entry, statement } from '../../testkit/settlement/account-fixture.ts'
 import {
   debitAnswerFile,
   type Movement,
@@ -13,107 +12,11 @@ import {
   notificationFile,
   statusReportFile,
 } from '../../testkit/settlement/bank-side.ts'
-import { type FixtureMember, ownAccount as own, SettlementFixture } from '../../testkit/settlement/fixture.ts'
-
-/** A camt.053 of our account with entries as they are given. */
-function statement(id: string, entries: Xml[], account = own.account.number): Uint8Array {
-  return writeXml([
-    'Document',
-    { xmlns: 'urn:iso:std:iso:20022:tech:xsd:camt.053.001.08' },
-    [
-      'BkToCstmrStmt',
-      ['GrpHdr', ['MsgId', id], ['CreDtTm', '2026-11-04T06:00:00']],
-      ['Stmt', ['Id', id], ['CreDtTm', '2026-11-04T06:00:00'], ['Acct', ['Id', ['Othr', ['Id', account]]]], entries],
-    ],
-  ])
-}
-
-interface Told {
-  minor: number | string
-  ref?: string
-  ntryRef?: string
-  direction?: 'CRDT' | 'DBIT'
-  reversal?: string
-  date?: string
-  currency?: string
-  text?: string
-  details?: Xml[]
-  more?: Xml[]
-}
-
-function entry({ minor, ref, ntryRef, direction = 'CRDT', reversal, date = '2026-11-03', ...rest }: Told): Xml {
-  const { currency = 'JPY', text, details, more = [] } = rest
-  return [
-    'Ntry',
-    ntryRef ? ['NtryRef', ntryRef] : undefined,
-    ['Amt', { Ccy: currency }, String(minor)],
-    ['CdtDbtInd', direction],
-    reversal ? ['RvslInd', reversal] : undefined,
-    ['Sts', ['Cd', 'BOOK']],
-    ['BookgDt', ['Dt', date]],
-    ref ? ['AcctSvcrRef', ref] : undefined,
-    ['BkTxCd'],
-    more,
-    details || text ? ['NtryDtls', details ?? [['TxDtls', ['RmtInf', ['Ustrd', text!]]]]] : undefined,
-  ]
-}
-
-function detail(minor: number, text: string, direction?: 'CRDT' | 'DBIT'): Xml {
-  return [
-    'TxDtls',
-    ['AmtDtls', ['TxAmt', ['Amt', { Ccy: 'JPY' }, String(minor)]]],
-    direction ? ['CdtDbtInd', direction] : undefined,
-    ['RmtInf', ['Ustrd', text]],
-  ]
-}
-
-class Site {
-  readonly fixture: SettlementFixture
-  readonly member: FixtureMember
-  private constructor(fixture: SettlementFixture, member: FixtureMember) {
-    this.fixture = fixture
-    this.member = member
-  }
-  static async open(): Promise<Site> {
-    const fixture = await new SettlementFixture().start()
-    return new Site(fixture, await fixture.enrol())
-  }
-  get bank() {
-    return this.fixture.settlement.bank
-  }
-  /** A number under which a transfer of so much is awaited. */
-  async awaits(minor: number): Promise<string> {
-    const request = this.member.pay.topUp('transfer', { minor, currency: 'JPY' })
-    return (await this.fixture.act(requestValue, { request }, this.member.device)).payment
-  }
-  async #balance(account: string): Promise<number> {
-    const { minor } = (await this.fixture.database.get<{ minor: number | null }>(
-      `SELECT sum(CASE side WHEN 'debit' THEN debits_posted - credits_posted ELSE credits_posted - debits_posted END) AS minor
-       FROM ledger_accounts WHERE code LIKE ?`,
-      `${account}/%`,
-    ))!
-    return Number(minor ?? 0)
-  }
-  /** What the ledger says of the bank, of members' value, and of what waits without an owner, in and out. */
-  async shows(t: Test, expected: { bank: number; value: number; in?: number; out?: number }, what = ''): Promise<void> {
-    t.strictSame(
-      {
-        bank: await this.#balance('bank'),
-        value: await this.#balance('value'),
-        in: await this.#balance('unmatched'),
-        out: await this.#balance('unexplained'),
-      },
-      { in: 0, out: 0, ...expected },
-      what,
-    )
-    const { database, settlement } = this.fixture
-    t.strictSame((await auditSite(database, coseKey(settlement.publicKey))).findings, [])
-  }
-}
+import { ownAccount as own } from '../../testkit/settlement/fixture.ts'
 
 t.test('P5 P9 reversals: CdtDbtInd says which way the money goes, RvslInd only that it undoes another', async (t) => {
   for (const yes of ['true', '1']) {
-    const site = await Site.open()
+    const site = await AccountFixture.open()
     const payment = await site.awaits(3000)
     await site.bank.take(statement('S1', [entry({ minor: 3000, ref: 'A1', text: payment })]))
     await site.shows(t, { bank: 3000, value: 3000 })
@@ -130,7 +33,7 @@ t.test('P5 P9 reversals: CdtDbtInd says which way the money goes, RvslInd only t
 t.test(
   'P5 P9 Zengin 取引区分: 18 is その他 and says nothing, 19 is 訂正 whose direction is turned already',
   async (t) => {
-    const site = await Site.open()
+    const site = await AccountFixture.open()
     const payment = await site.awaits(5000)
     const came: Movement = { id: 1, direction: 'in', minor: 5000, date: '2026-11-02', text: payment, means: '18' }
     t.match(await site.bank.take(movementsFile(own.account, [came])), { booked: 1 })
@@ -142,7 +45,7 @@ t.test(
 )
 
 t.test('P5 a reversal that is told before what it undoes takes the value back when that comes', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   const payment = await site.awaits(2000)
   const back = entry({ minor: 2000, ref: 'B2', direction: 'DBIT', reversal: 'true', text: payment })
   t.match(await site.bank.take(statement('S2', [back])), { unmatched: 1 })
@@ -152,7 +55,7 @@ t.test('P5 a reversal that is told before what it undoes takes the value back wh
 })
 
 t.test('P5 P9 a line that went out never becomes value, whoever assigns it', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   const payment = await site.awaits(880)
   await site.bank.take(statement('S1', [entry({ minor: 880, ref: 'C1', direction: 'DBIT', text: 'BANK FEE' })]))
   const [fee] = await site.bank.unmatched(10)
@@ -169,7 +72,7 @@ t.test('P5 P9 a line that went out never becomes value, whoever assigns it', asy
 t.test(
   'P5 which lines are one: words that are no reference, counters that begin anew, numbers of nothing',
   async (t) => {
-    const site = await Site.open()
+    const site = await AccountFixture.open()
     const [a, b, c, d] = [
       await site.awaits(1000),
       await site.awaits(2000),
@@ -202,7 +105,7 @@ t.test(
 )
 
 t.test('P5 P9 a known reference with something else is told, set aside, and booked only by a clerk', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   await site.bank.take(statement('S1', [entry({ minor: 1000, ref: 'D1', text: 'one' })]))
   const other = statement('S2', [entry({ minor: 2000, ref: 'D1', text: 'two' })])
   t.match(await site.bank.take(other), {
@@ -226,7 +129,7 @@ t.test('P5 P9 a known reference with something else is told, set aside, and book
 })
 
 t.test('P5 a batch told as a sum and then in its parts is one entry, and its parts find their owners', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   const [a, b] = [await site.awaits(1000), await site.awaits(2000)]
   const parts = [detail(1000, a), detail(2000, b)]
   t.match(await site.bank.take(statement('S1', [entry({ minor: 3000, ref: 'E1' })])), { unmatched: 1 })
@@ -249,7 +152,7 @@ t.test('P5 a batch told as a sum and then in its parts is one entry, and its par
 t.test(
   'P5 what is valid is read: zero, foreign currencies, other accounts, charges, CDATA, dates before numbers',
   async (t) => {
-    const site = await Site.open()
+    const site = await AccountFixture.open()
     const [a, b, c, d, e] = [
       await site.awaits(100),
       await site.awaits(200),
@@ -306,7 +209,7 @@ t.test(
 )
 
 t.test('P5 P9 what is missing in an entry is named', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   const missing = async (what: RegExp, xml: string) =>
     await t.rejects(() => site.bank.take(Buffer.from(xml)), { code: 'bank.malformed', detail: what })
   const good = Buffer.from(statement('S1', [entry({ minor: 1, ref: 'G1' })])).toString()
@@ -320,7 +223,7 @@ t.test('P5 P9 what is missing in an entry is named', async (t) => {
 })
 
 t.test('S13 P9 an answer is known by what it says, however its bytes are laid out', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   const order = {
     account: own.account,
     minor: 700n,
@@ -348,7 +251,7 @@ t.test('S13 P9 an answer is known by what it says, however its bytes are laid ou
 })
 
 t.test('P5 P9 the audit finds an entry that the bank told and the account does not have', async (t) => {
-  const site = await Site.open()
+  const site = await AccountFixture.open()
   await site.bank.take(
     notificationFile(own.account, 'N1', [{ id: 1, direction: 'in', minor: 5, date: '2026-11-02', text: '' }]),
   )
@@ -358,26 +261,10 @@ t.test('P5 P9 the audit finds an entry that the bank told and the account does n
   t.match(findings, [{ what: 'bank', where: /come to 6, the account has 5/ }])
 })
 
-/** A shop whose claim of 800 waits for a file. */
-async function claimed(site: Site): Promise<FixtureMember> {
-  const { fixture, member: buyer } = site
-  const shop = await fixture.enrol('shop')
-  await site.bank.take(statement('T1', [entry({ minor: 5000, ref: 'T1', text: await site.awaits(5000) })]))
-  const offer = shop.pay.offer([{ item: 'x', name: 'x', kind: 'digital', price: 800, currency: 'JPY', tax: 10 }])
-  await fixture.act(putOffer, { offer }, shop.device)
-  const order = buyer.pay.order(shop.number, [{ item: 'x', count: 1 }])
-  const { transaction, total } = await fixture.act(placeOrder, { order }, buyer.device)
-  const instruction = buyer.pay.instruction(transaction, shop.number, total)
-  await fixture.act(instructPayment, { instruction }, buyer.device)
-  for (const what of [{ do: 'deliver', state: 'delivered', how: 'x' }, { do: 'claim' }] as const)
-    await fixture.act(actAsShop, { act: shop.pay.shopAct(transaction, what) }, shop.device)
-  return shop
-}
-
 t.test('P7 P9 a file of payouts that the bank rejects as a whole: its orders wait for the next one', async (t) => {
   for (const at of ['GrpSts', 'PmtInfSts'] as const) {
-    const site = await Site.open()
-    await claimed(site)
+    const site = await AccountFixture.open()
+    await site.claim()
     const { document } = (await site.bank.payoutFile('2026-11-04', 'pain.001'))!
     const id = Buffer.from(document).toString('hex')
     const report = Buffer.from(statusReportFile('R1', id, [])).toString()
@@ -400,8 +287,8 @@ t.test('P7 a payout that bounces is the shop’s again, in whatever order its tw
     [0, 1],
     [1, 0],
   ]) {
-    const site = await Site.open()
-    await claimed(site)
+    const site = await AccountFixture.open()
+    await site.claim()
     await site.bank.payoutFile('2026-11-04', 'zengin')
     const { number } = (await site.fixture.database.get<{ number: string }>('SELECT number FROM payouts'))!
     const lines = [

@@ -8,7 +8,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { BankAccount } from '@azukari/protocol/contracts/settlement-members'
-import { debitAnswerFile, type Movement, movementsFile, notificationFile, readTransfers } from './bank-side.ts'
+import {
+  collectedOf,
+  debitAnswerFile,
+  type Movement,
+  movementsFile,
+  notificationFile,
+  readTransfers,
+} from './bank-side.ts'
 
 /** What people and tests ask of the bank. */
 export type BankAsk =
@@ -55,6 +62,9 @@ function perform(ask: BankAsk): object {
     return { orders: orders.length }
   }
   const answer = debitAnswerFile(bytes, (reference) => (ask.poor.includes(reference) ? '1' : '0'))
+  // The account is told of it as one sum, by a line of its own.
+  const minor = collectedOf(answer)
+  if (minor > 0) move({ direction: 'in', minor, text: 'ｺｳｻﾞﾌﾘｶｴ', date: ask.date })
   return { file: Buffer.from(answer).toString('base64') }
 }
 

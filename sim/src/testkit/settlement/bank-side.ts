@@ -223,3 +223,12 @@ export function statusReportFile(
     ],
   ])
 }
+
+/** What the bank says in its answer that it collected. */
+export function collectedOf(answer: Uint8Array): number {
+  const trailer = Buffer.from(answer)
+    .toString('latin1')
+    .split('\r\n')
+    .find((record) => record.startsWith('8'))
+  return Number(trailer?.slice(25, 37) ?? 0)
+}

@@ -9,7 +9,8 @@ import { ledgerOf } from '../centre/epoch.ts'
 import { atRestKey } from '../keystore.ts'
 import { ownAccount } from '../ledger/accounts.ts'
 import { isNumber } from '../numbers.ts'
-import { payoutFileRefused, payoutRefused } from '../payments/payout.ts'
+import { payoutRefused } from '../payments/payout.ts'
+import { payoutFileRefused } from '../payments/payout-files.ts'
 import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
 import { keepAside } from './aside.ts'
 import { compareEntry, type EntryName, EntryNames, type EntryRow } from './entries.ts'
@@ -24,7 +25,8 @@ import type {
 } from './files/bank-file.ts'
 import { readNotification, readStatusReport } from './files/iso20022.ts'
 import { readDebitResults, readMovements } from './files/zengin.ts'
-import { aboutOf, type Line, matchLine, suspend } from './matching.ts'
+import { aboutOf, matchLine, suspend } from './matching.ts'
+import type { AnswerResult, Booking, DebitAnswers, Line } from './ports.ts'
 
 export type BankFormat = 'camt' | 'pain.002' | 'zengin-movements' | 'zengin-debits'
 
@@ -43,19 +45,8 @@ export interface BankFileReport {
   aside: SetAside[]
 }
 
-/** What became of an answer: it was booked, it was known, or why it cannot be. */
-export type AnswerResult = 'booked' | 'known' | Pick<SetAside, 'why' | 'detail'>
-
-/** What billing does with the bank's answers; it lives apart. */
-export interface DebitAnswers {
-  /** @param day of the debits as the answer has it, month and day, where it has one */
-  settle(within: Within, outcome: DebitOutcome | OrderOutcome, day?: string): Promise<AnswerResult>
-}
-
-export interface Intake {
-  shared: ServiceContext
+export interface Intake extends Booking {
   own: OwnBankAccount
-  debits: DebitAnswers
 }
 
 const textDomain = new TextEncoder().encode('azukari/bank-text/1')
@@ -117,12 +108,13 @@ export async function takeFile(intake: Intake, bytes: Uint8Array): Promise<BankF
       else await setAside({ place: `order ${i + 1}`, ...result })
     }
     for (const rejected of parsed.rejected) {
-      const count = await payoutsRejected(within, rejected)
+      const count = await fileRejected(within, rejected, debits)
       if (count === undefined)
         await setAside({ place: 'file', why: 'order', detail: `file ${rejected.file} is not ours` })
       else if (count === 0) report.repeated++
       else report.booked += count
     }
+    await debits.answered(within)
     return report
   })
 }
@@ -138,13 +130,14 @@ async function waitsFor(sql: Sql, file: Uint8Array): Promise<boolean> {
 }
 
 async function takeEntries(
-  { shared, own }: Intake,
+  intake: Intake,
   within: Within,
   entries: readonly BankEntry[],
   file: Uint8Array,
   report: BankFileReport,
   setAside: (aside: SetAside, entry?: { id: Uint8Array; content: BankEntry }) => Promise<void>,
 ): Promise<void> {
+  const { shared, own } = intake
   const names = new EntryNames(own.account.bank + own.account.branch + own.account.number)
   for (const [i, entry] of entries.entries()) {
     const place = `entry ${i + 1}`
@@ -156,21 +149,19 @@ async function takeEntries(
     }
     const comparison = await compareEntry(within.sql, entry, name, file)
     if (comparison === 'new') {
-      const { booked, unmatched } = await bookEntry({ shared }, within, entry, name, file)
+      const { booked, unmatched } = await bookEntry(intake, within, entry, name, file)
       report.booked += booked
       report.unmatched += unmatched
     } else if ('known' in comparison) {
       report.repeated++
-      if (comparison.known) report.booked += await learnMore({ shared }, within, comparison.known, entry)
+      if (comparison.known) report.booked += await learnMore(intake, within, comparison.known, entry)
     } else await setAside({ place, ...comparison }, { id: name.id, content: entry })
   }
 }
 
-type Booking = Pick<Intake, 'shared'>
-
 /** Books an entry, part by part: each for its owner, or without one. */
 export async function bookEntry(
-  { shared }: Booking,
+  booking: Booking,
   within: Within,
   entry: BankEntry,
   { id, ref }: EntryName,
@@ -194,10 +185,10 @@ export async function bookEntry(
   let booked = 0
   for (const [i, part] of parts.entries()) {
     const line = { ...part, id: derivedId('bank-part', id, String(i)), currency, reversal }
-    const matched = await matchLine(shared, within, line, 'bank')
+    const matched = await matchLine(booking, within, line, 'bank')
     if (matched === null) await suspend(within.sql, line, within.nowMs)
     else booked++
-    await keepLine(shared, within.sql, line, { file, entry: id, bookedOn, matched, parent: null })
+    await keepLine(booking.shared, within.sql, line, { file, entry: id, bookedOn, matched, parent: null })
   }
   return { booked, unmatched: parts.length - booked }
 }
@@ -209,7 +200,7 @@ export const partedMark = 'parts'
  * An entry is told again, and now with its parts: those take the place of what waited without an owner as one sum.
  * @returns how many parts found their owner
  */
-async function learnMore({ shared }: Booking, within: Within, known: EntryRow, entry: BankEntry): Promise<number> {
+async function learnMore(booking: Booking, within: Within, known: EntryRow, entry: BankEntry): Promise<number> {
   if (known.parts !== 1 || entry.parts.length === 1) return 0
   const line = await within.sql.get<{ id: Uint8Array }>(
     'SELECT id FROM bank_lines WHERE entry = ? AND parent IS NULL AND matched IS NULL',
@@ -217,15 +208,15 @@ async function learnMore({ shared }: Booking, within: Within, known: EntryRow, e
   )
   if (!line) return 0
   await within.sql.run('UPDATE bank_entries SET parts = ? WHERE id = ?', entry.parts.length, known.id)
-  return partLine({ shared }, within, { ...known, line: line.id }, entry.parts)
+  return partLine(booking, within, { ...known, line: line.id }, entry.parts)
 }
 
 /**
  * Puts parts in the place of a line that waits without an owner; they come to the same sum.
  * @returns how many found their owner
  */
-async function partLine(
-  { shared }: Booking,
+export async function partLine(
+  booking: Booking,
   within: Within,
   whole: Pick<EntryRow, 'id' | 'file' | 'direction' | 'currency' | 'booked_on' | 'reversal'> & { line: Uint8Array },
   parts: readonly BankPart[],
@@ -263,10 +254,10 @@ async function partLine(
       )
   let booked = 0
   for (const line of lines) {
-    const matched = await matchLine(shared, within, line, 'suspense')
+    const matched = await matchLine(booking, within, line, 'suspense')
     if (matched !== null) booked++
     const { id: entry, file, booked_on: bookedOn } = whole
-    await keepLine(shared, sql, line, { file, entry, bookedOn, matched, parent: whole.line })
+    await keepLine(booking.shared, sql, line, { file, entry, bookedOn, matched, parent: whole.line })
   }
   return booked
 }
@@ -308,11 +299,16 @@ async function answer(
 }
 
 /** Undefined when we have sent no such file. */
-async function payoutsRejected(within: Within, { file }: FileOutcome): Promise<number | undefined> {
+async function fileRejected(
+  within: Within,
+  { file, reason }: FileOutcome,
+  debits: DebitAnswers,
+): Promise<number | undefined> {
   if (!/^[0-9a-f]{32}$/.test(file)) return undefined
   const document = new Uint8Array(Buffer.from(file, 'hex'))
   const row = await within.sql.get<{ kind: string }>('SELECT kind FROM bank_out WHERE document = ?', document)
-  if (row?.kind !== 'payout-file') return undefined
+  if (!row) return undefined
+  if (row.kind === 'debit-file') return debits.rejected(within, document, reason)
   return payoutFileRefused(within, document)
 }
 

@@ -17,7 +17,8 @@ import { type AsideRow, decideAside, openAside } from './aside.ts'
 import type { OwnBankAccount } from './files/bank-file.ts'
 import { writeCreditTransfers } from './files/iso20022.ts'
 import { writeTransfers } from './files/zengin.ts'
-import { type BankFileReport, bookEntry, type DebitAnswers, takeFile } from './intake.ts'
+import { type BankFileReport, bookEntry, takeFile } from './intake.ts'
+import type { DebitAnswers } from './ports.ts'
 import { type BankOutRow, bankFilesWaiting, enterBankFile, noteRelease, releaseNote } from './release.ts'
 
 /** Money that was booked and has no owner yet. */
@@ -127,7 +128,13 @@ export function bankDesk(
         const { sql, nowMs } = within
         const decided = await decideAside(shared, sql, id, { admitted, clerk, nowMs })
         if (decided)
-          await bookEntry({ shared }, within, decided.entry, { id: derivedId('admitted', id), ref: null }, decided.file)
+          await bookEntry(
+            { shared, debits },
+            within,
+            decided.entry,
+            { id: derivedId('admitted', id), ref: null },
+            decided.file,
+          )
         await noteOperation(sql, nowMs, clerk, admitted ? 'admit bank entry' : 'drop bank entry', hexOf(id))
       }),
 

@@ -2,23 +2,16 @@
  * Whose a line of our account is (P5, P7): the number that stands in it, its amount and its direction say so. What goes out
  * is never income, and what comes in is never a cost, whatever the line says of earlier ones.
  */
-import type { Currency } from '@azukari/protocol/money'
 import { isProblem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { ownAccount } from '../ledger/accounts.ts'
 import { isNumber, type NumberKind } from '../numbers.ts'
 import { payoutMoved } from '../payments/payout.ts'
+import { payoutFileMoved } from '../payments/payout-files.ts'
 import { issueValue, reverseValue, type TopUpRow, topUps } from '../payments/top-up.ts'
 import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
-import type { BankPart } from './files/bank-file.ts'
-
-/** A line as it is booked. */
-export interface Line extends BankPart {
-  id: Uint8Array
-  currency: Currency
-  reversal: boolean
-}
+import type { Booking, Line } from './ports.ts'
 
 /**
  * Where the money of a line stands: `bank`: it was just told; `suspense`: it was booked without an owner, and one is found now.
@@ -26,9 +19,21 @@ export interface Line extends BankPart {
 export type Via = 'bank' | 'suspense'
 
 /** Books a line for whom it is. @returns the number that it is for; null when nobody is found: then nothing was booked */
-export async function matchLine(shared: ServiceContext, within: Within, line: Line, via: Via): Promise<string | null> {
+export async function matchLine(
+  { shared, debits }: Booking,
+  within: Within,
+  line: Line,
+  via: Via,
+): Promise<string | null> {
+  const source = sourceOf(line, via)
   const payout = numberIn(line.texts, 'payout')
-  if (payout && (await payoutMoved(within, payout, line, sourceOf(line, via)))) return payout
+  if (payout && (await payoutMoved(within, payout, line, source))) return payout
+  if (line.direction === 'out' && aboutOf(line.texts) === null) {
+    const file = await payoutFileMoved(within, line, source)
+    if (file) return file
+  }
+  const collected = await debits.match(within, line, source)
+  if (collected) return collected
   const payment = numberIn(line.texts, 'payment')
   const row = payment ? await topUps.get(within.sql, payment) : undefined
   return row && fits(row, line) && (await bookTopUp(shared, within, row, line, via)) ? row.payment : null

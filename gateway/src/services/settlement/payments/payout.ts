@@ -333,7 +333,7 @@ export async function payoutMoved(
 }
 
 /** What was with the bank is the shop's again, and waits for the next file. */
-async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Promise<void> {
+export async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Promise<void> {
   const { number, shop, currency, amount } = row
   const ledger = ledgerOf(sql)
   await ledger.post(
@@ -357,14 +357,6 @@ async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Promise<vo
   for (const order of await sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
     if (order.state === 'paid-out')
       await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
-}
-
-/** Payouts of a file that the bank rejected as a whole. @returns how many wait again */
-export async function payoutFileRefused(within: Within, file: Uint8Array): Promise<number> {
-  let refused = 0
-  for (const { number } of await within.sql.all<{ number: string }>('SELECT number FROM payouts WHERE file = ?', file))
-    if (await payoutRefused(within, number)) refused++
-  return refused
 }
 
 /** Hands every waiting payout of a currency over to a file, in the file's own transaction. */

@@ -306,9 +306,18 @@ function directionOf(node: XmlNode): 'in' | 'out' | undefined {
   return direction === 'CRDT' ? 'in' : direction === 'DBIT' ? 'out' : undefined
 }
 
+/** Where our own name of a file or group stands. */
+const namesOfFiles = [
+  ['Refs', 'MsgId'],
+  ['Refs', 'PmtInfId'],
+  ['NtryDtls', 'Btch', 'MsgId'],
+  ['NtryDtls', 'Btch', 'PmtInfId'],
+] as const
+
 function textsOf(node: XmlNode): string[] {
   return [
     textAt(node, 'Refs', 'EndToEndId'),
+    ...namesOfFiles.flatMap((path) => at(node, ...path).map(({ text }) => text.trim())),
     ...at(node, 'RmtInf', 'Ustrd').map(({ text }) => text.trim()),
     ...at(node, 'RmtInf', 'Strd', 'CdtrRefInf', 'Ref').map(({ text }) => text.trim()),
     textAt(node, 'RltdPties', 'Dbtr', 'Pty', 'Nm') ?? textAt(node, 'RltdPties', 'Dbtr', 'Nm'),
