@@ -141,6 +141,7 @@ t.test('P5 a batch told as a sum and then in its parts is one entry, and its par
   await site.shows(t, { bank: 3000, value: 3000 })
   t.match(await site.bank.take(statement('S3', [entry({ minor: 3000, ref: 'E1' })])), { booked: 0, repeated: 1 })
   await site.shows(t, { bank: 3000, value: 3000 })
+  t.strictSame(await site.bank.unmatched(10), [], 'the sum waits no more')
   // A net batch: what goes the other way is a line of its own.
   const c = await site.awaits(500)
   const net = [detail(500, c), detail(120, 'RETURNED', 'DBIT')]
