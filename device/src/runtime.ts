@@ -359,6 +359,7 @@ export class Runtime {
       random,
       now: () => this.#time.now(),
       keys,
+      consents: this.#consents,
     })
     this.requests = requests
     const shared = { presence, display, clock, log, language }
