@@ -192,6 +192,8 @@ export interface PinQuestion extends Question {
 
 export interface TextQuestion extends Question {
   maxLength: number
+  /** A password: what is entered is not to be read on the panel. */
+  isSecret?: boolean
 }
 
 export interface Choice {
