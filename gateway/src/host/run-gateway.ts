@@ -1,6 +1,7 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import { contracts } from '@azukari/protocol/contracts/all'
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { proveSession } from '@azukari/protocol/contracts/session'
 import { mapInOrder } from '@azukari/protocol/in-order'
@@ -44,7 +45,7 @@ import { RemoteMeasures } from '../telemetry/remote-measures.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
-import { type HttpsListener, startHttpsListener } from '../transport/https-listener.ts'
+import { type HttpsListener, type HttpsRoute, startHttpsListener } from '../transport/https-listener.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
 import type { StreamCaller } from '../transport/spread-client.ts'
 import { checkDatabases } from '../upgrade/main.ts'
@@ -202,6 +203,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
 
+    const ownContracts = (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat()
     const telemetry = settings.telemetry && {
       ...settings.telemetry,
       memoryBytes: () => process.memoryUsage.rss(),
@@ -264,7 +266,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       ...(telemetry && { telemetry }),
       budgets,
       unlisted,
-      contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
+      contracts: ownContracts,
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -339,6 +341,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         registry: database,
         isTelemetryOn: settings.telemetry !== undefined,
         changed: () => gateway.registryChanged(),
+        url: outsideUrl,
         keys: { issuer: gateway.directory, behind: () => courier.behind() },
         services: serviceDispatch({
           modules: services,
@@ -355,7 +358,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       https = await startHttpsListener({
         ...settings.https,
         tls,
-        routes: [operators.route],
+        routes: [operators.route, ...(await outsideRoutes())],
         budgets,
         log: log.child({ part: 'https' }),
       })
@@ -378,6 +381,24 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         return open as Open
       },
       stop: () => closing.disposeAsync(),
+    }
+
+    /** Under which people outside reach the site; not known where it listens on every address. */
+    function outsideUrl(): string | undefined {
+      const { host = '' } = settings.https ?? {}
+      return https && !/^(0\.0\.0\.0|::)$/.test(host) ? `https://${host}:${https.port}` : undefined
+    }
+
+    async function outsideRoutes(): Promise<HttpsRoute[]> {
+      const { httpsRoutes } = await import('../https-api/routes.ts')
+      return httpsRoutes({
+        contracts: [...contracts, ...ownContracts],
+        service: (name) => remote.get(name) ?? inside.get(name)?.service,
+        budgets,
+        clock,
+        random: ports.random,
+        log: log.child({ part: 'https-api' }),
+      })
     }
 
     /** Of processes that do the same work which answer; of two centres what their service shows. */

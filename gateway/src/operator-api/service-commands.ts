@@ -3,7 +3,7 @@
  * in a process of its own, which the gateway asks.
  */
 import type { Values } from '@azukari/protocol/adapters/command'
-import type { ServiceName } from '@azukari/protocol/contract'
+import type { RequestOf, ServiceName } from '@azukari/protocol/contract'
 import { carryOutCommand } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
@@ -116,7 +116,7 @@ async function askApart(
     const isNamed = file in values || positionals.length > 0
     return isNamed ? [{ name: file, bytes: act.file(file).bytes }] : []
   })
-  const request = {
+  const request: RequestOf<typeof carryOutCommand> = {
     command: name,
     operator: act.operator,
     people: [...act.people],
@@ -125,6 +125,7 @@ async function askApart(
     positionals,
     files: files.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length })),
   }
+  if (act.siteUrl !== undefined) request.siteUrl = act.siteUrl
   const over = Promise.withResolvers<void>()
   act.signal.addEventListener('abort', () => over.resolve(), { once: true })
   if (act.signal.aborted) over.resolve()

@@ -6,6 +6,7 @@ import type { Database, Duty } from '../storage/database.ts'
 import type { Migration } from '../storage/migrate.ts'
 import type { Peers } from './deliverer.ts'
 import type { HostLimits } from './host-limits.ts'
+import type { LinkKeys } from './links.ts'
 import type { MemberCheck } from './member-tokens.ts'
 import type { ContentSource } from './offers.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
@@ -52,4 +53,6 @@ export interface ServiceHostOptions {
   members?: MemberCheck | undefined
   /** Verifies signatures; needed by whoever has a contract with the authority `signed`. */
   signers?: Signers | undefined
+  /** Judges signed links; needed by whoever has a contract with the authority `link`. */
+  links?: LinkKeys | undefined
 }

@@ -36,6 +36,7 @@ import {
 } from './judged.ts'
 import { Offers } from './offers.ts'
 import { Outbox } from './outbox.ts'
+import { forgetReplies, isOutside, Outsiders } from './outsiders.ts'
 import type {
   ActContext,
   Context,
@@ -120,6 +121,7 @@ class Host implements ServiceHost {
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
+  readonly #outsiders: Outsiders
   readonly downloads: Offers | undefined
   #queue: WaitingAct[] = []
   #drainAsked = false
@@ -175,6 +177,14 @@ class Host implements ServiceHost {
     const handlers = typeof options.handlers === 'function' ? options.handlers(this.store, work) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
     requireAuthority(handlers, options)
+    this.#outsiders = new Outsiders({
+      handlers: this.#handlers,
+      store: this.store,
+      links: options.links,
+      context: (request) => this.#context(request),
+      problemOf: (...of) => this.#problemOf(...of),
+      confirmed: options.confirmed ?? (async () => {}),
+    })
   }
 
   async start(): Promise<void> {
@@ -198,9 +208,11 @@ class Host implements ServiceHost {
 
   handle(request: ServiceRequest): Promise<ServiceReply> {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
+    if (Outsiders.asksAdmission(request)) return this.#call(() => this.#outsiders.admit(request), '')
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (!isActing(handler)) return this.#call(handler, request)
+    if (isOutside(handler)) return this.#call(() => this.#outsiders.answer(handler, request), '')
+    if (!isActing(handler)) return this.#call(() => this.#answer(handler, request), request.caller.device)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
@@ -238,19 +250,25 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
+  /** @param who by whom it is counted; '' for those outside the site, whom the listener counts */
+  async #call(work: () => Promise<ServiceReply>, who: string): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
-    const place = this.#calls.reserve('device', request.caller.device, 1, full)
+    const place = this.#calls.reserve('device', who, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
-      const context = this.#context(request)
-      return { body: await answerCall(handler, request, context, this.#options) }
-    } catch (error) {
-      return { problem: this.#problemOf(error, request, handler.contract) }
+      return await work()
     } finally {
       place.release()
       this.#tellIdle()
+    }
+  }
+
+  async #answer(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
+    try {
+      return { body: await answerCall(handler, request, this.#context(request), this.#options) }
+    } catch (error) {
+      return { problem: this.#problemOf(error, request, handler.contract) }
     }
   }
 
@@ -424,6 +442,7 @@ class Host implements ServiceHost {
       this.#forget().catch((error) => log.error('old acts could not be forgotten', { error: String(error) }))
     })
     await forgetExpiredActs(database, clock.now())
+    await forgetReplies(database, clock.now())
     await this.downloads?.forgetExpired(clock.now())
   }
 

@@ -1,6 +1,8 @@
 /** Settlement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
+import { bankEntryTables } from './bank/tables.ts'
+import { debitOrderTables } from './billing/debit-orders.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
@@ -22,4 +24,6 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
   { number: 10, name: 'words on cards are sent by the host', up: sentWordsTables },
   { number: 11, name: 'the keys that the register belongs to', up: registerKeysTables },
+  { number: 12, name: 'entries of bank files', up: bankEntryTables },
+  { number: 13, name: 'debits one by one', up: debitOrderTables },
 ]

@@ -9,6 +9,7 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
+import { ApiKeys } from '../../service/api-keys.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import type { Peers } from '../../service/deliverer.ts'
 import { createServiceHost } from '../../service/host.ts'
@@ -29,6 +30,7 @@ import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
 import { ledgerOf } from './centre/epoch.ts'
+import { documentHandlers, documentLink } from './documents/by-link.ts'
 import { pageSource } from './documents/pages.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents/store.ts'
 import type { TrueTypeFont } from './documents/true-type.ts'
@@ -46,8 +48,16 @@ import { topUpQueue } from './payments/card-top-up.ts'
 import { type Charge, charge } from './payments/charges.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payments/payout.ts'
 import { purchaseHandlers } from './payments/purchase.ts'
+import { type ShopKeyDesk, shopKeyDesk } from './payments/shop-keys.ts'
+import { shopHandlers } from './payments/shop-requests.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './payments/top-up.ts'
-import { createServiceContext, memberSigners, type ServiceContext, type SettlementRules } from './service-context.ts'
+import {
+  createServiceContext,
+  linkKeys,
+  memberSigners,
+  type ServiceContext,
+  type SettlementRules,
+} from './service-context.ts'
 import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
 import { monthFigures } from './statistics/months.ts'
 import type { StatisticsReport } from './statistics/picture.ts'
@@ -97,6 +107,10 @@ export interface Settlement extends Service {
   readonly payouts: PayoutDesk
   readonly bank: BankDesk
   readonly billing: BillingDesk
+  /** API keys of shops. */
+  readonly shopKeys: ShopKeyDesk
+  /** A path and query of the HTTPS listener where a document can be fetched. @throws {Problem} `object.unknown` */
+  documentLink(id: Uint8Array, of: { subject: string; lifeMs: number }): Promise<string>
   documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Promise<Omit<Document, 'content'>[]>
   document(id: Uint8Array): Promise<Document | undefined>
   trialBalance(): Promise<Total[]>
@@ -178,6 +192,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     unlisted: options.unlisted,
     members: options.members,
     signers: memberSigners(options, options.checks),
+    links: linkKeys(keys),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
     handlers: (store, given) => {
       work = given
@@ -214,6 +229,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         ...payoutHandlers(shared),
         ...objectionHandlers(billing, () => cards?.wake()),
         ...payChoiceHandlers(billing),
+        ...shopHandlers(shared),
+        ...documentHandlers(shared),
       ]
     },
   })
@@ -242,6 +259,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     enrolment: enrolmentDesk(shared),
     cash: cashDesk(shared),
     payouts,
+    shopKeys: shopKeyDesk(shared, new ApiKeys(hosted.store, random)),
+    documentLink: (id, of) => documentLink(shared, id, of),
     bank: bankDesk(
       shared,
       own,
