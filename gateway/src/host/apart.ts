@@ -13,17 +13,19 @@ export type Addresses = Readonly<Partial<Record<ServiceName, string>>>
 
 /**
  * Clients of each process of a service that runs apart. The second of two centres has a name of its own in its certificate; all
- * of several that do the same work have the service's.
+ * of several that do the same work (`isSeveral`) have the service's.
  */
 export function clientsOf(
   name: string,
   urls: string,
   tls: TlsIdentity,
   clock: Clock,
+  isSeveral = false,
 ): { id: string; client: CallClient }[] {
   return urls.split(',').map((url, at) => {
     const server = at === 1 ? [name, `${name}-backup`] : name
-    return { id: at === 0 ? name : `${name}-${at + 1}`, client: new CallClient({ url, tls, server, clock }) }
+    const other = at === 1 && !isSeveral ? `${name}-backup` : `${name}-${at + 1}`
+    return { id: at === 0 ? name : other, client: new CallClient({ url, tls, server, clock }) }
   })
 }
 

@@ -168,7 +168,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           const asked = new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log })
           remoteHealth.push(asked)
           if (settings.telemetry) followMeasures(asked, settings.telemetry.everyMs)
-          const each = clientsOf(module.name, address, tls, clock)
+          const each = clientsOf(module.name, address, tls, clock, isSeveral(module))
           const own = { name: module.name, client, clock, log: ownLog }
           remote.set(
             module.name,
@@ -401,10 +401,15 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       })
     }
 
+    function isSeveral({ processes }: ServiceModule): boolean {
+      return processes === 'several' && stores.engine === 'postgres'
+    }
+
     /** Of processes that do the same work which answer; of two centres what their service shows. */
     async function healthOfEach(module: ServiceModule, each: readonly ApartProcess[]): Promise<ServiceHealth> {
-      const isSeveral = module.processes === 'several' && stores.engine === 'postgres'
-      return !isSeveral && module.pairHealth ? module.pairHealth(each, ports) : processesHealth(module.name, each)
+      return !isSeveral(module) && module.pairHealth
+        ? module.pairHealth(each, ports)
+        : processesHealth(module.name, each)
     }
 
     /** What services say for telemetry: those that run here, and those that run apart as they said last. */
