@@ -46,10 +46,11 @@ import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
 import { type HttpsListener, type HttpsRoute, startHttpsListener } from '../transport/https-listener.ts'
-import type { StreamCaller } from '../transport/pair-client.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
+import type { StreamCaller } from '../transport/spread-client.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsAt, clientsOf, Peers } from './apart.ts'
+import { processesHealth } from './processes-health.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 import { storeHealth } from './store-health.ts'
@@ -76,7 +77,7 @@ export interface GatewaySettings {
   enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
   telemetry?: TelemetrySettings
-  /** Services that run as processes of their own: `https://host:port` by name; of a pair, with a comma between them. */
+  /** Services that run as processes of their own: `https://host:port` by name; of several processes, with a comma between them. */
   apart?: Addresses
   /** Where other processes reach the gateway: services apart, data servers on hosts of their own; 0 = any free one; absent = only for services apart. */
   peerPort?: number
@@ -167,12 +168,16 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           const asked = new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log })
           remoteHealth.push(asked)
           if (settings.telemetry) followMeasures(asked, settings.telemetry.everyMs)
-          remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
+          const each = clientsOf(module.name, address, tls, clock)
+          const own = { name: module.name, client, clock, log: ownLog }
+          remote.set(
+            module.name,
+            remoteService(each.length > 1 ? { ...own, each: each.map((one) => one.client) } : own),
+          )
           keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
-          const pair = clientsOf(module.name, address, tls, clock)
-          processes.set(module.name, pair)
-          for (const { client } of pair) closing.defer(() => client.close())
-          if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
+          processes.set(module.name, each)
+          for (const { client } of each) closing.defer(() => client.close())
+          if (each.length > 1) health.push(await healthOfEach(module, each))
           continue
         }
         await folder.makeFoldersOf(module.databases)
@@ -394,6 +399,12 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         random: ports.random,
         log: log.child({ part: 'https-api' }),
       })
+    }
+
+    /** Of processes that do the same work which answer; of two centres what their service shows. */
+    async function healthOfEach(module: ServiceModule, each: readonly ApartProcess[]): Promise<ServiceHealth> {
+      const isSeveral = module.processes === 'several' && stores.engine === 'postgres'
+      return !isSeveral && module.pairHealth ? module.pairHealth(each, ports) : processesHealth(module.name, each)
     }
 
     /** What services say for telemetry: those that run here, and those that run apart as they said last. */

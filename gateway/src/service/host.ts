@@ -14,6 +14,7 @@ import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/pr
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
 import { DatabaseProblem, type Transaction } from '../storage/database.ts'
+import { soleDuty } from '../storage/duty.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { migrate } from '../storage/migrate.ts'
 import type { Checked } from './checks.ts'
@@ -22,7 +23,7 @@ import { declared } from './delivery.ts'
 import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
 import { type HostCounts, type HostLimits, hostLimits } from './host-limits.ts'
-import type { ServiceHostOptions } from './host-options.ts'
+import type { ServiceHostOptions, SlowWork } from './host-options.ts'
 import { checkSender, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
 import {
@@ -51,6 +52,7 @@ import type {
 } from './service.ts'
 import { checkAhead } from './signed.ts'
 import { hostMigrations } from './tables.ts'
+import { onDuty } from './work-store.ts'
 
 export type { ServiceHostOptions } from './host-options.ts'
 
@@ -74,6 +76,7 @@ export async function createServiceHost(options: ServiceHostOptions): Promise<Se
     [hostMigrations, { set: options.name, migrations: options.migrations }],
     options.clock.now(),
   )
+  await options.database.share?.()
   return new Host(options)
 }
 
@@ -147,6 +150,8 @@ class Host implements ServiceHost {
       transaction: (work) => this.#ownTransaction(work),
       commit: (work) => this.#ownCommit(work),
     }
+    const duty = options.database.duty ?? soleDuty
+    const work: SlowWork = { store: onDuty(this.store, duty), duty }
     this.#outbox = new Outbox(options.random, this.#limits.outboxRows)
     this.downloads =
       options.downloads &&
@@ -162,14 +167,14 @@ class Host implements ServiceHost {
     this.#deliverer = new Deliverer({
       name: options.name,
       outbox: this.#outbox,
-      store: this.store,
+      ...work,
       declared: this.#outgoing,
       peers: options.peers ?? (() => undefined),
       clock: options.clock,
       log: options.log,
       confirmed: options.confirmed ?? (async () => undefined),
     })
-    const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
+    const handlers = typeof options.handlers === 'function' ? options.handlers(this.store, work) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
     requireAuthority(handlers, options)
     this.#outsiders = new Outsiders({

@@ -14,6 +14,7 @@ import type { SignatureChecks } from '../../service/checks.ts'
 import type { Peers } from '../../service/deliverer.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-limits.ts'
+import type { SlowWork } from '../../service/host-options.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
@@ -168,6 +169,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   const { database, clock, random, log, keys } = options
   let shared!: ServiceContext
   let billing!: BillingPorts
+  let work!: SlowWork
   const own = () => {
     if (!options.own) throw new Problem('config.invalid', 'settlement.json does not name our bank account (own)')
     return options.own
@@ -192,7 +194,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     signers: memberSigners(options, options.checks),
     links: linkKeys(keys),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
-    handlers: (store) => {
+    handlers: (store, given) => {
+      work = given
       shared = createServiceContext({
         keys,
         store,
@@ -202,16 +205,22 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
-      if (options.keeping) inStep = new InStep(shared, options.keeping)
+      // Workers do not go on where another process has taken over.
+      const working = { ...shared, store: work.store }
+      if (options.keeping) inStep = new InStep(working, options.keeping, work.duty)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
       if (company)
         cards = new CardWorker({
-          shared,
+          shared: working,
           company,
           confirmed,
-          queues: [topUpQueue(shared, company), chargeQueue(() => billing, company)] as CardQueue[],
+          duty: work.duty,
+          queues: [
+            topUpQueue(working, company),
+            chargeQueue(() => ({ ...billing, shared: working }), company),
+          ] as CardQueue[],
         })
       return [
         ...enrolmentHandlers(shared),
@@ -226,11 +235,13 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     },
   })
   const payouts = payoutDesk(shared)
+  const working = { ...shared, store: work.store }
   const housekeeping = new Housekeeping({
-    shared,
+    shared: working,
+    duty: work.duty,
     timeZone: billing.rules.timeZone,
     everyMs: options.housekeepingMs ?? 5_000,
-    lapse: async () => payouts.lapse(),
+    lapse: payoutDesk(working).lapse,
   })
   return {
     name: 'settlement',
