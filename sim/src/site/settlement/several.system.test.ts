@@ -47,7 +47,7 @@ async function membersOf(
   const fixture = new SettlementFixture({ seed, database, at: new Date().toISOString() })
   await fixture.start()
   const shop = await fixture.enrol('shop')
-  const item = { item: 'x', name: 'x', kind: 'digital' as const, price, currency: 'JPY' as const, tax: 10 }
+  const item = { item: 'x', name: 'x', kind: 'digital' as const, price, currency: 'JPY' as const, tax: 10 as const }
   await fixture.act(putOffer, { offer: shop.pay.offer([item]) }, shop.device)
   const by: FixtureMember[] = []
   for (let i = 0; i < buyers; i++) {
