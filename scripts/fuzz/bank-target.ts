@@ -17,7 +17,7 @@ const own = { account: holder, requester: '0000000001' }
 const movements: Movement[] = [
   { id: 1, direction: 'in', minor: 5000, date: '2026-11-25', text: '60000000000590', payer: 'ﾀﾅｶ' },
   { id: 2, direction: 'out', minor: 300, date: '2026-11-26', text: 'ﾃｽｳﾘﾖｳ' },
-  { id: 3, direction: 'in', minor: 700, date: '2026-11-26', text: '60000000000687', reversal: true },
+  { id: 3, direction: 'out', minor: 700, date: '2026-11-26', text: '60000000000687', reversal: true },
 ]
 const order = {
   account: holder,
@@ -27,7 +27,12 @@ const order = {
   mandateSince: '2026-01-01',
   member: '1',
 }
-const readers = [readNotification, readStatusReport, readMovements, readDebitResults]
+const readers: readonly ((bytes: Uint8Array) => readonly object[])[] = [
+  (bytes) => readNotification(bytes, own).entries,
+  (bytes) => readStatusReport(bytes).orders,
+  (bytes) => readMovements(bytes, own).entries,
+  (bytes) => readDebitResults(bytes).outcomes,
+]
 
 export const bankTarget: FuzzTarget = {
   what: 'bank files (camt, pain.002, Zengin movements and debits)',
@@ -42,7 +47,8 @@ export const bankTarget: FuzzTarget = {
     const refusals: unknown[] = []
     for (const read of readers)
       try {
-        for (const one of read(bytes)) if ('minor' in one) holds(one.minor >= 0n, `the amount ${one.minor}`)
+        for (const one of read(bytes))
+          if ('minor' in one) holds(typeof one.minor === 'bigint' && one.minor >= 0n, `the amount ${one.minor}`)
       } catch (error) {
         if (!isProblem(error)) throw error
         refusals.push(error)

@@ -321,6 +321,19 @@ export const settlementProblems = {
     en: { title: 'This line was booked before', todo: 'Nothing needs to be done; look at the earlier booking.' },
     ja: { title: 'この明細は記帳済みです', todo: '対応は不要です。以前の記帳を確認してください。' },
   },
+  'bank.line-out': {
+    retry: 'no',
+    en: { title: 'The money of this line went out', todo: 'Only money that came in can be somebody’s value.' },
+    ja: { title: 'この明細は出金です', todo: '入金の明細だけを割り当てることができます。' },
+  },
+  'bank.not-bookable': {
+    retry: 'no',
+    en: { title: 'What was set aside cannot be booked', todo: 'Drop it when it is not ours; else ask the bank.' },
+    ja: {
+      title: '保留された項目は記帳できません',
+      todo: '当方のものでなければ破棄し、それ以外は銀行に確認してください。',
+    },
+  },
   'bank.text': {
     retry: 'after-fix',
     en: {

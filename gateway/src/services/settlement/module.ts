@@ -33,6 +33,7 @@ export const settlement = defineService<SettlementContext>({
   readsBuffer: false,
   peers: ['placement'],
   paired: true,
+  processes: 'several',
   calls: async () => {
     const { listChanges, readAccountFacts } = await contracts()
     return [readAccountFacts, listChanges]
@@ -45,7 +46,7 @@ export const settlement = defineService<SettlementContext>({
     const asked = await placementPorts(opened)
     const service = await openSettlement(folder, ports, {
       ...asked,
-      database: await stores.open('settlement/settlement.db'),
+      database: await stores.open('settlement/settlement.db', !isClosed),
       log,
       passphrase,
       budgets,
@@ -68,6 +69,7 @@ export const settlement = defineService<SettlementContext>({
   commands: {
     'settlement members': async () => (await import('./commands/members.ts')).memberCommands,
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
+    'settlement shops': async () => (await import('./commands/shops.ts')).shopCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
   programs: {

@@ -5,7 +5,13 @@ import { memoryDatabase } from '@azukari/gateway/adapters/database'
 import type { ReleasedFile } from '@azukari/gateway/services/settlement/bank/lines'
 import { BankGate } from '@azukari/gateway/services/settlement/bank/release'
 import { isProblem } from '@azukari/protocol/problem'
-import { debitAnswerFile, type Movement, movementsFile, readTransfers } from '../../testkit/settlement/bank-side.ts'
+import {
+  collectedOf,
+  debitAnswerFile,
+  type Movement,
+  movementsFile,
+  readTransfers,
+} from '../../testkit/settlement/bank-side.ts'
 import { ownAccount } from '../../testkit/settlement/fixture.ts'
 import type { SeededRandom } from '../../testkit/world/chance.ts'
 import type { World } from '../world.ts'
@@ -89,7 +95,9 @@ export class Bank {
       return this.#chance.chance(0.25) ? '1' : '0'
     })
     for (const statement of statements) await this.#collects(statement)
-    this.balance += collected(answer)
+    // The account is told of it as one sum, by a line of its own.
+    const minor = collectedOf(answer)
+    if (minor > 0) this.#move({ direction: 'in', minor, text: 'ｺｳｻﾞﾌﾘｶｴ' })
     this.answers.push(answer)
   }
 
@@ -98,13 +106,4 @@ export class Bank {
     this.movements.push({ id: this.movements.length + 1, date, ...movement })
     this.balance += movement.direction === 'in' ? movement.minor : -movement.minor
   }
-}
-
-/** What the bank says in its answer that it collected. */
-function collected(answer: Uint8Array): number {
-  const trailer = Buffer.from(answer)
-    .toString('latin1')
-    .split('\r\n')
-    .find((record) => record.startsWith('8'))
-  return Number(trailer?.slice(25, 37) ?? 0)
 }

@@ -167,6 +167,27 @@ t.test('S9: the mover dies again and again and loses nothing', async (t) => {
   await fixture.stop()
 })
 
+t.test('S9: what a device brought leaves its new region when the device stands elsewhere', async (t) => {
+  const { fixture, member, where, allGood } = await bedOf(11, 30)
+  const elsewhere = await fixture.keep(member, fixture.random.bytes(500), 'US-CA')
+  const before = await where()
+  const inSingapore = before.filter(([, two]) => two === 'singapore').length
+  t.ok(inSingapore > 2, `${inSingapore} second replicas lie where the device goes`)
+  await fixture.keep(member, fixture.random.bytes(500), 'SG', 'cam')
+  await fixture.rest()
+  for (const [i, [one, two]] of (await where()).entries()) {
+    t.not(two, 'singapore', 'none lies in the region that its device asks from')
+    if (before[i]![1] !== 'singapore') t.same([one, two], before[i], 'what was well placed stayed')
+  }
+  t.equal(await allGood(), undefined)
+  const { asking } = (await fixture.medium.sql.get<{ asking: string }>(
+    'SELECT asking FROM saves WHERE object = ?',
+    elsewhere,
+  ))!
+  t.equal(asking, 'US-CA', 'what another device brought is none of its business')
+  await fixture.stop()
+})
+
 t.test('S9: paused, nothing begins; it survives a restart', async (t) => {
   const { fixture, on } = await bedOf(7, 10)
   const hit = await on('uusimaa')

@@ -127,7 +127,7 @@ t.test('P5 value by transfer and by direct deposit: once the bank’s file says 
     'money that left unexplained is a claim, not lost',
   )
   const reversed: Movement[] = [
-    { id: 7, direction: 'in', minor: 3000, date: '2026-11-04', text: first, reversal: true },
+    { id: 7, direction: 'out', minor: 3000, date: '2026-11-04', text: first, reversal: true },
   ]
   t.match(await bank.take(notificationFile(own.account, 'N2', reversed)), { booked: 1 })
   await conserved(t, fixture)
@@ -158,7 +158,7 @@ t.test('P5 a reversal after the money was spent leaves a debt, never a negative 
   )
   await fixture.settlement.bank.take(
     notificationFile(own.account, 'N2', [
-      { id: 2, direction: 'in', minor: 500, date: '2026-11-03', text: payment, reversal: true },
+      { id: 2, direction: 'out', minor: 500, date: '2026-11-03', text: payment, reversal: true },
     ]),
   )
   const issues = (await fixture.events(valueIssued, buyer.device)).map(({ issue }) => buyer.pay.openIssue(issue))
@@ -223,6 +223,12 @@ t.test(
     t.match(await bank.take(movementsFile(own.account, paid)), { booked: 1 })
     t.match(
       await bank.take(notificationFile(own.account, 'N9', paid)),
+      { booked: 0, unmatched: 0, aside: [{ why: 'perhaps-known' }] },
+      'that another kind of file tells the same is a question for a clerk',
+    )
+    const second = [{ ...paid[0]!, id: 10, date: '2026-11-07' }]
+    t.match(
+      await bank.take(movementsFile(own.account, second)),
       { unmatched: 1 },
       'a second withdrawal for it is a question for a clerk',
     )
@@ -255,7 +261,7 @@ t.test(
     await refuses('a day that does not exist', change(1, 9, '081399'))
     await refuses('neither in nor out', change(1, 21, '3'))
     await refuses('an amount of letters', change(1, 24, 'XXX'))
-    await refuses('an amount of nothing', change(1, 24, '000000000000'))
+    await refuses('an amount that the trailer does not have', change(1, 24, '000000000000'), 'bank.totals')
     await refuses('an unknown record', change(1, 0, '5'))
     await refuses('a byte outside the set', change(1, 100, '\x80'))
     await refuses('a record too short', good.replace('\r\n', 'X\r\n'))
@@ -274,15 +280,11 @@ t.test(
     await refusesXml('another message', xml.replaceAll('BkToCstmrDbtCdtNtfctn', 'Other'))
     await refusesXml('a fraction of a yen', xml.replace('>3000<', '>3000.5<'))
     await refusesXml('a negative amount', xml.replace('>3000<', '>-3000<'))
-    await refusesXml('an amount of nothing', xml.replace('>3000<', '>0<'))
     await refusesXml('an absurd amount', xml.replace('>3000<', '>99999999999999999<'))
-    await refusesXml('an unknown currency', xml.replace('Ccy="JPY"', 'Ccy="ZZZ"'))
+    await refusesXml('no currency', xml.replace('Ccy="JPY"', 'Ccy="yen"'))
     await refusesXml('no direction', xml.replace('CRDT', 'XXXX'))
-    await refusesXml('no date', xml.replace('<Dt>2026-11-02</Dt>', '<Dt>tomorrow</Dt>'))
-    await refusesXml(
-      'no reference',
-      xml.replace(/<NtryRef>.*<\/NtryRef>/, '').replace(/<AcctSvcrRef>.*<\/AcctSvcrRef>/, ''),
-    )
+    const undated = xml.replace(/<CreDtTm>[^<]*<\/CreDtTm>/g, '')
+    await refusesXml('no date', undated.replace('<Dt>2026-11-02</Dt>', '<Dt>tomorrow</Dt>'))
     await refusesXml('another number of entries', xml.replace('<NbOfNtries>1<', '<NbOfNtries>2<'), 'bank.totals')
     await refusesXml('deep nesting', `<Document>${'<a>'.repeat(60)}${'</a>'.repeat(60)}</Document>`)
     t.match(
@@ -301,14 +303,14 @@ t.test(
         const bytes = latin(good)
         bytes[at] = byte
         try {
-          readMovements(bytes)
+          readMovements(bytes, own)
         } catch (error) {
           if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('bank.'))) throw error
         }
       }),
       { numRuns: 300 },
     )
-    t.throws(() => readNotification(new Uint8Array([0xff])), { code: 'bank.malformed' })
+    t.throws(() => readNotification(new Uint8Array([0xff]), own), { code: 'bank.malformed' })
     t.throws(() => readStatusReport(new TextEncoder().encode('<a/>')), { code: 'bank.malformed' })
     await t.rejects(() => bank.take(debitAnswerFile(writeDebits(own, '2026-11-27', []), () => '7').subarray(0, 200)), {
       code: 'bank.malformed',

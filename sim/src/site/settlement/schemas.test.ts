@@ -55,7 +55,7 @@ t.test('P5 P7 S13 files for banks and files of banks keep to the schemas', { ski
   t.strictSame(await errorsOf('camt.054.001.08', notificationFile(own.account, 'N1', movements)), [], 'camt.054')
   const statement = statementFile(own.account, 'N2', movements, 10_000)
   t.strictSame(await errorsOf('camt.053.001.08', statement), [], 'camt.053')
-  t.match(readNotification(statement), [
+  t.match(readNotification(statement, own).entries, [
     { direction: 'in', minor: 3_000n, bookedOn: '2026-11-02' },
     { direction: 'out', minor: 800n, reversal: true },
   ])

@@ -13,6 +13,7 @@ import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/plac
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { hex } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   type MemberRequest,
   makeRequest,
@@ -20,6 +21,7 @@ import {
   type Wish,
 } from '@azukari/protocol/contracts/member-request'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { openSession, proveSession, type SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -141,9 +143,9 @@ export class PlacementFixture {
   /** What was kept, by the object's id in hex. */
   readonly originals = new Map<string, { content: Uint8Array; member: FixtureMember; object: Uint8Array }>()
   readonly #options: FixtureOptions
-  readonly #transfers = new Map<string, { blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
-  readonly #stream: Uint8Array
-  #seq = 0
+  readonly #transfers = new Map<string, { device: string; blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
+  /** Of each device: its acts are numbered on a stream of its own. */
+  readonly #streams = new Map<string, { stream: Uint8Array; seq: number }>()
   life = new Life('placement')
   placement!: Placement
   /** Called before each call to a server; may throw, as a line would. */
@@ -160,7 +162,6 @@ export class PlacementFixture {
     const { keys, recoverySecret } = createKeys(this.random)
     this.keys = keys
     this.recoverySecret = recoverySecret
-    this.#stream = this.random.bytes(16)
     for (const place of options.places) this.servers.set(place.id, new FixtureServer(place, this.random))
   }
 
@@ -201,7 +202,7 @@ export class PlacementFixture {
           const held = this.#transfers.get(hex(id))
           return (
             held && {
-              device: 'cam',
+              device: held.device,
               sizeBytes: held.sizeBytes,
               blockBytes: 65_552,
               blocks: held.blocks.length,
@@ -295,7 +296,13 @@ export class PlacementFixture {
   }
 
   /** Offers content as a device in `asking` does. @returns the object’s id, when placement has taken the offer */
-  async offer(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
+  async offer(
+    member: FixtureMember,
+    content: Uint8Array,
+    asking = member.home,
+    device = deviceIn(asking),
+    change: Partial<SaveOffer> = {},
+  ): Promise<Uint8Array> {
     const transfer = this.random.bytes(16)
     const object = this.random.bytes(16)
     const key = this.random.bytes(32)
@@ -303,7 +310,7 @@ export class PlacementFixture {
       encryptBlock(key, transfer, i, content.subarray(i * blockPlainBytes, (i + 1) * blockPlainBytes)),
     )
     const root = rootOfLeafHashes(blocks.map(leafHash))
-    this.#transfers.set(hex(transfer), { blocks, root, sizeBytes: encryptedBytes(content.length) })
+    this.#transfers.set(hex(transfer), { device, blocks, root, sizeBytes: encryptedBytes(content.length) })
     const nowMs = this.clock.now()
     const offer: SaveOffer = {
       contract: offerSave.id,
@@ -321,13 +328,14 @@ export class PlacementFixture {
       name: 'a.jpg',
       mediaType: 'image/jpeg',
       takenMs: nowMs,
+      ...change,
     }
     const handled = this.placement.handle({
-      caller: { device: 'cam', region: asking, roles: ['camera'] },
+      caller: { device, region: asking, roles: ['camera'] },
       contract: offerSave.id,
       id: this.random.bytes(16),
       atMs: nowMs,
-      act: { stream: this.#stream, seq: ++this.#seq },
+      act: this.#nextAct(device),
       body: {
         offer: sign1(encodeDeterministic(offer), signerOf(member.keys.acts), offerDomain),
         transferKey: encryptTo(publicOf(this.keys.agreement), key, transferKeyDomain, this.random),
@@ -337,6 +345,13 @@ export class PlacementFixture {
     if (reply.problem) throw Problem.fromWire(reply.problem)
     this.originals.set(hex(object), { content, member, object })
     return object
+  }
+
+  #nextAct(device: string): { stream: Uint8Array; seq: number } {
+    const acts = this.#streams.get(device) ?? { stream: this.random.bytes(16), seq: 0 }
+    acts.seq++
+    this.#streams.set(device, acts)
+    return { ...acts }
   }
 
   /** Says a member's wish as a device does (D8). @returns the signed message, and placement's answer or problem */
@@ -367,7 +382,7 @@ export class PlacementFixture {
       contract: makeRequest.id,
       id: this.random.bytes(16),
       atMs: this.clock.now(),
-      act: { stream: this.#stream, seq: ++this.#seq },
+      act: this.#nextAct('cam'),
       body: { wish: signed },
     })
     const answer = await this.settle(handled)
@@ -390,9 +405,31 @@ export class PlacementFixture {
     return answer.body as Reply
   }
 
+  /** The member's card proves itself at a device. @throws {Problem} placement's */
+  async prove(member: FixtureMember): Promise<void> {
+    const card = thumbprint(publicOf(member.keys.auth))
+    const opened = await this.ask<ReplyOf<typeof openSession>>(openSession, { card, operation: 'save' })
+    const proof: SessionProof = {
+      session: opened.session,
+      challenge: opened.challenge,
+      verifier: opened.verifier,
+      device: 'cam',
+      operation: 'save',
+      level: member.level,
+      counter: 0,
+    }
+    const signed = sign1(encodeDeterministic(proof), signerOf(member.keys.auth), sessionDomain)
+    await this.ask(proveSession, { session: opened.session, proof: signed })
+  }
+
   /** Offers content and lets time pass until both replicas stand. */
-  async keep(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
-    const object = await this.offer(member, content, asking)
+  async keep(
+    member: FixtureMember,
+    content: Uint8Array,
+    asking = member.home,
+    device = deviceIn(asking),
+  ): Promise<Uint8Array> {
+    const object = await this.offer(member, content, asking, device)
     await this.run(600_000, async () => (await this.stateOf(object)) === 'kept')
     if ((await this.stateOf(object)) !== 'kept') throw new Error(`${hex(object)} is ${await this.stateOf(object)}`)
     return object
@@ -476,6 +513,11 @@ export class PlacementFixture {
       journalRead: (stream, from, count) => call('journalRead', (server) => server.journalRead(stream, from, count)),
     }
   }
+}
+
+/** A device stands in one region. */
+function deviceIn(region: string): string {
+  return region === 'JP-13' ? 'cam' : `cam-${region.toLowerCase()}`
 }
 
 /** What placement sends: the line breaks when it dies. */

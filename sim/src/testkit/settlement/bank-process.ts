@@ -8,7 +8,14 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { BankAccount } from '@azukari/protocol/contracts/settlement-members'
-import { debitAnswerFile, type Movement, movementsFile, notificationFile, readTransfers } from './bank-side.ts'
+import {
+  collectedOf,
+  debitAnswerFile,
+  type Movement,
+  movementsFile,
+  notificationFile,
+  readTransfers,
+} from './bank-side.ts'
 
 /** What people and tests ask of the bank. */
 export type BankAsk =
@@ -37,7 +44,7 @@ function perform(ask: BankAsk): object {
   }
   if (ask.do === 'take-back') {
     const { minor, text } = movements[ask.id - 1]!
-    return { id: move({ direction: 'in', minor, text, date: ask.date, reversal: true }).id }
+    return { id: move({ direction: 'out', minor, text, date: ask.date, reversal: true }).id }
   }
   if (ask.do === 'movements') {
     const news = movements.slice(ask.after)
@@ -55,6 +62,9 @@ function perform(ask: BankAsk): object {
     return { orders: orders.length }
   }
   const answer = debitAnswerFile(bytes, (reference) => (ask.poor.includes(reference) ? '1' : '0'))
+  // The account is told of it as one sum, by a line of its own.
+  const minor = collectedOf(answer)
+  if (minor > 0) move({ direction: 'in', minor, text: 'ｺｳｻﾞﾌﾘｶｴ', date: ask.date })
   return { file: Buffer.from(answer).toString('base64') }
 }
 

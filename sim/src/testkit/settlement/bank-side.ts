@@ -21,7 +21,10 @@ export interface Movement {
   date: string
   text: string
   payer?: string
+  /** Undoes an earlier one; its direction is that of the money. */
   reversal?: boolean
+  /** 取引区分, where it matters. */
+  means?: string
 }
 
 const era = (date: string) =>
@@ -50,14 +53,14 @@ export function movementsFile(account: BankAccount, movements: readonly Movement
       overdraft: '1',
       book: '1',
     }),
-    ...movements.map(({ id, direction, minor, date, text, payer = '', reversal }) =>
+    ...movements.map(({ id, direction, minor, date, text, payer = '', reversal, means }) =>
       writeRecord(layouts.movementData, {
         record: '2',
         inquiry: String(id),
         booked: era(date),
         value: era(date),
         direction: direction === 'in' ? '1' : '2',
-        means: reversal ? '18' : '11',
+        means: means ?? (reversal ? '19' : '11'),
         amount: String(minor),
         payer,
         note: text,
@@ -219,4 +222,13 @@ export function statusReportFile(
       ],
     ],
   ])
+}
+
+/** What the bank says in its answer that it collected. */
+export function collectedOf(answer: Uint8Array): number {
+  const trailer = Buffer.from(answer)
+    .toString('latin1')
+    .split('\r\n')
+    .find((record) => record.startsWith('8'))
+  return Number(trailer?.slice(25, 37) ?? 0)
 }

@@ -1,53 +1,57 @@
 /**
- * Bank files in and out (P5, P7, S13): lines find their owner by the number that stands in them, each line is booked once
- * however many files bring it, and what finds no owner waits for a clerk.
+ * Bank files in and out (P5, P7, S13): lines find their owner by the number that stands in them, each entry is booked once
+ * however many files bring it, what finds no owner waits for a clerk, and what cannot be booked as it stands is set aside.
  */
 
-import { createHash } from 'node:crypto'
-import { encodeDeterministic } from '@azukari/protocol/codec'
-import { encrypt0 } from '@azukari/protocol/cose'
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
-import { insertRow } from '../../../storage/insert.ts'
-import { ledgerOf } from '../centre/epoch.ts'
 import { keepDocument, readDocument } from '../documents/store.ts'
-import { atRestKey } from '../keystore.ts'
-import { ownAccount } from '../ledger/accounts.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { members, openPerson } from '../members/registers.ts'
-import { isNumber, type NumberKind } from '../numbers.ts'
-import { type PayoutRow, sendPayouts, settlePayout } from '../payments/payout.ts'
-import { issueValue, reverseValue, topUps } from '../payments/top-up.ts'
-import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
-import type { BankLine, DebitOutcome, OrderOutcome, OwnBankAccount } from './files/bank-file.ts'
-import { readNotification, readStatusReport, writeCreditTransfers } from './files/iso20022.ts'
-import { readDebitResults, readMovements, writeTransfers } from './files/zengin.ts'
+import { type PayoutRow, sendPayouts } from '../payments/payout.ts'
+import { issueValue, topUps } from '../payments/top-up.ts'
+import { derivedId, type ServiceContext } from '../service-context.ts'
+import { type AsideRow, decideAside, openAside } from './aside.ts'
+import type { OwnBankAccount } from './files/bank-file.ts'
+import { writeCreditTransfers } from './files/iso20022.ts'
+import { writeTransfers } from './files/zengin.ts'
+import { type BankFileReport, bookEntry, takeFile } from './intake.ts'
+import type { DebitAnswers } from './ports.ts'
 import { type BankOutRow, bankFilesWaiting, enterBankFile, noteRelease, releaseNote } from './release.ts'
 
-export type BankFormat = 'camt' | 'pain.002' | 'zengin-movements' | 'zengin-debits'
-
-/** What a file did. */
-export interface BankFileReport {
-  format: BankFormat
-  /** This very file was taken in before: nothing was done. */
-  known: boolean
-  lines: number
-  booked: number
-  /** Lines that another file had brought. */
-  repeated: number
-  /** Lines for which no owner was found. */
-  unmatched: number
+/** Money that was booked and has no owner yet. */
+export interface OpenLine {
+  id: Uint8Array
+  direction: 'in' | 'out'
+  minor: number
+  currency: Currency
+  bookedOn: string
+  /** The number that stands in it, though it could not be booked for that. */
+  about: string | null
 }
 
 export interface BankDesk {
-  /** Takes a file in, whole or not at all. @throws {Problem} `bank.malformed`, `bank.totals`, `bank.text` */
+  /**
+   * Takes a file in: whole, but for what is told as set aside.
+   * @throws {Problem} `bank.malformed`, `bank.totals`, `config.invalid` when the site names no account
+   */
   take(bytes: Uint8Array): Promise<BankFileReport>
   /** Lines without an owner, oldest first. */
-  unmatched(limit: number): Promise<{ id: Uint8Array; minor: number; currency: Currency; bookedOn: string }[]>
-  /** A clerk finds the owner of a line. @throws {Problem} `bank.line-known`, `topup.unknown`, `topup.state`, `pay.amount-differs` */
+  unmatched(limit: number): Promise<OpenLine[]>
+  /**
+   * A clerk finds the owner of a line that came in.
+   * @throws {Problem} `bank.line-known`, `bank.line-out`, `topup.unknown`, `topup.state`, `pay.amount-differs`
+   */
   assign(line: Uint8Array, payment: string, clerk: string): Promise<void>
+  /** What was set aside and nobody has decided about, oldest first. */
+  aside(limit: number): Promise<AsideRow[]>
+  /**
+   * A clerk books what was set aside as an entry of its own, or drops it.
+   * @throws {Problem} `bank.line-known`, `bank.not-bookable`
+   */
+  decideAside(id: Uint8Array, admitted: boolean, clerk: string): Promise<void>
   /**
    * Hands all claimed money to the bank: one file per format, in the transaction that books it. Undefined when nothing waits.
    * @param date civil date of execution
@@ -73,13 +77,7 @@ export interface ReleasedFile {
   note: Uint8Array
 }
 
-/** What billing does with the bank's answers; it lives apart. */
-export interface DebitAnswers {
-  settle(within: Within, outcome: DebitOutcome | OrderOutcome): Promise<boolean>
-}
-
 const payoutsPerFile = 10_000
-const textDomain = new TextEncoder().encode('azukari/bank-text/1')
 
 export function bankDesk(
   shared: ServiceContext,
@@ -87,78 +85,57 @@ export function bankDesk(
   debits: DebitAnswers,
   confirmed: () => Promise<void>,
 ): BankDesk {
-  const { store, keys, random, clock } = shared
+  const { store, random, clock } = shared
   return {
-    take: async (bytes) => {
-      const { format, lines, outcomes } = parse(bytes)
-      const hash = new Uint8Array(createHash('sha256').update(bytes).digest())
-      return store.transaction(async (within) => {
-        const { sql, nowMs } = within
-        const report = {
-          format,
-          known: false,
-          lines: lines.length + outcomes.length,
-          booked: 0,
-          repeated: 0,
-          unmatched: 0,
-        }
-        if (await sql.get('SELECT 1 AS there FROM bank_files WHERE hash = ?', hash)) return { ...report, known: true }
-        await insertRow(sql, 'bank_files', { hash, format, at: nowMs, lines: report.lines, booked: 0 })
-        for (const outcome of outcomes) {
-          if (await settleOutcome(within, outcome, debits)) report.booked++
-          else report.repeated++
-        }
-        for (const line of lines) {
-          const id = derivedId('bank-line', line.key, line.direction, line.reversal ? 'reversal' : '')
-          if (await sql.get('SELECT 1 AS there FROM bank_lines WHERE id = ?', id)) {
-            report.repeated++
-            continue
-          }
-          const text = encrypt0(
-            encodeDeterministic(line.texts),
-            atRestKey(keys, 'bank-text'),
-            random.bytes(12),
-            textDomain,
-          )
-          const matched = await bookLine(shared, within, line, id)
-          await insertRow(sql, 'bank_lines', {
-            id,
-            file: hash,
-            amount: line.minor,
-            currency: line.currency,
-            booked_on: line.bookedOn,
-            text,
-            matched,
-          })
-          if (matched) report.booked++
-          else report.unmatched++
-        }
-        return report
-      })
-    },
+    take: async (bytes) => takeFile({ shared, own: own(), debits }, bytes),
 
     unmatched: async (limit) =>
       (
-        await store.sql.all<{ id: Uint8Array; amount: number; currency: Currency; booked_on: string }>(
-          'SELECT id, amount, currency, booked_on FROM bank_lines WHERE matched IS NULL AND reversed = 0 ORDER BY booked_on LIMIT ?',
+        await store.sql.all<{
+          id: Uint8Array
+          direction: 'in' | 'out'
+          amount: number
+          currency: Currency
+          booked_on: string
+          about: string | null
+        }>(
+          'SELECT id, direction, amount, currency, booked_on, about FROM bank_lines WHERE matched IS NULL ORDER BY booked_on, id LIMIT ?',
           limit,
         )
-      ).map(({ id, amount, currency, booked_on }) => ({ id, minor: amount, currency, bookedOn: booked_on })),
+      ).map(({ amount, booked_on, ...line }) => ({ ...line, minor: amount, bookedOn: booked_on })),
 
     assign: (id, payment, clerk) =>
       store.transaction(async (within) => {
         const { sql, nowMs } = within
-        const line = await sql.get<{ amount: number; currency: string; matched: string | null }>(
-          'SELECT amount, currency, matched FROM bank_lines WHERE id = ?',
+        const line = await sql.get<{ amount: number; currency: string; matched: string | null; direction: string }>(
+          'SELECT amount, currency, matched, direction FROM bank_lines WHERE id = ?',
           id,
         )
         if (!line || line.matched !== null) throw new Problem('bank.line-known')
+        if (line.direction !== 'in') throw new Problem('bank.line-out')
         const row = await topUps.get(sql, payment)
         if (!row) throw new Problem('topup.unknown')
         if (row.amount !== line.amount || row.currency !== line.currency) throw new Problem('pay.amount-differs')
         await issueValue(shared, within, row, 'unmatched')
         await sql.run('UPDATE bank_lines SET matched = ? WHERE id = ?', payment, id)
         await noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
+      }),
+
+    aside: async (limit) => openAside(store.sql, limit),
+
+    decideAside: (id, admitted, clerk) =>
+      store.transaction(async (within) => {
+        const { sql, nowMs } = within
+        const decided = await decideAside(shared, sql, id, { admitted, clerk, nowMs })
+        if (decided)
+          await bookEntry(
+            { shared, debits },
+            within,
+            decided.entry,
+            { id: derivedId('admitted', id), ref: null },
+            decided.file,
+          )
+        await noteOperation(sql, nowMs, clerk, admitted ? 'admit bank entry' : 'drop bank entry', hexOf(id))
       }),
 
     waiting: async (limit) => bankFilesWaiting(store.sql, limit),
@@ -211,116 +188,4 @@ async function accountOf(shared: ServiceContext, sql: Sql, { shop }: PayoutRow) 
   const { account } = openPerson(shared.keys, shop, member.person)
   if (!account) throw new Problem('register.unknown-number', 'the shop has no bank account')
   return account
-}
-
-interface Parsed {
-  format: BankFormat
-  lines: BankLine[]
-  outcomes: (DebitOutcome | OrderOutcome)[]
-}
-
-const fileMaxBytes = 64 << 20
-
-/** Tells formats apart by how a file begins. */
-function parse(bytes: Uint8Array): Parsed {
-  if (bytes.length > fileMaxBytes) throw new Problem('bank.malformed', 'larger than 64 MiB')
-  const head = Buffer.from(bytes.subarray(0, 4096)).toString('latin1')
-  if (/^(?:\xef\xbb\xbf)?\s*</.test(head)) {
-    if (head.includes(':pain.002.')) return { format: 'pain.002', lines: [], outcomes: readStatusReport(bytes) }
-    return { format: 'camt', lines: readNotification(bytes), outcomes: [] }
-  }
-  if (head.startsWith('191')) return { format: 'zengin-debits', lines: [], outcomes: readDebitResults(bytes) }
-  return { format: 'zengin-movements', lines: readMovements(bytes), outcomes: [] }
-}
-
-/** False when it was known before. */
-async function settleOutcome(
-  within: Within,
-  outcome: DebitOutcome | OrderOutcome,
-  debits: DebitAnswers,
-): Promise<boolean> {
-  const { sql, nowMs } = within
-  if (!isNumber(outcome.reference, 'payout')) return debits.settle(within, outcome)
-  const state = (await sql.get<{ state: string }>('SELECT state FROM payouts WHERE number = ?', outcome.reference))
-    ?.state
-  // That the bank has accepted is no movement yet: the money has left when the account's own lines say so.
-  if (state !== 'sent' || !('accepted' in outcome) || outcome.accepted) return false
-  await settlePayout(sql, outcome.reference, 'returned', nowMs)
-  return true
-}
-
-/** Books one line of our account. Returns whose it is; null when a clerk must find out. */
-async function bookLine(
-  shared: ServiceContext,
-  within: Within,
-  line: BankLine,
-  id: Uint8Array,
-): Promise<string | null> {
-  const { sql, nowMs } = within
-  const comesIn = (line.direction === 'in') !== line.reversal
-  const payment = numberIn(line.texts, 'payment')
-  const payout = numberIn(line.texts, 'payout')
-  if (payout && (await isOpenPayout(sql, payout, line))) {
-    await settlePayout(sql, payout, comesIn ? 'returned' : 'paid', nowMs)
-    return payout
-  }
-  const row = payment ? await topUps.get(sql, payment) : undefined
-  const fits =
-    row &&
-    BigInt(row.amount) === line.minor &&
-    row.currency === line.currency &&
-    (row.way === 'transfer' || row.way === 'deposit')
-  try {
-    if (fits && comesIn) {
-      await issueValue(shared, within, row, 'bank')
-      return row.payment
-    }
-    if (fits && line.reversal) {
-      await reverseValue(shared, within, row, 'bank')
-      return row.payment
-    }
-  } catch (error) {
-    // Paid twice, or taken back twice: it is somebody's money all the same, and a clerk's question.
-    if (!isProblem(error, 'topup.state')) throw error
-  }
-  await suspend(sql, line, id, comesIn, nowMs)
-  return null
-}
-
-async function isOpenPayout(sql: Sql, number: string, { minor, currency }: BankLine): Promise<boolean> {
-  const row = await sql.get<PayoutRow>("SELECT * FROM payouts WHERE number = ? AND state = 'sent'", number)
-  return row !== undefined && BigInt(row.amount) === minor && row.currency === currency
-}
-
-/** Money whose owner is not known, so that the bank's account and ours agree all the same. */
-async function suspend(
-  sql: Sql,
-  { minor, currency }: BankLine,
-  id: Uint8Array,
-  comesIn: boolean,
-  nowMs: number,
-): Promise<void> {
-  const ledger = ledgerOf(sql)
-  const bank = await ownAccount(ledger, 'bank', currency)
-  // What went out without our knowing is a claim of ours, not a debt to nobody.
-  const other = await ownAccount(ledger, comesIn ? 'unmatched' : 'unexplained', currency)
-  await ledger.post(
-    {
-      id: derivedId('suspend', id),
-      reason: comesIn ? 'unmatched' : 'unexplained',
-      reference: Buffer.from(id).toString('hex'),
-      legs: [{ kind: 'post', debit: comesIn ? bank : other, credit: comesIn ? other : bank, amountMinor: minor }],
-    },
-    nowMs,
-  )
-}
-
-/** The one number of a kind that stands in the texts, with right check digits; undefined when there are several. */
-function numberIn(texts: readonly string[], kind: NumberKind): string | undefined {
-  const found = new Set(
-    texts
-      .flatMap((text) => text.replaceAll(/[ -]/g, '').match(/\d{14}/g) ?? [])
-      .filter((digits) => isNumber(digits, kind)),
-  )
-  return found.size === 1 ? [...found][0] : undefined
 }

@@ -9,20 +9,28 @@ import {
 } from '@azukari/protocol/contracts/settlement-billing'
 import { sign1 } from '@azukari/protocol/cose'
 import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
-import { Problem } from '@azukari/protocol/problem'
 import type { DebitOrder } from '../bank/files/bank-file.ts'
 import { writeDirectDebits } from '../bank/files/iso20022.ts'
 import { writeDebits } from '../bank/files/zengin.ts'
-import type { DebitAnswers } from '../bank/lines.ts'
+import { aboutOf, numberIn } from '../bank/matching.ts'
+import type { DebitAnswers } from '../bank/ports.ts'
 import { enterBankFile } from '../bank/release.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { receiptPdf, reminderPdf } from '../documents/statement.ts'
 import { keepDocument } from '../documents/store.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
-import { availableOf } from '../ledger/model.ts'
+import { availableOf, type Leg } from '../ledger/model.ts'
 import { memberKeys, openPerson } from '../members/registers.ts'
 import { derivedId, type Within } from '../service-context.ts'
 import { addDays, civilDate, latest, nextBankDay } from './calendar.ts'
+import {
+  creditDebit,
+  creditFile,
+  creditWaiting,
+  type DebitOrderRow,
+  debitOrders,
+  reverseDebit,
+} from './debit-orders.ts'
 import type { BillingPorts } from './ports.ts'
 import { nextStage } from './stages.ts'
 import { addressee, contentOf, memberOf, type StatementRow, statements } from './statements.ts'
@@ -50,9 +58,10 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
     })
     if (due.length === 0) return undefined
     const document = shared.random.bytes(16)
-    const date = latest([today, ...due.map(({ row }) => row.debit_on)])
+    const date = nextBankDay(latest([today, ...due.map(({ row }) => row.debit_on)]))
     const orders = await mapInOrder(due, async ({ row, member, account }): Promise<DebitOrder> => {
       await holdClaim(within, row)
+      await debitOrders.ask(sql, row, document, date)
       const before = await sql.get<{ debited: number }>(
         'SELECT debited FROM billing_accounts WHERE member = ?',
         member.id,
@@ -70,7 +79,7 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
     const frame = {
       id: id.slice(0, 33),
       createdMs: nowMs,
-      date: nextBankDay(date),
+      date,
       currency: rules.currency,
     }
     const zengin = rules.format === 'zengin'
@@ -128,7 +137,7 @@ async function holdClaim({ sql, nowMs }: Within, row: StatementRow): Promise<voi
           hold,
           amountMinor: BigInt(row.total),
           expiresMs: nowMs + answerMs,
-          debit: await ownAccount(ledger, 'bank', row.currency),
+          debit: await ownAccount(ledger, 'debits-due', row.currency),
           credit: await memberAccount(ledger, 'receivable', row.member, row.currency),
         },
       ],
@@ -175,36 +184,97 @@ export async function collectValue(ports: BillingPorts): Promise<number> {
   })
 }
 
-/** What the bank answers to debits. */
+/** What the bank answers to debits, and what its lines say of them. */
 export function debitAnswers(ports: () => BillingPorts): DebitAnswers {
   return {
-    settle: async (within, outcome) => {
-      const { sql, nowMs } = within
-      const row = await statements.get(sql, outcome.reference)
-      if (row?.state !== 'debit-sent') return false
-      if ('minor' in outcome && outcome.minor !== BigInt(row.total)) throw new Problem('pay.amount-differs', row.number)
+    settle: async (within, outcome, day) => {
+      const row = await statements.get(within.sql, outcome.reference)
+      if (!row) return { why: 'order', detail: `no statement ${outcome.reference.slice(0, 20)}` }
+      const order = await debitOrders.ofStatement(within.sql, row.number)
+      // An answer to an earlier file comes late, or again: the day is that of its own file.
+      if (row.state !== 'debit-sent' || order?.state !== 'asked' || isOtherDay(order, day)) return 'known'
+      if ('minor' in outcome && outcome.minor !== BigInt(row.total))
+        return { why: 'amount', detail: `${row.number}: ${outcome.minor} instead of ${row.total}` }
       const paid = 'accepted' in outcome ? outcome.accepted : outcome.outcome === 'paid'
-      await ledgerOf(sql).post(
-        {
-          id: derivedId('debit-answer', row.number, String(row.tries)),
-          reason: paid ? 'statement-paid' : 'debit-returned',
-          reference: row.number,
-          legs: [
-            paid
-              ? { kind: 'capture', hold: row.hold!, amountMinor: BigInt(row.total) }
-              : { kind: 'void', hold: row.hold! },
-          ],
-        },
-        nowMs,
-      )
-      if (paid) {
-        await statements.set(sql, row.number, { state: nextStage(row.state, 'paid') })
-        await sql.run('UPDATE billing_accounts SET debited = 1 WHERE member = ?', row.member)
-        await sendReceipt(ports(), within, row)
-      } else await giveBack(ports(), within, row, 'accepted' in outcome ? outcome.reason : outcome.outcome)
-      return true
+      const why = 'accepted' in outcome ? outcome.reason : outcome.outcome
+      await answerDebit(ports(), within, row, order, paid ? undefined : why)
+      return 'booked'
+    },
+
+    answered: creditWaiting,
+
+    rejected: async (within, file, reason) => {
+      let booked = 0
+      for (const { statement } of await within.sql.all<{ statement: string }>(
+        "SELECT statement FROM debit_orders WHERE file = ? AND state = 'asked'",
+        file,
+      )) {
+        const row = (await statements.get(within.sql, statement))!
+        await answerDebit(ports(), within, row, (await debitOrders.ofStatement(within.sql, statement))!, reason)
+        booked++
+      }
+      return booked
+    },
+
+    match: async (within, line, source) => {
+      const number = numberIn(line.texts, 'statement')
+      if (!number)
+        return line.direction === 'in' && aboutOf(line.texts) === null ? creditFile(within, line, source) : undefined
+      const [row, order] = [await statements.get(within.sql, number), await debitOrders.ofStatement(within.sql, number)]
+      if (!row || !order || BigInt(order.amount) !== line.minor || order.currency !== line.currency) return undefined
+      if (line.direction === 'in') {
+        if (order.credited === 1 || order.state === 'returned') return undefined
+        if (order.state === 'asked') await answerDebit(ports(), within, row, order, undefined)
+        await creditDebit(within, order, source)
+        return number
+      }
+      if (order.state !== 'paid' || order.reversed === 1 || row.state !== 'paid') return undefined
+      await reverseDebit(within, order, row.member, source)
+      await giveBack(ports(), within, row, 'returned', 'reverse')
+      return number
     },
   }
+}
+
+function isOtherDay({ day }: DebitOrderRow, told: string | undefined): boolean {
+  return day !== null && told !== undefined && day.slice(5).replace('-', '') !== told
+}
+
+/** @param why it was not collected; undefined when it was */
+async function answerDebit(
+  ports: BillingPorts,
+  within: Within,
+  row: StatementRow,
+  order: DebitOrderRow,
+  why: string | undefined,
+): Promise<void> {
+  const { sql, nowMs } = within
+  const ledger = ledgerOf(sql)
+  const amountMinor = BigInt(row.total)
+  const held = await ledger.hold(row.hold!)
+  const paid: Leg[] = [{ kind: 'capture', hold: row.hold!, amountMinor }]
+  // A claim from before the bank's own line was waited for was made of the bank's account itself.
+  if (held?.debit.startsWith('bank/'))
+    paid.push({
+      kind: 'post',
+      debit: await ownAccount(ledger, 'debits-due', row.currency),
+      credit: held.debit,
+      amountMinor,
+    })
+  await ledger.post(
+    {
+      id: derivedId('debit-answer', row.number, String(row.tries)),
+      reason: why === undefined ? 'statement-paid' : 'debit-returned',
+      reference: row.number,
+      legs: why === undefined ? paid : [{ kind: 'void', hold: row.hold! }],
+    },
+    nowMs,
+  )
+  await debitOrders.answered(sql, order, why === undefined ? 'paid' : 'returned')
+  if (why !== undefined) return giveBack(ports, within, row, why)
+  await statements.set(sql, row.number, { state: nextStage(row.state, 'paid') })
+  await sql.run('UPDATE billing_accounts SET debited = 1 WHERE member = ?', row.member)
+  await sendReceipt(ports, within, row)
 }
 
 /** Not collected, or taken back: it is asked for again after some days, with a reminder, or becomes arrears. */

@@ -7,6 +7,7 @@ import { refuseUtf16 } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { CallFile, ServiceAct } from '../../../operator-api/roles.ts'
+import type { AsideReason } from '../bank/files/bank-file.ts'
 import type { Settlement } from '../service.ts'
 import { clerkOf, hex, idOf, type SettlementCommands } from './context.ts'
 
@@ -36,24 +37,62 @@ export const moneyCommands: SettlementCommands = {
     options: { folder, site },
     async carryOut({ service: { bank } }, act) {
       const report = await bank.take(bankFile(act.file('FILE')))
-      const { format, known, booked, repeated, unmatched } = report
+      const { format, known, booked, repeated, unmatched, aside } = report
+      const told = aside.map(({ place, why, detail }) => `${place}: ${asideWords[why]} (${detail})`)
+      const sums = `${format}: ${booked} booked, ${repeated} known, ${unmatched} without an owner, ${aside.length} set aside`
       return {
         json: report,
-        text: known
-          ? 'this file was taken in before'
-          : `${format}: ${booked} booked, ${repeated} known, ${unmatched} without an owner`,
+        text: known ? 'this file was taken in before' : [sums, ...told].join('\n'),
+        exit: aside.length > 0 ? 1 : 0,
       }
     },
   },
 
   'settlement unmatched': {
-    what: 'Money that came without an owner; settlement assign names one.',
+    what: 'Lines of our account without an owner; settlement assign names one for money that came.',
     role: 'clerk',
     options: { folder, site },
     async carryOut({ service: { bank } }) {
       const rows = (await bank.unmatched(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
-      const lines = rows.map((row) => `${row.id}  ${row.bookedOn}  ${row.minor} ${row.currency}`)
+      const lines = rows.map(({ id, bookedOn, direction, minor, currency, about }) =>
+        `${id}  ${bookedOn}  ${direction.padEnd(3)}  ${minor} ${currency}  ${about ?? ''}`.trimEnd(),
+      )
       return { json: rows, text: lines.join('\n') || 'none' }
+    },
+  },
+
+  'settlement aside': {
+    what: 'What bank files told and could not be booked as it stood; settlement admit books one, settlement drop does not.',
+    role: 'clerk',
+    options: { folder, site },
+    async carryOut({ service: { bank } }) {
+      const rows = (await bank.aside(1_000)).map(({ id, place, why, detail }) => ({ id: hex(id), place, why, detail }))
+      const lines = rows.map(({ id, why, detail }) => `${id}  ${asideWords[why]}  ${detail}`)
+      return { json: rows, text: lines.join('\n') || 'none' }
+    },
+  },
+
+  'settlement admit': {
+    what: 'Books what was set aside as an entry of its own. Takes two people.',
+    role: 'clerk',
+    twoPeople: true,
+    positionals: 'ENTRY',
+    options: { folder, site },
+    async carryOut({ service: { bank } }, act, _values, [entry]) {
+      await bank.decideAside(idOf(entry, 'entry'), true, clerkOf(act))
+      return { json: { entry, admitted: true }, text: 'it is booked' }
+    },
+  },
+
+  'settlement drop': {
+    what: 'Drops what was set aside: it is booked already, or not ours. Takes two people.',
+    role: 'clerk',
+    twoPeople: true,
+    positionals: 'ENTRY',
+    options: { folder, site },
+    async carryOut({ service: { bank } }, act, _values, [entry]) {
+      await bank.decideAside(idOf(entry, 'entry'), false, clerkOf(act))
+      return { json: { entry, admitted: false }, text: 'it is dropped' }
     },
   },
 
@@ -125,39 +164,6 @@ export const moneyCommands: SettlementCommands = {
     async carryOut({ service: { billing } }, act, _values, [objection]) {
       const decided = await billing.objections.decide(idOf(objection, 'objection'), clerkOf(act))
       return { json: decided, text: [decided.upheld ? 'upheld' : 'refused', ...decided.findings].join('\n') }
-    },
-  },
-
-  'settlement disputes': {
-    what: 'Purchases that a buyer disputes; settlement refund gives the money back, settlement dismiss does not.',
-    role: 'clerk',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }) {
-      const rows = (await payouts.disputes(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
-      return { json: rows, text: rows.map((row) => `${row.id}  ${row.number}  ${row.reason}`).join('\n') || 'none' }
-    },
-  },
-
-  'settlement refund': {
-    what: 'Upholds a dispute: what the buyer paid goes back. Takes two people.',
-    role: 'clerk',
-    twoPeople: true,
-    positionals: 'DISPUTE',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }, act, _values, [dispute]) {
-      await payouts.decideDispute(idOf(dispute, 'dispute'), clerkOf(act), true)
-      return { json: { dispute, upheld: true }, text: 'the buyer has the money back' }
-    },
-  },
-
-  'settlement dismiss': {
-    what: 'Dismisses a dispute: the shop keeps what was paid.',
-    role: 'clerk',
-    positionals: 'DISPUTE',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }, act, _values, [dispute]) {
-      await payouts.decideDispute(idOf(dispute, 'dispute'), clerkOf(act), false)
-      return { json: { dispute, upheld: false }, text: 'the dispute is dismissed' }
     },
   },
 
@@ -247,6 +253,15 @@ export const moneyCommands: SettlementCommands = {
       return { json: report, text: [...open, ...back].join('\n') || 'none' }
     },
   },
+}
+
+const asideWords: Record<AsideReason, string> = {
+  account: 'not our account',
+  currency: 'a currency that is not kept here',
+  differs: 'the bank’s reference is known with something else',
+  'perhaps-known': 'perhaps known already',
+  order: 'an order that we did not give',
+  amount: 'another amount than was asked',
 }
 
 /** Gives a file for the bank out, and its note beside it. */

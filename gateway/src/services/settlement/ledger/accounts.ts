@@ -12,6 +12,10 @@ const own = {
   unmatched: { side: 'credit', overdraft: false },
   /** Money that left the bank without our knowing why: a claim, until it is explained. */
   unexplained: { side: 'debit', overdraft: false },
+  /** Debits that the bank says it has collected, until its own line brings the money. */
+  'debits-due': { side: 'debit', overdraft: false },
+  /** What banks charge us. */
+  'bank-charges': { side: 'debit', overdraft: true },
   /** Payouts that the bank has been told of. */
   'payout-sent': { side: 'credit', overdraft: false },
   /** Fees; a credit note takes from it. */

@@ -37,9 +37,20 @@ export async function auditSite(sql: Sql, publicKey: Uint8Array): Promise<SiteAu
   // Every line that the bank has told is in the journal once, as what it was matched to or in suspense.
   const lost = await sql.all<{ id: string; matched: string | null }>(
     `SELECT lower(hex(b.id)) AS id, b.matched FROM bank_lines b WHERE NOT EXISTS (
-       SELECT 1 FROM ledger_postings p WHERE p.reference = coalesce(b.matched, lower(hex(b.id)))) LIMIT 100`,
+       SELECT 1 FROM ledger_postings p
+       WHERE p.reference = CASE WHEN b.matched IS NULL OR b.matched = 'parts' THEN lower(hex(b.id)) ELSE b.matched END)
+     AND (b.parent IS NULL OR b.matched IS NOT NULL) LIMIT 100`,
   )
   for (const { id, matched } of lost) found.push({ what: 'bank line', where: matched ?? id })
+  // The bank's account is what the bank's entries come to.
+  for (const { currency, told, kept } of await sql.all<{ currency: string; told: number; kept: number }>(
+    `SELECT * FROM (SELECT a.currency, a.debits_posted - a.credits_posted AS kept,
+         coalesce((SELECT balance FROM bank_opening o WHERE o.currency = a.currency), 0)
+         + coalesce((SELECT sum(CASE e.direction WHEN 'in' THEN e.amount ELSE -e.amount END) FROM bank_entries e
+             WHERE e.currency = a.currency), 0) AS told
+       FROM ledger_accounts a WHERE a.code LIKE 'bank/%') AS sums WHERE told <> kept`,
+  ))
+    found.push({ what: 'bank', where: `${currency}: entries come to ${told}, the account has ${kept}` })
   // A statement is paid when money for it came, and was not taken back; no statement twice.
   const wrong = await sql.all<{ number: string; state: string; times: number }>(
     `SELECT * FROM (SELECT s.number, s.state, (SELECT coalesce(sum(CASE p.reason WHEN 'statement-paid' THEN 1 ELSE -1 END), 0)

@@ -10,7 +10,7 @@ import type { ActContext, Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { memberAccount, ownAccount } from '../ledger/accounts.ts'
+import { memberAccount, type OwnAccount, ownAccount } from '../ledger/accounts.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
@@ -27,6 +27,9 @@ export interface PayoutRow {
   state: 'waiting' | 'sent' | 'paid' | 'returned'
   at: number
   file: Uint8Array | null
+  /** Whether the bank's lines say that it left, and that it came back: 0 or 1, in whatever order they come. */
+  moved_out: number
+  moved_back: number
 }
 
 const checkTick = checker(MeterTick, 'meter tick')
@@ -57,18 +60,25 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
   ]
 }
 
-async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
+/** @throws {Problem} `register.not-shop`, `pay.order-unknown`, `register.not-own` */
+export async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
   if (shop.kind !== 'shop') throw new Problem('register.not-shop')
   const order = await orderByNumber(sql, number)
   if (Buffer.compare(order.shop, shop.id) !== 0) throw new Problem('register.not-own')
   return order
 }
 
-async function isDisputed(sql: Sql, number: string): Promise<boolean> {
+export async function isDisputed(sql: Sql, number: string): Promise<boolean> {
   return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
 }
 
-async function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 'sent' | 'delivered', how: string) {
+/** The stage after a shop says that an order was sent, or has arrived. @throws {Problem} `pay.order-state` */
+export async function deliver(
+  { sql, nowMs }: Pick<Within, 'sql' | 'nowMs'>,
+  order: OrderRow,
+  delivery: 'sent' | 'delivered',
+  how: string,
+) {
   const state = nextState(order.state, 'deliver')
   if (delivery === 'sent') {
     await orders.set(sql, order.number, { delivery: `sent: ${how}` })
@@ -172,7 +182,7 @@ export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Curre
  * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
  * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
  */
-async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
+export async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')
@@ -285,39 +295,72 @@ async function isSomethingDue(sql: Sql, nowMs: number): Promise<boolean> {
   )
 }
 
-/** What the bank said of a payout: `paid`, or `returned`, and then it waits for the next file. */
-export async function settlePayout(
-  sql: Sql,
-  number: string,
-  outcome: 'paid' | 'returned',
-  nowMs: number,
-): Promise<void> {
+/** The bank has refused to carry a payout out: it waits for the next file. False when it is not with the bank any more. */
+export async function payoutRefused({ sql, nowMs }: Within, number: string): Promise<boolean> {
   const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
-  if (row?.state !== 'sent') throw new Problem('pay.order-state', `payout ${number} is ${row?.state ?? 'unknown'}`)
+  // What has moved on our account is told by its lines alone.
+  if (row?.state !== 'sent' || row.moved_out + row.moved_back > 0) return false
+  await returnPayout(sql, row, nowMs)
+  return true
+}
+
+/**
+ * A line of our account says that a payout left, or came back. Returned is what did both.
+ * @param source the account that the line moves
+ * @returns false when the line is none of this payout
+ */
+export async function payoutMoved(
+  { sql, nowMs }: Within,
+  number: string,
+  line: { direction: 'in' | 'out'; minor: bigint; currency: string },
+  source: OwnAccount,
+): Promise<boolean> {
+  const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
+  if (!row || BigInt(row.amount) !== line.minor || row.currency !== line.currency) return false
+  const isOut = line.direction === 'out'
+  if (row.state !== 'sent' && row.state !== 'paid') return false
+  if ((isOut ? row.moved_out : row.moved_back) === 1) return false
   const ledger = ledgerOf(sql)
   const sent = await ownAccount(ledger, 'payout-sent', row.currency)
+  const other = await ownAccount(ledger, source, row.currency)
+  const [debit, credit] = isOut ? [sent, other] : [other, sent]
   await ledger.post(
     {
-      id: derivedId('payout', outcome, number),
-      reason: `payout-${outcome}`,
+      id: derivedId('payout', isOut ? 'paid' : 'back', number),
+      reason: isOut ? 'payout-paid' : 'payout-back',
+      reference: number,
+      legs: [{ kind: 'post', debit, credit, amountMinor: line.minor }],
+    },
+    nowMs,
+  )
+  if (isOut) await sql.run("UPDATE payouts SET moved_out = 1, state = 'paid' WHERE number = ?", number)
+  else await sql.run('UPDATE payouts SET moved_back = 1 WHERE number = ?', number)
+  if (isOut ? row.moved_back === 1 : row.moved_out === 1) await returnPayout(sql, row, nowMs)
+  return true
+}
+
+/** What was with the bank is the shop's again, and waits for the next file. */
+export async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Promise<void> {
+  const { number, shop, currency, amount } = row
+  const ledger = ledgerOf(sql)
+  await ledger.post(
+    {
+      id: derivedId('payout', 'returned', number),
+      reason: 'payout-returned',
       reference: number,
       legs: [
         {
           kind: 'post',
-          debit: sent,
-          credit:
-            outcome === 'paid'
-              ? await ownAccount(ledger, 'bank', row.currency)
-              : await memberAccount(ledger, 'payable', row.shop, row.currency),
-          amountMinor: BigInt(row.amount),
+          debit: await ownAccount(ledger, 'payout-sent', currency),
+          credit: await memberAccount(ledger, 'payable', shop, currency),
+          amountMinor: BigInt(amount),
         },
       ],
     },
     nowMs,
   )
-  await sql.run('UPDATE payouts SET state = ? WHERE number = ?', outcome, number)
-  if (outcome === 'paid') return
-  const again = await addToPayout(sql, row.shop, row.currency, row.amount, nowMs)
+  await sql.run("UPDATE payouts SET state = 'returned' WHERE number = ?", number)
+  const again = await addToPayout(sql, shop, currency, amount, nowMs)
   for (const order of await sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
     if (order.state === 'paid-out')
       await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })

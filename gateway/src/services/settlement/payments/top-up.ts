@@ -105,7 +105,7 @@ export function topUpHandlers(shared: ServiceContext, kickCards: () => void): Ha
 }
 
 /** From where money for stored value comes. */
-export type MoneySource = 'bank' | 'card-company' | 'cash' | 'unmatched'
+export type MoneySource = 'bank' | 'card-company' | 'cash' | 'unmatched' | 'unexplained'
 
 /**
  * Issues the value of a request: the money has come. The same request is issued once, whoever reports the money how often.

@@ -1,11 +1,21 @@
 /**
  * ISO 20022 files: credit transfers (pain.001.001.09), direct debits (pain.008.001.09), their answers (pain.002.001.10), and
- * what moved on our account (camt.054.001.08, camt.053.001.08).
+ * what moved on our account (camt.054.001.08, camt.053.001.08). Elements as in the message definition reports of iso20022.org.
  */
 import type { BankAccount } from '@azukari/protocol/contracts/settlement-members'
-import { type Currency, formatAmount, isCurrency, parseAmount } from '@azukari/protocol/money'
+import { amountMaxMinor, type Currency, formatAmount, isCurrency, parseAmount } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
-import type { BankLine, DebitOrder, OrderOutcome, OwnBankAccount, TransferOrder } from './bank-file.ts'
+import {
+  type AccountReport,
+  type BankEntry,
+  type BankPart,
+  type DebitOrder,
+  type FileOutcome,
+  isOwnAccount,
+  type OrderOutcome,
+  type OwnBankAccount,
+  type TransferOrder,
+} from './bank-file.ts'
 import { at, readXml, textAt, writeXml, type Xml, type XmlNode } from './xml.ts'
 
 const namespace = (message: string) => ({ xmlns: `urn:iso:std:iso:20022:tech:xsd:${message}` })
@@ -132,80 +142,233 @@ function account({ number, kind }: BankAccount, currency: Currency): [Xml, Xml, 
 
 const finalStates: Record<string, boolean> = { ACSC: true, ACCC: true, RJCT: false }
 
-/** Answers that are final; those in between (accepted, pending) say nothing yet. @throws {Problem} `bank.malformed` */
-export function readStatusReport(bytes: Uint8Array): OrderOutcome[] {
+/** What a pain.002 says: of single orders, and of files or groups that were rejected as a whole. */
+export interface StatusReport {
+  /** Our own name of the file that it answers. */
+  file: string
+  orders: OrderOutcome[]
+  rejected: FileOutcome[]
+}
+
+/**
+ * Answers that are final; those in between (accepted, pending) say nothing yet. A state that stands at the group or the file
+ * counts for every order below it (ISO 20022 pain.002 `GrpSts`, `PmtInfSts`, `TxSts`).
+ * @throws {Problem} `bank.malformed`
+ */
+export function readStatusReport(bytes: Uint8Array): StatusReport {
   const [report] = at(readXml(bytes), 'Document', 'CstmrPmtStsRpt')
   if (!report) throw new Problem('bank.malformed', 'not a pain.002')
-  const outcomes: OrderOutcome[] = []
-  for (const info of at(report, 'OrgnlPmtInfAndSts'))
-    for (const [i, one] of at(info, 'TxInfAndSts').entries()) {
+  const [group] = at(report, 'OrgnlGrpInfAndSts')
+  const file = group && textAt(group, 'OrgnlMsgId')
+  if (!group || !file) throw new Problem('bank.malformed', 'it does not say which file it answers (OrgnlMsgId)')
+  const orders: OrderOutcome[] = []
+  const rejected: FileOutcome[] = []
+  const infos = at(report, 'OrgnlPmtInfAndSts')
+  const ofGroup = textAt(group, 'GrpSts')
+  for (const info of infos) {
+    const ofInfo = textAt(info, 'PmtInfSts') ?? ofGroup
+    const transactions = at(info, 'TxInfAndSts')
+    if (transactions.length === 0 && ofInfo === 'RJCT') rejected.push({ file, reason: reasonOf(info) ?? ofInfo })
+    for (const [i, one] of transactions.entries()) {
       const reference = textAt(one, 'OrgnlEndToEndId')
-      const state = textAt(one, 'TxSts') ?? textAt(info, 'PmtInfSts')
-      if (!reference || !state) throw new Problem('bank.malformed', `transaction ${i + 1} has no reference or state`)
+      const state = textAt(one, 'TxSts') ?? ofInfo
+      if (!reference) throw new Problem('bank.malformed', `transaction ${i + 1} has no reference (OrgnlEndToEndId)`)
+      if (!state) throw new Problem('bank.malformed', `transaction ${i + 1} has no state (TxSts)`)
       const accepted = finalStates[state]
-      if (accepted === undefined) continue
-      const [why] = at(one, 'StsRsnInf', 'Rsn')
-      outcomes.push({ reference, accepted, reason: (why && (textAt(why, 'Cd') ?? textAt(why, 'Prtry'))) ?? state })
+      if (accepted !== undefined) orders.push({ reference, accepted, reason: reasonOf(one) ?? reasonOf(info) ?? state })
     }
-  return outcomes
+  }
+  if (infos.length === 0 && ofGroup === 'RJCT') rejected.push({ file, reason: reasonOf(group) ?? ofGroup })
+  return { file, orders, rejected }
 }
 
-/** Booked movements of a camt.054 or camt.053. @throws {Problem} `bank.malformed`, `bank.totals` */
-export function readNotification(bytes: Uint8Array): BankLine[] {
+function reasonOf(node: XmlNode): string | undefined {
+  const [why] = at(node, 'StsRsnInf', 'Rsn')
+  return why && (textAt(why, 'Cd') ?? textAt(why, 'Prtry'))
+}
+
+const reports = [
+  { kind: 'camt.054', root: 'BkToCstmrDbtCdtNtfctn', part: 'Ntfctn' },
+  { kind: 'camt.053', root: 'BkToCstmrStmt', part: 'Stmt' },
+] as const
+
+/**
+ * Booked movements of our account in a camt.054 or camt.053. What is of other accounts or currencies is set aside; an entry
+ * of nothing is passed over.
+ * @throws {Problem} `bank.malformed`, `bank.totals`
+ */
+export function readNotification(bytes: Uint8Array, own: OwnBankAccount): AccountReport {
   const document = readXml(bytes)
-  const parts = [
-    ...at(document, 'Document', 'BkToCstmrDbtCdtNtfctn', 'Ntfctn'),
-    ...at(document, 'Document', 'BkToCstmrStmt', 'Stmt'),
-  ]
-  if (parts.length === 0) throw new Problem('bank.malformed', 'neither camt.054 nor camt.053')
-  return parts.flatMap((part, i) => {
-    const entries = at(part, 'Ntry')
-    const stated = textAt(part, 'TxsSummry', 'TtlNtries', 'NbOfNtries')
-    if (stated !== undefined && Number(stated) !== entries.length) throw new Problem('bank.totals', `part ${i + 1}`)
-    const ours = textAt(part, 'Acct', 'Id', 'Othr', 'Id') ?? textAt(part, 'Acct', 'Id', 'IBAN') ?? ''
-    return entries.flatMap((entry, n) => linesOf(entry, ours, `part ${i + 1}, entry ${n + 1}`))
-  })
-}
-
-function linesOf(entry: XmlNode, ours: string, place: string): BankLine[] {
-  const booked = textAt(entry, 'Sts', 'Cd') ?? textAt(entry, 'Sts')
-  if (booked !== 'BOOK') return []
-  const direction = textAt(entry, 'CdtDbtInd')
-  const date = textAt(entry, 'BookgDt', 'Dt') ?? textAt(entry, 'BookgDt', 'DtTm')?.slice(0, 10)
-  const reference = textAt(entry, 'AcctSvcrRef') ?? textAt(entry, 'NtryRef')
-  if ((direction !== 'CRDT' && direction !== 'DBIT') || !date || !/^\d{4}-\d{2}-\d{2}$/.test(date) || !reference)
-    throw new Problem('bank.malformed', `${place}: direction, date or reference`)
-  const whole = amountOf(entry, place)
-  const details = at(entry, 'NtryDtls', 'TxDtls')
-  const parts = details.length > 0 ? details : [entry]
-  const lines = parts.map((part, i): BankLine => {
-    const { minor, currency } = parts.length === 1 ? whole : amountOf(part, `${place}, detail ${i + 1}`)
-    return {
-      key: `camt/${ours}/${reference}/${i}`,
-      direction: direction === 'CRDT' ? 'in' : 'out',
-      reversal: textAt(entry, 'RvslInd') === 'true',
-      minor,
-      currency,
-      bookedOn: date,
-      texts: [
-        textAt(part, 'Refs', 'EndToEndId'),
-        ...at(part, 'RmtInf', 'Ustrd').map(({ text }) => text.trim()),
-        textAt(part, 'RmtInf', 'Strd', 'CdtrRefInf', 'Ref'),
-        textAt(part, 'RltdPties', 'Dbtr', 'Pty', 'Nm'),
-        textAt(entry, 'AddtlNtryInf'),
-      ].filter((text) => text !== undefined && text !== '') as string[],
+  const found = reports.flatMap(({ kind, root, part }) =>
+    at(document, 'Document', root, part).map((node) => ({ kind, node })),
+  )
+  if (found.length === 0) throw new Problem('bank.malformed', 'neither camt.054 nor camt.053')
+  const report: AccountReport = { entries: [], aside: [] }
+  for (const [i, { kind, node }] of found.entries()) {
+    const place = `part ${i + 1}`
+    const entries = at(node, 'Ntry')
+    const stated = textAt(node, 'TxsSummry', 'TtlNtries', 'NbOfNtries')
+    if (stated !== undefined && Number(stated) !== entries.length) throw new Problem('bank.totals', place)
+    const account = textAt(node, 'Acct', 'Id', 'Othr', 'Id') ?? textAt(node, 'Acct', 'Id', 'IBAN') ?? ''
+    if (!isOwnAccount(account, own)) {
+      report.aside.push({ place, why: 'account', detail: `account ${account.slice(0, 34)}, ${entries.length} entries` })
+      continue
     }
-  })
-  if (lines.reduce((sum, { minor }) => sum + minor, 0n) !== whole.minor) throw new Problem('bank.totals', place)
-  return lines
+    const statement = { kind, account, statement: textAt(node, 'Id') ?? '', madeOn: dateAt(node, 'CreDtTm') }
+    for (const [n, entry] of entries.entries()) readEntry(entry, statement, `${place}, entry ${n + 1}`, report)
+  }
+  return report
 }
 
-function amountOf(node: XmlNode, place: string): { minor: bigint; currency: Currency } {
-  const [amount, ...more] = at(node, 'Amt')
+interface Statement extends Pick<BankEntry, 'kind' | 'statement'> {
+  account: string
+  madeOn: string | undefined
+}
+
+function readEntry(entry: XmlNode, statement: Statement, place: string, report: AccountReport): void {
+  if ((textAt(entry, 'Sts', 'Cd') ?? textAt(entry, 'Sts')) !== 'BOOK') return
+  const direction = directionOf(entry)
+  if (!direction) throw new Problem('bank.malformed', `${place}: no direction (CdtDbtInd)`)
+  const bookedOn =
+    dateAt(entry, 'BookgDt', 'Dt') ??
+    dateAt(entry, 'BookgDt', 'DtTm') ??
+    dateAt(entry, 'ValDt', 'Dt') ??
+    statement.madeOn
+  if (!bookedOn) throw new Problem('bank.malformed', `${place}: no date (BookgDt)`)
+  const { minor, currency, given } = amountOf(entry, place)
+  if (minor === undefined || !isCurrency(currency)) {
+    report.aside.push({ place, why: 'currency', detail: `${given} ${currency}, ${direction}` })
+    return
+  }
+  if (minor === 0n) return
+  const details = at(entry, 'NtryDtls', 'TxDtls')
+  const { kind, account } = statement
+  const former = textAt(entry, 'AcctSvcrRef') ?? textAt(entry, 'NtryRef')
+  const parts = partsOf(entry, details, { direction, minor, currency }, place)
+  report.entries.push({
+    family: 'camt',
+    kind,
+    statement: statement.statement,
+    reference: referenceOf(entry, details),
+    reversal: isTrue(textAt(entry, 'RvslInd')),
+    direction,
+    minor,
+    currency,
+    bookedOn,
+    texts: [...new Set([...textsOf(entry), ...details.flatMap(textsOf)])],
+    parts,
+    formerKeys: former === undefined ? [] : parts.map((_, i) => `camt/${account}/${former}/${i}`),
+  })
+}
+
+/** A batch in its parts, when they add up to it; else the entry as it stands, for a clerk to part. */
+function partsOf(
+  entry: XmlNode,
+  details: readonly XmlNode[],
+  whole: { direction: 'in' | 'out'; minor: bigint; currency: Currency },
+  place: string,
+): BankPart[] {
+  const { direction } = whole
+  const asItStands: BankPart[] = [
+    { direction, minor: whole.minor, texts: [...new Set([...details.flatMap(textsOf), ...textsOf(entry)])] },
+  ]
+  if (details.length < 2) return asItStands
+  const parts: BankPart[] = []
+  for (const [i, detail] of details.entries()) {
+    const { minor, currency } = amountOf(detail, `${place}, detail ${i + 1}`, true)
+    if (minor === undefined || currency !== whole.currency) return asItStands
+    if (minor === 0n) continue
+    parts.push({ direction: directionOf(detail) ?? direction, minor, texts: [...textsOf(detail), ...textsOf(entry)] })
+  }
+  const all = [...parts, ...chargesOf(entry, details, whole)]
+  for (const list of [parts, all]) if (list.length > 0 && netOf(list, direction) === whole.minor) return list
+  return asItStands
+}
+
+/** What parts come to in the entry's own direction. */
+function netOf(parts: readonly BankPart[], direction: 'in' | 'out'): bigint {
+  return parts.reduce((sum, part) => (part.direction === direction ? sum + part.minor : sum - part.minor), 0n)
+}
+
+/** Charges that the bank took off the entry, each a movement out. */
+function chargesOf(entry: XmlNode, details: readonly XmlNode[], whole: { currency: Currency }): BankPart[] {
+  return [entry, ...details].flatMap((node) =>
+    [...at(node, 'Chrgs', 'Rcrd'), ...at(node, 'Chrgs')].flatMap((charge): BankPart[] => {
+      const { minor, currency } = amountOf(charge, 'charge', true)
+      if (minor === undefined || minor === 0n || currency !== whole.currency) return []
+      return [{ direction: directionOf(charge) ?? 'out', minor, texts: ['charges'] }]
+    }),
+  )
+}
+
+function directionOf(node: XmlNode): 'in' | 'out' | undefined {
+  const direction = textAt(node, 'CdtDbtInd')
+  return direction === 'CRDT' ? 'in' : direction === 'DBIT' ? 'out' : undefined
+}
+
+/** Where our own name of a file or group stands. */
+const namesOfFiles = [
+  ['Refs', 'MsgId'],
+  ['Refs', 'PmtInfId'],
+  ['NtryDtls', 'Btch', 'MsgId'],
+  ['NtryDtls', 'Btch', 'PmtInfId'],
+] as const
+
+function textsOf(node: XmlNode): string[] {
+  return [
+    textAt(node, 'Refs', 'EndToEndId'),
+    ...namesOfFiles.flatMap((path) => at(node, ...path).map(({ text }) => text.trim())),
+    ...at(node, 'RmtInf', 'Ustrd').map(({ text }) => text.trim()),
+    ...at(node, 'RmtInf', 'Strd', 'CdtrRefInf', 'Ref').map(({ text }) => text.trim()),
+    textAt(node, 'RltdPties', 'Dbtr', 'Pty', 'Nm') ?? textAt(node, 'RltdPties', 'Dbtr', 'Nm'),
+    textAt(node, 'AddtlTxInf'),
+    textAt(node, 'AddtlNtryInf'),
+  ].filter((text) => text !== undefined && text !== '') as string[]
+}
+
+/** Words that stand where a bank has no reference. */
+const noReference = /^(?:NONREF|NOTPROVIDED|NOTAVAILABLE|NONE|N\/?A|0*|-+)$/i
+
+function ownReference(text: string | undefined): string | undefined {
+  return text === undefined || noReference.test(text) ? undefined : text
+}
+
+/** The bank's reference of the entry, or those of all its details. `NtryRef` is no more than a place in one statement. */
+function referenceOf(entry: XmlNode, details: readonly XmlNode[]): string | undefined {
+  const own = ownReference(textAt(entry, 'AcctSvcrRef'))
+  if (own !== undefined) return own
+  const parts = details.map((detail) => ownReference(textAt(detail, 'Refs', 'AcctSvcrRef')))
+  return parts.length > 0 && parts.every((part) => part !== undefined) ? parts.sort().join(' ') : undefined
+}
+
+/** `xs:boolean` */
+function isTrue(text: string | undefined): boolean {
+  return text === 'true' || text === '1'
+}
+
+function dateAt(node: XmlNode, ...path: string[]): string | undefined {
+  const date = textAt(node, ...path)?.slice(0, 10)
+  return date && /^\d{4}-\d{2}-\d{2}$/.test(date) && !Number.isNaN(Date.parse(date)) ? date : undefined
+}
+
+/**
+ * @param isPart a detail or a charge: what it lacks is no fault, and its amount may stand in `AmtDtls`
+ * @returns no amount for a currency that is not known here
+ */
+function amountOf(
+  node: XmlNode,
+  place: string,
+  isPart = false,
+): { minor: bigint | undefined; currency: string; given: string } {
+  const direct = at(node, 'Amt')
+  const [amount, ...more] = direct.length > 0 || !isPart ? direct : at(node, 'AmtDtls', 'TxAmt', 'Amt')
   const currency = amount?.attributes['Ccy'] ?? ''
-  if (!amount || more.length > 0 || !isCurrency(currency)) throw new Problem('bank.malformed', `${place}: amount`)
-  const minor = parseAmount(amount.text.trim(), currency)
-  if (minor === undefined || minor === 0n)
-    throw new Problem('bank.malformed', `${place}: amount ${amount.text.slice(0, 24)}`)
-  return { minor, currency }
+  const given = amount?.text.trim().slice(0, 24) ?? ''
+  if (isPart && !amount) return { minor: undefined, currency, given }
+  if (!amount || more.length > 0 || !/^[A-Z]{3}$/.test(currency))
+    throw new Problem('bank.malformed', `${place}: no amount with a currency (Amt)`)
+  if (!isCurrency(currency)) return { minor: undefined, currency, given }
+  const minor = parseAmount(given, currency)
+  if (minor === undefined || minor > amountMaxMinor) throw new Problem('bank.malformed', `${place}: amount ${given}`)
+  return { minor, currency, given }
 }

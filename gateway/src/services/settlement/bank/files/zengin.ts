@@ -5,7 +5,15 @@
  */
 import type { BankAccount } from '@azukari/protocol/contracts/settlement-members'
 import { Problem } from '@azukari/protocol/problem'
-import type { BankLine, DebitOrder, DebitOutcome, OwnBankAccount, TransferOrder } from './bank-file.ts'
+import {
+  type AccountReport,
+  type BankEntry,
+  type DebitOrder,
+  type DebitOutcome,
+  isOwnAccount,
+  type OwnBankAccount,
+  type TransferOrder,
+} from './bank-file.ts'
 import { c, type Layout, n, readFile, readRecord, type Values, widthOf, writeFile, writeRecord } from './records.ts'
 
 const header: Layout = [
@@ -219,49 +227,87 @@ const debitResults: Record<string, DebitOutcome['outcome']> = {
   9: 'other',
 }
 
-/** The bank's answer to a file of debits. @throws {Problem} `bank.malformed`, `bank.totals` */
-export function readDebitResults(bytes: Uint8Array): DebitOutcome[] {
+/** What the bank answers to a file of debits. */
+export interface DebitResults {
+  /** The day of the debits as the file has it: `1127`, without a year. */
+  day: string
+  outcomes: DebitOutcome[]
+}
+
+/** @throws {Problem} `bank.malformed`, `bank.totals` */
+export function readDebitResults(bytes: Uint8Array): DebitResults {
   const records = readFile(bytes, widthShort)
   const first = readRecord(header, records[0]!, 'record 1')
   if (first['record'] !== '1' || first['type'] !== '91') throw new Problem('bank.malformed', 'not an answer to debits')
   const outcomes: DebitOutcome[] = []
-  const trailer = readAfterHeader(records, debitTrailer, {
+  let trailer: Values | undefined
+  readAfterHeader(records, {
     data: (record, place) => {
       const { reference, amount, result } = readRecord(debitData, record, place)
       const outcome = debitResults[result!]
       if (!outcome) throw new Problem('bank.malformed', `${place}, result ${result}`)
       outcomes.push({ reference: reference!, minor: BigInt(amount!), outcome })
     },
+    trailer: (record, place) => {
+      trailer = readRecord(debitTrailer, record, place)
+    },
   })
   const sum = (paid: boolean) =>
     outcomes.filter(({ outcome }) => (outcome === 'paid') === paid).reduce((total, { minor }) => total + minor, 0n)
   const count = (paid: boolean) => outcomes.filter(({ outcome }) => (outcome === 'paid') === paid).length
   if (
-    Number(trailer['count']) !== outcomes.length ||
-    BigInt(trailer['total']!) !== sum(true) + sum(false) ||
-    Number(trailer['paidCount']) !== count(true) ||
-    BigInt(trailer['paid']!) !== sum(true) ||
-    Number(trailer['unpaidCount']) !== count(false) ||
-    BigInt(trailer['unpaid']!) !== sum(false)
+    Number(trailer?.['count']) !== outcomes.length ||
+    BigInt(trailer!['total']!) !== sum(true) + sum(false) ||
+    Number(trailer!['paidCount']) !== count(true) ||
+    BigInt(trailer!['paid']!) !== sum(true) ||
+    Number(trailer!['unpaidCount']) !== count(false) ||
+    BigInt(trailer!['unpaid']!) !== sum(false)
   )
     throw new Problem('bank.totals')
-  return outcomes
+  return { day: first['date']!, outcomes }
 }
 
-/** Movements of our account (type 03). @throws {Problem} `bank.malformed`, `bank.totals` */
-export function readMovements(bytes: Uint8Array): BankLine[] {
+/**
+ * Movements of our account (type 03), with those of other accounts set aside: a file may hold several, one after the other.
+ * @throws {Problem} `bank.malformed`, `bank.totals`
+ */
+export function readMovements(bytes: Uint8Array, own: OwnBankAccount): AccountReport {
   const records = readFile(bytes, widthLong)
-  const first = readRecord(movementHeader, records[0]!, 'record 1')
-  if (first['record'] !== '1' || first['type'] !== '03') throw new Problem('bank.malformed', 'not a file of movements')
-  const account = `${first['bank']}${first['branch']}${first['number']}`
-  const lines: BankLine[] = []
-  const trailer = readAfterHeader(records, movementTrailer, {
+  const report: AccountReport = { entries: [], aside: [] }
+  let account = accountOf(records[0]!, 'record 1')
+  let accounts = 1
+  let lines: MovementLine[] = []
+  readAfterHeader(records, {
+    header: (record, place) => {
+      account = accountOf(record, place)
+      accounts++
+    },
     data: (record, place) => void lines.push(movementLine(readRecord(movementData, record, place), account, place)),
+    trailer: (record, place) => {
+      checkTotals(readRecord(movementTrailer, record, place), lines)
+      const entries = lines.flatMap(({ entry }) => entry ?? [])
+      if (isOwnAccount(account, own)) report.entries.push(...entries)
+      else report.aside.push({ place, why: 'account', detail: `account ${account}, ${entries.length} entries` })
+      lines = []
+    },
     end: (record, place) => {
-      if (Number(readRecord(movementEnd, record, place)['rows']) !== records.length)
-        throw new Problem('bank.totals', 'rows')
+      const values = readRecord(movementEnd, record, place)
+      if (Number(values['rows']) !== records.length) throw new Problem('bank.totals', 'rows')
+      if (Number(values['accounts']) !== accounts) throw new Problem('bank.totals', 'accounts')
     },
   })
+  return report
+}
+
+/** Bank, branch and number, of 4, 3 and 7 digits. */
+function accountOf(record: string, place: string): string {
+  const values = readRecord(movementHeader, record, place)
+  if (values['record'] !== '1' || values['type'] !== '03')
+    throw new Problem('bank.malformed', 'not a file of movements')
+  return `${values['bank']}${values['branch']}${values['number']!.replace(/^0{1,3}/, '')}`
+}
+
+function checkTotals(trailer: Values, lines: readonly MovementLine[]): void {
   const of = (direction: 'in' | 'out') => lines.filter((line) => line.direction === direction)
   const sum = (direction: 'in' | 'out') => of(direction).reduce((total, { minor }) => total + minor, 0n)
   if (
@@ -272,23 +318,42 @@ export function readMovements(bytes: Uint8Array): BankLine[] {
     Number(trailer['rows']) !== lines.length
   )
     throw new Problem('bank.totals')
-  return lines
 }
 
-function movementLine(values: Values, account: string, place: string): BankLine {
-  const { inquiry, booked, direction, means, amount, payer, payerCode, note, edi } = values
-  if (direction !== '1' && direction !== '2') throw new Problem('bank.malformed', `${place}, direction ${direction}`)
-  if (BigInt(amount!) === 0n) throw new Problem('bank.malformed', `${place}, no amount`)
-  return {
-    key: `03/${account}/${booked}/${inquiry}`,
-    // Means 18 takes an earlier booking back: the way the money goes is turned round.
-    reversal: means === '18',
-    direction: direction === '1' ? 'in' : 'out',
-    minor: BigInt(amount!),
+interface MovementLine {
+  direction: 'in' | 'out'
+  minor: bigint
+  /** None for a line of nothing. */
+  entry: BankEntry | undefined
+}
+
+/** 取引区分 19 is 訂正: it undoes another, and 入払区分 says already which way the money goes. 18 is その他. */
+const correction = '19'
+
+function movementLine(values: Values, account: string, place: string): MovementLine {
+  const { inquiry, booked, means, payer, payerCode, note, edi } = values
+  if (values['direction'] !== '1' && values['direction'] !== '2')
+    throw new Problem('bank.malformed', `${place}, direction ${values['direction']}`)
+  const direction = values['direction'] === '1' ? 'in' : 'out'
+  const minor = BigInt(values['amount']!)
+  const bookedOn = eraDate(booked!, place)
+  if (minor === 0n) return { direction, minor, entry: undefined }
+  const texts = [edi!, note!, payer!, payerCode!].filter((text) => text !== '')
+  const entry: BankEntry = {
+    family: 'zengin',
+    kind: '03',
+    statement: '',
+    reference: /^0*$/.test(inquiry!) ? undefined : `${booked}/${inquiry}`,
+    reversal: means === correction,
+    direction,
+    minor,
     currency: 'JPY',
-    bookedOn: eraDate(booked!, place),
-    texts: [edi!, note!, payer!, payerCode!].filter((text) => text !== ''),
+    bookedOn,
+    texts,
+    parts: [{ direction, minor, texts }],
+    formerKeys: [`03/${account.slice(0, 7)}${account.slice(7).padStart(10, '0')}/${booked}/${inquiry}`],
   }
+  return { direction, minor, entry }
 }
 
 /** Years of the era Reiwa, which began in 2019. */
@@ -302,28 +367,32 @@ function eraDate(text: string, place: string): string {
 }
 
 /**
- * Walks over what follows a file's header: data, one trailer, the end, and nothing more.
- * @param take what is done with each record of data, and with the end
- * @returns the trailer
+ * Walks over what follows a file's first header: data, a trailer, perhaps another header with its own, the end, and nothing
+ * more.
+ * @param take what is done with each record; without `header` only one is allowed
  */
 function readAfterHeader(
   records: readonly string[],
-  layout: Layout,
-  take: { data(record: string, place: string): void; end?(record: string, place: string): void },
-): Values {
-  let trailer: Values | undefined
-  let ended = false
+  take: Record<'data' | 'trailer', (record: string, place: string) => void> &
+    Partial<Record<'header' | 'end', (record: string, place: string) => void>>,
+): void {
+  let state: 'data' | 'trailer' | 'end' = 'data'
   for (const [i, record] of records.entries()) {
     const place = `record ${i + 1}`
     if (i === 0) continue
-    if (ended) throw new Problem('bank.malformed', `${place} comes after the end`)
-    if (record[0] === '2' && !trailer) take.data(record, place)
-    else if (record[0] === '8' && !trailer) trailer = readRecord(layout, record, place)
-    else if (record[0] === '9' && trailer) {
-      ended = true
+    if (state === 'end') throw new Problem('bank.malformed', `${place} comes after the end`)
+    const [kind] = record
+    if (kind === '2' && state === 'data') take.data(record, place)
+    else if (kind === '8' && state === 'data') {
+      take.trailer(record, place)
+      state = 'trailer'
+    } else if (kind === '1' && state === 'trailer' && take.header) {
+      take.header(record, place)
+      state = 'data'
+    } else if (kind === '9' && state === 'trailer') {
       take.end?.(record, place)
-    } else throw new Problem('bank.malformed', `${place} begins with ${record[0]}`)
+      state = 'end'
+    } else throw new Problem('bank.malformed', `${place} begins with ${kind}`)
   }
-  if (!trailer || !ended) throw new Problem('bank.malformed', 'the file is cut off')
-  return trailer
+  if (state !== 'end') throw new Problem('bank.malformed', 'the file is cut off')
 }
