@@ -23,7 +23,8 @@ import t from 'tap'
 import { drawScene } from '../../testkit/boards/scene.ts'
 import { faultOf, standing } from '../../testkit/placement/check.ts'
 import { folderOf, inflict } from '../../testkit/placement/faults.ts'
-import { type FixturePlace, PlacementFixture } from '../../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 
 const hourMs = 3_600_000
 const places: FixturePlace[] = [

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { type FixturePlace, PlacementFixture } from '../../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 
 const dayMs = 86_400_000
 const places: FixturePlace[] = [

@@ -3,7 +3,8 @@ import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { faultOf, standing } from '../../testkit/placement/check.ts'
-import { type FixturePlace, PlacementFixture } from '../../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 
 const hourMs = 3_600_000
 /** Two safe places far from each other, two that are a little less so, and two poor ones. */
