@@ -3,6 +3,7 @@
  * what it sees on SQLite, where one transaction follows the other. A service has a schema of its own in the site's database.
  */
 import { createHash } from 'node:crypto'
+import { isIP } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import pg from 'pg'
@@ -57,6 +58,8 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresDa
   const pool = new pg.Pool({ ...settings, max: options.connections ?? 8, allowExitOnIdle: true })
   // A connection that breaks while nobody uses it: the next statement opens another.
   pool.on('error', () => undefined)
+  // One that breaks inside a transaction: the statement that it meets says so. Nobody else hears it, and unheard it would end the process.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   const database = new PostgresDatabase(pool, options.schema, settings)
   try {
     const found = await database.get<{ collation: string; version: number }>(
@@ -80,7 +83,8 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresDa
 /** The URL in parts: given whole, what it says would count before what is given beside it. */
 function connectionOf({ url, password, tls }: PostgresOptions): pg.PoolConfig {
   const { hostname, port, pathname, username, password: inUrl, searchParams } = new URL(url)
-  const host = decodeURIComponent(hostname)
+  // An IPv6 address stands in brackets there, and nowhere else.
+  const host = decodeURIComponent(hostname).replace(/^\[(.*)\]$/, '$1')
   return {
     // A folder of a Unix socket stands in the query, since it is no name of a host.
     host: searchParams.get('host') ?? (host || 'localhost'),
@@ -88,7 +92,7 @@ function connectionOf({ url, password, tls }: PostgresOptions): pg.PoolConfig {
     database: decodeURIComponent(pathname.slice(1)),
     user: decodeURIComponent(username),
     password: password ?? decodeURIComponent(inUrl),
-    ...(tls && { ssl: { ca: tls.ca, rejectUnauthorized: true, servername: host } }),
+    ...(tls && { ssl: { ca: tls.ca, rejectUnauthorized: true, ...(!isIP(host) && { servername: host }) } }),
   }
 }
 
@@ -415,6 +419,10 @@ function bytesOf(text: string): Uint8Array {
 const uniqueViolation = '23505'
 const conflicts = new Set(['40001', '40P01', uniqueViolation])
 const full = new Set(['53100', '53200'])
+/** Connections, operators, the server itself, resources, transactions of a state that it left; who may connect, and to what. */
+const awayClasses = /^(08|57|58|53|25|28|3D)/
+/** What Node says of a certificate that it does not believe (the names of OpenSSL's X509_V_ERR_…). */
+const refusedCertificate = /CERT|SIGNATURE|^ERR_(TLS|SSL)/
 
 function translate(error: unknown): unknown {
   if (error instanceof Problem || error instanceof InternalError) return error
@@ -422,8 +430,9 @@ function translate(error: unknown): unknown {
   const code = 'code' in error ? String(error.code) : ''
   if (conflicts.has(code)) return new Conflict(error, code === uniqueViolation)
   if (full.has(code)) return new DatabaseProblem('storage.full', 'the database cannot grow', { cause: error })
-  const away =
-    /^(08|57|58|53|25)/.test(code) || /^E[A-Z]+$/.test(code) || /terminated|timeout|Connection/i.test(error.message)
+  if (refusedCertificate.test(code))
+    return new DatabaseProblem('storage.unreachable', `the server’s certificate is refused: ${code}`, { cause: error })
+  const away = awayClasses.test(code) || /^E[A-Z]+$/.test(code) || /terminated|timeout|Connection/i.test(error.message)
   return away
     ? new DatabaseProblem('storage.unreachable', code || error.message, { cause: error })
     : new InternalError(`${code} ${error.message}`.trim(), { cause: error })

@@ -78,8 +78,8 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
 async function open(path: string): Promise<Database> {
   const database = openDatabase(path)
   await migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)
-  const ledger = new Ledger(database)
-  await database.transaction(async () => {
+  await database.transaction(async (sql) => {
+    const ledger = new Ledger(sql)
     await ledger.open({ code: 'bank', currency: 'JPY', side: 'debit', overdraft: true })
     for (let i = 0; i < accounts; i++) await ledger.open({ code: `value/${i}`, currency: 'JPY', side: 'credit' })
   })
@@ -95,7 +95,6 @@ function idOf(n: number): Uint8Array {
 
 async function ledgerRate(path: string, transfers: number): Promise<number> {
   const database = await open(path)
-  const ledger = new Ledger(database)
   const postings = Array.from({ length: transfers }, (_, n): Posting => {
     const [debit, credit] =
       n < accounts ? ['bank', `value/${n}`] : [`value/${n % accounts}`, `value/${(n * 7 + 1) % accounts}`]
@@ -108,15 +107,15 @@ async function ledgerRate(path: string, transfers: number): Promise<number> {
   })
   const began = performance.now()
   for (let at = 0; at < transfers; at += batch)
-    await database.transaction(async () => {
-      const failed = (await ledger.postAll(postings.slice(at, at + batch), at)).find(
+    await database.transaction(async (sql) => {
+      const failed = (await new Ledger(sql).postAll(postings.slice(at, at + batch), at)).find(
         (outcome) => outcome instanceof Error,
       )
       if (failed) throw failed
     })
   const seconds = (performance.now() - began) / 1000
   const done = (await database.get<{ n: number }>('SELECT count(*) AS n FROM ledger_postings'))!.n
-  const [total] = await ledger.trialBalance()
+  const [total] = await new Ledger(database).trialBalance()
   if (done !== transfers || total!.debitsMinor !== total!.creditsMinor)
     throw new InternalError('the ledger did not do it all')
   await database.close()

@@ -2,7 +2,7 @@
  * A PostgreSQL of its own for tests: Debian's server in a temporary folder, on a free port of loopback and a Unix socket.
  * It ends with the process that started it, even when that is killed.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
   chownSync,
@@ -18,8 +18,10 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { freePort } from '@azukari/protocol/adapters/free-port'
 import { InternalError, Problem } from '@azukari/protocol/problem'
+import pg from 'pg'
 
 const role = 'azukari'
 const oldestMajor = 15
@@ -47,6 +49,10 @@ export interface PostgresCluster extends AsyncDisposable {
   kill(signal?: 'SIGINT' | 'SIGTERM' | 'SIGQUIT' | 'SIGKILL'): Promise<void>
   /** Starts it again after `kill`, on the same port and data. */
   start(): Promise<void>
+  /** Another server that follows this one; from now on a commit is acknowledged when it is there, too. */
+  standby(): Promise<PostgresCluster>
+  /** Makes a standby the server that is written to. */
+  promote(): Promise<void>
 }
 
 /** Folder of the server's programs, the newest that is here. Debian keeps them out of the path. */
@@ -203,11 +209,43 @@ class Cluster implements PostgresCluster {
     }
   }
 
+  async standby(): Promise<PostgresCluster> {
+    const { programs, owner } = this.#place
+    const folder = mkdtempSync(join(tmpdir(), 'azukari-standby-'))
+    const socketFolder = join(folder, 'socket')
+    mkdirSync(socketFolder)
+    if (owner) for (const path of [folder, socketFolder]) chownSync(path, owner.uid, owner.gid)
+    const dataFolder = join(folder, 'data')
+    const from = ['--dbname', `${this.url}?application_name=standby`, '--pgdata', dataFolder]
+    await run(join(programs, 'pg_basebackup'), [...from, '--write-recovery-conf', '--checkpoint=fast'], folder, owner)
+    const settings = [`unix_socket_directories = '${socketFolder}'`, 'hot_standby = on', '']
+    writeFileSync(join(dataFolder, 'postgresql.auto.conf'), settings.join('\n'), { flag: 'a' })
+    const place = { ...this.#place, folder, dataFolder, socketFolder, logFile: join(folder, 'log') }
+    const standby = await Cluster.started(place)
+    await this.#set(`ALTER SYSTEM SET synchronous_standby_names = '*'`)
+    return standby
+  }
+
+  async promote(): Promise<void> {
+    await this.#set('SELECT pg_promote()')
+  }
+
+  async #set(...statements: string[]): Promise<void> {
+    const client = new pg.Client({ connectionString: this.url })
+    await client.connect()
+    for (const statement of [...statements, 'SELECT pg_reload_conf()']) await client.query(statement)
+    await client.end()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill()
     // A killed server's own processes end a moment later and write until then.
     rmSync(this.#place.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
+}
+
+async function run(program: string, args: string[], cwd: string, owner: Owner | undefined): Promise<void> {
+  await promisify(execFile)(program, args, { cwd, ...owner })
 }
 
 function hasEnded(child: ChildProcess): boolean {

@@ -94,12 +94,18 @@ t.test(
 
     const ports = [await freePort(), await freePort()]
     const running: (Running | undefined)[] = []
+    const crashed = Promise.withResolvers<never>()
+    crashed.promise.catch(() => undefined)
     t.teardown(() => Promise.all(running.map((one) => one?.stop())))
     const start = async (at: number) => {
       running[at] = await startGatewayCommand(
         ['settlement', '--folder', folder, '--port', String(ports[at]), '--placement', 'https://127.0.0.1:1'],
         { logFile: `${folder}/process-${at}.log`, limitMs: 60_000 },
       )
+      // One that ends by itself would leave for ever what is sent to it.
+      void running[at].exited.then((code) => {
+        if (code !== 0 && code !== null) crashed.reject(new Error(`process ${at} ended by itself with ${code}`))
+      })
     }
     await Promise.all([start(0), start(1)])
     const tls = await new SiteFolder(folder, 'site', systemPorts).keyring.identity('gateway', 'gateway')
@@ -188,7 +194,7 @@ t.test(
       }
     }
     const begunMs = performance.now()
-    await Promise.all([killer(), ...by.map(buy)])
+    await Promise.race([crashed.promise, Promise.all([killer(), ...by.map(buy)])])
     const seconds = (performance.now() - begunMs) / 1_000
 
     const stores = Stores.of(folder)
