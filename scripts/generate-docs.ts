@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { commandGroups } from '@azukari/gateway/command-groups'
+import { openApi } from '@azukari/gateway/https-api/openapi'
 import { authorityProblems, commonProblems } from '@azukari/protocol/common-problems'
 import type { Contract, TSchema } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
@@ -123,7 +124,7 @@ const envelopeCddl = [
 ]
 
 function asyncApi(): string {
-  const onTheLine = contracts.filter((contract) => contract.kind !== 'internal')
+  const onTheLine = contracts.filter(({ kind }) => kind === 'call' || kind === 'act' || kind === 'event')
   const channels: Json = {}
   const operations: Json = {}
   const messages: Json = {}
@@ -241,6 +242,8 @@ const kinds = {
   act: 'An act, kept in the outbox, done once and in order',
   event: 'An event',
   internal: 'Between gateway, services and data servers',
+  command: 'A command of operators',
+  https: 'Asked over HTTPS from outside the site',
 }
 
 function problems(): string {
@@ -262,7 +265,13 @@ async function commandIndex(): Promise<string> {
   const index: Record<string, unknown> = {}
   for (const [group, load] of Object.entries(commandGroups))
     for (const [name, command] of Object.entries(await load())) {
-      const { run: _, carryOut: __, ...head } = { run: undefined, carryOut: undefined, ...command }
+      const {
+        run: _,
+        carryOut: __,
+        check: ___,
+        contract: ____,
+        ...head
+      } = { run: undefined, carryOut: undefined, check: undefined, contract: undefined, ...command }
       index[name] = { group, ...head }
     }
   // Short lists stand on one line, as the formatter has them.
@@ -277,6 +286,7 @@ async function commandIndex(): Promise<string> {
 async function documents(): Promise<Record<string, string>> {
   return {
     'docs/reference/asyncapi.json': asyncApi(),
+    'docs/reference/openapi.json': `${JSON.stringify(openApi(contracts, note), null, 2)}\n`,
     'docs/reference/azukari.cddl': cddlDocument(),
     'docs/reference/messages.md': reference(),
     'docs/reference/problems.md': problems(),

@@ -120,6 +120,54 @@ t.test('a camera board installs device and boards, and that is small', async (t)
   )
 })
 
+t.test(
+  'S17 D2 J24: a driver’s package, made in an empty folder as docs/drivers.md shows it, is built and used',
+  async (t) => {
+    const folder = join(tarballs, 'driver')
+    const document = readFileSync(join(root, 'docs/drivers.md'), 'utf8')
+    const shown = document.slice(document.indexOf('## A driver of your own'), document.indexOf('## What exists'))
+    const written = [...shown.matchAll(/^`([\w./-]+)`\n\n```\w+\n([\s\S]*?)^```$/gm)]
+    t.ok(written.length >= 5, 'the document shows the files')
+    mkdirSync(join(folder, 'src'), { recursive: true })
+    for (const [, name, text] of written) writeFileSync(join(folder, name!), text!)
+    const lines = /^```sh\n([\s\S]*?)^```$/m.exec(shown)?.[1]?.split('\n').filter(Boolean) ?? []
+    t.equal(lines.length, 4, 'and four commands')
+    const [installing, testing, trying, packing] = lines.map((line) => line.replace(/ +#.*$/, ''))
+    const sh = (line: string) => run('sh', ['-c', line], folder)
+    const installed = sh(`${installing} ${offline.join(' ')}`)
+    t.equal(installed.status, 0, installed.stderr)
+    const tested = sh(testing!)
+    t.equal(tested.status, 0, tested.stdout)
+    t.match(tested.stdout, /a camera that never answers is given up after a time/, 'the suite was run')
+    const tried = sh(`${trying} --json`)
+    t.match(
+      cameraIn(tried.stdout),
+      { state: 'problem', fact: /snapshot camera: The camera/ },
+      'nothing is at the address it shows',
+    )
+    const packed = sh(packing!)
+    t.equal(packed.status, 0, packed.stdout + packed.stderr)
+
+    // The package that came of it, installed on a board that is somewhere else.
+    const board = join(temp, 'board')
+    const added = run('npm', ['install', ...offline, join(folder, 'azukari-snapshot-1.0.0.tgz')], board)
+    t.equal(added.status, 0, added.stderr)
+    const parts = (options: object) => ({ camera: { driver: 'azukari-snapshot', ...options } })
+    const doctor = (options: object) => {
+      writeFileSync(join(board, 'board.json'), JSON.stringify({ model: 'b', what: 'b', parts: parts(options) }))
+      return run(bin(board, 'azukari-device'), ['doctor', '--board', 'board.json', '--json'], board)
+    }
+    t.match(cameraIn(doctor({ url: 'http://127.0.0.1:9/' }).stdout), { fact: /snapshot camera/ }, 'by package')
+    const wrong = doctor({ uri: 'http://127.0.0.1:9/' }).stdout
+    t.match(wrong, /no option uri; there are url, limitMs/, 'its options are checked')
+  },
+)
+
+function cameraIn(answer: string): unknown {
+  const { findings } = JSON.parse(answer) as { findings: { what: string }[] }
+  return findings.find(({ what }) => what === 'camera')
+}
+
 t.test('D1 D6: every command of the installed packages runs', async (t) => {
   const folder = join(temp, 'everything')
   install(t, folder, names)

@@ -10,6 +10,7 @@ import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { postgresPrograms } from '@azukari/sim/testkit/postgres'
 import { installPackages, missingPackages, testPackages } from './debian-packages.ts'
+import { failuresOf } from './failures.ts'
 import { omissionsOf } from './omissions.ts'
 import { runCommand, runWithPostgres } from './postgres.ts'
 import { makeLinksRelative } from './tap-links.ts'
@@ -41,6 +42,7 @@ async function test(words: string[]): Promise<number> {
   const files = readdirSync(results, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tap'))
   const texts = files.map((name) => ({ name, text: readFileSync(join(results, name), 'utf8') }))
   tellSlowest(texts)
+  tellFailures(texts)
   return tellOmissions(lacking, texts.map(({ text }) => text).join('\n'), tested)
 }
 
@@ -75,6 +77,16 @@ function tellSlowest(files: readonly { name: string; text: string }[]): void {
   console.log('\nThe slowest files:')
   for (const { name, ms } of timed.slice(0, slowestCount))
     console.log(`  ${(ms / 1_000).toFixed(1).padStart(6)} s  ${name.replace(/\.tap$/, '')}`)
+}
+
+/** Repeats what failed, last, where it is found. */
+function tellFailures(files: readonly { name: string; text: string }[]): void {
+  for (const { name, text } of files)
+    for (const { path, details } of failuresOf(text)) {
+      console.log(`\nFailed in ${name.replace(/\.tap$/, '')}:`)
+      console.log(`  ${path.join(' > ')}`)
+      for (const line of details) console.log(`  ${line}`)
+    }
 }
 
 /** Names the tests that were skipped and gives the exit code. */

@@ -62,6 +62,7 @@ t.test('S17: a watched folder is a camera', async (t) => {
       directory = await folder()
       return new WatchedFolderCamera({ files, clock, directory, lookMs })
     },
+    stalled: async (clock) => new WatchedFolderCamera({ files, clock, directory: await folder(), lookMs }),
     shoot,
     unplug: async () => rm(directory, { recursive: true }),
   })
@@ -100,6 +101,7 @@ t.test('S17: a folder is a printer', async (t) => {
       directory = await folder()
       return new FolderPrinter({ files: failing(fault), directory })
     },
+    stalled: undefined,
     printed: async () =>
       Promise.all(
         (await files.list(directory)).map(async (name) => {
@@ -175,8 +177,11 @@ t.test('D2: board definitions are data, and boards are built from them', async (
   t.equal(simulated.camera?.model, 'simulated camera')
   const invalid = (parts: object, detail: RegExp) =>
     t.rejects(buildBoard(parseDefinition({ model: 'x', what: 'x', parts }), ports), { code: 'config.invalid', detail })
-  await invalid({ camera: { driver: 'simulated' } }, /no driver simulated for a camera; there are watched-folder/)
-  await invalid({ camera: { driver: 'ipp' } }, /no driver ipp for a camera/)
+  for (const driver of ['simulated', 'ipp'])
+    await t.rejects(buildBoard(parseDefinition({ model: 'x', what: 'x', parts: { camera: { driver } } }), ports), {
+      code: 'driver.missing',
+      detail: new RegExp(`no driver ${driver} for a camera; there are watched-folder`),
+    })
   await invalid({ printer: { driver: 'ipp', url: 'http://x' } }, /driver ipp: \/url/)
   await invalid({ memory: { driver: 'directory', fodler: 'x' } }, /directory/)
   for (const wrong of [{}, null, { model: 'x', what: 'x', parts: { toaster: { driver: 'x' } } }])

@@ -2,15 +2,19 @@
  * Boards as data: which driver works which part, with what options. `buildBoard` makes the parts. Drivers of other
  * packages (the simulator's) are handed in, so that nothing here depends on them.
  */
-import type { Board, PartKind } from '@azukari/device/drivers'
+import type { AnyPart, Board, PartKind, PartPorts } from '@azukari/device/drivers'
 import { checker, type Static, Type } from '@azukari/protocol/contract'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { type AnyPart, type PartPorts, partDrivers } from './part-drivers.ts'
+import { namedDriver } from './named-driver.ts'
+import { partDrivers } from './part-drivers.ts'
 
-export type { AnyPart, PartPorts } from './part-drivers.ts'
+export type { AnyPart, PartPorts } from '@azukari/device/drivers'
 
-/** A driver's name and its options, side by side; for parts on folders the folder is named as the part when absent. */
-const Part = Type.Object({ driver: Type.String({ minLength: 1, maxLength: 40 }) })
+/**
+ * A driver's name and its options, side by side; for parts on folders the folder is named as the part when absent. What
+ * is no name of `partDrivers` names a package or a path.
+ */
+const Part = Type.Object({ driver: Type.String({ minLength: 1, maxLength: 300 }) })
 const Definition = Type.Object(
   {
     model: Type.String({ minLength: 1, maxLength: 60 }),
@@ -127,6 +131,8 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
 export interface BuildOptions extends PartPorts {
   /** Drivers from elsewhere, by name. */
   makers?: Readonly<Record<string, (kind: PartKind, name: string) => AnyPart>>
+  /** Folder of the board's file: packages and paths are looked for from there; else from the folder of the process. */
+  from?: string
 }
 
 /** @throws {Problem} `config.invalid` */
@@ -151,7 +157,7 @@ export function parseDefinition(value: unknown): BoardDefinition {
 
 /**
  * Makes the drivers of a board; when one cannot be made, those already made are closed.
- * @throws {Problem} `config.invalid` for a driver that is not there, not for that part, lacks its library or is told wrong
+ * @throws {Problem} `config.invalid` for a driver that is told wrong, `driver.*` for one that is not there or does not work
  */
 export async function buildBoard(definition: BoardDefinition, options: BuildOptions): Promise<Board> {
   const parts = Object.entries(definition.parts) as [Exclude<PartKind, 'input'>, PartDefinition][]
@@ -175,7 +181,7 @@ export async function buildBoard(definition: BoardDefinition, options: BuildOpti
   }
 }
 
-/** Makes one part. @throws {Problem} `config.invalid` */
+/** Makes one part. @throws {Problem} `config.invalid`, `driver.*` */
 export async function buildPart(
   kind: PartKind,
   name: string,
@@ -190,6 +196,5 @@ export async function buildPart(
   const { makers = {} } = build
   const maker = Object.hasOwn(makers, driver) ? makers[driver] : undefined
   if (maker) return maker(kind, name)
-  const there = partDrivers.filter((one) => one.contract === kind).map((one) => one.name)
-  throw new Problem('config.invalid', `no driver ${driver} for a ${kind}; there are ${there.join(', ')}`)
+  return namedDriver({ kind, driver, options }, build)
 }

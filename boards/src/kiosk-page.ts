@@ -24,7 +24,7 @@ button { cursor: pointer } button.main { background: #0b4a8f; border-color: #0b4
 #ask { border: 2px solid #555; border-radius: 1rem; background: #fff; padding: 1rem; width: min(100%, 60rem); justify-self: center }
 #ask form { display: grid; gap: 1rem; justify-items: center }
 #ask .hidden-digits { -webkit-text-security: disc; text-align: center; width: 12em; letter-spacing: .3em }
-#ask .text { width: 100% }
+#ask .text { width: 100% } #ask .secret { -webkit-text-security: disc }
 #pad { display: grid; grid-template-columns: repeat(3, 6rem); gap: .6rem }
 #kana { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.4rem, 1fr)); gap: .3rem; width: 100% }
 #kana button { padding: 0; min-height: 3rem }

@@ -149,7 +149,7 @@ export class KioskPanel implements Panel {
 function told(asked: Asked): Record<string, unknown> {
   const { kind, question } = asked
   const { prompt } = question
-  if (kind === 'text') return { kind, prompt, maxLength: question.maxLength }
+  if (kind === 'text') return { kind, prompt, maxLength: question.maxLength, isSecret: question.isSecret === true }
   if (kind === 'choice')
     return {
       kind,

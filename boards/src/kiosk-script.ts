@@ -87,10 +87,11 @@ const kanaRows = 'あいうえおかきくけこさしすせそたちつてと�
 const latinRows = '1234567890abcdefghijklmnopqrstuvwxyz@.-_ABCDEFGHIJKLMNOPQRSTUVWXYZ'
 const marks = { '゛': '\\u3099', '゜': '\\u309a' }
 
-function text({ id, maxLength }) {
+function text({ id, maxLength, isSecret }) {
   const w = words[language]
-  const field = element('input', { type: 'text', autocomplete: 'off', className: 'text', maxLength, ariaLabel: w.text, lang: language })
+  const field = element('input', { type: 'text', autocomplete: 'off', className: isSecret ? 'text secret' : 'text', maxLength, ariaLabel: w.text, lang: language })
   const keys = element('div', { id: 'kana' })
+  if (isSecret) field.setAttribute('autocorrect', 'off')
   const write = (key) => () => {
     field.value = (field.value + (marks[key] ?? key)).normalize('NFC').slice(0, maxLength)
     field.focus()
@@ -102,7 +103,10 @@ function text({ id, maxLength }) {
     press(w.ok, null, { type: 'submit', className: 'main' }), press(w.cancel, () => settle({ type: 'cancel', id }))))
   form.onsubmit = (event) => {
     event.preventDefault()
-    if (field.value.trim()) void settle({ type: 'answer', id, value: field.value })
+    const value = field.value
+    if (!value.trim()) return
+    if (isSecret) field.value = ''
+    void settle({ type: 'answer', id, value })
   }
   return { form, first: field }
 }

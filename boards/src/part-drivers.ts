@@ -2,21 +2,9 @@
  * The drivers that board definitions can name: what each serves, what it can be told, how it is made. A driver's module,
  * and with it the library of its part, is loaded only when a board names it (S17, D1).
  */
-import type { Board, PartKind } from '@azukari/device/drivers'
+import type { AnyPart, PartKind, PartPorts } from '@azukari/device/drivers'
 import { checker, type Static, type TSchema, Type } from '@azukari/protocol/contract'
-import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-
-export type AnyPart = NonNullable<Board[Exclude<PartKind, 'input'>]> | NonNullable<Board['inputs']>[string]
-
-export interface PartPorts {
-  files: Files
-  clock: Clock
-  random: Random
-  log: Log
-  /** Where the folders of the board's parts are. */
-  directory: string
-}
 
 export interface PartDriver {
   contract: PartKind
@@ -68,7 +56,7 @@ function driver<S extends TSchema>(
         if (isProblem(cause, 'message.invalid')) throw new Problem('config.invalid', cause.detail, { cause })
         const missing = (cause as { code?: string }).code === 'ERR_MODULE_NOT_FOUND'
         if (!missing || needs.length === 0) throw cause
-        throw new Problem('config.invalid', `driver ${name} needs: npm install ${needs.join(' ')}`, { cause })
+        throw new Problem('driver.needs', `${name}: npm install ${needs.join(' ')}`, { cause })
       }
     },
   }

@@ -195,6 +195,10 @@ export const commands: Record<string, Command> = {
       board,
       broker,
       parts,
+      try: {
+        type: 'boolean',
+        what: 'use each part once: a picture that is thrown away, a line on paper, a card, a key; not while the device runs',
+      },
       identify: {
         type: 'boolean',
         what: 'also ask serial lines that no part has what is on them: sends bytes to them',
@@ -207,6 +211,7 @@ export const commands: Record<string, Command> = {
         board: optional(values, 'board'),
         broker: optional(values, 'broker'),
         parts: optional(values, 'parts'),
+        trying: values['try'] ? { say: (line) => process.stderr.write(`${line}\n`) } : undefined,
         attached: values['identify'] ? 'identify' : 'look',
       })
       const marks = { ok: 'ok      ', absent: 'absent  ', problem: 'PROBLEM ' }

@@ -2,16 +2,27 @@
 import { resolve } from 'node:path'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import { holdFolder } from '@azukari/protocol/adapters/folder-lock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
-import { describe, isProblem, Problem } from '@azukari/protocol/problem'
+import { describe, InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { consoleLog } from './adapters/console-log.ts'
 import { openDeviceDatabase } from './adapters/database.ts'
 import { boardWords, findAttached, loadBoard } from './adapters/load-board.ts'
 import { reach } from './adapters/reach.ts'
 import { entryOf } from './apps/dialogue.ts'
-import { type Board, closeBoard, type Entry } from './drivers.ts'
+import { type Board, closeBoard, type Entry, type Part } from './drivers.ts'
 import { loadIdentity } from './identity.ts'
 import { type RunningNote, runningNote } from './main.ts'
+import {
+  type Tried,
+  type TryPorts,
+  tryCamera,
+  tryDisplay,
+  tryMemory,
+  tryPanel,
+  tryPrinter,
+  tryReader,
+} from './try-parts.ts'
 
 const files = systemFiles()
 /** Less than this and photos will soon not fit. */
@@ -85,10 +96,12 @@ export interface Examined {
   parts?: string | undefined
   /** Look for what is attached, whether the board names it or not; `identify` asks serial lines what is on them. */
   attached?: 'look' | 'identify' | undefined
+  /** Use each part once, and tell the person what to do meanwhile; needs that no runtime has the parts. */
+  trying?: Pick<TryPorts, 'say'> | undefined
 }
 
 /** Looks at everything that can be looked at without disturbing a running device. */
-export async function examine({ folder, board, broker, parts, attached }: Examined): Promise<Finding[]> {
+export async function examine({ folder, board, broker, parts, attached, trying }: Examined): Promise<Finding[]> {
   const findings: Finding[] = []
   const look = async (what: string, work: () => Promise<Omit<Finding, 'what'>>) => {
     findings.push({ what, ...(await work().catch(findingOf)) })
@@ -146,9 +159,16 @@ export async function examine({ folder, board, broker, parts, attached }: Examin
   else findings.push({ what: 'line', state: 'absent', fact: 'not looked at', todo: 'Give --broker to try it.' })
   if (board) {
     // Parts are taken by one process at a time: while the device runs they are its own.
-    if (running)
+    if (running && trying) findings.push({ what: 'board', ...inUse })
+    else if (running)
       findings.push({ what: 'board', state: 'ok', fact: 'in use by the running device; its parts were not tried' })
-    else await look('board', async () => examineBoard(board, resolve(parts ?? `${folder}/parts`), findings))
+    else
+      await look('board', async () => {
+        // Nobody starts the runtime in the middle of a try.
+        using held = trying && heldOrNot(folder)
+        if (trying && !held) return inUse
+        return await examineBoard(board, resolve(parts ?? `${folder}/parts`), findings, trying)
+      })
   } else
     findings.push({ what: 'board', state: 'absent', fact: 'not looked at', todo: 'Give --board to try its parts.' })
   if (attached)
@@ -158,7 +178,30 @@ export async function examine({ folder, board, broker, parts, attached }: Examin
   return findings
 }
 
-async function examineBoard(name: string, directory: string, findings: Finding[]): Promise<Omit<Finding, 'what'>> {
+const inUse: Omit<Finding, 'what'> = {
+  state: 'problem',
+  fact: 'in use by the running device; its parts were not tried',
+  todo: 'Stop the device first (systemctl stop azukari-device), then try; nothing that it holds is lost.',
+}
+
+function heldOrNot(folder: string): Disposable | undefined {
+  try {
+    return holdFolder(`${folder}/device.lock`)
+  } catch (error) {
+    if (isProblem(error, 'folder.in-use')) return undefined
+    throw error
+  }
+}
+
+async function examineBoard(
+  name: string,
+  directory: string,
+  findings: Finding[],
+  trying: Examined['trying'],
+): Promise<Omit<Finding, 'what'>> {
+  // A part that never answers, and limits, keep no process alive by themselves.
+  const awake = setInterval(() => undefined, 60_000)
+  using _awake = { [Symbol.dispose]: () => clearInterval(awake) }
   const board = await loadBoard(name, {
     clock: systemClock,
     random: systemRandom,
@@ -168,9 +211,12 @@ async function examineBoard(name: string, directory: string, findings: Finding[]
   })
   try {
     for (const kind of ['camera', 'printer', 'reader', 'panel', 'display', 'memory'] as const)
-      findings.push({ what: kind, ...(await examinePart(board, kind).catch(findingOf)) })
-    for (const [input, part] of Object.entries(board.inputs ?? {}))
-      findings.push({ what: `input ${input}`, state: 'ok', fact: part.model })
+      findings.push({ what: kind, ...(await examinePart(board, kind, trying).catch(findingOf)) })
+    for (const [input, part] of Object.entries(board.inputs ?? {})) {
+      const todo = 'See that it is plugged in and switched on.'
+      const found = await unready(part, todo).catch(findingOf)
+      findings.push({ what: `input ${input}`, ...(found ?? { state: 'ok', fact: part.model }) })
+    }
     const panels = [board.display?.touch, board.panel].filter((panel) => panel !== undefined)
     findings.push({ what: 'PIN entry', ...pinEntry(entryOf(panels, board.display)) })
   } finally {
@@ -200,39 +246,67 @@ const todoOf: Readonly<Record<Exclude<keyof Board, 'model' | 'inputs'>, string>>
   memory: 'Put a memory card in.',
 }
 
-async function examinePart(
-  board: Board,
-  kind: Exclude<keyof Board, 'model' | 'inputs'>,
-): Promise<Omit<Finding, 'what'>> {
+type PartName = Exclude<keyof Board, 'model' | 'inputs'>
+
+async function examinePart(board: Board, kind: PartName, trying: Examined['trying']): Promise<Omit<Finding, 'what'>> {
   const part = board[kind]
   if (!part) return { state: 'absent', fact: 'the board has none' }
   if (kind === 'display' && board.display?.address)
     return { state: 'ok', fact: `${part.model}: the running board says where (azukari-device page)` }
-  const signal = AbortSignal.timeout(partMs)
-  // A part that was just made may still be greeting.
+  const found = (await unready(part, todoOf[kind])) ?? (await looked(board, kind))
+  if (found.state === 'problem' || !trying) return found
+  try {
+    const { fact, isTried } = await tryPart(board, kind, { clock: systemClock, say: trying.say })
+    return { state: isTried ? 'ok' : 'absent', fact: `${part.model}: ${fact}` }
+  } catch (error) {
+    const { fact, todo } = findingOf(error)
+    return { state: 'problem', fact: `${part.model}: ${fact}`, todo: todo ?? todoOf[kind] }
+  }
+}
+
+/** What keeps a part from being used; a part that was just made may still be greeting. */
+async function unready(part: Part, todo: string): Promise<Omit<Finding, 'what'> | undefined> {
   for (const endMs = systemClock.monotonicMs() + partMs; part.isReady === false; await systemClock.sleep(50))
-    if (systemClock.monotonicMs() > endMs)
-      return { state: 'problem', fact: `${part.model}: does not answer`, todo: todoOf[kind] }
+    if (systemClock.monotonicMs() > endMs) return { state: 'problem', fact: `${part.model}: does not answer`, todo }
   const advice = await part.advice?.()
-  if (advice) return { state: 'problem', fact: `${part.model}: not ready`, todo: advice }
-  if (kind === 'printer') {
-    const { ready, reason } = await board.printer!.attributes(signal)
+  return advice ? { state: 'problem', fact: `${part.model}: not ready`, todo: advice } : undefined
+}
+
+/** What a part says of itself without doing anything. */
+async function looked(board: Board, kind: PartName): Promise<Omit<Finding, 'what'>> {
+  const { camera, printer, reader, memory } = board
+  const fact = board[kind]!.model
+  if (kind === 'camera' && camera && camera.isReady === undefined && !camera.waitsFor)
+    return { state: 'absent', fact: `${fact}: not tried`, todo: '--try takes a picture, and throws it away.' }
+  if (kind === 'printer' && printer) {
+    const { ready, reason } = await printer.attributes(AbortSignal.timeout(partMs))
     if (!ready)
       return {
         state: 'problem',
-        fact: `${part.model}: ${reason ?? 'not ready'}`,
+        fact: `${fact}: ${reason ?? 'not ready'}`,
         todo: 'See to the printer: paper, ink, cover.',
       }
   }
-  if (kind === 'memory') {
-    const free = await board.memory!.freeBytes()
-    const fact = `${part.model}, ${Math.floor(free / 1024 ** 2)} MiB free`
+  if (kind === 'memory' && memory) {
+    const free = await memory.freeBytes()
+    const room = `${fact}, ${Math.floor(free / 1024 ** 2)} MiB free`
     return free >= freeAtLeastBytes
-      ? { state: 'ok', fact }
-      : { state: 'problem', fact, todo: 'Put in an emptier memory.' }
+      ? { state: 'ok', fact: room }
+      : { state: 'problem', fact: room, todo: 'Put in an emptier memory.' }
   }
-  if (kind === 'reader') return { state: 'ok', fact: `${part.model}, ${board.reader!.cards().length} cards in it` }
-  return { state: 'ok', fact: part.model }
+  if (kind === 'reader' && reader) return { state: 'ok', fact: `${fact}, ${reader.cards().length} cards in it` }
+  return { state: 'ok', fact }
+}
+
+function tryPart(board: Board, kind: PartName, ports: TryPorts): Promise<Tried> {
+  const { camera, printer, reader, panel, display, memory } = board
+  if (kind === 'camera' && camera) return tryCamera(camera, ports)
+  if (kind === 'printer' && printer) return tryPrinter(printer, ports)
+  if (kind === 'reader' && reader) return tryReader(reader, ports)
+  if (kind === 'panel' && panel) return tryPanel(panel, ports)
+  if (kind === 'display' && display) return tryDisplay(display, ports)
+  if (kind === 'memory' && memory) return tryMemory(memory, ports)
+  throw new InternalError(`no ${kind}`)
 }
 
 function findingOf(error: unknown): Omit<Finding, 'what'> {

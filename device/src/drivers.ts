@@ -3,6 +3,7 @@
  * a `Problem` of the small set below; what waits takes an `AbortSignal`; how a part is configured is not its business.
  * Each contract has a conformance suite, run on the simulated part and on real ones (`conformance/`).
  */
+import type { Static, TSchema } from '@azukari/protocol/contract'
 import type { Language } from '@azukari/protocol/finding-text'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { Problem, type ProblemCode, type ProblemOptions } from '@azukari/protocol/problem'
@@ -191,6 +192,8 @@ export interface PinQuestion extends Question {
 
 export interface TextQuestion extends Question {
   maxLength: number
+  /** A password: what is entered is not to be read on the panel. */
+  isSecret?: boolean
 }
 
 export interface Choice {
@@ -305,16 +308,46 @@ export interface Board {
   memory?: RemovableMemory
 }
 
-/** What a board module is given to make its parts with. */
-export interface BoardPorts {
+/** What a driver is given to make its part with. */
+export interface PartPorts {
   clock: Clock
   random: Random
   files: Files
   log: Log
   /** Folder for parts that work on folders. */
   directory: string
+}
+
+/** What a board module is given to make its parts with. */
+export interface BoardPorts extends PartPorts {
   /** What the board's file says, when the board is written down as data. */
   definition?: unknown
+  /** Folder of that file: drivers that it names are looked for from there. */
+  from?: string
+}
+
+/** The part that serves a contract. */
+export type PartOf<K extends PartKind> = K extends 'input' ? LocalInput : NonNullable<Board[Exclude<K, 'input'>]>
+export type AnyPart = PartOf<PartKind>
+
+/** What the module of a driver exports as `driver` (`docs/drivers.md`). */
+export interface DriverDefinition<K extends PartKind = PartKind, Options extends TSchema = TSchema> {
+  contract: K
+  /** One line, for people. */
+  what: string
+  /** Schema of its options in a board's file: TypeBox or plain JSON Schema. */
+  options: Options
+  /** Packages that its board installs for it, as `npm install` takes them. */
+  needs?: readonly string[]
+  /** @throws {Problem} when the part cannot be made; one that is unplugged now is made, and says so when it is asked */
+  make(options: Static<Options>, ports: PartPorts): PartOf<K> | Promise<PartOf<K>>
+}
+
+/** Gives a driver's `make` the types of its contract and its options. */
+export function defineDriver<K extends PartKind, Options extends TSchema>(
+  definition: DriverDefinition<K, Options>,
+): DriverDefinition<K, Options> {
+  return definition
 }
 
 /** A module that `azukari-device run --board` can load: the runtime imports no board, it is told which one to load. */

@@ -14,9 +14,11 @@ import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { Attendant } from './apps/attendant.ts'
 import { CameraApp } from './apps/camera.ts'
+import { DecisionsMenu } from './apps/decisions.ts'
 import { Dialogue } from './apps/dialogue.ts'
 import { MemberRequests } from './apps/member-requests.ts'
 import { MemberMenu } from './apps/menu.ts'
+import { MoneyMenu } from './apps/money/menu.ts'
 import { PayApp } from './apps/pay.ts'
 import { Presence } from './apps/presence.ts'
 import { PrinterApp } from './apps/printer.ts'
@@ -89,6 +91,7 @@ export class Runtime {
   readonly #ports: DevicePorts
   readonly #board: Board
   readonly #display: NoticeDisplay | undefined
+  readonly #dialogue: Dialogue
   readonly #watch: PartWatch
   readonly #stop = new AbortController()
   readonly #listeners = new Set<(state: RuntimeState) => void>()
@@ -125,6 +128,12 @@ export class Runtime {
     this.#ports = ports
     this.#board = board
     this.#display = board.display && new NoticeDisplay(board.display, ports.log)
+    this.#dialogue = new Dialogue({
+      panels: this.#panels,
+      display: this.#display,
+      clock: ports.clock,
+      language: () => this.#language,
+    })
     this.#watch = new PartWatch({
       board,
       clock: ports.clock,
@@ -243,6 +252,7 @@ export class Runtime {
           log,
           downloads: this.downloads,
         })
+      this.#makeAttendant()
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
         if (state === 'waiting') rotation.refused()
@@ -330,9 +340,8 @@ export class Runtime {
     const { reader, camera, printer, memory } = this.#board
     const display = this.#display
     const { roles } = this.#config
-    const panels = this.#panels
     const language = () => this.#language
-    const dialogue = new Dialogue({ panels, display, clock, language })
+    const dialogue = this.#dialogue
     if (!reader) return
     if (!dialogue.entry.has('pin')) this.#tellNoPinEntry()
     const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[roles[0] ?? 'terminal']
@@ -359,6 +368,7 @@ export class Runtime {
       random,
       now: () => this.#time.now(),
       keys,
+      consents: this.#consents,
     })
     this.requests = requests
     const shared = { presence, display, clock, log, language }
@@ -375,7 +385,27 @@ export class Runtime {
         now: () => this.#time.now(),
         keys,
       })
-    const canList = this.printer !== undefined || this.terminal !== undefined
+  }
+
+  /** Once everything is there that can be done at this board. */
+  #makeAttendant(): void {
+    const { presence, camera, printer, terminal, pay } = this
+    if (!presence) return
+    const { random, files, log } = this.#ports
+    const { memory, camera: eye, printer: paper } = this.#board
+    const clock = this.#time
+    const display = this.#display
+    const language = () => this.#language
+    const panels = this.#panels
+    const dialogue = this.#dialogue
+    const shared = { presence, display, clock, log, language }
+    const fetching = { link: this.link, random, device: this.identity.device }
+    const folder = `${this.#config.folder}/vaults`
+    const money = pay && new MoneyMenu({ ...shared, dialogue, pay, link: this.link, random, files, memory, folder })
+    const { requests } = this
+    const showProblem = async (error: unknown) => terminal?.showProblem(error)
+    const decisions = terminal && requests && new DecisionsMenu({ dialogue, showProblem, terminal, requests, language })
+    const canList = printer !== undefined || terminal !== undefined
     this.#attendant = new Attendant({
       presence,
       display,
@@ -383,15 +413,17 @@ export class Runtime {
       panels,
       language,
       log,
-      camera: camera && this.camera,
+      camera: eye && camera,
       menu: canList
         ? new MemberMenu({
             ...shared,
             ...fetching,
             dialogue,
             memory,
-            terminal: this.terminal,
-            printer: printer && this.printer,
+            terminal,
+            decisions,
+            money,
+            printer: paper && printer,
           })
         : undefined,
     })

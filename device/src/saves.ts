@@ -48,6 +48,8 @@ export interface UploadSource {
 export interface Author {
   member: Uint8Array
   signer: Signer
+  /** What the card shows (S3). */
+  level: number
   /** D8: without it, what is kept loses the place where it was made. */
   allowsLocation: boolean
 }
@@ -191,6 +193,7 @@ export class Saves {
         issuedMs,
         expiresMs: issuedMs + offerMs,
         member: author.member,
+        level: author.level,
         object,
         version: 1,
         transfer,

@@ -207,10 +207,13 @@ export function address(value: unknown, protocol: RegExp, option: string): strin
   return String(value)
 }
 
-/** One address, or two with a comma between them. @throws {Problem} `config.invalid` */
+/** Addresses of the processes of one service that may be named, most. */
+const maxProcesses = 16
+
+/** One address, or several with a comma between them. @throws {Problem} `config.invalid` */
 export function addresses(value: unknown, option: string): string {
   const list = String(value).split(',')
-  if (list.length > 2) throw new Problem('config.invalid', `${option} ${value}: at most two`)
+  if (list.length > maxProcesses) throw new Problem('config.invalid', `${option} ${value}: at most ${maxProcesses}`)
   return list.map((one) => address(one, /^https:$/, option)).join(',')
 }
 

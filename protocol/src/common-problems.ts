@@ -48,6 +48,26 @@ export const authorityProblems: Partial<Record<Authority, readonly ProblemCode[]
     'cose.wrong-audience',
     'act.replayed',
   ],
+  operator: [
+    'operator.unauthenticated',
+    'operator.forbidden',
+    'operator.same-person',
+    'operator.pending-unknown',
+    'operator.login-wait',
+    'command.invalid',
+    'config.invalid',
+    'centre.not-leader',
+  ],
+  shop: [
+    'api.key-required',
+    'api.key-refused',
+    'api.key-ended',
+    'api.scope',
+    'api.wait',
+    'api.idempotency-key',
+    'api.idempotency-conflict',
+  ],
+  link: ['url.refused', 'url.expired', 'url.range'],
   member: ['session.required', 'session.expired', 'session.ended', 'session.elsewhere', 'session.forged'],
 }
 

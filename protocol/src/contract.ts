@@ -8,15 +8,19 @@ import { Compile } from 'typebox/compile'
 import { InternalError, Problem, type ProblemCode } from './problem.ts'
 import { slugPattern } from './slug.ts'
 
-/** Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, or a service. */
-export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service'
+/**
+ * Who may send a message: nobody yet known (with a claim), an enrolled device, a session's member, a signer, a service, an
+ * operator with a role, a shop's program with an API key, or whoever holds a signed link.
+ */
+export type Authority = 'claim' | 'device' | 'member' | 'signed' | 'service' | 'operator' | 'shop' | 'link'
 
 /**
  * How a message travels.
  * `call`: asked and answered, not kept. `act`: kept in the outbox, done once, in order. `event`: from a service to a
- * device, kept until acknowledged. `internal`: between gateway, services and data servers.
+ * device, kept until acknowledged. `internal`: between gateway, services and data servers. `command`: an operator's, by
+ * the operator API. `https`: JSON or a file, at the listener for programs and people outside the site.
  */
-export type Kind = 'call' | 'act' | 'event' | 'internal'
+export type Kind = 'call' | 'act' | 'event' | 'internal' | 'command' | 'https'
 
 /** Where a message is handled: a service of the site by its name, or `gateway`, `data-server`, `device`. */
 export type ServiceName = string
@@ -44,6 +48,10 @@ export interface Contract<
   readonly problems: readonly ProblemCode[]
   /** Where the signed message is, exactly where the authority is `signed`. */
   readonly signed: SignedPart<Signed> | undefined
+  /** Who among operators, exactly where the authority is `operator`. */
+  readonly operator: OperatorPart | undefined
+  /** Where it is asked, exactly where the authority is `shop` or `link`. */
+  readonly https: HttpsPart | undefined
   /** `name@version`, as it stands on the wire and in signed bodies. */
   readonly id: ContractId
   checkRequest(body: unknown): Static<Request>
@@ -71,6 +79,23 @@ export interface SignedPart<Signed extends TSchema> extends SignedDefinition<Sig
   check(body: unknown): Static<Signed>
 }
 
+/** What a contract with the authority `operator` asks of whoever calls. */
+export interface OperatorPart {
+  role: string
+  /** It takes two different people: one begins it, another confirms it. */
+  twoPeople?: boolean
+}
+
+/** Where a contract is asked at the HTTPS listener. */
+export interface HttpsPart {
+  /** `GET` changes nothing; what is `POST`ed carries an idempotency key and is done once. */
+  method: 'GET' | 'POST'
+  /** Begins with `/v1/`; `{field}` stands for a field of the request, other fields are in the query or the JSON body. */
+  path: `/v1/${string}`
+  /** What the API key must be allowed to do, exactly where the authority is `shop`. */
+  scope?: string
+}
+
 /** What is signed in a request of this contract. */
 export type SignedOf<C> = C extends Contract<TSchema, TSchema, string, infer S> ? Static<S> : never
 
@@ -87,6 +112,8 @@ interface Definition<
   service: ServiceName
   authority: Authority
   signed?: SignedDefinition<Signed> | undefined
+  operator?: OperatorPart | undefined
+  https?: HttpsPart | undefined
   idempotent?: boolean
   passing?: boolean
   title: string
@@ -114,17 +141,41 @@ export function contract<
   const { signed } = definition
   if ((definition.authority === 'signed') !== (signed !== undefined))
     throw new InternalError(`${id}: a signed message goes with the authority signed`)
+  requireParts(id, definition)
   return {
     ...definition,
     version,
-    idempotent: definition.idempotent ?? definition.kind !== 'act',
+    idempotent: definition.idempotent ?? (definition.kind !== 'act' && definition.https?.method !== 'POST'),
     passing: definition.passing ?? false,
     problems: definition.problems ?? [],
     signed: signed && { ...signed, check: checker(signed.body, `${id} signed body`) },
+    operator: definition.operator,
+    https: definition.https,
     id,
     checkRequest: checker(definition.request, `${id} request`),
     checkReply: checker(definition.reply, `${id} reply`),
   }
+}
+
+/** That kind, authority and what the host judges by belong together, so that none can be forgotten. @throws {InternalError} */
+function requireParts(
+  id: string,
+  {
+    kind,
+    authority,
+    operator,
+    https,
+  }: Pick<Contract, 'kind' | 'authority'> & { operator?: OperatorPart | undefined; https?: HttpsPart | undefined },
+): void {
+  const isOperators = authority === 'operator'
+  if (isOperators !== (operator !== undefined) || isOperators !== (kind === 'command'))
+    throw new InternalError(`${id}: a command, its role and the authority operator go together`)
+  const isOutside = authority === 'shop' || authority === 'link'
+  if (isOutside !== (https !== undefined) || isOutside !== (kind === 'https'))
+    throw new InternalError(`${id}: a path, the kind https and the authority shop or link go together`)
+  if ((authority === 'shop') !== (https?.scope !== undefined))
+    throw new InternalError(`${id}: a scope goes with the authority shop`)
+  if (authority === 'link' && https?.method !== 'GET') throw new InternalError(`${id}: a link changes nothing`)
 }
 
 /** A validator of one schema that names the place of the fault. @throws {Problem} `message.invalid` */

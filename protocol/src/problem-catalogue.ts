@@ -13,6 +13,7 @@ import { keepingProblems } from './problems/keeping.ts'
 import { keyProblems } from './problems/keys.ts'
 import { messageProblems } from './problems/messages.ts'
 import { operatorProblems } from './problems/operators.ts'
+import { outsideProblems } from './problems/outside.ts'
 import { partProblems } from './problems/parts.ts'
 import { settlementProblems } from './problems/settlement.ts'
 
@@ -22,6 +23,7 @@ export const catalogue = {
   ...keepingProblems,
   ...keyProblems,
   ...operatorProblems,
+  ...outsideProblems,
   ...partProblems,
   // Links and services
   'link.offline': {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { isAbsolute, resolve } from 'node:path'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
@@ -19,10 +19,15 @@ const lookMs = 300_000
 /**
  * @param name a file (`./board.js`, `/etc/azukari/board.js`), a package's module (`@azukari/boards/pc-kiosk`), or a plain
  * name (`pc-kiosk`), which is looked for in `@azukari/boards`; or a board written down as data (`./board.json`)
- * @throws {Problem} `config.invalid` when there is no such module or it makes no board
+ * @throws {Problem} `config.invalid` when there is no such module or it makes no board, `driver.*`
  */
 export async function loadBoard(name: string, ports: BoardPorts): Promise<Board> {
-  if (name.endsWith('.json')) return loadBoard('@azukari/boards/written', { ...ports, definition: definitionIn(name) })
+  if (name.endsWith('.json'))
+    return loadBoard('@azukari/boards/written', {
+      ...ports,
+      definition: definitionIn(name),
+      from: dirname(resolve(name)),
+    })
   const module = await importBoard(name)
   if (typeof module.board !== 'function')
     throw new Problem('config.invalid', `${name} exports no function \`board\`, so it is no board module`)

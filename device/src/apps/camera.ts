@@ -86,6 +86,7 @@ export class CameraApp {
     const author: Author = {
       member: card.facts.member.id,
       signer: lockedSigner(card),
+      level: card.facts.level.level,
       allowsLocation: await card.allowsLocation(),
     }
     const save = await this.#o.saves.keep(source, author)

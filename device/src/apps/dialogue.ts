@@ -58,11 +58,19 @@ export class Dialogue {
     return this.#during(keys.askPin(question, signal))
   }
 
-  /** @throws {Problem} `part.unsupported` where nothing can be written, `panel.*` */
-  async text(prompt: string, maxLength: number, signal: AbortSignal): Promise<string> {
+  /**
+   * @param options.isSecret a password: nobody beside the person is to read it
+   * @throws {Problem} `part.unsupported` where nothing can be written, `panel.*`
+   */
+  async text(
+    prompt: string,
+    maxLength: number,
+    signal: AbortSignal,
+    { isSecret = false }: { isSecret?: boolean } = {},
+  ): Promise<string> {
     const keys = this.#keys('text')
     if (!keys) throw new Problem('part.unsupported', 'no keys for a text')
-    return this.#during(keys.askText({ prompt, maxLength, limitMs: limitsMs.text }, signal))
+    return this.#during(keys.askText({ prompt, maxLength, isSecret, limitMs: limitsMs.text }, signal))
   }
 
   /** Which of them. @throws {Problem} `part.unsupported`, `panel.*` */

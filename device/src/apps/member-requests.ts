@@ -20,10 +20,11 @@ import {
 } from '@azukari/protocol/contracts/member-request'
 import { sign1With } from '@azukari/protocol/cose'
 import type { Random } from '@azukari/protocol/ports'
+import type { Consents } from '../consents.ts'
 import type { Link } from '../link.ts'
 import type { Outbox } from '../outbox.ts'
 import type { SignedDocument, SiteKeys } from '../site-keys.ts'
-import type { Presence } from './presence.ts'
+import type { Presence, PresentCard } from './presence.ts'
 
 export interface MemberRequestsOptions {
   presence: Presence
@@ -33,6 +34,7 @@ export interface MemberRequestsOptions {
   /** The time as the device knows it, ms since the epoch. */
   now: () => number
   keys: Pick<SiteKeys, 'recipient' | 'open'>
+  consents: Pick<Consents, 'settle' | 'restore'>
 }
 
 /** A wish that is written down and will be delivered. */
@@ -76,7 +78,8 @@ export class MemberRequests {
 
   constructor(options: MemberRequestsOptions) {
     this.#o = options
-    options.outbox.onOutcome(makeRequest, ({ id }, outcome) => {
+    options.outbox.onOutcome(makeRequest, async ({ id }, outcome) => {
+      await options.consents.settle(id)
       const awaited = this.#awaited.get(hex(id))
       this.#awaited.delete(hex(id))
       if (outcome.problem) awaited?.reject(outcome.problem)
@@ -110,10 +113,16 @@ export class MemberRequests {
     awaited.promise.catch(() => undefined)
     if (this.#awaited.size >= awaitedMax) this.#awaited.delete(this.#awaited.keys().next().value!)
     this.#awaited.set(hex(act), awaited)
-    await outbox.append(makeRequest, { wish: signed }, act)
     // D8: what is withdrawn is not used any more, also before the site hears of it.
-    if (wish.kind === 'consent' && !wish.location) await card.withdrawLocation()
+    if (wish.kind === 'consent') await this.#consented(card, wish.location, act)
+    await outbox.append(makeRequest, { wish: signed }, act)
     return { act, accepted: awaited.promise }
+  }
+
+  /** What is given again is used when the site says so. */
+  async #consented(card: PresentCard, location: boolean, act: Uint8Array): Promise<void> {
+    if (location) await this.#o.consents.restore(card.facts.member.id)
+    else await card.withdrawLocation(act)
   }
 
   /** How far a wish to erase is; every receipt is checked. @throws {Problem} `object.unknown`, `link.*`, `cose.*` */

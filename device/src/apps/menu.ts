@@ -7,12 +7,15 @@ import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Language } from '@azukari/protocol/finding-text'
 import { localMinute } from '@azukari/protocol/local-time'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { Choice, Display, Raster, RemovableMemory, Shown } from '../drivers.ts'
+import type { Display, Raster, RemovableMemory, Shown } from '../drivers.ts'
 import { decodeUpright, shrink } from '../picture.ts'
+import { type Act, offerActs, orBack } from './acts.ts'
+import type { DecisionsMenu } from './decisions.ts'
 import type { Dialogue } from './dialogue.ts'
 import { exportOne } from './export.ts'
 import { type FetchPorts, fetchObject } from './fetch.ts'
 import { menuWordsOf } from './menu-words.ts'
+import type { MoneyMenu } from './money/menu.ts'
 import type { Presence, PresentCard } from './presence.ts'
 import type { PrinterApp } from './printer.ts'
 import { readWholeShelf } from './shelf.ts'
@@ -25,13 +28,12 @@ export interface MemberMenuOptions extends FetchPorts {
   /** Only where there is a printer. */
   printer?: PrinterApp | undefined
   terminal?: TerminalApp | undefined
+  /** Only on terminals. */
+  decisions?: DecisionsMenu | undefined
+  money?: MoneyMenu | undefined
   memory?: RemovableMemory | undefined
   display?: Display | undefined
   language: () => Language
-}
-
-interface Act extends Choice {
-  act(leave: AbortSignal): Promise<unknown>
 }
 
 /** Objects on one page of the list. */
@@ -69,22 +71,14 @@ export class MemberMenu {
     const acts: Act[] = [{ label: words.list, act: (signal) => this.#list(card, signal) }]
     if (terminal && memory) acts.push({ label: words.takeOutAll, act: () => terminal.exportAll() })
     if (terminal) acts.push({ label: words.changePin, act: (signal) => this.#changePin(card, signal) })
-    await this.#offer(words.whatNow, () => acts, until)
+    const { dialogue, decisions, money } = this.#o
+    if (decisions) acts.push({ label: decisions.label, act: (signal) => decisions.open(signal) })
+    if (money && dialogue.entry.has('text'))
+      acts.push({ label: money.label, act: (signal) => money.open(card, signal) })
+    await offerActs({ dialogue, showProblem: this.#showProblem }, words.whatNow, () => acts, until)
   }
 
-  /** Offers acts again and again, until the person goes back. */
-  async #offer(prompt: string, acts: () => readonly Act[], until: AbortSignal): Promise<void> {
-    for (;;) {
-      const chosen = await orBack(this.#o.dialogue.choose(prompt, acts(), until))
-      if (!chosen) return
-      try {
-        await chosen.act(until)
-      } catch (error) {
-        if (!isProblem(error) || until.aborted) throw error
-        await this.#show(problemShown(error, this.#o.language))
-      }
-    }
-  }
+  #showProblem = (error: unknown) => this.#show(problemShown(error, this.#o.language))
 
   async #listForButtons(card: PresentCard, until: AbortSignal): Promise<void> {
     const { dialogue, printer } = this.#o
@@ -217,14 +211,4 @@ export class MemberMenu {
 
 function hasPicture({ mediaType, sizeBytes }: Conditions): boolean {
   return mediaType.startsWith('image/') && sizeBytes <= thumbnailOfMaxBytes
-}
-
-/** Undefined when the person went back. */
-async function orBack<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked
-  } catch (error) {
-    if (isProblem(error, 'panel.cancelled')) return undefined
-    throw error
-  }
 }

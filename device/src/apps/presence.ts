@@ -54,7 +54,7 @@ export interface PresenceOptions {
   /** What cards are to be given (D6). */
   cardData: Pick<CardData, 'apply'>
   /** What members agreed to, for hours without a line (D8). */
-  consents: Pick<Consents, 'allowsLocation' | 'remember'>
+  consents: Pick<Consents, 'allowsLocation' | 'remember' | 'withdraw'>
   /** Asks the person for the PIN. @param triesLeft when they are fewer than usual @param wrong what came of the try before */
   askPin: (name: string, tries: { left?: number; wrong?: Problem }, signal: AbortSignal) => Promise<string>
   /** How many lines a person can see now; with none, findings wait for a device that can show them. */
@@ -106,8 +106,8 @@ export interface PresentCard {
   ): Promise<ReplyOf<Contract<TObject<P>, R>>>
   /** D8: whether the member lets the places of what is kept be kept with it; false when that is not known. */
   allowsLocation(): Promise<boolean>
-  /** D8: from now on places are not kept, on this board at once. */
-  withdrawLocation(): Promise<void>
+  /** D8: from now on places are not kept, on this board at once. @param act what tells the site */
+  withdrawLocation(act: Uint8Array): Promise<void>
 }
 
 class Present implements PresentCard {
@@ -214,9 +214,9 @@ class Present implements PresentCard {
     return this.session?.location ?? this.#consents.allowsLocation(this.facts.member.id)
   }
 
-  async withdrawLocation(): Promise<void> {
+  async withdrawLocation(act: Uint8Array): Promise<void> {
     if (this.session) this.session.location = false
-    await this.#consents.remember(this.facts.member.id, false)
+    await this.#consents.withdraw(this.facts.member.id, act)
   }
 }
 
@@ -373,11 +373,10 @@ export class Presence {
       level: proved.level,
       home: proved.home,
       expiresMs: proved.expiresMs,
-      location: proved.location ?? false,
+      location: await this.#o.consents.remember(card.facts.member.id, proved.location ?? false),
     }
     card.refused = undefined
     card.begin(session, proved.token)
-    await this.#o.consents.remember(card.facts.member.id, session.location)
     if (proved.cardProof) await card.use((client) => client.proveProvider(proved.cardProof!, signal))
     this.#tell({ type: 'session', card, session })
     // S9, S16: a level or home region that has changed since the card was last written.

@@ -1,10 +1,12 @@
 import type { Camera } from '../drivers.ts'
 import { readExif } from '../picture/exif.ts'
 import { readStructure } from '../picture/structure.ts'
-import { aborted, type Checks, caught, fails, limit } from './suite.ts'
+import { aborted, type Checks, caught, fails, limit, type Stalled, stalledEnds } from './suite.ts'
 
 export interface CameraHarness {
   make(): Promise<Camera>
+  /** A camera that gives no picture. */
+  stalled: Stalled<Camera>
   /** Something happens that a picture comes of; none when capture itself takes it. */
   shoot?(): Promise<void>
   /** The camera is unplugged. */
@@ -54,6 +56,7 @@ export async function cameraConforms(t: Checks, fixture: CameraHarness): Promise
       await fails(t, 'camera', camera.capture(limit()), 'camera.offline')
       await camera.close()
     })
+  await stalledEnds(t, 'camera', fixture.stalled, (camera, signal) => camera.capture(signal))
   await t.test('S17: closing twice is harmless, and then there is no camera', {}, async (t) => {
     const camera = await fixture.make()
     await camera.close()

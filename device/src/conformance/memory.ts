@@ -17,6 +17,12 @@ async function* pieces(...parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* parts
 }
 
+async function* leaving(person: AbortController, reason: Error): AsyncGenerator<Uint8Array> {
+  yield bytes(100)
+  person.abort(reason)
+  yield bytes(100)
+}
+
 async function* broken(): AsyncGenerator<Uint8Array> {
   yield bytes(100)
   throw new Error('the source broke')
@@ -46,6 +52,8 @@ export async function memoryConforms(t: Checks, fixture: MemoryHarness): Promise
     t.ok((await caught(memory.put('a.bin', broken(), limit()))) instanceof Error)
     const { signal, reason } = aborted()
     t.equal(await caught(memory.put('a.bin', bytes(10), signal)), reason)
+    const person = new AbortController()
+    t.equal(await caught(memory.put('a.bin', leaving(person, reason), person.signal)), reason, 'in the middle, too')
     const file = await memory.open('a.bin')
     t.ok(Buffer.from(await file.read(0, 1000)).equals(bytes(300, 1)), 'the old one stands')
     await file.close()

@@ -1,8 +1,10 @@
 import type { Printer, PrintProgress, PrintRequest, Raster } from '../drivers.ts'
-import { aborted, type Checks, caught, fails, limit } from './suite.ts'
+import { aborted, type Checks, caught, fails, limit, type Stalled, stalledEnds } from './suite.ts'
 
 export interface PrinterHarness {
   make(): Promise<Printer>
+  /** A printer of which no page comes out. */
+  stalled: Stalled<Printer>
   /** The pages that came out so far, as pixels; none for a printer on paper. */
   printed?(printer: Printer): Promise<Raster[]>
   takePaper?(printer: Printer): Promise<void>
@@ -86,6 +88,7 @@ export async function printerConforms(t: Checks, fixture: PrinterHarness): Promi
       await printer.close()
     })
   }
+  await stalledEnds(t, 'printer', fixture.stalled, (printer, signal) => printer.print(request(), signal))
   await t.test('S17: closing twice is harmless, and then there is no printer', {}, async (t) => {
     const printer = await fixture.make()
     await printer.close()

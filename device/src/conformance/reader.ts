@@ -1,11 +1,13 @@
 import { decodeResponse } from '@azukari/protocol/card/apdu'
 import { isProblem } from '@azukari/protocol/problem'
 import type { CardEvent, CardPresence, CardReader } from '../drivers.ts'
-import { aborted, type Checks, caught, fails, limit } from './suite.ts'
+import { aborted, type Checks, caught, fails, limit, type Stalled, stalledEnds } from './suite.ts'
 
 export interface ReaderHarness {
   /** A reader without a card. */
   make(): Promise<CardReader>
+  /** A reader with a card that answers no command. */
+  stalled: Stalled<CardReader>
   /** Puts a card of ours in or on, and waits until the reader can know. */
   insert(reader: CardReader, kind: CardPresence): Promise<void>
   remove(reader: CardReader, kind: CardPresence): Promise<void>
@@ -76,6 +78,10 @@ export async function readerConforms(t: Checks, fixture: ReaderHarness): Promise
     t.equal(decodeResponse(await again.transmit(selectMaster, limit())).sw, 0x9000)
     await again.disconnect()
     await reader.close()
+  })
+  await stalledEnds(t, 'reader', fixture.stalled, async (reader, signal) => {
+    const channel = await reader.connect(signal)
+    await channel.transmit(selectMaster, signal)
   })
   const [one, other] = fixture.kinds.filter((way) => way !== 'built-in')
   if (one && other)

@@ -2,12 +2,15 @@
  * The store over PostgreSQL 15 or newer: every transaction is serialisable and runs again after a conflict, so work sees
  * what it sees on SQLite, where one transaction follows the other. A service has a schema of its own in the site's database.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import pg from 'pg'
+import type { Duty } from '../storage/database.ts'
 import { type Database, DatabaseProblem, type Row, type SqlValue, type Transaction } from '../storage/database.ts'
 import { postgresSchema, postgresText } from '../storage/postgres-text.ts'
+import { SchemaHold } from './postgres-hold.ts'
+import { WorkLease } from './postgres-lease.ts'
 
 export interface PostgresOptions {
   /** `postgres://user@host:port/database`. */
@@ -30,8 +33,10 @@ const maxPauseMs = 40
 const connectMs = 10_000
 const statementMs = 60_000
 const maxTexts = 1_024
-/** How long after its line broke the lock on a schema is asked for again. */
-const lockAgainMs = 500
+/** Conflicts after which a transaction asks for the schema alone, where a process holds it. */
+const patientTries = 8
+/** How long a process that has the schema alone at its start is waited for, ms. */
+const startMs = 60_000
 
 /**
  * Opens a service's schema. @throws {DatabaseProblem} `storage.unreachable` when the server does not answer;
@@ -96,10 +101,8 @@ export class PostgresDatabase implements Database {
   failures = 0
   readonly #pool: pg.Pool
   readonly #settings: pg.PoolConfig
-  /** By which this process is known while it holds the schema. */
-  #holder: string | undefined
-  readonly #closed = new AbortController()
-  #holding: Promise<void> | undefined
+  #hold: SchemaHold | undefined
+  #lease: WorkLease | undefined
 
   constructor(pool: pg.Pool, schema: string, settings: pg.PoolConfig) {
     this.#pool = pool
@@ -114,65 +117,55 @@ export class PostgresDatabase implements Database {
    * @throws {Problem} `storage.held` while another process holds it
    */
   async hold(): Promise<void> {
-    const line = await this.#lock()
-    if (!line) throw new DatabaseProblem('storage.held', `another process works in the schema ${this.schema}`)
-    const holder = randomUUID()
-    try {
-      await this.script(
-        'CREATE TABLE IF NOT EXISTS store_holder (id INTEGER NOT NULL PRIMARY KEY, holder TEXT NOT NULL)',
-      )
-      await this.run(
-        'INSERT INTO store_holder (id, holder) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET holder = excluded.holder',
-        holder,
-      )
-    } catch (error) {
-      await line.end()
-      throw error
-    }
-    this.#holder = holder
-    this.#holding = this.#keep(line)
+    this.#hold = await SchemaHold.alone(this.#holdOptions)
   }
 
-  /** A line of its own with the lock on it; undefined while another has it. */
-  async #lock(): Promise<pg.Client | undefined> {
-    // A host that lost its power says no goodbye: the server finds that out in half a minute in place of two hours.
-    const options = `${this.#settings.options} -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3`
-    const line = new pg.Client({ ...this.#settings, options, keepAlive: true })
-    // Whoever waits for the line hears of its end.
-    line.on('error', () => undefined)
-    try {
-      await line.connect()
-      const { rows } = await line.query('SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS held', [
-        `azukari/${this.schema}`,
-      ])
-      if (rows[0].held === 1) return line
-    } catch (error) {
-      await line.end().catch(() => undefined)
-      throw translate(error)
-    }
-    await line.end()
-    return undefined
+  /**
+   * The same for one of several processes: it has the schema alone until `share`, or shares it with those who are there.
+   * @throws {Problem} `storage.held` while a process holds it that does not share
+   */
+  async join(waitMs = startMs): Promise<void> {
+    this.#hold = await SchemaHold.oneOfSeveral(this.#holdOptions, waitMs)
   }
 
-  /** Takes the lock again whenever its line broke, as long as nobody followed. */
-  async #keep(first: pg.Client): Promise<void> {
-    const { signal } = this.#closed
-    const stop = Promise.withResolvers<void>()
-    signal.addEventListener('abort', () => stop.resolve(), { once: true })
-    for (let line: pg.Client | undefined = first; !signal.aborted; ) {
-      if (line) {
-        const { promise: gone, resolve } = Promise.withResolvers<void>()
-        line.once('end', resolve)
-        await Promise.race([gone, stop.promise])
-        await line.end().catch(() => undefined)
-      }
-      if (!signal.aborted) await setTimeout(lockAgainMs, undefined, { signal }).catch(() => undefined)
-      line = signal.aborted ? undefined : await this.#lock().catch(() => undefined)
-    }
+  async share(): Promise<void> {
+    const hold = this.#hold
+    if (!hold?.isJoining || this.#lease) return
+    await this.script(
+      `CREATE TABLE IF NOT EXISTS store_lease (
+         name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, epoch INTEGER NOT NULL, until INTEGER NOT NULL
+       )`,
+    )
+    await hold.share()
+    const lease = new WorkLease({
+      sharedBy: hold.holder,
+      query: (sql) => hold.query(sql),
+      notify: () => hold.notify(),
+    })
+    hold.heard = () => lease.heard()
+    this.#lease = lease
+    lease.start()
+  }
+
+  get isShared(): boolean {
+    return this.#hold?.isShared ?? false
+  }
+
+  get duty(): Duty | undefined {
+    return this.#lease
+  }
+
+  /** The present epoch of slow work, where several processes share it and it is this one's turn. */
+  get workEpoch(): number | undefined {
+    return this.#lease?.isHeld ? this.#lease.epoch : undefined
+  }
+
+  get #holdOptions() {
+    return { schema: this.schema, settings: this.#settings, translate }
   }
 
   async run(sql: string, ...parameters: SqlValue[]): Promise<{ changes: number }> {
-    if (this.#holder !== undefined) return this.transaction((transaction) => transaction.run(sql, ...parameters))
+    if (this.#hold) return this.transaction((transaction) => transaction.run(sql, ...parameters))
     return { changes: (await this.#again(() => query(this.#pool, sql, parameters))).rowCount ?? 0 }
   }
 
@@ -189,7 +182,7 @@ export class PostgresDatabase implements Database {
   }
 
   transaction<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
-    return this.#again(() => this.#once(work))
+    return this.#again((tries) => this.#once(work, tries > patientTries))
   }
 
   get connections(): { open: number; idle: number; waiting: number } {
@@ -201,8 +194,8 @@ export class PostgresDatabase implements Database {
   async backup(): Promise<void> {}
 
   async close(): Promise<void> {
-    this.#closed.abort()
-    await this.#holding
+    await this.#lease?.stop()
+    await this.#hold?.close()
     if (!this.#pool.ended) await this.#pool.end()
   }
 
@@ -235,14 +228,14 @@ export class PostgresDatabase implements Database {
     await sql.run(`SELECT pg_notify(?, '')`, `${schema}_${channel}`)
   }
 
-  async #once<T>(work: (sql: Transaction) => Promise<T> | T): Promise<T> {
+  async #once<T>(work: (sql: Transaction) => Promise<T> | T, isAlone: boolean): Promise<T> {
     const client = await this.#pool.connect()
     let broken: Error | undefined
     const transaction = new PostgresTransaction(client)
     try {
-      if (this.#holder === undefined) await client.query('BEGIN')
+      if (!this.#hold) await client.query('BEGIN')
       try {
-        if (this.#holder !== undefined) await this.#begin(client, this.#holder)
+        if (this.#hold) await this.#begin(client, this.#hold, isAlone)
         const result = await work(transaction)
         transaction.over = true
         await client.query('COMMIT')
@@ -259,19 +252,25 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Begins a transaction and looks, on the same way, whether this process still holds the schema. */
-  async #begin(client: pg.PoolClient, holder: string): Promise<void> {
-    const answers: unknown = await client.query('BEGIN; SELECT holder FROM store_holder WHERE id = 1')
-    const [, found] = answers as [unknown, pg.QueryResult<{ holder: string }>]
-    if (found.rows[0]?.holder !== holder)
+  /**
+   * Begins a transaction and looks, on the same way, whether this process still holds the schema. A table's lock comes before the
+   * snapshot: who is alone waits for all others, and meets no conflict then.
+   */
+  async #begin(client: pg.PoolClient, hold: SchemaHold, isAlone: boolean): Promise<void> {
+    const mode = isAlone ? 'EXCLUSIVE' : 'ROW SHARE'
+    const answers: unknown = await client.query(
+      `BEGIN; LOCK TABLE store_holder IN ${mode} MODE; SELECT holder FROM store_holder WHERE id = 1`,
+    )
+    const [, , found] = answers as [unknown, unknown, pg.QueryResult<{ holder: string }>]
+    if (found.rows[0]?.holder !== hold.holder)
       throw new DatabaseProblem('storage.held', `another process took the schema ${this.schema} over`)
   }
 
-  /** Runs work until it meets no conflict. @throws {DatabaseProblem} `storage.failed` when it always does */
-  async #again<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs work until it meets no conflict. @throws {DatabaseProblem} `service.busy` when it always does */
+  async #again<T>(work: (tries: number) => Promise<T>): Promise<T> {
     for (let tries = 1, twice = 0; ; tries++) {
       try {
-        return await work()
+        return await work(tries)
       } catch (error) {
         const problem = translate(error)
         if (!(problem instanceof Conflict)) {
@@ -283,7 +282,7 @@ export class PostgresDatabase implements Database {
           throw new InternalError(problem.cause instanceof Error ? problem.cause.message : 'there twice', {
             cause: error,
           })
-        if (tries >= maxTries) throw new DatabaseProblem('storage.failed', 'too many conflicts', { cause: error })
+        if (tries >= maxTries) throw new DatabaseProblem('service.busy', 'too many conflicts', { cause: error })
         this.conflicts++
         await setTimeout(Math.random() * Math.min(maxPauseMs, tries * 2))
       }

@@ -118,15 +118,16 @@ export class Stores {
   }
 
   /**
-   * Opens a database, to be closed with all others; on PostgreSQL no other process does so meanwhile. @param path in the site's folder, as SQLite keeps it
+   * Opens a database, to be closed with all others; on PostgreSQL no other process does so meanwhile, or only its like.
+   * @param path in the site's folder, as SQLite keeps it; @param isOneOfSeveral on PostgreSQL other processes may have it open, too
    * @throws {Problem} `config.invalid` when what is on the other engine would be left behind, or the schema is another site's; `storage.held`; `storage.*`
    */
-  async open(path: string): Promise<Database> {
+  async open(path: string, isOneOfSeveral = false): Promise<Database> {
     if (this.#machine) return this.#machine(path)
     if (this.#opened.has(path)) throw new InternalError(`${path} is open`)
     const database = await this.openAlone(path)
     this.#opened.set(path, database)
-    if ('hold' in database) await (database as PostgresDatabase).hold()
+    if (isPostgres(database)) await (isOneOfSeveral ? database.join() : database.hold())
     return database
   }
 
@@ -201,4 +202,8 @@ export class Stores {
     if (!found || Buffer.compare(found.key, key) !== 0)
       throw new Problem('config.invalid', `the schema ${database.schema} belongs to another site`)
   }
+}
+
+function isPostgres(database: Database): database is PostgresDatabase {
+  return database.engine === 'postgres' && 'hold' in database
 }

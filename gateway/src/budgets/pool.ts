@@ -8,7 +8,7 @@
 import { Problem } from '@azukari/protocol/problem'
 
 /** Whose use is counted. */
-export type Kind = 'device' | 'claimant' | 'stranger' | 'reader' | 'operator' | 'service'
+export type Kind = 'device' | 'claimant' | 'stranger' | 'reader' | 'operator' | 'service' | 'shop' | 'link'
 
 export interface Share {
   /** What all of one kind may hold together. */

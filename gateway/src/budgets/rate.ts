@@ -30,12 +30,18 @@ export class Bucket {
   /** Takes tokens, or says in how many ms there will be enough and takes none. More than a burst never come at once. */
   take(nowMs: number, amount = 1): number {
     this.#fill(nowMs)
-    if (this.#tokens < amount) {
-      this.#refused()
-      return Math.max(1, Math.ceil(((amount - this.#tokens) / this.#limit.perSecond) * 1_000))
-    }
-    this.#tokens -= amount
-    return 0
+    const waitMs = this.waitMs(nowMs, amount)
+    if (waitMs > 0) this.#refused()
+    else this.#tokens -= amount
+    return waitMs
+  }
+
+  /** In how many ms there will be enough, taking none. */
+  waitMs(nowMs: number, amount = 1): number {
+    this.#fill(nowMs)
+    return this.#tokens >= amount
+      ? 0
+      : Math.max(1, Math.ceil(((amount - this.#tokens) / this.#limit.perSecond) * 1_000))
   }
 
   /** Takes a token in any case; returns how long whoever took it must wait before the next, ms. */
@@ -96,6 +102,11 @@ export class Rate {
   take(kind: Kind, who: string, nowMs: number, amount = 1): number {
     const state = this.#kinds.get(kind)
     return state ? this.#bucketOf(state, who, nowMs).take(nowMs, amount) : 0
+  }
+
+  /** In how many ms one more may happen; 0 = now. Counts nothing. */
+  waitMs(kind: Kind, who: string, nowMs: number): number {
+    return this.#kinds.get(kind)?.by.get(who)?.waitMs(nowMs) ?? 0
   }
 
   /** A bucket that its holder keeps, for what is counted very often; undefined for a kind without a limit. */

@@ -7,5 +7,5 @@ export const apartOptions: Command['options'] = Object.fromEntries(
 )
 
 export function whatApart(name: string): string {
-  return `https://… of ${name} in a process of its own; of a pair, two with a comma between them`
+  return `https://… of ${name} in a process of its own; of several processes, all with a comma between them`
 }

@@ -5,13 +5,16 @@ import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import { remoteService } from '../service/remote.ts'
 import type { Service } from '../service/service.ts'
 import { CallClient } from '../transport/client.ts'
-import { type Caller, PairClient, type StreamCaller } from '../transport/pair-client.ts'
 import { type CallHandler, gatewayName, mayCall, type TlsIdentity } from '../transport/server.ts'
+import { type Caller, SpreadClient, type StreamCaller } from '../transport/spread-client.ts'
 
-/** Addresses of services that run apart, by name: one, or two that stand in for each other with a comma between them. */
+/** Addresses of services that run apart, by name: one, or those of several processes with a comma between them. */
 export type Addresses = Readonly<Partial<Record<ServiceName, string>>>
 
-/** Clients of each process of a service that runs apart. The second of two has a name of its own in its certificate. */
+/**
+ * Clients of each process of a service that runs apart. The second of two centres has a name of its own in its certificate; all
+ * of several that do the same work have the service's.
+ */
 export function clientsOf(
   name: string,
   urls: string,
@@ -19,8 +22,8 @@ export function clientsOf(
   clock: Clock,
 ): { id: string; client: CallClient }[] {
   return urls.split(',').map((url, at) => {
-    const id = at === 0 ? name : `${name}-backup`
-    return { id, client: new CallClient({ url, tls, server: id, clock }) }
+    const server = at === 1 ? [name, `${name}-backup`] : name
+    return { id: at === 0 ? name : `${name}-${at + 1}`, client: new CallClient({ url, tls, server, clock }) }
   })
 }
 
@@ -32,10 +35,10 @@ export function clientsAt(addresses: Addresses, tls: TlsIdentity, clock: Clock):
   }
 }
 
-/** One client of a service that runs apart, in one process or two. */
+/** One client of a service that runs apart, in one process or several. */
 export function apartClient(name: string, urls: string, tls: TlsIdentity, clock: Clock): StreamCaller {
   const clients = clientsOf(name, urls, tls, clock).map(({ client }) => client)
-  return clients.length === 1 ? clients[0]! : new PairClient(clients)
+  return clients.length === 1 ? clients[0]! : new SpreadClient(clients, clock)
 }
 
 /** A service that runs in this process, as the others see it. */

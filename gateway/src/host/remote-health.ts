@@ -2,7 +2,7 @@
 import type { ReplyOf, ServiceName } from '@azukari/protocol/contract'
 import { serviceHealth, servicePage } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import type { Caller } from '../transport/pair-client.ts'
+import type { Caller } from '../transport/spread-client.ts'
 import type { HealthPage } from './service-module.ts'
 
 export type HealthReport = ReplyOf<typeof serviceHealth>

@@ -1,6 +1,7 @@
 /** One gateway from a site's folder, on real ports: broker, registry, router, receive buffer, and services inside it or apart. */
 import type { KeyObject } from 'node:crypto'
 import type { ServiceName } from '@azukari/protocol/contract'
+import { contracts } from '@azukari/protocol/contracts/all'
 import type { Measure } from '@azukari/protocol/contracts/internal'
 import { proveSession } from '@azukari/protocol/contracts/session'
 import { mapInOrder } from '@azukari/protocol/in-order'
@@ -44,11 +45,12 @@ import { RemoteMeasures } from '../telemetry/remote-measures.ts'
 import { telemetryTopics } from '../telemetry/topics.ts'
 import type { BufferLimits } from '../transfer/buffer.ts'
 import { bufferHandlers } from '../transfer/remote-buffer.ts'
-import { type HttpsListener, startHttpsListener } from '../transport/https-listener.ts'
-import type { StreamCaller } from '../transport/pair-client.ts'
+import { type HttpsListener, type HttpsRoute, startHttpsListener } from '../transport/https-listener.ts'
 import { type CallServer, startCallServer } from '../transport/server.ts'
+import type { StreamCaller } from '../transport/spread-client.ts'
 import { checkDatabases } from '../upgrade/main.ts'
 import { type Addresses, apartClient, clientsAt, clientsOf, Peers } from './apart.ts'
+import { processesHealth } from './processes-health.ts'
 import { RemoteHealth } from './remote-health.ts'
 import type { OpenService, ServiceHealth, ServiceModule } from './service-module.ts'
 import { storeHealth } from './store-health.ts'
@@ -75,7 +77,7 @@ export interface GatewaySettings {
   enrolment?: { host: string; port: number; url?: string | undefined }
   /** What is published for other programs; absent = nothing. */
   telemetry?: TelemetrySettings
-  /** Services that run as processes of their own: `https://host:port` by name; of a pair, with a comma between them. */
+  /** Services that run as processes of their own: `https://host:port` by name; of several processes, with a comma between them. */
   apart?: Addresses
   /** Where other processes reach the gateway: services apart, data servers on hosts of their own; 0 = any free one; absent = only for services apart. */
   peerPort?: number
@@ -166,12 +168,16 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
           const asked = new RemoteHealth({ name: module.name, pages: module.pages ?? [], client, clock, log })
           remoteHealth.push(asked)
           if (settings.telemetry) followMeasures(asked, settings.telemetry.everyMs)
-          remote.set(module.name, remoteService({ name: module.name, client, clock, log: ownLog }))
+          const each = clientsOf(module.name, address, tls, clock)
+          const own = { name: module.name, client, clock, log: ownLog }
+          remote.set(
+            module.name,
+            remoteService(each.length > 1 ? { ...own, each: each.map((one) => one.client) } : own),
+          )
           keySources.push(apartSource(module.name, client, await module.firstKeys?.(folder)))
-          const pair = clientsOf(module.name, address, tls, clock)
-          processes.set(module.name, pair)
-          for (const { client } of pair) closing.defer(() => client.close())
-          if (pair.length > 1 && module.pairHealth) health.push(await module.pairHealth(pair, ports))
+          processes.set(module.name, each)
+          for (const { client } of each) closing.defer(() => client.close())
+          if (each.length > 1) health.push(await healthOfEach(module, each))
           continue
         }
         await folder.makeFoldersOf(module.databases)
@@ -197,6 +203,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       return services.map(({ name }) => remote.get(name) ?? inside.get(name)!.service)
     }
 
+    const ownContracts = (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat()
     const telemetry = settings.telemetry && {
       ...settings.telemetry,
       memoryBytes: () => process.memoryUsage.rss(),
@@ -259,7 +266,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       ...(telemetry && { telemetry }),
       budgets,
       unlisted,
-      contracts: (await Promise.all(services.map((module) => module.contracts?.() ?? []))).flat(),
+      contracts: ownContracts,
       limits: {
         ...(settings.limits?.router && { router: settings.limits.router }),
         ...(settings.limits?.buffer && { buffer: settings.limits.buffer }),
@@ -334,6 +341,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         registry: database,
         isTelemetryOn: settings.telemetry !== undefined,
         changed: () => gateway.registryChanged(),
+        url: outsideUrl,
         keys: { issuer: gateway.directory, behind: () => courier.behind() },
         services: serviceDispatch({
           modules: services,
@@ -350,7 +358,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       https = await startHttpsListener({
         ...settings.https,
         tls,
-        routes: [operators.route],
+        routes: [operators.route, ...(await outsideRoutes())],
         budgets,
         log: log.child({ part: 'https' }),
       })
@@ -373,6 +381,30 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
         return open as Open
       },
       stop: () => closing.disposeAsync(),
+    }
+
+    /** Under which people outside reach the site; not known where it listens on every address. */
+    function outsideUrl(): string | undefined {
+      const { host = '' } = settings.https ?? {}
+      return https && !/^(0\.0\.0\.0|::)$/.test(host) ? `https://${host}:${https.port}` : undefined
+    }
+
+    async function outsideRoutes(): Promise<HttpsRoute[]> {
+      const { httpsRoutes } = await import('../https-api/routes.ts')
+      return httpsRoutes({
+        contracts: [...contracts, ...ownContracts],
+        service: (name) => remote.get(name) ?? inside.get(name)?.service,
+        budgets,
+        clock,
+        random: ports.random,
+        log: log.child({ part: 'https-api' }),
+      })
+    }
+
+    /** Of processes that do the same work which answer; of two centres what their service shows. */
+    async function healthOfEach(module: ServiceModule, each: readonly ApartProcess[]): Promise<ServiceHealth> {
+      const isSeveral = module.processes === 'several' && stores.engine === 'postgres'
+      return !isSeveral && module.pairHealth ? module.pairHealth(each, ports) : processesHealth(module.name, each)
     }
 
     /** What services say for telemetry: those that run here, and those that run apart as they said last. */

@@ -23,8 +23,8 @@ import { services } from '../services/index.ts'
 import { directoryFile, SiteFolder, type SitePorts, siteKeyFile } from '../site-folder.ts'
 import { remoteBuffer } from '../transfer/remote-buffer.ts'
 import { CallClient } from '../transport/client.ts'
-import type { Caller } from '../transport/pair-client.ts'
 import { type CallHandler, type CallServer, startCallServer } from '../transport/server.ts'
+import type { Caller } from '../transport/spread-client.ts'
 import { type Addresses, clientsAt, Peers, type PeersOptions } from './apart.ts'
 import { healthHandlers } from './health-calls.ts'
 import type { ApartSettings, OpenService, ServiceModule, ServicePorts, ServiceProcess } from './service-module.ts'
@@ -46,12 +46,14 @@ export interface RunServiceSettings extends ApartSettings {
 export async function runService(module: ServiceModule, settings: RunServiceSettings): Promise<ServiceProcess> {
   const ports = systemPorts
   const { clock } = ports
-  const { log, host, port, role } = settings
+  const { log, host, port, role, place = 1 } = settings
   if (role === 'backup' && !module.runApart)
     throw new Problem('config.invalid', `${module.name} has no second process that stands in for it`)
   const folder = new SiteFolder(settings.folder, settings.site, ports)
-  const processName = role === 'backup' ? `${module.name}-backup` : module.name
-  const tls = await folder.keyring.identity(processName, 'service')
+  // Others judge by the name in the certificate. Files that a process writes alone are named after its place, too.
+  const name = role === 'backup' ? `${module.name}-backup` : module.name
+  const processName = place === 1 ? name : `${name}-${place}`
+  const tls = await folder.keyring.identity(name, 'service', processName)
   const gateway = settings.gateway
     ? new CallClient({ url: settings.gateway, tls, server: 'gateway', clock })
     : undefined
@@ -69,8 +71,9 @@ export async function runService(module: ServiceModule, settings: RunServiceSett
   const listening: CallServer[] = []
   const renewal = renewCertificate({
     keyring: folder.keyring,
-    id: processName,
+    id: name,
     role: 'service',
+    file: processName,
     tls,
     clock,
     log,

@@ -1,5 +1,7 @@
 /** Services as processes of their own: commands that follow from the list, so that a new service needs no other file. */
 import type { Command } from '@azukari/protocol/adapters/command'
+import type { holdFolder } from '@azukari/protocol/adapters/folder-lock'
+import { isProblem } from '@azukari/protocol/problem'
 import { folder, site } from '../operator/site-options.ts'
 import { services } from '../services/index.ts'
 import type { ServiceModule } from './service-module.ts'
@@ -33,23 +35,35 @@ function serviceCommand(module: ServiceModule, role: 'primary' | 'backup'): Comm
       ...asked,
     },
     async run(values) {
-      const [{ integer, text }, { holdFolder }, { address, addresses }, { consoleLog }, { runService }, process_] =
-        await Promise.all([
-          import('@azukari/protocol/adapters/command-line'),
-          import('@azukari/protocol/adapters/folder-lock'),
-          import('../config.ts'),
-          import('../log.ts'),
-          import('./run-service.ts'),
-          import('./process.ts'),
-        ])
-      const own = role === 'primary' ? lock : `${name}-backup.lock`
-      using _ = holdFolder(`${text(values, 'folder')}/${own}`)
+      const [
+        { integer, text },
+        { holdFolder },
+        { address, addresses },
+        { consoleLog },
+        { runService },
+        process_,
+        { Stores },
+      ] = await Promise.all([
+        import('@azukari/protocol/adapters/command-line'),
+        import('@azukari/protocol/adapters/folder-lock'),
+        import('../config.ts'),
+        import('../log.ts'),
+        import('./run-service.ts'),
+        import('./process.ts'),
+        import('../adapters/stores.ts'),
+      ])
+      const path = text(values, 'folder')
+      const isSeveral = module.processes === 'several' && Stores.of(path).engine === 'postgres'
+      const own = `${path}/${role === 'primary' ? lock : `${name}-backup.lock`}`
+      const { place, held } = takePlace(holdFolder, own, isSeveral ? maxPlaces : 1)
+      using _ = held
       const running = await runService(module, {
         site: text(values, 'site'),
-        folder: text(values, 'folder'),
+        folder: path,
         host: text(values, 'host'),
         port: integer(values, 'port', 0, 65_535),
         role,
+        place,
         gateway: readsBuffer ? address(values['gateway'], /^https:$/, '--gateway') : undefined,
         peers: Object.fromEntries(peers.map((peer) => [peer, addresses(values[peer], `--${peer}`)])),
         passphrase: process.env['AZUKARI_PASSPHRASE'],
@@ -61,6 +75,19 @@ function serviceCommand(module: ServiceModule, role: 'primary' | 'backup'): Comm
       return undefined
     },
   }
+}
+
+/** Processes of one service in one folder, most. */
+const maxPlaces = 16
+
+/** The first place in a folder that no other process of the service has. @throws {Problem} `folder.in-use` when there is none */
+function takePlace(hold: typeof holdFolder, lock: string, places: number): { place: number; held: Disposable } {
+  for (let place = 1; ; place++)
+    try {
+      return { place, held: hold(place === 1 ? lock : lock.replace(/\.lock$/, `-${place}.lock`)) }
+    } catch (error) {
+      if (place === places || !isProblem(error, 'folder.in-use')) throw error
+    }
 }
 
 export const serviceCommands: Record<string, Command> = Object.fromEntries(

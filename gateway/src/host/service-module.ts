@@ -23,8 +23,8 @@ import type { ReceiveBuffer, Service } from '../service/service.ts'
 import type { Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../site-folder.ts'
 import type { Migration } from '../storage/migrate.ts'
-import type { Caller } from '../transport/pair-client.ts'
 import type { CallHandler } from '../transport/server.ts'
+import type { Caller } from '../transport/spread-client.ts'
 
 /** What a service is opened with, inside the gateway or as a process of its own. */
 export interface ServicePorts {
@@ -110,6 +110,8 @@ export interface ApartSettings {
   port: number
   /** Which of two processes that stand in for each other. */
   role: 'primary' | 'backup'
+  /** Which of several processes in one folder, from 1; absent: the first. */
+  place?: number
 }
 
 /** What the host gives a service that runs apart in its own way. */
@@ -171,6 +173,8 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly peers: readonly ServiceName[]
   /** It may run as two processes of which one leads: `azukari-gateway NAME backup` runs the second. */
   readonly paired?: boolean
+  /** Where its databases are on PostgreSQL, several processes may run it at once; all others run once (docs/decisions/0034). */
+  readonly processes?: 'several'
   /** Its contracts, where they are not among the protocol's own. */
   contracts?(): Promise<readonly Contract[]>
   /** The keys that a process of its own had at first, from the site's folder: told until it answers. @throws {Problem} `config.invalid` */

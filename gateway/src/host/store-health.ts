@@ -12,8 +12,9 @@ export function storeHealth(stores: Stores): ServiceHealth {
         stores.opened.map(([name, database]) => {
           const { engine } = database
           if (!isPostgres(database)) return [`${name}Store`, { engine }]
-          const { connections, conflicts, failures } = database
-          return [`${name}Store`, { engine, ...connections, conflicts, failures }]
+          const { connections, conflicts, failures, workEpoch } = database
+          const facts = { engine, ...connections, conflicts, failures }
+          return [`${name}Store`, workEpoch === undefined ? facts : { ...facts, workEpoch }]
         }),
       ),
     metrics: (registry) => {

@@ -1,8 +1,8 @@
 /** Where the gateway learns a service's public keys: inside its own process, or from a process apart. */
 import { type HeldKey, readServiceKeys, rotateServiceKeys } from '@azukari/protocol/contracts/keys'
 import { Problem } from '@azukari/protocol/problem'
-import type { Caller } from '../transport/pair-client.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
+import type { Caller } from '../transport/spread-client.ts'
 import type { KeySource } from './issuer.ts'
 
 /** What a service says of its keys; without `rotate` they stay as they are. */

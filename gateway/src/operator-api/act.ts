@@ -26,7 +26,7 @@ export interface CallPort extends Progress {
 export function serviceAct(
   call: Pick<Call, 'values' | 'positionals' | 'language'>,
   files: ReadonlyMap<string, Uint8Array>,
-  who: { operator: string; people: readonly string[] },
+  who: Pick<ServiceAct, 'operator' | 'people' | 'siteUrl'>,
   port: Pick<CallPort, 'tell' | 'give' | 'signal'>,
 ): ServiceAct {
   return {

@@ -9,12 +9,13 @@ import { encodeDeterministic } from '@azukari/protocol/codec'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type Pool, Reservation } from '../budgets/pool.ts'
+import { checkListed, type Unlisted } from '../service/unlisted.ts'
 import type { Database } from '../storage/database.ts'
 import type { Accounts, Session } from './accounts.ts'
 import { type CallPort, type RemoteCaller, serviceAct } from './act.ts'
 import type { OperatorLog } from './log.ts'
 import { type Begun, type PendingAct, PendingActs } from './pending.ts'
-import type { Answer, OperatorCommand, SiteAccess } from './roles.ts'
+import type { Act, Answer, OperatorCommand, SiteAccess } from './roles.ts'
 import type { SignIns } from './sign-ins.ts'
 import type { Call } from './wire.ts'
 
@@ -29,6 +30,8 @@ export interface DeskParts {
   site: SiteAccess
   find(command: string): Promise<OperatorCommand | undefined>
   faults: Log
+  /** Hears of answers that a command's contract does not list. */
+  unlisted: Unlisted
   /** What files of calls hold. */
   memory: Pool
   signIns: SignIns
@@ -91,6 +94,7 @@ export class OperatorDesk {
 
   async #begin(session: Session, call: Call, port: CallPort): Promise<Answer> {
     const command = await this.#commandFor(session, call)
+    command.check?.(call.values as Values, call.positionals)
     using _ = this.#reserve(session, call)
     const begun = { call, files: await port.files() }
     if (!command.twoPeople) return this.#carryOut(session, command, begun, port)
@@ -187,12 +191,16 @@ export class OperatorDesk {
     try {
       const { operator } = session
       const people = first === undefined ? [operator] : [first, operator]
-      const act = { ...serviceAct(call, files, { operator, people }, port), site, accounts, log }
+      const who: Pick<Act, 'operator' | 'people' | 'siteUrl'> = { operator, people }
+      const siteUrl = port.remote ? `https://${port.remote.authority}` : site.url?.()
+      if (siteUrl !== undefined) who.siteUrl = siteUrl
+      const act = { ...serviceAct(call, files, who, port), site, accounts, log }
       const answer = await command.carryOut(act, call.values as Values, call.positionals)
       await this.#note(session, begun, 'done')
       return answer
     } catch (error) {
       if (!isProblem(error)) faults.error('operator command failed', { command: call.command, error: String(error) })
+      else if (command.contract) checkListed(command.contract, error.toWire(), this.#parts.unlisted)
       await this.#note(session, begun, codeOf(error))
       throw error
     } finally {

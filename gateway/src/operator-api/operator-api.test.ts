@@ -9,6 +9,7 @@ import t, { type Test } from 'tap'
 import { openDatabase } from '../adapters/database.ts'
 import { systemPorts } from '../adapters/system-ports.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { throwUnlisted } from '../service/unlisted.ts'
 import { migrate } from '../storage/migrate.ts'
 import { silent } from '../test-contracts.ts'
 import { cheapPasswords, jsonOf, operatedSite } from '../test-operator.ts'
@@ -215,7 +216,16 @@ t.test('P5: of two who are at the same step of confirming, one carries it out', 
   const { accounts, log } = api
   const budgets = new Budgets()
   const memory = budgets.pool('files', { operator: { all: 1, each: 1 } })
-  const parts = { database, accounts, log, site, find: async () => pay, faults: silent, memory }
+  const parts = {
+    database,
+    accounts,
+    log,
+    site,
+    find: async () => pay,
+    faults: silent,
+    unlisted: throwUnlisted,
+    memory,
+  }
   const desk = new OperatorDesk({ ...parts, signIns: new SignIns(budgets) })
   const tokenOf = async (name: string) => {
     await accounts.add(name, ['clerk'], 'correct horse battery')
@@ -346,9 +356,10 @@ t.test(
     const { moneyCommands } = await import('../services/settlement/commands/money.ts')
     const { memberCommands } = await import('../services/settlement/commands/members.ts')
     const { bookCommands } = await import('../services/settlement/commands/books.ts')
-    const all = Object.entries({ ...moneyCommands, ...memberCommands, ...bookCommands })
+    const { shopCommands } = await import('../services/settlement/commands/shops.ts')
+    const all = Object.entries({ ...moneyCommands, ...memberCommands, ...bookCommands, ...shopCommands })
     const two = all.filter(([, { twoPeople }]) => twoPeople).map(([name]) => name.replace('settlement ', ''))
-    t.same(two.sort(), ['assign', 'debit', 'decide', 'payout', 'refund', 'release'])
+    t.same(two.sort(), ['assign', 'debit', 'decide', 'payout', 'refund', 'release', 'shop-key add'])
     for (const [name, { role }] of all) t.ok(role === 'clerk' || role === 'auditor', name)
   },
 )

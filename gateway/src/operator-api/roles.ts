@@ -1,7 +1,7 @@
 /** What an operator may be allowed to do, and how a command says what it needs. */
 
 import type { Command, Values } from '@azukari/protocol/adapters/command'
-import type { ServiceName } from '@azukari/protocol/contract'
+import type { Contract, ServiceName } from '@azukari/protocol/contract'
 import type { DirectoryIssuer } from '../key-directory/issuer.ts'
 import type { SitePorts } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
@@ -44,6 +44,8 @@ export interface ServiceAct extends Progress {
   /** Who took part: one, or whoever began it and whoever confirmed it. */
   people: readonly string[]
   language: 'ja' | 'en'
+  /** `https://host:port` under which people outside reach the site, as far as it is known. */
+  siteUrl?: string
   /** Aborted when the caller goes away: for what is shown again and again. What was begun is finished. */
   signal: AbortSignal
   /** A file of `filesIn`. @throws {Problem} `config.invalid` when the call names none */
@@ -73,6 +75,8 @@ export interface SiteAccess {
   /** Whether telemetry is published. */
   isTelemetryOn: boolean
   services: ServiceDispatch
+  /** Where programs and people outside are answered; undefined when they are not. */
+  url?(): string | undefined
   /** Called after every act, so that the gateway looks at its registry again. */
   changed?(): void
 }
@@ -93,6 +97,10 @@ export interface OperatorCommandHead extends Omit<Command, 'run'> {
   filesIn?: readonly string[]
   /** Options that name files which the caller writes. */
   filesOut?: readonly string[]
+  /** What it is, where it is a contract: its answers are held to it. */
+  contract?: Contract
+  /** Judges the words of a call before it is begun. @throws {UsageError} */
+  check?(values: Values, positionals: readonly string[]): void
 }
 
 /** A command that the running site carries out. */

@@ -24,8 +24,8 @@ import { throwUnlisted } from '../service/unlisted.ts'
 import { silent } from '../test-contracts.ts'
 import { noServices, operatedSite } from '../test-operator.ts'
 import { CallClient } from '../transport/client.ts'
-import { PairClient, type StreamCaller } from '../transport/pair-client.ts'
 import { startCallServer } from '../transport/server.ts'
+import { SpreadClient, type StreamCaller } from '../transport/spread-client.ts'
 import { callSite } from './client.ts'
 import type { Role } from './role.ts'
 import type { ServiceDispatch } from './roles.ts'
@@ -298,7 +298,10 @@ t.test('D6 P9: of two processes the one that leads carries a command out, files 
     },
     { identity },
   )
-  const pair = new PairClient([follows, await apartToy(t, () => second, { id: 'content-backup', identity })])
+  const pair = new SpreadClient(
+    [follows, await apartToy(t, () => second, { id: 'content-backup', identity })],
+    systemClock,
+  )
   const folder = await siteWith(
     t,
     serviceDispatch({ modules: [toy as ServiceModule], inside: () => undefined, apart: () => pair, each: () => [] }),

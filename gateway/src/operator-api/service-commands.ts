@@ -3,13 +3,13 @@
  * in a process of its own, which the gateway asks.
  */
 import type { Values } from '@azukari/protocol/adapters/command'
-import type { ServiceName } from '@azukari/protocol/contract'
+import type { RequestOf, ServiceName } from '@azukari/protocol/contract'
 import { carryOutCommand } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { OpenService, ServiceCommand, ServiceModule } from '../host/service-module.ts'
-import type { StreamCaller } from '../transport/pair-client.ts'
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
+import type { StreamCaller } from '../transport/spread-client.ts'
 import { serviceAct } from './act.ts'
 import type { Answer, OperatorCommand, ServiceAct, ServiceDispatch } from './roles.ts'
 import { AnswerSender, chunksOf, givenValues, messages, readFiles, receiveAnswer } from './wire.ts'
@@ -116,7 +116,7 @@ async function askApart(
     const isNamed = file in values || positionals.length > 0
     return isNamed ? [{ name: file, bytes: act.file(file).bytes }] : []
   })
-  const request = {
+  const request: RequestOf<typeof carryOutCommand> = {
     command: name,
     operator: act.operator,
     people: [...act.people],
@@ -125,6 +125,7 @@ async function askApart(
     positionals,
     files: files.map(({ name, bytes }) => ({ name, sizeBytes: bytes.length })),
   }
+  if (act.siteUrl !== undefined) request.siteUrl = act.siteUrl
   const over = Promise.withResolvers<void>()
   act.signal.addEventListener('abort', () => over.resolve(), { once: true })
   if (act.signal.aborted) over.resolve()

@@ -7,6 +7,7 @@ import { openDatabase } from '../adapters/database.ts'
 import { operatorPath, operatorType } from '../adapters/operator-https.ts'
 import { listenForOperators } from '../adapters/operator-socket.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { logUnlisted, type Unlisted } from '../service/unlisted.ts'
 import type { SiteFolder } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
 import type { HttpsRoute } from '../transport/https-listener.ts'
@@ -34,6 +35,8 @@ export interface OperatorApiSettings {
   /** Where it shows what is in use. */
   budgets?: Budgets
   find?: (command: string) => Promise<OperatorCommand | undefined>
+  /** Hears of answers that contracts of commands do not list; without it the log does. */
+  unlisted?: Unlisted
   passwordCost?: PasswordCost
   signInLimits?: SignInLimits
 }
@@ -58,7 +61,8 @@ export async function startOperatorApi(settings: OperatorApiSettings): Promise<O
     const budgets = settings.budgets ?? new Budgets()
     const memory = budgets.pool('operator_files', { operator: fileBytes })
     const signIns = new SignIns(budgets, settings.signInLimits)
-    const desk = new OperatorDesk({ database, accounts, log, site, find, faults, memory, signIns })
+    const unlisted = settings.unlisted ?? logUnlisted(faults)
+    const desk = new OperatorDesk({ database, accounts, log, site, find, faults, unlisted, memory, signIns })
     const underWay = new Set<Promise<void>>()
     const answer = (caller: CallStream, remote?: RemoteCaller) => {
       const serving = serve(desk, caller, site.ports.clock, remote)

@@ -3,13 +3,21 @@
 import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
+import {
+  addOperator,
+  disableOperator,
+  listOperators,
+  renewPassword,
+  renewTotp,
+} from '@azukari/protocol/contracts/operators'
 import { Problem } from '@azukari/protocol/problem'
 import { pinnedAuthority } from '../adapters/operator-https.ts'
 import { readSession, removeSession, writeSession } from '../adapters/session-file.ts'
 import { askSecret } from '../adapters/terminal.ts'
 import { callSite, placeOf } from '../operator-api/client.ts'
+import { commandName, contractCommand } from '../operator-api/contract-command.ts'
 import { siteUrlOption } from '../operator-api/local.ts'
-import { knownRoles, roles, roleUses } from '../operator-api/role-list.ts'
+import { knownRoles } from '../operator-api/role-list.ts'
 import type { OperatorCommand } from '../operator-api/roles.ts'
 import { folder } from './site-options.ts'
 
@@ -98,73 +106,39 @@ async function authorityOf(place: string, values: Values): Promise<{ authority?:
   throw new Problem('config.invalid', `by what is ${place} known? Give --site-pin or --site-ca`)
 }
 
+const named = { positionals: ['name'] } as const
+
 export const operatorCommands: Record<string, OperatorCommand> = {
-  'operator add': {
-    what: 'Makes an account and prints its password once.',
-    positionals: 'NAME',
-    role: 'admin',
-    options: {
-      folder,
-      role: {
-        type: 'string',
-        what: `${roles.map((role) => `${role} (${roleUses[role]})`).join(', ')}; may be repeated`,
-        multiple: true,
-      },
-    },
-    async carryOut({ accounts }, values, [name]) {
-      const password = accounts.newPassword()
-      await accounts.add(required(name), knownRoles((values['role'] as string[] | undefined) ?? []), password)
-      return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
-    },
-  },
+  [commandName(addOperator)]: contractCommand(addOperator, named, async ({ accounts }, { name, role = [] }) => {
+    const password = accounts.newPassword()
+    await accounts.add(name, knownRoles(role), password)
+    return { reply: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
+  }),
 
-  'operator list': {
-    what: 'Lists the accounts with their roles.',
-    role: 'admin',
-    options: { folder },
-    async carryOut({ accounts }) {
-      const list = await accounts.list()
-      const lines = list.map(({ name, roles: held, totp, disabled }) =>
-        [name, held.join(','), totp ? 'with code' : '', disabled ? 'closed' : ''].filter(Boolean).join('  '),
-      )
-      return { json: list, text: lines.join('\n') }
-    },
-  },
+  [commandName(listOperators)]: contractCommand(listOperators, {}, async ({ accounts }) => {
+    const list = await accounts.list()
+    const lines = list.map(({ name, roles: held, totp, disabled }) =>
+      [name, held.join(','), totp ? 'with code' : '', disabled ? 'closed' : ''].filter(Boolean).join('  '),
+    )
+    return { reply: list, text: lines.join('\n') }
+  }),
 
-  'operator disable': {
-    what: 'Closes an account and ends its sessions.',
-    positionals: 'NAME',
-    role: 'admin',
-    options: { folder },
-    async carryOut({ accounts }, _values, [name]) {
-      await accounts.disable(required(name))
-      return { json: { disabled: name }, text: `${name} is closed` }
-    },
-  },
+  [commandName(disableOperator)]: contractCommand(disableOperator, named, async ({ accounts }, { name }) => {
+    await accounts.disable(name)
+    return { reply: { disabled: name }, text: `${name} is closed` }
+  }),
 
-  'operator password': {
-    what: 'Gives an account a new password, prints it once, and ends the account’s sessions.',
-    positionals: 'NAME',
-    role: 'admin',
-    options: { folder },
-    async carryOut({ accounts }, _values, [name]) {
-      const password = accounts.newPassword()
-      await accounts.setPassword(required(name), password)
-      return { json: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
-    },
-  },
+  [commandName(renewPassword)]: contractCommand(renewPassword, named, async ({ accounts }, { name }) => {
+    const password = accounts.newPassword()
+    await accounts.setPassword(name, password)
+    return { reply: { operator: name, password }, text: `operator ${name}\npassword ${password}` }
+  }),
 
-  'operator totp': {
-    what: 'From now on the account also needs the code of a telephone: prints its secret once.',
-    positionals: 'NAME',
-    role: 'admin',
-    options: { folder },
-    async carryOut({ accounts }, _values, [name]) {
-      const secret = await accounts.newTotp(required(name))
-      const uri = `otpauth://totp/Azukari:${name}?secret=${secret}&issuer=Azukari`
-      return { json: { operator: name, secret, uri }, text: `${secret}\n${uri}` }
-    },
-  },
+  [commandName(renewTotp)]: contractCommand(renewTotp, named, async ({ accounts }, { name }) => {
+    const secret = await accounts.newTotp(name)
+    const uri = `otpauth://totp/Azukari:${name}?secret=${secret}&issuer=Azukari`
+    return { reply: { operator: name, secret, uri }, text: `${secret}\n${uri}` }
+  }),
 
   'operator log': {
     what: 'Shows what operators did, the latest first. With --check it looks whether the log is whole; exit 1 when not.',
@@ -197,11 +171,6 @@ export const operatorCommands: Record<string, OperatorCommand> = {
       return { json: entries, text: lines.join('\n') }
     },
   },
-}
-
-function required(name: string | undefined): string {
-  if (!name) throw new Problem('config.invalid', 'which operator?')
-  return name
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')

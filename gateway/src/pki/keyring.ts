@@ -44,15 +44,18 @@ export class Keyring {
     return made
   }
 
-  /** What one process shows and trusts; made on first use, renewed when less than a third of its time is left. */
-  async identity(id: string, role: Role): Promise<TlsIdentity> {
+  /**
+   * What one process shows and trusts; made on first use, renewed when less than a third of its time is left.
+   * @param file where it is kept: of several processes of one name each has its own
+   */
+  async identity(id: string, role: Role, file = id): Promise<TlsIdentity> {
     const { clock, random, certificateDays } = this.#options
     const authority = await this.authority()
-    let own = await this.#load(id)
+    let own = await this.#load(file)
     if (!own || isDue(own.cert, clock.now())) {
       const { issue } = await import('./authority.ts')
       own = await issue(authority, { id, role }, { nowMs: clock.now(), days: certificateDays }, random)
-      await this.#keep(id, own)
+      await this.#keep(file, own)
     }
     return { ca: [authority.cert, ...(await this.#trusted())], cert: own.cert, key: own.key }
   }

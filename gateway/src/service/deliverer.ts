@@ -2,6 +2,7 @@
 import type { ServiceName } from '@azukari/protocol/contract'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { Duty } from '../storage/database.ts'
 import { judgeReply, pauseMs } from './delivery.ts'
 import type { Outbox, WaitingAct } from './outbox.ts'
 import { PeriodicWorker } from './periodic-worker.ts'
@@ -13,7 +14,9 @@ export type Peers = (service: string) => Pick<Service, 'handle'> | undefined
 export interface DelivererOptions {
   name: ServiceName
   outbox: Outbox
+  /** Of slow work. */
   store: ServiceStore
+  duty: Duty
   declared: ReadonlyMap<string, OutgoingAct>
   peers: Peers
   clock: Clock
@@ -55,12 +58,13 @@ export class Deliverer {
   }
 
   #loop(service: string): void {
-    const { name, clock, log } = this.#o
+    const { name, clock, log, duty } = this.#o
     const loop: PeriodicWorker = new PeriodicWorker({
       name: `${name} delivers to ${service}`,
       clock,
       log,
       idleMs: pauseMs(1),
+      duty,
       round: () => this.#round(service, loop.signal),
     })
     this.#loops.set(service, loop)

@@ -42,6 +42,8 @@ const dropOldest = query<{ device: string; n: number }>()((db, p) =>
 
 /** Events kept per device. What they tell can also be asked for, so beyond this the oldest go. */
 const keptEventsPerDevice = 4096
+/** Where other processes of the service may write too, they are counted again after so many. */
+const countAgainEvery = 64
 
 export class EventQueue {
   readonly #sql: Sql
@@ -63,7 +65,7 @@ export class EventQueue {
     })
     let count = (this.#counts.get(event.device) ?? (await this.#count(sql, event.device)) - 1) + 1
     let dropped = 0
-    if (count > keptEventsPerDevice) {
+    if (count > keptEventsPerDevice || (sql.engine === 'postgres' && count % countAgainEvery === 0)) {
       count = await this.#count(sql, event.device)
       if (count > keptEventsPerDevice) {
         dropped = (await dropOldest.run(sql, { device: event.device, n: count - keptEventsPerDevice })).changes

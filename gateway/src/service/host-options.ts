@@ -2,15 +2,23 @@
 import type { ServiceName } from '@azukari/protocol/contract'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import type { Budgets } from '../budgets/budgets.ts'
-import type { Database } from '../storage/database.ts'
+import type { Database, Duty } from '../storage/database.ts'
 import type { Migration } from '../storage/migrate.ts'
 import type { Peers } from './deliverer.ts'
 import type { HostLimits } from './host-limits.ts'
+import type { LinkKeys } from './links.ts'
 import type { MemberCheck } from './member-tokens.ts'
 import type { ContentSource } from './offers.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
 import type { Signers } from './signed.ts'
 import type { Unlisted } from './unlisted.ts'
+
+/** What workers are given, which one process of the service runs at a time. */
+export interface SlowWork {
+  /** Nothing of it commits when it is another process's turn. @throws {Problem} `storage.held` */
+  store: ServiceStore
+  duty: Duty
+}
 
 export interface ServiceHostOptions {
   name: ServiceName
@@ -18,8 +26,8 @@ export interface ServiceHostOptions {
   clock: Clock
   random: Random
   log: Log
-  /** The dispatch table, or a function that makes it from the store. */
-  handlers: readonly Handler[] | ((store: ServiceStore) => readonly Handler[])
+  /** The dispatch table, or a function that makes it from the store, and from what slow work is given. */
+  handlers: readonly Handler[] | ((store: ServiceStore, work: SlowWork) => readonly Handler[])
   /** The service's own tables; forward only. */
   migrations: readonly Migration[]
   /** Runs work when what the network has brought so far has been taken in; `setImmediate` on a real machine. */
@@ -45,4 +53,6 @@ export interface ServiceHostOptions {
   members?: MemberCheck | undefined
   /** Verifies signatures; needed by whoever has a contract with the authority `signed`. */
   signers?: Signers | undefined
+  /** Judges signed links; needed by whoever has a contract with the authority `link`. */
+  links?: LinkKeys | undefined
 }

@@ -14,6 +14,7 @@ import { InternalError, isProblem, Problem, type ProblemWire } from '@azukari/pr
 import { Budgets } from '../budgets/budgets.ts'
 import type { Pool, Reservation } from '../budgets/pool.ts'
 import { DatabaseProblem, type Transaction } from '../storage/database.ts'
+import { soleDuty } from '../storage/duty.ts'
 import { CommitGroup } from '../storage/group.ts'
 import { migrate } from '../storage/migrate.ts'
 import type { Checked } from './checks.ts'
@@ -22,7 +23,7 @@ import { declared } from './delivery.ts'
 import { type Effects, effectContext, noEffects } from './effects.ts'
 import { EventQueue } from './events.ts'
 import { type HostCounts, type HostLimits, hostLimits } from './host-limits.ts'
-import type { ServiceHostOptions } from './host-options.ts'
+import type { ServiceHostOptions, SlowWork } from './host-options.ts'
 import { checkSender, isTransient } from './host-rules.ts'
 import { actHash, forgetExpiredActs, Inbox } from './inbox.ts'
 import {
@@ -35,6 +36,7 @@ import {
 } from './judged.ts'
 import { Offers } from './offers.ts'
 import { Outbox } from './outbox.ts'
+import { forgetReplies, isOutside, Outsiders } from './outsiders.ts'
 import type {
   ActContext,
   Context,
@@ -50,6 +52,7 @@ import type {
 } from './service.ts'
 import { checkAhead } from './signed.ts'
 import { hostMigrations } from './tables.ts'
+import { onDuty } from './work-store.ts'
 
 export type { ServiceHostOptions } from './host-options.ts'
 
@@ -73,6 +76,7 @@ export async function createServiceHost(options: ServiceHostOptions): Promise<Se
     [hostMigrations, { set: options.name, migrations: options.migrations }],
     options.clock.now(),
   )
+  await options.database.share?.()
   return new Host(options)
 }
 
@@ -117,6 +121,7 @@ class Host implements ServiceHost {
   readonly #outbox: Outbox
   readonly #outgoing: ReadonlyMap<string, OutgoingAct>
   readonly #deliverer: Deliverer
+  readonly #outsiders: Outsiders
   readonly downloads: Offers | undefined
   #queue: WaitingAct[] = []
   #drainAsked = false
@@ -145,6 +150,8 @@ class Host implements ServiceHost {
       transaction: (work) => this.#ownTransaction(work),
       commit: (work) => this.#ownCommit(work),
     }
+    const duty = options.database.duty ?? soleDuty
+    const work: SlowWork = { store: onDuty(this.store, duty), duty }
     this.#outbox = new Outbox(options.random, this.#limits.outboxRows)
     this.downloads =
       options.downloads &&
@@ -160,16 +167,24 @@ class Host implements ServiceHost {
     this.#deliverer = new Deliverer({
       name: options.name,
       outbox: this.#outbox,
-      store: this.store,
+      ...work,
       declared: this.#outgoing,
       peers: options.peers ?? (() => undefined),
       clock: options.clock,
       log: options.log,
       confirmed: options.confirmed ?? (async () => undefined),
     })
-    const handlers = typeof options.handlers === 'function' ? options.handlers(this.store) : options.handlers
+    const handlers = typeof options.handlers === 'function' ? options.handlers(this.store, work) : options.handlers
     this.#handlers = new Map(handlers.map((handler) => [handler.contract.id, handler]))
     requireAuthority(handlers, options)
+    this.#outsiders = new Outsiders({
+      handlers: this.#handlers,
+      store: this.store,
+      links: options.links,
+      context: (request) => this.#context(request),
+      problemOf: (...of) => this.#problemOf(...of),
+      confirmed: options.confirmed ?? (async () => {}),
+    })
   }
 
   async start(): Promise<void> {
@@ -193,9 +208,11 @@ class Host implements ServiceHost {
 
   handle(request: ServiceRequest): Promise<ServiceReply> {
     if (this.#state !== 'running') return refusal(new Problem('service.unavailable', `${this.name} is ${this.#state}`))
+    if (Outsiders.asksAdmission(request)) return this.#call(() => this.#outsiders.admit(request), '')
     const handler = this.#handlers.get(request.contract)
     if (!handler) return refusal(new Problem('message.unknown-contract', request.contract.slice(0, 64)))
-    if (!isActing(handler)) return this.#call(handler, request)
+    if (isOutside(handler)) return this.#call(() => this.#outsiders.answer(handler, request), '')
+    if (!isActing(handler)) return this.#call(() => this.#answer(handler, request), request.caller.device)
     if (!request.act)
       return refusal(new Problem('message.invalid', `${request.contract} is an act and needs its place in a stream`))
     const full = () => new Problem('service.busy', 'too many acts wait')
@@ -233,19 +250,25 @@ class Host implements ServiceHost {
     return () => this.#listeners.delete(listener)
   }
 
-  async #call(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
+  /** @param who by whom it is counted; '' for those outside the site, whom the listener counts */
+  async #call(work: () => Promise<ServiceReply>, who: string): Promise<ServiceReply> {
     const full = () => new Problem('service.busy', 'too many calls under way')
-    const place = this.#calls.reserve('device', request.caller.device, 1, full)
+    const place = this.#calls.reserve('device', who, 1, full)
     if (place instanceof Problem) return refusal(place)
     this.counts.calls++
     try {
-      const context = this.#context(request)
-      return { body: await answerCall(handler, request, context, this.#options) }
-    } catch (error) {
-      return { problem: this.#problemOf(error, request, handler.contract) }
+      return await work()
     } finally {
       place.release()
       this.#tellIdle()
+    }
+  }
+
+  async #answer(handler: CallingHandler, request: ServiceRequest): Promise<ServiceReply> {
+    try {
+      return { body: await answerCall(handler, request, this.#context(request), this.#options) }
+    } catch (error) {
+      return { problem: this.#problemOf(error, request, handler.contract) }
     }
   }
 
@@ -419,6 +442,7 @@ class Host implements ServiceHost {
       this.#forget().catch((error) => log.error('old acts could not be forgotten', { error: String(error) }))
     })
     await forgetExpiredActs(database, clock.now())
+    await forgetReplies(database, clock.now())
     await this.downloads?.forgetExpired(clock.now())
   }
 

@@ -6,20 +6,29 @@ import type { Authority } from '@azukari/protocol/contract'
 import { InternalError } from '@azukari/protocol/problem'
 import type { Checked } from './checks.ts'
 import type { ServiceHostOptions } from './host-options.ts'
+import type { OutsideHandler } from './outsiders.ts'
 import type { ActContext, Context, Handler, ServiceRequest } from './service.ts'
 import { verifySigned } from './signed.ts'
 
 export type ActingHandler = Handler & { kind: 'act' | 'signed-act' }
-export type CallingHandler = Exclude<Handler, ActingHandler>
+export type CallingHandler = Exclude<Handler, ActingHandler | OutsideHandler>
 type Judges = Pick<ServiceHostOptions, 'database' | 'members' | 'signers'>
 
 export function isActing(handler: Handler): handler is ActingHandler {
   return handler.kind === 'act' || handler.kind === 'signed-act'
 }
 
-/** The kinds of handlers that an authority asks for. */
-const kindsOf = (authority: Authority): readonly Handler['kind'][] =>
-  authority === 'member' ? ['member-call'] : authority === 'signed' ? ['signed-act', 'signed-call'] : ['act', 'call']
+/** The kinds of handlers that an authority asks for; commands of operators have none, for the operator API carries them out. */
+const kinds: Readonly<Record<Authority, readonly Handler['kind'][]>> = {
+  claim: ['act', 'call'],
+  device: ['act', 'call'],
+  service: ['act', 'call'],
+  member: ['member-call'],
+  signed: ['signed-act', 'signed-call'],
+  shop: ['shop-call', 'shop-act'],
+  link: ['link-call'],
+  operator: [],
+}
 
 /**
  * That each handler is of the kind that its contract's authority asks for, and that what judges it is there, so that none
@@ -27,11 +36,14 @@ const kindsOf = (authority: Authority): readonly Handler['kind'][] =>
  */
 export function requireAuthority(
   handlers: readonly Handler[],
-  { members, signers }: Pick<Judges, 'members' | 'signers'>,
+  { members, signers, links }: Pick<ServiceHostOptions, 'members' | 'signers' | 'links'>,
 ): void {
   for (const { contract, kind } of handlers) {
-    if (!kindsOf(contract.authority).includes(kind))
+    if (!kinds[contract.authority].includes(kind))
       throw new InternalError(`${contract.id} needs a handler for the authority ${contract.authority}`)
+    if (contract.https && (kind === 'shop-act') !== (contract.https.method === 'POST'))
+      throw new InternalError(`${contract.id}: what is POSTed is done once, and nothing else`)
+    if (kind === 'link-call' && !links) throw new InternalError(`${contract.id}: links cannot be judged`)
     if (kind === 'member-call' && !members) throw new InternalError(`${contract.id}: members’ tokens cannot be judged`)
     if (kind.startsWith('signed') && !signers) throw new InternalError(`${contract.id}: signatures cannot be verified`)
   }

@@ -1,6 +1,8 @@
 /** A loop that looks whether there is something to do: when it is told so, and after a time. */
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
+import type { Duty } from '../storage/database.ts'
+import { soleDuty } from '../storage/duty.ts'
 
 export interface PeriodicWorkerOptions {
   /** What it does, for the log. */
@@ -9,6 +11,8 @@ export interface PeriodicWorkerOptions {
   log: Log
   /** When to look again after a round that failed, ms. */
   idleMs: number
+  /** Whose turn it is, where several processes do the same work; without it always this one's. */
+  duty?: Duty | undefined
   /** One look around. @returns when to look again at the latest, ms */
   round(): number | Promise<number>
 }
@@ -22,9 +26,11 @@ export class PeriodicWorker {
   #told = 0
   #seen = 0
   #running: Promise<void> | undefined
+  readonly #duty: Duty
 
   constructor(options: PeriodicWorkerOptions) {
     this.#o = options
+    this.#duty = options.duty ?? soleDuty
   }
 
   /** Aborted, with a problem to throw, when it is to stop. */
@@ -35,18 +41,24 @@ export class PeriodicWorker {
   start(): void {
     if (this.#running) return
     this.#told++
-    this.#running = this.#run()
+    const off = this.#duty.onCall(() => this.#look())
+    this.#running = this.#run().finally(off)
   }
 
   /** Resolves when the round that is under way has ended. */
   async stop(): Promise<void> {
     this.#stop.abort(new Problem('service.unavailable', 'stopping'))
-    this.wake()
+    this.#look()
     await this.#running
   }
 
   /** There may be something to do: what comes during a round makes another follow it. */
   wake(): void {
+    this.#duty.call()
+    this.#look()
+  }
+
+  #look(): void {
     this.#told++
     this.#wake.resolve()
     this.#wake = Promise.withResolvers()
@@ -66,7 +78,7 @@ export class PeriodicWorker {
       const told = this.#told
       let waitMs = idleMs
       try {
-        waitMs = await round()
+        if (this.#duty.isHeld) waitMs = Math.min(await round(), this.#duty.lookMs)
       } catch (error) {
         if (this.signal.aborted) return
         log.error(name, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
@@ -75,7 +87,7 @@ export class PeriodicWorker {
         this.#ended.resolve()
         this.#ended = Promise.withResolvers()
       }
-      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.wake())
+      using _tick = clock.timer(Math.max(1, Math.ceil(waitMs)), () => this.#look())
       await wake
     }
   }

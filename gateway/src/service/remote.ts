@@ -10,12 +10,15 @@ import {
 } from '@azukari/protocol/contracts/internal'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { Caller } from '../transport/pair-client.ts'
+import type { Caller } from '../transport/spread-client.ts'
 import type { Downloads, EventListener, QueuedEvent, Service, ServiceReply, ServiceRequest } from './service.ts'
 
 export interface RemoteServiceOptions {
   name: ServiceName
+  /** Asks whichever of its processes answers, for one device always the same. */
   client: Caller
+  /** Each of its processes, where there are several: what is not kept is known only where it arose. */
+  each?: readonly Pick<Caller, 'call'>[]
   clock: Clock
   log: Log
 }
@@ -35,7 +38,7 @@ class RemoteService implements Service {
   readonly #options: RemoteServiceOptions
   readonly #listeners = new Set<EventListener>()
   readonly #stop = new AbortController()
-  #polling: Promise<void> | undefined
+  #polling: Promise<unknown> | undefined
   #underWay = 0
   #idle: (() => void)[] = []
 
@@ -45,7 +48,8 @@ class RemoteService implements Service {
   }
 
   async start(): Promise<void> {
-    this.#polling = this.#poll()
+    const { client, each = [client] } = this.#options
+    this.#polling = Promise.all(each.map((one) => this.#poll(one)))
   }
 
   async stop(): Promise<void> {
@@ -62,7 +66,7 @@ class RemoteService implements Service {
       return (await this.#options.client.call(
         handleRequest,
         { ...rest, caller: { ...caller, roles: [...caller.roles] }, ...(act && { stream: act.stream, seq: act.seq }) },
-        { idleMs: handleIdleMs },
+        { idleMs: handleIdleMs, key: caller.device },
       )) as ServiceReply
     } catch (error) {
       return { problem: this.#unavailable(error).toWire() }
@@ -99,8 +103,8 @@ class RemoteService implements Service {
   }
 
   /** Asks again and again what is new; what is old a device gets at its birth. */
-  async #poll(): Promise<void> {
-    const { client, clock, log } = this.#options
+  async #poll(client: Pick<Caller, 'call'>): Promise<void> {
+    const { clock, log } = this.#options
     const { signal } = this.#stop
     let after = 0
     let told = false
@@ -123,8 +127,9 @@ class RemoteService implements Service {
           )
       } catch (error) {
         if (signal.aborted) return
-        if (!told) log.warn('the service does not answer', { service: this.name, error: String(error) })
-        told = true
+        const isFollower = isProblem(error, 'centre.not-leader')
+        if (!told && !isFollower) log.warn('the service does not answer', { service: this.name, error: String(error) })
+        told = !isFollower
         // A service that lost its database counts from the start again.
         after = 0
         await clock.sleep(retryMs, signal).catch(() => undefined)

@@ -34,13 +34,14 @@ export function serviceHandlers(
   const callers = [gatewayName]
   return [
     answers(handleRequest, [...callers, ...Object.keys(senders)], async (asked, { peer }) => {
-      const { caller, contract, id, atMs, stream, seq, trace, token, body } = asked
+      const { caller, contract, id, atMs, stream, seq, trace, token, https, body } = asked
       if (!mayBe(callingService(caller), peer.id, senders))
         throw new Problem('message.unauthorised', `${peer.id} may not call as ${caller.device}`)
       const request: ServiceRequest = { caller, contract, id, atMs, body }
       if (stream !== undefined && seq !== undefined) request.act = { stream, seq }
       if (trace !== undefined) request.trace = trace
       if (token !== undefined) request.token = token
+      if (https !== undefined) request.https = https
       return { reply: await service.handle(request) }
     }),
     answers(takeEvents, callers, async ({ after, limit, waitMs, device }, { signal }) => {

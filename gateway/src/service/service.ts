@@ -5,6 +5,7 @@
  */
 import type { Contract, ReplyOf, RequestOf, ServiceName, SignedOf } from '@azukari/protocol/contract'
 import type { Offer } from '@azukari/protocol/contracts/download'
+import type { Outsider } from '@azukari/protocol/contracts/internal'
 import type { ContentHashes } from '@azukari/protocol/download'
 import type { ActKey } from '@azukari/protocol/envelope'
 import type { Member } from '@azukari/protocol/member-token'
@@ -31,6 +32,9 @@ export function callingService({ device }: Pick<Caller, 'device'>): string | und
 
 const servicePrefix = 'service:'
 
+/** How somebody outside the site is named as the caller; who it is, the key or the link says. */
+export const outsideCaller: Caller = { device: 'https:', region: '', roles: [] }
+
 export interface ServiceRequest {
   caller: Caller
   /** `name@version`. */
@@ -42,6 +46,8 @@ export interface ServiceRequest {
   trace?: Uint8Array
   /** The member's session token, where the contract's authority is `member`. */
   token?: Uint8Array
+  /** What came with it, where the contract's authority is `shop` or `link`. */
+  https?: Outsider
   body: unknown
 }
 
@@ -138,6 +144,14 @@ export interface MemberContext extends Context {
   member: Member
 }
 
+/** Whose API key or link it is that the host has judged. */
+export interface Holder {
+  /** Names the key or the link. */
+  who: string
+  /** Whose key it is, or for whom the link was made. */
+  holder: string
+}
+
 export type ActHandler<C extends Contract> = (
   body: RequestOf<C>,
   context: ActContext,
@@ -159,6 +173,16 @@ export type SignedCallHandler<C extends Contract> = (
   context: Context & { signed: SignedContent<SignedOf<C>> },
 ) => Promise<ReplyOf<C>> | ReplyOf<C>
 
+/** What handlers of contracts with the authorities `shop` and `link` get besides: whose key or link it is. */
+export type OutsideCallHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: Context & Holder,
+) => Promise<ReplyOf<C>> | ReplyOf<C>
+export type OutsideActHandler<C extends Contract> = (
+  body: RequestOf<C>,
+  context: ActContext & Holder,
+) => Promise<ReplyOf<C>> | ReplyOf<C>
+
 /** One row of a service's dispatch table; made with `act` or `call` so that types are checked. */
 export type Handler =
   | {
@@ -172,6 +196,9 @@ export type Handler =
   | { contract: Contract; kind: 'signed-act'; handle: SignedActHandler<Contract> }
   | { contract: Contract; kind: 'signed-call'; handle: SignedCallHandler<Contract> }
   | { contract: Contract; kind: 'member-call'; handle: MemberCallHandler<Contract> }
+  | { contract: Contract; kind: 'shop-call'; handle: OutsideCallHandler<Contract> }
+  | { contract: Contract; kind: 'shop-act'; handle: OutsideActHandler<Contract> }
+  | { contract: Contract; kind: 'link-call'; handle: OutsideCallHandler<Contract> }
 
 export function act<C extends Contract>(contract: C, handle: ActHandler<C>): Handler {
   return { contract, kind: 'act', handle: handle as unknown as ActHandler<Contract> }
@@ -202,6 +229,21 @@ export function signedCall<C extends Contract>(contract: C, handle: SignedCallHa
 /** A call that is a member's to make: its handler learns from the host who asks. */
 export function memberCall<C extends Contract>(contract: C, handle: MemberCallHandler<C>): Handler {
   return { contract, kind: 'member-call', handle: handle as unknown as MemberCallHandler<Contract> }
+}
+
+/** What a shop's program asks, changing nothing. */
+export function shopCall<C extends Contract>(contract: C, handle: OutsideCallHandler<C>): Handler {
+  return { contract, kind: 'shop-call', handle: handle as unknown as OutsideCallHandler<Contract> }
+}
+
+/** What a shop's program has done: in a transaction, once for each idempotency key. */
+export function shopAct<C extends Contract>(contract: C, handle: OutsideActHandler<C>): Handler {
+  return { contract, kind: 'shop-act', handle: handle as unknown as OutsideActHandler<Contract> }
+}
+
+/** A file by a signed link, a piece at a time. */
+export function linkCall<C extends Contract>(contract: C, handle: OutsideCallHandler<C>): Handler {
+  return { contract, kind: 'link-call', handle: handle as unknown as OutsideCallHandler<Contract> }
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The tables that every service's database has besides its own: inbox, events, signed acts, outbox. */
+/** The tables that every service's database has besides its own: inbox, events, signed acts, outbox, API keys. */
 import type { MigrationSet } from '../storage/migrate.ts'
 
 export interface HostTables {
@@ -38,6 +38,20 @@ export interface HostTables {
     at_ms: number
     expires_ms: number
   }
+  /** Keys of programs outside the site; of a key only the hash is kept. */
+  api_keys: {
+    id: string
+    hash: Uint8Array
+    holder: string
+    /** With spaces between them. */
+    scopes: string
+    made_by: string
+    created_ms: number
+    expires_ms: number
+    revoked_ms: number | null
+  }
+  /** What was answered under an idempotency key. */
+  https_replies: { holder: string; once: string; hash: Uint8Array; reply: Uint8Array; at_ms: number }
 }
 
 export const hostMigrations: MigrationSet = {
@@ -86,6 +100,22 @@ export const hostMigrations: MigrationSet = {
         ) WITHOUT ROWID;
         CREATE INDEX downloads_by_device ON downloads (device, at_ms);
         CREATE INDEX downloads_by_expiry ON downloads (expires_ms);
+      `,
+    },
+    {
+      number: 4,
+      name: 'programs outside the site',
+      up: `
+        CREATE TABLE api_keys (
+          id TEXT PRIMARY KEY, hash BLOB NOT NULL, holder TEXT NOT NULL, scopes TEXT NOT NULL, made_by TEXT NOT NULL,
+          created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, revoked_ms INTEGER
+        ) WITHOUT ROWID;
+        CREATE INDEX api_keys_by_holder ON api_keys (holder, created_ms);
+        CREATE TABLE https_replies (
+          holder TEXT NOT NULL, once TEXT NOT NULL, hash BLOB NOT NULL, reply BLOB NOT NULL, at_ms INTEGER NOT NULL,
+          PRIMARY KEY (holder, once)
+        ) WITHOUT ROWID;
+        CREATE INDEX https_replies_by_age ON https_replies (at_ms);
       `,
     },
   ],

@@ -30,6 +30,12 @@ export interface Transaction extends Sql {
 
 /** Statements outside a transaction commit by themselves. */
 export interface Database extends Sql {
+  /** Several processes work in it at once, and this one is not alone: it must not be migrated now. */
+  readonly isShared?: boolean
+  /** Whose turn slow work is; without one it is always this process's. */
+  readonly duty?: Duty | undefined
+  /** Lets others in that wait, when all that must be done alone is done. Nothing where processes are alone by their nature. */
+  share?(): Promise<void>
   /** Several statements, without parameters. */
   script(sql: string): Promise<void>
   /**
@@ -42,6 +48,20 @@ export interface Database extends Sql {
   /** Copies the whole database beside it, durably, in place of an older copy of that label; does nothing for one in memory. */
   backup(label: string): Promise<void>
   close(): Promise<void>
+}
+
+/** Slow work of a service is done by one of its processes at a time (D4, D5, docs/decisions/0034). */
+export interface Duty {
+  /** Whether it is this process's turn, as far as it knows. A transaction looks again. */
+  readonly isHeld: boolean
+  /** How often workers look at the latest, ms: what other processes write is told by a hint only. */
+  readonly lookMs: number
+  /** To be first in each transaction of slow work. @throws {DatabaseProblem} `storage.held` when it is another's turn */
+  check(sql: Sql): Promise<void>
+  /** Something may be to do: tells the process whose turn it is, if that is another one. */
+  call(): void
+  /** Hears that its turn began, or that another process calls. Returns a function that ends it. */
+  onCall(listener: () => void): () => void
 }
 
 /** Statements done at once, without a turn: for what no transaction under way can change. */
@@ -70,12 +90,12 @@ export function isFollowed(database: Database): database is FollowedDatabase {
 }
 
 /**
- * The medium below the database failed (`storage.full`, `storage.failed`, `storage.unreachable`, `storage.held`): the transaction is gone
+ * The medium below the database failed (`storage.*`), or conflicts without end (`service.busy`): the transaction is gone
  * and may be tried again, unlike a refusal that a handler throws on purpose.
  */
 export class DatabaseProblem extends Problem {
   constructor(
-    code: 'storage.full' | 'storage.failed' | 'storage.unreachable' | 'storage.held',
+    code: 'storage.full' | 'storage.failed' | 'storage.unreachable' | 'storage.held' | 'service.busy',
     detail: string,
     options?: ProblemOptions,
   ) {

@@ -3,7 +3,7 @@
  * leaves it done or not begun; the database is copied beside itself first; one written by a newer release is refused.
  */
 import { InternalError, Problem } from '@azukari/protocol/problem'
-import type { Database, Transaction } from './database.ts'
+import { type Database, DatabaseProblem, type Transaction } from './database.ts'
 
 export interface Migration {
   /** 1, 2, 3, … without gaps; never changed once released. */
@@ -18,7 +18,7 @@ export interface MigrationSet {
   migrations: readonly Migration[]
 }
 
-/** Brings a database to this release. @throws {Problem} `database.newer`, `storage.*` */
+/** Brings a database to this release. @throws {Problem} `database.newer`, `storage.*`: `storage.held` while others work in it */
 export async function migrate(database: Database, sets: readonly MigrationSet[], nowMs: number): Promise<void> {
   await database.script(
     'CREATE TABLE IF NOT EXISTS migrations (set_name TEXT NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (set_name, number)) WITHOUT ROWID',
@@ -37,6 +37,8 @@ export async function migrate(database: Database, sets: readonly MigrationSet[],
     migrations.slice(applied.get(set) ?? 0).map((migration) => ({ set, migration })),
   )
   const first = pending[0]
+  if (first && database.isShared)
+    throw new DatabaseProblem('storage.held', `processes of an older release run: stop all, then start the new release`)
   if (first && applied.size > 0) await database.backup(`before-${first.set}-${first.migration.number}`)
   for (const { set, migration } of pending) {
     await database.transaction(async (sql) => {

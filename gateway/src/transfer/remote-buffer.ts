@@ -3,8 +3,8 @@ import type { ServiceName } from '@azukari/protocol/contract'
 import { describeBuffer, readBuffer, releaseBuffer } from '@azukari/protocol/contracts/internal'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { ReceiveBuffer } from '../service/service.ts'
-import type { Caller } from '../transport/pair-client.ts'
 import { answers, type CallHandler } from '../transport/server.ts'
+import type { Caller } from '../transport/spread-client.ts'
 
 /** Blocks in one answer, so that it fits into one head. */
 const blocksPerCall = 8

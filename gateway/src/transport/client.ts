@@ -13,8 +13,8 @@ export interface CallClientOptions {
   url: string
   /** Absent before this process has a certificate: then nobody is proved by theirs, and what is said must prove itself. */
   tls?: TlsIdentity
-  /** Whom the certificate must name. */
-  server: string
+  /** Whom the certificate must name; of several, either. */
+  server: string | readonly string[]
   clock: Clock
   limits?: Partial<CallClientLimits>
 }
@@ -33,16 +33,20 @@ export interface CallOptions {
   signal?: AbortSignal | undefined
   /** In place of the client's, for calls that are known to take long. */
   idleMs?: number
+  /** Where several processes answer, the same one is asked for the same key, as long as it answers. */
+  key?: string
 }
 
 export class CallClient {
   readonly #options: CallClientOptions
   readonly #limits: CallClientLimits
+  readonly #names: readonly string[]
   #session: Promise<ClientHttp2Session> | undefined
 
   constructor(options: CallClientOptions) {
     this.#options = options
     this.#limits = { ...defaultLimits, ...options.limits }
+    this.#names = typeof options.server === 'string' ? [options.server] : options.server
   }
 
   /** @throws {Problem} what the server says; `server.unreachable`, `link.timeout`, `server.impostor` */
@@ -95,14 +99,15 @@ export class CallClient {
   }
 
   #connect(): Promise<ClientHttp2Session> {
-    const { url, tls, server, clock } = this.#options
+    const { url, tls, clock } = this.#options
+    const server = this.#names[0]
     return new Promise((resolve, reject) => {
       const session = connect(url, {
         ...(tls ?? { rejectUnauthorized: false }),
         minVersion: 'TLSv1.3',
         servername: `${server}.azukari.internal`,
         checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-          certificate.subject.CN === server
+          this.#names.includes(String(certificate.subject.CN))
             ? undefined
             : new Problem('server.impostor', `the certificate names ${certificate.subject.CN}`),
         settings: { initialWindowSize: 1 << 20 },
@@ -132,7 +137,8 @@ export class CallClient {
   }
 
   #watch(stream: ClientHttp2Stream, what: string, { signal, idleMs = this.#limits.idleMs }: CallOptions): Life {
-    const { clock, server } = this.#options
+    const { clock } = this.#options
+    const server = this.#names[0]
     let timer: Timer | undefined
     let failure: unknown
     const fail = (error: unknown) => {

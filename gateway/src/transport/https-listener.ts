@@ -32,12 +32,15 @@ export interface HttpsCaller {
   prove(kind: Kind, who: string): void
 }
 
+export type HttpsRequest = Http2ServerRequest
+export type HttpsResponse = Http2ServerResponse
+
 export interface HttpsRoute {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** The whole path, or its beginning when it ends in `/`. */
   path: string
   /** Resolves when it has answered. What it throws is an answer of 500 when nothing was sent yet. */
-  handle(request: Http2ServerRequest, response: Http2ServerResponse, caller: HttpsCaller): Promise<void>
+  handle(request: HttpsRequest, response: HttpsResponse, caller: HttpsCaller): Promise<void>
 }
 
 export interface HttpsLimits {
@@ -102,6 +105,8 @@ export async function startHttpsListener(options: HttpsListenerOptions): Promise
     operator: proven,
     reader: proven,
     service: proven,
+    shop: proven,
+    link: proven,
   })
   const sessions = new Set<ServerHttp2Session>()
   const underWay = new Set<Promise<void>>()

@@ -4,9 +4,11 @@ import * as care from './audit.ts'
 import * as download from './download.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
+import * as https from './https.ts'
 import * as internal from './internal.ts'
 import * as keys from './keys.ts'
 import * as wish from './member-request.ts'
+import * as operators from './operators.ts'
 import * as read from './read.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -16,8 +18,10 @@ import * as settlementBilling from './settlement-billing.ts'
 import * as settlementCentre from './settlement-centre.ts'
 import * as settlementCharges from './settlement-charges.ts'
 import * as settlementMembers from './settlement-members.ts'
+import * as settlementOperators from './settlement-operators.ts'
 import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
+import * as settlementShop from './settlement-shop.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
 
@@ -32,8 +36,10 @@ export const contracts: readonly Contract[] = [
   download,
   save,
   read,
+  https,
   internal,
   keys,
+  operators,
   server,
   serverEnrolment,
   hazard,
@@ -44,6 +50,8 @@ export const contracts: readonly Contract[] = [
   settlementMembers,
   settlementValue,
   settlementPurchase,
+  settlementShop,
+  settlementOperators,
   settlementPlacement,
   settlementBilling,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

@@ -17,14 +17,25 @@ import {
 
 /**
  * Which device asked, and where it stands: the gateway vouches for it. Or which service sends, as `service:NAME` without
- * a region: its own certificate says so.
+ * a region: its own certificate says so. Or `https:` for somebody outside the site, who brings a key or a link.
  */
 export const Caller = Type.Object({
-  device: Type.Union([Slug, Type.String({ pattern: '^service:[a-z-]{1,24}$' })]),
+  device: Type.Union([Slug, Type.String({ pattern: '^service:[a-z-]{1,24}$' }), Type.Literal('https:')]),
   region: Type.Union([Region, Type.Literal('')]),
   roles: Type.Array(Text(16), { maxItems: 8 }),
 })
 export type Caller = Static<typeof Caller>
+
+/** What somebody outside the site brings to the HTTPS listener. */
+export const Outsider = Type.Object({
+  /** Id and hash of an API key, or a signed link's token. */
+  credential: Bytes(40, 1_024),
+  /** The path that was asked for. */
+  path: Text(256),
+  /** The idempotency key. */
+  once: Type.Optional(Text(64)),
+})
+export type Outsider = Static<typeof Outsider>
 
 /** A device's request, handed on to the service of its contract. */
 export const handleRequest = contract({
@@ -43,6 +54,7 @@ export const handleRequest = contract({
     seq: Type.Optional(Type.Integer({ minimum: 1 })),
     trace: Type.Optional(Bytes(24)),
     token: Type.Optional(MemberToken),
+    https: Type.Optional(Outsider),
     body: Type.Unknown(),
   }),
   reply: Type.Object({
@@ -125,6 +137,8 @@ export const carryOutCommand = contract({
     operator: Text(64),
     people: Type.Array(Text(64), { minItems: 1, maxItems: 2 }),
     language: CommandLanguage,
+    /** Where people outside reach the site. */
+    siteUrl: Type.Optional(Text(300)),
     values: CommandValues,
     positionals: CommandWords,
     files: CommandFiles,

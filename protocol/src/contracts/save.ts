@@ -29,6 +29,8 @@ export const SaveOffer = Type.Object({
   issuedMs: TimeMs,
   expiresMs: TimeMs,
   member: Id,
+  /** As the card showed it when it signed (S3); devices of the release before do not say. */
+  level: Type.Optional(Type.Integer({ minimum: 0, maximum: 9 })),
   object: Id,
   version: Type.Integer({ minimum: 1, maximum: 0xffffffff }),
   /** The transfer that carried the data, and the root over its encrypted blocks. */

@@ -250,6 +250,28 @@ export const identityProblems = {
     en: { title: 'The card did not work as expected', todo: 'Take the card out and put it in again.' },
     ja: { title: 'カードが正しく動作しませんでした', todo: 'カードを抜いて、もう一度入れてください。' },
   },
+  'card.unproven': {
+    retry: 'after-fix',
+    en: {
+      title: 'What was saved waits until the card proves itself again',
+      todo: 'Put the card in again, at any device: it is kept from then on.',
+    },
+    ja: {
+      title: 'カードの再確認を待っています',
+      todo: 'どの端末でもよいので、カードをもう一度入れてください。その後に保存されます。',
+    },
+  },
+  'level.unproven': {
+    retry: 'after-fix',
+    en: {
+      title: 'The card showed another level than the one on record when this was saved',
+      todo: 'Put the card in again, at any device: it is brought up to date, and what was saved is kept.',
+    },
+    ja: {
+      title: '保存したとき、カードの等級が登録と一致しませんでした',
+      todo: 'どの端末でもよいので、カードをもう一度入れてください。カードが更新され、その後に保存されます。',
+    },
+  },
   'level.mismatch': {
     retry: 'after-fix',
     en: {

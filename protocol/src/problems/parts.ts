@@ -150,6 +150,47 @@ export const partProblems = {
     ja: { title: 'スキャナーなどの入力機器が応答しません', todo: '接続と電源を確認してください。' },
   },
 
+  'driver.missing': {
+    retry: 'after-fix',
+    en: {
+      title: 'The board’s file names a driver that is not there',
+      todo: 'See its name in the board’s file. A package is installed in the folder of that file: npm install NAME.',
+    },
+    ja: {
+      title: 'ボードのファイルにあるドライバーが見つかりません',
+      todo: 'ファイルのドライバー名を確認してください。パッケージはそのファイルのフォルダーで npm install します。',
+    },
+  },
+  'driver.needs': {
+    retry: 'after-fix',
+    en: { title: 'A driver lacks what it needs', todo: 'Install what is named here, then start again.' },
+    ja: {
+      title: 'ドライバーに必要なものがありません',
+      todo: '表示されているものをインストールして、起動し直してください。',
+    },
+  },
+  'driver.invalid': {
+    retry: 'after-fix',
+    en: {
+      title: 'What the board’s file names is no driver for this part',
+      todo: 'Name another driver, or see docs/drivers.md for what a driver’s module exports.',
+    },
+    ja: {
+      title: '指定されたものはこの部品のドライバーではありません',
+      todo: '別のドライバーを指定するか、ドライバーの文書（docs/drivers.md）を確認してください。',
+    },
+  },
+  'driver.failed': {
+    retry: 'after-fix',
+    en: {
+      title: 'A driver failed before its part could be used',
+      todo: 'Take the part out of the board’s file to go on without it, and tell the driver’s author what is shown here.',
+    },
+    ja: {
+      title: 'ドライバーが起動時に失敗しました',
+      todo: 'その部品をファイルから外すと続行できます。表示された内容をドライバーの作者に伝えてください。',
+    },
+  },
   'part.absent': {
     retry: 'after-fix',
     en: { title: 'A part of the device does not answer', todo: 'Check that it is connected and switched on.' },

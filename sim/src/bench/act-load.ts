@@ -42,9 +42,13 @@ interface Loader {
   topic: Uint8Array
   messages: Uint8Array[]
   next: number
+  /** When each was sent; where acts come at a pace, when it was due. */
   sentMs: Float64Array
   done: number
 }
+
+/** What one device has under way at most where acts come at a pace: on a busy machine the rest waits here, as in an outbox. */
+const pacedWindowActs = 64
 
 async function run(order: LoadOrder): Promise<LoadResult> {
   const loaders: Loader[] = []
@@ -94,7 +98,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
       waits.push(systemClock.monotonicMs() - loader.sentMs[at]!)
       if (order.mode === 'acts' && at % 64 === 0) {
         const reply = decodeReply(channel.open(payload, topic))
-        if (reply.problem) throw new Error(`refused: ${reply.problem.code} ${reply.problem.detail ?? ''}`)
+        if (reply.problem) finished.reject(new Error(`refused: ${reply.problem.code} ${reply.problem.detail ?? ''}`))
       }
       if (--remaining === 0) finished.resolve()
       else if (order.pace === undefined) send(loader)
@@ -107,7 +111,7 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const cpu = process.cpuUsage()
   const started = systemClock.monotonicMs()
   if (order.pace === undefined) for (const loader of loaders) for (let i = 0; i < order.windowActs; i++) send(loader)
-  else void paced(loaders, order.pace, started)
+  else paced(loaders, order.pace, started).catch((error: unknown) => finished.reject(error))
   await finished.promise
   const ms = systemClock.monotonicMs() - started
   const used = process.cpuUsage(cpu)
@@ -123,18 +127,24 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   }
 }
 
-function send(loader: Loader): void {
+function send(loader: Loader, dueMs = systemClock.monotonicMs()): void {
   if (loader.next >= loader.messages.length) return
-  loader.sentMs[loader.next] = systemClock.monotonicMs()
+  loader.sentMs[loader.next] = dueMs
   loader.client.publish(loader.topic, loader.messages[loader.next++]!)
 }
 
-/** Sends what is due, every millisecond, device after device. */
+/** Sends what is due, every millisecond, device after device. Time is taken from when an act was due, whatever held it up. */
 async function paced(loaders: Loader[], perSecond: number, startedMs: number): Promise<void> {
-  const total = loaders.length * loaders[0]!.messages.length
-  for (let sent = 0; sent < total; ) {
-    const due = Math.min(total, ((systemClock.monotonicMs() - startedMs) / 1000) * perSecond)
-    for (; sent < due; sent++) send(loaders[sent % loaders.length]!)
+  const dueMs = (n: number, at: number) => startedMs + ((n * loaders.length + at) / perSecond) * 1000
+  while (loaders.some(({ next, messages }) => next < messages.length)) {
+    const nowMs = systemClock.monotonicMs()
+    for (const [at, loader] of loaders.entries())
+      while (
+        loader.next < loader.messages.length &&
+        loader.next - loader.done < pacedWindowActs &&
+        dueMs(loader.next, at) <= nowMs
+      )
+        send(loader, dueMs(loader.next, at))
     await systemClock.sleep(1)
   }
 }

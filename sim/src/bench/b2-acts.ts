@@ -13,7 +13,7 @@ import { coseKey, generateKey, publicOf } from '@azukari/protocol/keys'
 import { benchSite, enrolMany, record, startActGateway } from './act-gateway.ts'
 import type { LoadOrder, LoadResult } from './act-load.ts'
 import { load, withBareBroker } from './load.ts'
-import { median, type Row, spread } from './row.ts'
+import { median, microsecondsSince, type Row, spread } from './row.ts'
 
 export interface B2Options {
   devices?: number
@@ -35,10 +35,13 @@ export async function run({
     const acts: LoadResult[] = []
     const bare: LoadResult[] = []
     const raw: number[] = []
+    const cpu: number[] = []
     for (let round = 0; round < rounds; round++) {
       const world = await startGateway(devices)
       try {
+        const before = process.cpuUsage()
         acts.push(await loadOf({ ...world.order, mode: 'acts', bodyBytes, actsPerDevice, windowActs }))
+        cpu.push(microsecondsSince(before) / (devices * actsPerDevice))
         await world.check(devices * actsPerDevice)
       } finally {
         await world.stop()
@@ -75,6 +78,17 @@ export async function run({
       target: '≥ 10,000',
       met: value >= 10_000,
       note: 'two cores, one of them for the clients',
+    })
+    rows.push({
+      row: 'B2',
+      what: `processor time of the gateway for one act of ${size}`,
+      value: median(cpu),
+      unit: 'µs',
+      peer: null,
+      ratio: null,
+      target: '≤ 10 % more than before',
+      met: null,
+      note: `${spread(cpu)}; greeting and sealing among it, clients not`,
     })
     const inserts = median(raw)
     rows.push({

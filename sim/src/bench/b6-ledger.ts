@@ -16,7 +16,7 @@ import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { InternalError } from '@azukari/protocol/problem'
 import { quietLog } from '../testkit/log.ts'
 import { type FixtureMember, SettlementFixture, seeded } from '../testkit/settlement/fixture.ts'
-import { type BenchContext, median, type Row, rounded, spread } from './row.ts'
+import { type BenchContext, median, microsecondsSince, type Row, rounded, spread } from './row.ts'
 
 const accounts = 1_000
 const batch = 500
@@ -26,8 +26,12 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   const transfers = quick ? 5_000 : 25_000
   const own: number[] = []
   const raw: number[] = []
+  const ledgerCpu: number[] = []
+  const paymentCpu: number[] = []
   for (let round = 0; round < rounds; round++) {
+    const before = process.cpuUsage()
     own.push(await ledgerRate(`${folder}/ledger-${round}.db`, transfers))
+    ledgerCpu.push(microsecondsSince(before) / transfers)
     raw.push(await rawRate(`${folder}/raw-${round}.db`, transfers))
     tell(`ledger ${own.at(-1)!.toFixed(0)}/s, raw ${raw.at(-1)!.toFixed(0)}/s`)
   }
@@ -38,6 +42,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
   await desk.rate(quick ? 60 : 400)
   for (let round = 0; round < rounds; round++) {
     paid.push(await desk.rate(quick ? 60 : 400))
+    paymentCpu.push(desk.cpuEach)
     checked.push(verifyRate())
     tell(`payments ${paid.at(-1)!.toFixed(0)}/s, signature checks ${checked.at(-1)!.toFixed(0)}/s`)
   }
@@ -54,7 +59,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
       ratio: rounded(ratio),
       target: '≥ 0.6 of raw inserts',
       met: ratio >= 0.6,
-      note: `raw inserts of the same rows, full sync; ledger ${spread(own)}, raw ${spread(raw)}; audited afterwards`,
+      note: `raw inserts of the same rows, full sync; ledger ${spread(own)}, raw ${spread(raw)}; processor time of a transfer ${spread(ledgerCpu, 1)} µs; audited afterwards`,
     },
     {
       row: 'B6',
@@ -65,7 +70,7 @@ export async function run({ quick, folder, tell }: BenchContext): Promise<Row[]>
       ratio: rounded(paidRatio, 3),
       target: '≥ 0.5 of one thread’s signature checks',
       met: paidRatio >= 0.5,
-      note: `payments ${spread(paid)}, checks ${spread(checked)}; a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers`,
+      note: `payments ${spread(paid)}, checks ${spread(checked)}; processor time of one ${spread(paymentCpu)} µs; a payment opens a sealed message, checks its signature, posts, signs a receipt and seals two answers`,
     },
   ]
 }
@@ -162,6 +167,8 @@ class Payments {
   readonly #buyers: FixtureMember[] = []
   readonly #random = seeded(6)
   #lanes = 0
+  /** Processor time of a payment in the last round, µs. */
+  cpuEach = 0
 
   private constructor(fixture: SettlementFixture) {
     this.#fixture = fixture
@@ -212,9 +219,11 @@ class Payments {
       body: { instruction },
       act: { stream: this.#random.bytes(16), seq: 1 },
     }))
+    const before = process.cpuUsage()
     const began = performance.now()
     const replies = await Promise.all(requests.map((request) => fixture.settlement.handle(request)))
     const seconds = (performance.now() - began) / 1000
+    this.cpuEach = microsecondsSince(before) / count
     const failed = replies.find(({ problem }) => problem)
     if (failed) throw new InternalError(`a payment failed: ${failed.problem!.code}`)
     return count / seconds

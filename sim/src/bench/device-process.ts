@@ -15,6 +15,7 @@ import { systemRandom } from '@azukari/protocol/adapters/random'
 import { signerOf } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
+import type { BenchMember } from './member.ts'
 
 const { broker, folder, claim } = JSON.parse(process.argv[2]!) as { broker: string; folder: string; claim?: string }
 const say = (fact: unknown) => process.stdout.write(`${JSON.stringify(fact)}\n`)
@@ -56,10 +57,11 @@ runtime.saves.onChange((save) => {
 const stop = () => void runtime.stop().finally(() => process.exit(0))
 process.once('SIGTERM', stop)
 createInterface({ input: process.stdin }).on('line', (line) => {
-  const { keep, member, acts } = JSON.parse(line) as { keep: string; member: string; acts: string }
+  const { keep, member, acts, level } = JSON.parse(line) as BenchMember & { keep: string }
   const author = {
     member: Buffer.from(member, 'hex'),
     signer: signerOf(parseCoseKey(Buffer.from(acts, 'hex'))),
+    level,
     allowsLocation: true,
   }
   void keepFile(keep, author)

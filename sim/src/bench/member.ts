@@ -9,6 +9,8 @@ export interface BenchMember {
   member: string
   /** Hex of the private COSE_Key that signs acts. */
   acts: string
+  /** As its card would show it. */
+  level: number
 }
 
 /** Makes a member and registers them at a site. */
@@ -18,6 +20,7 @@ export async function benchMember(folder: string): Promise<BenchMember> {
   const acts = generateKey('ed25519', systemRandom)
   const agreement = generateKey('x25519', systemRandom)
   const member = hex(systemRandom.bytes(16))
+  const level = 2
   const file = `${folder}/bench-member.json`
   await writeFile(
     file,
@@ -25,7 +28,7 @@ export async function benchMember(folder: string): Promise<BenchMember> {
       memberId: member,
       number: '000000001',
       name: 'Bench',
-      level: 2,
+      level,
       homeRegion: 'JP-13',
       authKey: hex(coseKey(publicOf(auth))),
       actsKey: hex(coseKey(publicOf(acts))),
@@ -33,5 +36,5 @@ export async function benchMember(folder: string): Promise<BenchMember> {
     }),
   )
   await gatewayCommand(['member', 'add', '--folder', folder, file])
-  return { member, acts: hex(privateCoseKey(acts)) }
+  return { member, acts: hex(privateCoseKey(acts)), level }
 }

@@ -43,3 +43,9 @@ export function spread(values: readonly number[], digits = 0): string {
 export function rounded(value: number, digits = 2): number {
   return Number(value.toFixed(digits))
 }
+
+/** Processor time of this process and its threads since then, µs. */
+export function microsecondsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return user + system
+}

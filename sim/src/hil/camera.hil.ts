@@ -17,6 +17,7 @@ import { fails, limit } from '@azukari/device/conformance/suite'
 import { decodePicture } from '@azukari/device/picture'
 import { systemClock as clock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
+import type { Clock } from '@azukari/protocol/ports'
 import t from 'tap'
 import { type CameraMood, NetworkCamera } from './network-camera.ts'
 
@@ -34,11 +35,13 @@ function record(...args: string[]): void {
   if (status !== 0) throw new Error(String(stderr))
 }
 
+const stalled = async (clock: Clock) => new CommandCamera({ model: 'hanging', command: ['sleep', '600'], clock })
+
 for (const [what, url] of [
   ['MJPEG over HTTP', () => far.httpUrl],
   ['H.264 over RTSP', () => far.rtspUrl],
 ] as const) {
-  t.test(`S17: ${what}`, (t) => cameraConforms(t, { make: async () => networkCamera(clock, url()) }))
+  t.test(`S17: ${what}`, (t) => cameraConforms(t, { make: async () => networkCamera(clock, url()), stalled }))
 
   t.test(`S17: ${what}: the picture that is there now, at its full size`, async (t) => {
     const camera = networkCamera(clock, url())
@@ -95,6 +98,7 @@ t.test('S17: a camera that writes files, into a watched folder', async (t) => {
       await mkdir(directory)
       return new WatchedFolderCamera({ files: systemFiles(), clock, directory, lookMs: 20 })
     },
+    stalled: undefined,
     shoot,
     unplug: () => rm(directory, { recursive: true }),
   })

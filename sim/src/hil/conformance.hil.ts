@@ -29,12 +29,12 @@ const ports = {
 const own = process.env['AZUKARI_HARDWARE_MAP']
 const paths = own ? [own] : ['simulator.json', 'protocol-stack.json'].map((name) => new URL(name, mapsFolder))
 
-for (const { board, parts } of await Promise.all(paths.map((path) => loadMap(path))))
+for (const { board, from, parts } of await Promise.all(paths.map((path) => loadMap(path))))
   for (const { kind, name, rig, definition } of parts)
     t.test(`D2 S17: ${board.model}: ${name} through ${definition.driver}`, async (t) => {
       const far = await startRig(rig, kind)
       t.teardown(() => far.stop())
-      await far.run(t, () => buildPart(kind, name, { ...definition, ...far.options }, ports))
+      await far.run(t, () => buildPart(kind, name, { ...definition, ...far.options }, { ...ports, from }))
     })
 
 t.test('D2: a map that is wrong says where', async (t) => {

@@ -4,6 +4,8 @@
  * conformance suites run over any map (D2).
  */
 import { readFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type BoardDefinition, type PartDefinition, parseDefinition } from '@azukari/boards/definitions'
 import type { PartKind } from '@azukari/device/drivers'
 import { Problem } from '@azukari/protocol/problem'
@@ -17,6 +19,8 @@ export interface MappedPart {
 
 export interface HardwareMap {
   board: BoardDefinition
+  /** Folder of the map: drivers that it names by package or path are looked for from there. */
+  from: string
   parts: MappedPart[]
 }
 
@@ -41,6 +45,7 @@ export async function loadMap(path: string | URL): Promise<HardwareMap> {
   })
   return {
     board,
+    from: dirname(resolve(path instanceof URL ? fileURLToPath(path) : path)),
     parts: [
       ...Object.entries(board.parts).map(([kind, part]) => mapped(kind as PartKind, kind, part)),
       ...Object.entries(board.inputs ?? {}).map(([name, part]) => mapped('input', name, part)),

@@ -41,6 +41,7 @@ async function put(reader: Pn532Reader, card = issue('p256').card): Promise<void
 t.test('S14 S17: PN532', (t) =>
   readerConforms(t, {
     make,
+    stalled: undefined,
     kinds: ['contactless'],
     insert: (reader) => put(reader as Pn532Reader),
     remove: async (reader) => {

@@ -1,6 +1,7 @@
 /** The lines between the site's processes: what HTTP/2 with mutual TLS promises between them, and what goes wrong on it. */
-import type { Caller } from '@azukari/gateway/transport/pair-client'
+
 import { type CallHandler, gatewayName, mayCall } from '@azukari/gateway/transport/server'
+import type { Caller } from '@azukari/gateway/transport/spread-client'
 import { decode, encode } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { isProblem, Problem } from '@azukari/protocol/problem'

@@ -1,5 +1,5 @@
 /** What people were told about the care for their data (S11, S12), held against what the audits have found. */
-import { impostorsTold } from '@azukari/gateway/services/placement/audit/notify'
+import { defaultImpostorRules } from '@azukari/gateway/services/placement/audit/impostors'
 import { hex } from '@azukari/protocol/bytes'
 import { findingText } from '@azukari/protocol/finding-text'
 import type { VerdictKind } from '@azukari/protocol/verdict'
@@ -75,7 +75,7 @@ export class Told {
     const often = impostors.filter(({ server }) => {
       const times = (met.get(server) ?? 0) + 1
       met.set(server, times)
-      return times >= impostorsTold
+      return times >= defaultImpostorRules.told
     })
     return [...about, ...often]
   }

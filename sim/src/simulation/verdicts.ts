@@ -12,7 +12,8 @@ import { generateKey } from '@azukari/protocol/keys'
 import { InternalError } from '@azukari/protocol/problem'
 import { faultOf, standing } from '../testkit/placement/check.ts'
 import { canDo, copyOf, type Fault, type FaultKind, faultKinds, inflict, truth } from '../testkit/placement/faults.ts'
-import { type FixturePlace, PlacementFixture } from '../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../testkit/placement/risks.ts'
 
 const places: FixturePlace[] = [
   { id: 'sapporo', region: 'JP-01', latitude: 43.06, longitude: 141.35, quake: 0.02 },

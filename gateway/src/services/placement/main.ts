@@ -17,6 +17,7 @@ import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
 import { createPlacement, type Placement } from './service.ts'
+import { placementSettings } from './settings.ts'
 
 /**
  * Makes placement's keys on first use. The recovery key is returned once, to be printed and kept away from the site.
@@ -112,7 +113,8 @@ export async function openPlacement(
   const { dataServers: reach, fetch, passphraseKey, defer } = machineOf(folder, ports)
   const keys = await openPlacementKeys(folder, passphrase, passphraseKey)
   const dataServers = await reach('placement', log)
-  const { feeds, rules } = hazardSettings(await folder.hazards())
+  const { feeds, rules: hazardRules } = hazardSettings(await folder.hazards())
+  const settings = placementSettings(await folder.read('placement.json'))
   const placement = await createPlacement({
     database,
     keys,
@@ -124,7 +126,8 @@ export async function openPlacement(
     defer,
     ...(budgets && { budgets }),
     unlisted,
-    hazardRules: rules,
+    ...settings,
+    hazardRules,
     hazardSources: {
       feeds,
       inbox: `${folder.path}/hazards`,

@@ -5,6 +5,7 @@ import { requestMigration } from './erasure/tables.ts'
 import { riskTables } from './hazards/tables.ts'
 import { cardWordsMigration } from './members/register-sync.ts'
 import { replaceMigration } from './moves/tables.ts'
+import { heldMigration } from './saves/held.ts'
 
 export const placementMigrations: readonly Migration[] = [
   {
@@ -80,4 +81,5 @@ CREATE TABLE abandoned (
   auditMigration,
   requestMigration,
   cardWordsMigration,
+  heldMigration,
 ]

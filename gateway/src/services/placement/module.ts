@@ -31,7 +31,7 @@ export const placement = defineService<PlacementContext>({
     const made = await initPlacement(folder, ports, passphrase)
     return made && [{ key: 'recoveryKey', what: 'Recovery key', secret: made.recoverySecret }]
   },
-  checks: async (folder) => (await import('./commands/checks.ts')).hazardChecks(folder),
+  checks: async (folder) => (await import('./commands/checks.ts')).placementChecks(folder),
   open: async ({ folder, stores, ports, buffer, log, passphrase, budgets, unlisted }) => {
     const { openPlacement } = await import('./main.ts')
     const { accountHandlers } = await import('./members/account-facts.ts')

@@ -22,6 +22,7 @@ import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database, Sql } from '../../storage/database.ts'
 import { Auditor } from './audit/audit.ts'
 import { contain, release } from './audit/contain.ts'
+import { defaultImpostorRules, type ImpostorRules } from './audit/impostors.ts'
 import type { AuditLimits } from './audit/schedule.ts'
 import { Eraser } from './erasure/eraser.ts'
 import { erasures } from './erasure/erasures.ts'
@@ -38,6 +39,7 @@ import { sessionHandlers } from './members/session-handlers.ts'
 import { Sessions } from './members/sessions.ts'
 import { memberOfSigner, memberSigners } from './members/signers.ts'
 import { placementMigrations } from './migrations.ts'
+import { asksFromElsewhere, noteAsking } from './moves/asking.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './moves/changes.ts'
 import { type DecideRules, defaultDecideRules } from './moves/decide.ts'
 import type { ReplacePorts } from './moves/making.ts'
@@ -46,6 +48,7 @@ import type { DataServers } from './replicas/data-servers.ts'
 import type { RiskBoard } from './risk/board.ts'
 import { LiveRiskBoard } from './risk/live-board.ts'
 import { type RiskReport, riskReport } from './risk/report.ts'
+import { hold, isHeld, mayShowLevel, release as releaseHeld } from './saves/held.ts'
 import { SaveWorker } from './saves/worker.ts'
 import { type MemberRow, type SaveRow, type ServerState, saves, servers } from './store.ts'
 import { placementTelemetry } from './telemetry.ts'
@@ -65,6 +68,8 @@ export interface PlacementOptions {
   mover?: Partial<MoverLimits>
   /** How often and how much is audited. */
   audits?: Partial<AuditLimits>
+  /** From how many impostors on members are told, and a server is shut off (S12). */
+  impostors?: Partial<ImpostorRules>
   hazardRules?: HazardRules
   /** Feeds, files and folders; without them hazards are only pushed. */
   hazardSources?: HazardSources
@@ -131,6 +136,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     return member
   }
   const signer = placementSigner(keys)
+  const impostors = { ...defaultImpostorRules, ...options.impostors }
   const hosted = await createServiceHost({
     name: 'placement',
     database,
@@ -152,6 +158,8 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
         sessions,
         recalls,
         log,
+        impostorsTold: impostors.told,
+        proven: cardProven,
         mayAct,
       }),
 
@@ -170,8 +178,13 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
           !(same(known.transfer, offer.transfer) && same(known.sha256, offer.sha256) && same(known.member, member.id))
         )
           throw new Problem('act.conflict', 'another object has this id')
-        if (!known) await saves.add(sql, rowOf(offer, member, caller, transferKey, nowMs))
-        else if (known.state === 'lost') await saves.set(sql, known, { state: 'buffered', tries: 0 })
+        if (!known) {
+          const row = rowOf(offer, member, caller, transferKey, nowMs)
+          await saves.add(sql, row)
+          if (offer.level !== undefined && !(await mayShowLevel(sql, member, offer.level)))
+            await hold(sql, row, 'level.unproven')
+          if (await noteAsking(sql, caller)) afterCommit(() => mover.changed('region'))
+        } else if (known.state === 'lost') await saves.set(sql, known, { state: 'buffered', tries: 0 })
         afterCommit(() => worker.wake())
         return { object: offer.object, bufferedMs: known?.at ?? nowMs }
       }),
@@ -222,6 +235,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     store: hosted.store,
     registry,
     rules,
+    impostors,
     onElsewhere: () => mover.changed('room'),
     onContained,
     recall,
@@ -236,6 +250,7 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     clock,
     random,
     log,
+    impostors,
     onContained,
     graceMs: options.graceMs ?? defaultGraceMs,
   }
@@ -265,10 +280,19 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
   })
   risks.onChange(({ reason }) => mover.changed(reason))
 
+  /** What waited for the card goes on (S3, S12), and what its device brought follows it to another region (S9). */
+  async function cardProven(member: Uint8Array, caller: { device: string; region: string }): Promise<void> {
+    if (!(await isHeld(database, member)) && !(await asksFromElsewhere(database, caller))) return
+    await hosted.store.transaction(async ({ sql, afterCommit }) => {
+      if (await releaseHeld(sql, member)) afterCommit(() => worker.wake())
+      if (await noteAsking(sql, caller)) afterCommit(() => mover.changed('region'))
+    })
+  }
+
   /** S12: the member's session is called up where the card still is. What no device asked for: wherever the card is. */
   async function recall(member: Uint8Array, asking: string, signal: AbortSignal): Promise<boolean> {
     const session = sessions.recall(member, asking || undefined)
-    if (!session) return Promise.resolve(true)
+    if (!session) return false
     const answer = recalls.wait(member, session.device, signal)
     await hosted.store.transaction(({ emit }) =>
       emit(recallSession, session.device, { session: session.id, reason: 'server.impostor' }, { keep: false }),
@@ -390,6 +414,7 @@ function rowOf(
     journal: null,
     class: 0,
     place: 0,
+    held: null,
   }
 }
 

@@ -59,6 +59,9 @@ export interface ServerRow {
 /** buffered → sealed → kept; lost: the buffer no longer has it, so the device begins again; refused: told why; erasing: its member does not want it any more. */
 export type SaveState = 'buffered' | 'sealed' | 'kept' | 'lost' | 'refused' | 'erasing'
 
+/** Why a save waits for its member’s card: see `saves/held.ts`. */
+export type HeldBecause = 'card.unproven' | 'level.unproven'
+
 export interface SaveRow {
   object: Uint8Array
   version: number
@@ -83,6 +86,8 @@ export interface SaveRow {
   /** Its class and its place in it, 0 … 65,535; class 0: not counted in a bucket yet. */
   class: number
   place: number
+  /** Why nothing is done for it until its member's card has proved itself (`saves/held.ts`). */
+  held: HeldBecause | null
 }
 
 export interface ReplicaRow {
@@ -175,9 +180,16 @@ export const saves = {
   get: (sql: Sql, object: Uint8Array, version: number) =>
     sql.get<SaveRow>('SELECT * FROM saves WHERE object = ? AND version = ?', object, version),
   open: (sql: Sql, limit: number) =>
-    sql.all<SaveRow>(`SELECT * FROM saves WHERE state IN ('buffered', 'sealed') ORDER BY tries, at LIMIT ?`, limit),
+    sql.all<SaveRow>(
+      `SELECT * FROM saves WHERE state IN ('buffered', 'sealed') AND held IS NULL ORDER BY tries, at LIMIT ?`,
+      limit,
+    ),
   lostBefore: (sql: Sql, atMs: number, limit: number) =>
-    sql.all<SaveRow>(`SELECT * FROM saves WHERE state = 'lost' AND at < ? LIMIT ?`, atMs, limit),
+    sql.all<SaveRow>(
+      `SELECT * FROM saves WHERE (state = 'lost' OR (state = 'buffered' AND held IS NOT NULL)) AND at < ? LIMIT ?`,
+      atMs,
+      limit,
+    ),
   ofMember: (sql: Sql, member: Uint8Array) =>
     sql.all<SaveRow>(
       `SELECT * FROM saves WHERE member = ? AND state = 'kept' AND media <> ? ORDER BY taken DESC`,
@@ -342,7 +354,7 @@ export const catalogues = {
   due: (sql: Sql, atLeast: number) =>
     sql.all<CatalogueRow>(
       `SELECT * FROM catalogues AS c WHERE dirty = 1 AND length(content) = 0
-       AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed'))
+       AND NOT EXISTS (SELECT 1 FROM saves WHERE member = c.member AND state IN ('buffered', 'sealed') AND held IS NULL)
        AND NOT EXISTS (SELECT 1 FROM moves WHERE member = c.member AND problem IS NULL)
        AND (version > 0 OR (SELECT count(*) FROM saves WHERE member = c.member AND state = 'kept' AND media <> ?) >= ?) LIMIT 16`,
       catalogueMedia,

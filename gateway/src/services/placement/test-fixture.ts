@@ -242,6 +242,15 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     }
     throw new Error(`never ${stage}: ${JSON.stringify(await stageOf(object))}`)
   }
+  /** Kept, refused, or waiting for something. */
+  const settled = async (object: Uint8Array) => {
+    for (let i = 0; i < 400; i++) {
+      const status = await stageOf(object)
+      if (status.stage !== 'buffered') return status
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    throw new Error('neither kept nor waiting')
+  }
   const prove = async (change: Record<string, unknown> = {}, signWith = card.auth, from = caller) => {
     const opened = await ask(openSession, { card: thumbprint(publicOf(card.auth)), operation: 'save' }, from)
     const proof = {
@@ -280,6 +289,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     ask,
     transferred,
     waitFor,
+    settled,
     stageOf,
     prove,
     transfers,

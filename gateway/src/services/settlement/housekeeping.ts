@@ -1,5 +1,6 @@
 /** What settlement does by itself, every few seconds: unpaid orders and unused reservations end, the day's journal head is signed. */
 import type { Timer } from '@azukari/protocol/ports'
+import type { Duty } from '../../storage/database.ts'
 import { addDays, civilDate } from './billing/calendar.ts'
 import { ledgerOf } from './centre/epoch.ts'
 import { signHead } from './ledger/head.ts'
@@ -7,6 +8,7 @@ import type { ServiceContext } from './service-context.ts'
 
 export interface HousekeepingOptions {
   shared: ServiceContext
+  duty: Duty
   timeZone: string
   /** ms between rounds; 0: never by itself. */
   everyMs: number
@@ -34,7 +36,7 @@ export class Housekeeping {
   #later(): void {
     this.#timer = this.#o.shared.clock.timer(this.#o.everyMs, async () => {
       try {
-        await this.#round()
+        if (this.#o.duty.isHeld) await this.#round()
       } catch (error) {
         this.#o.shared.log.error('housekeeping failed and is tried again', { error: String(error) })
       }

@@ -6,15 +6,37 @@ import { hkdfSync, type KeyObject } from 'node:crypto'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import { Bytes, checker, Type } from '@azukari/protocol/contract'
 import { decrypt0, encrypt0 } from '@azukari/protocol/cose'
-import { generateKey, parseCoseKey, privateCoseKey, type RandomSource } from '@azukari/protocol/keys'
+import { generateKey, parseCoseKey, privateCoseKey, type RandomSource, thumbprint } from '@azukari/protocol/keys'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { argon2id, type PassphraseKdf } from '../../passphrase-key.ts'
+import type { Database } from '../../storage/database.ts'
 
 export interface SettlementKeys {
   signing: KeyObject
   agreement: KeyObject
   /** 32 bytes: seals personal data, letters and statements in the database. */
   atRest: Uint8Array
+}
+
+export const registerKeysTables = `
+CREATE TABLE register_keys (id INTEGER PRIMARY KEY CHECK (id = 1), kid BLOB NOT NULL) STRICT;
+`
+
+/**
+ * Every process that works in a register has the same keys, or members' messages would open in one alone. The first one enters them.
+ * @throws {Problem} `config.invalid` for others
+ */
+export async function requireSameKeys(database: Database, { signing }: SettlementKeys): Promise<void> {
+  const kid = thumbprint(signing)
+  const known = await database.transaction(async (sql) => {
+    await sql.run('INSERT INTO register_keys (id, kid) VALUES (1, ?) ON CONFLICT (id) DO NOTHING', kid)
+    return (await sql.get<{ kid: Uint8Array }>('SELECT kid FROM register_keys WHERE id = 1'))!.kid
+  })
+  if (Buffer.compare(known, kid) !== 0)
+    throw new Problem(
+      'config.invalid',
+      'settlement/keystore.cose is not that of the register: copy it, and its passphrase, from a process that runs',
+    )
 }
 
 const boxDomain = new TextEncoder().encode('azukari/settlement-keystore/1')

@@ -15,7 +15,13 @@ import { httpCardCompany } from './adapters/card-company.ts'
 import { pageFontFile } from './adapters/page-font-file.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { ledDatabase } from './centre/led-database.ts'
-import { createSettlementKeys, openSettlementKeys, type SettlementKeys, sealSettlementKeys } from './keystore.ts'
+import {
+  createSettlementKeys,
+  openSettlementKeys,
+  requireSameKeys,
+  type SettlementKeys,
+  sealSettlementKeys,
+} from './keystore.ts'
 import type { PlacementKeeping } from './members/register-sync.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
@@ -70,11 +76,11 @@ export async function openSettlement(
   if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const machine = machineOf(folder, ports)
-  const keys = await keysOf(folder, ports, passphrase)
+  const keys = await keysOf(folder, ports, passphrase, given.isShared)
   // One that is followed by a backup is written to by its leader alone.
   const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
   const checks = machine.checks(keys.agreement, log)
-  return createSettlement({
+  const settlement = await createSettlement({
     database,
     keys,
     placement,
@@ -95,9 +101,16 @@ export async function openSettlement(
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
+  if (given.engine === 'postgres') await requireSameKeys(given, keys)
+  return settlement
 }
 
-async function keysOf(folder: SiteFolder, ports: SitePorts, passphrase?: string): Promise<SettlementKeys> {
+async function keysOf(
+  folder: SiteFolder,
+  ports: SitePorts,
+  passphrase: string | undefined,
+  isShared = false,
+): Promise<SettlementKeys> {
   const { random } = ports
   const { passphraseKey } = machineOf(folder, ports)
   const box = await folder.read(keystore)
@@ -108,6 +121,8 @@ async function keysOf(folder: SiteFolder, ports: SitePorts, passphrase?: string)
       throw new Problem('config.invalid', 'settlement’s keystore needs its passphrase: set AZUKARI_PASSPHRASE')
     return openSettlementKeys(box, secret, passphraseKey)
   }
+  if (isShared)
+    throw new Problem('config.invalid', `${keystore} is missing: copy it, and its passphrase, from a process that runs`)
   const secret = passphrase ?? base32(random.bytes(20))
   const keys = createSettlementKeys(random)
   if (!passphrase) await folder.write('settlement/passphrase', new TextEncoder().encode(secret))

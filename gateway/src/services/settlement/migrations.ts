@@ -6,6 +6,7 @@ import { debitOrderTables } from './billing/debit-orders.ts'
 import { billingTables, cardTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
+import { registerKeysTables } from './keystore.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
@@ -22,6 +23,7 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 8, name: 'statements’ pages for devices', up: pageTables },
   { number: 9, name: 'the clerks’ log is chained', up: operationChainTables },
   { number: 10, name: 'words on cards are sent by the host', up: sentWordsTables },
-  { number: 11, name: 'entries of bank files', up: bankEntryTables },
-  { number: 12, name: 'debits one by one', up: debitOrderTables },
+  { number: 11, name: 'the keys that the register belongs to', up: registerKeysTables },
+  { number: 12, name: 'entries of bank files', up: bankEntryTables },
+  { number: 13, name: 'debits one by one', up: debitOrderTables },
 ]

@@ -33,6 +33,7 @@ export const settlement = defineService<SettlementContext>({
   readsBuffer: false,
   peers: ['placement'],
   paired: true,
+  processes: 'several',
   calls: async () => {
     const { listChanges, readAccountFacts } = await contracts()
     return [readAccountFacts, listChanges]
@@ -45,7 +46,7 @@ export const settlement = defineService<SettlementContext>({
     const asked = await placementPorts(opened)
     const service = await openSettlement(folder, ports, {
       ...asked,
-      database: await stores.open('settlement/settlement.db'),
+      database: await stores.open('settlement/settlement.db', !isClosed),
       log,
       passphrase,
       budgets,
@@ -69,6 +70,7 @@ export const settlement = defineService<SettlementContext>({
     'settlement members': async () => (await import('./commands/members.ts')).memberCommands,
     'settlement lines': async () => (await import('./commands/bank-lines.ts')).bankLineCommands,
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
+    'settlement shops': async () => (await import('./commands/shops.ts')).shopCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
   programs: {

@@ -1,14 +1,16 @@
 /** What every part of settlement works with: keys, ports, rules, and how it speaks to members. */
 import { createHash, type KeyObject } from 'node:crypto'
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { Contract, ReplyOf, RequestOf, SignedOf } from '@azukari/protocol/contract'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
-import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
+import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { sealSigned } from '@azukari/protocol/signed-sealed'
 import type { SignatureChecks } from '../../service/checks.ts'
 import { claimSignedAct } from '../../service/inbox.ts'
+import type { LinkKeys } from '../../service/links.ts'
 import { type ActContext, type Handler, type ServiceStore, signedAct } from '../../service/service.ts'
 import type { SignedContent, Signers } from '../../service/signed.ts'
 import type { Sql } from '../../storage/database.ts'
@@ -128,6 +130,12 @@ export function judgeSigned(shared: ServiceContext, body: SignedBody, nowMs: num
 /** With which keys settlement's host verifies what is signed: those of its register. */
 export function memberSigners({ keys }: Pick<ServiceContext, 'keys'>, checks: SignatureChecks | undefined): Signers {
   return { agreement: keys.agreement, checks, find: (sql, kid) => memberKeys.get(sql, kid) }
+}
+
+/** With which keys settlement's host makes and judges links: its own. */
+export function linkKeys({ signing }: SettlementKeys): LinkKeys {
+  const signer = signerOf(signing)
+  return { signer, find: (kid) => (sameBytes(kid, signer.kid) ? publicOf(signing) : undefined) }
 }
 
 /**

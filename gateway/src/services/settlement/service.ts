@@ -9,10 +9,12 @@ import { coseKey, publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
+import { ApiKeys } from '../../service/api-keys.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import type { Peers } from '../../service/deliverer.ts'
 import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-limits.ts'
+import type { SlowWork } from '../../service/host-options.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
@@ -28,6 +30,7 @@ import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
 import type { BillingPorts, BillingRules, PlacementView } from './billing/ports.ts'
 import { standardTariff } from './billing/price.ts'
 import { ledgerOf } from './centre/epoch.ts'
+import { documentHandlers, documentLink } from './documents/by-link.ts'
 import { pageSource } from './documents/pages.ts'
 import { type Document, type DocumentKind, listDocuments, readDocument } from './documents/store.ts'
 import type { TrueTypeFont } from './documents/true-type.ts'
@@ -45,8 +48,16 @@ import { topUpQueue } from './payments/card-top-up.ts'
 import { type Charge, charge } from './payments/charges.ts'
 import { type PayoutDesk, payoutDesk, payoutHandlers } from './payments/payout.ts'
 import { purchaseHandlers } from './payments/purchase.ts'
+import { type ShopKeyDesk, shopKeyDesk } from './payments/shop-keys.ts'
+import { shopHandlers } from './payments/shop-requests.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './payments/top-up.ts'
-import { createServiceContext, memberSigners, type ServiceContext, type SettlementRules } from './service-context.ts'
+import {
+  createServiceContext,
+  linkKeys,
+  memberSigners,
+  type ServiceContext,
+  type SettlementRules,
+} from './service-context.ts'
 import { type DayFigure, dayFigures, type Operation, operationLog } from './statistics/days.ts'
 import { monthFigures } from './statistics/months.ts'
 import type { StatisticsReport } from './statistics/picture.ts'
@@ -96,6 +107,10 @@ export interface Settlement extends Service {
   readonly payouts: PayoutDesk
   readonly bank: BankDesk
   readonly billing: BillingDesk
+  /** API keys of shops. */
+  readonly shopKeys: ShopKeyDesk
+  /** A path and query of the HTTPS listener where a document can be fetched. @throws {Problem} `object.unknown` */
+  documentLink(id: Uint8Array, of: { subject: string; lifeMs: number }): Promise<string>
   documents(kind?: DocumentKind, sinceMs?: number, limit?: number): Promise<Omit<Document, 'content'>[]>
   document(id: Uint8Array): Promise<Document | undefined>
   trialBalance(): Promise<Total[]>
@@ -154,6 +169,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   const { database, clock, random, log, keys } = options
   let shared!: ServiceContext
   let billing!: BillingPorts
+  let work!: SlowWork
   const own = () => {
     if (!options.own) throw new Problem('config.invalid', 'settlement.json does not name our bank account (own)')
     return options.own
@@ -176,8 +192,10 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     unlisted: options.unlisted,
     members: options.members,
     signers: memberSigners(options, options.checks),
+    links: linkKeys(keys),
     ...(options.confirmed ? { confirmed: options.confirmed } : {}),
-    handlers: (store) => {
+    handlers: (store, given) => {
+      work = given
       shared = createServiceContext({
         keys,
         store,
@@ -187,16 +205,22 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         font: options.font,
         ...(options.rules ? { rules: options.rules } : {}),
       })
-      if (options.keeping) inStep = new InStep(shared, options.keeping)
+      // Workers do not go on where another process has taken over.
+      const working = { ...shared, store: work.store }
+      if (options.keeping) inStep = new InStep(working, options.keeping, work.duty)
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
       if (company)
         cards = new CardWorker({
-          shared,
+          shared: working,
           company,
           confirmed,
-          queues: [topUpQueue(shared, company), chargeQueue(() => billing, company)] as CardQueue[],
+          duty: work.duty,
+          queues: [
+            topUpQueue(working, company),
+            chargeQueue(() => ({ ...billing, shared: working }), company),
+          ] as CardQueue[],
         })
       return [
         ...enrolmentHandlers(shared),
@@ -205,15 +229,19 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         ...payoutHandlers(shared),
         ...objectionHandlers(billing, () => cards?.wake()),
         ...payChoiceHandlers(billing),
+        ...shopHandlers(shared),
+        ...documentHandlers(shared),
       ]
     },
   })
   const payouts = payoutDesk(shared)
+  const working = { ...shared, store: work.store }
   const housekeeping = new Housekeeping({
-    shared,
+    shared: working,
+    duty: work.duty,
     timeZone: billing.rules.timeZone,
     everyMs: options.housekeepingMs ?? 5_000,
-    lapse: async () => payouts.lapse(),
+    lapse: payoutDesk(working).lapse,
   })
   return {
     name: 'settlement',
@@ -231,6 +259,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     enrolment: enrolmentDesk(shared),
     cash: cashDesk(shared),
     payouts,
+    shopKeys: shopKeyDesk(shared, new ApiKeys(hosted.store, random)),
+    documentLink: (id, of) => documentLink(shared, id, of),
     bank: bankDesk(
       shared,
       own,

@@ -1,7 +1,7 @@
 /** The site that a drill is held on: the simulated site's data servers and more where hazards are frequent, and members' homes. */
 import type { Ground } from '@azukari/gateway/services/placement/hazards/place'
 import type { RiskTerm } from '@azukari/gateway/services/placement/risk/risk'
-import type { FixturePlace } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 import { places as sitePlaces } from '../../testkit/places.ts'
 
 export interface DrillPlace extends FixturePlace {

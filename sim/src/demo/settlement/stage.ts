@@ -99,6 +99,7 @@ export class SettlementStage {
       ports: this.ports,
       log: this.#log,
       healthPort: 0,
+      https: { host: '127.0.0.1', port: 0 },
       enrolment: { host: '127.0.0.1', port: 0 },
     })
   }

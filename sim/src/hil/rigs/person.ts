@@ -29,8 +29,8 @@ function say(what: string): void {
 const suites: Readonly<
   Record<PartKind, (make: () => Promise<AnyPart>) => (t: Parameters<Rig['run']>[0]) => Promise<void>>
 > = {
-  camera: (make) => (t) => cameraConforms(t, { make: make as () => Promise<Camera> }),
-  printer: (make) => (t) => printerConforms(t, { make: make as () => Promise<Printer> }),
+  camera: (make) => (t) => cameraConforms(t, { make: make as () => Promise<Camera>, stalled: undefined }),
+  printer: (make) => (t) => printerConforms(t, { make: make as () => Promise<Printer>, stalled: undefined }),
   reader: (make) => (t) =>
     readerConforms(t, {
       make: async () => {
@@ -39,6 +39,7 @@ const suites: Readonly<
         await until('no card', () => reader.cards().length === 0, personMs)
         return reader
       },
+      stalled: undefined,
       kinds: ['contact'],
       insert: async (reader, kind) => {
         say('put a card in')

@@ -38,11 +38,13 @@ const suites: Readonly<Record<PartKind, Rig['run']>> = {
   camera: (t, make) =>
     cameraConforms(t, {
       make: make as () => Promise<SimulatedCamera>,
+      stalled: undefined,
       unplug: async (camera) => (camera as SimulatedCamera).faults.fail('absent', forever),
     }),
   printer: (t, make) =>
     printerConforms(t, {
       make: make as () => Promise<SimulatedPrinter>,
+      stalled: undefined,
       printed: async (printer) => (printer as SimulatedPrinter).pages.map(({ page }) => page),
       takePaper: async (printer) => {
         ;(printer as SimulatedPrinter).sheets = 0
@@ -57,6 +59,7 @@ const suites: Readonly<Record<PartKind, Rig['run']>> = {
   reader: (t, make) =>
     readerConforms(t, {
       make: make as () => Promise<SimulatedReader>,
+      stalled: undefined,
       insert: async (reader, kind) =>
         (reader as SimulatedReader).insert(issue(kind === 'contact' ? 'ed25519' : 'p256').card, kind as 'contact'),
       remove: async (reader, kind) => (reader as SimulatedReader).remove(kind),

@@ -29,7 +29,7 @@ export async function networkCameraRig(): Promise<Rig> {
   const far = await NetworkCamera.start()
   return {
     options: { url: far.httpUrl },
-    run: (t, make) => cameraConforms(t, { make: make as Make<Camera> }),
+    run: (t, make) => cameraConforms(t, { make: make as Make<Camera>, stalled: undefined }),
     stop: () => far.stop(),
   }
 }
@@ -38,7 +38,7 @@ export async function referencePrinterRig(): Promise<Rig> {
   const far = await ReferencePrinter.start()
   return {
     options: { url: far.url },
-    run: (t, make) => printerConforms(t, { make: make as Make<Printer> }),
+    run: (t, make) => printerConforms(t, { make: make as Make<Printer>, stalled: undefined }),
     stop: () => far.stop(),
   }
 }
@@ -52,6 +52,7 @@ export async function virtualReaderRig(): Promise<Rig> {
     options: { contactless: ' 01$' },
     run: (t, make) =>
       readerConforms(t, {
+        stalled: undefined,
         make: async () => {
           for (const slot of far.slots) slot.remove()
           const reader = (await make()) as PcscReader

@@ -38,7 +38,7 @@ async function standing(entry: readonly Entry[] = ['pin']) {
     },
     outbox: { append: async () => {} },
     cardData: { apply: async () => {} },
-    consents: { allowsLocation: async () => false, remember: async () => {} },
+    consents: { allowsLocation: async () => false, remember: async () => false, withdraw: async () => {} },
     askPin: (name, tries, signal) => dialogue.pin(name, tries, signal),
     lines: () => 4,
   })

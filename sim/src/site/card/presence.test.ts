@@ -1,4 +1,6 @@
+import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { Presence } from '@azukari/device/apps/presence'
+import { Consents } from '@azukari/device/consents'
 import type { CallOptions } from '@azukari/device/link'
 import type { Contract } from '@azukari/protocol/contract'
 import { type Finding, findings, findingsBySession, findingsTold } from '@azukari/protocol/contracts/audit'
@@ -18,8 +20,14 @@ import { issue, providerKey, random } from '../../testkit/card/fixture.ts'
 import { quietLog } from '../../testkit/log.ts'
 import { SimClock } from '../../testkit/world/clock.ts'
 
+const noConsents: Pick<Consents, 'allowsLocation' | 'remember' | 'withdraw'> = {
+  allowsLocation: async () => false,
+  remember: async () => false,
+  withdraw: async () => {},
+}
+
 /** A device at whose reader a member stands, and a placement that has something to tell them: at most eight at once. */
-function fixture(untold: number, lines: number, { isBefore = false } = {}) {
+function fixture(untold: number, lines: number, { isBefore = false, consents = noConsents, location = false } = {}) {
   const clock = new SimClock()
   const stop = new AbortController()
   const reader = new SimulatedReader({ clock })
@@ -56,6 +64,7 @@ function fixture(untold: number, lines: number, { isBefore = false } = {}) {
       ...(!isBefore && { token: newToken() }),
       pending: [],
       morePending: false,
+      location,
     }),
     [renewSession.id]: newToken,
     [(isBefore ? pendingConditionsBySession : pendingConditions).id]: () => {
@@ -96,7 +105,7 @@ function fixture(untold: number, lines: number, { isBefore = false } = {}) {
       },
     },
     cardData: { apply: async () => {} },
-    consents: { allowsLocation: async () => false, remember: async () => {} },
+    consents,
     askPin: async () => '',
     lines: () => site.lines,
   })
@@ -222,4 +231,35 @@ t.test('S12: a session that is over while the card is in is opened anew', async 
   await pass(5_000)
   t.ok(presence.card?.session && presence.card.session !== before)
   await end()
+})
+
+t.test('D8: a withdrawal that waits for the line outlasts a site that has not heard of it', async (t) => {
+  const database = await openDeviceDatabase(':memory:')
+  const consents = await Consents.open(database)
+  const { reader, presence, pass, end } = fixture(0, 4, { consents, location: true })
+  const { card } = issue()
+  const allows = async () => {
+    reader.insert(card)
+    await pass(1_000)
+    const allowed = await presence.require().allowsLocation()
+    reader.remove()
+    await pass(1_000)
+    return allowed
+  }
+  t.equal(await allows(), true, 'as the site says')
+  const act = random.bytes(16)
+  reader.insert(card)
+  await pass(1_000)
+  const member = presence.require().facts.member.id
+  await presence.require().withdrawLocation(act)
+  t.equal(await presence.require().allowsLocation(), false, 'at once')
+  reader.remove()
+  await pass(1_000)
+  t.equal(await allows(), false, 'in a later session, too: the act is not delivered yet')
+  const restarted = await Consents.open(database)
+  t.equal(await restarted.remember(member, true), false, 'and after a restart')
+  await consents.settle(act)
+  t.equal(await allows(), true, 'when the site has answered, its word counts')
+  await end()
+  await database.close()
 })

@@ -23,7 +23,8 @@ import t from 'tap'
 import { drawScene } from '../../testkit/boards/scene.ts'
 import { faultOf, standing } from '../../testkit/placement/check.ts'
 import { folderOf, inflict } from '../../testkit/placement/faults.ts'
-import { type FixturePlace, PlacementFixture } from '../../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 
 const hourMs = 3_600_000
 const places: FixturePlace[] = [
@@ -121,7 +122,7 @@ t.test(
     t.equal(await good(), undefined)
 
     const { sql } = fixture.medium
-    const { findings, more } = await findingsFor(sql, member.id)
+    const { findings, more } = await findingsFor(sql, member.id, 3)
     t.equal(more, false)
     t.match(findings, [{ kind: 'tampering', name: 'a.jpg', restored: true }])
     t.ok(findings[0]!.differs > 100 && findings[0]!.ranges.length > 0)
@@ -131,10 +132,10 @@ t.test(
     )
     t.match(findingText(findings[0]!, 'ja'), /書き換えられました/)
     const other = await fixture.addMember(1, 'JP-13')
-    t.same((await findingsFor(sql, other.id)).findings, [], 'and nobody else is told')
+    t.same((await findingsFor(sql, other.id, 3)).findings, [], 'and nobody else is told')
     await noteTold(sql, other.id, [verdict!.id], 1)
     await noteTold(sql, member.id, [verdict!.id], 1)
-    t.same((await findingsFor(sql, member.id)).findings, [], 'told once')
+    t.same((await findingsFor(sql, member.id, 3)).findings, [], 'told once')
 
     const shown = await fixture.settle(
       showDifference(fixture.placement.replace, verdict!.id, new AbortController().signal),
@@ -219,8 +220,15 @@ t.test(
       if (server === id) calls.push(call)
     }
     let object: Uint8Array
-    do object = await fixture.keep(member, bytesOf(70_000, 10))
-    while ((await fixture.placement.registry.servers()).find((row) => row.id === id)!.state !== 'contained')
+    do {
+      const offered = await fixture.offer(member, bytesOf(70_000, 10))
+      const isKept = async () => (await fixture.stateOf(offered)) === 'kept'
+      await fixture.run(30_000, isKept)
+      // Where the impostor was met it waits until the card has proved itself.
+      await fixture.prove(member)
+      await fixture.run(600_000, isKept)
+      object = offered
+    } while ((await fixture.placement.registry.servers()).find((row) => row.id === id)!.state !== 'contained')
     kept.push(object)
     t.notOk(calls.includes('put'), 'not a byte')
     t.match(await verdicts(), [{ kind: 'impostor', server: id, object: null, outcome: 'contained' }])
@@ -264,13 +272,33 @@ t.test('S12: an impostor met by an audit; from the third time on its members are
     await audit(false)
     await fixture.run(2 * hourMs, async () => (await verdicts()).length === time)
     t.match((await verdicts()).at(-1), { kind: 'impostor', server: id })
-    t.equal((await findingsFor(fixture.medium.sql, member.id)).findings.length, time < 3 ? 0 : 1)
+    t.equal((await findingsFor(fixture.medium.sql, member.id, 3)).findings.length, time < 3 ? 0 : 1)
     await fixture.rest()
     await fixture.bootServer(id)
     await fixture.placement.releaseServer(id, 'examined')
   }
   await fixture.stop()
 })
+
+t.test(
+  'S12: where the site says so, an impostor is counted and ranks last, and is shut off from a set count on',
+  async (t) => {
+    const { fixture, kept, verdicts, audit } = await bedOf(7, [bytesOf(50_000, 11)], {
+      placement: { impostors: { shutOff: 2 } },
+    })
+    const id = (await standing(fixture, kept[0]!))[0]!.server
+    await fixture.bootServer(id, generateKey('ed25519', fixture.random))
+    const server = async () => (await fixture.placement.registry.servers()).find((row) => row.id === id)!
+    await audit(false)
+    await fixture.run(2 * hourMs, async () => (await verdicts()).length > 0)
+    t.match((await verdicts())[0], { kind: 'impostor', server: id, outcome: 'counted' })
+    t.match(await server(), { state: 'open', demerits: 100, impostors: 1 })
+    await fixture.run(48 * hourMs, async () => (await server()).state === 'contained')
+    t.match(await server(), { state: 'contained', impostors: 2 })
+    t.match((await verdicts()).at(-1), { kind: 'impostor', outcome: 'contained' })
+    await fixture.stop()
+  },
+)
 
 t.test('S12: a server that proves its key and refuses is shut off, one that is only away is not', async (t) => {
   const { fixture, kept, verdicts, audit } = await bedOf(8, [bytesOf(50_000, 12)])

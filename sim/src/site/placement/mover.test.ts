@@ -3,7 +3,8 @@ import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { faultOf, standing } from '../../testkit/placement/check.ts'
-import { type FixturePlace, PlacementFixture } from '../../testkit/placement/fixture.ts'
+import { PlacementFixture } from '../../testkit/placement/fixture.ts'
+import type { FixturePlace } from '../../testkit/placement/risks.ts'
 
 const hourMs = 3_600_000
 /** Two safe places far from each other, two that are a little less so, and two poor ones. */
@@ -164,6 +165,27 @@ t.test('S9: the mover dies again and again and loses nothing', async (t) => {
     const here = (await sql.all<{ n: number }>('SELECT 1 FROM replicas WHERE server = ?', id)).length
     t.equal((await server!.list(undefined, 1000, false)).length, here, `${id} holds what is its own`)
   }
+  await fixture.stop()
+})
+
+t.test('S9: what a device brought leaves its new region when the device stands elsewhere', async (t) => {
+  const { fixture, member, where, allGood } = await bedOf(11, 30)
+  const elsewhere = await fixture.keep(member, fixture.random.bytes(500), 'US-CA')
+  const before = await where()
+  const inSingapore = before.filter(([, two]) => two === 'singapore').length
+  t.ok(inSingapore > 2, `${inSingapore} second replicas lie where the device goes`)
+  await fixture.keep(member, fixture.random.bytes(500), 'SG', 'cam')
+  await fixture.rest()
+  for (const [i, [one, two]] of (await where()).entries()) {
+    t.not(two, 'singapore', 'none lies in the region that its device asks from')
+    if (before[i]![1] !== 'singapore') t.same([one, two], before[i], 'what was well placed stayed')
+  }
+  t.equal(await allGood(), undefined)
+  const { asking } = (await fixture.medium.sql.get<{ asking: string }>(
+    'SELECT asking FROM saves WHERE object = ?',
+    elsewhere,
+  ))!
+  t.equal(asking, 'US-CA', 'what another device brought is none of its business')
   await fixture.stop()
 })
 

@@ -57,12 +57,14 @@ t.test('S17: the simulated parts conform', async (t) => {
   await t.test('camera', (t) =>
     cameraConforms(t, {
       make: async () => new SimulatedCamera({ clock, random: new SeededRandom(1), width: 64, height: 48 }),
+      stalled: undefined,
       unplug: async (camera) => (camera as SimulatedCamera).faults.fail('absent', Number.POSITIVE_INFINITY),
     }),
   )
   await t.test('printer', (t) =>
     printerConforms(t, {
       make: async () => new SimulatedPrinter({ clock }),
+      stalled: undefined,
       printed: async (printer) => (printer as SimulatedPrinter).pages.map(({ page }) => page),
       takePaper: async (printer) => {
         ;(printer as SimulatedPrinter).sheets = 0
@@ -78,6 +80,7 @@ t.test('S17: the simulated parts conform', async (t) => {
   await t.test('reader', (t) =>
     readerConforms(t, {
       make: async () => new SimulatedReader({ clock }),
+      stalled: undefined,
       insert: async (reader, kind) =>
         (reader as SimulatedReader).insert(issue(kind === 'contact' ? 1 : 2), kind as 'contact'),
       remove: async (reader, kind) => (reader as SimulatedReader).remove(kind),

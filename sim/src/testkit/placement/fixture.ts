@@ -8,11 +8,10 @@ import type { DataServerPort } from '@azukari/gateway/data-server/port'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { throwUnlisted } from '@azukari/gateway/service/unlisted'
 import { createKeys } from '@azukari/gateway/services/placement/keys/keystore'
-import type { RiskBoard, RiskChange } from '@azukari/gateway/services/placement/risk/board'
-import { type Risk, type RiskTerm, riskOf } from '@azukari/gateway/services/placement/risk/risk'
 import { createPlacement, type Placement, type PlacementOptions } from '@azukari/gateway/services/placement/service'
 import { hex } from '@azukari/protocol/bytes'
 import { encodeDeterministic } from '@azukari/protocol/codec'
+import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   type MemberRequest,
   makeRequest,
@@ -20,6 +19,7 @@ import {
   type Wish,
 } from '@azukari/protocol/contracts/member-request'
 import { offerDomain, offerSave, type SaveOffer, transferKeyDomain } from '@azukari/protocol/contracts/save'
+import { openSession, proveSession, type SessionProof, sessionDomain } from '@azukari/protocol/contracts/session'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { leafHash, rootOfLeafHashes } from '@azukari/protocol/merkle'
@@ -31,18 +31,7 @@ import { SimClock } from '../world/clock.ts'
 import { DatabaseMedium } from '../world/database.ts'
 import { SimFiles } from '../world/files.ts'
 import { Life } from '../world/life.ts'
-
-export interface FixturePlace {
-  id: string
-  region: string
-  latitude: number
-  longitude: number
-  /** Probability of an earthquake per year. */
-  quake: number
-  capacityBytes?: number
-  /** All its standing rates, in place of the earthquake's alone. */
-  rates?: RiskTerm[]
-}
+import { type FixturePlace, FixtureRisks } from './risks.ts'
 
 /** A data server of the bed. */
 class FixtureServer {
@@ -58,54 +47,6 @@ class FixtureServer {
     this.place = place
     this.identity = generateKey('ed25519', random)
     this.files = new SimFiles({ random })
-  }
-}
-
-/** Standing rates, and hazards as they are announced here. */
-class FixtureRisks implements RiskBoard {
-  readonly #places: readonly FixturePlace[]
-  readonly #hazards = new Map<string, RiskTerm[]>()
-  readonly #listeners = new Set<(change: RiskChange) => void>()
-  readonly #clock: SimClock
-
-  constructor(places: readonly FixturePlace[], clock: SimClock) {
-    this.#places = places
-    this.#clock = clock
-  }
-
-  async of(server: string): Promise<Risk> {
-    const place = this.#places.find(({ id }) => id === server)
-    if (!place) return { value: 1, terms: [] }
-    const standing: RiskTerm = {
-      peril: 'earthquake',
-      probability: place.quake,
-      vulnerability: 0.5,
-      source: 'made up',
-    }
-    return riskOf([standing, ...(this.#hazards.get(server) ?? [])])
-  }
-
-  onChange(listener: (change: RiskChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  /** A hazard is on its way to these servers; probability 0 takes it back. */
-  announce(hazard: string, servers: readonly string[], probability: number, arrivesMs: number): void {
-    for (const server of servers) {
-      const others = (this.#hazards.get(server) ?? []).filter((term) => term.hazard !== hazard)
-      const term: RiskTerm = {
-        peril: 'storm',
-        probability,
-        vulnerability: 0.5,
-        source: 'made up',
-        hazard,
-        arrivesMs,
-        untilMs: arrivesMs + 86_400_000,
-      }
-      this.#hazards.set(server, probability > 0 ? [...others, term] : others)
-    }
-    for (const listener of this.#listeners) listener({ servers, atMs: this.#clock.now(), reason: hazard })
   }
 }
 
@@ -141,9 +82,9 @@ export class PlacementFixture {
   /** What was kept, by the object's id in hex. */
   readonly originals = new Map<string, { content: Uint8Array; member: FixtureMember; object: Uint8Array }>()
   readonly #options: FixtureOptions
-  readonly #transfers = new Map<string, { blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
-  readonly #stream: Uint8Array
-  #seq = 0
+  readonly #transfers = new Map<string, { device: string; blocks: Uint8Array[]; root: Uint8Array; sizeBytes: number }>()
+  /** Of each device: its acts are numbered on a stream of its own. */
+  readonly #streams = new Map<string, { stream: Uint8Array; seq: number }>()
   life = new Life('placement')
   placement!: Placement
   /** Called before each call to a server; may throw, as a line would. */
@@ -160,7 +101,6 @@ export class PlacementFixture {
     const { keys, recoverySecret } = createKeys(this.random)
     this.keys = keys
     this.recoverySecret = recoverySecret
-    this.#stream = this.random.bytes(16)
     for (const place of options.places) this.servers.set(place.id, new FixtureServer(place, this.random))
   }
 
@@ -201,7 +141,7 @@ export class PlacementFixture {
           const held = this.#transfers.get(hex(id))
           return (
             held && {
-              device: 'cam',
+              device: held.device,
               sizeBytes: held.sizeBytes,
               blockBytes: 65_552,
               blocks: held.blocks.length,
@@ -295,7 +235,13 @@ export class PlacementFixture {
   }
 
   /** Offers content as a device in `asking` does. @returns the object’s id, when placement has taken the offer */
-  async offer(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
+  async offer(
+    member: FixtureMember,
+    content: Uint8Array,
+    asking = member.home,
+    device = deviceIn(asking),
+    change: Partial<SaveOffer> = {},
+  ): Promise<Uint8Array> {
     const transfer = this.random.bytes(16)
     const object = this.random.bytes(16)
     const key = this.random.bytes(32)
@@ -303,7 +249,7 @@ export class PlacementFixture {
       encryptBlock(key, transfer, i, content.subarray(i * blockPlainBytes, (i + 1) * blockPlainBytes)),
     )
     const root = rootOfLeafHashes(blocks.map(leafHash))
-    this.#transfers.set(hex(transfer), { blocks, root, sizeBytes: encryptedBytes(content.length) })
+    this.#transfers.set(hex(transfer), { device, blocks, root, sizeBytes: encryptedBytes(content.length) })
     const nowMs = this.clock.now()
     const offer: SaveOffer = {
       contract: offerSave.id,
@@ -321,13 +267,14 @@ export class PlacementFixture {
       name: 'a.jpg',
       mediaType: 'image/jpeg',
       takenMs: nowMs,
+      ...change,
     }
     const handled = this.placement.handle({
-      caller: { device: 'cam', region: asking, roles: ['camera'] },
+      caller: { device, region: asking, roles: ['camera'] },
       contract: offerSave.id,
       id: this.random.bytes(16),
       atMs: nowMs,
-      act: { stream: this.#stream, seq: ++this.#seq },
+      act: this.#nextAct(device),
       body: {
         offer: sign1(encodeDeterministic(offer), signerOf(member.keys.acts), offerDomain),
         transferKey: encryptTo(publicOf(this.keys.agreement), key, transferKeyDomain, this.random),
@@ -337,6 +284,13 @@ export class PlacementFixture {
     if (reply.problem) throw Problem.fromWire(reply.problem)
     this.originals.set(hex(object), { content, member, object })
     return object
+  }
+
+  #nextAct(device: string): { stream: Uint8Array; seq: number } {
+    const acts = this.#streams.get(device) ?? { stream: this.random.bytes(16), seq: 0 }
+    acts.seq++
+    this.#streams.set(device, acts)
+    return { ...acts }
   }
 
   /** Says a member's wish as a device does (D8). @returns the signed message, and placement's answer or problem */
@@ -367,7 +321,7 @@ export class PlacementFixture {
       contract: makeRequest.id,
       id: this.random.bytes(16),
       atMs: this.clock.now(),
-      act: { stream: this.#stream, seq: ++this.#seq },
+      act: this.#nextAct('cam'),
       body: { wish: signed },
     })
     const answer = await this.settle(handled)
@@ -390,9 +344,31 @@ export class PlacementFixture {
     return answer.body as Reply
   }
 
+  /** The member's card proves itself at a device. @throws {Problem} placement's */
+  async prove(member: FixtureMember): Promise<void> {
+    const card = thumbprint(publicOf(member.keys.auth))
+    const opened = await this.ask<ReplyOf<typeof openSession>>(openSession, { card, operation: 'save' })
+    const proof: SessionProof = {
+      session: opened.session,
+      challenge: opened.challenge,
+      verifier: opened.verifier,
+      device: 'cam',
+      operation: 'save',
+      level: member.level,
+      counter: 0,
+    }
+    const signed = sign1(encodeDeterministic(proof), signerOf(member.keys.auth), sessionDomain)
+    await this.ask(proveSession, { session: opened.session, proof: signed })
+  }
+
   /** Offers content and lets time pass until both replicas stand. */
-  async keep(member: FixtureMember, content: Uint8Array, asking = member.home): Promise<Uint8Array> {
-    const object = await this.offer(member, content, asking)
+  async keep(
+    member: FixtureMember,
+    content: Uint8Array,
+    asking = member.home,
+    device = deviceIn(asking),
+  ): Promise<Uint8Array> {
+    const object = await this.offer(member, content, asking, device)
     await this.run(600_000, async () => (await this.stateOf(object)) === 'kept')
     if ((await this.stateOf(object)) !== 'kept') throw new Error(`${hex(object)} is ${await this.stateOf(object)}`)
     return object
@@ -476,6 +452,11 @@ export class PlacementFixture {
       journalRead: (stream, from, count) => call('journalRead', (server) => server.journalRead(stream, from, count)),
     }
   }
+}
+
+/** A device stands in one region. */
+function deviceIn(region: string): string {
+  return region === 'JP-13' ? 'cam' : `cam-${region.toLowerCase()}`
 }
 
 /** What placement sends: the line breaks when it dies. */

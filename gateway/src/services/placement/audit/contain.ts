@@ -12,6 +12,7 @@ import type { Sql } from '../../../storage/database.ts'
 import { sealEntry } from '../journal/journal.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
 import { journal, type ServerRow, type ServerState, servers } from '../store.ts'
+import type { ImpostorRules } from './impostors.ts'
 import { audits, verdicts } from './store.ts'
 
 export interface ContainPorts {
@@ -21,12 +22,14 @@ export interface ContainPorts {
   clock: Clock
   random: RandomSource
   log: Log
+  impostors: ImpostorRules
   /** Hears that a server was shut off: its data is to be protected anew. */
   onContained?: ((server: string) => void) | undefined
 }
 
 /**
- * Shuts a server off and keeps the verdict; one that is shut off already stays so.
+ * Shuts a server off and keeps the verdict; one that is shut off already stays so. An impostor is counted and ranks last at
+ * once; it is shut off from the count on that the site has set.
  * @param because one line, for operators
  * @returns whether it was open until now
  */
@@ -41,7 +44,8 @@ export async function contain(
     const row = await servers.byId(sql, id)
     if (!row) throw new Problem('config.invalid', `there is no data server “${id}”: azukari-gateway servers lists them`)
     if (row.state === 'contained') return false
-    await setState(sql, ports, row, 'contained')
+    const shutOff = kind === 'contained' || row.impostors + 1 >= ports.impostors.shutOff
+    if (shutOff) await setState(sql, ports, row, 'contained')
     // S12: its rank is lowered, and stays so until somebody has looked.
     await servers.penalise(sql, id, 100, kind === 'impostor' ? 1 : 0)
     const atMs = clock.now()
@@ -56,10 +60,11 @@ export async function contain(
       member: null,
       because,
       signed: signVerdict({ kind, atMs, server: id, because: because.slice(0, 400), evidence: {} }, ports.signer),
-      outcome: 'contained',
+      outcome: shutOff ? 'contained' : 'counted',
       done: null,
     })
-    return true
+    if (!shutOff) log.warn('an impostor is counted', { server: id, impostors: row.impostors + 1, because })
+    return shutOff
   })
   if (!done) return false
   log.error('a data server is shut off', { server: id, code: 'server.contained', kind, because })

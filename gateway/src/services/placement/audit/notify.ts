@@ -10,11 +10,14 @@ import type { VerdictTable } from './tables.ts'
 
 const findingsAtOnce = 8
 const rangesShown = 16
-/** S12: from how many impostors of one server on its members are told. */
-export const impostorsTold = 3
 
 /** Media errors that were repaired are in the history and are nobody's news. */
-export async function findingsFor(sql: Sql, member: Uint8Array): Promise<{ findings: Finding[]; more: boolean }> {
+/** @param told from how many impostors of one server on its members are told (S12) */
+export async function findingsFor(
+  sql: Sql,
+  member: Uint8Array,
+  told: number,
+): Promise<{ findings: Finding[]; more: boolean }> {
   const rows = await sql.all<VerdictTable>(
     `SELECT v.* FROM verdicts AS v WHERE v.member = ? AND v.kind IN ('tampering', 'unexplained', 'rollback')
      AND NOT EXISTS (SELECT 1 FROM told WHERE verdict = v.id AND member = ?) ORDER BY v.id LIMIT ?`,
@@ -22,7 +25,8 @@ export async function findingsFor(sql: Sql, member: Uint8Array): Promise<{ findi
     member,
     findingsAtOnce + 1,
   )
-  if (rows.length <= findingsAtOnce) rows.push(...(await impostorsFor(sql, member, findingsAtOnce + 1 - rows.length)))
+  if (rows.length <= findingsAtOnce)
+    rows.push(...(await impostorsFor(sql, member, told, findingsAtOnce + 1 - rows.length)))
   return {
     findings: await mapInOrder(rows.slice(0, findingsAtOnce), (row) => findingOf(sql, row)),
     more: rows.length > findingsAtOnce,
@@ -30,7 +34,7 @@ export async function findingsFor(sql: Sql, member: Uint8Array): Promise<{ findi
 }
 
 /** Servers that keep, or kept, something of the member's: impostors from the set count on. */
-async function impostorsFor(sql: Sql, member: Uint8Array, limit: number): Promise<VerdictTable[]> {
+async function impostorsFor(sql: Sql, member: Uint8Array, told: number, limit: number): Promise<VerdictTable[]> {
   return sql.all<VerdictTable>(
     `SELECT v.* FROM verdicts AS v WHERE v.kind = 'impostor' AND v.object IS NULL
      AND NOT EXISTS (SELECT 1 FROM told WHERE verdict = v.id AND member = ?1)
@@ -40,7 +44,7 @@ async function impostorsFor(sql: Sql, member: Uint8Array, limit: number): Promis
           OR EXISTS (SELECT 1 FROM retired AS t WHERE t.member = ?1 AND t.server = v.server))
      ORDER BY v.id LIMIT ?3`,
     member,
-    impostorsTold,
+    told,
     limit,
   )
 }

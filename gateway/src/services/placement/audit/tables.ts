@@ -37,6 +37,7 @@ export interface SuspectTable {
 
 /** What came of a verdict. */
 export type Outcome =
+  | 'counted'
   | 'parity'
   | 'segments'
   | 'notes'

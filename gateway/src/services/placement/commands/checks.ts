@@ -1,4 +1,4 @@
-/** What `doctor` looks at of hazards: their settings, and every feed. */
+/** What `doctor` looks at of placement: its settings, and every feed of hazards. */
 import { Problem } from '@azukari/protocol/problem'
 import { Stores } from '../../../adapters/stores.ts'
 import { systemPorts } from '../../../adapters/system-ports.ts'
@@ -6,14 +6,24 @@ import type { Check } from '../../../operator/doctor.ts'
 import { SiteFolder } from '../../../site-folder.ts'
 import { hazardSettings } from '../hazards/settings.ts'
 import { feedRows } from '../hazards/tables.ts'
+import { placementSettings } from '../settings.ts'
 
 const file = 'placement/placement.db'
 /** Number of the migration that brought these tables. */
 const riskMigration = 5
 
-export function hazardChecks(path: string): Check[] {
-  const settings = async () => hazardSettings(await new SiteFolder(path, 'site', systemPorts).hazards())
+export function placementChecks(path: string): Check[] {
+  const folder = new SiteFolder(path, 'site', systemPorts)
+  const settings = async () => hazardSettings(await folder.hazards())
   return [
+    {
+      what: 'placement.json',
+      look: async () => {
+        const bytes = await folder.read('placement.json')
+        placementSettings(bytes)
+        return bytes ? 'sound' : 'not there: the defaults hold'
+      },
+    },
     {
       what: 'hazards.json',
       look: async () => {

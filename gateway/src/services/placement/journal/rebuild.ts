@@ -243,6 +243,7 @@ async function restore(sql: Sql, entry: KeptEntry, keys: PlacementKeys, random: 
     journal: null,
     class: 0,
     place: 0,
+    held: null,
   }
   const standing = places.map((place) => ({
     ...place,

@@ -57,6 +57,7 @@ export async function beginCatalogue(
     journal: null,
     class: 0,
     place: 0,
+    held: null,
   }
   await saves.add(sql, row)
   await catalogues.put(sql, {

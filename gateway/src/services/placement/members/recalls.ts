@@ -14,15 +14,14 @@ export class Recalls {
 
   /**
    * Waits for the next answer of the member's card at a device.
-   * @returns false when the card answered and was rejected; true when it proved itself, or did not answer: a card that has
-   * left cannot, and what it signed before stands
+   * @returns whether it proved itself: a card that was rejected or does not answer in time did not
    */
   async wait(member: Uint8Array, device: string, signal: AbortSignal): Promise<boolean> {
     const name = nameOf(member, device)
     const { promise, resolve } = Promise.withResolvers<boolean>()
     const waiting = this.#waiting.get(name) ?? new Set()
     this.#waiting.set(name, waiting.add(resolve))
-    const leave = () => resolve(true)
+    const leave = () => resolve(false)
     signal.addEventListener('abort', leave, { once: true })
     using _late = this.#clock.timer(answerMs, leave)
     try {

@@ -22,10 +22,11 @@ import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { memberTokenLifeMs, signMemberToken } from '@azukari/protocol/member-token'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { act, call, type Handler, memberCall } from '../../../service/service.ts'
+import { act, type Caller, call, type Handler, memberCall } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { findingsFor, noteTold } from '../audit/notify.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
+import { mayShowLevel } from '../saves/held.ts'
 import { catalogues, conditions, type MemberRow, members } from '../store.ts'
 import type { Recalls } from './recalls.ts'
 import type { Session, Sessions } from './sessions.ts'
@@ -39,6 +40,10 @@ export interface SessionPorts {
   sessions: Sessions
   recalls: Recalls
   log: Log
+  /** From how many impostors of one server on its members are told (S12). */
+  impostorsTold: number
+  /** A member's card has proved itself at a device. */
+  proven(member: Uint8Array, caller: Caller): Promise<void>
   /** @throws {Problem} `card.unknown`, `member.suspended`, `card.lost` */
   mayAct(sql: Sql, member: MemberRow | undefined): Promise<MemberRow>
 }
@@ -53,6 +58,8 @@ export function sessionHandlers({
   sessions,
   recalls,
   log,
+  impostorsTold,
+  proven,
   mayAct,
 }: SessionPorts): Handler[] {
   const cardSigner = signerOf(keys.card)
@@ -91,11 +98,7 @@ export function sessionHandlers({
           throw new Problem('card.rejected', 'the card signed something else')
         // A level that was changed reaches the card in the session that begins here; until then it may show the old one.
         // With several changes between two sessions, it shows any of them that a session may have written.
-        if (
-          said.level !== member.level &&
-          said.level !== member.card_level &&
-          !(await members.shows(sql, member.id, said.level))
-        )
+        if (!(await mayShowLevel(sql, member, said.level)))
           throw new Problem('level.mismatch', `card ${said.level}, register ${member.level}`)
         if (said.counter < member.counter)
           log.warn('a card shows an older counter', {
@@ -115,6 +118,7 @@ export function sessionHandlers({
         await transaction((sql) => members.sawLevel(sql, member.id))
       sessions.prove(session, member.id)
       recalls.answered(member.id, caller.device, true)
+      await proven(member.id, caller)
       return {
         member: member.id,
         name: member.name,
@@ -152,8 +156,10 @@ export function sessionHandlers({
       return {}
     }),
 
-    memberCall(findings, (_body, { member }) => findingsFor(sql, member.id)),
-    call(findingsBySession, ({ session }, { caller }) => findingsFor(sql, sessions.memberOf(session, caller.device))),
+    memberCall(findings, (_body, { member }) => findingsFor(sql, member.id, impostorsTold)),
+    call(findingsBySession, ({ session }, { caller }) =>
+      findingsFor(sql, sessions.memberOf(session, caller.device), impostorsTold),
+    ),
 
     act(findingsTold, async ({ session, findings: ids }, { sql, caller, nowMs }) => {
       const member = sessions.findMember(session, caller.device)

@@ -1,4 +1,5 @@
 import t from 'tap'
+import type { RiskTerm } from '../risk/risk.ts'
 import type { Candidate } from '../saves/choose.ts'
 import { type Bucket, type ClassFacts, decide, defaultDecideRules } from './decide.ts'
 
@@ -57,5 +58,39 @@ t.test(
     t.same(changes(100, ofLow, ofHigh), [], 'while there is room, nobody is bothered')
     t.same(changes(980, ofLow), [], 'nor when nobody of a higher level wants to be there')
     t.same(changes(980, bucket(high, 'a', 'b', ['safe'])), [], 'nor is the highest level')
+  },
+)
+
+t.test(
+  'S9: where one safe place is left for two copies in danger, one goes there, away from the greater danger',
+  async (t) => {
+    const storm: RiskTerm = {
+      peril: 'storm',
+      probability: 0,
+      vulnerability: 0.5,
+      source: 'track',
+      hazard: 'storm-1',
+      arrivesMs: nowMs + 3_600_000,
+    }
+    const stormy = (server: string, risk: number, longitude: number): Candidate => ({
+      ...candidate(server, risk, longitude, 0),
+      risk: { value: risk, terms: [{ ...storm, probability: risk * 2 }] },
+    })
+    const all = [stormy('kochi', 0.35, 133), stormy('naha', 0.1, 120), candidate('ishikari', 0.0001, 141, 0)]
+    const decided = (of: Bucket, candidates: Candidate[] = all) =>
+      decide(candidates, [low], [of], defaultDecideRules, nowMs)
+
+    const first = decided(bucket(low, 'kochi', 'naha', []))
+    t.match(first.changes, [{ one: 'ishikari', two: 'naha', leaves: ['kochi'], cause: 'risk' }])
+    t.match(first.stuck, [{ server: 'naha', cause: 'risk' }], 'and the other one is told as in danger')
+    t.match(decided(bucket(low, 'naha', 'kochi', [])).changes, [{ one: 'naha', two: 'ishikari' }])
+
+    const lost = all.map((place) => (place.server === 'naha' ? { ...place, closed: 'lost' as const } : place))
+    t.match(decided(bucket(low, 'kochi', 'naha', []), lost).changes, [
+      { one: 'kochi', two: 'ishikari', leaves: ['naha'] },
+    ])
+    const none = decided(bucket(low, 'kochi', 'naha', []), all.slice(0, 2))
+    t.same(none.changes, [], 'without a safe place both stay: never fewer than two')
+    t.match(none.stuck, [{ server: 'kochi' }])
   },
 )

@@ -11,7 +11,9 @@
 import { distanceKm } from '../../../geography.ts'
 import { jointLoss, type RiskTerm } from '../risk/risk.ts'
 import { type Candidate, type ChooseRules, defaultRules, isAllowed, isApart, isSecond } from '../saves/choose.ts'
+import { highest, mix, seedOf } from './rendezvous.ts'
 import type { MoveCause } from './tables.ts'
+import { type Leave, urgencyOf, worst, worstLive } from './urgency.ts'
 
 /** Places of an object within its class: the first two bytes of its id. */
 export const placesPerClass = 65_536
@@ -105,14 +107,6 @@ interface Place extends Candidate {
   live: RiskTerm | undefined
 }
 
-interface Leave {
-  cause: MoveCause
-  urgency: number
-}
-
-/** Lead times are not taken for shorter than this. */
-const leadLeastMs = 900_000
-const hourMs = 3_600_000
 const levels = [3, 2, 1, 0] as const
 /** One copy is left: the hour is late, whatever the other one's risk. */
 const urgencyOfLoss = 10
@@ -130,25 +124,6 @@ export function decide(
   nowMs: number,
 ): Decided {
   return new Decision(candidates, rules, nowMs).run(classes, buckets)
-}
-
-/** Exposure ÷ lead time (§7): how probable a loss is per hour until it comes. */
-function urgencyOf(candidate: Pick<Candidate, 'risk'>, nowMs: number): number {
-  let most = candidate.risk.value / (365 * 24)
-  for (const term of candidate.risk.terms) {
-    if (!isLive(term, nowMs)) continue
-    const leadMs = Math.max(leadLeastMs, (term.arrivesMs ?? nowMs) - nowMs)
-    most = Math.max(most, (term.probability * term.vulnerability * hourMs) / leadMs)
-  }
-  return most
-}
-
-/** A hazard's term, not a rate that always holds. */
-function isLive(term: RiskTerm, nowMs: number): boolean {
-  return (
-    (term.hazard !== undefined || term.arrivesMs !== undefined || term.untilMs !== undefined) &&
-    (term.untilMs === undefined || term.untilMs > nowMs)
-  )
 }
 
 class Decision {
@@ -294,7 +269,7 @@ class Decision {
 
   /** Open servers that may be second to a first, ascending by risk. */
   #secondsOf(first: Place, of: ClassFacts): readonly Place[] {
-    const key = `${first.at} ${of.home} ${of.asking} ${of.abroad}`
+    const key = `${first.at} ${of.level} ${of.home} ${of.asking} ${of.abroad}`
     let seconds = this.#seconds.get(key)
     if (!seconds) {
       seconds = this.#places.filter((place) => this.#isOpen(place, of) && isSecond(place, first, of, this.#rules))
@@ -315,17 +290,25 @@ class Decision {
       pair = this.#pair(bucket, of, level, wants, seed, stays(bucket.one), stays(bucket.two))
       again = pair !== undefined && this.#keepWorse(bucket, pair, leave)
     }
-    const urgent = worst(leave)
-    if (!pair || !this.#isBetter(bucket, pair, leave)) {
+    // Where there is one safe place and not two, one copy goes there; the other one waits where it is least in danger.
+    const half =
+      !pair && leave.has(bucket.one) && leave.has(bucket.two)
+        ? this.#halfMove(bucket, of, level, wants, seed, leave)
+        : undefined
+    pair ??= half?.pair
+    const moving = new Map([...leave].filter(([server]) => server !== half?.kept))
+    if (!pair || !this.#isBetter(bucket, pair, moving)) {
       // Nothing better is to be had: what stands stays, even where it should not (never fewer than two).
       this.#give(bucket.one, bucket.two, bucket.bytes, level)
       const must = [...leave].find(([, { cause }]) => cause !== 'risk') ?? live
-      if (must) this.#decided.stuck.push({ bucket, class: of, server: must[0], cause: must[1].cause })
+      if (must) this.#tellStuck(bucket, of, leave, must[0])
       return
     }
+    const urgent = worst(moving)
     const [one, two] = pair
     this.#give(one.server, two.server, bucket.bytes, level)
-    const leaves = [...leave.keys()].filter((server) => server !== one.server && server !== two.server)
+    if (half) this.#tellStuck(bucket, of, leave, half.kept)
+    const leaves = [...moving.keys()].filter((server) => server !== one.server && server !== two.server)
     const strays = new Set([...bucket.strays, ...leaves])
     for (const server of [bucket.one, bucket.two]) strays.add(server)
     for (const server of [one.server, two.server]) strays.delete(server)
@@ -349,6 +332,33 @@ class Decision {
       urgency: urgent?.urgency ?? 0,
       reason: this.#reason(cause, one, two, from),
     })
+  }
+
+  /** A move of one slot out of two that should both leave, when there is no room for both: the pair with the least joint loss. */
+  #halfMove(
+    bucket: Bucket,
+    of: ClassFacts,
+    level: number,
+    wants: number,
+    seed: number,
+    leave: ReadonlyMap<string, Leave>,
+  ): { pair: [Place, Place]; kept: string } | undefined {
+    const halves = [bucket.one, bucket.two].flatMap((kept) => {
+      const place = this.#byId.get(kept)
+      const cause = leave.get(kept)?.cause
+      if (!place || cause === 'lost' || cause === 'contained') return []
+      const [first, second] = kept === bucket.one ? [place, undefined] : [undefined, place]
+      const pair = this.#pair(bucket, of, level, wants, seed, first, second)
+      return pair ? [{ pair, kept, joint: this.#jointOf(...pair) }] : []
+    })
+    return halves.sort((a, b) => a.joint - b.joint)[0]
+  }
+
+  /** Told to the operator unless only a rate that always holds speaks against the place. */
+  #tellStuck(bucket: Bucket, of: ClassFacts, leave: ReadonlyMap<string, Leave>, server: string): void {
+    const cause = leave.get(server)!.cause
+    if (cause === 'risk' && !this.#byId.get(server)?.live) return
+    this.#decided.stuck.push({ bucket, class: of, server, cause })
   }
 
   /** Takes what leaves for its risk alone, and would not gain by it, off the list. @returns whether there was any */
@@ -385,7 +395,9 @@ class Decision {
     if (first && second) return [first, second]
     if (second) {
       const one = this.#pickFirst(
-        this.#places.filter((place) => this.#isOpen(place, of) && free(place) && isApart(place, second, this.#rules)),
+        this.#places.filter(
+          (place) => this.#isOpen(place, of) && free(place) && isApart(place, second, of, this.#rules),
+        ),
         seed,
       )
       return one && [one, second]
@@ -472,52 +484,4 @@ class Decision {
       }),
     }
   }
-}
-
-function worst(leave: Map<string, Leave>): Leave | undefined {
-  let most: Leave | undefined
-  for (const one of leave.values()) if (!most || one.urgency > most.urgency) most = one
-  return most
-}
-
-/** The live term that weighs most. */
-function worstLive(terms: readonly RiskTerm[], nowMs: number): RiskTerm | undefined {
-  let most: RiskTerm | undefined
-  for (const term of terms)
-    if (
-      isLive(term, nowMs) &&
-      term.probability * term.vulnerability > (most ? most.probability * most.vulnerability : 0)
-    )
-      most = term
-  return most
-}
-
-/** Weighted rendezvous among those that pass: a server with twice the capacity wins twice as often. */
-function highest(places: readonly Place[], passes: (place: Place) => boolean, seed: number): Place | undefined {
-  let best: Place | undefined
-  let most = 0
-  for (const place of places) {
-    if (!passes(place)) continue
-    const weight = -place.capacityBytes / Math.log((mix(seed ^ place.seed) + 1) / 4_294_967_297)
-    if (!best || weight > most) {
-      best = place
-      most = weight
-    }
-  }
-  return best
-}
-
-/** FNV-1a over the id. */
-function seedOf(server: string): number {
-  let hash = 0x811c9dc5
-  for (let at = 0; at < server.length; at++) hash = Math.imul(hash ^ server.charCodeAt(at), 0x01000193)
-  return mix(hash)
-}
-
-/** A 32-bit finaliser (of MurmurHash3): every bit of the input moves about half of the output’s. */
-function mix(value: number): number {
-  let hash = value
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }

@@ -9,6 +9,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { contain } from '../audit/contain.ts'
+import type { ImpostorRules } from '../audit/impostors.ts'
 import { sealEntry } from '../journal/journal.ts'
 import type { JournalPush } from '../journal/push.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
@@ -46,6 +47,7 @@ export interface ReplacePorts {
   clock: Clock
   random: Random
   log: Log
+  impostors: ImpostorRules
   /** How long an old replica stays at least, ms. */
   graceMs: number
   /** Hears that a server was shut off (S12). */

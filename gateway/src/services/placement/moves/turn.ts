@@ -105,7 +105,7 @@ function assigned({ own, one, two }: TurnFacts): string {
 }
 
 function fitsBeside(place: Candidate, other: Candidate, { own, class: of, rules }: TurnFacts): boolean {
-  return own.slot === 1 ? isApart(place, other, rules) : isSecond(place, other, of, rules)
+  return own.slot === 1 ? isApart(place, other, of, rules) : isSecond(place, other, of, rules)
 }
 
 function fits(candidate: Candidate, bytes: number): boolean {

@@ -71,6 +71,41 @@ t.test('S5: risks within the band are equal, and then capacity decides', (t) => 
   t.end()
 })
 
+t.test('S5: another region is not far enough when it begins next door to the home', (t) => {
+  const near = [server('saitama', 'JP-11', 0.001), server('sapporo', 'JP-01', 0.002), server('fukuoka', 'JP-40', 0.5)]
+  t.ok(distanceKm(near[0]!, regions.get('JP-13')!) < 30)
+  const [first, second] = choose(near, { ...wish, home: 'JP-13', asking: 'SG' })
+  t.same(
+    [first, second].map(({ candidate }) => candidate.server),
+    ['saitama', 'sapporo'],
+    'the first may lie at home',
+  )
+  const rest = near.filter(({ server }) => server !== 'sapporo')
+  t.match(
+    choose(rest, { ...wish, home: 'JP-13', asking: 'SG' }).map(({ candidate }) => candidate.server),
+    ['saitama', 'fukuoka'],
+  )
+  const only = [server('fukuoka', 'JP-40', 0.001), server('saitama', 'JP-11', 0.002)]
+  t.same(choose(only, { ...wish, home: 'JP-13', asking: 'SG' })[1].candidate.server, 'fukuoka', 'never second')
+  t.same(
+    choose(only, { ...wish, home: 'JP-13', asking: 'SG' }, { ...defaultRules, homeKm: [0, 0, 0, 0] })[1].candidate
+      .server,
+    'saitama',
+    'unless the site wants it so',
+  )
+  t.end()
+})
+
+t.test('S5: how far apart replicas lie may depend on the level', (t) => {
+  const apartKm = [300, 300, 300, 2_000]
+  const places = [server('sapporo', 'JP-01', 0.001), server('fukuoka', 'JP-40', 0.002), server('singapore', 'SG', 0.5)]
+  const seconds = [2, 3].map(
+    (level) => choose(places, { ...wish, level, asking: 'FI-18' }, { ...defaultRules, apartKm })[1].candidate.server,
+  )
+  t.same(seconds, ['fukuoka', 'singapore'])
+  t.end()
+})
+
 t.test('S16: a lower level cannot fill up a server', (t) => {
   const filled = site.map((candidate) => ({ ...candidate, usedBytes: candidate.capacityBytes * 0.6 }))
   t.throws(() => choose(filled, { ...wish, level: 1 }), { code: 'placement.no-server' })
@@ -110,7 +145,7 @@ t.test('S5: whatever the servers are, a choice keeps every rule', (t) => {
             b.region !== home &&
             b.region !== asking &&
             a.region !== b.region &&
-            distanceKm(a, b) >= defaultRules.apartKm &&
+            distanceKm(a, b) >= defaultRules.apartKm[3]! &&
             a.usedBytes <= share * 1e12 &&
             b.usedBytes <= share * 1e12
           )

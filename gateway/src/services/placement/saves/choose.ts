@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Problem } from '@azukari/protocol/problem'
-import { distanceKm, type Position } from '../../../geography.ts'
+import { distanceKm, type Position, regions } from '../../../geography.ts'
 import { jointLoss, type Risk } from '../risk/risk.ts'
 
 export interface Candidate extends Position {
@@ -40,13 +40,20 @@ export interface Wish {
 export interface ChooseRules {
   /** Risks whose ratio is at most this count as equal. */
   bandRatio: number
-  /** Least distance between the two replicas. */
-  apartKm: number
+  /** Least distance between the two replicas, by level. */
+  apartKm: readonly number[]
+  /** Least distance of slot 2 from the seat of the home region, by level: the next region may be 30 km away. */
+  homeKm: readonly number[]
   /** Share of a server's capacity that members up to this level may fill: what is above is kept for higher levels (S16). */
   share: Readonly<Record<number, number>>
 }
 
-export const defaultRules: ChooseRules = { bandRatio: 1.25, apartKm: 300, share: { 0: 0.4, 1: 0.6, 2: 0.8, 3: 1 } }
+export const defaultRules: ChooseRules = {
+  bandRatio: 1.25,
+  apartKm: [300, 300, 300, 300],
+  homeKm: [100, 100, 100, 100],
+  share: { 0: 0.4, 1: 0.6, 2: 0.8, 3: 1 },
+}
 
 export interface Choice {
   slot: 1 | 2
@@ -108,7 +115,7 @@ function pickFirst(
 ): Candidate {
   // With a second place left for it; otherwise the safest place could be one that nothing lies far enough from.
   const possible = usable.filter((candidate) =>
-    second ? isApart(candidate, second, rules) : usable.some((other) => isSecond(other, candidate, wish, rules)),
+    second ? isApart(candidate, second, wish, rules) : usable.some((other) => isSecond(other, candidate, wish, rules)),
   )
   const band = bandOf(possible, rules)
   const best = least(possible, (candidate) => [
@@ -137,19 +144,33 @@ function pickSecond(usable: readonly Candidate[], wish: Wish, rules: ChooseRules
   if (!best)
     throw new Problem(
       'placement.no-server',
-      `no second place outside ${wish.home} and ${wish.asking}, ${rules.apartKm} km from ${first.server}`,
+      `no second place outside ${wish.home} and ${wish.asking}, ${byLevel(rules.homeKm, wish.level)} km from there and ${byLevel(rules.apartKm, wish.level)} km from ${first.server}`,
     )
   return best
 }
 
-/** Outside the home region and the asking region, and far from the first (S5). */
+/** Outside the home region and the asking region, far from the home and far from the first (S5). */
 export function isSecond(
   candidate: Candidate,
   first: Candidate,
-  wish: Pick<Wish, 'home' | 'asking'>,
+  wish: Pick<Wish, 'home' | 'asking' | 'level'>,
   rules: ChooseRules,
 ): boolean {
-  return candidate.region !== wish.home && candidate.region !== wish.asking && isApart(candidate, first, rules)
+  return (
+    candidate.region !== wish.home &&
+    candidate.region !== wish.asking &&
+    isFarFromHome(candidate, wish, rules) &&
+    isApart(candidate, first, wish, rules)
+  )
+}
+
+function isFarFromHome(
+  candidate: Candidate,
+  { home, level }: Pick<Wish, 'home' | 'level'>,
+  rules: ChooseRules,
+): boolean {
+  const seat = regions.get(home)
+  return seat === undefined || distanceKm(candidate, seat) >= byLevel(rules.homeKm, level)
 }
 
 /** Within the country, when the member wants it so. */
@@ -157,8 +178,18 @@ export function isAllowed(candidate: Candidate, { abroad, home }: Pick<Wish, 'ab
   return abroad !== false || candidate.region.slice(0, 2) === home.slice(0, 2)
 }
 
-export function isApart(a: Candidate, b: Candidate, rules: ChooseRules): boolean {
-  return a.server !== b.server && a.domain !== b.domain && a.region !== b.region && distanceKm(a, b) >= rules.apartKm
+export function isApart(a: Candidate, b: Candidate, { level }: Pick<Wish, 'level'>, rules: ChooseRules): boolean {
+  return (
+    a.server !== b.server &&
+    a.domain !== b.domain &&
+    a.region !== b.region &&
+    distanceKm(a, b) >= byLevel(rules.apartKm, level)
+  )
+}
+
+/** @param values of levels 0 to 3 */
+function byLevel(values: readonly number[], level: number): number {
+  return values[Math.min(3, Math.max(0, level))]!
 }
 
 function hasRoom(candidate: Candidate, wish: Wish, rules: ChooseRules): boolean {

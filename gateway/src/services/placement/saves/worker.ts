@@ -15,6 +15,7 @@ import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import type { ReceiveBuffer, ServiceStore } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { contain } from '../audit/contain.ts'
+import type { ImpostorRules } from '../audit/impostors.ts'
 import { sealEntry } from '../journal/journal.ts'
 import { JournalPush } from '../journal/push.ts'
 import type { PlacementKeys } from '../keys/keys.ts'
@@ -26,7 +27,6 @@ import type { DataServers } from '../replicas/data-servers.ts'
 import { deliverSealing, destroy } from '../replicas/deliver.ts'
 import {
   type AbandonedRow,
-  abandoned,
   catalogueMedia,
   catalogues,
   conditions,
@@ -41,6 +41,8 @@ import {
 } from '../store.ts'
 import { type Candidate, type Choice, type ChooseRules, choiceOf, choose } from './choose.ts'
 import { conditionsFor, receiptFor } from './conditions.ts'
+import { GivenUp, giveUp, giveUpAll, giveUpUnwritten } from './given-up.ts'
+import { hold } from './held.ts'
 import { OnePass } from './one-pass.ts'
 import {
   type Content,
@@ -64,8 +66,9 @@ export interface SaveWorkerOptions {
   rules: ChooseRules
   /** A save went elsewhere than where its bucket belongs. */
   onElsewhere?: () => void
-  /** Has the member's card prove itself again where it still is (S12). @returns false when it did not */
+  /** Has the member's card prove itself again where it still is (S12). @returns whether it did */
   recall?: (member: Uint8Array, device: string, signal: AbortSignal) => Promise<boolean>
+  impostors: ImpostorRules
   /** Hears that a server was shut off (S12). */
   onContained?: ((server: string) => void) | undefined
   clock: Clock
@@ -77,10 +80,6 @@ export interface SaveWorkerOptions {
 const savesAtOnce = 4
 /** How long a save that waits for a server sleeps, at most. */
 const waitAtMostMs = 60_000
-/** The life of a device's offer: a save that the buffer lost may begin again for so long. */
-const lostMs = 30 * 86_400_000
-/** How often they are looked for; it reads the whole table. */
-const lostLookMs = 86_400_000
 /** How often the journal and waiting saves are looked at when nothing happens. */
 const idleMs = 10_000
 
@@ -91,14 +90,19 @@ export class SaveWorker {
   readonly journal: JournalPush
   readonly #busy = new Map<string, Promise<void>>()
   readonly #notBefore = new Map<string, number>()
-  readonly #cleanNotBefore = new Map<string, number>()
-  #lostNotBefore = 0
-  #cleaning: Promise<void> | undefined
+  readonly #givenUp: GivenUp
 
   constructor(options: SaveWorkerOptions) {
     this.#o = options
     const { store, dataServers, keys, clock, log } = options
     this.#worker = new PeriodicWorker({ name: 'placement worker', clock, log, idleMs, round: () => this.#round() })
+    this.#givenUp = new GivenUp({
+      store,
+      clock,
+      log,
+      signal: this.#worker.signal,
+      remove: (row) => this.#remove(row, row.server),
+    })
     this.journal = new JournalPush({
       store,
       dataServers,
@@ -116,7 +120,7 @@ export class SaveWorker {
   /** Finishes the step that is under way; the rest goes on at the next start. */
   async stop(): Promise<void> {
     await this.#worker.stop()
-    await Promise.allSettled([...this.#busy.values(), this.#cleaning])
+    await Promise.allSettled([...this.#busy.values(), this.#givenUp.idle()])
   }
 
   /** Resolves when nothing is being done for an object; what is written of it from then on is refused. */
@@ -147,50 +151,11 @@ export class SaveWorker {
       this.#busy.set(key, work)
     }
     if (this.#busy.size < savesAtOnce) await this.#beginCatalogues()
-    if (this.#busy.size === 0) this.#cleaning ??= this.#clean()
+    if (this.#busy.size === 0) this.#givenUp.clean()
     // Not waited for: a server that hangs must not keep new saves from beginning.
     if (this.#busy.size === 0 && (await this.journal.isDue(now))) void this.journal.push()
     // The next save that waits for its time.
     return Math.min(idleMs, ...[...this.#notBefore.values()].filter((at) => at > now).map((at) => at - now))
-  }
-
-  /** Has what was given up destroyed where it may lie; what cannot be reached is tried again later. */
-  async #clean(): Promise<void> {
-    const { store, clock, log } = this.#o
-    try {
-      await this.#giveUpLost()
-      for (const row of await abandoned.some(store.sql, 32)) {
-        if (this.#worker.signal.aborted) return
-        const now = clock.monotonicMs()
-        if ((this.#cleanNotBefore.get(row.server) ?? 0) > now) continue
-        try {
-          await this.#remove(row, row.server).catch((error) => {
-            // A newer one lies there by now, and that one is wanted.
-            if (!isProblem(error, 'replica.superseded')) throw error
-          })
-          await store.transaction(({ sql }) => abandoned.done(sql, row))
-        } catch (error) {
-          if (!isProblem(error)) throw error
-          this.#cleanNotBefore.set(row.server, now + waitAtMostMs)
-        }
-      }
-    } catch (error) {
-      if (!this.#worker.signal.aborted) log.error('what was given up could not be removed', { error: String(error) })
-    } finally {
-      this.#cleaning = undefined
-    }
-  }
-
-  /** What the buffer lost and no device brought again within the life of its offer will not come: its room is given back. */
-  async #giveUpLost(): Promise<void> {
-    const { store, clock } = this.#o
-    if (clock.monotonicMs() < this.#lostNotBefore) return
-    this.#lostNotBefore = clock.monotonicMs() + lostLookMs
-    for (const row of await saves.lostBefore(store.sql, clock.now() - lostMs, 1024))
-      await store.transaction(async ({ sql }) => {
-        await saves.set(sql, row, { state: 'refused', problem: row.problem ?? 'transfer.expired' })
-        await giveUpAll(sql, row)
-      })
   }
 
   async #beginCatalogues(): Promise<void> {
@@ -225,10 +190,14 @@ export class SaveWorker {
       // What lies in the buffer is good for nothing: the device sends it again, or the person was told.
       if (state) await this.#o.buffer.release(row.transfer).catch(() => undefined)
       await store.transaction(async ({ sql, emit }) => {
-        await saves.set(sql, row, { tries, problem: code, ...(state ? { state } : {}) })
+        await saves.set(sql, row, { tries, problem: code })
+        if (state) await saves.set(sql, row, { state })
         if (state === 'refused') await giveUpAll(sql, row)
         if (row.device)
           await emit(saveProgress, row.device, { object: row.object, stage: 'waiting', problem: code }, { keep: false })
+        if (code !== 'card.unproven') return
+        await giveUpUnwritten(sql, row)
+        await hold(sql, row, code)
       })
       if (state) this.#notBefore.delete(key)
     }
@@ -280,8 +249,9 @@ export class SaveWorker {
       }
       // S12: where somebody plays a server, perhaps somebody plays the member too. What waits stays in the buffer.
       const impostor = failed.some(({ reason }) => reason.problem.code === 'server.impostor')
-      if (impostor && this.#o.recall && !(await this.#o.recall(row.member, row.device, this.#worker.signal)))
-        throw new Problem('card.rejected', 'the card did not prove itself again')
+      const proven = !impostor || !this.#o.recall || (await this.#o.recall(row.member, row.device, this.#worker.signal))
+      // A catalogue is placement's own: nobody brought it.
+      if (!proven && row.device !== '') throw new Problem('card.unproven', 'the card did not prove itself again')
       if (attempt >= 3) throw (failed[0]!.reason as SendFailure).problem
     }
   }
@@ -476,23 +446,6 @@ interface ReplicaOwner {
   id: Uint8Array
   auth_key: Uint8Array
   wrapped_key: Uint8Array
-}
-
-/** The row goes or is replaced; the server may hold what was written without an answer. */
-async function giveUp(sql: Sql, { server, object, version, slot, epoch, sealed }: ReplicaRow): Promise<void> {
-  await servers.reserve(sql, server, -sealed)
-  await abandoned.add(sql, { server, object, version, slot, epoch })
-}
-
-/** What was chosen, and perhaps written, for a save that will not be kept. */
-async function giveUpAll(sql: Sql, row: SaveRow): Promise<void> {
-  const { object, version } = row
-  await leaveBucket(sql, row, sealedSize(row.size))
-  for (const replica of await replicas.of(sql, object, version)) {
-    const { server, slot, epoch } = replica
-    await abandoned.add(sql, { server, object, version, slot, epoch })
-    await replicas.remove(sql, replica)
-  }
 }
 
 /** Whether a save ends here for now: its device begins again, or is told that it will not be kept. */

@@ -2,7 +2,7 @@
 import type { ReplyOf } from '@azukari/protocol/contract'
 import { centreStatus } from '@azukari/protocol/contracts/settlement-centre'
 import type { Clock } from '@azukari/protocol/ports'
-import type { Caller } from '../../../transport/pair-client.ts'
+import type { Caller } from '../../../transport/spread-client.ts'
 
 export interface CentreReport {
   /** Its name in certificates. */

@@ -110,39 +110,6 @@ export const moneyCommands: SettlementCommands = {
     },
   },
 
-  'settlement disputes': {
-    what: 'Purchases that a buyer disputes; settlement refund gives the money back, settlement dismiss does not.',
-    role: 'clerk',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }) {
-      const rows = (await payouts.disputes(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
-      return { json: rows, text: rows.map((row) => `${row.id}  ${row.number}  ${row.reason}`).join('\n') || 'none' }
-    },
-  },
-
-  'settlement refund': {
-    what: 'Upholds a dispute: what the buyer paid goes back. Takes two people.',
-    role: 'clerk',
-    twoPeople: true,
-    positionals: 'DISPUTE',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }, act, _values, [dispute]) {
-      await payouts.decideDispute(idOf(dispute, 'dispute'), clerkOf(act), true)
-      return { json: { dispute, upheld: true }, text: 'the buyer has the money back' }
-    },
-  },
-
-  'settlement dismiss': {
-    what: 'Dismisses a dispute: the shop keeps what was paid.',
-    role: 'clerk',
-    positionals: 'DISPUTE',
-    options: { folder, site },
-    async carryOut({ service: { payouts } }, act, _values, [dispute]) {
-      await payouts.decideDispute(idOf(dispute, 'dispute'), clerkOf(act), false)
-      return { json: { dispute, upheld: false }, text: 'the dispute is dismissed' }
-    },
-  },
-
   'settlement collect': {
     what: 'Collects what is due from stored value, and asks the card company for what is due by card.',
     role: 'clerk',

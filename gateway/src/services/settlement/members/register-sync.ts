@@ -9,7 +9,7 @@ import { keepCard, type LevelChange, type listChanges } from '@azukari/protocol/
 import { isProblem } from '@azukari/protocol/problem'
 import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import { type OutgoingAct, type OwnContext, sends } from '../../../service/service.ts'
-import type { Sql } from '../../../storage/database.ts'
+import type { Duty, Sql } from '../../../storage/database.ts'
 import type { ServiceContext } from '../service-context.ts'
 
 /** Placement, in this process or apart. Rejects when it cannot answer. */
@@ -167,11 +167,18 @@ export class InStep {
   #anewAtMs = 0
   #failed = false
 
-  constructor(shared: ServiceContext, placement: PlacementKeeping) {
+  constructor(shared: ServiceContext, placement: PlacementKeeping, duty: Duty) {
     this.#shared = shared
     this.#placement = placement
     const { clock, log } = shared
-    this.#worker = new PeriodicWorker({ name: 'in step', clock, log, idleMs: everyMs, round: () => this.#round() })
+    this.#worker = new PeriodicWorker({
+      name: 'in step',
+      clock,
+      log,
+      duty,
+      idleMs: everyMs,
+      round: () => this.#round(),
+    })
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { PeriodicWorker } from '../../../service/periodic-worker.ts'
+import type { Duty } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { ownAccount } from '../ledger/accounts.ts'
@@ -74,6 +75,7 @@ export interface CardWorkerOptions {
   company: CardCompany
   queues: readonly CardQueue[]
   confirmed: () => Promise<void>
+  duty: Duty
 }
 
 export class CardWorker {
@@ -88,6 +90,7 @@ export class CardWorker {
       name: 'the card company',
       clock,
       log,
+      duty: options.duty,
       idleMs: reversalsEveryMs,
       round: () => this.#round(),
     })

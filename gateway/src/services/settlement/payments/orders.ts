@@ -63,6 +63,20 @@ export const orders = {
       number,
     )
   },
+  /** Of one shop, by number. */
+  ofShop: (
+    sql: Sql,
+    shop: Uint8Array,
+    { state, after, limit }: { state: OrderState | undefined; after: string; limit: number },
+  ) =>
+    sql.all<OrderRow>(
+      `SELECT * FROM orders WHERE shop = ?1 AND number > ?2 AND (CAST(?3 AS TEXT) IS NULL OR state = ?3)
+       ORDER BY number LIMIT ?4`,
+      shop,
+      after,
+      state ?? null,
+      limit,
+    ),
   /** Unpaid ones whose time is over. */
   overdue: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<OrderRow>("SELECT * FROM orders WHERE state = 'open' AND pay_by <= ? LIMIT ?", nowMs, limit),

@@ -60,18 +60,25 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
   ]
 }
 
-async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
+/** @throws {Problem} `register.not-shop`, `pay.order-unknown`, `register.not-own` */
+export async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promise<OrderRow> {
   if (shop.kind !== 'shop') throw new Problem('register.not-shop')
   const order = await orderByNumber(sql, number)
   if (Buffer.compare(order.shop, shop.id) !== 0) throw new Problem('register.not-own')
   return order
 }
 
-async function isDisputed(sql: Sql, number: string): Promise<boolean> {
+export async function isDisputed(sql: Sql, number: string): Promise<boolean> {
   return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
 }
 
-async function deliver({ sql, nowMs }: ActContext, order: OrderRow, delivery: 'sent' | 'delivered', how: string) {
+/** The stage after a shop says that an order was sent, or has arrived. @throws {Problem} `pay.order-state` */
+export async function deliver(
+  { sql, nowMs }: Pick<Within, 'sql' | 'nowMs'>,
+  order: OrderRow,
+  delivery: 'sent' | 'delivered',
+  how: string,
+) {
   const state = nextState(order.state, 'deliver')
   if (delivery === 'sent') {
     await orders.set(sql, order.number, { delivery: `sent: ${how}` })
@@ -175,7 +182,7 @@ export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Curre
  * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
  * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
  */
-async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
+export async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')

@@ -5,7 +5,7 @@ import { centreKeys, sealApplication } from '@azukari/device/pay/member'
 import { systemPorts } from '@azukari/gateway/adapters/system-ports'
 import { SiteFolder } from '@azukari/gateway/site-folder'
 import { CallClient } from '@azukari/gateway/transport/client'
-import { PairClient } from '@azukari/gateway/transport/pair-client'
+import { SpreadClient } from '@azukari/gateway/transport/spread-client'
 import { freePort } from '@azukari/protocol/adapters/free-port'
 import { handleRequest } from '@azukari/protocol/contracts/internal'
 import { centreState, centreStatus } from '@azukari/protocol/contracts/settlement-centre'
@@ -17,7 +17,7 @@ import { personOf } from '../../../testkit/settlement/fixture.ts'
 
 t.test(
   'P9 processes: commits and clerks’ work reach the backup, it takes over after kill -9, the old centre comes back in step',
-  { timeout: 240_000 },
+  { timeout: 480_000 },
   async (t) => {
     const root = mkdtempSync(join(tmpdir(), 'azukari-'))
     const [a, b] = [join(root, 'a'), join(root, 'b')]
@@ -47,7 +47,7 @@ t.test(
     const clientOf = (port: number, server: string) =>
       new CallClient({ url: url(port), tls, server, clock: systemPorts.clock })
     const [toA, toB] = [clientOf(pa!, 'settlement'), clientOf(pb!, 'settlement-backup')]
-    const pair = new PairClient([toA, toB])
+    const pair = new SpreadClient([toA, toB], systemPorts.clock)
     t.teardown(() => pair.close())
     const caller = { device: 'term-1', region: 'JP-13', roles: ['terminal'] }
     const status = (client: CallClient) => client.call(centreStatus, {}).catch(() => undefined)
@@ -67,6 +67,17 @@ t.test(
       )
       return now!
     }
+    /** On a busy machine the lead may be renewed late, with a higher epoch: both are read until they agree. */
+    const inStep = (what: string, leader: CallClient, follower: CallClient) =>
+      until(
+        what,
+        async () => {
+          const [leads, follows] = [await status(leader), await status(follower)]
+          if (!leads?.leading || !follows || follows.leading) return undefined
+          return follows.epoch === leads.epoch && follows.entries === leads.entries ? leads : undefined
+        },
+        60_000,
+      )
     await reaches('the first leadership', toA, ({ leading }) => leading)
     await until('its keys', async () => (await ask(readGuide.id, {}).catch(() => undefined)) !== undefined, 60_000)
 
@@ -110,8 +121,7 @@ t.test(
     const letter = join(root, 'letter.pdf')
     const { number } = await clerk<{ number: string }>('accept', '--out', letter, waiting!.id)
     t.ok(existsSync(letter))
-    const before = (await status(toA))!
-    t.match(await status(toB), { leading: false, entries: before.entries, epoch: before.epoch })
+    const before = await inStep('the backup has all that the primary has', toA, toB)
 
     await primary.kill()
     const taken = await reaches('the backup leads', toB, ({ leading }) => leading)
@@ -128,7 +138,8 @@ t.test(
 
     await start(a, [], pa!, apart)
     await reaches('both in step again', toB, ({ paired }) => paired)
-    t.match(await status(toA), { leading: false, epoch: taken.epoch })
+    const agreed = await inStep('the old centre follows the new one', toB, toA)
+    t.ok(agreed.epoch >= taken.epoch)
     t.match(await clerk('centre'), standing({ answer: { leading: false } }))
     const asPrimary = new CallClient({
       url: url(pb!),

@@ -1,0 +1,74 @@
+/** A file by a signed link: piece by piece, as fast as it is taken, all of it or the one range that is asked for (RFC 9110 §14). */
+import { type FilePiece, pieceMaxBytes } from '@azukari/protocol/contracts/https'
+import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import type { HttpsRequest, HttpsResponse } from '../transport/https-listener.ts'
+import { fileHead } from './answer.ts'
+
+/** How long a reader may take nothing. */
+const silentMs = 30_000
+
+/** @param ask gives a piece of the file, judged anew each time @throws {Problem} of the service, `url.range` */
+export async function sendFile(
+  request: HttpsRequest,
+  response: HttpsResponse,
+  ask: (from: number, count: number) => Promise<FilePiece>,
+  clock: Clock,
+): Promise<void> {
+  const { range } = request.headers
+  const first = await ask(0, range === undefined ? pieceMaxBytes : 0)
+  const wanted = range === undefined ? undefined : rangeOf(range, first.sizeBytes)
+  const isWhole = wanted === undefined || (request.headers['if-range'] ?? `"${first.version}"`) !== `"${first.version}"`
+  const [from, to] = isWhole ? [0, first.sizeBytes] : wanted
+  const head: Record<string, string | number> = {
+    ...fileHead,
+    'content-type': first.mediaType,
+    'content-length': to - from,
+    'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(first.name)}`,
+    'accept-ranges': 'bytes',
+    etag: `"${first.version}"`,
+  }
+  if (!isWhole) head['content-range'] = `bytes ${from}-${to - 1}/${first.sizeBytes}`
+  let piece = first
+  let at = from
+  // Asked before the head goes out, so that what is refused is still told as a problem.
+  if (first.bytes.length === 0 && at < to) piece = await ask(at, Math.min(pieceMaxBytes, to - at))
+  response.writeHead(isWhole ? 200 : 206, head)
+  for (;;) {
+    const bytes = piece.bytes.subarray(0, to - at)
+    // What goes on is the same file, or nothing: a reader must not keep halves of two.
+    if (piece.version !== first.version || (bytes.length === 0 && at < to)) return void response.stream.close()
+    if (bytes.length > 0) await written(response, bytes, clock)
+    at += bytes.length
+    if (at >= to) break
+    piece = await ask(at, Math.min(pieceMaxBytes, to - at))
+  }
+  response.end()
+}
+
+/** From, and up to but not with. @throws {Problem} `url.range` for several ranges, and for what the file does not have */
+function rangeOf(header: string, sizeBytes: number): [number, number] | undefined {
+  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.trim()) ?? []
+  if (first === undefined || last === undefined || (first === '' && last === '')) return undefined
+  const from = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first)
+  const to = first === '' || last === '' ? sizeBytes : Math.min(sizeBytes, Number(last) + 1)
+  if (from >= to) throw new Problem('url.range', `it has ${sizeBytes} bytes`, { data: { sizeBytes } })
+  return [from, to]
+}
+
+/** Waits while the reader is slow. @throws {Problem} `link.offline` when it has gone, or takes nothing */
+async function written(response: HttpsResponse, bytes: Uint8Array, clock: Clock): Promise<void> {
+  if (response.destroyed || response.writableEnded) throw new Problem('link.offline', 'the reader went away')
+  if (response.write(bytes)) return
+  const room = Promise.withResolvers<void>()
+  const gone = () => room.reject(new Problem('link.offline', 'the reader takes nothing'))
+  using _ = clock.timer(silentMs, gone)
+  response.once('drain', room.resolve)
+  response.once('close', gone)
+  try {
+    await room.promise
+  } finally {
+    response.off('drain', room.resolve)
+    response.off('close', gone)
+  }
+}
