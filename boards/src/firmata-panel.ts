@@ -7,6 +7,7 @@ import type { Clock, Log, Timer } from '@azukari/protocol/ports'
 import five from 'johnny-five'
 import { type FirmataIo, firmataOver } from './firmata-io.ts'
 import { SerialLine } from './serial-port.ts'
+import { SettledPress } from './settled-press.ts'
 
 /** Which pin is which; buttons pull to ground. */
 export interface PanelPins {
@@ -166,7 +167,9 @@ export class FirmataPanel implements Panel {
     const { buttons, lamps, buzzer, light } = this.#o.pins
     for (const name of this.buttons) {
       const button = new five.Button({ board, pin: buttons[name]!, isPullup: true })
-      button.on('press', () => this.#listeners.emit(name))
+      const contact = new SettledPress(this.#o.clock)
+      button.on('press', () => contact.closed() && this.#listeners.emit(name))
+      button.on('release', () => contact.opened())
     }
     const sensor = light === undefined ? undefined : new five.Sensor({ board, pin: `A${light}`, freq: sensorMs })
     this.#wired = {

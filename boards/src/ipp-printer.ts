@@ -218,6 +218,7 @@ export class IppPrinter implements Printer {
             contentType: 'application/ipp',
             body,
             signal,
+            clock: this.#o.clock,
             limitMs: callMs + Math.ceil((more.data?.length ?? 0) / bytesPerMsAtLeast),
             replyMaxBytes,
           }),

@@ -1,9 +1,12 @@
 /** One HTTP POST with limits; what Node's own `fetch` does, without following anybody elsewhere. */
+import type { Clock } from '@azukari/protocol/ports'
+
 export interface PostOptions {
   url: string
   contentType: string
   body: Uint8Array
   signal: AbortSignal
+  clock: Pick<Clock, 'timer'>
   limitMs: number
   replyMaxBytes: number
 }
@@ -14,15 +17,18 @@ export async function httpPost({
   contentType,
   body,
   signal,
+  clock,
   limitMs,
   replyMaxBytes,
 }: PostOptions): Promise<Uint8Array> {
+  const limit = new AbortController()
+  using _limit = clock.timer(limitMs, () => limit.abort(new Error(`no reply within ${limitMs} ms`)))
   const reply = await fetch(url, {
     method: 'POST',
     headers: { 'content-type': contentType },
     body: Uint8Array.from(body),
     redirect: 'error',
-    signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
+    signal: AbortSignal.any([signal, limit.signal]),
   })
   if (!reply.ok) throw new Error(`HTTP ${reply.status}`)
   const parts: Uint8Array[] = []

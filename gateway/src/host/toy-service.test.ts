@@ -1,10 +1,13 @@
 /**
  * A new service is a folder and a line (ARCHITECTURE §2): two are written into a copy of the gateway, one of which asks the
- * other and sends acts to it, and everything else follows: processes, options, units, health, metrics, doctor.
+ * other and sends acts to it, and everything else follows: processes, options, units, health, metrics, doctor, and whoever asks:
+ * devices, operators, shops and holders of links.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -43,6 +46,7 @@ const heard = contract({
 })
 
 const contractsFile = `import { contract, Nothing, Type } from '@azukari/protocol/contract'
+import { FilePiece, pieceRequest } from '@azukari/protocol/contracts/https'
 export const ring = contract({
   name: 'toy.ring', kind: 'act', service: 'toy', authority: 'device', title: 'test', serves: ['D4'],
   request: Type.Object({ times: Type.Integer({ minimum: 1, maximum: 9 }) }), reply: Type.Object({ rings: Type.Integer() }),
@@ -50,6 +54,23 @@ export const ring = contract({
 export const heard = contract({
   name: 'toy.heard', kind: 'call', service: 'toy', authority: 'device', title: 'test', serves: ['D4'],
   request: Nothing, reply: Type.Object({ strikes: Type.Integer(), rounds: Type.Integer() }),
+})
+const outside = { kind: 'https', service: 'toy', title: 'test', serves: ['D6'] }
+export const count = contract({
+  ...outside, name: 'toy.count', authority: 'shop', https: { method: 'GET', path: '/v1/toy/rings', scope: 'count' },
+  request: Nothing, reply: Type.Object({ rings: Type.Integer(), holder: Type.String() }),
+})
+export const pull = contract({
+  ...outside, name: 'toy.pull', authority: 'shop', https: { method: 'POST', path: '/v1/toy/rings', scope: 'pull' },
+  request: Type.Object({ times: Type.Integer({ minimum: 1, maximum: 9 }) }), reply: Type.Object({ rings: Type.Integer() }),
+})
+export const sheet = contract({
+  ...outside, name: 'toy.sheet', authority: 'link', https: { method: 'GET', path: '/v1/toy/sheets/{sheet}' },
+  request: Type.Object({ sheet: Type.String(), ...pieceRequest }), reply: FilePiece,
+})
+export const admit = contract({
+  name: 'toy.admit', kind: 'command', service: 'toy', authority: 'operator', operator: { role: 'ringer' }, title: 'Makes a key and a link',
+  serves: ['D6'], request: Type.Object({ holder: Type.String() }), reply: Type.Object({ key: Type.String(), link: Type.String() }),
 })
 export const strike = contract({
   name: 'bell.strike', kind: 'act', service: 'bell', authority: 'service', title: 'test', serves: ['D5'],
@@ -65,11 +86,24 @@ const toyModule = `import { gaugesOf } from '../../host/gauges.ts'
 import { defineService } from '../../host/service-module.ts'
 export const toy = defineService({
   name: 'toy', what: 'rings', databases: ['toy/toy.db'], lock: 'toy.lock', port: 8481, readsBuffer: false,
-  peers: ['bell'], pages: ['/toy'],
-  contracts: async () => { const { ring, heard } = await import('../toy-contracts.ts'); return [ring, heard] },
+  peers: ['bell'], pages: ['/toy'], roles: { ringer: 'toys' },
+  contracts: async () => { const { ring, heard, count, pull, sheet } = await import('../toy-contracts.ts'); return [ring, heard, count, pull, sheet] },
+  commands: { toys: async () => {
+    const { admit } = await import('../toy-contracts.ts')
+    const { serviceContractCommand } = await import('../../operator-api/contract-command.ts')
+    return { 'toy admit': serviceContractCommand(admit, { positionals: ['holder'] }, async ({ made }, { holder }, act) =>
+      ({ reply: { key: await made.key(holder, act.operator), link: act.siteUrl + made.link(holder) }, text: 'made' })) }
+  } },
   calls: async () => [(await import('../toy-contracts.ts')).strikes],
   open: async ({ stores, ports, log, budgets, unlisted, call: ask, peers }) => {
-    const { ring, heard, strike, strikes } = await import('../toy-contracts.ts')
+    const { ring, heard, strike, strikes, count, pull, sheet } = await import('../toy-contracts.ts')
+    const { ApiKeys } = await import('../../service/api-keys.ts')
+    const { signLink } = await import('../../service/links.ts')
+    const { linkCall, shopAct, shopCall } = await import('../../service/service.ts')
+    const { generateKey, publicOf } = await import('@azukari/protocol/keys')
+    const { signerOf } = await import('@azukari/protocol/cose')
+    const key = generateKey('ed25519', ports.random)
+    const signer = signerOf(key)
     const { createServiceHost } = await import('../../service/host.ts')
     const { act, call, sends } = await import('../../service/service.ts')
     const { PeriodicWorker } = await import('../../service/periodic-worker.ts')
@@ -79,8 +113,17 @@ export const toy = defineService({
     const service = await createServiceHost({
       name: 'toy', database, clock: ports.clock, random: ports.random, log, budgets, unlisted, peers, calls: [sends(strike)],
       migrations: [{ number: 1, name: 'rings', up: 'CREATE TABLE rings (n INTEGER PRIMARY KEY, times INTEGER NOT NULL)' }],
-      onStart: () => worker.start(), onStop: () => worker.stop(),
+      onStart: () => worker.start(), onStop: () => worker.stop(), links: { signer, find: () => publicOf(key) },
       handlers: [
+        shopCall(count, async (_body, { holder }) => ({ holder, rings: (await database.get('SELECT count(*) AS n FROM rings')).n })),
+        shopAct(pull, async ({ times }, { sql }) => {
+          await sql.run('INSERT INTO rings (times) VALUES (?)', times)
+          return { rings: (await sql.get('SELECT count(*) AS n FROM rings')).n }
+        }),
+        linkCall(sheet, ({ from, count }, { holder }) => {
+          const bytes = new TextEncoder().encode('ding dong, ' + holder)
+          return { sizeBytes: bytes.length, mediaType: 'text/plain', name: 'sheet', version: 'abcdef01', bytes: bytes.slice(from, from + count) }
+        }),
         act(ring, async ({ times }, { sql, send }) => {
           await sql.run('INSERT INTO rings (times) VALUES (?)', times)
           await send(strike, { times })
@@ -89,8 +132,13 @@ export const toy = defineService({
         call(heard, async () => ({ ...(await ask(strikes, {})), rounds })),
       ],
     })
+    const keys = new ApiKeys(service.store, ports.random)
     return {
       service, handlers: [], close: async () => {},
+      made: {
+        key: async (holder, by) => (await keys.add({ holder, scopes: ['count', 'pull'], by, lifeMs: 60_000 })).key,
+        link: (subject) => signLink(sheet, { fields: { sheet: 'a' }, subject, lifeMs: 60_000 }, ports.clock.now(), { signer, random: ports.random }),
+      },
       health: {
         facts: async () => ({ toy: { rounds: rounds > 0 } }),
         metrics: (registry) => gaugesOf(registry).gauge('toy_rings', 'Rings', async () => (await database.get('SELECT count(*) AS n FROM rings')).n),
@@ -143,6 +191,16 @@ function copyWithToys(): string {
       .replace('[placement, settlement]', '[placement, settlement, toy, bell]')
       .replace('\nexport', "import { toy } from './toy/module.ts'\nimport { bell } from './bell/module.ts'\n\nexport"),
   )
+  // What `npm run docs` would write.
+  const index = join(copy, 'src/command-index.json')
+  const admit = {
+    group: 'toys',
+    what: 'x',
+    role: 'ringer',
+    positionals: 'HOLDER',
+    options: { folder: { type: 'string', what: 'x' } },
+  }
+  writeFileSync(index, JSON.stringify({ ...JSON.parse(readFileSync(index, 'utf8')), 'toy admit': admit }))
   return root
 }
 
@@ -156,7 +214,8 @@ t.teardown(async () => {
 
 /** Runs a command of the copy to its end. */
 async function command(...words: string[]): Promise<string> {
-  return (await promisify(execFile)(process.execPath, [cli, ...words], { env: bare })).stdout
+  const env = { ...bare, XDG_STATE_HOME: process.env['XDG_STATE_HOME'] }
+  return (await promisify(execFile)(process.execPath, [cli, ...words], { env })).stdout
 }
 
 /** Without what the test runner tells its children: these processes speak for themselves. */
@@ -208,6 +267,58 @@ async function useToy(t: Test, folder: string, gateway: Record<string, unknown>)
   t.equal(await (await fetch(`${health}/toy`)).text(), 'ding')
 }
 
+/** One request over HTTP/1.1, from a program that knows the site's authority and nothing else. */
+async function outside(folder: string, url: string, more: { key?: string; once?: string; body?: unknown } = {}) {
+  const { port, pathname, search } = new URL(url)
+  const { key, once: idempotency, body } = more
+  const headers: Record<string, string> = {}
+  if (key !== undefined) headers['authorization'] = `Bearer ${key}`
+  if (idempotency !== undefined) headers['idempotency-key'] = idempotency
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  const ca = readFileSync(`${folder}/tls/authority.pem`)
+  const method = body === undefined ? 'GET' : 'POST'
+  const to = { host: '127.0.0.1', port, path: pathname + search, servername: 'gateway.azukari.internal' }
+  const asked = request({ ...to, method, ca, headers })
+  asked.end(body === undefined ? undefined : JSON.stringify(body))
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  const text = Buffer.concat(await response.toArray()).toString()
+  return {
+    status: response.statusCode,
+    text,
+    json: /json/.test(String(response.headers['content-type'])) ? JSON.parse(text) : {},
+  }
+}
+
+/** An operator's contract, a shop's and a link's, each of the toy's own. */
+async function useFromOutside(
+  t: Test,
+  folder: string,
+  gateway: Record<string, unknown>,
+  password: string,
+): Promise<void> {
+  const at = ['--folder', folder]
+  writeFileSync(join(folder, 'password'), password)
+  await t.rejects(command('toy', 'admit', 'shop-1', ...at), /operator.unauthenticated|not signed in/)
+  await command('login', 'admin', '--password-file', join(folder, 'password'), ...at)
+  const { key, link } = JSON.parse(await command('toy', 'admit', 'shop-1', ...at, '--json')) as {
+    key: string
+    link: string
+  }
+  const url = `https://127.0.0.1:${gateway['httpsPort']}`
+  t.ok(link.startsWith(`${url}/v1/toy/sheets/a?link=`), link)
+  t.match(await outside(folder, `${url}/v1/toy/rings`, { key }), { status: 200, json: { rings: 2, holder: 'shop-1' } })
+  t.match(await outside(folder, `${url}/v1/toy/rings`), { status: 401, json: { code: 'api.key-required' } })
+  const pulled = { key, once: 'a', body: { times: 3 } }
+  for (let n = 0; n < 2; n++)
+    t.match(await outside(folder, `${url}/v1/toy/rings`, pulled), { status: 200, json: { rings: 3 } })
+  t.match(await outside(folder, `${url}/v1/toy/rings`, { ...pulled, body: { times: 4 } }), { status: 409 })
+  t.match(await outside(folder, link), { status: 200, text: 'ding dong, shop-1' })
+  t.match(await outside(folder, link.replace('sheets/a', 'sheets/b')), { status: 403, json: { code: 'url.refused' } })
+  t.match((await outside(folder, `${url}/v1/openapi.json`)).json, {
+    paths: { '/v1/toy/rings': {}, '/v1/shop/balance': {} },
+  })
+}
+
 const idOf = (seq: number) => Buffer.alloc(16, seq)
 
 const ways = Object.keys(testEngines()).flatMap((engine) =>
@@ -221,7 +332,8 @@ for (const { engine, way } of ways)
       const folder = mkdtempSync(join(tmpdir(), 'azukari-toys-'))
       t.teardown(() => rmSync(folder, { recursive: true, force: true }))
       const at = ['--folder', folder, '--site', 'toys']
-      await command('init', ...at)
+      process.env['XDG_STATE_HOME'] = join(folder, 'state')
+      const { operator } = JSON.parse(await command('init', ...at, '--json')) as { operator: { password: string } }
       if (engine === 'PostgreSQL') await putOnPostgres(folder)
       const flags: string[] = []
       if (way === 'apart') {
@@ -229,8 +341,9 @@ for (const { engine, way } of ways)
         const toy = await start('toy', ...at, '--port', '0', '--bell', String(bell['url']))
         flags.push('--toy', String(toy['url']), '--bell', String(bell['url']))
       }
-      const gateway = await start('run', ...at, '--port', '0', '--health-port', '0', ...flags)
+      const gateway = await start('run', ...at, '--port', '0', '--health-port', '0', '--https-port', '0', ...flags)
       await useToy(t, folder, gateway)
+      await useFromOutside(t, folder, gateway, operator.password)
       if (way === 'apart') {
         const [stopGateway, stopToy, stopBell] = [running.pop()!, running.pop()!, running.pop()!]
         await stopToy()

@@ -1,10 +1,11 @@
 /** Programs and people outside the site: API keys and links at the listener, judged before a handler runs (D6, P6, P7, P9). */
+import { once } from 'node:events'
 import { connect, type IncomingHttpHeaders } from 'node:http2'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { Bytes, contract, Text, Type } from '@azukari/protocol/contract'
-import { FilePiece, pieceRequest } from '@azukari/protocol/contracts/https'
+import { admitOutsider, FilePiece, pieceRequest } from '@azukari/protocol/contracts/https'
 import { signerOf } from '@azukari/protocol/cose'
 import { generateKey, publicOf } from '@azukari/protocol/keys'
 import { signMemberToken } from '@azukari/protocol/member-token'
@@ -242,7 +243,7 @@ function ask({ url, ca }: Pick<World, 'url' | 'ca'>, path: string, question: Que
   return promise
 }
 
-const once = (key: string) => ({ 'idempotency-key': key })
+const under = (key: string) => ({ 'idempotency-key': key })
 const codeOf = ({ status, json }: Answer) => `${status} ${json['code']}`
 
 for (const isApart of [false, true]) {
@@ -282,26 +283,27 @@ for (const isApart of [false, true]) {
     const key = await at.newKey()
     const post = (headers: Record<string, string>, body: unknown, path = '/v1/toy/top') =>
       ask(at, path, { method: 'POST', key, headers, body })
-    const same = await Promise.all(Array.from({ length: 5 }, () => post(once('a'), { count: 2, seal: '__4BAg' })))
+    const same = await Promise.all(Array.from({ length: 5 }, () => post(under('a'), { count: 2, seal: '__4BAg' })))
     t.same(new Set(same.map(({ json }) => json['total'])), new Set([2]))
     t.equal(at.reached.length, 1, 'five times the same request, done once')
-    t.equal(codeOf(await post(once('a'), { count: 3 })), '409 api.idempotency-conflict')
-    t.equal(codeOf(await post(once('a'), { count: 2, seal: '__4BAg' }, '/v1/toy/low')), '409 api.idempotency-conflict')
+    t.equal(codeOf(await post(under('a'), { count: 3 })), '409 api.idempotency-conflict')
+    t.equal(codeOf(await post(under('a'), { count: 2, seal: '__4BAg' }, '/v1/toy/low')), '409 api.idempotency-conflict')
     t.equal(codeOf(await post({}, { count: 2 })), '400 api.idempotency-key')
-    t.equal(codeOf(await post(once('b c'), { count: 2 })), '400 api.idempotency-key')
-    t.match((await post(once('b'), { count: 2 })).json, { total: 4 })
-    t.equal(codeOf(await post(once('c'), { count: 9 }, '/v1/toy/none')), '404 object.unknown')
+    t.equal(codeOf(await post(under('b c'), { count: 2 })), '400 api.idempotency-key')
+    t.match((await post(under('b'), { count: 2 })).json, { total: 4 })
+    t.equal(codeOf(await post(under('c'), { count: 9 }, '/v1/toy/none')), '404 object.unknown')
     at.reached.length = 0
-    t.equal(codeOf(await post(once('c'), { count: 9 }, '/v1/toy/none')), '404 object.unknown')
+    t.equal(codeOf(await post(under('c'), { count: 9 }, '/v1/toy/none')), '404 object.unknown')
     t.same(at.reached, [], 'a refusal stays one')
-    for (let n = 0; n < 2; n++) t.equal(codeOf(await post(once('d'), { count: 9 }, '/v1/toy/busy')), '503 service.busy')
+    for (let n = 0; n < 2; n++)
+      t.equal(codeOf(await post(under('d'), { count: 9 }, '/v1/toy/busy')), '503 service.busy')
     t.same(at.reached, ['busy', 'busy'], 'what may succeed later is tried again')
-    t.match((await post(once('e'), { count: 1 })).json, { total: 5 }, 'nothing of what was refused stayed')
+    t.match((await post(under('e'), { count: 1 })).json, { total: 5 }, 'nothing of what was refused stayed')
     const other = await at.keys.add({ holder: 'shop-2', scopes: ['put'], by: 'hanako', lifeMs: 60_000 })
     const theirs = await ask(at, '/v1/toy/top', {
       method: 'POST',
       key: other.key,
-      headers: once('a'),
+      headers: under('a'),
       body: { count: 1 },
     })
     t.match(theirs.json, { total: 6 }, 'keys of another shop are its own')
@@ -376,7 +378,7 @@ t.test('D6: neither a device nor a service comes by a key or a link of somebody 
   const at = await world(t)
   const credential = credentialOf(await at.newKey())!
   for (const device of ['printer', 'service:work'])
-    for (const contract of [look.id, 'https.admit@1']) {
+    for (const contract of [look.id, admitOutsider.id]) {
       const { problem } = await at.service.handle({
         caller: { device, region: '', roles: [] },
         contract,
@@ -394,7 +396,7 @@ t.test('D6: a body is judged: JSON, its type, its size, and the time that it tak
   const at = await world(t, { limits: { ...wide, bodyMs: 100 } })
   const key = await at.newKey()
   const post = (raw: string | Uint8Array, more: Question = {}) =>
-    ask(at, '/v1/toy/top', { method: 'POST', key, raw, headers: once('k'), ...more })
+    ask(at, '/v1/toy/top', { method: 'POST', key, raw, headers: under('k'), ...more })
   for (const raw of [
     '',
     '{',
@@ -408,7 +410,7 @@ t.test('D6: a body is judged: JSON, its type, its size, and the time that it tak
   ])
     t.equal(codeOf(await post(raw)), '400 message.invalid', raw.slice(0, 20))
   t.equal(
-    codeOf(await post('{"count":1}', { headers: { ...once('k'), 'content-type': 'text/plain' } })),
+    codeOf(await post('{"count":1}', { headers: { ...under('k'), 'content-type': 'text/plain' } })),
     '400 message.invalid',
   )
   t.equal(codeOf(await post(Buffer.alloc(70_000, 32))), '413 message.too-large')
@@ -419,9 +421,22 @@ t.test('D6: a body is judged: JSON, its type, its size, and the time that it tak
     isEnded: false,
   })
   t.equal(codeOf(stranger), '401 api.key-refused', 'whose body nobody reads')
-  const polluted = await post('{"count":1,"__proto__":{"seal":"AAAA"},"shelf":"low"}', { headers: once('p') })
+  const polluted = await post('{"count":1,"__proto__":{"seal":"AAAA"},"shelf":"low"}', { headers: under('p') })
   t.match(polluted.json, { total: 1 })
   t.same(at.reached, ['top'], 'the path says which')
+})
+
+t.test('D6: a reader that takes nothing of its file is let go, and others read on', async (t) => {
+  const at = await world(t, { limits: { ...wide, silentMs: 50 } })
+  const session = connect(at.url, { ca: at.ca, checkServerIdentity: () => undefined })
+  t.teardown(() => session.destroy())
+  const stream = session.request({ ':path': at.link() })
+  const held = () => at.budgets.report().find(({ budget, kind }) => budget === 'https_calls' && kind === 'link')?.held
+  await once(stream, 'response')
+  t.equal(held(), 1, 'it is counted, and its window is full')
+  t.equal((await ask(at, at.link())).bytes.length, large.length)
+  while (held() !== 0) await new Promise((resolve) => setImmediate(resolve))
+  t.pass('nothing is held for it')
 })
 
 t.test('D6: wrong keys of one address are limited, and so is who asks without end', async (t) => {

@@ -21,6 +21,8 @@ import { type BodyLimits, readJson } from './read-body.ts'
 import { sendFile } from './send-file.ts'
 
 export interface HttpsApiLimits extends BodyLimits {
+  /** How long whoever reads a file may take nothing. */
+  silentMs: number
   /** Requests of one holder of keys, and of one link. */
   requests: RateLimit
   /** Keys and links that are none, of one address. */
@@ -30,6 +32,7 @@ export interface HttpsApiLimits extends BodyLimits {
 const standardLimits: HttpsApiLimits = {
   maxBytes: 65_536,
   bodyMs: 10_000,
+  silentMs: 30_000,
   requests: { perSecond: 10, burst: 50 },
   wrong: { perSecond: 0.2, burst: 10 },
 }
@@ -108,7 +111,7 @@ class HttpsApi {
     if (contract.authority === 'link') {
       const ask = async (from: number, count: number) =>
         checkPiece(await this.#ask(contract, https, { ...fields, from, count }))
-      return sendFile(request, response, ask, this.#parts.clock)
+      return sendFile(request, response, ask, { clock: this.#parts.clock, silentMs: this.#limits.silentMs })
     }
     if (contract.https?.method === 'GET') {
       const given = { ...Object.fromEntries(asked.query), ...fields }

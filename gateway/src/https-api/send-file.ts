@@ -5,15 +5,16 @@ import { Problem } from '@azukari/protocol/problem'
 import type { HttpsRequest, HttpsResponse } from '../transport/https-listener.ts'
 import { fileHead } from './answer.ts'
 
-/** How long a reader may take nothing. */
-const silentMs = 30_000
-
-/** @param ask gives a piece of the file, judged anew each time @throws {Problem} of the service, `url.range` */
+/**
+ * @param ask gives a piece of the file, judged anew each time
+ * @param of.silentMs how long a reader may take nothing
+ * @throws {Problem} of the service, `url.range`; `link.offline` when the reader has gone, or takes nothing
+ */
 export async function sendFile(
   request: HttpsRequest,
   response: HttpsResponse,
   ask: (from: number, count: number) => Promise<FilePiece>,
-  clock: Clock,
+  of: { clock: Clock; silentMs: number },
 ): Promise<void> {
   const { range } = request.headers
   const first = await ask(0, range === undefined ? pieceMaxBytes : 0)
@@ -38,7 +39,7 @@ export async function sendFile(
     const bytes = piece.bytes.subarray(0, to - at)
     // What goes on is the same file, or nothing: a reader must not keep halves of two.
     if (piece.version !== first.version || (bytes.length === 0 && at < to)) return void response.stream.close()
-    if (bytes.length > 0) await written(response, bytes, clock)
+    if (bytes.length > 0) await written(response, bytes, of)
     at += bytes.length
     if (at >= to) break
     piece = await ask(at, Math.min(pieceMaxBytes, to - at))
@@ -57,7 +58,11 @@ function rangeOf(header: string, sizeBytes: number): [number, number] | undefine
 }
 
 /** Waits while the reader is slow. @throws {Problem} `link.offline` when it has gone, or takes nothing */
-async function written(response: HttpsResponse, bytes: Uint8Array, clock: Clock): Promise<void> {
+async function written(
+  response: HttpsResponse,
+  bytes: Uint8Array,
+  { clock, silentMs }: { clock: Clock; silentMs: number },
+): Promise<void> {
   if (response.destroyed || response.writableEnded) throw new Problem('link.offline', 'the reader went away')
   if (response.write(bytes)) return
   const room = Promise.withResolvers<void>()

@@ -88,7 +88,7 @@ export const apply = contract({
   serves: ['P1'],
   request: Type.Object({ application: Sealed }),
   reply: Type.Object({ application: Id }),
-  problems: ['register.terms', ...sealedProblems],
+  problems: ['register.terms', 'bank.text', ...sealedProblems],
 })
 
 /** Signed with the very key that it registers: proof that the member has it. */
@@ -131,6 +131,7 @@ export const register = contract({
     'register.number-used',
     'register.number-expired',
     'register.key-known',
+    'bank.text',
     'pay.clock',
   ],
 })

@@ -321,6 +321,14 @@ export const settlementProblems = {
     en: { title: 'This line was booked before', todo: 'Nothing needs to be done; look at the earlier booking.' },
     ja: { title: 'この明細は記帳済みです', todo: '対応は不要です。以前の記帳を確認してください。' },
   },
+  'register.no-account': {
+    retry: 'after-fix',
+    en: {
+      title: 'The member has named no bank account',
+      todo: 'Ask the member for one; it is registered at a terminal.',
+    },
+    ja: { title: '会員の銀行口座が登録されていません', todo: '会員に確認し、端末で登録してもらってください。' },
+  },
   'bank.line-out': {
     retry: 'no',
     en: { title: 'The money of this line went out', todo: 'Only money that came in can be somebody’s value.' },

@@ -72,3 +72,33 @@ t.test('S17: garbage on the line, a board that is mute: no crash, and it works w
   await until('the panel', () => panel.isReady, 15_000)
   await panel.close()
 })
+
+t.test('S17: a contact that bounces is one press', async (t) => {
+  const panel = await make()
+  const heard: Button[] = []
+  using _ = panel.onButton((button) => heard.push(button))
+  const pin = usualPins.buttons.up!
+  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+  for (let presses = 1; presses <= 5; presses++) {
+    // Closing and opening, the contact is open and closed again for some milliseconds, as worn keys are.
+    for (let bounces = 0; bounces < 3; bounces++) {
+      firmware.press(pin)
+      await wait(9)
+      firmware.release(pin)
+      await wait(9)
+    }
+    firmware.press(pin)
+    await until(`press ${presses}`, () => heard.length >= presses)
+    await wait(60)
+    for (let bounces = 0; bounces < 3; bounces++) {
+      firmware.release(pin)
+      await wait(9)
+      firmware.press(pin)
+      await wait(9)
+    }
+    firmware.release(pin)
+    await wait(80)
+    t.equal(heard.length, presses)
+  }
+  await panel.close()
+})

@@ -2,66 +2,23 @@
  * A person at a PC's board (J3, J5, J6): a site and a board of shipped commands in real processes, worked through the
  * local page in Chromium, the camera's folder and the printer's folder alone.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { encodeJpeg } from '@azukari/device/picture'
 import { freePort } from '@azukari/protocol/adapters/free-port'
-import type { Page } from 'playwright-core'
 import t from 'tap'
 import { drawScene } from '../testkit/boards/scene.ts'
 import { launchBrowser, noBrowser } from '../testkit/browser.ts'
 import { SeededRandom } from '../testkit/world/chance.ts'
+import { deviceCommand, startBoard, typePin } from './device-processes.ts'
 import { samePixels } from './independent-decoder.ts'
 import { gatewayCommand, startGatewayCommand } from './processes.ts'
 import { until } from './wait.ts'
 
 t.setTimeout(400_000)
-const deviceCli = join(import.meta.dirname, '../../../device/src/cli.ts')
 const pin = '2468'
-
-interface Ran {
-  code: number | null
-  out: string
-}
-
-/** A command of the device, to its end. */
-async function deviceCommand(args: readonly string[], environment: Record<string, string> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [deviceCli, ...args], { env: { ...process.env, ...environment } })
-  let out = ''
-  child.stdout.setEncoding('utf8').on('data', (part: string) => {
-    out += part
-  })
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, out }
-}
-
-/** The first line of what a process says, and everything that it logs. */
-async function startBoard(args: readonly string[]) {
-  const child: ChildProcess = spawn(process.execPath, [deviceCli, 'run', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let out = ''
-  let log = ''
-  child.stdout!.setEncoding('utf8').on('data', (part: string) => {
-    out += part
-  })
-  child.stderr!.setEncoding('utf8').on('data', (part: string) => {
-    log += part
-  })
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  await until('the board', () => out.includes('\n') || child.exitCode !== null, 60_000)
-  return {
-    fact: JSON.parse(out.split('\n')[0] || '{}') as { page: string },
-    log: () => out + log,
-    stop: async () => {
-      child.kill('SIGTERM')
-      await ended
-    },
-  }
-}
 
 /** The status that a request gets. */
 function ask(url: string, headers: Record<string, string>, method = 'GET', body = ''): Promise<number | undefined> {
@@ -73,12 +30,6 @@ function ask(url: string, headers: Record<string, string>, method = 'GET', body 
     asked.once('error', reject)
     asked.end(body)
   })
-}
-
-/** As a person does it: digit by digit on the page. */
-async function typePin(page: Page, digits: string): Promise<void> {
-  for (const digit of digits) await page.locator('#pad').getByRole('button', { name: digit, exact: true }).click()
-  await page.locator('#pad').getByRole('button', { name: 'OK', exact: true }).click()
 }
 
 t.test('S4 S10 S15 S17: a person saves and prints at a PC’s page', { skip: noBrowser }, async (t) => {

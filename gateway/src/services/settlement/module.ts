@@ -68,6 +68,7 @@ export const settlement = defineService<SettlementContext>({
   },
   commands: {
     'settlement members': async () => (await import('./commands/members.ts')).memberCommands,
+    'settlement lines': async () => (await import('./commands/bank-lines.ts')).bankLineCommands,
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
     'settlement shops': async () => (await import('./commands/shops.ts')).shopCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,

@@ -1,5 +1,6 @@
 /** Lines that are expected: what was collected of members, what was paid to shops, one by one or as one sum, and what comes back. */
 import { openBillReceipt } from '@azukari/device/pay/member'
+import { openPerson, sealPerson } from '@azukari/gateway/services/settlement/members/registers'
 import { receiptSent } from '@azukari/protocol/contracts/settlement-billing'
 import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import t from 'tap'
@@ -137,4 +138,28 @@ t.test('P7 a file of payouts that leaves as one sum pays all that is in it, and 
     t.equal((await site.bank.payoutFile('2026-11-05', 'zengin'))?.payouts, 1)
     await site.shows(t, { bank: 9200, value: 8400 })
   }
+})
+
+t.test('P1 P7 a holder whose name banks cannot write is told at registration, and never stops a file', async (t) => {
+  const site = await AccountFixture.open()
+  const { fixture } = site
+  const account = { bank: '0001', branch: '001', kind: 'ordinary' as const, number: '1000001' }
+  for (const holder of ['株式会社', 'ガ'.repeat(16), ' '])
+    await t.rejects(() => fixture.enrol('shop', { account: { ...account, holder } }), { code: 'bank.text' }, holder)
+  await site.claim()
+  const shop = await site.claim({ account: { ...account, holder: 'せきヶはら＆こ' } })
+  const { database, keys, random } = fixture
+  const row = (await database.get<{ id: Uint8Array; person: Uint8Array }>(
+    'SELECT id, person FROM members WHERE number = ?',
+    shop.number,
+  ))!
+  const person = openPerson(keys, row.id, row.person)
+  t.equal(person.account?.holder, 'ｾｷｹﾊﾗ.ｺ', 'kept as files have it')
+  // One from before names were checked.
+  const bad = { ...person, account: { ...account, holder: '株式会社' } }
+  await database.run('UPDATE members SET person = ? WHERE id = ?', sealPerson(keys, row.id, bad, random), row.id)
+  t.equal((await site.bank.payoutFile('2026-11-04', 'zengin'))?.payouts, 1)
+  t.match(await site.bank.unpayable(), [{ why: /holder/ }])
+  await database.run('UPDATE members SET person = ? WHERE id = ?', sealPerson(keys, row.id, person, random), row.id)
+  t.equal((await site.bank.payoutFile('2026-11-05', 'zengin'))?.payouts, 1, 'paid when it is mended')
 })

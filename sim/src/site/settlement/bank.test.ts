@@ -34,6 +34,8 @@ t.test('P5 bank text: what people write becomes the banks’ characters, one byt
   t.throws(() => toBankText('株式会社'), { code: 'bank.text' })
   t.equal(toBankText('ガッツポーズ'), 'ｶﾞﾂﾂﾎﾟ-ｽﾞ')
   t.equal(toBankText('ａｂｃ　１２'), 'ABC 12')
+  t.equal(toBankText('せきヶはら・ヰゼキ'), 'ｾｷｹﾊﾗ.ｲｾﾞｷ')
+  t.equal(toBankText('くゎんおん ＡＢ＆Ｃ’Ｓ ￥100−5'), 'ｸﾜﾝｵﾝ AB.C.S \\100-5')
   t.equal(decodeBankText(encodeBankText('ﾖｷﾝ 1')), 'ﾖｷﾝ 1')
   t.same(encodeBankText('ｱ'), Uint8Array.of(0xb1))
   t.throws(() => decodeBankText(Uint8Array.of(0x80)), { code: 'bank.malformed' })

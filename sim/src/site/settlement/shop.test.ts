@@ -1,6 +1,6 @@
 /** A shop's program at a running site: keys made by two people, and what docs/shops.md says, typed as it stands there. */
 import { execFile } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -136,7 +136,9 @@ t.test('P6 P7 D6: who reads docs/shops.md alone gets balance and orders, deliver
   t.equal(await codeOf(people.run('hanako', 'settlement shop-key revoke', {}, [other.number, id])), 'object.unknown')
   await people.run('hanako', 'settlement shop-key revoke', {}, [shop.number, id])
   t.match(await shell(balance, reader), { exit: 22, json: { code: 'api.key-ended' } })
-  const kept = readFileSync(join(folder, 'settlement/settlement.db'))
+  const files = ['settlement.db', 'settlement.db-wal'].map((file) => join(folder, 'settlement', file))
+  const kept = Buffer.concat(files.filter((file) => existsSync(file)).map((file) => readFileSync(file)))
+  t.ok(kept.indexOf(id) >= 0)
   const secret = Buffer.from(key.slice(21), 'base64url')
   t.ok(kept.indexOf(secret) < 0 && kept.indexOf(key.slice(21)) < 0, 'of the key only the hash is kept')
 })
@@ -152,24 +154,30 @@ t.test('P9 D6: a document leaves by a link, and files for the bank do not', asyn
     link,
     new RegExp(`^https://127.0.0.1:${stage.gateway.httpsPort}/v1/settlement/documents/${letter!.id}\\?link=`),
   )
-  const fetched = promisify(execFile)(
-    'curl',
-    [
-      '-sS',
-      '--fail-with-body',
-      '--cacert',
-      'authority.pem',
-      '--connect-to',
-      `${name}:443:127.0.0.1:${stage.gateway.httpsPort}`,
-      link.replace(/^https:\/\/[^/]+/, `https://${name}`),
-      '-OJ',
-      '-D',
-      'head',
-    ],
-    { cwd: folder },
-  )
-  await fetched
+  const to = ['--cacert', 'authority.pem', '--connect-to', `${name}:443:127.0.0.1:${stage.gateway.httpsPort}`]
+  const fetching = [
+    '-sS',
+    '--fail',
+    ...to,
+    link.replace(/^https:\/\/[^/]+/, `https://${name}`),
+    '-o',
+    'got',
+    '-D',
+    'head',
+  ]
+  await promisify(execFile)('curl', fetching, { cwd: folder })
+  const { content } = (await stage.settlement.document(new Uint8Array(Buffer.from(letter!.id, 'hex'))))!
+  t.ok(readFileSync(join(folder, 'got')).equals(content))
   t.match(readFileSync(join(folder, 'head'), 'utf8'), /application\/pdf/)
   t.equal(await codeOf(people.run('saburo', 'settlement link', {}, ['0'.repeat(32)])), 'object.unknown')
   t.equal(await codeOf(people.run('saburo', 'settlement link', { minutes: '10081' }, [letter!.id])), 'command.invalid')
+  await stage.settlement.store.transaction(({ sql }) =>
+    sql.run("UPDATE documents SET kind = 'payout-file' WHERE id = ?", Buffer.from(letter!.id, 'hex')),
+  )
+  t.equal(await codeOf(people.run('saburo', 'settlement link', {}, [letter!.id])), 'object.unknown')
+  await t.rejects(
+    promisify(execFile)('curl', fetching, { cwd: folder }),
+    { code: 22 },
+    'nor by a link that was made before',
+  )
 })

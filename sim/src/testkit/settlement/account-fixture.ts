@@ -1,6 +1,7 @@
 /** A site whose account at the bank is told of by files: what they say, and what the books show afterwards. */
 import { writeXml, type Xml } from '@azukari/gateway/services/settlement/bank/files/xml'
 import { auditSite } from '@azukari/gateway/services/settlement/ledger/independent-audit'
+import type { Person } from '@azukari/protocol/contracts/settlement-members'
 import { actAsShop, instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import { coseKey } from '@azukari/protocol/keys'
@@ -105,9 +106,9 @@ export class AccountFixture {
   }
 
   /** A shop whose claim of 800 waits for a file: the member has paid 5000 in and bought something. */
-  async claim(): Promise<FixtureMember> {
+  async claim(person: Partial<Person> = {}): Promise<FixtureMember> {
     const { fixture, member: buyer } = this
-    const shop = await fixture.enrol('shop')
+    const shop = await fixture.enrol('shop', person)
     await this.bank.take(
       statement(`T${this.#claims}`, [entry({ minor: 5000, ref: `T${++this.#claims}`, text: await this.awaits(5000) })]),
     )

@@ -49,7 +49,7 @@ export interface Intake extends Booking {
   own: OwnBankAccount
 }
 
-const textDomain = new TextEncoder().encode('azukari/bank-text/1')
+export const textDomain = new TextEncoder().encode('azukari/bank-text/1')
 const fileMaxBytes = 64 << 20
 
 type Parsed =
@@ -218,7 +218,10 @@ async function learnMore(booking: Booking, within: Within, known: EntryRow, entr
 export async function partLine(
   booking: Booking,
   within: Within,
-  whole: Pick<EntryRow, 'id' | 'file' | 'direction' | 'currency' | 'booked_on' | 'reversal'> & { line: Uint8Array },
+  whole: Pick<EntryRow, 'file' | 'direction' | 'currency' | 'booked_on' | 'reversal'> & {
+    id: Uint8Array | null
+    line: Uint8Array
+  },
   parts: readonly BankPart[],
 ): Promise<number> {
   const { sql, nowMs } = within
@@ -266,7 +269,13 @@ async function keepLine(
   { keys, random }: Pick<ServiceContext, 'keys' | 'random'>,
   sql: Sql,
   line: Line,
-  of: { file: Uint8Array; entry: Uint8Array; bookedOn: string; matched: string | null; parent: Uint8Array | null },
+  of: {
+    file: Uint8Array
+    entry: Uint8Array | null
+    bookedOn: string
+    matched: string | null
+    parent: Uint8Array | null
+  },
 ): Promise<void> {
   const { id, direction, reversal, minor, currency, texts } = line
   const { file, entry, bookedOn, matched, parent } = of

@@ -5,19 +5,19 @@
 
 import { mapInOrder } from '@azukari/protocol/in-order'
 import type { Currency } from '@azukari/protocol/money'
-import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { keepDocument, readDocument } from '../documents/store.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { members, openPerson } from '../members/registers.ts'
-import { type PayoutRow, sendPayouts } from '../payments/payout.ts'
-import { issueValue, topUps } from '../payments/top-up.ts'
-import { derivedId, type ServiceContext } from '../service-context.ts'
+import { sendPayouts, waitingPayouts } from '../payments/payout.ts'
+import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
 import { type AsideRow, decideAside, openAside } from './aside.ts'
 import type { OwnBankAccount } from './files/bank-file.ts'
 import { writeCreditTransfers } from './files/iso20022.ts'
 import { writeTransfers } from './files/zengin.ts'
+import { orderFault } from './files/zengin-text.ts'
 import { type BankFileReport, bookEntry, takeFile } from './intake.ts'
+import { assignLine, explainLine, pairLines, returnLine, splitLine } from './open-lines.ts'
 import type { DebitAnswers } from './ports.ts'
 import { type BankOutRow, bankFilesWaiting, enterBankFile, noteRelease, releaseNote } from './release.ts'
 
@@ -42,9 +42,21 @@ export interface BankDesk {
   unmatched(limit: number): Promise<OpenLine[]>
   /**
    * A clerk finds the owner of a line that came in.
+   * @param asItCame the value is what came, whatever was asked for
    * @throws {Problem} `bank.line-known`, `bank.line-out`, `topup.unknown`, `topup.state`, `pay.amount-differs`
    */
-  assign(line: Uint8Array, payment: string, clerk: string): Promise<void>
+  assign(line: Uint8Array, payment: string, clerk: string, asItCame?: boolean): Promise<void>
+  /** Parts a line. @returns how many parts found their owner @throws {Problem} `bank.line-known`, `pay.amount-differs` */
+  split(line: Uint8Array, minors: readonly number[], clerk: string): Promise<number>
+  /** @throws {Problem} `bank.line-known`, `bank.line-out` */
+  explain(line: Uint8Array, as: 'charges' | 'income', clerk: string): Promise<void>
+  /** Two lines about the same money. @throws {Problem} `bank.line-known`, `pay.amount-differs` */
+  pair(first: Uint8Array, second: Uint8Array, clerk: string): Promise<void>
+  /**
+   * Sends money back to a member's own account. @returns the payout
+   * @throws {Problem} `bank.line-known`, `bank.line-out`, `register.unknown-number`, `register.no-account`
+   */
+  sendBack(line: Uint8Array, member: string, clerk: string): Promise<string>
   /** What was set aside and nobody has decided about, oldest first. */
   aside(limit: number): Promise<AsideRow[]>
   /**
@@ -61,6 +73,8 @@ export interface BankDesk {
     format: 'zengin' | 'pain.001',
     currency?: Currency,
   ): Promise<{ document: Uint8Array; payouts: number } | undefined>
+  /** Claimed money that no file can carry, and why: the rest is paid without it. */
+  unpayable(currency?: Currency): Promise<{ number: string; why: string }[]>
   /** Files that were made and not given out, oldest first. */
   waiting(limit: number): Promise<BankOutRow[]>
   /**
@@ -86,6 +100,14 @@ export function bankDesk(
   confirmed: () => Promise<void>,
 ): BankDesk {
   const { store, random, clock } = shared
+  const booking = { shared, debits }
+  /** A clerk's act with its line in the log. */
+  const noted = async <T>(clerk: string, what: string, detail: string, act: (within: Within) => Promise<T>) =>
+    store.transaction(async (within) => {
+      const done = await act(within)
+      await noteOperation(within.sql, within.nowMs, clerk, what, detail)
+      return done
+    })
   return {
     take: async (bytes) => takeFile({ shared, own: own(), debits }, bytes),
 
@@ -104,22 +126,26 @@ export function bankDesk(
         )
       ).map(({ amount, booked_on, ...line }) => ({ ...line, minor: amount, bookedOn: booked_on })),
 
-    assign: (id, payment, clerk) =>
-      store.transaction(async (within) => {
-        const { sql, nowMs } = within
-        const line = await sql.get<{ amount: number; currency: string; matched: string | null; direction: string }>(
-          'SELECT amount, currency, matched, direction FROM bank_lines WHERE id = ?',
-          id,
-        )
-        if (!line || line.matched !== null) throw new Problem('bank.line-known')
-        if (line.direction !== 'in') throw new Problem('bank.line-out')
-        const row = await topUps.get(sql, payment)
-        if (!row) throw new Problem('topup.unknown')
-        if (row.amount !== line.amount || row.currency !== line.currency) throw new Problem('pay.amount-differs')
-        await issueValue(shared, within, row, 'unmatched')
-        await sql.run('UPDATE bank_lines SET matched = ? WHERE id = ?', payment, id)
-        await noteOperation(sql, nowMs, clerk, 'assign bank line', payment)
-      }),
+    assign: (id, payment, clerk, asItCame = false) =>
+      noted(clerk, asItCame ? 'assign bank line as it came' : 'assign bank line', payment, (within) =>
+        assignLine(booking, within, id, payment, asItCame),
+      ),
+
+    split: (id, minors, clerk) =>
+      noted(clerk, 'split bank line', `${hexOf(id)} ${minors.join(' ')}`, (within) =>
+        splitLine(booking, within, id, minors),
+      ),
+
+    explain: (id, as, clerk) =>
+      noted(clerk, 'explain bank line', `${hexOf(id)} ${as}`, (within) => explainLine(within, id, as)),
+
+    pair: (first, second, clerk) =>
+      noted(clerk, 'pair bank lines', `${hexOf(first)} ${hexOf(second)}`, (within) => pairLines(within, first, second)),
+
+    sendBack: (id, member, clerk) =>
+      noted(clerk, 'send bank line back', `${hexOf(id)} ${member}`, (within) =>
+        returnLine(booking, within, id, member),
+      ),
 
     aside: async (limit) => openAside(store.sql, limit),
 
@@ -138,6 +164,11 @@ export function bankDesk(
         await noteOperation(sql, nowMs, clerk, admitted ? 'admit bank entry' : 'drop bank entry', hexOf(id))
       }),
 
+    unpayable: async (currency = 'JPY') =>
+      (await payoutOrders(shared, store.sql, currency)).flatMap(({ row: { number }, fault }) =>
+        fault === undefined ? [] : [{ number, why: fault }],
+      ),
+
     waiting: async (limit) => bankFilesWaiting(store.sql, limit),
 
     release: async (id, clerk, again = false) => {
@@ -154,12 +185,16 @@ export function bankDesk(
     payoutFile: (date, format, currency = 'JPY') =>
       store.transaction(async ({ sql, nowMs }) => {
         const document = random.bytes(16)
-        const rows = await sendPayouts(sql, currency, document, payoutsPerFile, nowMs)
-        if (rows.length === 0) return undefined
-        const orders = await mapInOrder(rows, async (row) => ({
-          account: await accountOf(shared, sql, row),
-          minor: BigInt(row.amount),
-          reference: row.number,
+        const payable = (await payoutOrders(shared, sql, currency)).flatMap(({ row, account, fault }) =>
+          account && fault === undefined ? [{ row, account }] : [],
+        )
+        if (payable.length === 0) return undefined
+        const rows = payable.map(({ row }) => row)
+        await sendPayouts(sql, rows, currency, document, nowMs)
+        const orders = payable.map(({ row: { amount, number }, account }) => ({
+          account,
+          minor: BigInt(amount),
+          reference: number,
         }))
         const id = Buffer.from(document).toString('hex')
         const frame = { id: id.slice(0, 33), createdMs: clock.now(), date, currency }
@@ -183,9 +218,11 @@ function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-async function accountOf(shared: ServiceContext, sql: Sql, { shop }: PayoutRow) {
-  const member = (await members.get(sql, shop))!
-  const { account } = openPerson(shared.keys, shop, member.person)
-  if (!account) throw new Problem('register.unknown-number', 'the shop has no bank account')
-  return account
+/** Payouts that wait, each with its account, and what keeps it out of a file. */
+async function payoutOrders(shared: ServiceContext, sql: Sql, currency: Currency) {
+  return mapInOrder(await waitingPayouts(sql, currency, payoutsPerFile), async (row) => {
+    const { person } = (await members.get(sql, row.shop))!
+    const { account } = openPerson(shared.keys, row.shop, person)
+    return { row, account, fault: orderFault(account?.holder, BigInt(row.amount)) }
+  })
 }

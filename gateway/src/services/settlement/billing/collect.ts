@@ -12,6 +12,7 @@ import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
 import type { DebitOrder } from '../bank/files/bank-file.ts'
 import { writeDirectDebits } from '../bank/files/iso20022.ts'
 import { writeDebits } from '../bank/files/zengin.ts'
+import { orderFault } from '../bank/files/zengin-text.ts'
 import { aboutOf, numberIn } from '../bank/matching.ts'
 import type { DebitAnswers } from '../bank/ports.ts'
 import { enterBankFile } from '../bank/release.ts'
@@ -54,7 +55,8 @@ export async function debitFile(ports: BillingPorts): Promise<{ document: Uint8A
     const due = await flatMapInOrder(await dueOf(within, today, 'debit', debitAheadDays), async (row) => {
       const member = await memberOf(sql, row)
       const { account } = openPerson(shared.keys, member.id, member.person)
-      return account ? [{ row, member, account }] : []
+      // What no file can carry is left out, and stays due: one name never stops the others.
+      return account && orderFault(account.holder, BigInt(row.total)) === undefined ? [{ row, member, account }] : []
     })
     if (due.length === 0) return undefined
     const document = shared.random.bytes(16)

@@ -7,8 +7,8 @@ import { refuseUtf16 } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { CallFile, ServiceAct } from '../../../operator-api/roles.ts'
-import type { AsideReason } from '../bank/files/bank-file.ts'
 import type { Settlement } from '../service.ts'
+import { asideWords } from './bank-lines.ts'
 import { clerkOf, hex, idOf, type SettlementCommands } from './context.ts'
 
 export const moneyCommands: SettlementCommands = {
@@ -48,67 +48,6 @@ export const moneyCommands: SettlementCommands = {
     },
   },
 
-  'settlement unmatched': {
-    what: 'Lines of our account without an owner; settlement assign names one for money that came.',
-    role: 'clerk',
-    options: { folder, site },
-    async carryOut({ service: { bank } }) {
-      const rows = (await bank.unmatched(1_000)).map(({ id, ...row }) => ({ id: hex(id), ...row }))
-      const lines = rows.map(({ id, bookedOn, direction, minor, currency, about }) =>
-        `${id}  ${bookedOn}  ${direction.padEnd(3)}  ${minor} ${currency}  ${about ?? ''}`.trimEnd(),
-      )
-      return { json: rows, text: lines.join('\n') || 'none' }
-    },
-  },
-
-  'settlement aside': {
-    what: 'What bank files told and could not be booked as it stood; settlement admit books one, settlement drop does not.',
-    role: 'clerk',
-    options: { folder, site },
-    async carryOut({ service: { bank } }) {
-      const rows = (await bank.aside(1_000)).map(({ id, place, why, detail }) => ({ id: hex(id), place, why, detail }))
-      const lines = rows.map(({ id, why, detail }) => `${id}  ${asideWords[why]}  ${detail}`)
-      return { json: rows, text: lines.join('\n') || 'none' }
-    },
-  },
-
-  'settlement admit': {
-    what: 'Books what was set aside as an entry of its own. Takes two people.',
-    role: 'clerk',
-    twoPeople: true,
-    positionals: 'ENTRY',
-    options: { folder, site },
-    async carryOut({ service: { bank } }, act, _values, [entry]) {
-      await bank.decideAside(idOf(entry, 'entry'), true, clerkOf(act))
-      return { json: { entry, admitted: true }, text: 'it is booked' }
-    },
-  },
-
-  'settlement drop': {
-    what: 'Drops what was set aside: it is booked already, or not ours. Takes two people.',
-    role: 'clerk',
-    twoPeople: true,
-    positionals: 'ENTRY',
-    options: { folder, site },
-    async carryOut({ service: { bank } }, act, _values, [entry]) {
-      await bank.decideAside(idOf(entry, 'entry'), false, clerkOf(act))
-      return { json: { entry, admitted: false }, text: 'it is dropped' }
-    },
-  },
-
-  'settlement assign': {
-    what: 'Names the owner of money that came without one. Takes two people.',
-    role: 'clerk',
-    twoPeople: true,
-    positionals: 'LINE',
-    options: { folder, site, payment: { type: 'string', what: 'payment number that it is for', required: true } },
-    async carryOut({ service: { bank } }, act, values, [line]) {
-      const payment = text(values, 'payment')
-      await bank.assign(idOf(line, 'line'), payment, clerkOf(act))
-      return { json: { line, payment }, text: `the money is for ${payment}; its value is issued` }
-    },
-  },
-
   'settlement payout': {
     what: 'Writes the bank file of all money that shops have claimed. Takes two people; the file goes to whoever confirms.',
     role: 'clerk',
@@ -125,9 +64,13 @@ export const moneyCommands: SettlementCommands = {
       if (format !== 'zengin' && format !== 'pain.001')
         throw new Problem('config.invalid', 'format is zengin or pain.001')
       const file = await service.bank.payoutFile(text(values, 'date'), format)
-      if (!file) return { json: { payouts: 0 }, text: 'nothing waits' }
+      const unpayable = await service.bank.unpayable()
+      const left = unpayable.map(({ number, why }) => `${number} is left out: ${why}`)
+      const exit = left.length > 0 ? 1 : 0
+      if (!file) return { json: { payouts: 0, unpayable }, text: ['nothing waits', ...left].join('\n'), exit }
       await giveOut(service, act, file.document)
-      return { json: { payouts: file.payouts }, text: `${file.payouts} payouts in the file` }
+      const { payouts } = file
+      return { json: { payouts, unpayable }, text: [`${payouts} payouts in the file`, ...left].join('\n'), exit }
     },
   },
 
@@ -253,15 +196,6 @@ export const moneyCommands: SettlementCommands = {
       return { json: report, text: [...open, ...back].join('\n') || 'none' }
     },
   },
-}
-
-const asideWords: Record<AsideReason, string> = {
-  account: 'not our account',
-  currency: 'a currency that is not kept here',
-  differs: 'the bank’s reference is known with something else',
-  'perhaps-known': 'perhaps known already',
-  order: 'an order that we did not give',
-  amount: 'another amount than was asked',
 }
 
 /** Gives a file for the bank out, and its note beside it. */

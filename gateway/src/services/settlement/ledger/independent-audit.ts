@@ -38,7 +38,7 @@ export async function auditSite(sql: Sql, publicKey: Uint8Array): Promise<SiteAu
   const lost = await sql.all<{ id: string; matched: string | null }>(
     `SELECT lower(hex(b.id)) AS id, b.matched FROM bank_lines b WHERE NOT EXISTS (
        SELECT 1 FROM ledger_postings p
-       WHERE p.reference = CASE WHEN b.matched IS NULL OR b.matched = 'parts' THEN lower(hex(b.id)) ELSE b.matched END)
+       WHERE p.reference = CASE WHEN b.matched IS NULL OR length(b.matched) < 14 THEN lower(hex(b.id)) ELSE b.matched END)
      AND (b.parent IS NULL OR b.matched IS NOT NULL) LIMIT 100`,
   )
   for (const { id, matched } of lost) found.push({ what: 'bank line', where: matched ?? id })

@@ -163,6 +163,16 @@ export class Ledger {
 
   /** Gives back what was reserved and not used in time. Returns how many holds ran out. */
   async expireDue(nowMs: number): Promise<number> {
+    let expired = 0
+    // All of them: one that is left would keep its account from what it has.
+    for (;;) {
+      const some = await this.#expireSome(nowMs)
+      expired += some
+      if (some < maxSweep) return expired
+    }
+  }
+
+  async #expireSome(nowMs: number): Promise<number> {
     const due = await this.#sql.all<{ id: Uint8Array }>(
       'SELECT id FROM ledger_holds WHERE resolved = 0 AND expires <= ? ORDER BY expires, id LIMIT ?',
       nowMs,
@@ -235,15 +245,27 @@ export class Ledger {
   /** All debits and all credits of each currency: always equal. */
   async trialBalance(): Promise<Total[]> {
     return (
-      await this.#sql.all<{ currency: Currency; debits: number; credits: number }>(
-        `SELECT currency, sum(debits_posted) AS debits, sum(credits_posted) AS credits FROM ledger_accounts
-         GROUP BY currency ORDER BY currency`,
-      )
-    ).map(({ currency, debits, credits }) => ({
-      currency,
-      debitsMinor: BigInt(debits),
-      creditsMinor: BigInt(credits),
-    }))
+      // Each account fits a number, their sum may not: it is made of two that do.
+      (
+        await this.#sql.all<{
+          currency: Currency
+          debits: number
+          debitsHigh: number
+          credits: number
+          creditsHigh: number
+        }>(
+          `SELECT currency, CAST(sum(debits_posted % 1000000000) AS INTEGER) AS debits,
+           CAST(sum(debits_posted / 1000000000) AS INTEGER) AS debitsHigh,
+           CAST(sum(credits_posted % 1000000000) AS INTEGER) AS credits,
+           CAST(sum(credits_posted / 1000000000) AS INTEGER) AS creditsHigh
+         FROM ledger_accounts GROUP BY currency ORDER BY currency`,
+        )
+      ).map(({ currency, debits, debitsHigh, credits, creditsHigh }) => ({
+        currency,
+        debitsMinor: BigInt(debitsHigh) * 1_000_000_000n + BigInt(debits),
+        creditsMinor: BigInt(creditsHigh) * 1_000_000_000n + BigInt(credits),
+      }))
+    )
   }
 
   async #write(postings: readonly Posting[], nowMs: number): Promise<(Posted | Problem)[]> {

@@ -30,6 +30,7 @@ import { claimSignedAct } from '../../../service/inbox.ts'
 import { act, call, type Handler, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
+import { toHolderName } from '../bank/files/zengin-text.ts'
 import { letterPdf } from '../documents/letter.ts'
 import { keepDocument } from '../documents/store.ts'
 import { noteOperation } from '../ledger/operations.ts'
@@ -63,7 +64,7 @@ export function enrolmentHandlers(shared: ServiceContext): Handler[] {
         id: requestId,
         kind,
         device: caller.device,
-        person: sealPerson(keys, requestId, person, shared.random),
+        person: sealPerson(keys, requestId, withHolder(person), shared.random),
         terms,
         at: nowMs,
       })
@@ -95,7 +96,7 @@ export function enrolmentHandlers(shared: ServiceContext): Handler[] {
         until: null,
         reason: null,
       })
-      const person = sealPerson(keys, member.id, body.person, shared.random)
+      const person = sealPerson(keys, member.id, withHolder(body.person), shared.random)
       await members.registered(sql, member.id, { device: caller.device, person, card: body.card ?? null }, nowMs)
       // The card that is registered is in its member's hands; another that was reported lost stays lost.
       if (body.card) await noteStanding({ sql, nowMs, send }, member.id, body.card, { lost: false })
@@ -351,4 +352,10 @@ function fits(code: string, kept: Uint8Array): boolean {
 
 function same(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0
+}
+
+/** The holder's name as banks' files have it: what cannot be written there is told now, not when money is to be paid. */
+function withHolder(person: Person): Person {
+  const { account } = person
+  return account ? { ...person, account: { ...account, holder: toHolderName(account.holder) } } : person
 }

@@ -366,19 +366,23 @@ export async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Pro
       await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
 }
 
-/** Hands every waiting payout of a currency over to a file, in the file's own transaction. */
-export async function sendPayouts(
-  sql: Sql,
-  currency: Currency,
-  file: Uint8Array,
-  limit: number,
-  nowMs: number,
-): Promise<PayoutRow[]> {
-  const rows = await sql.all<PayoutRow>(
+/** Payouts that wait for a file, oldest first. */
+export async function waitingPayouts(sql: Sql, currency: Currency, limit: number): Promise<PayoutRow[]> {
+  return sql.all<PayoutRow>(
     "SELECT * FROM payouts WHERE state = 'waiting' AND currency = ? AND amount > 0 ORDER BY number LIMIT ?",
     currency,
     limit,
   )
+}
+
+/** Hands waiting payouts over to a file, in the file's own transaction. */
+export async function sendPayouts(
+  sql: Sql,
+  rows: readonly PayoutRow[],
+  currency: Currency,
+  file: Uint8Array,
+  nowMs: number,
+): Promise<void> {
   const ledger = ledgerOf(sql)
   for (const { number, shop, amount } of rows) {
     await ledger.post(
@@ -401,5 +405,4 @@ export async function sendPayouts(
     for (const order of await sql.all<OrderRow>("SELECT * FROM orders WHERE payout = ? AND state = 'claimed'", number))
       await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out') })
   }
-  return rows
 }

@@ -252,13 +252,15 @@ export function cashDesk(shared: ServiceContext): CashDesk {
           return { issued: false }
         }
         if (first.first_clerk === clerk) throw new Problem('topup.same-clerk')
-        if (first.first_minor !== minor || first.mail !== mail || minor !== row.amount) {
+        if (first.first_minor !== minor || first.mail !== mail) {
           // Both count again: what stands is neither clerk's word against the other's. This is kept although it is refused.
           await sql.run('DELETE FROM cash_counts WHERE payment = ?', payment)
           return new Problem('topup.counts-differ')
         }
         await sql.run('UPDATE cash_counts SET second_clerk = ?, second_at = ? WHERE payment = ?', clerk, nowMs, payment)
-        await issueValue(shared, within, row, 'cash')
+        // What two people counted is what came, whatever was announced.
+        await issueValue(shared, within, { ...row, amount: minor }, 'cash')
+        if (minor !== row.amount) await sql.run('UPDATE top_ups SET amount = ? WHERE payment = ?', minor, payment)
         return { issued: true }
       })
       if (outcome instanceof Problem) throw outcome

@@ -2,7 +2,7 @@
  * The character set of Japanese bank files (JIS X 0201 as the banks' association permits it): half-width kana, capital
  * letters, digits and a few signs, one byte each. What people write is brought into it, or refused.
  */
-import { Problem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 
 const full =
   'ァアィイゥウェエォオカキクケコサシスセソタチッツテトナニヌネノハヒフヘホマミムメモャヤュユョヨラリルレロワヲンー'
@@ -10,6 +10,18 @@ const half = 'ｱｱｲｲｳｳｴｴｵｵｶｷｸｹｺｻｼｽｾｿﾀﾁ
 const kana = new Map([...full].map((character, i) => [character, [...half][i]!]))
 /** Half-width small kana are written large too, and the long vowel as a hyphen. */
 const small = new Map([...'ｧｨｩｪｫｬｭｮｯｰ'].map((character, i) => [character, [...'ｱｲｳｴｵﾔﾕﾖﾂ-'][i]!]))
+/**
+ * What people write and the set does not have: rare kana become the common ones, dashes the hyphen, and a sign that banks do not
+ * take becomes a period, as their guides to account holders' names ask for ・.
+ */
+const instead = new Map([
+  ...[...'ヵヶヮヰヱ'].map((from, i) => [from, [...'ｶｹﾜｲｴ'][i]!] as const),
+  ...[...'−‐‑‒–—―'].map((dash) => [dash, '-'] as const),
+  ...[..."・･&'’"].map((sign) => [sign, '.'] as const),
+  ['¥', '\\'],
+  ['、', ','],
+  ['。', '.'],
+])
 const permitted = /^[A-Z0-9 \\,.()/「」｢｣ｦｱ-ﾟ-]*$/
 
 /** Text as it stands in a record. @throws {Problem} `bank.text` for what the set does not have */
@@ -22,12 +34,36 @@ export function toBankText(text: string): string {
     else {
       const code = character.codePointAt(0)!
       const katakana = code >= 0x3041 && code <= 0x3096 ? String.fromCodePoint(code + 0x60) : character
-      out += kana.get(katakana) ?? small.get(katakana) ?? katakana
+      out += instead.get(katakana) ?? kana.get(katakana) ?? small.get(katakana) ?? katakana
     }
   }
   out = out.replaceAll('「', '｢').replaceAll('」', '｣')
   if (!permitted.test(out)) throw new Problem('bank.text', `a character of ${text.length}`)
   return out
+}
+
+/** The longest name of an account's holder in a file, characters; voiced kana count two. */
+const maxHolder = 30
+
+/** A holder's name as files have it. @throws {Problem} `bank.text` for characters that banks do not have, none, or too many */
+export function toHolderName(text: string): string {
+  const name = toBankText(text.trim())
+  if (name.length === 0 || name.length > maxHolder)
+    throw new Problem('bank.text', `${name.length} characters, 1 to ${maxHolder} are allowed`)
+  return name
+}
+
+/** Why no order for an account can stand in a bank's file; undefined when one can. */
+export function orderFault(holder: string | undefined, minor: bigint): string | undefined {
+  if (holder === undefined) return 'there is no bank account'
+  if (minor > 9_999_999_999n) return 'the amount has more than ten digits'
+  try {
+    toHolderName(holder)
+    return undefined
+  } catch (error) {
+    if (!isProblem(error)) throw error
+    return 'the name of the account’s holder cannot be written in the bank’s characters'
+  }
 }
 
 /** One byte per character; what was read back is the same text. */

@@ -1,7 +1,7 @@
 /** What the application form asks (P1), and how what people write becomes an application or a list of problems. */
 import type { MemberKind, Person } from '@azukari/protocol/contracts/settlement-members'
 import { isProblem, type ProblemCode } from '@azukari/protocol/problem'
-import { toBankText } from '../../bank/files/zengin-text.ts'
+import { toHolderName } from '../../bank/files/zengin-text.ts'
 
 /** The fields of the form, by name. */
 export const fields = [
@@ -100,8 +100,7 @@ function readAccount(
   if (!accountKind) return wrong('accountKind')
   if (!/^\d{7}$/.test(number)) return wrong('accountNumber')
   try {
-    const holder = toBankText((filled.holder ?? '').trim())
-    if (holder.length === 0 || holder.length > 30) return wrong('holder')
+    const holder = toHolderName(filled.holder ?? '')
     return { bank, branch, kind: accountKind, number, holder }
   } catch (error) {
     if (isProblem(error)) return wrong('holder')
