@@ -15,6 +15,7 @@ import { messageProblems } from './problems/messages.ts'
 import { operatorProblems } from './problems/operators.ts'
 import { outsideProblems } from './problems/outside.ts'
 import { partProblems } from './problems/parts.ts'
+import { rightsProblems } from './problems/rights.ts'
 import { settlementProblems } from './problems/settlement.ts'
 
 export const catalogue = {
@@ -107,6 +108,7 @@ export const catalogue = {
   },
   ...fleetProblems,
   ...settlementProblems,
+  ...rightsProblems,
   internal: {
     retry: 'later',
     en: {

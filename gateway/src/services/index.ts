@@ -4,3 +4,8 @@ import { placement } from './placement/module.ts'
 import { settlement } from './settlement/module.ts'
 
 export const services: readonly ServiceModule[] = [placement, settlement]
+
+/** Groups of commands that need no service yet, by name: of a folder beside these that is none. */
+export const commandsAlone: ServiceModule['programs'] = {
+  mark: async () => (await import('./rights/commands/mark.ts')).markCommands,
+}
