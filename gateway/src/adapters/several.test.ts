@@ -99,7 +99,9 @@ t.test('D5: one that was cut off while somebody had the schema alone writes noth
   t.teardown(() => admin.end())
   let alone: PostgresDatabase | undefined
   while (!alone) {
-    await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')
+    await admin.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+    )
     alone = await site.open(false).catch((error: { code: string }) => {
       t.match(error.code, /^storage\.(held|unreachable)$/)
       return undefined
