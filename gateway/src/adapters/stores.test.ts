@@ -153,7 +153,8 @@ t.test('D5: whoever lost the line and was not followed holds the schema again', 
   await admin.query(
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
   )
-  const locks = "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND granted"
+  const locks = `SELECT count(*)::int AS n FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()`
   while ((await admin.query(locks)).rows[0].n === 0) await setTimeout(20)
   await t.rejects(Stores.of(folder).open('toy/toy.db'), { code: 'storage.held' })
   await database.script('CREATE TABLE toys (id INTEGER NOT NULL PRIMARY KEY)')
