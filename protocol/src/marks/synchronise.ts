@@ -27,6 +27,7 @@ export interface Spectrum {
 
 const fourier = new Fourier(tileSize)
 const area = tileSize * tileSize
+const tileMask = tileSize - 1
 const plain: Lattice = { scale: 1, tangent: 0 }
 
 /** What a reader works on: the picture's luma at the canonical size, and what is left of it. */
@@ -81,20 +82,21 @@ export function fold({ width, height, values }: Plane, { scale, tangent }: Latti
   // Where the plane's corners lie among the mark's pixels.
   const extent = corners(width, height, a, b)
   for (let v = extent.top; v <= extent.bottom; v++) {
-    const row = modulo(v) * tileSize
+    const row = (v & tileMask) * tileSize
     for (let u = extent.left; u <= extent.right; u++) {
       const x = a * u - b * v
       const y = b * u + a * v
-      if (x < 0 || y < 0 || x >= width - 1 || y >= height - 1) continue
-      const xi = Math.floor(x)
-      const yi = Math.floor(y)
+      if (!(x >= 0 && y >= 0 && x < width - 1 && y < height - 1)) continue
+      // Truncation is the floor here, and much the faster.
+      const xi = x | 0
+      const yi = y | 0
       const fx = x - xi
       const fy = y - yi
       const from = yi * width + xi
-      const upper = values[from]! * (1 - fx) + values[from + 1]! * fx
-      const lower = values[from + width]! * (1 - fx) + values[from + width + 1]! * fx
-      const at = row + modulo(u)
-      tile[at] = tile[at]! + upper * (1 - fy) + lower * fy
+      const upper = values[from]! + (values[from + 1]! - values[from]!) * fx
+      const lower = values[from + width]! + (values[from + width + 1]! - values[from + width]!) * fx
+      const at = row + (u & tileMask)
+      tile[at] = tile[at]! + upper + (lower - upper) * fy
     }
   }
   return tile
@@ -112,10 +114,9 @@ function corners(width: number, height: number, a: number, b: number) {
   }
 }
 
-/** Remainder that is never negative. */
-export function modulo(value: number): number {
-  const rest = value % tileSize
-  return rest < 0 ? rest + tileSize : rest
+/** Remainder of a whole number that is never negative. */
+function modulo(value: number): number {
+  return value & tileMask
 }
 
 /** Spectrum of one tile. */

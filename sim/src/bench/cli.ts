@@ -15,6 +15,7 @@ const modules: Readonly<Record<string, { what: string; file: string; quick?: Rec
   B4: { what: 'device runtime: memory, start, size', file: './b4-device.ts' },
   B5: { what: 'audit: rounds of random leaves, scan, repair over 3 GiB', file: './b5-audit.ts' },
   B6: { what: 'ledger: durable transfers, signed payments', file: './b6-ledger.ts' },
+  B9: { what: 'marks in pictures: seen, read after attacks, time', file: './b9-marks.ts' },
   B10: { what: 'transfer: blocks, cuts, memory', file: './b10-transfer.ts' },
   B11: { what: 'fleet: 10,000 devices, memory, reconnect storm', file: './b11-fleet.ts' },
   B12: { what: 'simulation: hours per minute', file: './b12-simulation.ts' },

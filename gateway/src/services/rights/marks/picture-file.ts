@@ -27,7 +27,7 @@ export interface OpenPicture extends MarkPicture {
  */
 export async function openPicture(bytes: Uint8Array): Promise<OpenPicture> {
   const { default: sharp } = await import('sharp')
-  const metadata = await orUnreadable(sharp(bytes, { limitInputPixels: false }).metadata())
+  const metadata = await orUnreadable(() => sharp(bytes, { limitInputPixels: false }).metadata())
   const kind = kinds.find((known) => known === metadata.format)
   if (!kind) throw new Problem('mark.unsuitable', `it is ${metadata.format}; JPEG, PNG and WebP are read`)
   if (metadata.width * metadata.height > pixelsMax)
@@ -35,7 +35,7 @@ export async function openPicture(bytes: Uint8Array): Promise<OpenPicture> {
       'mark.unsuitable',
       `${metadata.width} × ${metadata.height} pixels are too many; ${pixelsMax / 1e6} million are read`,
     )
-  const { data, info } = await orUnreadable(
+  const { data, info } = await orUnreadable(() =>
     sharp(bytes, { failOn: 'error', limitInputPixels: pixelsMax })
       .autoOrient()
       .toColourspace('srgb')
@@ -57,9 +57,9 @@ function whyNot({ pages, space, depth }: Metadata): string | undefined {
   return undefined
 }
 
-async function orUnreadable<T>(promise: Promise<T>): Promise<T> {
+async function orUnreadable<T>(read: () => Promise<T>): Promise<T> {
   try {
-    return await promise
+    return await read()
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message.split('\n')[0] : undefined
     throw new Problem('mark.unreadable', detail, { cause })
