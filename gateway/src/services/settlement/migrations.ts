@@ -3,7 +3,7 @@ import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { bankEntryTables } from './bank/tables.ts'
 import { debitOrderTables } from './billing/debit-orders.ts'
-import { billingTables, cardTables } from './billing/tables.ts'
+import { billingTables, cardTables, priceTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { registerKeysTables } from './keystore.ts'
@@ -26,4 +26,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 11, name: 'the keys that the register belongs to', up: registerKeysTables },
   { number: 12, name: 'entries of bank files', up: bankEntryTables },
   { number: 13, name: 'debits one by one', up: debitOrderTables },
+  { number: 14, name: 'what statements were priced by', up: priceTables },
 ]

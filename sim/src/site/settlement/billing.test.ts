@@ -219,9 +219,9 @@ t.test('S13 an objection that is right: credit note and a new statement; nothing
     'nothing is decided without looking',
   )
   answers.down = false
-  answers.facts = { ...answers.facts, level: 1 }
-  const decided = await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1')
-  t.match(decided, { upheld: true, findings: [/base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
+  const found = { level: 1, reason: 'the contract of October says level 1' }
+  const decided = await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1', found)
+  t.match(decided, { upheld: true, findings: [found.reason, /base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
   await refused(t, 'object.unknown', fixture.settlement.billing.objections.decide(open!.id, 'clerk-2'), 'decided twice')
   const [decision] = (await fixture.events(objectionDecided, one.device)).map((event) =>
     one.pay.openDecision(event.decision),

@@ -5,11 +5,13 @@ import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placem
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
+import { levelBefore } from '../members/level-history.ts'
 import type { MemberRow } from '../members/registers.ts'
 import { defaultRules } from '../service-context.ts'
 import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { issueStatement, type Period } from './statements.ts'
+import { priceOf } from './price.ts'
+import { type Issue, issueStatement, type Period, pricedBy } from './statements.ts'
 
 export interface BillingAccount {
   member: Uint8Array
@@ -41,13 +43,19 @@ function momentOf(date: CivilDate): number {
   return Date.parse(`${date}T12:00:00Z`)
 }
 
-/** @throws {Problem} `placement.unavailable`, `card.unknown` */
+/**
+ * What placement says of a period, with the level that the member had at its end.
+ * @throws {Problem} `placement.unavailable`, `card.unknown`
+ */
 export async function factsOf(
-  { placement }: BillingPorts,
+  { placement, shared }: BillingPorts,
   member: MemberRow,
   { from, to }: Period,
 ): Promise<AccountFacts> {
-  return placement.account({ card: member.card!, fromMs: momentOf(addDays(from, -1)), toMs: momentOf(to) })
+  const card = member.card!
+  const toMs = momentOf(to)
+  const facts = await placement.account({ card, fromMs: momentOf(addDays(from, -1)), toMs })
+  return { ...facts, level: (await levelBefore(shared.store.sql, card, toMs)) ?? facts.level }
 }
 
 /**
@@ -93,6 +101,8 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
     const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
     const facts = await factsOf(ports, member, period)
+    const by = pricedBy(ports, facts, period)
+    const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment }
     const row = await shared.store.transaction(async (within) => {
       const moved = (
         await within.sql.run(
@@ -103,9 +113,7 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
         )
       ).changes
       // Another run was quicker.
-      return moved === 0
-        ? undefined
-        : await issueStatement(ports, within, member, period, facts, { payment: account.payment })
+      return moved === 0 ? undefined : await issueStatement(ports, within, member, period, issue)
     })
     if (row) numbers.push(row.number)
     closed = period.to
