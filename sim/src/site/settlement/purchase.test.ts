@@ -107,9 +107,11 @@ t.test(
     t.strictSame([result.paid.minor, result.balance.minor], [1740, 3260])
     const receipt = openPayReceipt(fixture.centre, result.receipt!)
     t.strictSame(receipt.taxes, [
-      { rate: 10, gross: 660, tax: 60 },
-      { rate: 8, gross: 1080, tax: 80 },
+      { rate: 10, gross: 660, tax: 60, goods: '写真' },
+      { rate: 8, gross: 1080, tax: 80, goods: '茶' },
     ])
+    t.equal(receipt.name, shop.person.name)
+    t.equal(receipt.atMs, fixture.clock.now())
     t.equal(receipt.invoiceNumber, 'T1234567890123')
     t.ok(result.receipt!.length <= 1024, 'it fits a slot of the card')
     const [event] = await fixture.events(payNotice, shop.device)
@@ -332,6 +334,61 @@ t.test('P7 digital goods now, other goods later, metered use by the unit; then t
     'after it lapsed',
   )
   await conserved(t, fixture)
+})
+
+t.test('P9 a receipt after a refund of one article: the other alone, on the day on which it was paid', async (t) => {
+  const fixture = await new SettlementFixture().start()
+  const [buyer, shop] = [await fixture.enrol(), await shopWithOffer(fixture)]
+  await withCash(fixture, buyer, 5000)
+  const { transaction } = await buy(fixture, buyer, shop, [
+    { item: 'photo-a', count: 3 },
+    { item: 'tea', count: 1 },
+  ])
+  const paidMs = fixture.clock.now()
+  fixture.clock.turn(3 * 86_400_000)
+  const refund = (minor: number, item: string) =>
+    fixture.act(
+      actAsShop,
+      { act: shop.pay.shopAct(transaction, { do: 'refund', minor, reason: 'stale', item }) },
+      shop.device,
+    )
+  await refused(t, 'pay.item-unknown', refund(1, 'scan'), 'an article that was not ordered')
+  await refused(t, 'pay.refund-too-much', refund(1081, 'tea'), 'more than the article cost')
+  await refund(1080, 'tea')
+  const [event] = await fixture.events(balanceChanged, buyer.device)
+  const { receipt, balance: told } = buyer.pay.openResult(event!.result)
+  t.equal(told.minor, 5000 - 990)
+  t.match(openPayReceipt(fixture.centre, receipt!), {
+    amount: { minor: 990 },
+    taxes: [{ rate: 10, gross: 990, tax: 90, goods: '写真' }],
+    atMs: paidMs,
+  })
+  await conserved(t, fixture)
+})
+
+t.test('P6 a receipt of the longest names at three rates fits a slot of the card', async (t) => {
+  const fixture = await new SettlementFixture().start()
+  const name = '静'.repeat(100)
+  const shop = await fixture.enrol('shop', { name, invoiceNumber: 'T1234567890123' })
+  const buyer = await fixture.enrol()
+  await withCash(fixture, buyer, 900_000)
+  const rates = [10, 8, 0] as const
+  const items = Array.from({ length: 48 }, (_, i) => ({
+    item: `item-${i}`,
+    name,
+    kind: 'goods' as const,
+    price: 10_000,
+    currency: 'JPY' as const,
+    tax: rates[i % 3]!,
+  }))
+  await fixture.act(putOffer, { offer: shop.pay.offer(items) }, shop.device)
+  const { result } = await buy(
+    fixture,
+    buyer,
+    shop,
+    items.map(({ item }) => ({ item, count: 1 })),
+  )
+  t.ok(result.receipt!.length <= 1024, `${result.receipt!.length} bytes`)
 })
 
 t.test('P9 refunds, whole and in part, and disputes', async (t) => {

@@ -15,7 +15,8 @@ import { noteOperation } from '../ledger/operations.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
 import { derivedId, memberAct, type ServiceContext, type Within } from '../service-context.ts'
-import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { linesOf, refundLines } from './order-lines.ts'
+import { nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
 
 export interface PayoutRow {
@@ -43,7 +44,7 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
       if (what.do === 'deliver') return { state: await deliver(context, order, what.state, what.how) }
       if (what.do === 'meter') return { state: await endMeter(shared, context, order, what.tick) }
       if (what.do === 'claim') return { state: await claim(context, order) }
-      return { state: await refund(shared, context, order, what.minor, posting) }
+      return { state: await refund(shared, context, order, { ...what, posting }) }
     }),
 
     memberAct(shared, disputeOrder, async ({ member, body }, context) => {
@@ -178,16 +179,30 @@ export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Curre
   if (changes === 0) throw new Problem('ledger.insufficient', 'no payout of that much waits')
 }
 
+export interface Refund {
+  minor: number
+  /** The article that it is for; without one it is of the order as a whole. */
+  item?: string
+  /** By which the same refund is known when it comes again. */
+  posting: string
+}
+
 /**
  * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
- * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
+ * @throws {Problem} `pay.refund-too-much`, `pay.item-unknown`, `ledger.insufficient` when the money has left and the shop has no other
  */
-export async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
+export async function refund(
+  shared: ServiceContext,
+  within: Within,
+  order: OrderRow,
+  { minor, item, posting }: Refund,
+) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')
   if (minor === 0) throw new Problem('ledger.bad-amount')
   if (minor > order.paid - order.refunded) throw new Problem('pay.refund-too-much')
+  const lines = JSON.stringify(refundLines(order, minor, item))
   const ledger = ledgerOf(sql)
   const waits =
     order.payout &&
@@ -211,8 +226,8 @@ export async function refund(shared: ServiceContext, within: Within, order: Orde
   )
   if (source === 'payable')
     await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
-  const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor }
-  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
+  const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor, lines }
+  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded, lines })
   await tellBuyer(shared, within, now)
   await tellShop(shared, within, now)
   return now.state
@@ -253,7 +268,11 @@ export function payoutDesk(shared: ServiceContext): PayoutDesk {
         )
         await noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
         const order = await orderByNumber(sql, row.number)
-        if (upheld) await refund(shared, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
+        if (upheld)
+          await refund(shared, within, order, {
+            minor: order.paid - order.refunded,
+            posting: Buffer.from(id).toString('hex'),
+          })
         else {
           await tellBuyer(shared, within, order)
           await tellShop(shared, within, order)

@@ -18,7 +18,8 @@ import { ledgerOf } from '../centre/epoch.ts'
 import { balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, pseudonym } from '../members/registers.ts'
 import type { ServiceContext } from '../service-context.ts'
-import { linesOf, type OrderRow, orders } from './orders.ts'
+import { linesOf } from './order-lines.ts'
+import { type OrderRow, orders } from './orders.ts'
 import { deliver, isDisputed, ownOrder, refund } from './payout.ts'
 
 const pageRows = 100
@@ -49,9 +50,9 @@ export function shopHandlers(shared: ServiceContext): Handler[] {
       return { state: await deliver(context, order, state, how) }
     }),
 
-    shopAct(refundShopOrder, async ({ order: number, minor }, context) => {
+    shopAct(refundShopOrder, async ({ order: number, ...what }, context) => {
       const order = await orderOf(context.sql, context.holder, number)
-      return { state: await refund(shared, context, order, minor, hex(context.requestId)) }
+      return { state: await refund(shared, context, order, { ...what, posting: hex(context.requestId) }) }
     }),
   ]
 }
@@ -90,7 +91,7 @@ async function shown(sql: Sql, row: OrderRow): Promise<ReplyOf<typeof readShopOr
     paid: money(row.paid),
     refunded: money(row.refunded),
     isDisputed: await isDisputed(sql, order),
-    lines: linesOf(row),
+    lines: linesOf(row).map(({ item, count, price, tax }) => ({ item, count, price, tax })),
   }
   if (paidMs !== null) made.paidMs = paidMs
   if (deliveredMs !== null) made.deliveredMs = deliveredMs
