@@ -3,7 +3,7 @@ import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { bankEntryTables } from './bank/tables.ts'
 import { debitOrderTables } from './billing/debit-orders.ts'
-import { billingTables, cardTables, priceTables } from './billing/tables.ts'
+import { billingTables, cardTables, priceTables, windowTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { registerKeysTables } from './keystore.ts'
@@ -27,4 +27,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 12, name: 'entries of bank files', up: bankEntryTables },
   { number: 13, name: 'debits one by one', up: debitOrderTables },
   { number: 14, name: 'what statements were priced by', up: priceTables },
+  { number: 15, name: 'the moments between periods', up: windowTables },
 ]

@@ -8,10 +8,10 @@ import { insertRow } from '../../../storage/insert.ts'
 import { levelBefore } from '../members/level-history.ts'
 import type { MemberRow } from '../members/registers.ts'
 import { defaultRules } from '../service-context.ts'
-import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
+import { addDays, addMonths, type CivilDate, civilDate, startOfDay } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { priceOf } from './price.ts'
-import { type Issue, issueStatement, type Period, pricedBy } from './statements.ts'
+import { priceOf, type Window } from './price.ts'
+import { type Issue, issueStatement, keptPrice, pricedBy, type StatementRow } from './statements.ts'
 
 export interface BillingAccount {
   member: Uint8Array
@@ -21,6 +21,8 @@ export interface BillingAccount {
   token: Uint8Array | null
   /** The last day that was billed. */
   closed: CivilDate
+  /** The moment up to which it was billed, ms; null for an account from before it was kept. */
+  closed_ms: number | null
 }
 
 /** Members whose facts are asked for at once. */
@@ -38,9 +40,23 @@ function nextClosing(after: CivilDate, closingDay: number): CivilDate {
   return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
 }
 
-/** Noon of a civil date, near enough to any zone's day for asking about a period. */
-function momentOf(date: CivilDate): number {
+/** Where periods met before their moments were kept. */
+function noonOf(date: CivilDate): number {
   return Date.parse(`${date}T12:00:00Z`)
+}
+
+/** The moments of a period: it ends with its closing day, in the site's zone, and begins where the one before it ended. */
+export function windowAfter(
+  { closed, closed_ms }: Pick<BillingAccount, 'closed' | 'closed_ms'>,
+  to: CivilDate,
+  timeZone: string,
+): Window {
+  return { fromMs: closed_ms ?? noonOf(closed), toMs: startOfDay(addDays(to, 1), timeZone) }
+}
+
+/** The moments that a statement is of. */
+export function windowOf(row: StatementRow): Window {
+  return keptPrice(row)?.window ?? { fromMs: noonOf(addDays(row.from_date, -1)), toMs: noonOf(row.to_date) }
 }
 
 /**
@@ -50,16 +66,15 @@ function momentOf(date: CivilDate): number {
 export async function factsOf(
   { placement, shared }: BillingPorts,
   member: MemberRow,
-  { from, to }: Period,
+  { fromMs, toMs }: Window,
 ): Promise<AccountFacts> {
   const card = member.card!
-  const toMs = momentOf(to)
-  const facts = await placement.account({ card, fromMs: momentOf(addDays(from, -1)), toMs })
+  const facts = await placement.account({ card, fromMs, toMs })
   return { ...facts, level: (await levelBefore(shared.store.sql, card, toMs)) ?? facts.level }
 }
 
 /**
- * Closes every period that has ended, up to and including today. A member whose data placement cannot check now is left
+ * Closes every period whose closing day is over. A member whose data placement cannot check now is left
  * for the next run. Returns the statements that were issued.
  * @throws {Problem} `config.invalid` when the site has not said who issues them
  */
@@ -76,7 +91,7 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
       today,
       membersPerRun,
     )
-  ).filter(({ closed, closing_day }) => nextClosing(closed, closing_day) <= today)
+  ).filter(({ closed, closing_day }) => nextClosing(closed, closing_day) < today)
   const issued: string[] = []
   let postponed = 0
   for (let at = 0; at < due.length; at += atOnce)
@@ -95,19 +110,21 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
 }
 
 async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
-  const { shared } = ports
+  const { shared, rules } = ports
   const numbers: string[] = []
-  for (let { closed } = account; nextClosing(closed, account.closing_day) <= today; ) {
+  for (let { closed, closed_ms } = account; nextClosing(closed, account.closing_day) < today; ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
     const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
-    const facts = await factsOf(ports, member, period)
-    const by = pricedBy(ports, facts, period)
+    const window = windowAfter({ closed, closed_ms }, period.to, rules.timeZone)
+    const facts = await factsOf(ports, member, window)
+    const by = { ...pricedBy(ports, facts, period), window }
     const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment }
     const row = await shared.store.transaction(async (within) => {
       const moved = (
         await within.sql.run(
-          'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
+          'UPDATE billing_accounts SET closed = ?, closed_ms = ? WHERE member = ? AND closed = ?',
           period.to,
+          window.toMs,
           account.member,
           closed,
         )
@@ -117,6 +134,7 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
     })
     if (row) numbers.push(row.number)
     closed = period.to
+    closed_ms = window.toMs
   }
   return numbers
 }
@@ -137,11 +155,13 @@ async function openAccounts({ shared, rules }: BillingPorts): Promise<void> {
 export async function openAccount(sql: Sql, member: MemberRow, timeZone: string): Promise<BillingAccount> {
   const known = await sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', member.id)
   if (known) return known
+  const first = civilDate(member.since!, timeZone)
   await insertRow(sql, 'billing_accounts', {
     member: member.id,
     closing_day: closingDayOf(member.id),
     payment: 'debit',
-    closed: addDays(civilDate(member.since!, timeZone), -1),
+    closed: addDays(first, -1),
+    closed_ms: startOfDay(first, timeZone),
   })
   return openAccount(sql, member, timeZone)
 }

@@ -19,7 +19,7 @@ import { noteOperation } from '../ledger/operations.ts'
 import { derivedId, memberAct, tell } from '../service-context.ts'
 import { civilDate } from './calendar.ts'
 import { stopCharge } from './card-charges.ts'
-import { factsOf } from './closing.ts'
+import { factsOf, windowOf } from './closing.ts'
 import type { BillingPorts } from './ports.ts'
 import { differences, type Priced, type PricedBy, priceOf, withTamperings } from './price.ts'
 import { nextStage } from './stages.ts'
@@ -135,7 +135,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
       }
       const { row: before } = await find(shared.store.sql)
       const period = { from: before.from_date, to: before.to_date }
-      const facts = await factsOf(ports, await memberOf(shared.store.sql, before), period)
+      const facts = await factsOf(ports, await memberOf(shared.store.sql, before), windowOf(before))
       return shared.store.transaction(async (within) => {
         // Read again: while placement was asked somebody else may have decided.
         const { sql, nowMs } = within

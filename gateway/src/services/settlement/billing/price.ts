@@ -64,6 +64,14 @@ export function partOf(from: CivilDate, to: CivilDate): Part | undefined {
 export interface PricedBy {
   facts: PriceFacts
   tariff: Tariff
+  /** Absent where it was not kept yet. */
+  window?: Window
+}
+
+/** From a moment to another, which is no part of it, ms. */
+export interface Window {
+  fromMs: number
+  toMs: number
 }
 
 export interface Priced {

@@ -236,11 +236,12 @@ export async function bookStatement({ sql, nowMs }: Within, row: StatementRow, w
   )
 }
 
-export function addressee({ shared }: BillingPorts, member: MemberRow): Addressee {
+export function addressee({ shared, rules }: BillingPorts, member: MemberRow): Addressee {
   return {
     name: openPerson(shared.keys, member.id, member.person).name,
     number: member.number,
     font: shared.font?.(),
+    timeZone: rules.timeZone,
   }
 }
 

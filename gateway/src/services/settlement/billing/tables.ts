@@ -28,6 +28,11 @@ CREATE TABLE level_history (
 INSERT INTO level_history (card, since, level) SELECT card, 0, level FROM card_profiles;
 `
 
+/** Up to which moment a member's facts are billed; null for an account from before it was kept: noon, UTC, of the last closing day. */
+export const windowTables = `
+ALTER TABLE billing_accounts ADD COLUMN closed_ms INTEGER;
+`
+
 /**
  * Statements paid by credit card (S14). A charge is one question to the card company, whatever became of it; one at a time
  * is open per statement. A reversal is a captured payment that the company took back, by the company's own numbering.
