@@ -26,6 +26,8 @@ export const readShopBalance = contract({
         salesMinor: AmountMinor,
         /** Claimed: waits for the next payout. */
         payableMinor: AmountMinor,
+        /** Given back to buyers after the shop had its money: set off against the next payouts. */
+        owedMinor: AmountMinor,
       }),
       { maxItems: 16 },
     ),

@@ -33,6 +33,7 @@ export function shopHandlers(shared: ServiceContext): Handler[] {
         currency,
         salesMinor: await standing(sql, 'sales', shop, currency),
         payableMinor: await standing(sql, 'payable', shop, currency),
+        owedMinor: await standing(sql, 'shop-debt', shop, currency),
       }))
       return { shop: shop.number, balances }
     }),
@@ -75,7 +76,12 @@ async function orderOf(sql: Sql, holder: string, number: string): Promise<OrderR
   }
 }
 
-async function standing(sql: Sql, name: 'sales' | 'payable', shop: MemberRow, currency: Currency): Promise<number> {
+async function standing(
+  sql: Sql,
+  name: 'sales' | 'payable' | 'shop-debt',
+  shop: MemberRow,
+  currency: Currency,
+): Promise<number> {
   const account = await ledgerOf(sql).account(`${name}/${pseudonym(shop.id)}/${currency}`)
   return account ? Number(balanceOf(account)) : 0
 }
