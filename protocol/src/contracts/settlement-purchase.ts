@@ -106,6 +106,7 @@ export const placeOrder = contract({
   reply: Type.Object({ transaction: SettlementNumber, total: Money, payByMs: TimeMs, metered: Type.Boolean() }),
   problems: [
     'register.unknown-number',
+    'pay.own-shop',
     'pay.item-unknown',
     'ledger.wrong-currency',
     'ledger.bad-amount',

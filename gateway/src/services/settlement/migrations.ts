@@ -10,7 +10,7 @@ import { registerKeysTables } from './keystore.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
-import { registerTables } from './tables.ts'
+import { registerTables, usedCodeTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
   { number: 1, name: 'the ledger', up: ledgerTables },
@@ -28,4 +28,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 13, name: 'debits one by one', up: debitOrderTables },
   { number: 14, name: 'what statements were priced by', up: priceTables },
   { number: 15, name: 'the moments between periods', up: windowTables },
+  { number: 16, name: 'registration codes after their use', up: usedCodeTables },
 ]

@@ -186,6 +186,7 @@ for (const [how, options] of Object.entries(checkers))
 
       await refused(t, 'ledger.insufficient', buy(fixture, buyer, shop, [{ item: 'photo-a', count: 1 }]), 'no money')
       await refused(t, 'pay.item-unknown', buy(fixture, buyer, shop, [{ item: 'gold', count: 1 }]), 'no such item')
+      await refused(t, 'pay.own-shop', buy(fixture, shop, shop, [{ item: 'tea', count: 1 }]), 'of itself')
       await refused(t, 'register.unknown-number', buy(fixture, buyer, other, [{ item: 'tea', count: 1 }]), 'no shop')
       await refused(
         t,

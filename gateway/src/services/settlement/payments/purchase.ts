@@ -89,6 +89,7 @@ export function purchaseHandlers(shared: ServiceContext): Handler[] {
       const { sql, nowMs } = context
       const shop = await memberByNumber(sql, body.shop)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
+      if (same(shop.id, buyer.id)) throw new Problem('pay.own-shop')
       const { lines, total, currency, metered } = await priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
       const number = await nextNumber(sql, 'transaction', nowMs)
       const row: OrderRow = {
