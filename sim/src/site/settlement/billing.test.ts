@@ -169,6 +169,10 @@ t.test('S13 close → statement → debit → receipt: exactly once, each docume
   t.notOk(Buffer.concat(sealed).includes('%PDF'), 'and is for the member alone')
   t.strictSame(await close(fixture, one), [], 'closed once')
   t.equal(await fixture.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
+  t.equal(first!.debitOn, addBankDays(addDays(first!.objectBy, 1), 3), 'the debit is bank days after the deadline')
+  await fixture.database.run('UPDATE statements SET debit_on = from_date')
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'whatever day the debit has')
+  await fixture.database.run('UPDATE statements SET debit_on = ?', first!.debitOn)
   await fixture.restart()
   fixture.clock.turn(14 * day)
   const file = (await fixture.settlement.billing.debitFile())!

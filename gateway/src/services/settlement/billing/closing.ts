@@ -40,6 +40,11 @@ function nextClosing(after: CivilDate, closingDay: number): CivilDate {
   return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
 }
 
+/** Whether the period after a date has ended: with its closing day, not on it. */
+function isOver(closed: CivilDate, closingDay: number, today: CivilDate): boolean {
+  return nextClosing(closed, closingDay) < today
+}
+
 /** Where periods met before their moments were kept. */
 function noonOf(date: CivilDate): number {
   return Date.parse(`${date}T12:00:00Z`)
@@ -91,7 +96,7 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
       today,
       membersPerRun,
     )
-  ).filter(({ closed, closing_day }) => nextClosing(closed, closing_day) < today)
+  ).filter(({ closed, closing_day }) => isOver(closed, closing_day, today))
   const issued: string[] = []
   let postponed = 0
   for (let at = 0; at < due.length; at += atOnce)
@@ -112,7 +117,7 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
 async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
   const { shared, rules } = ports
   const numbers: string[] = []
-  for (let { closed, closed_ms } = account; nextClosing(closed, account.closing_day) < today; ) {
+  for (let { closed, closed_ms } = account; isOver(closed, account.closing_day, today); ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
     const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
     const window = windowAfter({ closed, closed_ms }, period.to, rules.timeZone)
