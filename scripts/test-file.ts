@@ -9,6 +9,8 @@ export interface TestFileOptions {
   isInspected?: boolean
   /** Told what it says, as it says it. */
   tell?: (text: string) => void
+  /** Added to the test's environment. */
+  env?: Readonly<Record<string, string>>
 }
 
 export interface TestFileResult {
@@ -19,14 +21,14 @@ export interface TestFileResult {
 }
 
 export async function runTestFile(root: string, file: string, options: TestFileOptions = {}): Promise<TestFileResult> {
-  const { title, isInspected, tell } = options
+  const { title, isInspected, tell, env } = options
   makeLinksRelative(root)
   const filter = !title ? {} : { TAP_GREP: `/${escaped(title)}/` }
   const child = spawn(process.execPath, [...(isInspected ? ['--inspect-brk'] : []), file], {
     cwd: root,
     stdio: ['inherit', 'pipe', 'inherit'],
     // As long as the runner gives a file, not the 30 s of tap alone.
-    env: { TAP_TIMEOUT: '1200', ...process.env, ...filter },
+    env: { TAP_TIMEOUT: '1200', ...process.env, ...filter, ...env },
   })
   let said = ''
   let rest = ''

@@ -106,6 +106,7 @@ export const placeOrder = contract({
   reply: Type.Object({ transaction: SettlementNumber, total: Money, payByMs: TimeMs, metered: Type.Boolean() }),
   problems: [
     'register.unknown-number',
+    'pay.own-shop',
     'pay.item-unknown',
     'ledger.wrong-currency',
     'ledger.bad-amount',
@@ -127,10 +128,16 @@ export const payReceipt = Type.Object({
   kind: Type.Literal('purchase'),
   transaction: SettlementNumber,
   shop: SettlementNumber,
+  /** The shop's name; receipts from before it was told have none. */
+  name: Type.Optional(Text(100)),
   amount: Money,
-  /** Tax contained, per rate: a simplified qualified invoice with the shop's own number. */
-  taxes: Type.Array(Type.Object({ rate: TaxRate, gross: AmountMinor, tax: AmountMinor }), { maxItems: 3 }),
+  /** Tax contained and goods, per rate: a simplified qualified invoice with the shop's own number. */
+  taxes: Type.Array(
+    Type.Object({ rate: TaxRate, gross: AmountMinor, tax: AmountMinor, goods: Type.Optional(Text(100)) }),
+    { maxItems: 3 },
+  ),
   invoiceNumber: Type.Optional(Text(14)),
+  /** When it was paid. */
   atMs: TimeMs,
 })
 export type PayReceipt = Static<typeof payReceipt>
@@ -225,7 +232,8 @@ export const ShopAct = Type.Object({
     /** Ends a metered order: the buyer's last tick. */
     Type.Object({ do: Type.Literal('meter'), tick: Bytes(64, 1024) }),
     Type.Object({ do: Type.Literal('claim') }),
-    Type.Object({ do: Type.Literal('refund'), minor: AmountMinor, reason: Text(100) }),
+    /** Of an article, or of the order as a whole. */
+    Type.Object({ do: Type.Literal('refund'), minor: AmountMinor, reason: Text(100), item: Type.Optional(Text(32)) }),
   ]),
 })
 export type ShopAct = Static<typeof ShopAct>
@@ -244,6 +252,7 @@ export const actAsShop = contract({
     'pay.order-unknown',
     'pay.order-state',
     'pay.refund-too-much',
+    'pay.item-unknown',
     'ledger.bad-amount',
     'ledger.insufficient',
     'pay.disputed',

@@ -26,6 +26,8 @@ export const readShopBalance = contract({
         salesMinor: AmountMinor,
         /** Claimed: waits for the next payout. */
         payableMinor: AmountMinor,
+        /** Given back to buyers after the shop had its money: set off against the next payouts. */
+        owedMinor: AmountMinor,
       }),
       { maxItems: 16 },
     ),
@@ -108,13 +110,20 @@ export const refundShopOrder = contract({
   https: { method: 'POST', path: '/v1/shop/orders/{order}/refund', scope: 'refund' },
   title: 'A shop gives a buyer money back, all of an order’s or a part',
   serves: ['P7', 'P9'],
-  request: Type.Object({ order: SettlementNumber, minor: AmountMinor, reason: Text(100) }),
+  request: Type.Object({
+    order: SettlementNumber,
+    minor: AmountMinor,
+    reason: Text(100),
+    /** The article that it is for; without one it is of the order as a whole. */
+    item: Type.Optional(Text(32)),
+  }),
   reply: Type.Object({ state: OrderState }),
   problems: [
     ...shopProblems,
     'pay.order-unknown',
     'pay.order-state',
     'pay.refund-too-much',
+    'pay.item-unknown',
     'ledger.bad-amount',
     'ledger.insufficient',
   ],

@@ -251,6 +251,11 @@ export const settlementProblems = {
     en: { title: 'The shop does not offer this', todo: 'Look at the shop’s current offer.' },
     ja: { title: 'この商品は取り扱いがありません', todo: '店の現在の商品一覧を確認してください。' },
   },
+  'pay.own-shop': {
+    retry: 'no',
+    en: { title: 'A shop cannot buy from itself', todo: 'Order as another member.' },
+    ja: { title: '自分の店では購入できません', todo: '別の会員として注文してください。' },
+  },
   'pay.order-unknown': {
     retry: 'no',
     en: { title: 'There is no such order', todo: 'Check the transaction number.' },

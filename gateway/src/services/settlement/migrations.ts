@@ -3,14 +3,14 @@ import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { bankEntryTables } from './bank/tables.ts'
 import { debitOrderTables } from './billing/debit-orders.ts'
-import { billingTables, cardTables } from './billing/tables.ts'
+import { billingTables, cardTables, priceTables, windowTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { registerKeysTables } from './keystore.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
-import { registerTables } from './tables.ts'
+import { registerTables, usedCodeTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
   { number: 1, name: 'the ledger', up: ledgerTables },
@@ -26,4 +26,7 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 11, name: 'the keys that the register belongs to', up: registerKeysTables },
   { number: 12, name: 'entries of bank files', up: bankEntryTables },
   { number: 13, name: 'debits one by one', up: debitOrderTables },
+  { number: 14, name: 'what statements were priced by', up: priceTables },
+  { number: 15, name: 'the moments between periods', up: windowTables },
+  { number: 16, name: 'registration codes after their use', up: usedCodeTables },
 ]

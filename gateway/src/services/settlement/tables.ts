@@ -68,3 +68,8 @@ CREATE TABLE operations (
 CREATE TRIGGER operations_no_update BEFORE UPDATE ON operations BEGIN SELECT RAISE(ABORT, 'the log does not change'); END;
 CREATE TRIGGER operations_no_delete BEFORE DELETE ON operations BEGIN SELECT RAISE(ABORT, 'the log does not change'); END;
 `
+
+/** A registration code after its use. */
+export const usedCodeTables = `
+ALTER TABLE members ADD COLUMN used_code BLOB;
+`

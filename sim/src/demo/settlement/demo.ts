@@ -293,9 +293,11 @@ class SettlementDemo {
     await pay.send(objectTo, { objection })
     this.stage.clock.turnDays(20)
     const held = (await billing.debitFile()) === undefined
+    // For the months to come; the month that was billed is what the clerk finds about it.
     await placement.changeMember(this.#placementNumber, { level: 1 })
     const [open] = await billing.objections.open(1)
-    const decided = await billing.objections.decide(open!.id, 'clerk-1')
+    const found = { level: 1, reason: 'the contract says level 1' }
+    const decided = await billing.objections.decide(open!.id, 'clerk-1', found)
     await until('the decision', async () => (await pay.kept(objectionDecided)).length === 1)
     const second = await this.#statement(2)
     this.#document('credit note', await this.#documentOf('credit-note', 0))
@@ -304,7 +306,7 @@ class SettlementDemo {
       'S13',
       'an objection stopped the debit; the re-check found it right; credit note and a new statement',
       held && decided.upheld && second.replaces === first.statement,
-      `${decided.findings[0]}: ${first.total.minor} → ${second.total.minor}`,
+      `${decided.findings[1]}: ${first.total.minor} → ${second.total.minor}`,
     )
 
     const again = await this.stage.signing(this.#buyer, (member) =>

@@ -39,6 +39,7 @@ t.test('S13 what a statement is made of: profile, usage, data check and the peri
       object,
       blob(9),
     )
+    if (object === 23) await sql.run('UPDATE saves SET kept = 400 WHERE object = ?', blob(object))
     for (const slot of [1, 2])
       await sql.run(
         `INSERT INTO replicas (object, version, slot, server, epoch, algorithm, key_id, wrapped_key, prefix, sealed, receipt, reason)
@@ -76,6 +77,8 @@ t.test('S13 what a statement is made of: profile, usage, data check and the peri
     ['media', 'tampering'],
   )
   t.equal(facts.kept.length, 6)
+  const before = await accountFacts(sql, { card: blob(3, 32), fromMs: 0, toMs: 400 }, 3_000)
+  t.match(before, { objects: 3, bytes: 2_000 }, 'what came after the period is no part of its price')
   await t.rejects(() => accountFacts(sql, { card: blob(9, 32), fromMs: 0, toMs: 1 }, 0), { code: 'card.unknown' })
   t.end()
 })

@@ -169,6 +169,10 @@ t.test('S13 close → statement → debit → receipt: exactly once, each docume
   t.notOk(Buffer.concat(sealed).includes('%PDF'), 'and is for the member alone')
   t.strictSame(await close(fixture, one), [], 'closed once')
   t.equal(await fixture.settlement.billing.debitFile(), undefined, 'nothing is collected before the deadline')
+  t.equal(first!.debitOn, addBankDays(addDays(first!.objectBy, 1), 3), 'the debit is bank days after the deadline')
+  await fixture.database.run('UPDATE statements SET debit_on = from_date')
+  t.equal(await fixture.settlement.billing.debitFile(), undefined, 'whatever day the debit has')
+  await fixture.database.run('UPDATE statements SET debit_on = ?', first!.debitOn)
   await fixture.restart()
   fixture.clock.turn(14 * day)
   const file = (await fixture.settlement.billing.debitFile())!
@@ -219,9 +223,9 @@ t.test('S13 an objection that is right: credit note and a new statement; nothing
     'nothing is decided without looking',
   )
   answers.down = false
-  answers.facts = { ...answers.facts, level: 1 }
-  const decided = await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1')
-  t.match(decided, { upheld: true, findings: [/base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
+  const found = { level: 1, reason: 'the contract of October says level 1' }
+  const decided = await fixture.settlement.billing.objections.decide(open!.id, 'clerk-1', found)
+  t.match(decided, { upheld: true, findings: [found.reason, /base: 1000 \(level 2\) → 500 \(level 1\)/, /years/] })
   await refused(t, 'object.unknown', fixture.settlement.billing.objections.decide(open!.id, 'clerk-2'), 'decided twice')
   const [decision] = (await fixture.events(objectionDecided, one.device)).map((event) =>
     one.pay.openDecision(event.decision),

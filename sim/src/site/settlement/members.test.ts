@@ -50,6 +50,12 @@ t.test(
       fixture.act(register, { registration: pay.registration({ number, code, person }) }, device),
       'the code again',
     )
+    await refused(
+      t,
+      'register.unknown-number',
+      fixture.act(register, { registration: pay.registration({ number, code: 'a'.repeat(16), person }) }, device),
+      'a guessed code of a number that is used tells nothing of it',
+    )
 
     const { state } = await fixture.call(readAccount, { query: pay.accountQuery('JPY') }, device)
     t.equal(pay.openAccount(state).balance.minor, 0)
@@ -203,5 +209,11 @@ t.test('P4 bad input: replay, other body, expiry, clock, audience, number out of
     'register.number-expired',
     fixture.act(register, { registration: latecomer.registration({ number, code, person }) }, 'term-9'),
     'a letter that lay too long',
+  )
+  await refused(
+    t,
+    'register.unknown-number',
+    fixture.act(register, { registration: latecomer.registration({ number, code: 'a'.repeat(16), person }) }, 'term-9'),
+    'a guessed code of a number that has expired tells nothing of it',
   )
 })

@@ -107,9 +107,11 @@ t.test(
     t.strictSame([result.paid.minor, result.balance.minor], [1740, 3260])
     const receipt = openPayReceipt(fixture.centre, result.receipt!)
     t.strictSame(receipt.taxes, [
-      { rate: 10, gross: 660, tax: 60 },
-      { rate: 8, gross: 1080, tax: 80 },
+      { rate: 10, gross: 660, tax: 60, goods: '写真' },
+      { rate: 8, gross: 1080, tax: 80, goods: '茶' },
     ])
+    t.equal(receipt.name, shop.person.name)
+    t.equal(receipt.atMs, fixture.clock.now())
     t.equal(receipt.invoiceNumber, 'T1234567890123')
     t.ok(result.receipt!.length <= 1024, 'it fits a slot of the card')
     const [event] = await fixture.events(payNotice, shop.device)
@@ -184,6 +186,7 @@ for (const [how, options] of Object.entries(checkers))
 
       await refused(t, 'ledger.insufficient', buy(fixture, buyer, shop, [{ item: 'photo-a', count: 1 }]), 'no money')
       await refused(t, 'pay.item-unknown', buy(fixture, buyer, shop, [{ item: 'gold', count: 1 }]), 'no such item')
+      await refused(t, 'pay.own-shop', buy(fixture, shop, shop, [{ item: 'tea', count: 1 }]), 'of itself')
       await refused(t, 'register.unknown-number', buy(fixture, buyer, other, [{ item: 'tea', count: 1 }]), 'no shop')
       await refused(
         t,
@@ -334,6 +337,61 @@ t.test('P7 digital goods now, other goods later, metered use by the unit; then t
   await conserved(t, fixture)
 })
 
+t.test('P9 a receipt after a refund of one article: the other alone, on the day on which it was paid', async (t) => {
+  const fixture = await new SettlementFixture().start()
+  const [buyer, shop] = [await fixture.enrol(), await shopWithOffer(fixture)]
+  await withCash(fixture, buyer, 5000)
+  const { transaction } = await buy(fixture, buyer, shop, [
+    { item: 'photo-a', count: 3 },
+    { item: 'tea', count: 1 },
+  ])
+  const paidMs = fixture.clock.now()
+  fixture.clock.turn(3 * 86_400_000)
+  const refund = (minor: number, item: string) =>
+    fixture.act(
+      actAsShop,
+      { act: shop.pay.shopAct(transaction, { do: 'refund', minor, reason: 'stale', item }) },
+      shop.device,
+    )
+  await refused(t, 'pay.item-unknown', refund(1, 'scan'), 'an article that was not ordered')
+  await refused(t, 'pay.refund-too-much', refund(1081, 'tea'), 'more than the article cost')
+  await refund(1080, 'tea')
+  const [event] = await fixture.events(balanceChanged, buyer.device)
+  const { receipt, balance: told } = buyer.pay.openResult(event!.result)
+  t.equal(told.minor, 5000 - 990)
+  t.match(openPayReceipt(fixture.centre, receipt!), {
+    amount: { minor: 990 },
+    taxes: [{ rate: 10, gross: 990, tax: 90, goods: '写真' }],
+    atMs: paidMs,
+  })
+  await conserved(t, fixture)
+})
+
+t.test('P6 a receipt of the longest names at three rates fits a slot of the card', async (t) => {
+  const fixture = await new SettlementFixture().start()
+  const name = '静'.repeat(100)
+  const shop = await fixture.enrol('shop', { name, invoiceNumber: 'T1234567890123' })
+  const buyer = await fixture.enrol()
+  await withCash(fixture, buyer, 900_000)
+  const rates = [10, 8, 0] as const
+  const items = Array.from({ length: 48 }, (_, i) => ({
+    item: `item-${i}`,
+    name,
+    kind: 'goods' as const,
+    price: 10_000,
+    currency: 'JPY' as const,
+    tax: rates[i % 3]!,
+  }))
+  await fixture.act(putOffer, { offer: shop.pay.offer(items) }, shop.device)
+  const { result } = await buy(
+    fixture,
+    buyer,
+    shop,
+    items.map(({ item }) => ({ item, count: 1 })),
+  )
+  t.ok(result.receipt!.length <= 1024, `${result.receipt!.length} bytes`)
+})
+
 t.test('P9 refunds, whole and in part, and disputes', async (t) => {
   const fixture = await new SettlementFixture().start()
   const [buyer, shop] = [await fixture.enrol(), await shopWithOffer(fixture)]
@@ -390,6 +448,7 @@ t.test('P9 refunds, whole and in part, and disputes', async (t) => {
   await shopDoes(three.transaction, { do: 'deliver', state: 'delivered', how: 'transfer' })
   await shopDoes(three.transaction, { do: 'claim' })
   await fixture.settlement.bank.payoutFile('2026-12-03', 'zengin')
-  await refused(t, 'ledger.insufficient', shopDoes(three.transaction, whole), 'when the bank has the money already')
+  t.strictSame(await shopDoes(three.transaction, whole), { state: 'refunded' }, 'when the bank has the money already')
+  t.strictSame(await balance(fixture, buyer), { stands: 5000, free: 5000 })
   await conserved(t, fixture)
 })

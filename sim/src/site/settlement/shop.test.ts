@@ -107,7 +107,7 @@ t.test('P6 P7 D6: who reads docs/shops.md alone gets balance and orders, deliver
   const reader = { AZUKARI_KEY, ORDER }
   t.match((await shell(balance, reader)).json, {
     shop: shop.number,
-    balances: [{ currency: 'JPY', salesMinor: 660, payableMinor: 0 }],
+    balances: [{ currency: 'JPY', salesMinor: 660, payableMinor: 0, owedMinor: 0 }],
   })
   t.match((await shell(list, reader)).json, { orders: [{ order: ORDER, state: 'paid', paid: yen(660) }], more: false })
   const seen = await shell(one, reader)

@@ -21,15 +21,18 @@ export async function accountFacts(
 ): Promise<AccountFacts> {
   const member = await members.byCard(sql, card)
   if (!member) throw new Problem('card.unknown')
+  // Bytes are those of the period: what came later is no part of its price, however late it is closed.
   // Whole: both replicas acknowledged, and neither under suspicion or an open verdict (S11).
   const sums = (await sql.get<{ objects: number; bytes: number; checked: number; bad: number }>(
-    `SELECT count(*) AS objects, coalesce(sum(s.size), 0) AS bytes, count(s.receipt) AS checked,
+    `SELECT count(*) AS objects,
+       coalesce(sum(CASE WHEN coalesce(s.kept, s.at) < ? THEN s.size ELSE 0 END), 0) AS bytes, count(s.receipt) AS checked,
        coalesce(sum(CASE WHEN
          (SELECT count(*) FROM replicas r WHERE r.object = s.object AND r.version = s.version AND r.receipt IS NOT NULL) < 2
          OR EXISTS (SELECT 1 FROM suspects u WHERE u.object = s.object AND u.version = s.version)
          OR EXISTS (SELECT 1 FROM verdicts v WHERE v.object = s.object AND v.version = s.version AND v.done IS NULL)
        THEN 1 ELSE 0 END), 0) AS bad
      FROM saves s WHERE s.member = ? AND s.media <> ? AND s.state = 'kept'`,
+    toMs,
     member.id,
     catalogueMedia,
   ))!

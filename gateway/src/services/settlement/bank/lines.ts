@@ -10,6 +10,7 @@ import { keepDocument, readDocument } from '../documents/store.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { members, openPerson } from '../members/registers.ts'
 import { sendPayouts, waitingPayouts } from '../payments/payout.ts'
+import { setOffDebts } from '../payments/shop-debts.ts'
 import { derivedId, type ServiceContext, type Within } from '../service-context.ts'
 import { type AsideRow, decideAside, openAside } from './aside.ts'
 import type { OwnBankAccount } from './files/bank-file.ts'
@@ -185,6 +186,7 @@ export function bankDesk(
     payoutFile: (date, format, currency = 'JPY') =>
       store.transaction(async ({ sql, nowMs }) => {
         const document = random.bytes(16)
+        await setOffDebts(sql, currency, document, nowMs)
         const payable = (await payoutOrders(shared, sql, currency)).flatMap(({ row, account, fault }) =>
           account && fault === undefined ? [{ row, account }] : [],
         )

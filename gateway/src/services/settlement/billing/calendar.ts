@@ -21,6 +21,22 @@ export function civilDate(atMs: number, timeZone: string): CivilDate {
   return formatter.format(atMs)
 }
 
+/**
+ * The first moment of a civil date in a time zone, ms: midnight, or what comes after it where clocks leap over midnight or a
+ * whole day. Days of a zone lie end to end between these moments.
+ */
+export function startOfDay(date: CivilDate, timeZone: string): number {
+  // Zones are between 12 hours behind UTC and 14 ahead; a day that a zone left out begins with the next one.
+  let before = utc(date) / 1000 - 15 * 3_600
+  let from = utc(date) / 1000 + 38 * 3_600
+  while (from - before > 1) {
+    const between = Math.floor((before + from) / 2)
+    if (civilDate(between * 1000, timeZone) >= date) from = between
+    else before = between
+  }
+  return from * 1000
+}
+
 /** How far a zone's civil time is ahead of UTC at a moment, ms. */
 export function offsetOf(timeZone: string, atMs: number): number {
   const wall = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' }).format(atMs)

@@ -5,11 +5,13 @@ import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placem
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
+import { levelBefore } from '../members/level-history.ts'
 import type { MemberRow } from '../members/registers.ts'
 import { defaultRules } from '../service-context.ts'
-import { addDays, addMonths, type CivilDate, civilDate } from './calendar.ts'
+import { addDays, addMonths, type CivilDate, civilDate, startOfDay } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { issueStatement, type Period } from './statements.ts'
+import { priceOf, type Window } from './price.ts'
+import { type Issue, issueStatement, keptPrice, pricedBy, type StatementRow } from './statements.ts'
 
 export interface BillingAccount {
   member: Uint8Array
@@ -19,6 +21,8 @@ export interface BillingAccount {
   token: Uint8Array | null
   /** The last day that was billed. */
   closed: CivilDate
+  /** The moment up to which it was billed, ms; null for an account from before it was kept. */
+  closed_ms: number | null
 }
 
 /** Members whose facts are asked for at once. */
@@ -36,22 +40,46 @@ function nextClosing(after: CivilDate, closingDay: number): CivilDate {
   return sameMonth > after ? sameMonth : addMonths(sameMonth, 1)
 }
 
-/** Noon of a civil date, near enough to any zone's day for asking about a period. */
-function momentOf(date: CivilDate): number {
+/** Whether the period after a date has ended: with its closing day, not on it. */
+function isOver(closed: CivilDate, closingDay: number, today: CivilDate): boolean {
+  return nextClosing(closed, closingDay) < today
+}
+
+/** Where periods met before their moments were kept. */
+function noonOf(date: CivilDate): number {
   return Date.parse(`${date}T12:00:00Z`)
 }
 
-/** @throws {Problem} `placement.unavailable`, `card.unknown` */
-export async function factsOf(
-  { placement }: BillingPorts,
-  member: MemberRow,
-  { from, to }: Period,
-): Promise<AccountFacts> {
-  return placement.account({ card: member.card!, fromMs: momentOf(addDays(from, -1)), toMs: momentOf(to) })
+/** The moments of a period: it ends with its closing day, in the site's zone, and begins where the one before it ended. */
+export function windowAfter(
+  { closed, closed_ms }: Pick<BillingAccount, 'closed' | 'closed_ms'>,
+  to: CivilDate,
+  timeZone: string,
+): Window {
+  return { fromMs: closed_ms ?? noonOf(closed), toMs: startOfDay(addDays(to, 1), timeZone) }
+}
+
+/** The moments that a statement is of. */
+export function windowOf(row: StatementRow): Window {
+  return keptPrice(row)?.window ?? { fromMs: noonOf(addDays(row.from_date, -1)), toMs: noonOf(row.to_date) }
 }
 
 /**
- * Closes every period that has ended, up to and including today. A member whose data placement cannot check now is left
+ * What placement says of a period, with the level that the member had at its end.
+ * @throws {Problem} `placement.unavailable`, `card.unknown`
+ */
+export async function factsOf(
+  { placement, shared }: BillingPorts,
+  member: MemberRow,
+  { fromMs, toMs }: Window,
+): Promise<AccountFacts> {
+  const card = member.card!
+  const facts = await placement.account({ card, fromMs, toMs })
+  return { ...facts, level: (await levelBefore(shared.store.sql, card, toMs)) ?? facts.level }
+}
+
+/**
+ * Closes every period whose closing day is over. A member whose data placement cannot check now is left
  * for the next run. Returns the statements that were issued.
  * @throws {Problem} `config.invalid` when the site has not said who issues them
  */
@@ -68,7 +96,7 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
       today,
       membersPerRun,
     )
-  ).filter(({ closed, closing_day }) => nextClosing(closed, closing_day) <= today)
+  ).filter(({ closed, closing_day }) => isOver(closed, closing_day, today))
   const issued: string[] = []
   let postponed = 0
   for (let at = 0; at < due.length; at += atOnce)
@@ -87,28 +115,31 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
 }
 
 async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
-  const { shared } = ports
+  const { shared, rules } = ports
   const numbers: string[] = []
-  for (let { closed } = account; nextClosing(closed, account.closing_day) <= today; ) {
+  for (let { closed, closed_ms } = account; isOver(closed, account.closing_day, today); ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
     const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
-    const facts = await factsOf(ports, member, period)
+    const window = windowAfter({ closed, closed_ms }, period.to, rules.timeZone)
+    const facts = await factsOf(ports, member, window)
+    const by = { ...pricedBy(ports, facts, period), window }
+    const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment }
     const row = await shared.store.transaction(async (within) => {
       const moved = (
         await within.sql.run(
-          'UPDATE billing_accounts SET closed = ? WHERE member = ? AND closed = ?',
+          'UPDATE billing_accounts SET closed = ?, closed_ms = ? WHERE member = ? AND closed = ?',
           period.to,
+          window.toMs,
           account.member,
           closed,
         )
       ).changes
       // Another run was quicker.
-      return moved === 0
-        ? undefined
-        : await issueStatement(ports, within, member, period, facts, { payment: account.payment })
+      return moved === 0 ? undefined : await issueStatement(ports, within, member, period, issue)
     })
     if (row) numbers.push(row.number)
     closed = period.to
+    closed_ms = window.toMs
   }
   return numbers
 }
@@ -129,11 +160,13 @@ async function openAccounts({ shared, rules }: BillingPorts): Promise<void> {
 export async function openAccount(sql: Sql, member: MemberRow, timeZone: string): Promise<BillingAccount> {
   const known = await sql.get<BillingAccount>('SELECT * FROM billing_accounts WHERE member = ?', member.id)
   if (known) return known
+  const first = civilDate(member.since!, timeZone)
   await insertRow(sql, 'billing_accounts', {
     member: member.id,
     closing_day: closingDayOf(member.id),
     payment: 'debit',
-    closed: addDays(civilDate(member.since!, timeZone), -1),
+    closed: addDays(first, -1),
+    closed_ms: startOfDay(first, timeZone),
   })
   return openAccount(sql, member, timeZone)
 }

@@ -6,6 +6,7 @@ import {
   objectionDecided,
   objectTo,
 } from '@azukari/protocol/contracts/settlement-billing'
+import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import { encrypt0 } from '@azukari/protocol/cose'
 import { Problem } from '@azukari/protocol/problem'
 import type { Handler } from '../../../service/service.ts'
@@ -18,18 +19,19 @@ import { noteOperation } from '../ledger/operations.ts'
 import { derivedId, memberAct, tell } from '../service-context.ts'
 import { civilDate } from './calendar.ts'
 import { stopCharge } from './card-charges.ts'
-import { factsOf } from './closing.ts'
+import { factsOf, windowOf } from './closing.ts'
 import type { BillingPorts } from './ports.ts'
-import { differences } from './price.ts'
+import { differences, type Priced, type PricedBy, priceOf, withTamperings } from './price.ts'
 import { nextStage } from './stages.ts'
 import {
   addressee,
   bookStatement,
   contentOf,
   issueStatement,
+  keptPrice,
   linesOf,
   memberOf,
-  priceFacts,
+  type StatementRow,
   statements,
 } from './statements.ts'
 
@@ -67,16 +69,49 @@ export interface ObjectionDesk {
   /** Open objections, oldest first. */
   open(limit: number): Promise<{ id: Uint8Array; statement: string; about: ObjectionAbout; at: number }[]>
   /**
-   * Checks again: placement is asked for profile, records and, since the data check is among them, the data. When the fee
-   * comes out otherwise the old statement is credited whole and a new one is issued; when not, the terms compared are
-   * the reason of the refusal. A clerk may uphold it all the same, with a reason.
-   * @throws {Problem} `object.unknown`, `placement.unavailable`
+   * Checks again: placement is asked for the data and what was found about it. Level, bytes, years and tariff are those that
+   * the statement was priced by; an objection about something else than the data leaves the amount alone, unless a clerk
+   * finds that the level of the period was lower. A lower amount is credited whole and billed anew; nothing raises a bill.
+   * @param correction the level that the member had, as a clerk found it, with the reason
+   * @throws {Problem} `object.unknown`, `placement.unavailable`, `config.invalid` for a correction that lowers nothing
    */
-  decide(
-    id: Uint8Array,
-    clerk: string,
-    override?: { uphold: true; reason: string },
-  ): Promise<{ upheld: boolean; findings: string[]; reissued?: string }>
+  decide(id: Uint8Array, clerk: string, correction?: Correction): Promise<Decided>
+}
+
+export interface Correction {
+  level: number
+  reason: string
+}
+
+export interface Decided {
+  upheld: boolean
+  findings: string[]
+  reissued?: string
+}
+
+/** As a decision has room for. */
+const reasonMaxChars = 200
+
+/** What a statement comes to when it is looked at again. */
+function checkedAgain(
+  { rules }: BillingPorts,
+  row: StatementRow,
+  { about, correction, facts }: { about: ObjectionAbout; correction: Correction | undefined; facts: AccountFacts },
+): { price: Priced; by: PricedBy | undefined } | undefined {
+  const kept = keptPrice(row)
+  if (correction) {
+    if (correction.reason.length > reasonMaxChars)
+      throw new Problem('config.invalid', `the reason is longer than ${reasonMaxChars} characters`)
+    if (!kept) throw new Problem('config.invalid', 'the statement is older than the record of what it was priced by')
+    const by = { ...kept, facts: { ...kept.facts, level: correction.level } }
+    const price = priceOf(by.facts, by.tariff)
+    if (price.total >= row.total) throw new Problem('config.invalid', `level ${correction.level} lowers nothing`)
+    return { price, by }
+  }
+  if (about !== 'data') return undefined
+  const price = withTamperings(linesOf(row), facts.tamperings, kept?.tariff ?? rules.tariff)
+  const by = kept && { ...kept, facts: { ...kept.facts, tamperings: facts.tamperings } }
+  return price.total < row.total ? { price, by } : undefined
 }
 
 export function objectionDesk(ports: BillingPorts): ObjectionDesk {
@@ -88,7 +123,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
         limit,
       ),
 
-    decide: async (id, clerk, override) => {
+    decide: async (id, clerk, correction) => {
       const find = async (sql: Sql) => {
         const objection = await sql.get<{ statement: string; about: ObjectionAbout }>(
           'SELECT statement, about FROM objections WHERE id = ? AND decided IS NULL',
@@ -100,27 +135,26 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
       }
       const { row: before } = await find(shared.store.sql)
       const period = { from: before.from_date, to: before.to_date }
-      const facts = await factsOf(ports, await memberOf(shared.store.sql, before), period)
+      const facts = await factsOf(ports, await memberOf(shared.store.sql, before), windowOf(before))
       return shared.store.transaction(async (within) => {
         // Read again: while placement was asked somebody else may have decided.
         const { sql, nowMs } = within
         const { objection, row } = await find(sql)
         const member = await memberOf(sql, row)
-        const now = priceFacts(ports, facts, period)
-        const found = differences(linesOf(row), now.lines)
-        if (objection.about === 'data')
-          found.push(
-            ...(facts.check.bad > 0
-              ? [`data: ${facts.check.bad} of ${facts.check.objects} objects are not whole`]
-              : []),
-          )
-        const upheld = now.total !== row.total || override?.uphold === true
-        const compared = now.lines.map(({ what, how, netMinor }) => `${what}: ${netMinor} (${how}), as before`)
-        const findings = [...(override ? [override.reason] : []), ...(found.length > 0 ? found : compared)].slice(0, 20)
+        const again = checkedAgain(ports, row, { about: objection.about, correction, facts })
+        const upheld = again !== undefined
+        const lines = linesOf(row)
+        const found = correction ? [correction.reason] : []
+        if (again) found.push(...differences(lines, again.price.lines))
+        if (objection.about === 'data' && facts.check.bad > 0)
+          found.push(`data: ${facts.check.bad} of ${facts.check.objects} objects are not whole`)
+        if (found.length === 0)
+          found.push(...lines.map(({ what, how, netMinor }) => `${what}: ${netMinor} (${how}), as before`))
+        const findings = found.slice(0, 20)
         const state = nextStage(row.state, upheld ? 'uphold' : 'refuse')
         await statements.set(sql, row.number, { state })
         let reissued: string | undefined
-        if (upheld) {
+        if (again) {
           await bookStatement(within, row, 'credit')
           const content = creditNotePdf(contentOf(ports, row), addressee(ports, member), findings)
           await keepDocument(shared, sql, {
@@ -133,7 +167,9 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
             media: 'application/pdf',
           })
           reissued = (
-            await issueStatement(ports, within, member, period, facts, {
+            await issueStatement(ports, within, member, period, {
+              ...again,
+              facts,
               payment: row.payment,
               replaced: row,
             })

@@ -60,6 +60,20 @@ export function partOf(from: CivilDate, to: CivilDate): Part | undefined {
   return days < of ? { days, of } : undefined
 }
 
+/** What a statement was priced by, kept with it (S13): nothing that changes later changes its price. */
+export interface PricedBy {
+  facts: PriceFacts
+  tariff: Tariff
+  /** Absent where it was not kept yet. */
+  window?: Window
+}
+
+/** From a moment to another, which is no part of it, ms. */
+export interface Window {
+  fromMs: number
+  toMs: number
+}
+
 export interface Priced {
   lines: StatementLine[]
   taxes: { rate: 10 | 8 | 0; net: number; tax: number }[]
@@ -87,13 +101,24 @@ export function priceOf({ level, years, bytes, tamperings, part }: PriceFacts, t
       netMinor: byDays(beyond * tariff.perGibMinor),
       tax: 10,
     })
-  const reduce = (what: string, times: number, per: number, most: number, how: string) => {
-    const permille = Math.min(most, times * per)
-    if (permille > 0)
-      lines.push({ what, how: `${how}: ${permille / 10} %`, netMinor: -Math.floor((base * permille) / 1000), tax: 10 })
-  }
-  reduce('years', years, tariff.perYearPermille, tariff.yearsPermilleMost, `${years} years`)
-  reduce('tampering', tamperings, tariff.perTamperingPermille, tariff.tamperingPermilleMost, `${tamperings} found`)
+  const ofYears = reduction(base, years, tariff.perYearPermille, tariff.yearsPermilleMost)
+  if (ofYears)
+    lines.push({ what: 'years', how: `${years} years: ${ofYears.percent} %`, netMinor: ofYears.netMinor, tax: 10 })
+  return withTamperings(lines, tamperings, tariff)
+}
+
+/** The price of the same lines with another number of tamperings found: level, bytes and years stay what they were. */
+export function withTamperings(before: readonly StatementLine[], tamperings: number, tariff: Tariff): Priced {
+  const lines = before.filter(({ what }) => what !== 'tampering' && what !== 'floor')
+  const base = lines.find(({ what }) => what === 'base')?.netMinor ?? 0
+  const reduced = reduction(base, tamperings, tariff.perTamperingPermille, tariff.tamperingPermilleMost)
+  if (reduced)
+    lines.push({
+      what: 'tampering',
+      how: `${tamperings} found: ${reduced.percent} %`,
+      netMinor: reduced.netMinor,
+      tax: 10,
+    })
   const net = lines.reduce((sum, { netMinor }) => sum + netMinor, 0)
   if (net < 0) lines.push({ what: 'floor', how: 'never below nothing', netMinor: -net, tax: 10 })
   const taxes = taxUpon(
@@ -101,6 +126,11 @@ export function priceOf({ level, years, bytes, tamperings, part }: PriceFacts, t
     tariff.rounding,
   ).map(({ rate, net, tax }) => ({ rate, net: Number(net), tax: Number(tax) }))
   return { lines, taxes, total: taxes.reduce((sum, { net, tax }) => sum + net + tax, 0) }
+}
+
+function reduction(base: number, times: number, perPermille: number, maxPermille: number) {
+  const permille = Math.min(maxPermille, times * perPermille)
+  return permille > 0 ? { percent: permille / 10, netMinor: -Math.floor((base * permille) / 1000) } : undefined
 }
 
 /** What differs between two computations, term by term; empty when nothing does. */

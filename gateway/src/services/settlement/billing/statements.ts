@@ -25,7 +25,7 @@ import { nextNumber } from '../numbers.ts'
 import { derivedId, tell, type Within } from '../service-context.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
-import { type Priced, partOf, priceOf } from './price.ts'
+import { type Priced, type PricedBy, type PriceFacts, partOf } from './price.ts'
 import type { StatementState } from './stages.ts'
 
 export interface StatementRow {
@@ -51,6 +51,8 @@ export interface StatementRow {
   document: Uint8Array
   hold: Uint8Array | null
   at: number
+  /** JSON of `PricedBy`; null for one from before it was kept. */
+  priced_by: string | null
 }
 
 export interface Period {
@@ -81,14 +83,30 @@ export function linesOf(row: StatementRow): StatementLine[] {
   return JSON.parse(row.lines) as StatementLine[]
 }
 
-/** Price of a period from placement's facts. */
-export function priceFacts({ rules }: BillingPorts, facts: AccountFacts, { from, to }: Period): Priced {
-  const { level, bytes, tamperings } = facts
-  const years = yearsBetween(civilDate(facts.sinceMs, rules.timeZone), to)
+/** By what a period is priced: the tariff in force, and placement's facts. */
+export function pricedBy({ rules }: BillingPorts, account: AccountFacts, { from, to }: Period): PricedBy {
+  const { level, bytes, tamperings } = account
+  const years = yearsBetween(civilDate(account.sinceMs, rules.timeZone), to)
+  const facts: PriceFacts = { level, bytes, tamperings, years }
   const short = partOf(from, to)
-  const part = short && rules.firstPeriod === 'free' ? { ...short, days: 0 } : short
-  const charged = rules.firstPeriod === 'whole' ? undefined : part
-  return priceOf({ level, bytes, tamperings, years, part: charged }, rules.tariff)
+  if (short && rules.firstPeriod !== 'whole') facts.part = rules.firstPeriod === 'free' ? { ...short, days: 0 } : short
+  return { facts, tariff: rules.tariff }
+}
+
+/** By what a statement was priced; undefined for one from before that was kept. */
+export function keptPrice({ priced_by }: StatementRow): PricedBy | undefined {
+  return priced_by === null ? undefined : (JSON.parse(priced_by) as PricedBy)
+}
+
+/** What a statement is issued with. */
+export interface Issue {
+  /** What placement says of the data. */
+  facts: AccountFacts
+  price: Priced
+  by: PricedBy | undefined
+  payment: PaymentWay
+  /** The one that it takes the place of. */
+  replaced?: StatementRow
 }
 
 /** Issues a statement: number, booking, page, message. The period of a member is issued once per version. */
@@ -97,12 +115,11 @@ export async function issueStatement(
   within: Within,
   member: MemberRow,
   { from, to }: Period,
-  facts: AccountFacts,
-  { payment, replaced }: { payment: PaymentWay; replaced?: StatementRow },
+  { facts, price, by, payment, replaced }: Issue,
 ): Promise<StatementRow> {
   const { shared, rules } = ports
   const { sql, nowMs } = within
-  const { lines, taxes, total } = priceFacts(ports, facts, { from, to })
+  const { lines, taxes, total } = price
   const number = await nextNumber(sql, 'statement', nowMs)
   const objectBy = addDays(civilDate(nowMs, rules.timeZone), rules.objectDays)
   const debitOn = addBankDays(addDays(objectBy, 1), rules.debitBankDays)
@@ -150,6 +167,7 @@ export async function issueStatement(
     tries: 0,
     hold: null,
     at: nowMs,
+    priced_by: by ? JSON.stringify(by) : null,
     document: encrypt0(
       encodeDeterministic(body),
       atRestKey(shared.keys, 'statement'),
@@ -218,11 +236,12 @@ export async function bookStatement({ sql, nowMs }: Within, row: StatementRow, w
   )
 }
 
-export function addressee({ shared }: BillingPorts, member: MemberRow): Addressee {
+export function addressee({ shared, rules }: BillingPorts, member: MemberRow): Addressee {
   return {
     name: openPerson(shared.keys, member.id, member.person).name,
     number: member.number,
     font: shared.font?.(),
+    timeZone: rules.timeZone,
   }
 }
 

@@ -19,6 +19,20 @@ CREATE TABLE objections (
 CREATE UNIQUE INDEX objections_open ON objections (statement) WHERE decided IS NULL;
 `
 
+/** What each statement was priced by, and which level each card had from when on, as settlement heard of it. */
+export const priceTables = `
+ALTER TABLE statements ADD COLUMN priced_by TEXT;
+CREATE TABLE level_history (
+  card BLOB NOT NULL, since INTEGER NOT NULL, level INTEGER NOT NULL, PRIMARY KEY (card, since)
+) STRICT, WITHOUT ROWID;
+INSERT INTO level_history (card, since, level) SELECT card, 0, level FROM card_profiles;
+`
+
+/** Up to which moment a member's facts are billed; null for an account from before it was kept: noon, UTC, of the last closing day. */
+export const windowTables = `
+ALTER TABLE billing_accounts ADD COLUMN closed_ms INTEGER;
+`
+
 /**
  * Statements paid by credit card (S14). A charge is one question to the card company, whatever became of it; one at a time
  * is open per statement. A reversal is a captured payment that the company took back, by the company's own numbering.

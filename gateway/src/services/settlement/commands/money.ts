@@ -99,13 +99,22 @@ export const moneyCommands: SettlementCommands = {
   },
 
   'settlement decide': {
-    what: 'Checks an objection again and decides it; a statement that was wrong is corrected. Takes two people.',
+    what: 'Checks an objection again and decides it; a statement that was too high is corrected. Takes two people.',
     role: 'clerk',
     twoPeople: true,
     positionals: 'OBJECTION',
-    options: { folder, site },
-    async carryOut({ service: { billing } }, act, _values, [objection]) {
-      const decided = await billing.objections.decide(idOf(objection, 'objection'), clerkOf(act))
+    options: {
+      folder,
+      site,
+      level: { type: 'string', what: 'the level that the member had in the period, when it was lower than billed' },
+      reason: { type: 'string', what: 'how that was found; goes to the member' },
+    },
+    async carryOut({ service: { billing } }, act, values, [objection]) {
+      const correction =
+        values['level'] === undefined
+          ? undefined
+          : { level: integer(values, 'level', 0, 9), reason: text(values, 'reason') }
+      const decided = await billing.objections.decide(idOf(objection, 'objection'), clerkOf(act), correction)
       return { json: decided, text: [decided.upheld ? 'upheld' : 'refused', ...decided.findings].join('\n') }
     },
   },

@@ -1,5 +1,6 @@
 /** Statement, credit note, receipt and reminder as pages (S13), with the fields of a qualified invoice. */
 import type { Statement } from '@azukari/protocol/contracts/settlement-billing'
+import { civilDate } from '../billing/calendar.ts'
 import { type Block, makePdf } from './pdf.ts'
 import type { TrueTypeFont } from './true-type.ts'
 
@@ -23,6 +24,8 @@ export interface Addressee {
   number: string
   /** Whose glyphs the pages carry. */
   font?: TrueTypeFont | undefined
+  /** In which days are told. */
+  timeZone: string
 }
 
 export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
@@ -46,7 +49,7 @@ export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
     ),
     ...statement.faults.map(
       ({ atMs, verdict, server }): Block => ({
-        text: `${new Date(atMs).toISOString().slice(0, 10)}  ${verdict}  ${server}`,
+        text: `${civilDate(atMs, to.timeZone)}  ${verdict}  ${server}`,
         size: 8,
       }),
     ),

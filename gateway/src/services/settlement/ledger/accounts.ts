@@ -25,12 +25,13 @@ const own = {
 } as const
 export type OwnAccount = keyof typeof own
 
-/** Accounts of a member. `value`: stored value; `sales`: paid to a shop and not yet claimed; `payable`: claimed, waiting for the bank; `receivable`: billed fees. */
+/** Accounts of a member. `value`: stored value; `sales`: paid to a shop and not yet claimed; `payable`: claimed, waiting for the bank; `receivable`: billed fees; `shop-debt`: refunded after the shop had its money. */
 const ofMember = {
   value: { side: 'credit', overdraft: false },
   sales: { side: 'credit', overdraft: false },
   payable: { side: 'credit', overdraft: false },
   receivable: { side: 'debit', overdraft: false },
+  'shop-debt': { side: 'debit', overdraft: false },
 } as const
 export type MemberAccount = keyof typeof ofMember
 

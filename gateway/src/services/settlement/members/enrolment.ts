@@ -75,12 +75,12 @@ export function enrolmentHandlers(shared: ServiceContext): Handler[] {
     signedAct(register, async (_request, { sql, nowMs, caller, send, signed: { body, message, kid } }) => {
       const key = signingKey(body.key)
       judgeSigned(shared, body, nowMs)
-      const member = await members.byNumber(sql, body.number)
-      if (!member || !isNumber(body.number, 'general', 'shop')) throw new Problem('register.unknown-number')
+      const member = isNumber(body.number, 'general', 'shop') ? await members.byNumber(sql, body.number) : undefined
+      // Without the code of the letter every number is an unknown one: nobody learns which exist, or what became of them.
+      const code = member?.code ?? member?.used_code
+      if (!member || !code || !fits(body.code, code)) throw new Problem('register.unknown-number')
       if (!member.code) throw new Problem('register.number-used')
       if (member.code_until <= nowMs) throw new Problem('register.number-expired')
-      // A wrong code is told as an unknown number: nobody learns which numbers exist.
-      if (!fits(body.code, member.code)) throw new Problem('register.unknown-number')
       if (await memberKeys.get(sql, kid)) throw new Problem('register.key-known')
       await claimSignedAct(sql, kid, body.act, message, body.expiresMs)
       const before = await memberKeys.activeOf(sql, member.id)
@@ -254,6 +254,7 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
           code: digest(codes.code),
           block_code: digest(codes.blockCode),
           code_until: nowMs + rules.codeMs,
+          used_code: null,
           since: null,
           at: nowMs,
         })

@@ -11,6 +11,7 @@ import { PeriodicWorker } from '../../../service/periodic-worker.ts'
 import { type OutgoingAct, type OwnContext, sends } from '../../../service/service.ts'
 import type { Duty, Sql } from '../../../storage/database.ts'
 import type { ServiceContext } from '../service-context.ts'
+import { noteLevel } from './level-history.ts'
 
 /** Placement, in this process or apart. Rejects when it cannot answer. */
 export interface PlacementKeeping {
@@ -250,8 +251,9 @@ export class InStep {
         after: place.after,
       })
       if (members.length === 0) return
-      await store.transaction(async ({ sql }) => {
-        for (const { card, level, home, plan } of members)
+      await store.transaction(async ({ sql, nowMs }) => {
+        for (const { card, level, home, plan } of members) {
+          await noteLevel(sql, card, level, nowMs)
           await sql.run(
             `INSERT INTO card_profiles (card, level, home, plan) VALUES (?, ?, ?, ?)
              ON CONFLICT (card) DO UPDATE SET level = excluded.level, home = excluded.home, plan = excluded.plan`,
@@ -260,6 +262,7 @@ export class InStep {
             home,
             plan,
           )
+        }
         await sql.run('UPDATE placement_place SET log = ?, after = ? WHERE id = 1', log, last)
       })
     }

@@ -23,6 +23,8 @@ export interface MemberRow {
   /** SHA-256 of the registration code; null once it is used. */
   code: Uint8Array | null
   code_until: number
+  /** The one that it was, so that whoever has the letter is told that it was used; null for one used before that was kept. */
+  used_code: Uint8Array | null
   block_code: Uint8Array
   card: Uint8Array | null
   card_blocked: number
@@ -52,7 +54,7 @@ export const members = {
     sql.run('UPDATE members SET device = ? WHERE id = ?', device, id),
   registered: (sql: Sql, id: Uint8Array, row: Pick<MemberRow, 'device' | 'person' | 'card'>, nowMs: number) =>
     sql.run(
-      `UPDATE members SET state = 'active', code = NULL, device = ?, person = ?, card = coalesce(?, card),
+      `UPDATE members SET state = 'active', used_code = coalesce(code, used_code), code = NULL, device = ?, person = ?, card = coalesce(?, card),
          card_blocked = CASE WHEN CAST(? AS BLOB) IS NULL THEN card_blocked ELSE 0 END, since = coalesce(since, ?) WHERE id = ?`,
       row.device,
       row.person,

@@ -9,13 +9,17 @@ export interface OrderLine {
   count: number
   price: number
   tax: 10 | 8 | 0
+  /** As the offer named it when it was ordered; orders from before names were kept have none. */
+  name?: string
+  /** What was given back of this line. */
+  refunded?: number
 }
 
 export interface OrderRow {
   number: string
   buyer: Uint8Array
   shop: Uint8Array
-  /** JSON of `OrderLine[]`: prices as they were when it was ordered. */
+  /** JSON of `OrderLine[]`: names and prices as they were when it was ordered. */
   lines: string
   total: number
   currency: Currency
@@ -80,10 +84,6 @@ export const orders = {
   /** Unpaid ones whose time is over. */
   overdue: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<OrderRow>("SELECT * FROM orders WHERE state = 'open' AND pay_by <= ? LIMIT ?", nowMs, limit),
-}
-
-export function linesOf(order: OrderRow): OrderLine[] {
-  return JSON.parse(order.lines) as OrderLine[]
 }
 
 /** @throws {Problem} `pay.order-unknown` */

@@ -15,8 +15,10 @@ import { noteOperation } from '../ledger/operations.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
 import { derivedId, memberAct, type ServiceContext, type Within } from '../service-context.ts'
-import { linesOf, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { linesOf, refundLines } from './order-lines.ts'
+import { nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
+import { takeAsDebt, takeFromPayable, takeFromSales } from './shop-debts.ts'
 
 export interface PayoutRow {
   number: string
@@ -43,7 +45,7 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
       if (what.do === 'deliver') return { state: await deliver(context, order, what.state, what.how) }
       if (what.do === 'meter') return { state: await endMeter(shared, context, order, what.tick) }
       if (what.do === 'claim') return { state: await claim(context, order) }
-      return { state: await refund(shared, context, order, what.minor, posting) }
+      return { state: await refund(shared, context, order, { ...what, posting }) }
     }),
 
     memberAct(shared, disputeOrder, async ({ member, body }, context) => {
@@ -130,14 +132,12 @@ async function claim({ sql, nowMs }: ActContext, order: OrderRow) {
       id: derivedId('claim', order.number),
       reason: 'claim',
       reference: order.number,
-      legs: [
-        {
-          kind: 'post',
-          debit: await memberAccount(ledger, 'sales', order.shop, order.currency),
-          credit: await memberAccount(ledger, 'payable', order.shop, order.currency),
-          amountMinor: BigInt(due),
-        },
-      ],
+      legs: await takeFromSales(ledger, {
+        shop: order.shop,
+        currency: order.currency,
+        minor: due,
+        credit: await memberAccount(ledger, 'payable', order.shop, order.currency),
+      }),
     },
     nowMs,
   )
@@ -178,51 +178,66 @@ export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Curre
   if (changes === 0) throw new Problem('ledger.insufficient', 'no payout of that much waits')
 }
 
+export interface Refund {
+  minor: number
+  /** The article that it is for; without one it is of the order as a whole. */
+  item?: string
+  /** By which the same refund is known when it comes again. */
+  posting: string
+}
+
 /**
- * Money back to the buyer, all or a part: from what the shop has not claimed, or from its payout that has not left.
- * @throws {Problem} `pay.refund-too-much`, `ledger.insufficient` when the money has left and the shop has no other
+ * Money back to the buyer, all or a part: from what the shop has not claimed, from its payout that has not left, or, when the money
+ * has left, as a debt of the shop.
+ * @throws {Problem} `pay.refund-too-much`, `pay.item-unknown`, `ledger.bad-amount`, `pay.order-state`
  */
-export async function refund(shared: ServiceContext, within: Within, order: OrderRow, minor: number, posting: string) {
+export async function refund(
+  shared: ServiceContext,
+  within: Within,
+  order: OrderRow,
+  { minor, item, posting }: Refund,
+) {
   const { sql, nowMs } = within
   const whole = minor === order.paid - order.refunded
   const next = nextState(order.state, 'refund')
   if (minor === 0) throw new Problem('ledger.bad-amount')
   if (minor > order.paid - order.refunded) throw new Problem('pay.refund-too-much')
+  const lines = JSON.stringify(refundLines(order, minor, item))
   const ledger = ledgerOf(sql)
-  const waits =
-    order.payout &&
-    (await sql.get("SELECT 1 AS there FROM payouts WHERE number = ? AND state = 'waiting'", order.payout))
-  const source = order.state === 'claimed' && waits ? 'payable' : 'sales'
+  const taken = {
+    shop: order.shop,
+    currency: order.currency,
+    minor,
+    credit: await memberAccount(ledger, 'value', order.buyer, order.currency),
+  }
+  const isHeld = order.state === 'paid' || order.state === 'delivered'
+  const waits = !isHeld && (await waitsForAsMuch(sql, order.payout, minor))
+  const legs = isHeld
+    ? await takeFromSales(ledger, taken)
+    : [waits ? await takeFromPayable(ledger, taken) : await takeAsDebt(ledger, taken)]
   await ledger.post(
-    {
-      id: derivedId('refund', order.number, posting),
-      reason: 'refund',
-      reference: order.number,
-      legs: [
-        {
-          kind: 'post',
-          debit: await memberAccount(ledger, source, order.shop, order.currency),
-          credit: await memberAccount(ledger, 'value', order.buyer, order.currency),
-          amountMinor: BigInt(minor),
-        },
-      ],
-    },
+    { id: derivedId('refund', order.number, posting), reason: 'refund', reference: order.number, legs },
     nowMs,
   )
-  if (source === 'payable')
-    await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
-  const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor }
-  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded })
+  if (waits) await sql.run('UPDATE payouts SET amount = amount - ? WHERE number = ?', minor, order.payout)
+  const now: OrderRow = { ...order, state: whole ? next : order.state, refunded: order.refunded + minor, lines }
+  await orders.set(sql, order.number, { state: now.state, refunded: now.refunded, lines })
   await tellBuyer(shared, within, now)
   await tellShop(shared, within, now)
   return now.state
+}
+
+/** Whether an order's payout has not left, and is of so much. */
+async function waitsForAsMuch(sql: Sql, payout: string | null, minor: number): Promise<boolean> {
+  const row = await sql.get<PayoutRow>("SELECT * FROM payouts WHERE number = ? AND state = 'waiting'", payout)
+  return row !== undefined && row.amount >= minor
 }
 
 /** The clerk's side of payouts and disputes. */
 export interface PayoutDesk {
   /** Open disputes, oldest first. */
   disputes(limit: number): Promise<{ id: Uint8Array; number: string; reason: string; at: number }[]>
-  /** Upheld: the buyer has the whole back. @throws {Problem} `object.unknown`, those of a refund */
+  /** Upheld: the buyer has back whatever the shop has not given back by itself. @throws {Problem} `object.unknown`, those of a refund */
   decideDispute(id: Uint8Array, clerk: string, upheld: boolean): Promise<void>
   /** Orders that nobody paid in time, and metered ones that nobody ended, end. Returns how many. */
   lapse(): Promise<number>
@@ -253,7 +268,12 @@ export function payoutDesk(shared: ServiceContext): PayoutDesk {
         )
         await noteOperation(sql, nowMs, clerk, 'decide dispute', `${row.number} ${upheld ? 'upheld' : 'refused'}`)
         const order = await orderByNumber(sql, row.number)
-        if (upheld) await refund(shared, within, order, order.paid - order.refunded, Buffer.from(id).toString('hex'))
+        const left = order.paid - order.refunded
+        if (upheld && left > 0)
+          await refund(shared, within, order, {
+            minor: left,
+            posting: Buffer.from(id).toString('hex'),
+          })
         else {
           await tellBuyer(shared, within, order)
           await tellShop(shared, within, order)

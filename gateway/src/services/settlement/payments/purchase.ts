@@ -23,7 +23,6 @@ import { Problem } from '@azukari/protocol/problem'
 import { call, type Handler, signedCall } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
-import { taxWithin } from '../billing/tax.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { memberAccount } from '../ledger/accounts.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
@@ -38,7 +37,8 @@ import {
   tell,
   type Within,
 } from '../service-context.ts'
-import { linesOf, nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { linesOf, taxesOf } from './order-lines.ts'
+import { nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
 
 const offerPage = 100
 
@@ -89,6 +89,7 @@ export function purchaseHandlers(shared: ServiceContext): Handler[] {
       const { sql, nowMs } = context
       const shop = await memberByNumber(sql, body.shop)
       if (shop.kind !== 'shop' || shop.state !== 'active') throw new Problem('register.unknown-number')
+      if (same(shop.id, buyer.id)) throw new Problem('pay.own-shop')
       const { lines, total, currency, metered } = await priceOrder(body.lines, (item) => itemOf(sql, shop.id, item))
       const number = await nextNumber(sql, 'transaction', nowMs)
       const row: OrderRow = {
@@ -192,7 +193,13 @@ async function priceOrder(
   const metered = items.some(({ row }) => row.kind === 'metered')
   if (items.some(({ row }) => row.currency !== currency)) throw new Problem('ledger.wrong-currency')
   if (metered && items.length > 1) throw new Problem('message.invalid', 'a metered item is ordered alone')
-  const lines = items.map(({ row, count }) => ({ item: row.item, count, price: row.price, tax: row.tax }))
+  const lines = items.map(({ row, count }) => ({
+    item: row.item,
+    name: row.name,
+    count,
+    price: row.price,
+    tax: row.tax,
+  }))
   const total = lines.reduce((sum, { price, count }) => sum + BigInt(price) * BigInt(count), 0n)
   if (total <= 0n || total > amountMaxMinor) throw new Problem('ledger.bad-amount')
   return { lines, total: Number(total), currency, metered }
@@ -217,30 +224,26 @@ async function payResult(shared: ServiceContext, sql: Sql, order: OrderRow, shop
     transaction: order.number,
     paid: { minor: paid, currency },
     balance: { minor: Number(balanceOf(account)), currency },
-    ...(paid > 0 ? { receipt: receiptOf(shared, order, shop, paid, nowMs) } : {}),
+    ...(paid > 0 ? { receipt: receiptOf(shared, order, shop, nowMs) } : {}),
   }
 }
 
-/** A receipt for the card: signed, and with what a simplified qualified invoice needs. After a refund the taxes are those of the rest. */
-function receiptOf(shared: ServiceContext, order: OrderRow, shop: MemberRow, paid: number, nowMs: number): Uint8Array {
-  const { invoiceNumber } = openPerson(shared.keys, shop.id, shop.person)
-  const lines = linesOf(order)
-  const whole = BigInt(order.total)
+/**
+ * A receipt for the card: signed, and with what a simplified qualified invoice has (Consumption Tax Act art. 57-4 para. 2): the
+ * shop's name and registration number, the day, the goods, and amount and tax per rate. After a refund it is of what is left.
+ */
+function receiptOf(shared: ServiceContext, order: OrderRow, shop: MemberRow, nowMs: number): Uint8Array {
+  const { name, invoiceNumber } = openPerson(shared.keys, shop.id, shop.person)
   const receipt: PayReceipt = {
     kind: 'purchase',
     transaction: order.number,
     shop: shop.number,
-    amount: { minor: paid, currency: order.currency },
-    taxes: taxWithin(lines.map(({ price, count, tax }) => ({ gross: BigInt(price) * BigInt(count), rate: tax }))).map(
-      ({ rate, gross, tax }) => ({
-        rate,
-        gross: Number((gross * BigInt(paid)) / whole),
-        tax: Number((tax * BigInt(paid)) / whole),
-      }),
-    ),
-    ...(invoiceNumber ? { invoiceNumber } : {}),
-    atMs: nowMs,
+    name,
+    amount: { minor: order.paid - order.refunded, currency: order.currency },
+    taxes: taxesOf(order),
+    atMs: order.paid_at ?? nowMs,
   }
+  if (invoiceNumber) receipt.invoiceNumber = invoiceNumber
   return sign1(encodeDeterministic(receipt), shared.signer, payReceiptDomain)
 }
 

@@ -18,7 +18,8 @@ import { ledgerOf } from '../centre/epoch.ts'
 import { balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, pseudonym } from '../members/registers.ts'
 import type { ServiceContext } from '../service-context.ts'
-import { linesOf, type OrderRow, orders } from './orders.ts'
+import { linesOf } from './order-lines.ts'
+import { type OrderRow, orders } from './orders.ts'
 import { deliver, isDisputed, ownOrder, refund } from './payout.ts'
 
 const pageRows = 100
@@ -32,6 +33,7 @@ export function shopHandlers(shared: ServiceContext): Handler[] {
         currency,
         salesMinor: await standing(sql, 'sales', shop, currency),
         payableMinor: await standing(sql, 'payable', shop, currency),
+        owedMinor: await standing(sql, 'shop-debt', shop, currency),
       }))
       return { shop: shop.number, balances }
     }),
@@ -49,9 +51,9 @@ export function shopHandlers(shared: ServiceContext): Handler[] {
       return { state: await deliver(context, order, state, how) }
     }),
 
-    shopAct(refundShopOrder, async ({ order: number, minor }, context) => {
+    shopAct(refundShopOrder, async ({ order: number, ...what }, context) => {
       const order = await orderOf(context.sql, context.holder, number)
-      return { state: await refund(shared, context, order, minor, hex(context.requestId)) }
+      return { state: await refund(shared, context, order, { ...what, posting: hex(context.requestId) }) }
     }),
   ]
 }
@@ -74,7 +76,12 @@ async function orderOf(sql: Sql, holder: string, number: string): Promise<OrderR
   }
 }
 
-async function standing(sql: Sql, name: 'sales' | 'payable', shop: MemberRow, currency: Currency): Promise<number> {
+async function standing(
+  sql: Sql,
+  name: 'sales' | 'payable' | 'shop-debt',
+  shop: MemberRow,
+  currency: Currency,
+): Promise<number> {
   const account = await ledgerOf(sql).account(`${name}/${pseudonym(shop.id)}/${currency}`)
   return account ? Number(balanceOf(account)) : 0
 }
@@ -90,7 +97,7 @@ async function shown(sql: Sql, row: OrderRow): Promise<ReplyOf<typeof readShopOr
     paid: money(row.paid),
     refunded: money(row.refunded),
     isDisputed: await isDisputed(sql, order),
-    lines: linesOf(row),
+    lines: linesOf(row).map(({ item, count, price, tax }) => ({ item, count, price, tax })),
   }
   if (paidMs !== null) made.paidMs = paidMs
   if (deliveredMs !== null) made.deliveredMs = deliveredMs
