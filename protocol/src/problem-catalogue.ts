@@ -16,6 +16,7 @@ import { operatorProblems } from './problems/operators.ts'
 import { outsideProblems } from './problems/outside.ts'
 import { partProblems } from './problems/parts.ts'
 import { settlementProblems } from './problems/settlement.ts'
+import { workProblems } from './problems/work.ts'
 
 export const catalogue = {
   ...messageProblems,
@@ -107,6 +108,7 @@ export const catalogue = {
   },
   ...fleetProblems,
   ...settlementProblems,
+  ...workProblems,
   internal: {
     retry: 'later',
     en: {
