@@ -47,7 +47,7 @@ async function standing(allowsLocation: boolean) {
     keys: { recipient: async () => ({ audience: random.bytes(32), agreement }) } as never,
   })
   const card = {
-    facts: { member: { id: random.bytes(16) } },
+    facts: { member: { id: random.bytes(16) }, level: { level: 1 } },
     signal: new AbortController().signal,
     requirePin: async () => {},
     allowsLocation: async () => allowsLocation,

@@ -116,7 +116,9 @@ t.test(
     t.teardown(() => third.close())
     let followed: Database | undefined
     while (!followed) {
-      await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')
+      await admin.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+      )
       followed = await third.open('toy/toy.db').catch(async (error: { code: string }) => {
         t.match(error.code, /^storage\.(held|unreachable)$/)
         await third.close()
@@ -148,8 +150,11 @@ t.test('D5: whoever lost the line and was not followed holds the schema again', 
   const admin = new pg.Client({ connectionString: url })
   await admin.connect()
   t.teardown(() => admin.end())
-  await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()')
-  const locks = "SELECT count(*)::int AS n FROM pg_locks WHERE locktype = 'advisory' AND granted"
+  await admin.query(
+    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+  )
+  const locks = `SELECT count(*)::int AS n FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+    WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()`
   while ((await admin.query(locks)).rows[0].n === 0) await setTimeout(20)
   await t.rejects(Stores.of(folder).open('toy/toy.db'), { code: 'storage.held' })
   await database.script('CREATE TABLE toys (id INTEGER NOT NULL PRIMARY KEY)')

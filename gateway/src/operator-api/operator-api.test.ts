@@ -353,13 +353,24 @@ t.test('P5: what waits is listed, can be declined, expires, and falls with the a
 t.test(
   'P5 P9: two people for what gives money away, corrects it, or lets a file go to the bank; one for the rest',
   async (t) => {
-    const { moneyCommands } = await import('../services/settlement/commands/money.ts')
-    const { memberCommands } = await import('../services/settlement/commands/members.ts')
-    const { bookCommands } = await import('../services/settlement/commands/books.ts')
-    const { shopCommands } = await import('../services/settlement/commands/shops.ts')
-    const all = Object.entries({ ...moneyCommands, ...memberCommands, ...bookCommands, ...shopCommands })
+    const { settlement } = await import('../services/settlement/module.ts')
+    const groups = await Promise.all(Object.values(settlement.commands!).map((load) => load()))
+    const all = groups.flatMap((group) => Object.entries(group))
     const two = all.filter(([, { twoPeople }]) => twoPeople).map(([name]) => name.replace('settlement ', ''))
-    t.same(two.sort(), ['assign', 'debit', 'decide', 'payout', 'refund', 'release', 'shop-key add'])
+    t.same(two.sort(), [
+      'admit',
+      'assign',
+      'debit',
+      'decide',
+      'drop',
+      'explain',
+      'payout',
+      'refund',
+      'release',
+      'send-back',
+      'shop-key add',
+      'split',
+    ])
     for (const [name, { role }] of all) t.ok(role === 'clerk' || role === 'auditor', name)
   },
 )

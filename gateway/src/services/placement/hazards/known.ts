@@ -27,6 +27,8 @@ export interface Taken {
 
 /** Hazards kept in all, over all feeds. */
 const maxRows = 20_000
+/** Tellings of one part of a message that count beside each other; a further one replaces the first. */
+const maxTellings = 8
 /** How long the end of a message that never came is remembered. */
 const rememberMs = 7 * 86_400_000
 
@@ -169,10 +171,10 @@ export class KnownHazards {
 
   #tell(turn: Turn, said: Hazard): void {
     const { feed, nowMs, taken, titles } = turn
-    const own = rowOf(feed, said)
+    const told = this.#extended(feed, this.#besideOthers(feed, said))
+    const own = rowOf(feed, told)
     const known = this.#rows.get(keyOf(feed, own.row))
     const whole = this.#rows.get(keyOf(feed, messageOf(said.id)))
-    const told = this.#extended(feed, said)
     const over = (row: KnownRow | undefined) => row && !row.hazard && told.issuedMs <= row.issuedMs
     if (told.untilMs < nowMs || over(known) || over(whole)) return void taken.ignored++
     const next = known?.hazard ? supersede(known.hazard, told) : told
@@ -183,6 +185,21 @@ export class KnownHazards {
     else taken.added++
     this.#keep(turn, rowOf(feed, next))
     titles.push(next.title)
+  }
+
+  /**
+   * An alert that comes again under its id and says something else ends nothing: it names no predecessor. Both count, at each
+   * place the worse one, until one ends them.
+   */
+  #besideOthers(feed: string, said: Hazard): Hazard {
+    if (said.shape.kind !== 'area') return said
+    const content = contentOf(said)
+    const ids = [said.id, ...Array.from({ length: maxTellings - 1 }, (_, i) => againId(said.id, i + 1))]
+    const free = ids.find((id) => {
+      const hazard = this.#rows.get(keyOf(feed, id))?.hazard
+      return !hazard || contentOf(hazard) === content
+    })
+    return free === undefined || free === said.id ? said : { ...said, id: free }
   }
 
   /** A hazard that is told only after the successor which holds it. */
@@ -215,6 +232,16 @@ function rowOf(feed: string, hazard: Hazard): KnownRow {
 
 function keyOf(feed: string, row: string): string {
   return `${feed} ${row}`
+}
+
+/** What an alert says, without its words and times. */
+function contentOf({ peril, certainty, shape }: Hazard): string {
+  return JSON.stringify([peril, certainty, shape])
+}
+
+/** A part of the same message still: `messageOf`. */
+function againId(id: string, time: number): string {
+  return `${id}${id.includes('#') ? '' : '#'}~${time}`
 }
 
 /** The message that a hazard is a part of. */

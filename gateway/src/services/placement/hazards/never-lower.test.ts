@@ -294,6 +294,33 @@ t.test('S9 S14: no message lowers a risk but one that ends that same warning', a
   t.end()
 })
 
+t.test('S9 S14: an alert that comes again under its id and says something else ends nothing', async (t) => {
+  const site = await hazardSite()
+  const again = (info: CapInfo, sent = '2024-06-03T02:30:00Z') =>
+    site.push(capAlert({ id: 'M3', type: 'Alert', sent }, info))
+  const calm = { suva: await site.risk('suva'), frankfurt: await site.risk('frankfurt') }
+  await again({ area: around('suva') })
+  const warned = await site.risk('suva')
+  t.ok(warned > 3 * calm.suva)
+  // The same message with other words of an area, one of them none; and later, somewhere else.
+  for (const sent of ['2024-06-03T02:30:00Z', '2024-06-03T02:40:00Z'])
+    await again({ area: '<polygon>somewhere</polygon><circle>50.1,8.7 20</circle>' }, sent)
+  t.equal(await site.risk('suva'), warned, 'Suva is warned as before')
+  t.ok((await site.risk('frankfurt')) > 3 * calm.frankfurt, 'and Frankfurt is, too')
+  await again({ area: around('suva'), severity: 'Minor' })
+  t.equal(await site.risk('suva'), warned, 'the worse one counts, once')
+  await site.push(
+    capAlert({
+      id: 'C',
+      type: 'Cancel',
+      sent: '2024-06-03T02:45:00Z',
+      references: 'warn@example.org,M3,2024-06-03T02:30:00Z',
+    }),
+  )
+  t.same({ suva: await site.risk('suva'), frankfurt: await site.risk('frankfurt') }, calm, 'one cancel ends them all')
+  t.end()
+})
+
 t.test('S14: a further earthquake never lowers a risk, wherever and whenever it was', async (t) => {
   const fresh = usgsMessage.filter(({ what }) => !/ (w1|.* deleted)/.test(what))
   await fc.assert(
