@@ -51,7 +51,11 @@ t.test('W4: every instruction that runs costs one fuel, and no other', async (t)
   const choice = (n: number) => `(func (export "run") (i32.const ${n}) (if (then nop nop nop) (else nop)))`
   t.equal(await fuelOf(choice(1)), 2 + 3)
   t.equal(await fuelOf(choice(0)), 2 + 1)
-  t.equal(await fuelOf('(func (export "run") (if (i32.const 0) (then nop)) nop nop)'), 2 + 2, 'behind an if without else')
+  t.equal(
+    await fuelOf('(func (export "run") (if (i32.const 0) (then nop)) nop nop)'),
+    2 + 2,
+    'behind an if without else',
+  )
   t.equal(await fuelOf('(func (export "run") (block (br 0 (nop)) nop nop) nop)'), 4, 'what is jumped over is free')
   t.equal(await fuelOf('(func (export "run") (block (br_if 0 (i32.const 0)) nop nop) nop)'), 6)
   t.equal(await fuelOf('(func $f nop return) (func (export "run") call $f call $f)'), 2 + 2 * 2)
