@@ -7,6 +7,7 @@ import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { cardCommands } from './card-commands.ts'
+import { workCommands } from './work-commands.ts'
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
 const broker = { type: 'string', what: 'the site’s broker: mqtt://HOST:PORT or mqtts://…' } as const
@@ -226,6 +227,7 @@ export const commands: Record<string, Command> = {
   },
 
   ...cardCommands,
+  ...workCommands,
 }
 
 function optional(values: Values, name: string): string | undefined {

@@ -17,6 +17,7 @@ import { outsideProblems } from './problems/outside.ts'
 import { partProblems } from './problems/parts.ts'
 import { rightsProblems } from './problems/rights.ts'
 import { settlementProblems } from './problems/settlement.ts'
+import { workProblems } from './problems/work.ts'
 
 export const catalogue = {
   ...messageProblems,
@@ -109,6 +110,7 @@ export const catalogue = {
   ...fleetProblems,
   ...settlementProblems,
   ...rightsProblems,
+  ...workProblems,
   internal: {
     retry: 'later',
     en: {

@@ -1,0 +1,99 @@
+/** `azukari-device work …`: tries a unit of work by itself, as the device would run it (W4, docs/jobs.md). */
+import { createHash } from 'node:crypto'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { systemClock } from '@azukari/protocol/adapters/clock'
+import type { Command, Values } from '@azukari/protocol/adapters/command'
+import { integer, text, UsageError } from '@azukari/protocol/adapters/command-line'
+import type { Checkpoint, UnitResult } from './compute/unit.ts'
+
+const mebibyte = 1024 * 1024
+/** A person's input is read whole; a job's is a transfer with limits of its own. */
+const inputMaxBytes = 256 * mebibyte
+const outputMaxBytes = 64 * mebibyte
+const stateMaxBytes = 64 * mebibyte
+
+export const workCommands: Record<string, Command> = {
+  'work try': {
+    what: 'Runs a module as a unit of work in the sandbox: counts its fuel, writes its output, goes on from a checkpoint.',
+    positionals: 'MODULE',
+    options: {
+      input: { type: 'string', what: 'file of its input; else it has none' },
+      output: { type: 'string', what: 'file that its output is written to', default: './work-output' },
+      checkpoint: {
+        type: 'string',
+        what: 'file that keeps its last checkpoint: the next call goes on from there; removed when it has ended',
+      },
+      fuel: { type: 'string', what: 'how many instructions it may run', default: '10000000000' },
+      memory: { type: 'string', what: 'what its memory may grow to, MiB', default: '256' },
+      seconds: { type: 'string', what: 'how long it may take', default: '600' },
+    },
+    async run(values, positionals) {
+      if (positionals.length !== 1) throw new UsageError('name one file of a module')
+      const limits = {
+        fuel: integer(values, 'fuel', 1, Number.MAX_SAFE_INTEGER),
+        memoryMaxBytes: integer(values, 'memory', 1, 1024) * mebibyte,
+        wallMs: integer(values, 'seconds', 1, 24 * 60 * 60) * 1000,
+        outputMaxBytes,
+        stateMaxBytes,
+      }
+      const { startUnit } = await import('./compute/adapters/compute-child.ts')
+      const { readNamedFile } = await import('@azukari/protocol/adapters/named-file')
+      const { beginning } = await import('./compute/unit.ts')
+      const { openCheckpoint, sealCheckpoint } = await import('./compute/checkpoint-file.ts')
+      const module = readNamedFile(positionals[0]!)
+      const input = values['input'] === undefined ? new Uint8Array() : readNamedFile(text(values, 'input'))
+      if (input.length > inputMaxBytes) throw new UsageError(`the input has more than ${inputMaxBytes} bytes`)
+      const kept = optionalFile(values, 'checkpoint')
+      const from = kept && existsSync(kept) ? openCheckpoint(readNamedFile(kept), module, input) : beginning
+      const run = startUnit(
+        { module, input, from, limits },
+        {
+          clock: systemClock,
+          onCheckpoint: (checkpoint) => {
+            if (kept) replaceFile(kept, sealCheckpoint(checkpoint, module, input))
+          },
+        },
+      )
+      const stop = () => run.stop()
+      process.once('SIGINT', stop)
+      process.once('SIGTERM', stop)
+      const result = await run.result.finally(() => {
+        process.off('SIGINT', stop)
+        process.off('SIGTERM', stop)
+      })
+      replaceFile(text(values, 'output'), result.output)
+      if (kept) rmSync(kept, { force: true })
+      return answer(text(values, 'output'), result, from)
+    },
+  },
+}
+
+function answer(file: string, result: UnitResult, from: Checkpoint) {
+  const { output, fuelUsed, memoryPeakBytes, checkpoints, wallMs } = result
+  const json = {
+    output: file,
+    outputBytes: output.length,
+    outputHash: createHash('sha256').update(output).digest('hex'),
+    fuelUsed,
+    memoryPeakBytes,
+    checkpoints,
+    resumedFrom: from.checkpoints,
+    wallMs: Math.round(wallMs),
+  }
+  const lines = [
+    `${file}: ${output.length} bytes, SHA-256 ${json.outputHash}`,
+    `fuel ${fuelUsed}, memory at most ${memoryPeakBytes} bytes, ${json.wallMs} ms, ${checkpoints} checkpoints`,
+  ]
+  if (from.checkpoints > 0) lines.push(`went on from checkpoint ${from.checkpoints}`)
+  return { json, text: lines.join('\n') }
+}
+
+function optionalFile(values: Values, name: string): string | undefined {
+  return values[name] === undefined ? undefined : text(values, name)
+}
+
+/** The file is the old one or the new one, whole, whenever the call ends. */
+function replaceFile(path: string, bytes: Uint8Array): void {
+  writeFileSync(`${path}.new`, bytes)
+  renameSync(`${path}.new`, path)
+}
