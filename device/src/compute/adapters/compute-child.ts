@@ -166,9 +166,18 @@ function spawnChild(): ChildProcess {
   const program = import.meta.filename.replace(/adapters.compute-child(\.[jt]s)$/, 'child-program$1')
   const folder = dirname(program)
   const child = spawn(
-    process.execPath,
+    // Whatever a debugger or a test runner adds to the environment of processes that are started does not reach it either.
+    '/usr/bin/env',
     // Neither files but its own, nor processes, threads or native code. A small heap: what a unit has lies outside it.
-    ['--permission', `--allow-fs-read=${folder}`, '--max-old-space-size=128', '--no-warnings', program],
+    [
+      '-i',
+      process.execPath,
+      '--permission',
+      `--allow-fs-read=${folder}`,
+      '--max-old-space-size=128',
+      '--no-warnings',
+      program,
+    ],
     { cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] },
   )
   try {
