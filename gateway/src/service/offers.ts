@@ -58,7 +58,7 @@ const leavesOf = query<{ id: Uint8Array }>()((db, p) =>
 )
 const remove = query<{ id: Uint8Array }>()((db, p) => db.deleteFrom('downloads').where('id', '=', p.id))
 const ofDevice = query<{ device: string }>()((db, p) =>
-  db.selectFrom('downloads').select('id').where('device', '=', p.device).orderBy('at_ms', 'desc'),
+  db.selectFrom('downloads').select(['id', 'at_ms']).where('device', '=', p.device).orderBy('at_ms', 'desc'),
 )
 const expire = query<{ now: number }>()((db, p) => db.deleteFrom('downloads').where('expires_ms', '<=', p.now))
 
@@ -80,7 +80,8 @@ export class Offers implements Downloads {
     if (reference.length > 64) throw new InternalError('a reference has at most 64 bytes')
     if (hashes.sizeBytes === 0) throw new InternalError('nothing is offered')
     const { random } = this.#o
-    const dropped = (await ofDevice.all(sql, { device })).slice(offersPerDevice - 1).map(({ id }) => id)
+    const waiting = await ofDevice.all(sql, { device })
+    const dropped = waiting.slice(offersPerDevice - 1).map(({ id }) => id)
     for (const id of dropped) await remove.run(sql, { id })
     const offer = offerOf(hashes, {
       transfer: random.bytes(16),
@@ -100,7 +101,8 @@ export class Offers implements Downloads {
       root: hashes.root,
       leaves: hashes.leaves,
       key: offer.key,
-      at_ms: nowMs,
+      // In their order also within one millisecond: the oldest go first.
+      at_ms: Math.max(nowMs, (waiting[0]?.at_ms ?? 0) + 1),
       expires_ms: offer.expiresMs,
     })
     return { offer, dropped }
