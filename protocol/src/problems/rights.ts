@@ -1,4 +1,4 @@
-/** Problems of marks in pictures (R1–R7), as part of the catalogue. */
+/** Problems of marks in pictures, of works and of sales (R1–R8), as part of the catalogue. */
 import type { CatalogueEntry } from './entry.ts'
 
 export const rightsProblems = {
@@ -38,6 +38,38 @@ export const rightsProblems = {
     ja: {
       title: '画像を原本と重ね合わせられませんでした',
       todo: '同じ作品かどうか確認してください。公開の透かしが消され、切り抜きや回転をされた写しは追跡できません。',
+    },
+  },
+  'rights.registered': {
+    retry: 'no',
+    en: {
+      title: 'This picture is registered already',
+      todo: 'The first registration decides. See it with rights show and the id in the detail; if it is not yours, ask the rights operator.',
+    },
+    ja: {
+      title: 'この画像はすでに登録されています',
+      todo: '先の登録が有効です。詳細のIDを rights show で確認し、ご自身の登録でなければ権利の担当者にお問い合わせください。',
+    },
+  },
+  'rights.work-unknown': {
+    retry: 'no',
+    en: { title: 'No work with this id is registered here', todo: 'Check the id with rights list.' },
+    ja: { title: 'このIDの作品は登録されていません', todo: 'rights list でIDを確認してください。' },
+  },
+  'rights.sale-unknown': {
+    retry: 'no',
+    en: { title: 'There is no sale with this id', todo: 'Check the id with rights show and the id of the work.' },
+    ja: { title: 'このIDの販売記録はありません', todo: '作品のIDを指定して rights show で確認してください。' },
+  },
+  'rights.not-offered': {
+    retry: 'after-fix',
+    en: {
+      title: 'The work is not sold on these conditions',
+      todo: 'Ask for what rights conditions shows: no longer, no more uses, resale only where it is offered.',
+    },
+    ja: {
+      title: 'この条件では販売していません',
+      todo: 'rights conditions に示された範囲（期間・利用箇所数・再販の可否）で申し込んでください。',
     },
   },
 } as const satisfies Record<string, CatalogueEntry>
