@@ -180,3 +180,134 @@ export const copySale = contract({
   reply: Type.Object({ sale: SaleId, out: Text(1_000) }),
   problems: ['rights.sale-unknown', 'mark.unsuitable', 'mark.unreadable', 'service.busy'],
 })
+
+const number = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'number of the case' })
+const reason = Type.String({ minLength: 1, maxLength: 500, description: 'why, as the buyer reads it' })
+
+const CaseShown = Type.Object({
+  number: Count,
+  work: WorkId,
+  location: Text(500),
+  why: Text(32),
+  state: Text(32),
+  openedMs: TimeMs,
+  /** The sale that the copy was traced to. */
+  sale: Type.Optional(SaleId),
+  score: Type.Optional(Type.Number()),
+  threshold: Type.Optional(Type.Number()),
+  decision: Type.Optional(Text(32)),
+  decidedBy: Type.Optional(Text(160)),
+  reason: Type.Optional(Text(500)),
+  amountMinor: Type.Optional(AmountMinor),
+})
+
+export const reportSighting = contract({
+  ...frame,
+  name: 'rights.report',
+  title: 'Tells where a copy was seen, and says whether it may be there; a breach opens a case',
+  serves: ['R4', 'R5', 'D6'],
+  request: Type.Object({
+    url: Type.String({ minLength: 1, maxLength: 500, description: 'address of the picture itself' }),
+    file: Type.Optional(
+      Type.String({ maxLength: 1_000, description: 'the copy, as it was downloaded; fetched without it' }),
+    ),
+    work: Type.Optional(Type.String({ ...WorkId, description: 'whose copy it is, where the mark was removed' })),
+    seen: Type.Optional(
+      Type.String({
+        pattern: '^\\d{4}-\\d{2}-\\d{2}(T[\\d:.]+Z)?$',
+        description: 'when it was seen, as 2026-12-01 or with its time in UTC; now unless told',
+      }),
+    ),
+  }),
+  reply: Type.Object({
+    work: WorkId,
+    location: Text(500),
+    verdict: Text(32),
+    why: Text(64),
+    case: Type.Optional(Count),
+  }),
+  problems: [
+    'rights.location',
+    'rights.no-mark',
+    'rights.work-unknown',
+    'copy.unreachable',
+    'copy.gone',
+    'copy.refused',
+    'copy.too-large',
+    'copy.no-picture',
+    'mark.unreadable',
+    'mark.unsuitable',
+    'service.busy',
+    'message.too-large',
+  ],
+})
+
+export const listCases = contract({
+  ...frame,
+  name: 'rights.cases',
+  title: 'The cases, the newest first',
+  serves: ['R6', 'D6'],
+  request: Type.Object({ open: Type.Optional(Type.Boolean({ description: 'only those that are not decided' })) }),
+  reply: Type.Array(CaseShown),
+})
+
+export const showCase = contract({
+  ...frame,
+  name: 'rights.case',
+  title: 'A case with all that happened; with --out the copy that was found, and the whole case beside it (.json)',
+  serves: ['R6', 'D6'],
+  request: Type.Object({
+    number,
+    out: Type.Optional(Type.String({ maxLength: 1_000, description: 'file for the copy that was found' })),
+  }),
+  reply: Type.Object({
+    case: CaseShown,
+    events: Type.Array(Type.Object({ atMs: TimeMs, what: Text(64), detail: Text(1_000) })),
+    sightings: Type.Array(
+      Type.Object({ day: Text(10), times: Count, reporter: Text(160), verdict: Text(32), why: Text(64) }),
+    ),
+  }),
+  problems: ['rights.case-unknown'],
+})
+
+const decided = {
+  reply: Type.Object({ number: Count, decision: Text(32) }),
+  serves: ['R6', 'R8', 'D6'],
+}
+
+export const dismissCase = contract({
+  ...frame,
+  ...decided,
+  name: 'rights.dismiss',
+  title: 'Ends a case: there was no breach',
+  request: Type.Object({ number, reason }),
+  problems: ['rights.case-unknown', 'rights.case-decided'],
+})
+
+export const stopUse = contract({
+  ...frame,
+  ...decided,
+  name: 'rights.stop',
+  title: 'Ends the use of the copy that a case was traced to: from now on it may be nowhere, and the buyer is told',
+  request: Type.Object({ number, reason }),
+  problems: ['rights.case-unknown', 'rights.case-decided', 'rights.no-buyer'],
+})
+
+/** Two people, for money is asked. */
+export const chargeCase = contract({
+  ...frame,
+  ...decided,
+  operator: { role: 'rights', twoPeople: true },
+  name: 'rights.charge',
+  title: 'Asks an additional charge of the buyer whose copy a case was traced to',
+  request: Type.Object({
+    number,
+    amount: Type.Integer({
+      minimum: 1,
+      maximum: 999_999_999_999,
+      description: 'in the smallest unit of the sale’s currency',
+    }),
+    reason,
+  }),
+  problems: ['rights.case-unknown', 'rights.case-decided', 'rights.no-buyer'],
+})

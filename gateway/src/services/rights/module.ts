@@ -14,6 +14,7 @@ export const rights = defineService<RightsContext>({
   peers: [],
   commands: {
     'rights works': async () => (await import('./commands/works.ts')).workCommands,
+    'rights cases': async () => (await import('./commands/cases.ts')).caseCommands,
     'rights sales': async () => (await import('./commands/sales.ts')).saleCommands,
   },
   programs: { mark: async () => (await import('./commands/mark.ts')).markCommands },

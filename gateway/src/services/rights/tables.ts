@@ -20,3 +20,24 @@ CREATE TABLE sale_places (
   sale TEXT NOT NULL REFERENCES sales (id), url TEXT NOT NULL, PRIMARY KEY (sale, url)
 ) STRICT;
 `
+
+/** Where copies were seen, and what follows from a breach (R4–R6, R8). One case for each work at each address. */
+export const caseTables = `
+CREATE TABLE sightings (
+  work TEXT NOT NULL REFERENCES works (id), location TEXT NOT NULL, day TEXT NOT NULL, seen_ms INTEGER,
+  at_ms INTEGER NOT NULL, reporter TEXT NOT NULL, times INTEGER NOT NULL, verdict TEXT NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (work, location, day)
+) STRICT;
+CREATE TABLE cases (
+  number INTEGER PRIMARY KEY, work TEXT NOT NULL REFERENCES works (id), location TEXT NOT NULL, host TEXT NOT NULL,
+  why TEXT NOT NULL, state TEXT NOT NULL, opened_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, tries INTEGER NOT NULL,
+  sale TEXT REFERENCES sales (id), score_centi INTEGER, threshold_centi INTEGER, media TEXT,
+  decision TEXT, decided_by TEXT, decided_ms INTEGER, reason TEXT, amount INTEGER, UNIQUE (work, location)
+) STRICT;
+CREATE INDEX cases_due ON cases (state, next_ms);
+CREATE INDEX cases_host ON cases (host, opened_ms);
+CREATE TABLE case_events (
+  number INTEGER NOT NULL REFERENCES cases (number), seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  what TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (number, seq)
+) STRICT;
+`

@@ -2,6 +2,7 @@
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { drawTestPicture } from '@azukari/protocol/marks/test-picture'
 import type { Clock } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
 import sharp from 'sharp'
 import { createServiceKeys } from '../../service/service-keys.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
@@ -51,6 +52,8 @@ export async function openTestRights(database: Database, options: Partial<Rights
     keys,
     marks: inThisThread,
     pictures: sealedPictures(folder, keys, testRandom),
+    settings: {},
+    fetch: () => Promise.reject(new Problem('copy.unreachable')),
     clock,
     random: testRandom,
     log: silent,

@@ -8,6 +8,7 @@ import type { Random } from '@azukari/protocol/ports'
 import { atRestKeyOf, type ServiceKeys } from '../../../service/service-keys.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
+import type { SaleTerms } from '../sightings/judge.ts'
 
 export interface SaleRow {
   id: string
@@ -64,4 +65,15 @@ async function placesOfSale(sql: Sql, sale: string): Promise<string[]> {
 export async function conditionsOf(sql: Sql, row: SaleRow): Promise<SaleConditions> {
   const places = await placesOfSale(sql, row.id)
   return { places, untilMs: row.until_ms, uses: row.uses, resale: row.resale === 1 }
+}
+
+/** What a place is judged by. */
+export async function termsOf(sql: Sql, row: SaleRow): Promise<SaleTerms> {
+  const { places, untilMs, uses } = await conditionsOf(sql, row)
+  return { sale: row.id, places, untilMs, uses, stoppedMs: row.stopped_ms ?? undefined }
+}
+
+/** Ends the use of a copy (R8). The first time counts. */
+export async function stopSale(sql: Sql, id: string, nowMs: number): Promise<void> {
+  await sql.run('UPDATE sales SET stopped_ms = ? WHERE id = ? AND stopped_ms IS NULL', nowMs, id)
 }
