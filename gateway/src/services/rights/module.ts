@@ -17,6 +17,7 @@ export const rights = defineService<RightsContext>({
     'rights cases': async () => (await import('./commands/cases.ts')).caseCommands,
     'rights sales': async () => (await import('./commands/sales.ts')).saleCommands,
   },
+  checks: async (folder) => (await import('./commands/checks.ts')).rightsChecks(folder),
   programs: { mark: async () => (await import('./commands/mark.ts')).markCommands },
   open: async ({ folder, stores, ports, log, passphrase, budgets, unlisted }) => {
     const { openRights } = await import('./main.ts')
