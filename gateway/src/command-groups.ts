@@ -4,7 +4,7 @@
  */
 import { operatorGroups } from './operator-api/groups.ts'
 import type { AnyCommand } from './operator-api/roles.ts'
-import { commandsAlone, services } from './services/index.ts'
+import { services } from './services/index.ts'
 
 export const commandGroups: Readonly<Record<string, () => Promise<Record<string, AnyCommand>>>> = {
   session: async () => (await import('./operator/account-commands.ts')).sessionCommands,
@@ -20,6 +20,5 @@ export const commandGroups: Readonly<Record<string, () => Promise<Record<string,
   ...operatorGroups,
   store: async () => (await import('./operator/store-commands.ts')).storeCommands,
   ...Object.assign({}, ...services.map(({ programs }) => programs ?? {})),
-  ...commandsAlone,
   broker: async () => (await import('./operator/broker-commands.ts')).brokerCommands,
 }

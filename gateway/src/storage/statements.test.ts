@@ -5,6 +5,7 @@ import t from 'tap'
 import ts from 'typescript'
 import { hostMigrations } from '../service/tables.ts'
 import { placementMigrations } from '../services/placement/migrations.ts'
+import { rightsMigrations } from '../services/rights/migrations.ts'
 import { settlementMigrations } from '../services/settlement/migrations.ts'
 import { testEngines } from '../test-database.ts'
 import type { Database } from './database.ts'
@@ -25,6 +26,7 @@ for (const [engine, open] of Object.entries(testEngines()))
       for (const [set, migrations] of Object.entries({
         placement: placementMigrations,
         settlement: settlementMigrations,
+        rights: rightsMigrations,
       })) {
         const database = await open()
         t.teardown(() => database.close())
@@ -84,7 +86,8 @@ t.test('D5: no statement of services needs what the distributed engines lack', a
       const what = lacked(postgresText(sql))
       if (what) wrong.push(`${name}:${line} ${what}`)
     }
-  for (const { number, up } of [...hostMigrations.migrations, ...placementMigrations, ...settlementMigrations])
+  const all = [hostMigrations.migrations, placementMigrations, settlementMigrations, rightsMigrations].flat()
+  for (const { number, up } of all)
     for (const step of typeof up === 'string' ? statementsOf(up) : []) {
       const what = lacked(postgresSchema(step))
       if (what) wrong.push(`migration ${number}: ${what}`)

@@ -10,6 +10,8 @@ import * as keys from './keys.ts'
 import * as wish from './member-request.ts'
 import * as operators from './operators.ts'
 import * as read from './read.ts'
+import * as rights from './rights.ts'
+import * as rightsOperators from './rights-operators.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
 import * as serverEnrolment from './server-enrolment.ts'
@@ -54,4 +56,6 @@ export const contracts: readonly Contract[] = [
   settlementOperators,
   settlementPlacement,
   settlementBilling,
+  rights,
+  rightsOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

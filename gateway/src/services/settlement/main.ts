@@ -1,13 +1,13 @@
 /** Settlement from a site's folder, on real ports: inside the gateway, or as a process of its own. */
 
 import { resolve } from 'node:path'
-import { base32 } from '@azukari/protocol/base32'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import type { Peers } from '../../service/deliverer.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
+import { requireSameKeys, serviceKeysIn } from '../../service/service-keys.ts'
 import { logUnlisted, type Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { type Database, isFollowed } from '../../storage/database.ts'
@@ -15,18 +15,9 @@ import { httpCardCompany } from './adapters/card-company.ts'
 import { pageFontFile } from './adapters/page-font-file.ts'
 import type { PlacementView } from './billing/ports.ts'
 import { ledDatabase } from './centre/led-database.ts'
-import {
-  createSettlementKeys,
-  openSettlementKeys,
-  requireSameKeys,
-  type SettlementKeys,
-  sealSettlementKeys,
-} from './keystore.ts'
 import type { PlacementKeeping } from './members/register-sync.ts'
 import { createSettlement, type Settlement } from './service.ts'
 import { settlementSettings } from './settings.ts'
-
-const keystore = 'settlement/keystore.cose'
 
 export interface OpenSettlementOptions {
   placement: PlacementView
@@ -76,7 +67,7 @@ export async function openSettlement(
   if (centre && !confirmed && !isClosed)
     throw new Problem('config.invalid', 'settlement with a backup centre runs apart: azukari-gateway settlement')
   const machine = machineOf(folder, ports)
-  const keys = await keysOf(folder, ports, passphrase, given.isShared)
+  const keys = await serviceKeysIn('settlement', folder, ports, passphrase, given.isShared)
   // One that is followed by a backup is written to by its leader alone.
   const database = centre && !confirmed && isFollowed(given) ? ledDatabase(given) : given
   const checks = machine.checks(keys.agreement, log)
@@ -101,31 +92,6 @@ export async function openSettlement(
     ...(own ? { own } : {}),
     ...(billing ? { billing } : {}),
   })
-  if (given.engine === 'postgres') await requireSameKeys(given, keys)
+  if (given.engine === 'postgres') await requireSameKeys('settlement', given, keys)
   return settlement
-}
-
-async function keysOf(
-  folder: SiteFolder,
-  ports: SitePorts,
-  passphrase: string | undefined,
-  isShared = false,
-): Promise<SettlementKeys> {
-  const { random } = ports
-  const { passphraseKey } = machineOf(folder, ports)
-  const box = await folder.read(keystore)
-  const kept = passphrase ? undefined : await folder.read('settlement/passphrase')
-  if (box) {
-    const secret = passphrase ?? (kept && new TextDecoder().decode(kept).trim())
-    if (!secret)
-      throw new Problem('config.invalid', 'settlement’s keystore needs its passphrase: set AZUKARI_PASSPHRASE')
-    return openSettlementKeys(box, secret, passphraseKey)
-  }
-  if (isShared)
-    throw new Problem('config.invalid', `${keystore} is missing: copy it, and its passphrase, from a process that runs`)
-  const secret = passphrase ?? base32(random.bytes(20))
-  const keys = createSettlementKeys(random)
-  if (!passphrase) await folder.write('settlement/passphrase', new TextEncoder().encode(secret))
-  await folder.write(keystore, sealSettlementKeys(keys, secret, random, passphraseKey))
-  return keys
 }

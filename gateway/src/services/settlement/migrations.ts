@@ -1,4 +1,5 @@
 /** Settlement's tables. Forward only; a number is never reused. */
+import { registerKeysTables } from '../../service/service-keys.ts'
 import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { bankEntryTables } from './bank/tables.ts'
@@ -6,7 +7,6 @@ import { debitOrderTables } from './billing/debit-orders.ts'
 import { billingTables, cardTables, priceTables, windowTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
-import { registerKeysTables } from './keystore.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'

@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
 import type { PaymentWay } from '@azukari/protocol/contracts/settlement-billing'
-import { coseKey, publicOf } from '@azukari/protocol/keys'
+import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
@@ -17,6 +17,7 @@ import type { HostCounts } from '../../service/host-limits.ts'
 import type { SlowWork } from '../../service/host-options.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
+import { heldKeys } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import type { OwnBankAccount } from './bank/files/bank-file.ts'
@@ -312,10 +313,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
     publicKey: publicOf(keys.signing),
-    publicKeys: [
-      { use: 'sign', key: coseKey(publicOf(keys.signing)), fromMs: 0 },
-      { use: 'agree', key: coseKey(publicOf(keys.agreement)), fromMs: 0 },
-    ],
+    publicKeys: heldKeys(keys),
     start: async () => {
       await hosted.start()
       cards?.start()

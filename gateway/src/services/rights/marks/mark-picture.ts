@@ -23,15 +23,22 @@ export interface MarkedFile {
 }
 
 /**
+ * @param isUnmarked it is known to carry no mark, and none is looked for
  * @throws {Problem} `mark.unreadable`, `mark.unsuitable` (also when the marks cannot be read from the new file, as of a flat
  * picture), `mark.present`
  */
-export async function markPicture(bytes: Uint8Array, work: bigint, sale?: Sale): Promise<MarkedFile> {
+export async function markPicture(
+  bytes: Uint8Array,
+  work: bigint,
+  sale?: Sale,
+  isUnmarked = false,
+): Promise<MarkedFile> {
   const picture = await openPicture(bytes)
   if (picture.unsuitable !== undefined) throw new Problem('mark.unsuitable', picture.unsuitable)
   checkSize(picture)
-  const present = readPublicMark(picture)
-  if (present) throw new Problem('mark.present', `work ${hex(present.work, 16)}`)
+  const present = isUnmarked ? undefined : readPublicMark(picture)
+  if (present)
+    throw new Problem('mark.present', `work ${hex(present.work, 16)}`, { data: { work: hex(present.work, 16) } })
   const marks: Marks = { work }
   if (sale) {
     const grid = gridOf(picture)

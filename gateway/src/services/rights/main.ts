@@ -1,0 +1,62 @@
+/** The rights service from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+import type { Log } from '@azukari/protocol/ports'
+import { Problem } from '@azukari/protocol/problem'
+import { machineOf } from '../../adapters/system-machine.ts'
+import type { Budgets } from '../../budgets/budgets.ts'
+import { requireSameKeys, serviceKeysIn } from '../../service/service-keys.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
+import type { SiteFolder, SitePorts } from '../../site-folder.ts'
+import type { Database } from '../../storage/database.ts'
+import { MarkPool } from './adapters/mark-pool.ts'
+import { smtpMailer } from './adapters/smtp-mailer.ts'
+import { sealedPictures } from './sealed-pictures.ts'
+import { createRights, type Rights } from './service.ts'
+import { type RightsSettings, rightsSettings } from './settings.ts'
+
+export interface OpenRightsOptions {
+  database: Database
+  log: Log
+  passphrase: string | undefined
+  budgets: Budgets
+  unlisted: Unlisted
+}
+
+/** Opens the service; its keys are made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
+export async function openRights(
+  folder: SiteFolder,
+  ports: SitePorts,
+  { database, log, passphrase, budgets, unlisted }: OpenRightsOptions,
+): Promise<Rights> {
+  const keys = await serviceKeysIn('rights', folder, ports, passphrase, database.isShared)
+  const settings = rightsSettings(await folder.read('rights.json'))
+  const machine = machineOf(folder, ports)
+  const rights = await createRights({
+    database,
+    keys,
+    marks: new MarkPool({ log }),
+    pictures: sealedPictures(folder, keys, ports.random),
+    settings,
+    mailer: settings.mail && smtpMailer(settings.mail, await passwordOf(folder, settings.mail)),
+    fetch: machine.fetch,
+    clock: ports.clock,
+    random: ports.random,
+    log,
+    defer: machine.defer,
+    budgets,
+    unlisted,
+  })
+  // With other keys no sale that was made could be traced.
+  await requireSameKeys('rights', database, keys)
+  return rights
+}
+
+/** @throws {Problem} `config.invalid` when the file that it names is not there */
+async function passwordOf(
+  folder: SiteFolder,
+  { passwordFile }: NonNullable<RightsSettings['mail']>,
+): Promise<string | undefined> {
+  if (passwordFile === undefined) return undefined
+  const bytes = await folder.read(passwordFile)
+  if (!bytes) throw new Problem('config.invalid', `rights.json: there is no ${passwordFile} in the site’s folder`)
+  return new TextDecoder().decode(bytes).trim()
+}

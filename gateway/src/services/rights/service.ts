@@ -1,0 +1,108 @@
+/** The rights service (ARCHITECTURE §10, R1–R8), put together from ports. */
+import type { HeldKey } from '@azukari/protocol/contracts/keys'
+import { signerOf } from '@azukari/protocol/cose'
+import type { Clock, Log, Random } from '@azukari/protocol/ports'
+import type { OutboundAnswer, OutboundRequest } from '../../adapters/guarded-fetch.ts'
+import type { Budgets } from '../../budgets/budgets.ts'
+import { createServiceHost, type ServiceHost } from '../../service/host.ts'
+import { PeriodicWorker } from '../../service/periodic-worker.ts'
+import { heldKeys, type ServiceKeys } from '../../service/service-keys.ts'
+import type { Unlisted } from '../../service/unlisted.ts'
+import type { Database } from '../../storage/database.ts'
+import { type CaseDesk, caseDesk } from './cases/desk.ts'
+import type { Mailer } from './cases/mailer.ts'
+import { CaseWork } from './cases/worker.ts'
+import type { MarkWork } from './marks/mark-work.ts'
+import { rightsMigrations } from './migrations.ts'
+import { type SaleDesk, saleDesk } from './sales/desk.ts'
+import type { SealedPictures } from './sealed-pictures.ts'
+import type { RightsSettings } from './settings.ts'
+import type { RightsShared } from './shared.ts'
+import { type SightingDesk, sightingDesk } from './sightings/desk.ts'
+import { type WorkDesk, workDesk } from './works/desk.ts'
+
+export interface RightsOptions {
+  database: Database
+  keys: ServiceKeys
+  /** Threads that mark and read pictures; ended with the service. */
+  marks: MarkWork
+  pictures: SealedPictures
+  settings: RightsSettings
+  /** Without one nobody is written to. */
+  mailer?: Mailer | undefined
+  /** The guarded way out. */
+  fetch(request: OutboundRequest): Promise<OutboundAnswer>
+  clock: Clock
+  random: Random
+  log: Log
+  defer?: (work: () => void) => void
+  budgets?: Budgets
+  /** Hears of answers that contracts do not list: `logUnlisted`, in tests `throwUnlisted`. */
+  unlisted: Unlisted
+}
+
+export interface Rights extends ServiceHost {
+  readonly works: WorkDesk
+  readonly sales: SaleDesk
+  readonly sightings: SightingDesk
+  readonly cases: CaseDesk
+  /** Does the steps of cases that are due, as the worker does. @returns when to look again at the latest, ms */
+  lookAtCases(signal: AbortSignal): Promise<number>
+  readonly publicKeys: readonly HeldKey[]
+}
+
+/** Migrates the database; nothing runs before `start`. @throws {Problem} `database.newer`, `storage.*` */
+export async function createRights(options: RightsOptions): Promise<Rights> {
+  const { database, keys, marks, pictures, settings, mailer, fetch, clock, random, log, defer, budgets, unlisted } =
+    options
+  const host = await createServiceHost({
+    name: 'rights',
+    database,
+    clock,
+    random,
+    log,
+    unlisted,
+    migrations: rightsMigrations,
+    handlers: [],
+    ...(defer && { defer }),
+    ...(budgets && { budgets }),
+  })
+  const shared: RightsShared = {
+    store: host.store,
+    clock,
+    random,
+    log,
+    keys,
+    signer: signerOf(keys.signing),
+    marks,
+    pictures,
+  }
+  const work = new CaseWork({ shared, settings, mailer, fetch })
+  const worker: PeriodicWorker = new PeriodicWorker({
+    name: 'cases',
+    clock,
+    log,
+    idleMs: 60_000,
+    round: () => work.round(worker.signal),
+  })
+  const wake = () => worker.wake()
+  const [start, stop] = [host.start.bind(host), host.stop.bind(host)]
+  return Object.assign(host, {
+    start: async () => {
+      await start()
+      worker.start()
+    },
+    stop: async () => {
+      // What is in work there ends with it, and its step is done again after the next start.
+      await marks.close()
+      await worker.stop()
+      await stop()
+    },
+    works: workDesk(shared),
+    sales: saleDesk(shared),
+    sightings: sightingDesk(shared, settings, fetch, wake),
+    cases: caseDesk(shared, wake),
+    lookAtCases: (signal: AbortSignal) => work.round(signal),
+    publicKeys: heldKeys(keys),
+  })
+}
