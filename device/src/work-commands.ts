@@ -1,10 +1,12 @@
 /** `azukari-device work …`: tries a unit of work by itself, as the device would run it (W4, docs/jobs.md). */
 import { createHash } from 'node:crypto'
-import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text, UsageError } from '@azukari/protocol/adapters/command-line'
 import type { Checkpoint, UnitResult } from './compute/unit.ts'
+import type { Totals } from './work/record.ts'
+import { noPart, parseSetting, settingPath, type WorkSetting } from './work/setting.ts'
 
 const mebibyte = 1024 * 1024
 /** A person's input is read whole; a job's is a transfer with limits of its own. */
@@ -12,7 +14,58 @@ const inputMaxBytes = 256 * mebibyte
 const outputMaxBytes = 64 * mebibyte
 const stateMaxBytes = 64 * mebibyte
 
+const folder = { type: 'string', what: 'the device’s folder', default: './azukari-device' } as const
+
 export const workCommands: Record<string, Command> = {
+  'work join': {
+    what: 'Takes part in work with its owner’s code: computes while nobody needs the board, and earns points.',
+    positionals: 'CODE',
+    options: { folder },
+    async run(values, [code = '', ...more]) {
+      if (more.length > 0 || !/^[a-z2-7]{16}$/.test(code))
+        throw new UsageError('the code has 16 letters and digits; azukari-gateway work owner add shows it')
+      keepSetting(text(values, 'folder'), { ...keptSetting(text(values, 'folder')), code })
+      return { json: { joined: true }, text: 'this board takes part; see azukari-device work status' }
+    },
+  },
+
+  'work leave': {
+    what: 'Takes no part in work any more; what was earned stays.',
+    options: { folder },
+    async run(values) {
+      const { code: _, ...setting } = keptSetting(text(values, 'folder'))
+      keepSetting(text(values, 'folder'), setting)
+      return { json: { joined: false }, text: 'this board takes no part any more' }
+    },
+  },
+
+  'work pause': {
+    what: 'Pauses work on this board at once, until it is resumed.',
+    options: { folder },
+    run: (values) => pausing(text(values, 'folder'), true),
+  },
+
+  'work resume': {
+    what: 'Goes on with work where it was paused.',
+    options: { folder },
+    run: (values) => pausing(text(values, 'folder'), false),
+  },
+
+  'work status': {
+    what: 'Says whether this board takes part in work, and what it has computed; also while it runs.',
+    options: { folder },
+    async run(values) {
+      const path = text(values, 'folder')
+      const { code, isPaused } = keptSetting(path)
+      const { computed, valid, wrong, fuel } = await recordOf(path)
+      const part = code === undefined ? 'takes no part' : isPaused ? 'paused' : 'takes part'
+      return {
+        json: { takesPart: code !== undefined, isPaused, computed, valid, wrong, fuel },
+        text: `${part}\n${computed} units computed: ${valid} valid (fuel ${fuel}), ${wrong} wrong, ${computed - valid - wrong} without an answer yet or refused`,
+      }
+    },
+  },
+
   'work try': {
     what: 'Runs a module as a unit of work in the sandbox: counts its fuel, writes its output, goes on from a checkpoint.',
     positionals: 'MODULE',
@@ -92,8 +145,35 @@ function optionalFile(values: Values, name: string): string | undefined {
   return values[name] === undefined ? undefined : text(values, name)
 }
 
+function keptSetting(path: string): WorkSetting {
+  const file = settingPath(path)
+  return existsSync(file) ? parseSetting(readFileSync(file)) : noPart
+}
+
+function keepSetting(path: string, setting: WorkSetting): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  replaceFile(settingPath(path), new TextEncoder().encode(`${JSON.stringify(setting)}\n`))
+}
+
+async function pausing(path: string, isPaused: boolean) {
+  keepSetting(path, { ...keptSetting(path), isPaused })
+  return { json: { isPaused }, text: isPaused ? 'work is paused' : 'work goes on' }
+}
+
+async function recordOf(path: string): Promise<Totals> {
+  const { openDeviceDatabase } = await import('./adapters/database.ts')
+  const { noTotals, totalsIn } = await import('./work/record.ts')
+  if (!existsSync(`${path}/device.db`)) return noTotals
+  const database = await openDeviceDatabase(`${path}/device.db`)
+  try {
+    return await totalsIn(database)
+  } finally {
+    await database.close()
+  }
+}
+
 /** The file is the old one or the new one, whole, whenever the call ends. */
 function replaceFile(path: string, bytes: Uint8Array): void {
-  writeFileSync(`${path}.new`, bytes)
+  writeFileSync(`${path}.new`, bytes, { mode: 0o600 })
   renameSync(`${path}.new`, path)
 }

@@ -16,6 +16,10 @@ import type { Act, Answer, OperatorCommand, OperatorCommandHead, ServiceAct } fr
 export interface ContractWords {
   /** Fields of the request that follow the options, in order. */
   positionals?: readonly string[]
+  /** Fields that name files which go along with the call. */
+  filesIn?: readonly string[]
+  /** Fields that name files which the caller writes. */
+  filesOut?: readonly string[]
 }
 
 interface Field {
@@ -83,6 +87,8 @@ function headOf(contract: Contract, words: ContractWords, where: OperatorCommand
     check: (values, given) => void requestOf(contract, words, values, given),
   }
   if (operator.twoPeople) head.twoPeople = true
+  if (words.filesIn) head.filesIn = words.filesIn
+  if (words.filesOut) head.filesOut = words.filesOut
   if (positionals.length > 0) head.positionals = positionals.map((name) => name.toUpperCase()).join(' ')
   return head
 }

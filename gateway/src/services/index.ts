@@ -2,8 +2,9 @@
 import type { ServiceModule } from '../host/service-module.ts'
 import { placement } from './placement/module.ts'
 import { settlement } from './settlement/module.ts'
+import { work } from './work/module.ts'
 
-export const services: readonly ServiceModule[] = [placement, settlement]
+export const services: readonly ServiceModule[] = [placement, settlement, work]
 
 /** Groups of commands that need no service yet, by name: of a folder beside these that is none. */
 export const commandsAlone: ServiceModule['programs'] = {

@@ -146,7 +146,7 @@ class SupervisedRun implements UnitRun {
   #close(why: string): void {
     clearInterval(this.#watch)
     this.#wallTimer?.[Symbol.dispose]()
-    this.#outcome ??= new Problem('work.trap', `its process ended by itself: ${why}`, this.#data())
+    this.#outcome ??= new Problem('work.process-ended', why, this.#data())
     if (this.#outcome instanceof Problem) this.#settle.reject(this.#outcome)
     else this.#settle.resolve(this.#outcome)
   }
