@@ -48,6 +48,8 @@ export interface Work extends ServiceHost {
   /** How many jobs run and how many units devices compute now. */
   figures(): Promise<{ jobs: number; computing: number }>
   wake(): void
+  /** Resolves when nothing that was to end is left. */
+  idle(): Promise<void>
 }
 
 export interface OwnerShown {
@@ -111,6 +113,7 @@ export async function createWork(options: WorkOptions): Promise<Work> {
     ],
     figures: () => figuresOf(host.store),
     wake: () => worker.wake(),
+    idle: () => worker.idle(),
   })
 }
 

@@ -146,8 +146,7 @@ async function heldCopy(
 ): Promise<{ copy: CopyRow; job: JobRow }> {
   const copy = await copies.get(sql, key)
   const job = await jobs.get(sql, key.job)
-  if (copy?.device !== device || copy.state !== 'leased' || job?.state !== 'running')
-    throw new Problem('work.unit-gone')
+  if (copy?.device !== device || copy.state !== 'leased' || !job) throw new Problem('work.unit-gone')
   return { copy, job }
 }
 
