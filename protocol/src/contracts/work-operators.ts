@@ -198,3 +198,46 @@ export const listUnits = contract({
   reply: Type.Array(UnitShown),
   problems: ['work.job-unknown'],
 })
+
+/** What a customer is asked to pay for a job: each result that counts, its fuel, and the hash of what its device signed. */
+export const WorkInvoice = Type.Object({
+  job: JobId,
+  name: Text(80),
+  customer: Text(80),
+  issuedMs: TimeMs,
+  /** The job has ended: the sum stays as it is. */
+  isFinal: Type.Boolean(),
+  lines: Type.Array(
+    Type.Object({
+      unit: Count,
+      attempt: Count,
+      owner: Text(32),
+      device: Text(64),
+      fuel: Count,
+      /** SHA-256 of the COSE_Sign1. */
+      receipt: HashHex,
+    }),
+  ),
+  fuel: Count,
+  priceMinorPerGigafuel: Count,
+  ceilingMinor: Count,
+  currency: Text(3),
+  /** Fuel × price ÷ 10⁹, rounded down, at most the ceiling. */
+  dueMinor: Count,
+})
+export type WorkInvoice = Static<typeof WorkInvoice>
+
+export const invoiceJob = contract({
+  ...frame,
+  name: 'work.invoice',
+  title: 'What a job costs, line by line; signed and with the devices’ receipts in a file',
+  serves: ['W5', 'W11'],
+  request: Type.Object({
+    job: JobId,
+    out: Type.Optional(
+      Type.String({ maxLength: 4096, description: 'file for the signed invoice and the receipts, as CBOR' }),
+    ),
+  }),
+  reply: WorkInvoice,
+  problems: ['work.job-unknown'],
+})

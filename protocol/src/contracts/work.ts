@@ -9,6 +9,8 @@ export const registrationDomain = new TextEncoder().encode('azukari/work-registr
 export const unitDomain = new TextEncoder().encode('azukari/work-unit/1')
 export const resultDomain = new TextEncoder().encode('azukari/work-result/1')
 
+export const invoiceDomain = new TextEncoder().encode('azukari/work-invoice/1')
+
 /** Kinds of downloads: modules and inputs, each named by its hash in hex. */
 export const workModule = 'work-module'
 export const workInput = 'work-input'

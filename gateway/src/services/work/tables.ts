@@ -29,7 +29,7 @@ CREATE INDEX units_missing ON units (missing, job, unit);
 CREATE TABLE copies (
   job BLOB NOT NULL, unit INTEGER NOT NULL, attempt INTEGER NOT NULL, device TEXT NOT NULL, owner TEXT NOT NULL,
   state TEXT NOT NULL, lease_ms INTEGER NOT NULL, hash BLOB, fuel INTEGER, problem TEXT, receipt BLOB,
-  micro_points INTEGER NOT NULL, PRIMARY KEY (job, unit, attempt)
+  micro_points INTEGER NOT NULL, charged INTEGER NOT NULL, PRIMARY KEY (job, unit, attempt)
 ) STRICT;
 CREATE INDEX copies_by_lease ON copies (state, lease_ms);
 CREATE INDEX copies_by_device ON copies (device, state);
@@ -117,4 +117,6 @@ export interface CopyRow {
   /** The COSE_Sign1 of the device. */
   receipt: Uint8Array | null
   micro_points: number
+  /** 1 when the customer pays for it. */
+  charged: 0 | 1
 }

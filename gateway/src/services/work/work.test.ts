@@ -1,7 +1,19 @@
-import { fetchForUnit, giveUnitBack, keepUnit, readWorkAccount } from '@azukari/protocol/contracts/work'
+import { hex, sameBytes } from '@azukari/protocol/bytes'
+import { decode } from '@azukari/protocol/codec'
+import {
+  fetchForUnit,
+  giveUnitBack,
+  keepUnit,
+  readWorkAccount,
+  resultDomain,
+  type WorkResult,
+} from '@azukari/protocol/contracts/work'
+import { verify1 } from '@azukari/protocol/cose'
+import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import { assembled, unitText } from '@azukari/protocol/work/test-modules'
 import t from 'tap'
 import { testEngines } from '../../test-database.ts'
+import { sha256 } from './blobs/store.ts'
 import { provenAfter } from './dispatch/model.ts'
 import { fixture, submission, type TestWorker } from './test-fixture.ts'
 
@@ -40,6 +52,22 @@ for (const [engine, open] of Object.entries(testEngines())) {
     t.equal(Buffer.from((await f.work.jobs.fetch(id, {})).bytes).toString(), '<0><1><2>')
     t.equal(Buffer.from((await f.work.jobs.fetch(id, { unit: 1 })).bytes).toString(), '<1>')
     t.match(await a.call(readWorkAccount, {}), { owner: 'anna', device: { valid: 3, wrong: 0, fuel: 30_000 } })
+    const { invoice, document } = await f.work.jobs.invoice(id)
+    t.match(invoice, { isFinal: true, fuel: 60_000, dueMinor: 60, priceMinorPerGigafuel: 1_000_000 })
+    const { receipts } = decode(document) as { receipts: Uint8Array[] }
+    t.same(
+      invoice.lines.map(({ receipt }) => receipt),
+      receipts.map((one) => hex(sha256(one))),
+      'each line names what its device signed',
+    )
+    const keyOf = (kid: Uint8Array) =>
+      [a, b].map(({ key }) => publicOf(key)).find((key) => sameBytes(thumbprint(key), kid))
+    const told = receipts.map((one) => decode(verify1(one, keyOf, resultDomain).payload) as WorkResult)
+    t.equal(
+      told.reduce((sum, { fuelUsed }) => sum + fuelUsed, 0),
+      invoice.fuel,
+      'the devices signed for what is asked',
+    )
   })
 
   t.test(`W3 ${engine}: only a registered device gets a unit, with a code that an owner has`, async (t) => {
@@ -120,6 +148,7 @@ for (const [engine, open] of Object.entries(testEngines())) {
     t.equal(await slow.send(late, right), 'valid')
     t.match(await slow.call(readWorkAccount, {}), { device: { fuel: 1_000 } })
     t.match(await f.work.jobs.show(id), { valid: 1, fuel: 2_000 })
+    t.equal((await f.work.jobs.invoice(id)).invoice.lines.length, 2)
   })
 
   t.test(`W7 ${engine}: economical jobs trust a device after ten valid results, until a spot check`, async (t) => {

@@ -5,12 +5,14 @@ import { hex } from '@azukari/protocol/bytes'
 import {
   cancelJob,
   fetchJob,
+  invoiceJob,
   type JobShown,
   listJobs,
   listUnits,
   showJob,
   submitJob,
   type UnitShown,
+  type WorkInvoice,
 } from '@azukari/protocol/contracts/work-operators'
 import { commandName, serviceContractCommand } from '../../../operator-api/contract-command.ts'
 import { idOf, type WorkCommands, type WorkOpen } from './context.ts'
@@ -97,6 +99,16 @@ export const jobCommands: WorkCommands = {
     },
   ),
 
+  [commandName(invoiceJob)]: serviceContractCommand(
+    invoiceJob,
+    { positionals: ['job'], filesOut: ['out'] },
+    async ({ service }: WorkOpen, { job, out }, act) => {
+      const { invoice, document } = await service.jobs.invoice(idOf(job))
+      if (out !== undefined) await act.give({ option: 'out', bytes: document })
+      return { reply: invoice, text: invoiceText(invoice) }
+    },
+  ),
+
   [commandName(listUnits)]: serviceContractCommand(
     listUnits,
     { positionals: ['job'] },
@@ -129,6 +141,17 @@ function textOf(job: JobShown): string {
   ]
   if (job.endedMs !== undefined) lines.push(`ended ${instant(job.endedMs)}`)
   return lines.join('\n')
+}
+
+function invoiceText(invoice: WorkInvoice): string {
+  const { name, customer, lines, fuel, priceMinorPerGigafuel: price, dueMinor, ceilingMinor, currency } = invoice
+  return [
+    `${customer}: ${name}, job ${invoice.job}${invoice.isFinal ? '' : '; it still runs'}`,
+    ...lines.map(
+      (line) => `  unit ${line.unit}  ${line.owner}/${line.device}  fuel ${line.fuel}  receipt ${line.receipt}`,
+    ),
+    `fuel ${fuel} × ${price} ÷ 10⁹, at most ${ceilingMinor}: ${dueMinor} ${currency}`,
+  ].join('\n')
 }
 
 function unitLines({ unit, state, inputBytes, problem, copies }: UnitShown): string[] {

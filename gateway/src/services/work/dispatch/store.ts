@@ -55,8 +55,8 @@ export const copies = {
     { job, unit, attempt, device, owner, lease_ms }: CopyKey & Pick<CopyRow, 'device' | 'owner' | 'lease_ms'>,
   ) =>
     sql.run(
-      `INSERT INTO copies (job, unit, attempt, device, owner, state, lease_ms, micro_points)
-       VALUES (?, ?, ?, ?, ?, 'leased', ?, 0)`,
+      `INSERT INTO copies (job, unit, attempt, device, owner, state, lease_ms, micro_points, charged)
+       VALUES (?, ?, ?, ?, ?, 'leased', ?, 0, 0)`,
       job,
       unit,
       attempt,

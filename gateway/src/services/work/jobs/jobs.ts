@@ -1,6 +1,6 @@
 /** Jobs as operators work with them (W1, W2, W5): submitted, watched, cancelled, fetched. */
 import { hex } from '@azukari/protocol/bytes'
-import type { JobShown, UnitShown } from '@azukari/protocol/contracts/work-operators'
+import type { JobShown, UnitShown, WorkInvoice } from '@azukari/protocol/contracts/work-operators'
 import { Problem } from '@azukari/protocol/problem'
 import { instrument } from '@azukari/protocol/work/instrument'
 import type { OwnContext } from '../../../service/service.ts'
@@ -11,6 +11,7 @@ import { copies, units } from '../dispatch/store.ts'
 import type { CopyRow, JobRow, UnitRow } from '../tables.ts'
 import { forgetWrongOutputs } from '../validation/handlers.ts'
 import type { WorkContext } from '../work-context.ts'
+import { invoiceDocument, invoiceOf } from './invoice.ts'
 import { merged } from './merge.ts'
 import { standingOf } from './model.ts'
 import { piecesOf, type Split } from './split.ts'
@@ -137,6 +138,17 @@ export class Jobs {
     }
     const bytes = unit === undefined ? merged(outputs, job.merge) : outputs[0]!
     return { bytes, sha256: sha256(bytes), units: outputs.length }
+  }
+
+  /** @throws {Problem} `work.job-unknown` */
+  async invoice(id: Uint8Array): Promise<{ invoice: WorkInvoice; document: Uint8Array }> {
+    const { store, signer } = this.#shared
+    return store.transaction(async ({ sql, nowMs }) => {
+      const job = await known(sql, id)
+      const all = await copies.ofJob(sql, id)
+      const invoice = invoiceOf(job, all, nowMs)
+      return { invoice, document: invoiceDocument(invoice, all, signer) }
+    })
   }
 
   /** @throws {Problem} `work.job-unknown` */

@@ -87,7 +87,7 @@ async function judge(context: Context, job: JobRow, unit: UnitRow, copy: CopyRow
     if (one.state === 'leased') await copies.setState(sql, one, 'dropped')
     if (one.state !== 'returned') continue
     const isValid = answerOf(resultOf(one)) === verdict.answer
-    await settle(context, job, one, isValid)
+    await settle(context, job, { ...one, charged: 1 }, isValid)
     if (isValid) fuel += one.fuel ?? 0
   }
   const after: JobRow = { ...job, fuel_used: job.fuel_used + fuel }
