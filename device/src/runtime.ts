@@ -43,6 +43,7 @@ import { Saves } from './saves.ts'
 import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 import { WorkBlobs, workDownloads } from './work/blobs.ts'
+import { BoardConditions } from './work/conditions.ts'
 import { WorkRecord } from './work/record.ts'
 import { type Compute, WorkApp } from './work/worker.ts'
 
@@ -236,7 +237,12 @@ export class Runtime {
           blobs: new WorkBlobs(this.downloads),
           record: await WorkRecord.open(database),
           compute,
-          conditions: async () => ({ isInUse: this.presence?.card !== undefined }),
+          conditions: new BoardConditions({
+            power: this.#board.power,
+            isInUse: () => this.presence?.card !== undefined,
+            clock,
+            log,
+          }),
         })
       this.#makeApps(siteKeys)
       const rotation = new KeyRotation({

@@ -5,6 +5,8 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text, UsageError } from '@azukari/protocol/adapters/command-line'
 import type { Checkpoint, UnitResult } from './compute/unit.ts'
+import { restFromC as standardRestFromC } from './work/model.ts'
+import type { WorkAccount, WorkNote } from './work/note.ts'
 import type { Totals } from './work/record.ts'
 import { noPart, parseSetting, settingPath, type WorkSetting } from './work/setting.ts'
 
@@ -51,6 +53,27 @@ export const workCommands: Record<string, Command> = {
     run: (values) => pausing(text(values, 'folder'), false),
   },
 
+  'work rules': {
+    what: 'Says when this board may compute: hours of the day, on battery, up to which temperature.',
+    options: {
+      folder,
+      hours: { type: 'string', what: 'such as 22:00-07:00, by the board’s clock; or always' },
+      battery: { type: 'string', what: 'yes: it computes on battery, too; no: it rests' },
+      heat: { type: 'string', what: 'at how many °C it rests, 30 to 120' },
+    },
+    async run(values) {
+      const path = text(values, 'folder')
+      const setting = { ...keptSetting(path) }
+      if (values['hours'] === 'always') delete setting.hours
+      else if (values['hours'] !== undefined) setting.hours = hoursIn(text(values, 'hours'))
+      if (values['battery'] !== undefined) setting.isOnBatteryToo = yesIn(values, 'battery')
+      if (values['heat'] !== undefined) setting.restFromC = integer(values, 'heat', 30, 120)
+      keepSetting(path, setting)
+      const { code: _, ...rules } = setting
+      return { json: rules, text: rulesText(setting) }
+    },
+  },
+
   'work status': {
     what: 'Says whether this board takes part in work, and what it has computed; also while it runs.',
     options: { folder },
@@ -58,10 +81,15 @@ export const workCommands: Record<string, Command> = {
       const path = text(values, 'folder')
       const { code, isPaused } = keptSetting(path)
       const { computed, valid, wrong, fuel } = await recordOf(path)
-      const part = code === undefined ? 'takes no part' : isPaused ? 'paused' : 'takes part'
+      const now = await nowOf(path)
+      const part = code === undefined ? 'takes no part' : isPaused ? 'paused by its owner' : 'takes part'
+      const lines = [part, `rules: ${rulesText(keptSetting(path))}`]
+      if (now) lines.push(`now ${now.is}${now.why === undefined ? '' : ` (${restWords[now.why] ?? now.why})`}`)
+      lines.push(`${computed} units computed, fuel ${fuel}`)
+      if (now?.account) lines.push(accountText(now.account))
       return {
-        json: { takesPart: code !== undefined, isPaused, computed, valid, wrong, fuel },
-        text: `${part}\n${computed} units computed: ${valid} valid (fuel ${fuel}), ${wrong} wrong, ${computed - valid - wrong} without an answer yet or refused`,
+        json: { takesPart: code !== undefined, isPaused, computed, valid, wrong, fuel, now },
+        text: lines.join('\n'),
       }
     },
   },
@@ -143,6 +171,49 @@ function answer(file: string, result: UnitResult, from: Checkpoint) {
 
 function optionalFile(values: Values, name: string): string | undefined {
   return values[name] === undefined ? undefined : text(values, name)
+}
+
+/** Why it rests or waits, as its owner reads it. */
+const restWords: Readonly<Record<string, string>> = {
+  paused: 'by its owner: azukari-device work resume',
+  'in-use': 'somebody is at the board',
+  hours: 'outside of its hours: azukari-device work rules --hours always',
+  battery: 'on battery: azukari-device work rules --battery yes',
+  heat: 'too warm: azukari-device work rules --heat',
+  none: 'there is no unit for it now',
+  quota: 'it has computed what it may today',
+  'link.offline': 'no line to the site',
+}
+
+function hoursIn(given: string): NonNullable<WorkSetting['hours']> {
+  const found = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(given)
+  if (!found) throw new UsageError(`--hours ${given}: such as 22:00-07:00, or always`)
+  const [fromHour, from, toHour, to] = found.slice(1).map(Number)
+  return { fromMinute: fromHour! * 60 + from!, toMinute: toHour! * 60 + to! }
+}
+
+function yesIn(values: Values, name: string): boolean {
+  const given = text(values, name)
+  if (given !== 'yes' && given !== 'no') throw new UsageError(`--${name} is yes or no`)
+  return given === 'yes'
+}
+
+function rulesText({ hours, isOnBatteryToo = false, restFromC = standardRestFromC }: WorkSetting): string {
+  const time = (minute: number) =>
+    `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`
+  const when = hours ? `${time(hours.fromMinute)}-${time(hours.toMinute)}` : 'always'
+  return `${when}; ${isOnBatteryToo ? 'on battery, too' : 'rests on battery'}; rests from ${restFromC} °C`
+}
+
+async function nowOf(path: string): Promise<WorkNote | undefined> {
+  const { runningNote } = await import('./main.ts')
+  const { notePath, parseNote } = await import('./work/note.ts')
+  if (!runningNote(path) || !existsSync(notePath(path))) return undefined
+  return parseNote(readFileSync(notePath(path)))
+}
+
+function accountText({ owner, valid, wrong, waiting, microPoints, ownerMicroPoints }: WorkAccount): string {
+  return `${owner}: ${valid} valid, ${wrong} wrong, ${waiting} not confirmed yet; ${microPoints / 1e6} points here, ${ownerMicroPoints / 1e6} on all boards`
 }
 
 function keptSetting(path: string): WorkSetting {

@@ -7,10 +7,17 @@ import { OwnerCode } from '@azukari/protocol/contracts/work'
 import type { Files } from '@azukari/protocol/ports'
 import { isProblem } from '@azukari/protocol/problem'
 
+const Minute = Type.Integer({ minimum: 0, maximum: 1_439 })
+
 export const WorkSetting = Type.Object({
   /** Of the owner; absent when the board takes no part. */
   code: Type.Optional(OwnerCode),
   isPaused: Type.Boolean(),
+  /** Between which minutes of the day it computes; always when absent. */
+  hours: Type.Optional(Type.Object({ fromMinute: Minute, toMinute: Minute })),
+  isOnBatteryToo: Type.Optional(Type.Boolean()),
+  /** At which temperature it rests, °C. */
+  restFromC: Type.Optional(Type.Integer({ minimum: 30, maximum: 120 })),
 })
 export type WorkSetting = Static<typeof WorkSetting>
 

@@ -10,6 +10,7 @@ import {
   fetchForUnit,
   giveUnitBack,
   keepUnit,
+  readWorkAccount,
   registerForWork,
   registrationDomain,
   resultDomain,
@@ -34,6 +35,7 @@ import type { Outbox } from '../outbox.ts'
 import type { SignedDocument, SiteKeys } from '../site-keys.ts'
 import type { WorkBlobs } from './blobs.ts'
 import { type Conditions, type Rest, restFor } from './model.ts'
+import { NoteKeeper, type WorkAccount } from './note.ts'
 import type { WorkRecord } from './record.ts'
 import { noPart, readSetting, type WorkSetting } from './setting.ts'
 
@@ -53,8 +55,8 @@ export interface WorkerOptions {
   blobs: WorkBlobs
   record: WorkRecord
   compute: () => Promise<Compute>
-  /** What happens at the board now. */
-  conditions: () => Promise<Conditions>
+  /** What happens at the board. */
+  conditions: { now(): Promise<Conditions> }
 }
 
 /** What it does now, for the owner. */
@@ -68,6 +70,8 @@ export type WorkState =
 const lookMs = 500
 /** How long a unit is held while it is paused, ms. */
 const restKeptMs = 600_000
+/** How often the site is asked what was earned, ms. */
+const accountMs = 15_000
 /** How long a result may be under way before nobody takes it, ms. */
 const resultLifeMs = 30 * 86_400_000
 /** What goes wrong with a module in the same way everywhere: the result says so. All else is tried elsewhere. */
@@ -94,9 +98,13 @@ export class WorkApp {
   #registered = ''
   #state: WorkState = { is: 'off' }
   #restingSinceMs: number | undefined
+  readonly #note: NoteKeeper
+  #account: WorkAccount | undefined
+  #accountMs = Number.NEGATIVE_INFINITY
 
   constructor(options: WorkerOptions) {
     this.#o = options
+    this.#note = new NoteKeeper(options)
     options.outbox.onOutcome(sendResult, ({ id }, outcome) => this.#told(id, outcome))
   }
 
@@ -122,15 +130,38 @@ export class WorkApp {
         if (code === 'work.unregistered') this.#registered = ''
         waitMs = backoffMs(Math.min(8, ++failures), random)
       }
+      await this.#keepNote(signal)
       await this.#wait(waitMs, signal).catch(() => undefined)
     }
+  }
+
+  /** Leaves word for the owner, with what the site says of what was earned. Only for people to see, so a failure is no matter. */
+  async #keepNote(signal: AbortSignal): Promise<void> {
+    const { link, clock, log } = this.#o
+    const nowMs = clock.monotonicMs()
+    if (this.#setting.code !== undefined && link.up && nowMs - this.#accountMs > accountMs) {
+      this.#accountMs = nowMs
+      await link.call(readWorkAccount, {}, { signal }).then(
+        ({ owner, device, ownerMicroPoints }) => {
+          const { valid, wrong, waiting, microPoints } = device
+          this.#account = { owner, valid, wrong, waiting, microPoints, ownerMicroPoints }
+        },
+        () => undefined,
+      )
+    }
+    const why = this.#state.is === 'resting' || this.#state.is === 'waiting' ? this.#state.why : undefined
+    const note: Parameters<NoteKeeper['keep']>[0] = { is: this.#state.is }
+    if (why !== undefined) note.why = why
+    if (this.#account) note.account = this.#account
+    await this.#note.keep(note).catch((error) => log.warn('the note is not written', { error: String(error) }))
   }
 
   /** Reads setting and conditions. @returns why it rests; undefined when it may compute */
   async #look(): Promise<Rest | undefined> {
     const { files, folder, conditions } = this.#o
     this.#setting = await readSetting(files, folder)
-    return restFor(this.#setting, await conditions())
+    const before = this.#state.is === 'resting' ? this.#state.why : undefined
+    return restFor(this.#setting, await conditions.now(), before)
   }
 
   /** In short steps, so that the setting counts at once. */
@@ -266,6 +297,7 @@ export class WorkApp {
       await clock.sleep(lookMs, until).catch(() => undefined)
       if (until.aborted) return
       const rest = await this.#look()
+      await this.#keepNote(until)
       if (rest === rested) continue
       log.info(rest ? 'the unit is paused' : 'the unit goes on', { why: rest })
       this.#state = rest ? { is: 'resting', why: rest } : computing

@@ -1,9 +1,9 @@
 /** Work as people do it: a site, two owners' boards, a job, by the shipped commands alone (W1–W7). */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decode } from '@azukari/protocol/codec'
-import type { JobShown, UnitShown } from '@azukari/protocol/contracts/work-operators'
+import type { JobShown, UnitShown, WorkInvoice } from '@azukari/protocol/contracts/work-operators'
 import { assembled } from '@azukari/protocol/work/test-modules'
 import t from 'tap'
 import { deviceCommand, startBoard } from '../device-processes.ts'
@@ -25,6 +25,7 @@ interface WorkStatus {
   isPaused: boolean
   computed: number
   valid: number
+  now?: { is: string; why?: string; account?: { owner: string; valid: number; wrong: number } }
 }
 
 t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
@@ -39,7 +40,13 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
   })
   t.teardown(() => gateway.stop())
   const broker = `mqtt://127.0.0.1:${gateway.fact['port']}`
-  await writeFile(`${folder}/board.json`, JSON.stringify({ model: 'bare', what: 'computes', parts: {} }))
+  const battery = `${folder}/sys/class/power_supply/BAT0`
+  await mkdir(battery, { recursive: true })
+  await writeFile(`${battery}/type`, 'Battery\n')
+  await writeFile(`${battery}/status`, 'Discharging\n')
+  const parts = { power: { driver: 'sysfs', root: `${folder}/sys` } }
+  await writeFile(`${folder}/anna.json`, JSON.stringify({ model: 'bare', what: 'computes', parts: {} }))
+  await writeFile(`${folder}/ben.json`, JSON.stringify({ model: 'laptop', what: 'computes', parts }))
   for (const owner of ['anna', 'ben']) {
     const { code } = await gatewayCommand<{ code: string }>(['work', 'owner', 'add', owner, '--contact', 'x', ...at])
     const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--region', 'JP-13', ...at])
@@ -47,7 +54,7 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
     t.equal((await deviceCommand(['work', 'join', code, ...own])).code, 0)
     if (owner === 'ben') await deviceCommand(['work', 'pause', ...own])
     const board = await startBoard(
-      ['--board', `${folder}/board.json`, '--broker', broker, '--site', 'home', '--claim', claim].concat(own),
+      ['--board', `${folder}/${owner}.json`, '--broker', broker, '--site', 'home', '--claim', claim].concat(own),
     )
     t.teardown(() => board.stop())
   }
@@ -77,7 +84,13 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
     ).length
   await until('the first owner’s results', async () => (await returned()) === 3)
   t.match(await shown(), { state: 'running', valid: 0 }, 'one owner’s word is not enough; the other board is paused')
-  await deviceCommand(['work', 'resume', '--folder', `${folder}/ben`])
+  const ben = ['--folder', `${folder}/ben`]
+  const status = async () => JSON.parse((await deviceCommand(['work', 'status', '--json', ...ben])).out) as WorkStatus
+  await until('the pause to be told', async () => (await status()).now?.why === 'paused')
+  await deviceCommand(['work', 'resume', ...ben])
+  await until('the battery to be told', async () => (await status()).now?.why === 'battery')
+  t.match(await shown(), { valid: 0 }, 'on battery it rests')
+  await deviceCommand(['work', 'rules', '--battery', 'yes', ...ben])
   await until('the job', async () => (await shown()).state === 'done')
 
   const out = `${folder}/sums.cbor`
@@ -85,8 +98,12 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
   t.equal(fetched.units, 3)
   const sums = (decode(await readFile(out)) as Uint8Array[]).map((one) => decode(one))
   t.same(sums, ['one\n', 'two\n', 'three\n'].map(sumOf), 'as the inputs were, in their order')
-  const status = JSON.parse(
-    (await deviceCommand(['work', 'status', '--json', '--folder', `${folder}/ben`])).out,
-  ) as WorkStatus
-  t.match(status, { takesPart: true, isPaused: false, computed: 3, valid: 3 })
+  t.match(await status(), { takesPart: true, isPaused: false, computed: 3, valid: 3 })
+  const account = await until('what was earned', async () =>
+    (await status()).now?.account?.valid === 3 ? (await status()).now?.account : undefined,
+  )
+  t.match(account, { owner: 'ben', wrong: 0 })
+  const invoice = await gatewayCommand<WorkInvoice>(['work', 'invoice', job, '--out', `${folder}/invoice`, ...at])
+  t.equal(invoice.lines.length, 6, 'a line for each result that counts')
+  t.same(Object.keys(decode(await readFile(`${folder}/invoice`)) as object), ['invoice', 'receipts'])
 })
