@@ -10,7 +10,7 @@ import { deviceCommand, startBoard } from '../device-processes.ts'
 import { gatewayCommand, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
 
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 
 /** The module of docs/jobs.md, as it stands there. */
 async function documentedModule(): Promise<Uint8Array> {
