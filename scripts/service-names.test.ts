@@ -9,6 +9,15 @@ const root = resolve(import.meta.dirname, '..')
 const sources = 'gateway/src'
 const names = services.map(({ name }) => name as string)
 
+/** A name that is an ordinary word, too: in a sentence it is the word, alone or between slashes the service. */
+const ordinary: ReadonlySet<string> = new Set(['work'])
+
+function isNamed(text: string): boolean {
+  const alone = text.split('/').filter((part) => ordinary.has(part))
+  const words = text.split(/[^A-Za-z]+/).map((word) => word.toLowerCase())
+  return [...alone, ...words.filter((word) => !ordinary.has(word))].some((word) => names.includes(word))
+}
+
 /** Literals of a source that name a service, alone or as a word of a path or a text, by line; import paths are among them. */
 function namesIn(path: string, text: string): string[] {
   if (!names.some((name) => text.includes(name))) return []
@@ -16,7 +25,7 @@ function namesIn(path: string, text: string): string[] {
   const found: string[] = []
   const look = (node: ts.Node): void => {
     const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)
-    if (isText && node.text.split(/[^A-Za-z]+/).some((word) => names.includes(word.toLowerCase())))
+    if (isText && isNamed(node.text))
       found.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}: ${node.text}`)
     ts.forEachChild(node, look)
   }
@@ -47,10 +56,12 @@ t.test('D4: it sees names in quotes, paths, templates and imports, and not in co
     `open(\`\${folder}/${name}/\${file}\`)`,
     `import { x } from './services/${name}/main.ts'`,
     `const ${name}Key = '${name}s'`,
+    `throw new Error('does not work')`,
+    `open('work/work.db')`,
   ].join('\n')
   t.same(
     namesIn('made-up.ts', text).map((line) => line.split(':')[1]),
-    ['2', '3', '4'],
+    ['2', '3', '4', '7'],
   )
   t.end()
 })

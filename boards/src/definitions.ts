@@ -27,6 +27,7 @@ const Definition = Type.Object(
         panel: Type.Optional(Part),
         display: Type.Optional(Part),
         memory: Type.Optional(Part),
+        power: Type.Optional(Part),
       },
       { additionalProperties: false },
     ),
@@ -54,6 +55,8 @@ const folders = {
 /** What udev's rules for Azukari boards name the panel's line (`docs/boards.md`). */
 const panel: PartDefinition = { driver: 'firmata', path: '/dev/azukari-panel' }
 const reader: PartDefinition = { driver: 'pcsc' }
+/** Battery and temperature, as Linux tells them. */
+const power: PartDefinition = { driver: 'sysfs' }
 /** Display and, by touch or keyboard, panel. */
 const page: PartDefinition = { driver: 'kiosk' }
 const printer: PartDefinition = { driver: 'ipp', url: 'ipp://localhost:631/ipp/print' }
@@ -76,6 +79,7 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
       panel: simulated,
       display: simulated,
       memory: simulated,
+      power: simulated,
     },
     inputs: { scanner: simulated, pc: simulated },
   },
@@ -88,6 +92,7 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
       memory: folders.memory,
+      power,
     },
     inputs: { scanner: folders.scanner, pc: folders.pc },
   },
@@ -100,30 +105,31 @@ export const boardDefinitions: Readonly<Record<string, BoardDefinition>> = {
       camera: { driver: 'watched-folder', folder: 'camera' },
       printer: { driver: 'folder', folder: 'prints' },
       memory: folders.memory,
+      power,
     },
     inputs: { scanner: folders.scanner, pc: folders.pc },
   },
   'pi-zero2-kiosk': {
     model: 'pi-zero2-kiosk',
     what: 'a Raspberry Pi Zero 2 W as camera: its own camera, card reader and panel on USB',
-    parts: { camera: { driver: 'libcamera', width: 2028, height: 1520 }, reader, panel, memory: media },
+    parts: { camera: { driver: 'libcamera', width: 2028, height: 1520 }, reader, panel, memory: media, power },
   },
   'pi4-kiosk': {
     model: 'pi4-kiosk',
     what: 'a Raspberry Pi 4 as printer: a network printer, card reader and panel on USB',
-    parts: { printer, reader, panel, memory: media },
+    parts: { printer, reader, panel, memory: media, power },
     inputs: { pc: folders.pc },
   },
   'pi5-kiosk': {
     model: 'pi5-kiosk',
     what: 'a Raspberry Pi 5 as camera and scanner: its own camera, SANE scanner, card reader and panel on USB',
-    parts: { camera: { driver: 'libcamera' }, printer, reader, panel, memory: media },
+    parts: { camera: { driver: 'libcamera' }, printer, reader, panel, memory: media, power },
     inputs: { scanner: { driver: 'sane', folder: 'scanner' }, pc: folders.pc },
   },
   'pc-counter': {
     model: 'pc-counter',
     what: 'a PC at a counter: USB camera, network printer, SANE scanner, card reader and panel on USB',
-    parts: { camera: { driver: 'v4l2', path: '/dev/video0' }, printer, reader, panel, memory: media },
+    parts: { camera: { driver: 'v4l2', path: '/dev/video0' }, printer, reader, panel, memory: media, power },
     inputs: { scanner: { driver: 'sane', folder: 'scanner' }, pc: folders.pc },
   },
 }

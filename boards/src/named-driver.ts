@@ -29,6 +29,7 @@ const membersOf: Readonly<Record<PartKind, readonly string[]>> = {
   display: ['rows', 'show'],
   input: ['files'],
   memory: ['put', 'list', 'open', 'remove', 'freeBytes'],
+  power: ['state'],
 }
 
 /**

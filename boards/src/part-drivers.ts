@@ -284,6 +284,13 @@ export const partDrivers: readonly PartDriver[] = [
     },
   ),
   driver(
+    'power',
+    'sysfs',
+    'mains, battery and temperature, as Linux tells them in /sys',
+    Type.Object({ root: Type.Optional(Type.String({ minLength: 1, description: '/sys' })) }, strict),
+    async (o, { files }) => new (await import('./sysfs-power.ts')).SysfsPower({ files, ...o }),
+  ),
+  driver(
     'memory',
     'directory',
     'removable memory that the system mounts at a folder',

@@ -10,7 +10,7 @@ import { openDeviceDatabase } from './adapters/database.ts'
 import { boardWords, findAttached, loadBoard } from './adapters/load-board.ts'
 import { reach } from './adapters/reach.ts'
 import { entryOf } from './apps/dialogue.ts'
-import { type Board, closeBoard, type Entry, type Part } from './drivers.ts'
+import { type Board, closeBoard, type Entry, type Part, type PowerState } from './drivers.ts'
 import { loadIdentity } from './identity.ts'
 import { type RunningNote, runningNote } from './main.ts'
 import {
@@ -210,7 +210,7 @@ async function examineBoard(
     directory,
   })
   try {
-    for (const kind of ['camera', 'printer', 'reader', 'panel', 'display', 'memory'] as const)
+    for (const kind of ['camera', 'printer', 'reader', 'panel', 'display', 'memory', 'power'] as const)
       findings.push({ what: kind, ...(await examinePart(board, kind, trying).catch(findingOf)) })
     for (const [input, part] of Object.entries(board.inputs ?? {})) {
       const todo = 'See that it is plugged in and switched on.'
@@ -244,6 +244,7 @@ const todoOf: Readonly<Record<Exclude<keyof Board, 'model' | 'inputs'>, string>>
   panel: 'Plug the panel in, and see that its path in the board’s file is right (ls /dev/serial/by-id).',
   display: 'Start the browser that shows the display’s page.',
   memory: 'Put a memory card in.',
+  power: 'See that /sys is mounted and can be read.',
 }
 
 type PartName = Exclude<keyof Board, 'model' | 'inputs'>
@@ -274,7 +275,7 @@ async function unready(part: Part, todo: string): Promise<Omit<Finding, 'what'> 
 
 /** What a part says of itself without doing anything. */
 async function looked(board: Board, kind: PartName): Promise<Omit<Finding, 'what'>> {
-  const { camera, printer, reader, memory } = board
+  const { camera, printer, reader, memory, power } = board
   const fact = board[kind]!.model
   if (kind === 'camera' && camera && camera.isReady === undefined && !camera.waitsFor)
     return { state: 'absent', fact: `${fact}: not tried`, todo: '--try takes a picture, and throws it away.' }
@@ -294,19 +295,28 @@ async function looked(board: Board, kind: PartName): Promise<Omit<Finding, 'what
       ? { state: 'ok', fact: room }
       : { state: 'problem', fact: room, todo: 'Put in an emptier memory.' }
   }
+  if (kind === 'power' && power) return { state: 'ok', fact: `${fact}, ${powerText(await power.state())}` }
   if (kind === 'reader' && reader) return { state: 'ok', fact: `${fact}, ${reader.cards().length} cards in it` }
   return { state: 'ok', fact }
 }
 
-function tryPart(board: Board, kind: PartName, ports: TryPorts): Promise<Tried> {
-  const { camera, printer, reader, panel, display, memory } = board
+async function tryPart(board: Board, kind: PartName, ports: TryPorts): Promise<Tried> {
+  const { camera, printer, reader, panel, display, memory, power } = board
   if (kind === 'camera' && camera) return tryCamera(camera, ports)
   if (kind === 'printer' && printer) return tryPrinter(printer, ports)
   if (kind === 'reader' && reader) return tryReader(reader, ports)
   if (kind === 'panel' && panel) return tryPanel(panel, ports)
   if (kind === 'display' && display) return tryDisplay(display, ports)
   if (kind === 'memory' && memory) return tryMemory(memory, ports)
+  // Looking is all that can be done with it.
+  if (kind === 'power' && power) return { fact: powerText(await power.state()), isTried: true }
   throw new InternalError(`no ${kind}`)
+}
+
+function powerText({ isOnMains, batteryPercent, temperatureC }: PowerState): string {
+  const fed = isOnMains === undefined ? 'fed in a way it cannot tell' : isOnMains ? 'on mains' : 'on battery'
+  const battery = batteryPercent === undefined ? '' : `, battery ${batteryPercent} %`
+  return `${fed}${battery}${temperatureC === undefined ? '' : `, ${temperatureC} °C`}`
 }
 
 function findingOf(error: unknown): Omit<Finding, 'what'> {

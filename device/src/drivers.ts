@@ -21,7 +21,7 @@ export type PartErrorKind =
   | 'removed'
   | 'timeout'
   | 'cancelled'
-export type PartKind = 'camera' | 'printer' | 'reader' | 'panel' | 'display' | 'input' | 'memory'
+export type PartKind = 'camera' | 'printer' | 'reader' | 'panel' | 'display' | 'input' | 'memory' | 'power'
 
 /** Kinds that say the same for any part. */
 const general: Record<PartErrorKind, ProblemCode> = {
@@ -295,6 +295,22 @@ export interface RemovableMemory extends Part {
   freeBytes(): Promise<number>
 }
 
+/** What feeds the board, and how warm it is; what it cannot tell is absent. */
+export interface PowerState {
+  /** From the mains, or a battery that is being charged. */
+  isOnMains?: boolean
+  /** 0–100. */
+  batteryPercent?: number
+  /** Of its hottest sensor, °C. */
+  temperatureC?: number
+}
+
+/** How the board is fed (W4). Reading costs nothing that a person would notice. */
+export interface Power extends Part {
+  /** @throws {Problem} `part.failed` */
+  state(): Promise<PowerState>
+}
+
 /** The parts of a board; what a board lacks is absent. */
 export interface Board {
   model: string
@@ -306,6 +322,7 @@ export interface Board {
   /** By name: `scanner`, `pc`. */
   inputs?: Readonly<Record<string, LocalInput>>
   memory?: RemovableMemory
+  power?: Power
 }
 
 /** What a driver is given to make its part with. */
@@ -364,6 +381,7 @@ export async function closeBoard(board: Board): Promise<void> {
     board.panel,
     board.display,
     board.memory,
+    board.power,
     ...Object.values(board.inputs ?? {}),
   ]
   const results = await Promise.allSettled(parts.map((part) => part?.close()))

@@ -36,6 +36,7 @@ const absentCodes: Readonly<Record<PartKind, ProblemCode>> = {
   display: 'display.absent',
   input: 'input.absent',
   memory: 'memory.absent',
+  power: 'part.absent',
 }
 
 type State =

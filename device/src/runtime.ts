@@ -42,6 +42,10 @@ import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
 import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
+import { WorkBlobs, workDownloads } from './work/blobs.ts'
+import { BoardConditions } from './work/conditions.ts'
+import { WorkRecord } from './work/record.ts'
+import { type Compute, WorkApp } from './work/worker.ts'
 
 export type DeviceRole = 'camera' | 'printer' | 'terminal'
 export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed'
@@ -70,6 +74,8 @@ export interface DevicePorts {
   database: DeviceDatabase
   transport: MqttTransport
   log: Log
+  /** Runs units of work in a process of its own; absent where the board takes no part in work. */
+  compute?: () => Promise<Compute>
 }
 
 /** Between two reports, also when parts come and go all the time. */
@@ -113,6 +119,8 @@ export class Runtime {
   /** What members decide over their data (D8), on every board with a reader. */
   requests: MemberRequests | undefined
   pay: PayApp | undefined
+  /** Takes part in work while nobody needs the board (W4). */
+  work: WorkApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #attendant: Attendant | undefined
@@ -187,7 +195,8 @@ export class Runtime {
         now: () => this.#time.now(),
         trust: () => this.identity.trust,
       })
-      const kinds: Record<string, DownloadKind> = { ...this.#config.downloads }
+      const { compute } = this.#ports
+      const kinds: Record<string, DownloadKind> = { ...this.#config.downloads, ...(compute && workDownloads) }
       if (roles.includes('terminal')) kinds[statementPage] = { maxBytes: 16 * 2 ** 20, maxFiles: 200 }
       this.downloads = await Downloads.open(
         { database, files, folder: `${folder}/downloads`, link: this.link, clock, random, log },
@@ -214,6 +223,27 @@ export class Runtime {
         onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
+      if (compute)
+        this.work = new WorkApp({
+          folder,
+          files,
+          clock,
+          random,
+          log,
+          link: this.link,
+          outbox: this.outbox,
+          keys: siteKeys,
+          identity: this.identity,
+          blobs: new WorkBlobs(this.downloads),
+          record: await WorkRecord.open(database),
+          compute,
+          conditions: new BoardConditions({
+            power: this.#board.power,
+            isInUse: () => this.presence?.card !== undefined,
+            clock,
+            log,
+          }),
+        })
       this.#makeApps(siteKeys)
       const rotation = new KeyRotation({
         site,
@@ -453,6 +483,8 @@ export class Runtime {
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
+    const { work } = this
+    if (work) pieces.push(['work', (signal) => work.run(signal)])
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     const { camera } = this
     if (this.#attendant) pieces.push(['attendant', (signal) => this.#attendant!.run(signal)])

@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import type { Values } from '@azukari/protocol/adapters/command'
 import { readNamedFile } from '@azukari/protocol/adapters/named-file'
 import { Problem } from '@azukari/protocol/problem'
+import { partName, pathsOf } from '../operator-api/file-names.ts'
 
 /** As the operators' socket takes it. */
 const fileMaxBytes = 64 << 20
@@ -15,15 +16,17 @@ export interface NamedFile {
 
 /** The files that the call names. @throws {Problem} `command.invalid` naming the one that cannot be read */
 export function readCallFiles(names: readonly string[], values: Values, positionals: readonly string[]): NamedFile[] {
-  return names.flatMap((name) => {
-    const path = name in values ? values[name] : positionals[0]
-    if (typeof path !== 'string') return []
-    // Looked at first: a disk's image must not fill the memory before it is refused.
-    checkSize(path, statSync(path, { throwIfNoEntry: false })?.size ?? 0)
-    const bytes = readNamedFile(path)
-    checkSize(path, bytes.length)
-    return [{ name, bytes }]
-  })
+  return names.flatMap((name) =>
+    pathsOf(name, values, positionals).map((path, at) => ({ name: partName(name, at), bytes: readCallFile(path) })),
+  )
+}
+
+function readCallFile(path: string): Uint8Array {
+  // Looked at first: a disk's image must not fill the memory before it is refused.
+  checkSize(path, statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+  const bytes = readNamedFile(path)
+  checkSize(path, bytes.length)
+  return bytes
 }
 
 /** @throws {Problem} `message.too-large` */

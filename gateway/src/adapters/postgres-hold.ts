@@ -12,7 +12,7 @@ const againMs = 500
 /** What those who share a schema are called begins with it. */
 const sharing = 'shared/'
 /** Notices for those who share a schema. */
-const channel = 'work'
+const channel = 'slow_work'
 
 export interface HoldOptions {
   schema: string

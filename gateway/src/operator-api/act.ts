@@ -1,6 +1,7 @@
 /** One act, made from a call and what came along with it. */
 import { Problem } from '@azukari/protocol/problem'
-import type { Progress, ServiceAct } from './roles.ts'
+import { partName, pathsOf } from './file-names.ts'
+import type { CallFile, Progress, ServiceAct } from './roles.ts'
 import type { Call } from './wire.ts'
 
 /** Where a call from another machine comes in. */
@@ -29,6 +30,11 @@ export function serviceAct(
   who: Pick<ServiceAct, 'operator' | 'people' | 'siteUrl'>,
   port: Pick<CallPort, 'tell' | 'give' | 'signal'>,
 ): ServiceAct {
+  const filesOf = (name: string): CallFile[] =>
+    pathsOf(name, call.values, call.positionals).flatMap((path, at) => {
+      const bytes = files.get(partName(name, at))
+      return bytes ? [{ path, bytes }] : []
+    })
   return {
     ...who,
     language: call.language ?? 'en',
@@ -36,10 +42,10 @@ export function serviceAct(
     tell: (line) => port.tell(line),
     give: (file) => port.give(file),
     file: (name) => {
-      const bytes = files.get(name)
-      const path = call.values[name] ?? call.positionals[0]
-      if (!bytes || typeof path !== 'string') throw new Problem('config.invalid', `which file? ${name}`)
-      return { path, bytes }
+      const [file] = filesOf(name)
+      if (!file) throw new Problem('config.invalid', `which file? ${name}`)
+      return file
     },
+    files: filesOf,
   }
 }

@@ -50,6 +50,8 @@ export interface ServiceAct extends Progress {
   signal: AbortSignal
   /** A file of `filesIn`. @throws {Problem} `config.invalid` when the call names none */
   file(name: string): CallFile
+  /** All files of an option that may be repeated, in order; none when the call names none. */
+  files(name: string): CallFile[]
 }
 
 /** How a command of a service is carried out where the service runs. */

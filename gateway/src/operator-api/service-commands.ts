@@ -11,6 +11,7 @@ import type { OpenService, ServiceCommand, ServiceModule } from '../host/service
 import { answers, type CallHandler, gatewayName } from '../transport/server.ts'
 import type { StreamCaller } from '../transport/spread-client.ts'
 import { serviceAct } from './act.ts'
+import { partName } from './file-names.ts'
 import type { Answer, OperatorCommand, ServiceAct, ServiceDispatch } from './roles.ts'
 import { AnswerSender, chunksOf, givenValues, messages, readFiles, receiveAnswer } from './wire.ts'
 
@@ -112,10 +113,7 @@ async function askApart(
   values: Values,
   positionals: string[],
 ): Promise<Answer> {
-  const files = filesIn.flatMap((file) => {
-    const isNamed = file in values || positionals.length > 0
-    return isNamed ? [{ name: file, bytes: act.file(file).bytes }] : []
-  })
+  const files = filesIn.flatMap((file) => act.files(file).map(({ bytes }, at) => ({ name: partName(file, at), bytes })))
   const request: RequestOf<typeof carryOutCommand> = {
     command: name,
     operator: act.operator,

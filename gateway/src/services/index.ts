@@ -3,5 +3,6 @@ import type { ServiceModule } from '../host/service-module.ts'
 import { placement } from './placement/module.ts'
 import { rights } from './rights/module.ts'
 import { settlement } from './settlement/module.ts'
+import { work } from './work/module.ts'
 
-export const services: readonly ServiceModule[] = [placement, settlement, rights]
+export const services: readonly ServiceModule[] = [placement, settlement, rights, work]

@@ -4,9 +4,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import ts from 'typescript'
 import { hostMigrations } from '../service/tables.ts'
-import { placementMigrations } from '../services/placement/migrations.ts'
-import { rightsMigrations } from '../services/rights/migrations.ts'
-import { settlementMigrations } from '../services/settlement/migrations.ts'
+import { services } from '../services/index.ts'
 import { testEngines } from '../test-database.ts'
 import type { Database } from './database.ts'
 import { migrate } from './migrate.ts'
@@ -23,11 +21,8 @@ for (const [engine, open] of Object.entries(testEngines()))
     { timeout: 120_000 },
     async (t) => {
       const schemas: Database[] = []
-      for (const [set, migrations] of Object.entries({
-        placement: placementMigrations,
-        settlement: settlementMigrations,
-        rights: rightsMigrations,
-      })) {
+      for (const { name: set, migrations: load } of services) {
+        const migrations = (await load?.()) ?? []
         const database = await open()
         t.teardown(() => database.close())
         await migrate(database, [hostMigrations, { set, migrations }], 1)
@@ -86,8 +81,8 @@ t.test('D5: no statement of services needs what the distributed engines lack', a
       const what = lacked(postgresText(sql))
       if (what) wrong.push(`${name}:${line} ${what}`)
     }
-  const all = [hostMigrations.migrations, placementMigrations, settlementMigrations, rightsMigrations].flat()
-  for (const { number, up } of all)
+  const ofServices = await Promise.all(services.map(async ({ migrations }) => (await migrations?.()) ?? []))
+  for (const { number, up } of [...hostMigrations.migrations, ...ofServices.flat()])
     for (const step of typeof up === 'string' ? statementsOf(up) : []) {
       const what = lacked(postgresSchema(step))
       if (what) wrong.push(`migration ${number}: ${what}`)

@@ -26,6 +26,8 @@ import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementShop from './settlement-shop.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
+import * as work from './work.ts'
+import * as workOperators from './work-operators.ts'
 
 function isContract(value: unknown): value is Contract {
   return typeof value === 'object' && value !== null && 'checkRequest' in value
@@ -58,4 +60,6 @@ export const contracts: readonly Contract[] = [
   settlementBilling,
   rights,
   rightsOperators,
+  work,
+  workOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

@@ -116,7 +116,7 @@ export const CommandWords = Type.Array(Text(4_096), { maxItems: 1_000 })
 /** Files that go along with a command, whose bytes follow in this order. */
 export const CommandFiles = Type.Array(
   Type.Object({ name: Text(64), sizeBytes: Type.Integer({ minimum: 0, maximum: 64 << 20 }) }),
-  { maxItems: 4 },
+  { maxItems: 256 },
 )
 export const CommandLanguage = Type.Union([Type.Literal('ja'), Type.Literal('en')])
 

@@ -95,4 +95,107 @@ export const workProblems = {
       todo: '同じチェックポイントのファイルを指定して再開すると、最後の地点から続きます。',
     },
   },
+  'work.process-ended': {
+    retry: 'later',
+    en: {
+      title: 'The process that computed the unit ended by itself',
+      todo: 'Look whether the board is short of memory; the unit is computed again.',
+    },
+    ja: {
+      title: '計算単位のプロセスが勝手に終了しました',
+      todo: '端末のメモリが足りているか確かめてください。計算単位はもう一度計算されます。',
+    },
+  },
+  'work.unregistered': {
+    retry: 'after-fix',
+    en: {
+      title: 'This device is not registered for work',
+      todo: 'Ask the site for an owner’s code and type: azukari-device work join CODE.',
+    },
+    ja: {
+      title: 'この端末は計算に登録されていません',
+      todo: 'サイトから所有者コードを受け取り、azukari-device work join コード を実行してください。',
+    },
+  },
+  'work.owner-code': {
+    retry: 'after-fix',
+    en: {
+      title: 'No owner has this code',
+      todo: 'Compare it with the code that azukari-gateway work owner add has shown, and join again.',
+    },
+    ja: {
+      title: 'このコードの所有者はいません',
+      todo: 'azukari-gateway work owner add で表示されたコードと見比べて、もう一度登録してください。',
+    },
+  },
+  'work.owner-known': {
+    retry: 'after-fix',
+    en: { title: 'An owner of this name is registered already', todo: 'Choose another name.' },
+    ja: { title: 'この名前の所有者はすでに登録されています', todo: '別の名前にしてください。' },
+  },
+  'work.unit-gone': {
+    retry: 'no',
+    en: {
+      title: 'This device does not hold the unit any more',
+      todo: 'Nothing: the device asks for another one.',
+    },
+    ja: {
+      title: 'この端末は、この計算単位をもう担当していません',
+      todo: '操作は不要です。端末は次の計算単位を受け取ります。',
+    },
+  },
+  'work.result-forged': {
+    retry: 'no',
+    en: {
+      title: 'The result is not what its signature says',
+      todo: 'Look at the device: another device’s result, or output that was changed on its way.',
+    },
+    ja: {
+      title: '結果が署名の内容と一致しません',
+      todo: '端末を調べてください。別の端末の結果か、途中で変えられた出力です。',
+    },
+  },
+  'work.torn': {
+    retry: 'after-fix',
+    en: {
+      title: 'Devices do not agree on the result of this unit',
+      todo: 'See azukari-gateway work units; look whether the module gives the same output for the same input.',
+    },
+    ja: {
+      title: 'この計算単位の結果が端末の間で一致しません',
+      todo: 'azukari-gateway work units を見て、同じ入力から同じ出力になるモジュールか確かめてください。',
+    },
+  },
+  'work.job-unknown': {
+    retry: 'after-fix',
+    en: { title: 'There is no such job', todo: 'See azukari-gateway work list.' },
+    ja: { title: 'その計算依頼はありません', todo: 'azukari-gateway work list で確かめてください。' },
+  },
+  'work.job-ended': {
+    retry: 'no',
+    en: { title: 'The job has ended already', todo: 'See azukari-gateway work show.' },
+    ja: { title: 'この計算依頼はすでに終わっています', todo: 'azukari-gateway work show で確かめてください。' },
+  },
+  'work.job-not-done': {
+    retry: 'later',
+    en: {
+      title: 'Not all units of the job are valid yet',
+      todo: 'Wait (azukari-gateway work show --follow), or take what is there with --partial.',
+    },
+    ja: {
+      title: 'この計算依頼には、まだ結果の出ていない計算単位があります',
+      todo: 'お待ちください（azukari-gateway work show --follow）。途中の結果は --partial で取り出せます。',
+    },
+  },
+  'work.job-too-large': {
+    retry: 'after-fix',
+    en: {
+      title: 'The job is larger than the site takes',
+      todo: 'The detail names the limit: submit it in parts, or fetch the units one by one with --unit.',
+    },
+    ja: {
+      title: '計算依頼が大きすぎます',
+      todo: '詳細に上限が示されています。分けて依頼するか、--unit で計算単位ごとに取り出してください。',
+    },
+  },
 } as const satisfies Record<string, CatalogueEntry>

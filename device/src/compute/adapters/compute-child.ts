@@ -16,7 +16,6 @@ import type { Checkpoint, Unit, UnitResult, UnitRun } from '../unit.ts'
 const engineMaxBytes = 256 * 1024 * 1024
 /** How often its memory is looked at. */
 const watchMs = 200
-const pageBytes = 4096
 
 export interface ComputeOptions {
   readonly clock: Clock
@@ -146,7 +145,7 @@ class SupervisedRun implements UnitRun {
   #close(why: string): void {
     clearInterval(this.#watch)
     this.#wallTimer?.[Symbol.dispose]()
-    this.#outcome ??= new Problem('work.trap', `its process ended by itself: ${why}`, this.#data())
+    this.#outcome ??= new Problem('work.process-ended', why, this.#data())
     if (this.#outcome instanceof Problem) this.#settle.reject(this.#outcome)
     else this.#settle.resolve(this.#outcome)
   }
@@ -191,8 +190,9 @@ function spawnChild(): ChildProcess {
 /** Memory of a process as Linux tells it; undefined elsewhere, and when it has ended. */
 function residentBytes(pid: number | undefined): number | undefined {
   try {
-    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1])
-    return Number.isFinite(pages) ? pages * pageBytes : undefined
+    // In kilobytes, whatever size the kernel's pages have.
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
   } catch {
     return undefined
   }

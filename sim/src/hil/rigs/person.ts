@@ -4,6 +4,7 @@ import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
 import { memoryConforms } from '@azukari/device/conformance/memory'
 import { displayConforms, panelConforms } from '@azukari/device/conformance/panel'
+import { powerConforms } from '@azukari/device/conformance/power'
 import { printerConforms } from '@azukari/device/conformance/printer'
 import { readerConforms } from '@azukari/device/conformance/reader'
 import type {
@@ -13,6 +14,7 @@ import type {
   LocalInput,
   Panel,
   PartKind,
+  Power,
   Printer,
   RemovableMemory,
 } from '@azukari/device/drivers'
@@ -70,6 +72,7 @@ const suites: Readonly<
       put: async () => say('put a page in'),
     }),
   memory: (make) => (t) => memoryConforms(t, { make: make as () => Promise<RemovableMemory> }),
+  power: (make) => (t) => powerConforms(t, { make: make as () => Promise<Power> }),
 }
 
 export function personRig(kind: PartKind): Rig {

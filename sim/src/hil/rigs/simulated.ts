@@ -4,6 +4,7 @@ import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
 import { memoryConforms } from '@azukari/device/conformance/memory'
 import { displayConforms, panelConforms } from '@azukari/device/conformance/panel'
+import { powerConforms } from '@azukari/device/conformance/power'
 import { printerConforms } from '@azukari/device/conformance/printer'
 import { readerConforms } from '@azukari/device/conformance/reader'
 import type { PartKind } from '@azukari/device/drivers'
@@ -14,6 +15,7 @@ import {
   SimulatedInput,
   SimulatedMemory,
   SimulatedPanel,
+  SimulatedPower,
   SimulatedPrinter,
   SimulatedReader,
 } from '../../testkit/boards/index.ts'
@@ -32,6 +34,7 @@ export const simulatedParts: Readonly<Record<PartKind, () => AnyPart>> = {
   display: () => new SimulatedDisplay(),
   input: () => new SimulatedInput(),
   memory: () => new SimulatedMemory(),
+  power: () => new SimulatedPower(),
 }
 
 const suites: Readonly<Record<PartKind, Rig['run']>> = {
@@ -97,6 +100,13 @@ const suites: Readonly<Record<PartKind, Rig['run']>> = {
         ;(memory as SimulatedMemory).readOnly = true
       },
       pullOut: async (memory) => (memory as SimulatedMemory).eject(),
+    }),
+  power: (t, make) =>
+    powerConforms(t, {
+      make: make as () => Promise<SimulatedPower>,
+      set: async (power, state) => {
+        ;(power as SimulatedPower).shown = state
+      },
     }),
 }
 

@@ -6,6 +6,7 @@ import { cameraConforms } from '@azukari/device/conformance/camera'
 import { inputConforms } from '@azukari/device/conformance/input'
 import { memoryConforms } from '@azukari/device/conformance/memory'
 import { displayConforms, panelConforms } from '@azukari/device/conformance/panel'
+import { powerConforms } from '@azukari/device/conformance/power'
 import { printerConforms, testPage } from '@azukari/device/conformance/printer'
 import { readerConforms } from '@azukari/device/conformance/reader'
 import { closeBoard } from '@azukari/device/drivers'
@@ -25,6 +26,7 @@ import {
   SimulatedInput,
   SimulatedMemory,
   SimulatedPanel,
+  SimulatedPower,
   SimulatedPrinter,
   SimulatedReader,
   simulatedBoard,
@@ -122,6 +124,14 @@ t.test('S17: the simulated parts conform', async (t) => {
         ;(memory as SimulatedMemory).readOnly = true
       },
       pullOut: async (memory) => (memory as SimulatedMemory).eject(),
+    }),
+  )
+  await t.test('power', (t) =>
+    powerConforms(t, {
+      make: async () => new SimulatedPower(),
+      set: async (power, state) => {
+        ;(power as SimulatedPower).shown = state
+      },
     }),
   )
 })

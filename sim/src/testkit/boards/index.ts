@@ -14,6 +14,7 @@ export { SimulatedDisplay } from './display.ts'
 export { SimulatedInput } from './input.ts'
 export { SimulatedMemory } from './memory.ts'
 export { SimulatedPanel } from './panel.ts'
+export { SimulatedPower } from './power.ts'
 export { decodePng, SimulatedPrinter } from './printer.ts'
 export { SimulatedReader } from './reader.ts'
 

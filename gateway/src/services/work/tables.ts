@@ -1,0 +1,122 @@
+/** Work's tables. Times are ms since 1970, money minor units, fuel instructions (docs/jobs.md). */
+export const workTables = `
+CREATE TABLE owners (
+  id TEXT PRIMARY KEY, contact TEXT NOT NULL, code BLOB NOT NULL UNIQUE, made_by TEXT NOT NULL, created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE devices (
+  id TEXT PRIMARY KEY, owner TEXT NOT NULL, since_ms INTEGER NOT NULL, valid_in_row INTEGER NOT NULL, valid INTEGER NOT NULL,
+  wrong INTEGER NOT NULL, lost INTEGER NOT NULL, quota INTEGER NOT NULL, day INTEGER NOT NULL, taken INTEGER NOT NULL
+) STRICT;
+CREATE INDEX devices_by_owner ON devices (owner);
+CREATE TABLE device_keys (kid BLOB PRIMARY KEY, device TEXT NOT NULL, key BLOB NOT NULL, since_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE blobs (
+  hash BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, root BLOB NOT NULL, leaves BLOB NOT NULL
+) STRICT;
+CREATE TABLE blob_parts (hash BLOB NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (hash, part)) STRICT;
+CREATE TABLE jobs (
+  id BLOB PRIMARY KEY, name TEXT NOT NULL, customer TEXT NOT NULL, module BLOB NOT NULL, mode TEXT NOT NULL, merge TEXT NOT NULL,
+  fuel INTEGER NOT NULL, memory_bytes INTEGER NOT NULL, wall_ms INTEGER NOT NULL, price INTEGER NOT NULL, points INTEGER NOT NULL,
+  currency TEXT NOT NULL, ceiling INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, submitted_by TEXT NOT NULL,
+  submitted_ms INTEGER NOT NULL, state TEXT NOT NULL, problem TEXT, ended_ms INTEGER, units INTEGER NOT NULL,
+  valid INTEGER NOT NULL, failed INTEGER NOT NULL, fuel_used INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs (state, submitted_ms);
+CREATE TABLE units (
+  job BLOB NOT NULL, unit INTEGER NOT NULL, input BLOB NOT NULL, state TEXT NOT NULL, quorum INTEGER NOT NULL,
+  missing INTEGER NOT NULL, hash BLOB, problem TEXT, PRIMARY KEY (job, unit)
+) STRICT;
+CREATE INDEX units_missing ON units (missing, job, unit);
+CREATE TABLE copies (
+  job BLOB NOT NULL, unit INTEGER NOT NULL, attempt INTEGER NOT NULL, device TEXT NOT NULL, owner TEXT NOT NULL,
+  state TEXT NOT NULL, lease_ms INTEGER NOT NULL, hash BLOB, fuel INTEGER, problem TEXT, receipt BLOB,
+  micro_points INTEGER NOT NULL, charged INTEGER NOT NULL, PRIMARY KEY (job, unit, attempt)
+) STRICT;
+CREATE INDEX copies_by_lease ON copies (state, lease_ms);
+CREATE INDEX copies_by_device ON copies (device, state);
+CREATE INDEX copies_by_owner ON copies (job, unit, owner);
+CREATE TABLE points (
+  job BLOB NOT NULL, unit INTEGER NOT NULL, attempt INTEGER NOT NULL, owner TEXT NOT NULL, device TEXT NOT NULL,
+  fuel INTEGER NOT NULL, micro_points INTEGER NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (job, unit, attempt)
+) STRICT;
+CREATE INDEX points_by_owner ON points (owner);
+CREATE INDEX points_by_device ON points (device);
+CREATE TRIGGER points_stay BEFORE UPDATE ON points BEGIN SELECT RAISE(ABORT, 'points are append-only'); END;
+CREATE TRIGGER points_remain BEFORE DELETE ON points BEGIN SELECT RAISE(ABORT, 'points are append-only'); END;
+`
+
+export interface DeviceRow {
+  id: string
+  owner: string
+  since_ms: number
+  /** Valid results since the last wrong one. */
+  valid_in_row: number
+  valid: number
+  wrong: number
+  /** Leases that ended without a word. */
+  lost: number
+  /** Units that it may take in a day. */
+  quota: number
+  /** The day, counted from 1970, for which `taken` counts. */
+  day: number
+  taken: number
+}
+
+export interface JobRow {
+  id: Uint8Array
+  name: string
+  customer: string
+  module: Uint8Array
+  mode: 'strict' | 'economical'
+  merge: 'concat' | 'list'
+  fuel: number
+  memory_bytes: number
+  wall_ms: number
+  /** Minor units for 10⁹ of fuel, and points for as much: as they were when the job came. */
+  price: number
+  points: number
+  currency: string
+  ceiling: number
+  deadline_ms: number
+  submitted_by: string
+  submitted_ms: number
+  state: 'running' | 'done' | 'failed' | 'cancelled' | 'expired' | 'ceiling'
+  problem: string | null
+  ended_ms: number | null
+  units: number
+  valid: number
+  failed: number
+  /** Of validated results. */
+  fuel_used: number
+}
+
+export interface UnitRow {
+  job: Uint8Array
+  unit: number
+  input: Uint8Array
+  state: 'open' | 'valid' | 'failed'
+  /** Results of different owners that must agree. */
+  quorum: number
+  /** Copies that are to be given out. */
+  missing: number
+  hash: Uint8Array | null
+  problem: string | null
+}
+
+export interface CopyRow {
+  job: Uint8Array
+  unit: number
+  attempt: number
+  device: string
+  owner: string
+  /** leased → returned → valid | wrong; or lost (its lease ended), given-back, dropped (nobody wants it any more) */
+  state: 'leased' | 'returned' | 'valid' | 'wrong' | 'lost' | 'given-back' | 'dropped'
+  lease_ms: number
+  hash: Uint8Array | null
+  fuel: number | null
+  problem: string | null
+  /** The COSE_Sign1 of the device. */
+  receipt: Uint8Array | null
+  micro_points: number
+  /** 1 when the customer pays for it. */
+  charged: 0 | 1
+}

@@ -1,0 +1,109 @@
+/** Work as people do it: a site, two owners' boards, a job, by the shipped commands alone (W1–W7). */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decode } from '@azukari/protocol/codec'
+import type { JobShown, UnitShown, WorkInvoice } from '@azukari/protocol/contracts/work-operators'
+import { assembled } from '@azukari/protocol/work/test-modules'
+import t from 'tap'
+import { deviceCommand, startBoard } from '../device-processes.ts'
+import { gatewayCommand, startGatewayCommand } from '../processes.ts'
+import { until } from '../wait.ts'
+
+t.setTimeout(600_000)
+
+/** The module of docs/jobs.md, as it stands there. */
+async function documentedModule(): Promise<Uint8Array> {
+  const text = await readFile(join(import.meta.dirname, '../../../../docs/jobs.md'), 'utf8')
+  return assembled(/```wat\n(.*?)```/s.exec(text)![1]!)
+}
+
+const sumOf = (text: string) => Buffer.from(text).reduce((sum, byte) => sum + byte, 0)
+
+interface WorkStatus {
+  takesPart: boolean
+  isPaused: boolean
+  computed: number
+  valid: number
+  now?: { is: string; why?: string; account?: { owner: string; valid: number; wrong: number } }
+}
+
+t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'azukari-work-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const site = `${folder}/site`
+  const at = ['--folder', site]
+  await gatewayCommand(['init', ...at, '--site', 'home'])
+  await writeFile(`${site}/work.json`, JSON.stringify({ againMs: 500, leaseMs: 10_000 }))
+  const gateway = await startGatewayCommand(['run', ...at, '--site', 'home', '--port', '0', '--health-port', '0'], {
+    logFile: `${folder}/gateway.log`,
+  })
+  t.teardown(() => gateway.stop())
+  const broker = `mqtt://127.0.0.1:${gateway.fact['port']}`
+  const battery = `${folder}/sys/class/power_supply/BAT0`
+  await mkdir(battery, { recursive: true })
+  await writeFile(`${battery}/type`, 'Battery\n')
+  await writeFile(`${battery}/status`, 'Discharging\n')
+  const parts = { power: { driver: 'sysfs', root: `${folder}/sys` } }
+  await writeFile(`${folder}/anna.json`, JSON.stringify({ model: 'bare', what: 'computes', parts: {} }))
+  await writeFile(`${folder}/ben.json`, JSON.stringify({ model: 'laptop', what: 'computes', parts }))
+  for (const owner of ['anna', 'ben']) {
+    const { code } = await gatewayCommand<{ code: string }>(['work', 'owner', 'add', owner, '--contact', 'x', ...at])
+    const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--region', 'JP-13', ...at])
+    const own = ['--folder', `${folder}/${owner}`]
+    t.equal((await deviceCommand(['work', 'join', code, ...own])).code, 0)
+    if (owner === 'ben') await deviceCommand(['work', 'pause', ...own])
+    const board = await startBoard(
+      ['--board', `${folder}/${owner}.json`, '--broker', broker, '--site', 'home', '--claim', claim].concat(own),
+    )
+    t.teardown(() => board.stop())
+  }
+  await writeFile(`${folder}/sum.wasm`, await documentedModule())
+  await writeFile(`${folder}/one.txt`, 'one\ntwo\n')
+  await writeFile(`${folder}/two.txt`, 'three\n')
+  const words = ['work', 'submit', `${folder}/sum.wasm`, '--input', `${folder}/one.txt`, '--input', `${folder}/two.txt`]
+  const how = [
+    '--split-lines',
+    '1',
+    '--name',
+    'sums',
+    '--customer',
+    'acme',
+    '--price-ceiling',
+    '100',
+    '--merge',
+    'list',
+  ]
+  const { job, units } = await gatewayCommand<{ job: string; units: number }>([...words, ...how, ...at])
+  t.equal(units, 3)
+
+  const shown = () => gatewayCommand<JobShown>(['work', 'show', job, ...at])
+  const returned = async () =>
+    (await gatewayCommand<UnitShown[]>(['work', 'units', job, ...at])).filter(({ copies }) =>
+      copies.some(({ state }) => state === 'returned'),
+    ).length
+  await until('the first owner’s results', async () => (await returned()) === 3)
+  t.match(await shown(), { state: 'running', valid: 0 }, 'one owner’s word is not enough; the other board is paused')
+  const ben = ['--folder', `${folder}/ben`]
+  const status = async () => JSON.parse((await deviceCommand(['work', 'status', '--json', ...ben])).out) as WorkStatus
+  await until('the pause to be told', async () => (await status()).now?.why === 'paused')
+  await deviceCommand(['work', 'resume', ...ben])
+  await until('the battery to be told', async () => (await status()).now?.why === 'battery')
+  t.match(await shown(), { valid: 0 }, 'on battery it rests')
+  await deviceCommand(['work', 'rules', '--battery', 'yes', ...ben])
+  await until('the job', async () => (await shown()).state === 'done')
+
+  const out = `${folder}/sums.cbor`
+  const fetched = await gatewayCommand<{ units: number }>(['work', 'fetch', job, '--out', out, ...at])
+  t.equal(fetched.units, 3)
+  const sums = (decode(await readFile(out)) as Uint8Array[]).map((one) => decode(one))
+  t.same(sums, ['one\n', 'two\n', 'three\n'].map(sumOf), 'as the inputs were, in their order')
+  t.match(await status(), { takesPart: true, isPaused: false, computed: 3, valid: 3 })
+  const account = await until('what was earned', async () =>
+    (await status()).now?.account?.valid === 3 ? (await status()).now?.account : undefined,
+  )
+  t.match(account, { owner: 'ben', wrong: 0 })
+  const invoice = await gatewayCommand<WorkInvoice>(['work', 'invoice', job, '--out', `${folder}/invoice`, ...at])
+  t.equal(invoice.lines.length, 6, 'a line for each result that counts')
+  t.same(Object.keys(decode(await readFile(`${folder}/invoice`)) as object), ['invoice', 'receipts'])
+})
