@@ -19,6 +19,7 @@ import { systemPorts } from '../adapters/system-ports.ts'
 import { type BusLimits, busLimits } from '../broker/bus-limits.ts'
 import { EmbeddedBus } from '../broker/embedded.ts'
 import { Budgets } from '../budgets/budgets.ts'
+import { consoleRoutes } from '../console/routes.ts'
 import { RemoteDataServers } from '../data-server/remote.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
 import { Courier } from '../key-directory/courier.ts'
@@ -358,7 +359,7 @@ export async function runGateway(settings: GatewaySettings): Promise<RunningGate
       https = await startHttpsListener({
         ...settings.https,
         tls,
-        routes: [operators.route, ...(await outsideRoutes())],
+        routes: [operators.route, ...(await outsideRoutes()), ...consoleRoutes({ answer: operators.answer, clock })],
         budgets,
         log: log.child({ part: 'https' }),
       })

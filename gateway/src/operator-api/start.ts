@@ -12,14 +12,14 @@ import type { SiteFolder } from '../site-folder.ts'
 import { migrate } from '../storage/migrate.ts'
 import type { HttpsRoute } from '../transport/https-listener.ts'
 import { Accounts } from './accounts.ts'
-import type { RemoteCaller } from './act.ts'
+import type { CallPort, RemoteCaller } from './act.ts'
 import { OperatorDesk } from './desk.ts'
 import { OperatorLog } from './log.ts'
 import type { PasswordCost } from './passwords.ts'
-import type { OperatorCommand, SiteAccess } from './roles.ts'
+import type { Answer, OperatorCommand, SiteAccess } from './roles.ts'
 import { type SignInLimits, SignIns } from './sign-ins.ts'
 import { operatorMigrations } from './tables.ts'
-import { AnswerSender, messages, openCall, readFiles } from './wire.ts'
+import { AnswerSender, type Call, messages, openCall, readFiles } from './wire.ts'
 
 /** How often a caller is told that its command is still being carried out, ms. */
 const tickMs = 10_000
@@ -46,6 +46,8 @@ export interface OperatorApi {
   log: OperatorLog
   /** For a listener: the same calls from other machines. */
   route: HttpsRoute
+  /** One call that came in by another way, such as from the console's page. */
+  answer(call: Call, port: CallPort): Promise<Answer>
   stop(): Promise<void>
 }
 
@@ -63,17 +65,18 @@ export async function startOperatorApi(settings: OperatorApiSettings): Promise<O
     const signIns = new SignIns(budgets, settings.signInLimits)
     const unlisted = settings.unlisted ?? logUnlisted(faults)
     const desk = new OperatorDesk({ database, accounts, log, site, find, faults, unlisted, memory, signIns })
-    const underWay = new Set<Promise<void>>()
-    const answer = (caller: CallStream, remote?: RemoteCaller) => {
-      const serving = serve(desk, caller, site.ports.clock, remote)
-      underWay.add(serving)
-      return serving.finally(() => underWay.delete(serving))
+    const underWay = new Set<Promise<unknown>>()
+    const until = <T>(work: Promise<T>): Promise<T> => {
+      underWay.add(work)
+      return work.finally(() => underWay.delete(work))
     }
+    const answer = (caller: CallStream, remote?: RemoteCaller) => until(serve(desk, caller, site.ports.clock, remote))
     const socket = await listenForOperators(folder.path, answer)
     return {
       accounts,
       log,
       route: operatorRoute(answer),
+      answer: (call, port) => until(desk.answer(call, port)),
       stop: async () => {
         await socket.close()
         await Promise.allSettled(underWay)

@@ -77,7 +77,7 @@ export const siteCommands: Record<string, Command> = {
           const file = `${text(values, 'folder')}/tls/authority.pem`
           if (!existsSync(file)) throw new Problem('config.invalid', `${file} is missing: run azukari-gateway init`)
           const { fingerprint256 } = new X509Certificate(readFileSync(file))
-          return `https://${httpsHost}:${httpsPort} --site-pin ${fingerprint256}`
+          return `https://${httpsHost}:${httpsPort} (console in a browser there), --site-pin ${fingerprint256}`
         },
       }
       const ofServices = await mapInOrder(services, async (module) => module.checks?.(text(values, 'folder')) ?? [])

@@ -82,7 +82,8 @@ export class Host {
   readonly #folder: string
   readonly #keeper: ChildProcess
   readonly #pid: number
-  #exports = ''
+  /** What lines before have exported. A test runner adds to the environment of whatever it starts. */
+  #exports = 'unset NODE_OPTIONS\n'
   #started = 0
 
   constructor(name: string, address: string, folder: string, keeper: ChildProcess, pid: number) {

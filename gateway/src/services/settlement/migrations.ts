@@ -10,6 +10,7 @@ import { registerKeysTables } from './keystore.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
+import { heldBackTables } from './payments/payouts.ts'
 import { registerTables, usedCodeTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
@@ -29,4 +30,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 14, name: 'what statements were priced by', up: priceTables },
   { number: 15, name: 'the moments between periods', up: windowTables },
   { number: 16, name: 'registration codes after their use', up: usedCodeTables },
+  { number: 17, name: 'payouts held back by a dispute', up: heldBackTables },
 ]

@@ -21,7 +21,7 @@ import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import type { OwnBankAccount } from './bank/files/bank-file.ts'
 import { type BankDesk, bankDesk } from './bank/lines.ts'
-import { civilDate, offsetOf } from './billing/calendar.ts'
+import { civilDate, startOfDay } from './billing/calendar.ts'
 import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
 import { closePeriods } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
@@ -46,7 +46,7 @@ import { settlementMigrations } from './migrations.ts'
 import { type CardCompany, type CardQueue, CardWorker } from './payments/card-company.ts'
 import { topUpQueue } from './payments/card-top-up.ts'
 import { type Charge, charge } from './payments/charges.ts'
-import { type PayoutDesk, payoutDesk, payoutHandlers } from './payments/payout.ts'
+import { type PayoutDesk, payoutDesk, payoutHandlers } from './payments/order-acts.ts'
 import { purchaseHandlers } from './payments/purchase.ts'
 import { type ShopKeyDesk, shopKeyDesk } from './payments/shop-keys.ts'
 import { shopHandlers } from './payments/shop-requests.ts'
@@ -256,7 +256,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     },
     store: hosted.store,
     counts: hosted.counts,
-    enrolment: enrolmentDesk(shared),
+    enrolment: enrolmentDesk(shared, billing.rules.timeZone),
     cash: cashDesk(shared),
     payouts,
     shopKeys: shopKeyDesk(shared, new ApiKeys(hosted.store, random)),
@@ -292,14 +292,13 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     audit: async () => audit(database),
     statistics: async (months = 12) => {
       const nowMs = clock.now()
-      const offsetMs = offsetOf(billing.rules.timeZone, nowMs)
-      const report = await monthFigures(database, nowMs, offsetMs, months)
-      const since = Date.parse(`${report.months[0]}-01T00:00:00Z`) - offsetMs
+      const { timeZone } = billing.rules
+      const report = await monthFigures(database, nowMs, timeZone, months)
       return {
         ...report,
-        day: civilDate(nowMs, billing.rules.timeZone),
-        shops: await shopFigures(database, since),
-        days: await dayFigures(database, offsetMs),
+        day: civilDate(nowMs, timeZone),
+        shops: await shopFigures(database, startOfDay(`${report.months[0]}-01`, timeZone)),
+        days: await dayFigures(database, timeZone),
       }
     },
     operations: async (limit) => operationLog(database, limit),

@@ -217,3 +217,24 @@ t.test('P4 bad input: replay, other body, expiry, clock, audience, number out of
     'a guessed code of a number that has expired tells nothing of it',
   )
 })
+
+t.test('P1 a letter’s code is good to the end of the day that the letter names, in the site’s zone', async (t) => {
+  const fixture = await new SettlementFixture({ at: '2026-11-02T01:00:00Z' }).start()
+  const registers = async (at: string) => {
+    const person = personOf(1)
+    const { number, code } = await fixture.invite('general', person, 'term-1')
+    const [letter] = (await fixture.settlement.documents('letter')).slice(-1)
+    fixture.clock.turnTo(at)
+    const member = fixture.memberOf(fixture.newKeys())
+    const registration = member.registration({ number, code, person })
+    return { letter, done: fixture.act(register, { registration }, 'term-1') }
+  }
+  // 90 days after the morning of 2 November: 31 January in Tokyo, which ends at 15:00 UTC.
+  const intime = await registers('2027-01-31T14:59:59.000Z')
+  t.match(Buffer.from((await fixture.settlement.document(intime.letter!.id))!.content).toString('latin1'), '2027-01-31')
+  await t.resolves(intime.done)
+  const late = await registers('2027-05-01T15:00:00.000Z')
+  t.match(Buffer.from((await fixture.settlement.document(late.letter!.id))!.content).toString('latin1'), '2027-05-01')
+  await refused(t, 'register.number-expired', late.done, 'a day later')
+  await fixture.settlement.stop()
+})

@@ -108,6 +108,44 @@ t.test(
   },
 )
 
+t.test('P9 a claim whose order is disputed leaves for no bank until it is decided', async (t) => {
+  const fixture = await new SettlementFixture().start()
+  const { buyer, shop } = await people(fixture)
+  const claimed = async (item: string) => {
+    const { transaction } = await buy(fixture, buyer, shop, [{ item, count: 1 }])
+    for (const what of [{ do: 'deliver', state: 'delivered', how: 'parcel' }, { do: 'claim' }] as const)
+      await fixture.act(actAsShop, { act: shop.pay.shopAct(transaction, what) }, shop.device)
+    return transaction
+  }
+  const dispute = async (transaction: string) => {
+    await fixture.act(disputeOrder, { dispute: buyer.pay.dispute(transaction, 'nothing came') }, buyer.device)
+    const [open] = await fixture.settlement.payouts.disputes(10)
+    return (upheld: boolean) => fixture.settlement.payouts.decideDispute(open!.id, 'clerk-1', upheld)
+  }
+  const sent = async () =>
+    (await fixture.settlement.bank.payoutFile('2026-12-03', 'zengin')) &&
+    (
+      await fixture.database.all<{ amount: number }>(
+        "SELECT amount FROM payouts WHERE state = 'sent' ORDER BY number DESC LIMIT 1",
+      )
+    ).map(({ amount }) => amount)
+
+  const decideTea = await dispute(await claimed('tea'))
+  t.equal(await sent(), undefined, 'nothing but the disputed claim waits')
+  await claimed('photo-a')
+  t.strictSame(await sent(), [330], 'the other order’s money leaves')
+  await decideTea(false)
+  t.strictSame(await sent(), [1080], 'refused: it leaves with the next file')
+
+  const before = await balance(fixture, buyer)
+  const decideSecond = await dispute(await claimed('tea'))
+  await decideSecond(true)
+  t.equal(await balance(fixture, buyer), before, 'upheld: 1080 went for it and came back')
+  t.equal(await standing(fixture, 'shop-debt'), 0, 'out of what was held back, so that no debt is left')
+  t.equal(await sent(), undefined)
+  await conserved(t, fixture)
+})
+
 t.test('P9 a dispute can be decided after the shop gave all back by itself', async (t) => {
   const fixture = await new SettlementFixture().start()
   const { buyer, shop } = await people(fixture)

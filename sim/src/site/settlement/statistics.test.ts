@@ -93,6 +93,27 @@ t.test('P9 figures by month in the site’s calendar; small shops only in one su
   await fixture.settlement.stop()
 })
 
+t.test('P9 a day of winter is a day of winter when it is looked at in summer', async (t) => {
+  const more = { billing: { timeZone: 'Europe/Berlin' } }
+  const fixture = await new SettlementFixture({ at: '2026-01-31T22:00:00Z', more }).start()
+  const member = await fixture.enrol()
+  // 23:30 on 31 January in Berlin; by the offset of summer it would be February.
+  fixture.clock.turnTo('2026-01-31T22:30:00Z')
+  const request = member.pay.topUp('cash', { minor: 700, currency: 'JPY' })
+  const { payment } = await fixture.act(requestValue, { request }, member.device)
+  for (const clerk of ['a', 'b']) await fixture.settlement.cash.count(payment, clerk, 700, 'R')
+  fixture.clock.turnTo('2026-06-30T22:30:00Z')
+  const report = await fixture.settlement.statistics(7)
+  t.strictSame(report.months[0], '2026-01', 'July has begun')
+  const topUps = report.figures.find((one) => one.series === 'top-ups')
+  t.strictSame(topUps?.counts, [1, 0, 0, 0, 0, 0, 0])
+  t.strictSame(
+    report.days.map(({ day, minor }) => [day, minor]),
+    [['2026-01-31', 700]],
+  )
+  await fixture.settlement.stop()
+})
+
 t.test('P9 no total less what is shown tells of one shop, or of few people', (t) => {
   fc.assert(
     fc.property(

@@ -31,6 +31,7 @@ import { act, call, type Handler, signedAct } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { toHolderName } from '../bank/files/zengin-text.ts'
+import { addDays, civilDate, startOfDay } from '../billing/calendar.ts'
 import { letterPdf } from '../documents/letter.ts'
 import { keepDocument } from '../documents/store.ts'
 import { noteOperation } from '../ledger/operations.ts'
@@ -185,8 +186,11 @@ export interface EnrolmentDesk {
   standing(number: string): Promise<CardStanding>
 }
 
-export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
+/** @param timeZone in which the last day of a letter's code is told */
+export function enrolmentDesk(shared: ServiceContext, timeZone: string): EnrolmentDesk {
   const { keys, random, rules, store } = shared
+  /** A code is good to the end of the last day that its letter names. */
+  const codesEnd = (nowMs: number) => startOfDay(addDays(civilDate(nowMs + rules.codeMs, timeZone), 1), timeZone)
   const send = async (
     sql: Sql,
     member: Uint8Array,
@@ -203,7 +207,7 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
       blockCode: codes.blockCode,
       issuer: rules.issuer.name,
       font: shared.font?.(),
-      until: new Date(nowMs + rules.codeMs).toISOString().slice(0, 10),
+      until: civilDate(codesEnd(nowMs) - 1, timeZone),
     })
     await keepDocument(shared, sql, {
       id,
@@ -253,7 +257,7 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
           person: sealPerson(keys, id, person, random),
           code: digest(codes.code),
           block_code: digest(codes.blockCode),
-          code_until: nowMs + rules.codeMs,
+          code_until: codesEnd(nowMs),
           used_code: null,
           since: null,
           at: nowMs,
@@ -273,7 +277,7 @@ export function enrolmentDesk(shared: ServiceContext): EnrolmentDesk {
       store.transaction(async ({ sql, nowMs }) => {
         const member = await memberByNumber(sql, number)
         const codes = newCodes()
-        await members.newCode(sql, member.id, digest(codes.code), digest(codes.blockCode), nowMs + rules.codeMs)
+        await members.newCode(sql, member.id, digest(codes.code), digest(codes.blockCode), codesEnd(nowMs))
         await noteOperation(sql, nowMs, clerk, 'reissue', number)
         return { letter: await send(sql, member.id, number, openPerson(keys, member.id, member.person), codes, nowMs) }
       }),

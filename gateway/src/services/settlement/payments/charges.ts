@@ -15,7 +15,7 @@ import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { type MemberRow, memberByNumber } from '../members/registers.ts'
 import { derivedId, type ServiceContext } from '../service-context.ts'
-import { addToPayout, takeFromPayout } from './payout.ts'
+import { addToPayout, takeFromPayout } from './payouts.ts'
 
 export type Charge = RequestOf<typeof postCharge>
 type Move = Charge['moves'][number]

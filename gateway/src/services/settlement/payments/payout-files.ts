@@ -2,7 +2,7 @@
 import { ledgerOf } from '../centre/epoch.ts'
 import { type OwnAccount, ownAccount } from '../ledger/accounts.ts'
 import { derivedId, type Within } from '../service-context.ts'
-import { type PayoutRow, payoutRefused, returnPayout } from './payout.ts'
+import { type PayoutRow, payoutRefused, returnPayout } from './payouts.ts'
 
 /** Payouts of a file that the bank rejected as a whole. @returns how many wait again */
 export async function payoutFileRefused(within: Within, file: Uint8Array): Promise<number> {

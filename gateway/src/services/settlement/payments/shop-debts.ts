@@ -44,7 +44,8 @@ export async function setOffDebts(sql: Sql, currency: Currency, by: Uint8Array, 
   const waiting = await sql.all<{ number: string; shop: Uint8Array; amount: number }>(
     `SELECT p.number, p.shop, p.amount FROM payouts p JOIN ledger_accounts a
        ON a.code = 'shop-debt/' || lower(hex(p.shop)) || '/' || p.currency
-     WHERE p.state = 'waiting' AND p.currency = ? AND p.amount > 0 AND a.debits_posted > a.credits_posted ORDER BY p.number`,
+     WHERE p.state = 'waiting' AND p.held_back = 0 AND p.currency = ? AND p.amount > 0
+       AND a.debits_posted > a.credits_posted ORDER BY p.number`,
     currency,
   )
   for (const { number, shop, amount } of waiting) {

@@ -18,9 +18,9 @@ import { ledgerOf } from '../centre/epoch.ts'
 import { balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, pseudonym } from '../members/registers.ts'
 import type { ServiceContext } from '../service-context.ts'
+import { deliver, isDisputed, ownOrder, refund } from './order-acts.ts'
 import { linesOf } from './order-lines.ts'
 import { type OrderRow, orders } from './orders.ts'
-import { deliver, isDisputed, ownOrder, refund } from './payout.ts'
 
 const pageRows = 100
 

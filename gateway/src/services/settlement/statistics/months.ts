@@ -1,6 +1,8 @@
 /** What happened month by month (P9), from the journal and the registers beside it. No person is in it. */
 import { flatMapInOrder } from '@azukari/protocol/in-order'
 import type { Sql } from '../../../storage/database.ts'
+import { addMonths, type CivilDate, civilDate, startOfDay } from '../billing/calendar.ts'
+import { dateOfQuarter, quarterMs } from './quarters.ts'
 
 /** The kinds of figures, in the order in which they are shown. `amount`: whether they count money too. */
 export const series = {
@@ -45,8 +47,6 @@ const seriesOf = `CASE
   WHEN p.reason = 'credit-note' THEN 'credit-notes'
   WHEN p.reason = 'payout-sent' THEN 'payouts' END`
 
-const dayMs = 86_400_000
-
 interface Row {
   month: string
   series: SeriesName
@@ -56,25 +56,24 @@ interface Row {
 }
 
 /**
- * The last months, the present one included.
- * @param offsetMs of the site's civil day against UTC
- * @param months how many, 1 to `monthsAtMost`
+ * The last months of a time zone, the present one included.
+ * @param months how many, 1 to `maxMonths`
  */
-export async function monthFigures(sql: Sql, nowMs: number, offsetMs: number, months: number): Promise<MonthReport> {
-  const wanted = monthsUpTo(nowMs + offsetMs, months)
-  const from = Date.parse(`${wanted[0]}-01T00:00:00Z`) - offsetMs
-  // By day: what a month is depends on the calendar, and engines spell that differently.
-  const day = (column: string) => `(${column} + CAST(?1 AS INTEGER)) / ${dayMs}`
-  const byDay = async (text: string): Promise<Row[]> =>
-    (await sql.all<Omit<Row, 'month'> & { day: number }>(text, offsetMs, from)).map(({ day, ...row }) => ({
+export async function monthFigures(sql: Sql, nowMs: number, timeZone: string, months: number): Promise<MonthReport> {
+  const wanted = monthsUpTo(civilDate(nowMs, timeZone), months)
+  const from = startOfDay(`${wanted[0]}-01`, timeZone)
+  const dateOf = dateOfQuarter(timeZone)
+  const quarter = (column: string) => `${column} / ${quarterMs}`
+  const byQuarter = async (text: string): Promise<Row[]> =>
+    (await sql.all<Omit<Row, 'month'> & { quarter: number }>(text, from)).map((row) => ({
       ...row,
-      month: new Date(day * dayMs).toISOString().slice(0, 7),
+      month: dateOf(row.quarter).slice(0, 7),
     }))
   const rows = [
-    ...(await byDay(
-      `SELECT ${day('p.at')} AS day, ${seriesOf} AS series, a.currency, count(DISTINCT p.seq) AS count, sum(l.amount) AS minor
+    ...(await byQuarter(
+      `SELECT ${quarter('p.at')} AS quarter, ${seriesOf} AS series, a.currency, count(DISTINCT p.seq) AS count, sum(l.amount) AS minor
        FROM ledger_postings p JOIN ledger_legs l ON l.posting = p.seq JOIN ledger_accounts a ON a.id = l.debit
-       WHERE p.at >= ?2 AND l.kind IN ('post', 'capture') AND ${seriesOf} IS NOT NULL GROUP BY 1, 2, 3`,
+       WHERE p.at >= ? AND l.kind IN ('post', 'capture') AND ${seriesOf} IS NOT NULL GROUP BY 1, 2, 3`,
     )),
     // A statement's own day, in the site's civil calendar already: when it was closed that nobody has paid since.
     ...(await sql.all<Row>(
@@ -89,9 +88,9 @@ export async function monthFigures(sql: Sql, nowMs: number, offsetMs: number, mo
         ['members', 'members', 'since'],
       ] as const,
       ([name, table, at]) =>
-        byDay(
-          `SELECT ${day(at)} AS day, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
-         FROM ${table} WHERE ${at} >= ?2 GROUP BY 1`,
+        byQuarter(
+          `SELECT ${quarter(at)} AS quarter, '${name}' AS series, NULL AS currency, count(*) AS count, NULL AS minor
+         FROM ${table} WHERE ${at} >= ? GROUP BY 1`,
         ),
     )),
   ]
@@ -119,9 +118,7 @@ function gathered(rows: readonly Row[], months: readonly string[]): MonthFigures
   )
 }
 
-function monthsUpTo(civilMs: number, count: number): string[] {
-  const now = new Date(civilMs)
-  return Array.from({ length: count }, (_, i) =>
-    new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - count + 1 + i, 1)).toISOString().slice(0, 7),
-  )
+function monthsUpTo(today: CivilDate, count: number): string[] {
+  const first = `${today.slice(0, 7)}-01`
+  return Array.from({ length: count }, (_, i) => addMonths(first, i + 1 - count).slice(0, 7))
 }

@@ -1,38 +1,23 @@
-/** Delivery, metered use, claim, refund and dispute (P7, P9), and the payouts that a bank file carries to shops. */
+/** Delivery, metered use, claim, refund and dispute of orders (P7, P9). */
 import { decode } from '@azukari/protocol/codec'
 import { checker } from '@azukari/protocol/contract'
 import { actAsShop, disputeOrder, MeterTick, tickDomain } from '@azukari/protocol/contracts/settlement-purchase'
 import { verify1By } from '@azukari/protocol/cose'
 import { parseCoseKey } from '@azukari/protocol/keys'
-import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import type { ActContext, Handler } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { ledgerOf } from '../centre/epoch.ts'
-import { memberAccount, type OwnAccount, ownAccount } from '../ledger/accounts.ts'
+import { memberAccount } from '../ledger/accounts.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
-import { nextNumber } from '../numbers.ts'
 import { derivedId, memberAct, type ServiceContext, type Within } from '../service-context.ts'
 import { linesOf, refundLines } from './order-lines.ts'
 import { nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { addToPayout, holdBack, letGo, waitsForAsMuch } from './payouts.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
 import { takeAsDebt, takeFromPayable, takeFromSales } from './shop-debts.ts'
-
-export interface PayoutRow {
-  number: string
-  shop: Uint8Array
-  amount: number
-  currency: Currency
-  /** `waiting`: grows with every claim until a file takes it. */
-  state: 'waiting' | 'sent' | 'paid' | 'returned'
-  at: number
-  file: Uint8Array | null
-  /** Whether the bank's lines say that it left, and that it came back: 0 or 1, in whatever order they come. */
-  moved_out: number
-  moved_back: number
-}
 
 const checkTick = checker(MeterTick, 'meter tick')
 
@@ -56,6 +41,7 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
       if ((order.paid_at ?? 0) + shared.rules.disputeMs <= nowMs) throw new Problem('pay.late')
       if (await isDisputed(sql, order.number)) throw new Problem('pay.disputed')
       await insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
+      await holdBack(sql, order, nowMs)
       await tellShop(shared, context, order)
       return { dispute: requestId }
     }),
@@ -145,39 +131,6 @@ async function claim({ sql, nowMs }: ActContext, order: OrderRow) {
   return state
 }
 
-/** The number of the shop's waiting payout, after `minor` was added to it. */
-export async function addToPayout(
-  sql: Sql,
-  shop: Uint8Array,
-  currency: Currency,
-  minor: number,
-  nowMs: number,
-): Promise<string> {
-  const waiting = await sql.get<PayoutRow>(
-    "SELECT * FROM payouts WHERE state = 'waiting' AND shop = ? AND currency = ?",
-    shop,
-    currency,
-  )
-  if (waiting) {
-    await sql.run('UPDATE payouts SET amount = amount + ? WHERE number = ?', minor, waiting.number)
-    return waiting.number
-  }
-  const number = await nextNumber(sql, 'payout', nowMs)
-  await insertRow(sql, 'payouts', { number, shop, amount: minor, currency, state: 'waiting', at: nowMs, file: null })
-  return number
-}
-
-/** Takes from the waiting payout what is claimed back. @throws {Problem} `ledger.insufficient` when it waits for less */
-export async function takeFromPayout(sql: Sql, shop: Uint8Array, currency: Currency, minor: number): Promise<void> {
-  const { changes } = await sql.run(
-    "UPDATE payouts SET amount = amount - ?1 WHERE state = 'waiting' AND shop = ?2 AND currency = ?3 AND amount >= ?1",
-    minor,
-    shop,
-    currency,
-  )
-  if (changes === 0) throw new Problem('ledger.insufficient', 'no payout of that much waits')
-}
-
 export interface Refund {
   minor: number
   /** The article that it is for; without one it is of the order as a whole. */
@@ -227,12 +180,6 @@ export async function refund(
   return now.state
 }
 
-/** Whether an order's payout has not left, and is of so much. */
-async function waitsForAsMuch(sql: Sql, payout: string | null, minor: number): Promise<boolean> {
-  const row = await sql.get<PayoutRow>("SELECT * FROM payouts WHERE number = ? AND state = 'waiting'", payout)
-  return row !== undefined && row.amount >= minor
-}
-
 /** The clerk's side of payouts and disputes. */
 export interface PayoutDesk {
   /** Open disputes, oldest first. */
@@ -278,6 +225,7 @@ export function payoutDesk(shared: ServiceContext): PayoutDesk {
           await tellBuyer(shared, within, order)
           await tellShop(shared, within, order)
         }
+        await letGo(sql, order, nowMs)
       }),
 
     lapse: async () => {
@@ -313,116 +261,4 @@ async function isSomethingDue(sql: Sql, nowMs: number): Promise<boolean> {
       "SELECT 1 AS there FROM orders o JOIN ledger_holds h ON h.id = o.hold WHERE o.state = 'metering' AND h.resolved = 1 LIMIT 1",
     )) !== undefined
   )
-}
-
-/** The bank has refused to carry a payout out: it waits for the next file. False when it is not with the bank any more. */
-export async function payoutRefused({ sql, nowMs }: Within, number: string): Promise<boolean> {
-  const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
-  // What has moved on our account is told by its lines alone.
-  if (row?.state !== 'sent' || row.moved_out + row.moved_back > 0) return false
-  await returnPayout(sql, row, nowMs)
-  return true
-}
-
-/**
- * A line of our account says that a payout left, or came back. Returned is what did both.
- * @param source the account that the line moves
- * @returns false when the line is none of this payout
- */
-export async function payoutMoved(
-  { sql, nowMs }: Within,
-  number: string,
-  line: { direction: 'in' | 'out'; minor: bigint; currency: string },
-  source: OwnAccount,
-): Promise<boolean> {
-  const row = await sql.get<PayoutRow>('SELECT * FROM payouts WHERE number = ?', number)
-  if (!row || BigInt(row.amount) !== line.minor || row.currency !== line.currency) return false
-  const isOut = line.direction === 'out'
-  if (row.state !== 'sent' && row.state !== 'paid') return false
-  if ((isOut ? row.moved_out : row.moved_back) === 1) return false
-  const ledger = ledgerOf(sql)
-  const sent = await ownAccount(ledger, 'payout-sent', row.currency)
-  const other = await ownAccount(ledger, source, row.currency)
-  const [debit, credit] = isOut ? [sent, other] : [other, sent]
-  await ledger.post(
-    {
-      id: derivedId('payout', isOut ? 'paid' : 'back', number),
-      reason: isOut ? 'payout-paid' : 'payout-back',
-      reference: number,
-      legs: [{ kind: 'post', debit, credit, amountMinor: line.minor }],
-    },
-    nowMs,
-  )
-  if (isOut) await sql.run("UPDATE payouts SET moved_out = 1, state = 'paid' WHERE number = ?", number)
-  else await sql.run('UPDATE payouts SET moved_back = 1 WHERE number = ?', number)
-  if (isOut ? row.moved_back === 1 : row.moved_out === 1) await returnPayout(sql, row, nowMs)
-  return true
-}
-
-/** What was with the bank is the shop's again, and waits for the next file. */
-export async function returnPayout(sql: Sql, row: PayoutRow, nowMs: number): Promise<void> {
-  const { number, shop, currency, amount } = row
-  const ledger = ledgerOf(sql)
-  await ledger.post(
-    {
-      id: derivedId('payout', 'returned', number),
-      reason: 'payout-returned',
-      reference: number,
-      legs: [
-        {
-          kind: 'post',
-          debit: await ownAccount(ledger, 'payout-sent', currency),
-          credit: await memberAccount(ledger, 'payable', shop, currency),
-          amountMinor: BigInt(amount),
-        },
-      ],
-    },
-    nowMs,
-  )
-  await sql.run("UPDATE payouts SET state = 'returned' WHERE number = ?", number)
-  const again = await addToPayout(sql, shop, currency, amount, nowMs)
-  for (const order of await sql.all<OrderRow>('SELECT * FROM orders WHERE payout = ?', number))
-    if (order.state === 'paid-out')
-      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out-returned'), payout: again })
-}
-
-/** Payouts that wait for a file, oldest first. */
-export async function waitingPayouts(sql: Sql, currency: Currency, limit: number): Promise<PayoutRow[]> {
-  return sql.all<PayoutRow>(
-    "SELECT * FROM payouts WHERE state = 'waiting' AND currency = ? AND amount > 0 ORDER BY number LIMIT ?",
-    currency,
-    limit,
-  )
-}
-
-/** Hands waiting payouts over to a file, in the file's own transaction. */
-export async function sendPayouts(
-  sql: Sql,
-  rows: readonly PayoutRow[],
-  currency: Currency,
-  file: Uint8Array,
-  nowMs: number,
-): Promise<void> {
-  const ledger = ledgerOf(sql)
-  for (const { number, shop, amount } of rows) {
-    await ledger.post(
-      {
-        id: derivedId('payout-sent', number),
-        reason: 'payout-sent',
-        reference: number,
-        legs: [
-          {
-            kind: 'post',
-            debit: await memberAccount(ledger, 'payable', shop, currency),
-            credit: await ownAccount(ledger, 'payout-sent', currency),
-            amountMinor: BigInt(amount),
-          },
-        ],
-      },
-      nowMs,
-    )
-    await sql.run("UPDATE payouts SET state = 'sent', file = ? WHERE number = ?", file, number)
-    for (const order of await sql.all<OrderRow>("SELECT * FROM orders WHERE payout = ? AND state = 'claimed'", number))
-      await orders.set(sql, order.number, { state: nextState(order.state, 'pay-out') })
-  }
 }

@@ -1,0 +1,108 @@
+/** What the page itself says. Commands say what they do in their own words. */
+const words = {
+  en: {
+    title: 'Azukari console',
+    signIn: 'Sign in',
+    name: 'Name',
+    password: 'Password',
+    code: 'Code of your telephone, where the account has one',
+    signOut: 'Sign out',
+    ended: 'Your session has ended. Sign in again.',
+    home: 'Home',
+    find: 'Find a command',
+    none: 'Nothing fits.',
+    waiting: 'Waiting for a second person',
+    waitingNone: 'Nothing waits.',
+    yours: 'began by you: somebody else confirms it',
+    began: 'began by',
+    confirm: 'Confirm',
+    decline: 'Decline',
+    saveAs: 'Name of the file that it gives',
+    look: 'Look at',
+    lookHint: 'These only read.',
+    carryOut: 'Carry out',
+    begin: 'Begin; a second person confirms',
+    twoPeople: 'takes two people',
+    working: 'Working…',
+    stop: 'Stop',
+    stopped: 'Stopped. What was begun is finished.',
+    done: 'Done',
+    failed: 'Failed',
+    lost: 'The site does not answer. Look whether it runs, then try again.',
+    required: 'needed',
+    oneALine: 'one a line',
+    table: 'Table',
+    text: 'Text',
+    json: 'JSON',
+    save: 'Save',
+    empty: 'Nothing is there.',
+    rows: (n) => (n === 1 ? '1 row' : `${n} rows`),
+    more: 'Show all',
+    use: 'With this row',
+    repeat: 'Again every 30 s',
+    menu: 'Commands',
+    language: '日本語',
+    until: 'until',
+
+    reload: 'Reload',
+  },
+  ja: {
+    title: '預かり 管理画面',
+    signIn: 'サインイン',
+    name: '名前',
+    password: 'パスワード',
+    code: '電話の認証コード（設定した場合）',
+    signOut: 'サインアウト',
+    ended: 'サインインの期限が切れました。もう一度サインインしてください。',
+    home: 'ホーム',
+    find: 'コマンドを探す',
+    none: '該当するものがありません。',
+    waiting: '二人目の確認を待つもの',
+    waitingNone: '待っているものはありません。',
+    yours: 'あなたが始めたもの：別の人が確認します',
+    began: '始めた人：',
+    confirm: '確認して実行',
+    decline: '取り下げる',
+    saveAs: '渡されるファイルの名前',
+    look: '見る',
+    lookHint: '読むだけのものです。',
+    carryOut: '実行',
+    begin: '始める（二人目が確認します）',
+    twoPeople: '二人が必要',
+    working: '実行中…',
+    stop: '止める',
+    stopped: '止めました。始まったことは最後まで行われます。',
+    done: '完了',
+    failed: '失敗',
+    lost: 'サイトが応答しません。動いているか確かめて、もう一度お試しください。',
+    required: '必須',
+    oneALine: '一行に一つ',
+    table: '表',
+    text: '文',
+    json: 'JSON',
+    save: '保存',
+    empty: '何もありません。',
+    rows: (n) => `${n}件`,
+    more: 'すべて表示',
+    use: 'この行で',
+    repeat: '30秒ごとに更新',
+    menu: 'コマンド',
+    language: 'English',
+    until: '期限',
+
+    reload: '更新',
+  },
+}
+
+const kept = localStorage.getItem('language')
+export let language = kept === 'ja' || kept === 'en' ? kept : navigator.language.startsWith('ja') ? 'ja' : 'en'
+
+export function word(name, ...given) {
+  const found = words[language][name]
+  return typeof found === 'function' ? found(...given) : found
+}
+
+export function speak(other) {
+  language = other
+  localStorage.setItem('language', other)
+}
