@@ -20,6 +20,15 @@ export const testPackages: readonly DebianPackage[] = [
   { name: 'systemd', what: 'judges unit files; is told that a process lives' },
 ]
 
+/** What the test of several hosts drives. */
+export const deploymentPackages: readonly DebianPackage[] = [
+  { name: 'chromium', what: 'the browser at the boards’ pages' },
+  { name: 'iproute2', what: 'networks of their own' },
+  { name: 'openssl', what: 'makes the certificate of the line to the boards' },
+  { name: 'pcscd', what: 'the PC/SC daemon' },
+  { name: 'vsmartcard-vpcd', what: 'the virtual card reader' },
+]
+
 /** What hardware-in-the-loop tests drive. */
 export const hilPackages: readonly DebianPackage[] = [
   { name: 'avahi-daemon', what: 'announces the reference printer' },

@@ -4,7 +4,6 @@
  */
 import { spawnSync } from 'node:child_process'
 import {
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -12,7 +11,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  symlinkSync,
   watch,
   writeFileSync,
 } from 'node:fs'
@@ -20,9 +18,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
+import { ownNpmEnvironment, packageNames, stagePackages } from './packed.ts'
 
 const root = resolve(import.meta.dirname, '..')
-const names = ['protocol', 'device', 'boards', 'gateway', 'sim']
+const names = packageNames
 const temp = mkdtempSync(join(tmpdir(), 'azukari-pack-'))
 t.teardown(() => rmSync(temp, { recursive: true, force: true }))
 
@@ -30,10 +29,7 @@ t.teardown(() => rmSync(temp, { recursive: true, force: true }))
 const maxBoardPackages = 64
 const maxBoardMegabytes = 20
 
-/** npm without the settings that an npm around this test handed down, but with the person's own. */
-const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(npm_|TAP|NODE_OPTIONS)/.test(name)),
-)
+const environment = ownNpmEnvironment()
 const offline = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts']
 
 function run(command: string, args: string[], cwd: string) {
@@ -47,25 +43,8 @@ function run(command: string, args: string[], cwd: string) {
   return { status, stdout, stderr }
 }
 
-/** A copy of what packing needs, with the same third-party packages. */
-function stage(): string {
-  const tree = join(temp, 'tree')
-  mkdirSync(join(tree, 'node_modules/@azukari'), { recursive: true })
-  for (const entry of readdirSync(join(root, 'node_modules')))
-    if (entry !== '@azukari') symlinkSync(join(root, 'node_modules', entry), join(tree, 'node_modules', entry))
-  for (const name of names) {
-    cpSync(join(root, name), join(tree, name), {
-      recursive: true,
-      filter: (path) => !/\/(dist|node_modules)$/.test(path),
-    })
-    symlinkSync(join(tree, name), join(tree, 'node_modules/@azukari', name))
-  }
-  for (const entry of ['scripts', 'tsconfig.json', 'package.json'])
-    cpSync(join(root, entry), join(tree, entry), { recursive: true })
-  return tree
-}
-
-const tree = stage()
+const tree = join(temp, 'tree')
+stagePackages(tree)
 const tarballs = join(temp, 'tarballs')
 mkdirSync(tarballs)
 const tarball = (name: string) => join(tarballs, `azukari-${name}-0.1.0.tgz`)
@@ -281,7 +260,7 @@ export type Config = [DeviceConfig, GatewaySettings]
 export { decode, Runtime, simulatedBoard }
 `
 
-function install(t: Tap, folder: string, wanted: string[]): void {
+function install(t: Tap, folder: string, wanted: readonly string[]): void {
   mkdirSync(folder)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'somebody', private: true, type: 'module' }))
   const { status, stderr } = run('npm', ['install', ...offline, ...wanted.map(tarball)], folder)

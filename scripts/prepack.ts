@@ -42,12 +42,14 @@ function build(): void {
         outDir: 'dist',
         rootDir: 'src',
         declaration: true,
+        // Node knows `using`; what the compiler makes of it keeps the names of the sources in the imports inside.
+        target: 'esnext',
         stripInternal: true,
         // `npm run check` checks types, of all packages together; here it would cost each its dependencies once more.
         noCheck: true,
       },
       include: ['src'],
-      exclude: ['src/**/*.test.ts', 'src/**/test-*.ts', 'src/bench', 'src/hil'],
+      exclude: ['src/**/*.test.ts', 'src/**/test-*.ts', 'src/bench', 'src/hil', 'src/deployment'],
     }),
   )
   // npm's own answer on standard output is for programs; the compiler's goes to standard error.
@@ -55,6 +57,7 @@ function build(): void {
   rmSync(config)
   if (built.status !== 0) process.exit(built.status ?? 1)
   copyAssets(join(folder, 'src'), dist)
+  refuseSourceNames(dist)
 
   const manifest = JSON.parse(readFileSync(manifestPath, 'utf8'))
   // Fixtures stay at home.
@@ -110,6 +113,17 @@ function callerOf(pid: number): number | undefined {
     return /^(ba|da|z)?sh$/.test(command) ? callerOf(parent) : pid
   } catch {
     return undefined
+  }
+}
+
+/** An import of what only the sources have would be found when somebody's program needs it. */
+function refuseSourceNames(dist: string): void {
+  for (const entry of readdirSync(dist, { recursive: true, encoding: 'utf8' })) {
+    if (!entry.endsWith('.js')) continue
+    const wrong = /(?:\bfrom |\bimport\()\s*['"]\.[^'"]*\.ts['"]/.exec(readFileSync(join(dist, entry), 'utf8'))
+    if (!wrong) continue
+    console.error(`prepack: ${name}/dist/${entry} has ${wrong[0]}`)
+    process.exit(1)
   }
 }
 

@@ -5,11 +5,18 @@
  *
  *   npm test [-- FILE… | tap's options]
  *   npm run test:system    what is slow and of the whole system (*.system.test.ts), without the static checks
+ *   npm run test:deployment    a site of several hosts, set up by the documents (*.deployment.test.ts)
  */
 import { globSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { postgresPrograms } from '@azukari/sim/testkit/postgres'
-import { installPackages, missingPackages, testPackages } from './debian-packages.ts'
+import {
+  type DebianPackage,
+  deploymentPackages,
+  installPackages,
+  missingPackages,
+  testPackages,
+} from './debian-packages.ts'
 import { failuresOf } from './failures.ts'
 import { omissionsOf } from './omissions.ts'
 import { runCommand, runWithPostgres } from './postgres.ts'
@@ -24,21 +31,21 @@ process.chdir(root)
 process.exitCode = await test(process.argv.slice(2))
 
 async function test(words: string[]): Promise<number> {
-  const lacking = providePrograms()
+  const stage = words[0] === '--system' || words[0] === '--deployment' ? words[0].slice(2) : undefined
+  const lacking = providePrograms(stage === 'deployment' ? deploymentPackages : testPackages)
   if (lacking.length > 0 && isComplete) {
     console.error(`${lacking.length} programs are missing and nothing may be left out: ${lacking.join(', ')}`)
     return 1
   }
-  const isSystem = words[0] === '--system'
-  const stage = isSystem ? ['--exclude=no-file', ...systemFiles(), ...words.slice(1)] : words
-  const checked = isSystem ? 0 : await runCommand([process.execPath, 'scripts/check.ts', '--all'], {})
+  const wanted = stage ? ['--exclude=no-file', ...filesOf(stage), ...words.slice(1)] : words
+  const checked = stage ? 0 : await runCommand([process.execPath, 'scripts/check.ts', '--all'], {})
   if (checked !== 0) return checked
 
   makeLinksRelative(root)
   const results = join(root, '.tap/test-results')
   rmSync(results, { recursive: true, force: true })
-  const tap = [process.execPath, 'node_modules/tap/dist/esm/run.mjs', ...stage]
-  const tested = postgresPrograms() ? await runWithPostgres(tap) : await runCommand(tap, {})
+  const tap = [process.execPath, 'node_modules/tap/dist/esm/run.mjs', ...wanted]
+  const tested = postgresPrograms() && stage !== 'deployment' ? await runWithPostgres(tap) : await runCommand(tap, {})
   const files = readdirSync(results, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.tap'))
   const texts = files.map((name) => ({ name, text: readFileSync(join(results, name), 'utf8') }))
   tellSlowest(texts)
@@ -46,22 +53,22 @@ async function test(words: string[]): Promise<number> {
   return tellOmissions(lacking, texts.map(({ text }) => text).join('\n'), tested)
 }
 
-/** Test files of the second stage. */
-function systemFiles(): string[] {
-  return globSync('{protocol,device,boards,gateway,sim,scripts}/**/*.system.test.ts', {
+/** Test files of a later stage. */
+function filesOf(stage: string): string[] {
+  return globSync(`{protocol,device,boards,gateway,sim,scripts}/**/*.${stage}.test.ts`, {
     cwd: root,
     exclude: ['**/node_modules/**', '**/dist/**'],
   }).sort()
 }
 
 /** Installs what is missing; gives the names of what is missing still. */
-function providePrograms(): string[] {
-  const missing = missingPackages(testPackages)
+function providePrograms(packages: readonly DebianPackage[]): string[] {
+  const missing = missingPackages(packages)
   if (missing.length === 0) return []
   console.log(`The tests drive programs that are not installed: ${missing.map(({ name }) => name).join(' ')}`)
   const refusal = mayInstall ? installPackages(missing) : 'AZUKARI_TEST_INSTALL=no'
   if (!refusal) return []
-  const still = missingPackages(testPackages)
+  const still = missingPackages(packages)
   console.log(`They were not installed (${refusal}). Tests of these are left out:`)
   for (const { name, what } of still) console.log(`  ${name}: ${what}`)
   if (still.length > 0) console.log(`To have them: apt-get install ${still.map(({ name }) => name).join(' ')}`)

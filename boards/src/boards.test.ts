@@ -189,3 +189,16 @@ t.test('D2: board definitions are data, and boards are built from them', async (
   for (const definition of Object.values(boardDefinitions))
     t.ok(parseDefinition(JSON.parse(JSON.stringify(definition))))
 })
+
+t.test('S17 D2: every board that docs/boards.md lists can be named on the command line', async (t) => {
+  const { default: manifest } = await import('../package.json', { with: { type: 'json' } })
+  const listed = await readFile(join(import.meta.dirname, '../../docs/boards.md'), 'utf8')
+  const names = Object.keys(boardDefinitions).filter((name) => name !== 'all-simulated')
+  const rows = [...listed.matchAll(/^\| `([a-z0-9-]+)` \|/gm)].map(([, name]) => name!)
+  t.same(rows.filter((name) => name in boardDefinitions).sort(), names.sort())
+  for (const name of names) {
+    t.ok(`./${name}` in manifest.exports, `${name} has a door`)
+    const text = await readFile(join(import.meta.dirname, `${name}.ts`), 'utf8')
+    t.match(text, `boardDefinition('${name}')`, `${name} makes its own parts`)
+  }
+})

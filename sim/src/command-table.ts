@@ -286,6 +286,25 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  'card insert': {
+    what: 'Puts a virtual card into a virtual PC/SC reader (vsmartcard-vpcd), until told to stop: then it is out.',
+    positionals: 'FILE',
+    options: {
+      host: { type: 'string', what: 'where pcscd with the virtual reader runs', default: '127.0.0.1' },
+      port: { type: 'string', what: 'of its slot', default: '35963' },
+    },
+    async run(values, [file]) {
+      if (!file) throw new Problem('config.invalid', 'which card file?')
+      const { insertCard } = await import('./site/card/insert.ts')
+      const to = { host: text(values, 'host'), port: integer(values, 'port', 1, 65_535) }
+      const card = await insertCard(file, to, ports())
+      process.stdout.write(`${JSON.stringify({ inserted: file })}\n`)
+      await Promise.race([stopAsked(), card.out])
+      card.remove()
+      return undefined
+    },
+  },
+
   'card show': {
     what: 'Shows what is on a virtual card, as a reader sees it.',
     positionals: 'FILE',
@@ -297,6 +316,13 @@ export const commands: Record<string, Command> = {
       return { json: shown, text: JSON.stringify(shown, null, 2) }
     },
   },
+}
+
+/** The first signal to stop. */
+function stopAsked(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
 }
 
 async function providerKeyOf(folder: string): Promise<string> {

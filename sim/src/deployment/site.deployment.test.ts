@@ -1,0 +1,176 @@
+/**
+ * A site by the book (J2, J3, J5, J6): hosts of their own, packages from files, set up with the very commands of
+ * docs/operators.md, worked through the boards' pages in Chromium and a card that is carried.
+ */
+import { spawn } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { encodeJpeg } from '@azukari/device/picture'
+import { Problem } from '@azukari/protocol/problem'
+import type { Browser, Page } from 'playwright-core'
+import t from 'tap'
+import { typePin } from '../site/device-processes.ts'
+import { samePixels } from '../site/independent-decoder.ts'
+import { until } from '../site/wait.ts'
+import { drawScene } from '../testkit/boards/scene.ts'
+import { SeededRandom } from '../testkit/world/chance.ts'
+import { type Host, HostNetwork, type HostProcess, type Said } from './hosts.ts'
+import { type Step, stepsOf } from './walkthrough.ts'
+
+t.setTimeout(900_000)
+const pin = '2468'
+const parts = '/var/lib/azukari-device/parts'
+const project = resolve(import.meta.dirname, '../../..')
+
+const root = await mkdtemp(join(tmpdir(), 'azukari-deployment-'))
+const packages = process.env['AZUKARI_PACKAGES'] ?? join(root, 'packages')
+const network = new HostNetwork({ folder: root, packages })
+const hosts = new Map<string, Host>()
+const running = new Map<string, HostProcess>()
+const browsers: Browser[] = []
+t.teardown(async () => {
+  for (const browser of browsers) await browser.close()
+  await network.close()
+  await rm(root, { recursive: true, force: true })
+})
+
+/** What somebody has read off a screen and types elsewhere. */
+const claims = new Map<string, string>()
+let password = ''
+/** How a card is put in. */
+const inserting: string[] = []
+
+function note(line: string, said: Said): void {
+  const text = said.out + said.err
+  password = /First operator[^\n]*\s+admin\s+(\S+)/.exec(text)?.[1] ?? password
+  const server = /servers add (\S+)/.exec(line)?.[1]
+  const claim = /--claim (\S+)/.exec(text)?.[1] ?? /claim[^\n]*?: (\S+)/i.exec(text)?.[1]
+  if (server && claim) claims.set(server, claim)
+  if (/claim new/.test(line)) claims.set(claims.has('camera') ? 'printer' : 'camera', text.trim().split('\n')[0]!)
+}
+
+/** Types one line as it stands, but for the claim. */
+async function type(host: Host, written: string): Promise<void> {
+  const line = written.replace('CLAIM', claims.get(host.name) ?? 'CLAIM')
+  if (line === 'systemctl enable --now pcscd')
+    return void (await host.start('bash -c "pcscd --foreground --error & echo up; wait"'))
+  // The card is put in when a person does it, below.
+  if (/ card insert /.test(line)) return void inserting.push(line)
+  if (/^azukari-(gateway (run|data-server)|device run) --/.test(line)) {
+    running.set(host.name, await host.start(line))
+    return
+  }
+  const isInstalling = /^(npm install|apt-get) /.test(line)
+  const isAsking = /^azukari-gateway login/.test(line)
+  const said = isAsking
+    ? await host.run(`script -qec '${line}' /dev/null`, { input: `${password}\n` })
+    : await host.run(line, { outside: isInstalling, more: isInstalling ? registry : {} })
+  if (said.code !== 0) throw new Problem('service.unavailable', `${host.name}: ${line}: ${said.out}${said.err}`)
+  note(line, said)
+}
+
+/** How this machine reaches its registry. */
+const registry = Object.fromEntries(
+  [...Object.entries(process.env), ['npm_config_prefer_offline', 'true'], ['npm_config_ignore_scripts', 'true']].filter(
+    ([name]) => !/^(TAP|NODE_OPTIONS|HOME|PATH|npm_(?!config_(prefer|ignore)))/.test(name!),
+  ),
+)
+
+async function carryOut(step: Step): Promise<void> {
+  const one = async (name: string) => {
+    for (const line of step.lines) await type(hosts.get(name)!, line)
+  }
+  await Promise.all(step.hosts.map(one))
+}
+
+/** A browser on the host itself: the board's page is for nobody else. */
+async function browserOn(host: Host): Promise<Browser> {
+  const { chromium } = await import('playwright-core')
+  const program = join(root, `chromium-${host.name}`)
+  await writeFile(program, `#!/bin/sh\nexec ${host.words().join(' ')} /usr/bin/chromium "$@"\n`)
+  await chmod(program, 0o755)
+  process.env['TMPDIR'] = network.shared
+  const browser = await chromium.launch({
+    executablePath: program,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage'],
+  })
+  browsers.push(browser)
+  return browser
+}
+
+const address = async (host: Host) =>
+  (await host.run('azukari-device page --folder /var/lib/azukari-device')).out.trim()
+
+async function pageOf(host: Host): Promise<Page> {
+  const page = await (await browserOn(host)).newPage({ viewport: { width: 1024, height: 768 } })
+  page.setDefaultTimeout(60_000)
+  await page.goto(await address(host))
+  return page
+}
+
+t.test('D1 D6 S5 S10 J2: from bare hosts to the first print, with the commands of docs/operators.md', async (t) => {
+  if (!process.env['AZUKARI_PACKAGES']) {
+    await mkdir(packages)
+    const packing = spawn(process.execPath, [join(project, 'scripts/pack.ts'), packages], { stdio: ['ignore', 2, 2] })
+    t.equal(await new Promise((done) => packing.once('close', done)), 0, 'the packages are packed')
+  }
+  const document = await readFile(join(project, 'docs/operators.md'), 'utf8')
+  const steps = stepsOf(document, 'From bare hosts to the first print')
+  for (const name of new Set(steps.flatMap((step) => step.hosts))) hosts.set(name, await network.add(name))
+  t.same([...hosts.keys()], ['gateway', 'ishikari', 'osaka', 'fukuoka', 'camera', 'printer'])
+  const [gateway, camera, printer] = ['gateway', 'camera', 'printer'].map((name) => hosts.get(name)!) as [
+    Host,
+    Host,
+    Host,
+  ]
+  // Cards are files here, in virtual readers behind the real daemon (docs/boards.md).
+  const boards = await readFile(join(project, 'docs/boards.md'), 'utf8')
+  const [reader] = stepsOf(boards, 'A card without a reader')
+  for (const step of steps) {
+    if (step.hosts.includes('camera'))
+      for (const board of [camera, printer]) await network.carry(gateway, board, '/etc/azukari/mqtt.pem')
+    await carryOut(step)
+  }
+  await carryOut(reader!)
+  // The card, and two boards that stand elsewhere.
+  const [atCamera, atPrinter] = [await pageOf(camera), await pageOf(printer)]
+  await network.carry(gateway, camera, '/root/hanako.azcard')
+  let card = await insert(camera)
+  await atCamera.getByText('Welcome, 山田 花子').waitFor()
+  const picture = encodeJpeg(drawScene(new SeededRandom(5), 160, 120), 90)
+  await atCamera.getByRole('button', { name: 'Take a picture' }).click()
+  await typePin(atCamera, pin)
+  await atCamera.getByText(`Put it into ${parts}/camera`).waitFor()
+  await put(camera, `${parts}/camera/IMG_1.JPG`, picture)
+  await atCamera.getByText('kept in two places').waitFor()
+
+  await card.stop()
+  await network.carry(camera, printer, '/root/hanako.azcard')
+  card = await insert(printer)
+  await atPrinter.getByText('Welcome, 山田 花子').waitFor()
+  await open(atPrinter, 'What I have, and more', 'What I have')
+  await typePin(atPrinter, pin)
+  await atPrinter.locator('#list button').first().click()
+  await open(atPrinter, 'Print')
+  const sheets = async () =>
+    (await readdir(printer.path(`${parts}/prints`))).filter((name) => /^[^.].*\.png$/.test(name))
+  const sheet = await until('the sheet', async () => (await sheets())[0], 60_000)
+  t.ok(await samePixels(await readFile(printer.path(`${parts}/prints/${sheet}`)), picture), 'S10: it is the picture')
+})
+
+/** Chooses one after the other. */
+async function open(page: Page, ...names: string[]): Promise<void> {
+  for (const name of names) await page.getByRole('button', { name, exact: true }).click()
+}
+
+/** A file comes into a folder whole. */
+async function put(host: Host, path: string, bytes: Uint8Array): Promise<void> {
+  await writeFile(host.path(`${parts}/coming`), bytes)
+  await rename(host.path(`${parts}/coming`), host.path(path))
+}
+
+/** The card into a board's reader. It is a file here, and the reader a virtual one; the PC/SC daemon is the real one. */
+function insert(host: Host): Promise<HostProcess> {
+  return host.start(inserting[0]!)
+}
