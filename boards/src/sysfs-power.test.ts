@@ -75,6 +75,7 @@ t.test('W4: a board without a battery does not say that it is on battery, nonsen
     [`${battery}/capacity`]: '700',
     [`${zone}/temp`]: '-273000',
     'class/thermal/thermal_zone1/temp': '51400',
+    'class/thermal/thermal_zone2/temp': '999000',
     'class/thermal/cooling_device0/temp': '99000',
   })
   t.same(await new SysfsPower({ files, root }).state(), { isOnMains: true, temperatureC: 51 })
