@@ -107,13 +107,14 @@ async function askEach(
 async function askApart(
   client: StreamCaller,
   name: string,
-  { filesIn = [] }: ServiceCommand,
+  { filesIn = [], options }: ServiceCommand,
   act: ServiceAct,
   values: Values,
   positionals: string[],
 ): Promise<Answer> {
   const files = filesIn.flatMap((file) => {
-    const isNamed = file in values || positionals.length > 0
+    // A file of an option that is not given is none, whatever follows the options.
+    const isNamed = file in options ? values[file] !== undefined : positionals.length > 0
     return isNamed ? [{ name: file, bytes: act.file(file).bytes }] : []
   })
   const request: RequestOf<typeof carryOutCommand> = {
