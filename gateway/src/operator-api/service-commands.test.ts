@@ -77,6 +77,17 @@ const commands: ServiceCommandGroup<Toy> = {
       throw new Problem('object.unknown', 'x')
     },
   },
+  see: {
+    what: 'takes a file by an option, or none',
+    role: 'clerk',
+    options: { folder: { type: 'string', what: '' }, file: { type: 'string', what: '' } },
+    positionals: 'PLACE',
+    filesIn: ['file'],
+    carryOut: async (_open, act, values, positionals) => ({
+      json: [...positionals, values['file'] === undefined ? 0 : act.file('file').bytes.length],
+      text: '',
+    }),
+  },
   note: {
     what: 'does something that gives no file',
     role: 'clerk',
@@ -208,6 +219,18 @@ for (const [way, isApart] of Object.entries(ways)) {
     t.same([...readFileSync(`${out}.note`)], [bytes.length & 255])
     t.same(open.heard, [`hanako hanako en ${out} ${source}`])
   })
+
+  t.test(
+    `D6: a file by an option goes to a service ${way} when it is given, and nothing else is taken for it`,
+    async (t) => {
+      const folder = await siteWith(t, await services(t, openToy()))
+      const file = join(folder, 'file')
+      writeFileSync(file, new Uint8Array(5))
+      const asked = (given: object) => callSite('see', { folder, ...given }, ['https://a.example/'], commands['see'])
+      t.match(await asked({ file }), { json: ['https://a.example/', 5] })
+      t.match(await asked({ file: undefined }), { json: ['https://a.example/', 0] })
+    },
+  )
 
   t.test(`D6: what a service ${way} refuses is told as it is, and a bug as one`, async (t) => {
     const folder = await siteWith(t, await services(t, openToy()))

@@ -84,14 +84,16 @@ function positionalField({ filesIn }, { name, isOptional, isMany }, given) {
 function optionField({ filesIn }, name, option, given) {
   const { type, what, multiple = false, required = false } = option
   if (filesIn.includes(name)) {
-    const control = element('input', { type: 'file' })
+    const control = element('input', { type: 'file', multiple })
     return {
       row: rowOf(name, what, control, required),
       take: (call) => {
-        const [file] = control.files
-        if (!file) return
-        call.values[name] = file.name
-        call.files.push({ name, file })
+        const files = [...control.files]
+        if (files.length === 0) return
+        const names = files.map((file) => file.name)
+        call.values[name] = multiple ? names : names[0]
+        // Repeated ones are numbered, as the site knows them.
+        call.files.push(...files.map((file, at) => ({ name: at === 0 ? name : `${name}.${at}`, file })))
       },
     }
   }
