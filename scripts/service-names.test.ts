@@ -9,6 +9,9 @@ const root = resolve(import.meta.dirname, '..')
 const sources = 'gateway/src'
 const names = services.map(({ name }) => name as string)
 
+/** HTTP's own names, of which `content` is a part and no service. */
+const headerNames = /\b(x-)?content-[a-z-]+/gi
+
 /** Literals of a source that name a service, alone or as a word of a path or a text, by line; import paths are among them. */
 function namesIn(path: string, text: string): string[] {
   if (!names.some((name) => text.includes(name))) return []
@@ -16,7 +19,13 @@ function namesIn(path: string, text: string): string[] {
   const found: string[] = []
   const look = (node: ts.Node): void => {
     const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)
-    if (isText && node.text.split(/[^A-Za-z]+/).some((word) => names.includes(word.toLowerCase())))
+    if (
+      isText &&
+      node.text
+        .replace(headerNames, '')
+        .split(/[^A-Za-z]+/)
+        .some((word) => names.includes(word.toLowerCase()))
+    )
       found.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}: ${node.text}`)
     ts.forEachChild(node, look)
   }
@@ -47,6 +56,7 @@ t.test('D4: it sees names in quotes, paths, templates and imports, and not in co
     `open(\`\${folder}/${name}/\${file}\`)`,
     `import { x } from './services/${name}/main.ts'`,
     `const ${name}Key = '${name}s'`,
+    `header('content-type')`,
   ].join('\n')
   t.same(
     namesIn('made-up.ts', text).map((line) => line.split(':')[1]),

@@ -188,7 +188,7 @@ function copyWithToys(): string {
   writeFileSync(
     join(services, 'index.ts'),
     list
-      .replace('[placement, settlement]', '[placement, settlement, toy, bell]')
+      .replace('[placement, settlement, content]', '[placement, settlement, content, toy, bell]')
       .replace('\nexport', "import { toy } from './toy/module.ts'\nimport { bell } from './bell/module.ts'\n\nexport"),
   )
   // What `npm run docs` would write.

@@ -4,6 +4,7 @@ import { isProblem } from '@azukari/protocol/problem'
 import t from 'tap'
 import ts from 'typescript'
 import { hostMigrations } from '../service/tables.ts'
+import { contentMigrations } from '../services/content/migrations.ts'
 import { placementMigrations } from '../services/placement/migrations.ts'
 import { settlementMigrations } from '../services/settlement/migrations.ts'
 import { testEngines } from '../test-database.ts'
@@ -25,6 +26,7 @@ for (const [engine, open] of Object.entries(testEngines()))
       for (const [set, migrations] of Object.entries({
         placement: placementMigrations,
         settlement: settlementMigrations,
+        content: contentMigrations,
       })) {
         const database = await open()
         t.teardown(() => database.close())
@@ -84,7 +86,12 @@ t.test('D5: no statement of services needs what the distributed engines lack', a
       const what = lacked(postgresText(sql))
       if (what) wrong.push(`${name}:${line} ${what}`)
     }
-  for (const { number, up } of [...hostMigrations.migrations, ...placementMigrations, ...settlementMigrations])
+  for (const { number, up } of [
+    ...hostMigrations.migrations,
+    ...placementMigrations,
+    ...settlementMigrations,
+    ...contentMigrations,
+  ])
     for (const step of typeof up === 'string' ? statementsOf(up) : []) {
       const what = lacked(postgresSchema(step))
       if (what) wrong.push(`migration ${number}: ${what}`)
