@@ -108,7 +108,7 @@ for (const name of ['gateway', 'device'] as const)
         UMask: '0077',
       })
     }
-    t.equal(ours, name === 'gateway' ? 4 : 1, 'units that run us')
+    t.equal(ours, name === 'gateway' ? 5 : 1, 'units that run us')
     const units = join(folder, 'etc/systemd/system')
     const here = readdirSync(units)
     t.ok(here.length > 0)

@@ -17,6 +17,8 @@ function isNamed(text: string): boolean {
   const words = text.split(/[^A-Za-z]+/).map((word) => word.toLowerCase())
   return [...alone, ...words.filter((word) => !ordinary.has(word))].some((word) => names.includes(word))
 }
+/** HTTP's own names, of which `content` is a part and no service. */
+const headerNames = /\b(x-)?content-[a-z-]+/gi
 
 /** Literals of a source that name a service, alone or as a word of a path or a text, by line; import paths are among them. */
 function namesIn(path: string, text: string): string[] {
@@ -25,7 +27,7 @@ function namesIn(path: string, text: string): string[] {
   const found: string[] = []
   const look = (node: ts.Node): void => {
     const isText = ts.isStringLiteralLike(node) || ts.isTemplateHead(node) || ts.isTemplateMiddleOrTemplateTail(node)
-    if (isText && isNamed(node.text))
+    if (isText && isNamed(node.text.replace(headerNames, '')))
       found.push(`${path}:${source.getLineAndCharacterOfPosition(node.getStart(source)).line + 1}: ${node.text}`)
     ts.forEachChild(node, look)
   }
@@ -58,6 +60,7 @@ t.test('D4: it sees names in quotes, paths, templates and imports, and not in co
     `const ${name}Key = '${name}s'`,
     `throw new Error('does not work')`,
     `open('work/work.db')`,
+    `header('content-type')`,
   ].join('\n')
   t.same(
     namesIn('made-up.ts', text).map((line) => line.split(':')[1]),

@@ -14,6 +14,7 @@ import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import { Attendant } from './apps/attendant.ts'
 import { CameraApp } from './apps/camera.ts'
+import { ContentMenu } from './apps/content/menu.ts'
 import { DecisionsMenu } from './apps/decisions.ts'
 import { Dialogue } from './apps/dialogue.ts'
 import { MemberRequests } from './apps/member-requests.ts'
@@ -435,6 +436,7 @@ export class Runtime {
     const { requests } = this
     const showProblem = async (error: unknown) => terminal?.showProblem(error)
     const decisions = terminal && requests && new DecisionsMenu({ dialogue, showProblem, terminal, requests, language })
+    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, printer: paper })
     const canList = printer !== undefined || terminal !== undefined
     this.#attendant = new Attendant({
       presence,
@@ -453,6 +455,7 @@ export class Runtime {
             terminal,
             decisions,
             money,
+            content,
             printer: paper && printer,
           })
         : undefined,

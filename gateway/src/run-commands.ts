@@ -242,7 +242,7 @@ async function runOnOwnHost(path: string, own: OwnHost): Promise<undefined> {
   })
   const certificate = keepCertificate(
     { own, folder: path, tls },
-    { ports: systemPorts, log, take: (renewed) => running.calls.renew(renewed) },
+    { ports: systemPorts, log, take: (renewed) => running.renew(renewed) },
   )
   certificate.start()
   ready({ ready: 'data-server', id, url: running.url })

@@ -5,6 +5,7 @@
  * `retry`: `later` the same request can succeed by itself; `after-fix` somebody must first do what `todo` says;
  * `no` the same request can never succeed.
  */
+import { contentProblems } from './problems/content.ts'
 import type { CatalogueEntry } from './problems/entry.ts'
 import { fleetProblems } from './problems/fleet.ts'
 import { hazardProblems } from './problems/hazards.ts'
@@ -22,6 +23,7 @@ import { workProblems } from './problems/work.ts'
 export const catalogue = {
   ...messageProblems,
   ...identityProblems,
+  ...contentProblems,
   ...keepingProblems,
   ...keyProblems,
   ...operatorProblems,

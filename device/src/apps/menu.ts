@@ -10,6 +10,7 @@ import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, Raster, RemovableMemory, Shown } from '../drivers.ts'
 import { decodeUpright, shrink } from '../picture.ts'
 import { type Act, offerActs, orBack } from './acts.ts'
+import type { ContentMenu } from './content/menu.ts'
 import type { DecisionsMenu } from './decisions.ts'
 import type { Dialogue } from './dialogue.ts'
 import { exportOne } from './export.ts'
@@ -31,6 +32,7 @@ export interface MemberMenuOptions extends FetchPorts {
   /** Only on terminals. */
   decisions?: DecisionsMenu | undefined
   money?: MoneyMenu | undefined
+  content?: ContentMenu | undefined
   memory?: RemovableMemory | undefined
   display?: Display | undefined
   language: () => Language
@@ -71,7 +73,8 @@ export class MemberMenu {
     const acts: Act[] = [{ label: words.list, act: (signal) => this.#list(card, signal) }]
     if (terminal && memory) acts.push({ label: words.takeOutAll, act: () => terminal.exportAll() })
     if (terminal) acts.push({ label: words.changePin, act: (signal) => this.#changePin(card, signal) })
-    const { dialogue, decisions, money } = this.#o
+    const { dialogue, decisions, money, content } = this.#o
+    if (content) acts.push({ label: content.label, act: (signal) => content.open(card, signal) })
     if (decisions) acts.push({ label: decisions.label, act: (signal) => decisions.open(signal) })
     if (money && dialogue.entry.has('text'))
       acts.push({ label: money.label, act: (signal) => money.open(card, signal) })

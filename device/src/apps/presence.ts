@@ -104,6 +104,8 @@ export interface PresentCard {
     before: Contract<TSchema, R>,
     body: RequestOf<Contract<TObject<P>, R>>,
   ): Promise<ReplyOf<Contract<TObject<P>, R>>>
+  /** The same of a contract that no release before this one had. @throws {Problem} as `ask` */
+  askService<C extends Contract>(contract: C, body: RequestOf<C>): Promise<ReplyOf<C>>
   /** D8: whether the member lets the places of what is kept be kept with it; false when that is not known. */
   allowsLocation(): Promise<boolean>
   /** D8: from now on places are not kept, on this board at once. @param act what tells the site */
@@ -197,10 +199,18 @@ class Present implements PresentCard {
     before: Contract<TSchema, R>,
     body: RequestOf<Contract<TObject<P>, R>>,
   ): Promise<ReplyOf<Contract<TObject<P>, R>>> {
-    if (!this.session) throw new Problem('session.required', 'there is no session with placement')
+    return this.#inSession(() => this.#tokens.call(contract, before, body, this.signal))
+  }
+
+  askService<C extends Contract>(contract: C, body: RequestOf<C>): Promise<ReplyOf<C>> {
+    return this.#inSession(() => this.#tokens.ask(contract, body, this.signal))
+  }
+
+  async #inSession<T>(work: () => Promise<T>): Promise<T> {
     const { session } = this
+    if (!session) throw new Problem('session.required', 'there is no session with placement')
     try {
-      return await this.#tokens.call(contract, before, body, this.signal)
+      return await work()
     } catch (error) {
       if (isProblem(error) && error.code.startsWith('session.') && this.session === session) {
         this.session = undefined

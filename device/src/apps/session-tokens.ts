@@ -5,7 +5,7 @@
 import type { Contract, ReplyOf, RequestOf, TObject, TSchema } from '@azukari/protocol/contract'
 import { renewSession, type SessionToken } from '@azukari/protocol/contracts/session'
 import type { Clock } from '@azukari/protocol/ports'
-import { isProblem } from '@azukari/protocol/problem'
+import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Link } from '../link.ts'
 
 /** A token with less life than this left is not used any more: what it goes with takes a while to arrive. */
@@ -36,6 +36,12 @@ export class SessionTokens {
     signal: AbortSignal,
   ): Promise<ReplyOf<Contract<TObject<P>, R>>> {
     if (!this.#held) return this.#link.call(before, { ...body, session: this.#session }, { signal })
+    return this.ask(contract, body, signal)
+  }
+
+  /** @throws {Problem} `session.required` when placement is of the release before and gives no tokens */
+  async ask<C extends Contract>(contract: C, body: RequestOf<C>, signal: AbortSignal): Promise<ReplyOf<C>> {
+    if (!this.#held) throw new Problem('session.required', 'placement gave no token')
     try {
       return await this.#link.call(contract, body, { signal, token: await this.#fresh(signal) })
     } catch (error) {

@@ -149,7 +149,7 @@ async function read(response: IncomingMessage, { maxBytes, problems }: OutboundR
   const encoding = response.headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity' && encoding !== 'gzip') {
     response.destroy()
-    throw new Problem(problems.type, `content encoding ${encoding.slice(0, 40)}`)
+    throw new Problem(problems.type, `content-encoding ${encoding.slice(0, 40)}`)
   }
   const chunks: Uint8Array[] = []
   let size = 0

@@ -34,6 +34,7 @@ function systemMachine(folder: SiteFolder, ports: SitePorts): MachinePorts {
       })
       return {
         of: (server) => servers.of(server),
+        objects: (server) => servers.objects(server),
         close: async () => {
           await renewal.stop()
           servers.close()

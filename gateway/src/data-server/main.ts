@@ -7,7 +7,9 @@ import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { logUnlisted } from '../service/unlisted.ts'
 import { type CallServer, startCallServer, type TlsIdentity } from '../transport/server.ts'
 import { dataServerAnswers, keyAnswers } from './answers.ts'
+import { objectAnswers } from './object-answers.ts'
 import { createDataServer, type DataServer, type DataServerLimits } from './server.ts'
+import { Sources } from './sources.ts'
 import type { TakesKeys, Trust } from './trust.ts'
 
 export interface DataServerConfig {
@@ -31,6 +33,8 @@ export interface RunningDataServer {
   server: DataServer
   calls: CallServer
   url: string
+  /** Takes a renewed certificate without a restart, for who asks and for whom it asks. */
+  renew(tls: TlsIdentity): void
   /** Takes no new replicas, finishes what is under way, then closes. */
   stop(): Promise<void>
 }
@@ -39,8 +43,10 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
   const { files = systemFiles(), clock = systemClock, random = systemRandom } = config.ports ?? {}
   const { id, disks, identity, tls, port, host, limits } = config
   const log = config.log.child({ server: id })
+  const sources = new Sources(tls, clock)
   const server = await createDataServer({
     id,
+    peer: (other) => sources.of(other),
     identity,
     clock,
     random,
@@ -52,7 +58,7 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
   })
   const calls = await startCallServer({
     tls,
-    handlers: [...dataServerAnswers(server), ...keyAnswers(config.trust)],
+    handlers: [...dataServerAnswers(server), ...objectAnswers(server.objects), ...keyAnswers(config.trust)],
     clock,
     log,
     port,
@@ -64,7 +70,12 @@ export async function runDataServer(config: DataServerConfig): Promise<RunningDa
     server,
     calls,
     url: `https://${calls.host}:${calls.port}`,
+    renew: (renewed) => {
+      calls.renew(renewed)
+      sources.renew(renewed)
+    },
     stop: async () => {
+      sources.close()
       await Promise.all([server.stop(), calls.stop()])
       log.info('data server has stopped')
     },

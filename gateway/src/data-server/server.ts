@@ -22,12 +22,15 @@ import { leafHash } from '@azukari/protocol/merkle'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import { type HeldReplica, type ReadLimits, ReadServer } from '@azukari/protocol/read-server'
+import { Deliveries } from './deliveries.ts'
 import { Disk } from './disk.ts'
 import { examine } from './examiner.ts'
 import { Journals } from './journal.ts'
 import { KeyedMutex } from './keyed-mutex.ts'
 import { bytesOnDisk, encodeNotes, notesMaxBytes, replicaName, shapeOf } from './layout.ts'
 import { readNotes, replaceNotes } from './notes.ts'
+import { ObjectServer, type ObjectServerLimits, type SourcePort } from './object-server.ts'
+import { type ObjectLimits, ObjectStore } from './object-store.ts'
 import { stripeShards } from './parity.ts'
 import type { AuditLeaf, DataServerPort, HeldSummary, ServerStatus } from './port.ts'
 import { ReplicaReader } from './reader.ts'
@@ -49,15 +52,20 @@ export interface DataServerOptions {
   trust: Trust
   log: Log
   limits?: Partial<DataServerLimits>
+  /** How other data servers are reached; without it nothing is fetched from them. */
+  peer?(server: { id: string; url: string }): SourcePort
 }
 
 export interface DataServerLimits {
   /** Replicas being written at once; each takes up to 2.4 MB of memory. */
   putsMax: number
   reading: Partial<ReadLimits>
+  objects: Partial<ObjectLimits & ObjectServerLimits>
 }
 
 export interface DataServer extends DataServerPort {
+  /** What many clients may read, beside the replicas. */
+  readonly objects: ObjectServer
   /** Stops taking replicas and waits for those being written. */
   stop(): Promise<void>
 }
@@ -80,13 +88,16 @@ class Server implements DataServer {
   readonly #journals: Journals
   readonly #reading: ReadServer
   readonly #scrubber: Scrubber
+  readonly #store: ObjectStore
+  readonly #deliveries: Deliveries
+  readonly objects: ObjectServer
   readonly #puts = new Set<Promise<unknown>>()
   #stopping = false
 
   constructor(options: DataServerOptions) {
     const { identity, clock, random, files, disks, log } = options
     this.#options = options
-    this.#limits = { putsMax: 32, reading: {}, ...options.limits }
+    this.#limits = { putsMax: 32, reading: {}, objects: {}, ...options.limits }
     this.#signer = signerOf(identity)
     this.#thumbprint = thumbprint(identity)
     this.#disks = disks.map((disk, number) => new Disk(number, disk, files, log))
@@ -108,12 +119,26 @@ class Server implements DataServer {
       take: (held, work) => this.#take(held.ref, () => work(this.#reader(held))),
       files,
     })
+    const objects = { clock, log, limits: this.#limits.objects }
+    this.#store = new ObjectStore({ ...objects, files, disks: this.#disks, random })
+    const journals = this.#journals
+    this.#deliveries = new Deliveries({ server: options.id, signer: this.#signer, clock, journals })
+    this.objects = new ObjectServer({
+      ...objects,
+      id: options.id,
+      store: this.#store,
+      deliveries: this.#deliveries,
+      issuers: (kid) => options.trust.deliveries(kid),
+      peer: (server) => options.peer?.(server) ?? noSource,
+    })
   }
 
   async start(): Promise<void> {
     const { files, log } = this.#options
     for (const disk of this.#disks) await readDisk(disk, files, this.#index, log)
     if (!this.#disks.some((disk) => disk.works)) throw new Problem('storage.failed', 'no disk works')
+    await this.#store.start()
+    await this.#deliveries.start()
   }
 
   async stop(): Promise<void> {
@@ -494,6 +519,13 @@ class Server implements DataServer {
       await reader.close()
     }
   }
+}
+
+/** Of a data server that reaches no other. */
+const noSource: SourcePort = {
+  fetch: async () => {
+    throw new Problem('server.unreachable', 'no way to other data servers')
+  },
 }
 
 /** One replica on its way in. */

@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
 import { offerSave } from '@azukari/protocol/contracts/save'
+import { deliveryIssuer } from '@azukari/protocol/delivery'
 import { KeptKeyDirectory } from '@azukari/protocol/kept-key-directory'
 import { signersAt, signersEver } from '@azukari/protocol/key-directory'
 import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
@@ -18,13 +19,19 @@ export interface Trust {
   now: KeyFinder
   /** Of what stands here already, however old. */
   ever: KeyFinder
+  /** Who orders deliveries, by keys that are in use. */
+  deliveries: KeyFinder
 }
 
-/** The same keys at all times. */
-export function fixedTrust(keys: readonly KeyObject[]): Trust {
+/** The same keys at all times. @param issuers who orders deliveries */
+export function fixedTrust(keys: readonly KeyObject[], issuers: readonly KeyObject[] = []): Trust {
+  const find = finderOf(keys)
+  return { now: find, ever: find, deliveries: finderOf(issuers) }
+}
+
+function finderOf(keys: readonly KeyObject[]): KeyFinder {
   const named = keys.map((key) => ({ key, kid: thumbprint(key) }))
-  const find: KeyFinder = (kid) => named.find((one) => sameBytes(one.kid, kid))?.key
-  return { now: find, ever: find }
+  return (kid) => named.find((one) => sameBytes(one.kid, kid))?.key
 }
 
 /** The keys that a data server holds of its site, and takes anew. */
@@ -61,6 +68,11 @@ export class DirectoryKeys implements Trust, TakesKeys {
   readonly ever: KeyFinder = (kid) => {
     const { current } = this.#o.kept
     return current ? signersEver(current, orders)(kid) : this.#first.ever(kid)
+  }
+
+  readonly deliveries: KeyFinder = (kid) => {
+    const { kept, clock } = this.#o
+    return kept.current && signersAt(kept.current, deliveryIssuer, clock.now())(kid)
   }
 
   async take(signed: Uint8Array): Promise<number> {

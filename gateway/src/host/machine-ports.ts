@@ -6,6 +6,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Log } from '@azukari/protocol/ports'
 import type { OutboundAnswer, OutboundRequest } from '../adapters/guarded-fetch.ts'
+import type { ObjectServerPort } from '../data-server/object-port.ts'
 import type { DataServerPort } from '../data-server/port.ts'
 import type { SignatureChecks } from '../service/checks.ts'
 import type { Database } from '../storage/database.ts'
@@ -28,5 +29,7 @@ export interface MachinePorts {
 /** Data servers on their lines. */
 export interface ReachedDataServers {
   of(server: { id: string; url: string; key: Uint8Array }): DataServerPort
+  /** What such a server does with content. */
+  objects(server: { id: string; url: string; key: Uint8Array }): ObjectServerPort
   close(): Promise<void>
 }

@@ -159,6 +159,8 @@ export interface ServiceModule<Open extends OpenService = OpenService> {
   readonly files?: readonly string[]
   /** It keeps things on data servers, which do as it says. */
   readonly usesDataServers?: boolean
+  /** It orders data servers to keep and deliver content. */
+  readonly usesObjects?: boolean
   /** Roles that its commands ask for besides the gateway's own, and what each is for. */
   readonly roles?: Readonly<Record<string, string>>
   /** Paths of the pages that it shows to operators, beside `/healthz`. */

@@ -1,6 +1,6 @@
 /** What a transaction causes beyond its rows: events, acts for other services, work that follows its commit (ARCHITECTURE §5). */
 import type { Contract, RequestOf, ServiceName } from '@azukari/protocol/contract'
-import { downloadOffered, downloadWithdrawn } from '@azukari/protocol/contracts/download'
+import { downloadOffered, downloadWithdrawn, type Offer } from '@azukari/protocol/contracts/download'
 import type { Log, Random } from '@azukari/protocol/ports'
 import { InternalError } from '@azukari/protocol/problem'
 import type { Transaction } from '../storage/database.ts'
@@ -65,16 +65,21 @@ export function effectContext(
     if (!offers) throw new InternalError(`${name} does not say where its downloads are read from`)
     return offers
   }
-  const offer = async (device: string, content: OfferedContent): Promise<Uint8Array> => {
+  const offerAsked = async (device: string, content: OfferedContent): Promise<Offer> => {
     const { offer, dropped } = await requireOffers().add(sql, device, content, nowMs)
     for (const transfer of dropped) await emit(downloadWithdrawn, device, { transfer })
     if (dropped.length > 0) log.warn('a device has not taken its downloads; the oldest went', { device })
-    await emit(downloadOffered, device, { offer })
-    return offer.transfer
+    return offer
+  }
+  const offer = async (device: string, content: OfferedContent): Promise<Uint8Array> => {
+    const offered = await offerAsked(device, content)
+    await emit(downloadOffered, device, { offer: offered })
+    return offered.transfer
   }
   const withdraw = async (transfer: Uint8Array): Promise<void> => {
     const device = await requireOffers().remove(sql, transfer)
     if (device !== undefined) await emit(downloadWithdrawn, device, { transfer })
   }
-  return { sql, nowMs, traceId, emit, send, offer, withdraw, afterCommit: (work) => effects.afterCommit.push(work) }
+  const afterCommit = (work: () => void) => void effects.afterCommit.push(work)
+  return { sql, nowMs, traceId, emit, send, offer, offerAsked, withdraw, afterCommit }
 }

@@ -8,7 +8,7 @@ import type { Peers } from './deliverer.ts'
 import type { HostLimits } from './host-limits.ts'
 import type { LinkKeys } from './links.ts'
 import type { MemberCheck } from './member-tokens.ts'
-import type { ContentSource } from './offers.ts'
+import type { ContentSource, OfferEnded } from './offers.ts'
 import type { Handler, OutgoingAct, ServiceStore } from './service.ts'
 import type { Signers } from './signed.ts'
 import type { Unlisted } from './unlisted.ts'
@@ -49,6 +49,8 @@ export interface ServiceHostOptions {
   unlisted: Unlisted
   /** Where what it offers to devices is read from. */
   downloads?: ContentSource | undefined
+  /** Hears what became of an offer; not of one that nobody fetched in time. */
+  downloadEnded?: OfferEnded | undefined
   /** Judges members' tokens; needed by whoever has a contract with the authority `member`. */
   members?: MemberCheck | undefined
   /** Verifies signatures; needed by whoever has a contract with the authority `signed`. */

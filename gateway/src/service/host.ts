@@ -158,6 +158,7 @@ class Host implements ServiceHost {
       new Offers({
         name: options.name,
         content: options.downloads,
+        onEnded: options.downloadEnded,
         store: this.store,
         clock: options.clock,
         random: options.random,

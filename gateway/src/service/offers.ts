@@ -9,7 +9,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { InternalError, Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../storage/database.ts'
 import { queries } from '../storage/query.ts'
-import type { Downloads, OfferedContent, ServiceStore } from './service.ts'
+import type { Downloads, OfferedContent, OwnContext, ServiceStore } from './service.ts'
 import type { HostTables } from './tables.ts'
 
 type Row = HostTables['downloads']
@@ -17,9 +17,16 @@ type Row = HostTables['downloads']
 /** Content of a service, by the reference under which it was offered; undefined when it is not there any more. */
 export type ContentSource = (kind: string, reference: Uint8Array) => Promise<ReadContent | undefined>
 
+/** A device has taken an offer, or says why it does not; in the transaction in which the offer goes. */
+export type OfferEnded = (
+  of: { kind: string; reference: Uint8Array; problem: string | undefined },
+  context: OwnContext,
+) => Promise<void>
+
 export interface OffersOptions {
   name: string
   content: ContentSource
+  onEnded?: OfferEnded | undefined
   store: Pick<ServiceStore, 'sql' | 'commit'>
   clock: Clock
   random: Random
@@ -129,11 +136,13 @@ export class Offers implements Downloads {
   }
 
   async ended(device: string, transfer: Uint8Array, problem: string | undefined): Promise<void> {
-    const { store, log, name } = this.#o
-    const removed = await store.commit(async ({ sql }) => {
+    const { store, log, name, onEnded } = this.#o
+    const removed = await store.commit(async (context) => {
+      const { sql } = context
       const row = await byId.get(sql, { id: transfer })
       if (!row || row.device !== device) return undefined
       await remove.run(sql, { id: transfer })
+      await onEnded?.({ kind: row.kind, reference: row.reference, problem }, context)
       return row
     })
     this.#open.delete(hex(transfer))

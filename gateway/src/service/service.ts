@@ -130,6 +130,11 @@ export interface ActContext extends Context {
    * @throws {InternalError} for a service without `downloads`
    */
   offer(device: string, content: OfferedContent): Promise<Uint8Array>
+  /**
+   * As `offer`, for a device that asked and learns of it in the reply: no event is sent, and nothing comes when it has not asked on.
+   * @throws {InternalError} for a service without `downloads`
+   */
+  offerAsked(device: string, content: OfferedContent): Promise<Offer>
   /** Takes an offer back: what the device has of it goes. Nothing when it is not there any more. */
   withdraw(transfer: Uint8Array): Promise<void>
   /** Runs after the commit; not at all if it fails. For starting slow work, which must also start after a restart. */

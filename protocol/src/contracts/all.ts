@@ -1,6 +1,9 @@
 /** Every contract, for routers, access rules and generated documents. */
 import type { Contract } from '../contract.ts'
 import * as care from './audit.ts'
+import * as content from './content.ts'
+import * as contentOperators from './content-operators.ts'
+import * as delivery from './delivery.ts'
 import * as download from './download.ts'
 import * as fleet from './fleet.ts'
 import * as hazard from './hazard.ts'
@@ -47,6 +50,9 @@ export const contracts: readonly Contract[] = [
   server,
   serverEnrolment,
   hazard,
+  delivery,
+  content,
+  contentOperators,
   care,
   wish,
   settlementCentre,

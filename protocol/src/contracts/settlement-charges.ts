@@ -1,5 +1,5 @@
 /** What other services post to settlement: charges, points, sales (C8, C9, W11, R3). Each is done once, whole or not at all. */
-import { Count, contract, Id, Text, TimeMs, Type } from '../contract.ts'
+import { Count, contract, Hash, Id, Text, TimeMs, Type } from '../contract.ts'
 import { CurrencyCode } from '../money.ts'
 import { SettlementNumber } from './settlement-members.ts'
 
@@ -8,9 +8,14 @@ export const MemberParty = Type.Object({
   member: SettlementNumber,
   account: Type.Union([Type.Literal('value'), Type.Literal('payable'), Type.Literal('receivable')]),
 })
+/** The same by the card that they hold: who has seen only the card knows no number. */
+export const CardParty = Type.Object({
+  card: Hash,
+  account: Type.Union([Type.Literal('value'), Type.Literal('payable'), Type.Literal('receivable')]),
+})
 /** Our own: fees earned, and the tax upon them. */
 export const OwnParty = Type.Object({ own: Type.Union([Type.Literal('income'), Type.Literal('tax')]) })
-export const Party = Type.Union([MemberParty, OwnParty])
+export const Party = Type.Union([MemberParty, CardParty, OwnParty])
 
 export const postCharge = contract({
   name: 'settle.charge',

@@ -1,5 +1,6 @@
 /** A data server of the site, and the line over which placement and the gateway reach it. */
 import type { KeyObject } from 'node:crypto'
+import type { ObjectServerPort } from '@azukari/gateway/data-server/object-port'
 import type { DataServerPort } from '@azukari/gateway/data-server/port'
 import { createDataServer, type DataServer } from '@azukari/gateway/data-server/server'
 import { fixedTrust } from '@azukari/gateway/data-server/trust'
@@ -191,6 +192,21 @@ export class Carrier {
       examine: (ref, nonce) => call((port) => port.examine(ref, nonce)),
       journalAppend: (stream, seq, entries) => call((port) => port.journalAppend(stream, seq, entries)),
       journalRead: (stream, from, count) => call((port) => port.journalRead(stream, from, count)),
+    }
+  }
+
+  /** What it does with content. */
+  objects(life: Life, id: string): ObjectServerPort {
+    const call = <T>(work: (port: ObjectServerPort) => Promise<T>): Promise<T> =>
+      this.#call(life, id, ({ objects }) => work(objects))
+    return {
+      keep: (request, blocks) => call((port) => port.keep(request, this.#carried(blocks, life, id))),
+      read: (grant, from, count) => this.#read(life, id, ({ objects }) => objects.read(grant, from, count)),
+      deliver: (request) => call((port) => port.deliver(request)),
+      reverse: (order) => call((port) => port.reverse(order)),
+      records: (from, count) => call((port) => port.records(from, count)),
+      list: (after) => call((port) => port.list(after)),
+      drop: (grant) => call((port) => port.drop(grant)),
     }
   }
 

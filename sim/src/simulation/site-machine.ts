@@ -56,7 +56,11 @@ export abstract class SiteMachine extends Machine {
       // What it costs to guess a passphrase is none of the simulation's questions.
       passphraseKey: (passphrase, salt) => createHash('sha256').update(passphrase).update(salt).digest(),
       fetch: (request) => internet.fetch(life, request),
-      dataServers: async () => ({ of: ({ id }) => carrier.port(life, id), close: async () => {} }),
+      dataServers: async () => ({
+        of: ({ id }) => carrier.port(life, id),
+        objects: ({ id }) => carrier.objects(life, id),
+        close: async () => {},
+      }),
       checks: () => undefined,
     }
     const ports: SitePorts = { clock, random, files: life.files(this.files), machine: () => machine }

@@ -7,7 +7,8 @@ t.test(
   'C9 W11 R3 P9 other services post charges: once, whole, and what is earned goes out with the payouts',
   async (t) => {
     const fixture = await new SettlementFixture().start()
-    const [client, provider] = [await fixture.enrol(), await fixture.enrol()]
+    const card = new Uint8Array(32).fill(7)
+    const [client, provider] = [await fixture.enrol('general', {}, card), await fixture.enrol()]
     const { payment } = await fixture.act(
       requestValue,
       { request: client.pay.topUp('cash', { minor: 100, currency: 'JPY' }) },
@@ -44,11 +45,17 @@ t.test(
         }),
       { code: 'register.unknown-number' },
     )
+    const stranger = { card: new Uint8Array(32), account: 'value' as const }
+    await t.rejects(
+      () => settlement.charge('content', { ...one, moves: [{ from: stranger, to: payable, minor: 1, ...jpy }] }),
+      { code: 'register.unknown-number' },
+      'a card that nobody holds',
+    )
     await settlement.charge('rights', {
       id: new Uint8Array(16).fill(3),
       reason: 'return',
       reference: 'work-7',
-      moves: [{ from: payable, to: value, minor: 5, ...jpy }],
+      moves: [{ from: payable, to: { card, account: 'value' }, minor: 5, ...jpy }],
     })
     await t.rejects(
       () =>

@@ -122,7 +122,7 @@ export class PlacementFixture {
       files: machine.files,
       // A replica takes more on disk than its bytes, small ones several times as much.
       disks: [{ path: '/disk', capacityBytes: 8 * (machine.place.capacityBytes ?? 1e9) }],
-      trust: { now: this.keys.own, ever: this.keys.own },
+      trust: { now: this.keys.own, ever: this.keys.own, deliveries: () => undefined },
       log: this.log,
     })
   }

@@ -13,7 +13,7 @@ import { answers, type CallHandler, gatewayName } from '../../../transport/serve
 import { ledgerOf } from '../centre/epoch.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { type MemberRow, memberByNumber } from '../members/registers.ts'
+import { type MemberRow, memberByNumber, members } from '../members/registers.ts'
 import { derivedId, type ServiceContext } from '../service-context.ts'
 import { addToPayout, takeFromPayout } from './payouts.ts'
 
@@ -65,9 +65,16 @@ type Resolved = { row: MemberRow; account: 'value' | 'payable' | 'receivable' } 
 
 async function partyOf(sql: Sql, party: Party): Promise<Resolved> {
   if ('own' in party) return party
-  const row = await memberByNumber(sql, party.member)
+  const row = 'card' in party ? await holderOf(sql, party.card) : await memberByNumber(sql, party.member)
   if (row.state !== 'active' && row.state !== 'blocked') throw new Problem('member.suspended')
   return { row, account: party.account }
+}
+
+/** @throws {Problem} `register.unknown-number` */
+async function holderOf(sql: Sql, card: Uint8Array): Promise<MemberRow> {
+  const row = await members.byCard(sql, card)
+  if (!row) throw new Problem('register.unknown-number', 'no member has this card')
+  return row
 }
 
 async function codeOf(ledger: Ledger, party: Resolved, currency: Currency): Promise<string> {
