@@ -16,7 +16,7 @@ import { serviceHandlers } from './service/serve.ts'
 import type { Service } from './service/service.ts'
 import { throwUnlisted } from './service/unlisted.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
-import { accountHandlers } from './services/placement/members/account-facts.ts'
+import { type AccountPorts, accountHandlers } from './services/placement/members/account-facts.ts'
 import { cardWordHandlers } from './services/placement/members/register-sync.ts'
 import { placement } from './services/placement/module.ts'
 import type { Centre, WitnessLink } from './services/settlement/centre/centre.ts'
@@ -58,7 +58,7 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     callers: () => ['gateway'],
   },
   { name: 'a service', handlers: serviceHandlers(behind<Service>(), systemClock), callers: () => ['gateway'] },
-  { name: 'account facts', handlers: accountHandlers(behind<Sql>(), () => 0), callers: () => settlement },
+  { name: 'account facts', handlers: accountHandlers(behind<AccountPorts>()), callers: () => settlement },
   {
     name: 'words on cards',
     handlers: cardWordHandlers(behind<Sql>(), () => Promise.reject(new Error('let through'))),

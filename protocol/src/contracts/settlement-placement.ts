@@ -13,8 +13,11 @@ export const AccountFacts = Type.Object({
   bytes: Count,
   /** Verdicts of tampering within the period. */
   tamperings: Count,
-  /** `bad`: objects that are not whole in both places. */
-  check: Type.Object({ objects: Count, checked: Count, bad: Count, atMs: TimeMs }),
+  /**
+   * `checked`: objects that were opened and compared since the moment asked for; `bad`: those that are not whole in both places;
+   * `waiting`: those that have still to be looked at, which is begun by asking.
+   */
+  check: Type.Object({ objects: Count, checked: Count, bad: Count, atMs: TimeMs, waiting: Type.Optional(Count) }),
   kept: Type.Array(KeptWhere, { maxItems: 64 }),
   faults: Type.Array(Type.Object({ atMs: TimeMs, verdict: Text(32), server: Text(32) }), { maxItems: 64 }),
 })
@@ -32,6 +35,8 @@ export const readAccountFacts = contract({
     card: Hash,
     fromMs: TimeMs,
     toMs: TimeMs,
+    /** Evidence of the data's integrity that is older does not count. */
+    checkedSinceMs: Type.Optional(TimeMs),
   }),
   reply: AccountFacts,
   problems: ['card.unknown'],

@@ -1,5 +1,6 @@
 /** Placement's tables. Forward only; a number is never reused. */
 import type { Migration } from '../../storage/migrate.ts'
+import { memberCheckMigration } from './audit/member-checks.ts'
 import { auditMigration } from './audit/tables.ts'
 import { requestMigration } from './erasure/tables.ts'
 import { riskTables } from './hazards/tables.ts'
@@ -82,4 +83,5 @@ CREATE TABLE abandoned (
   requestMigration,
   cardWordsMigration,
   heldMigration,
+  memberCheckMigration,
 ]

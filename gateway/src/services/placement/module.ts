@@ -47,7 +47,11 @@ export const placement = defineService<PlacementContext>({
       ports,
       handlers: [
         ...hazardHandlers(placement),
-        ...accountHandlers(placement.store.sql, () => ports.clock.now()),
+        ...accountHandlers({
+          store: placement.store,
+          now: () => ports.clock.now(),
+          wake: () => placement.audits.wake(),
+        }),
         ...cardWordHandlers(placement.store.sql, (word) => placement.takeWord(word)),
       ],
       keys: { held: () => placement.keyPairs.held(), rotate: (order) => placement.keyPairs.rotate(order) },

@@ -1,4 +1,4 @@
-/** What settlement does by itself, every few seconds: unpaid orders and unused reservations end, the day's journal head is signed. */
+/** What settlement does by itself: unpaid orders and unused reservations end, the day's journal head is signed, periods are closed (S13). */
 import type { Timer } from '@azukari/protocol/ports'
 import type { Duty } from '../../storage/database.ts'
 import { addDays, civilDate } from './billing/calendar.ts'
@@ -13,11 +13,17 @@ export interface HousekeepingOptions {
   /** ms between rounds; 0: never by itself. */
   everyMs: number
   lapse: () => Promise<number>
+  /** Closes what is over, where that is not left to the command. */
+  close: () => Promise<void>
 }
+
+/** How often periods that are over are looked for; those that wait for placement are asked for as often. */
+const closeMs = 600_000
 
 export class Housekeeping {
   readonly #o: HousekeepingOptions
   #timer: Timer | undefined
+  #closeAgainMs = 0
 
   constructor(options: HousekeepingOptions) {
     this.#o = options
@@ -45,9 +51,12 @@ export class Housekeeping {
   }
 
   async #round(): Promise<void> {
-    const { shared, timeZone, lapse } = this.#o
+    const { shared, timeZone, lapse, close } = this.#o
     await lapse()
     await this.#signYesterday(civilDate(shared.clock.now(), timeZone))
+    if (shared.clock.monotonicMs() < this.#closeAgainMs) return
+    this.#closeAgainMs = shared.clock.monotonicMs() + closeMs
+    await close()
   }
 
   /** A day's head is signed when the day is over and something was posted since the last head. */

@@ -23,7 +23,7 @@ import type { OwnBankAccount } from './bank/files/bank-file.ts'
 import { type BankDesk, bankDesk } from './bank/lines.ts'
 import { civilDate, startOfDay } from './billing/calendar.ts'
 import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
-import { closePeriods } from './billing/closing.ts'
+import { closePeriods, isIssuerNamed } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
 import { type ObjectionDesk, objectionDesk, objectionHandlers } from './billing/objections.ts'
 import { payBy, payChoiceHandlers } from './billing/pay-choice.ts'
@@ -162,6 +162,9 @@ const standardBilling: BillingRules = {
   authoriseDays: 7,
   againDays: 14,
   maxTries: 3,
+  closing: 'by-itself',
+  checkDays: 90,
+  checkWaitDays: 3,
   format: 'zengin',
 }
 
@@ -242,6 +245,10 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     timeZone: billing.rules.timeZone,
     everyMs: options.housekeepingMs ?? 5_000,
     lapse: payoutDesk(working).lapse,
+    close: async () => {
+      if (billing.rules.closing === 'by-itself' && isIssuerNamed(shared))
+        await closePeriods({ ...billing, shared: working })
+    },
   })
   return {
     name: 'settlement',

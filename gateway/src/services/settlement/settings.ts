@@ -50,6 +50,9 @@ export const SettlementSettings = Type.Object(
         againDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
         authoriseDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 7 })),
         maxTries: Type.Optional(Type.Integer({ minimum: 1, maximum: 12 })),
+        closing: Type.Optional(Type.Union([Type.Literal('by-itself'), Type.Literal('by-command')])),
+        checkDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 366 })),
+        checkWaitDays: Type.Optional(Type.Integer({ minimum: 0, maximum: 14 })),
         format: Type.Optional(Type.Union([Type.Literal('zengin'), Type.Literal('pain.008')])),
         tariff: Type.Optional(
           Type.Object({

@@ -87,6 +87,8 @@ export class SettlementStage {
       issuer: { name: 'Azukari 決済センタ', invoiceNumber: 'T9876543210987' },
       own: ownAccount,
       cardCompany: { url: this.cardCompany.url, key: 'demo' },
+      // The demo closes when it has come to that.
+      billing: { closing: 'by-command' },
     }
     await writeFile(`${this.folder}/settlement.json`, JSON.stringify(settings))
     await initPlacement(new SiteFolder(this.folder, site, this.ports), this.ports)

@@ -9,6 +9,7 @@ import {
 } from '@azukari/gateway/services/placement/audit/picture'
 import { showDifference } from '@azukari/gateway/services/placement/audit/show'
 import type { SuspectTable, VerdictTable } from '@azukari/gateway/services/placement/audit/tables'
+import { answerAccount } from '@azukari/gateway/services/placement/members/account-facts'
 import type { ReplicaRow } from '@azukari/gateway/services/placement/store'
 import { hex } from '@azukari/protocol/bytes'
 import { openExamination } from '@azukari/protocol/examination'
@@ -334,3 +335,37 @@ t.test('S11: what was found stays: a suspect is not forgotten while its server i
   t.equal(await good(), undefined)
   await fixture.stop()
 })
+
+t.test(
+  'S13: before a statement, data without recent evidence is opened, and what is bad is stored again',
+  async (t) => {
+    const { fixture, member, kept, verdicts, good, settled } = await bedOf(9, [bytesOf(90_000, 1), bytesOf(50_000, 2)])
+    const [, before] = await standing(fixture, kept[0]!)
+    await fixture.run(60_000)
+    await inflict(fixture, 'changed with keys', before!)
+    await fixture.run(600_000)
+    t.same(await verdicts(), [], 'nobody has looked since')
+
+    const { auth_kid: card } = (await fixture.medium.sql.get<{ auth_kid: Uint8Array }>(
+      'SELECT auth_kid FROM members WHERE id = ?',
+      member.id,
+    ))!
+    const nowMs = fixture.clock.now()
+    const ask = (checkedSinceMs: number) => {
+      const { store } = fixture.placement.replace
+      const ports = { store, now: () => fixture.clock.now(), wake: () => fixture.placement.audits.wake() }
+      return answerAccount(ports, { card, fromMs: 0, toMs: nowMs, checkedSinceMs })
+    }
+    const asked = () => fixture.medium.sql.all('SELECT * FROM member_checks')
+    t.match((await ask(1)).check, { objects: 2, checked: 2, bad: 0, waiting: 0 }, 'evidence that is new enough counts')
+    t.same(await asked(), [])
+    t.match((await ask(nowMs)).check, { objects: 2, checked: 0, waiting: 2 })
+    await fixture.run(600_000, async () => (await verdicts()).length > 0 && (await settled()))
+    t.match(await verdicts(), [{ kind: 'tampering', server: before!.server, outcome: 'remade' }])
+    await fixture.run(600_000, async () => (await ask(nowMs)).check.waiting === 0)
+    t.match(await ask(nowMs), { tamperings: 0, check: { objects: 2, checked: 2, bad: 0, waiting: 0 } })
+    t.same(await asked(), [], 'and is looked at no more')
+    t.equal(await good(), undefined)
+    await fixture.stop()
+  },
+)

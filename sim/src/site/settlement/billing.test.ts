@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { openBillReceipt } from '@azukari/device/pay/member'
 import {
   addBankDays,
@@ -9,6 +10,7 @@ import {
 } from '@azukari/gateway/services/settlement/billing/calendar'
 import { type FirstPeriod, partOf, priceOf, standardTariff } from '@azukari/gateway/services/settlement/billing/price'
 import { taxUpon, taxWithin } from '@azukari/gateway/services/settlement/billing/tax'
+import type { SettlementOptions } from '@azukari/gateway/services/settlement/service'
 import { downloadOffered } from '@azukari/protocol/contracts/download'
 import {
   objectionDecided,
@@ -40,7 +42,14 @@ const refused = async (t: Test, code: ProblemCode, work: Promise<unknown>, what:
 }
 
 /** A bench with one member whose card placement knows, closed by its own day. */
-async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: FirstPeriod; at?: string } = {}) {
+async function billed(
+  more: {
+    facts?: Partial<AccountFacts>
+    firstPeriod?: FirstPeriod
+    at?: string
+    options?: Partial<SettlementOptions>
+  } = {},
+) {
   const facts: AccountFacts = {
     level: 2,
     home: 'JP-13',
@@ -53,17 +62,18 @@ async function billed(more: { facts?: Partial<AccountFacts>; firstPeriod?: First
     faults: [],
     ...more.facts,
   }
-  const answers = { down: false, facts }
+  const answers = { down: false, facts, asked: [] as (number | undefined)[] }
   const placement = {
-    account: async () => {
+    account: async ({ checkedSinceMs }: { checkedSinceMs?: number }) => {
+      answers.asked.push(checkedSinceMs)
       if (answers.down) throw new Problem('placement.unavailable')
       return { ...answers.facts }
     },
   }
-  const billing = { firstPeriod: more.firstPeriod ?? 'whole' }
+  const billing = { firstPeriod: more.firstPeriod ?? 'whole', ...more.options?.billing }
   const fixture = await new SettlementFixture({
     placement,
-    more: { billing },
+    more: { ...more.options, billing },
     ...(more.at ? { at: more.at } : {}),
   }).start()
   const one = await fixture.enrol('general', {}, new Uint8Array(32).fill(5))
@@ -356,6 +366,61 @@ t.test('S13 placement cannot answer: the period stays open and is closed later, 
   t.equal(both.length, 2, 'both periods, one after the other')
   t.ok(both[0]!.to < both[1]!.from)
   await conserved(t, fixture)
+})
+
+t.test(
+  'S13 the data is looked at and mended before the price; after some days the statement says what is not',
+  async (t) => {
+    const { fixture, one, answers } = await billed()
+    const [whole, waits, bad] = [
+      { objects: 3, checked: 3, bad: 0, atMs: 1, waiting: 0 },
+      { objects: 3, checked: 1, bad: 0, atMs: 1, waiting: 2 },
+      { objects: 3, checked: 3, bad: 1, atMs: 1, waiting: 0 },
+    ]
+    const closesWith = async (check: AccountFacts['check']) => {
+      answers.facts.check = check
+      return fixture.settlement.billing.close()
+    }
+    /** Turns to the first day after a period's end. */
+    const over = async (check: AccountFacts['check']) => {
+      for (let days = 0; days < 40; days++, fixture.clock.turn(day)) if ((await closesWith(check)).postponed > 0) return
+      t.fail('nothing waited')
+    }
+    await over(waits!)
+    t.equal(answers.asked.at(-1), fixture.clock.now() - 90 * day, 'evidence of the last 90 days counts')
+    t.match(await closesWith(bad!), { issued: [], postponed: 1 }, 'what is bad is stored again first')
+    t.match(await closesWith(whole!), { issued: [/./], postponed: 0 })
+    await over(bad!)
+    fixture.clock.turn(3 * day)
+    t.match(await fixture.settlement.billing.close(), { issued: [/./], postponed: 0 }, 'it does not wait for ever')
+    const [, last] = await close(fixture, one)
+    t.match(last!.check, { objects: 3, bad: 1 }, 'and says what is not whole')
+    await conserved(t, fixture)
+  },
+)
+
+t.test('S13 periods are closed by themselves, or where the site wants it by the command alone', async (t) => {
+  const options: Partial<SettlementOptions> = { housekeepingMs: 1_000 }
+  const { fixture } = await billed({ options })
+  const until = async (isSo: () => Promise<boolean>) => {
+    for (let tries = 0; tries < 4_000 && !(await isSo()); tries++) await sleep(5)
+    t.ok(await isSo())
+  }
+  fixture.clock.turn(31 * day)
+  await until(async () => (await fixture.database.get('SELECT 1 FROM statements')) !== undefined)
+  fixture.clock.turn(601_000)
+  t.strictSame(await fixture.settlement.billing.close(), { issued: [], postponed: 0 }, 'once')
+  await fixture.settlement.stop()
+
+  const byCommand = await billed({ options: { ...options, billing: { closing: 'by-command' } } })
+  byCommand.fixture.clock.turn(31 * day)
+  for (let round = 0; round < 3; round++) {
+    byCommand.fixture.clock.turn(601_000)
+    for (let turn = 0; turn < 50; turn++) await setImmediate()
+  }
+  t.equal((await byCommand.fixture.events(statementSent, byCommand.one.device)).length, 0)
+  t.match(await byCommand.fixture.settlement.billing.close(), { issued: [/./] })
+  await byCommand.fixture.settlement.stop()
 })
 
 t.test('S13 a first period is the part of the month that ends with it', (t) => {

@@ -12,6 +12,7 @@ import type { Mover } from '../moves/mover.ts'
 import { identify } from '../replicas/identify.ts'
 import { facts, type ServerRow, servers } from '../store.ts'
 import { contain } from './contain.ts'
+import { memberChecks, type Unopened } from './member-checks.ts'
 import { type Found, leavesLeft, listPageOf, lookAtLeaves, planLeaves, scan, takeLeaves } from './probes.ts'
 import { metBy, openBoth } from './read.ts'
 import { type TreatPorts, treat } from './remediate.ts'
@@ -192,10 +193,10 @@ export class Auditor {
   }
 
   /** Kept objects with both replicas in reach that were not opened for longest. */
-  async #oldest(nowMs: number): Promise<Oldest[]> {
+  async #oldest(nowMs: number): Promise<Unopened[]> {
     const { sql } = this.#o.store
     const from = Number(new TextDecoder().decode((await facts.get(sql, openFromFact)) ?? new Uint8Array()) || 0)
-    const rows = await sql.all<Oldest>(
+    const rows = await sql.all<Unopened>(
       `SELECT object, version, 1 AS slot, max(opened, coalesce(kept, 0)) AS opened,
        (SELECT sum(sealed) FROM replicas AS r WHERE r.object = saves.object AND r.version = saves.version) AS bytes
        FROM saves WHERE state = 'kept' AND max(opened, coalesce(kept, 0)) <= ? AND NOT EXISTS
@@ -205,13 +206,16 @@ export class Auditor {
       Math.max(from, nowMs - this.#limits.openedAgeMs / 2),
       oldestAtOnce + this.#notBefore.size,
     )
-    return rows
+    // What a statement waits for is as urgent as what an operator wants.
+    const wanted = await memberChecks.next(sql, oldestAtOnce + this.#notBefore.size)
+    const urgent = new Map(wanted.map((row) => [nameOf(row), { ...row, opened: 0 }]))
+    const byAge = rows.filter((row) => !urgent.has(nameOf(row)))
+    return [...urgent.values(), ...byAge.map((row) => ({ ...row, opened: row.opened < from ? 0 : row.opened }))]
       .filter((row) => !this.#busy.has(nameOf(row)) && (this.#notBefore.get(nameOf(row)) ?? 0) <= nowMs)
       .slice(0, oldestAtOnce)
-      .map((row) => ({ ...row, opened: row.opened < from ? 0 : row.opened }))
   }
 
-  #begin(look: Probe, { waiting, oldest }: { waiting: SuspectTable[]; oldest: Oldest[] }): void {
+  #begin(look: Probe, { waiting, oldest }: { waiting: SuspectTable[]; oldest: Unopened[] }): void {
     if (look.do === 'examine') {
       const suspect = waiting[look.suspect]!
       this.#hold(nameOf(suspect), () => this.#examine(suspect))
@@ -256,7 +260,7 @@ export class Auditor {
   }
 
   /** Tier three. */
-  async #open(object: Oldest): Promise<void> {
+  async #open(object: Unopened): Promise<void> {
     const { store, clock, mover, dataServers, signer, random } = this.#o
     const signal = this.#worker.signal
     const name = nameOf(object)
@@ -437,14 +441,6 @@ const scanApartMs = 4_000
 const judgedForMs = 3_600_000
 /** How long ago a server may say that it mended something, ms. */
 const toldLateMs = 86_400_000
-
-interface Oldest {
-  object: Uint8Array
-  version: number
-  slot: 1
-  opened: number
-  bytes: number
-}
 
 /** Everything is to be opened and compared anew, and every round begins now: an operator's word. */
 export async function auditNow(sql: Sql, nowMs: number, whole: boolean, server?: string): Promise<void> {

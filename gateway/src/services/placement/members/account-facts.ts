@@ -7,6 +7,7 @@ import { type AccountFacts, readAccountFacts } from '@azukari/protocol/contracts
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { answers, type CallHandler } from '../../../transport/server.ts'
+import { memberChecks } from '../audit/member-checks.ts'
 import { settlementPeers } from '../peers.ts'
 import { catalogueMedia, members } from '../store.ts'
 
@@ -16,7 +17,7 @@ const maxKept = 64
 /** @throws {Problem} `card.unknown` */
 export async function accountFacts(
   sql: Sql,
-  { card, fromMs, toMs }: RequestOf<typeof readAccountFacts>,
+  { card, fromMs, toMs, checkedSinceMs }: RequestOf<typeof readAccountFacts>,
   nowMs: number,
 ): Promise<AccountFacts> {
   const member = await members.byCard(sql, card)
@@ -57,6 +58,11 @@ export async function accountFacts(
     catalogueMedia,
     maxKept,
   )
+  const check: AccountFacts['check'] = { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs }
+  if (checkedSinceMs !== undefined) {
+    check.waiting = await memberChecks.waiting(sql, member.id, checkedSinceMs)
+    check.checked = check.objects - check.waiting
+  }
   return {
     level: member.level,
     home: member.home,
@@ -64,17 +70,44 @@ export async function accountFacts(
     objects: sums.objects,
     bytes: sums.bytes,
     tamperings: tampered.n,
-    check: { objects: sums.objects, checked: sums.checked, bad: sums.bad, atMs: nowMs },
+    check,
     kept,
     faults,
   }
 }
 
+/** What answers settlement. */
+export interface AccountPorts {
+  store: { sql: Sql; transaction<T>(work: (context: { sql: Sql }) => Promise<T>): Promise<T> }
+  now(): number
+  /** There may be data to look at. */
+  wake(): void
+}
+
 /** The row that a placement process, or a gateway with placement inside, adds to its call server. */
-export function accountHandlers(sql: Sql, now: () => number): CallHandler[] {
+export function accountHandlers(ports: AccountPorts): CallHandler[] {
   return [
-    answers(readAccountFacts, settlementPeers, async (request) => ({
-      reply: await accountFacts(sql, request, now()),
-    })),
+    answers(readAccountFacts, settlementPeers, async (request) => ({ reply: await answerAccount(ports, request) })),
   ]
+}
+
+/**
+ * The facts; what has still to be looked at for them is begun, and ended when nothing is left of it.
+ * @throws {Problem} `card.unknown`
+ */
+export async function answerAccount(
+  { store, now, wake }: AccountPorts,
+  request: RequestOf<typeof readAccountFacts>,
+): Promise<AccountFacts> {
+  const { card, checkedSinceMs } = request
+  const facts = await accountFacts(store.sql, request, now())
+  if (checkedSinceMs === undefined) return facts
+  const isWaiting = (facts.check.waiting ?? 0) > 0
+  await store.transaction(async ({ sql }) => {
+    const { id } = (await members.byCard(sql, card))!
+    if (isWaiting) await memberChecks.begin(sql, id, checkedSinceMs)
+    else await memberChecks.end(sql, id)
+  })
+  if (isWaiting) wake()
+  return facts
 }

@@ -7,7 +7,7 @@ import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
 import { levelBefore } from '../members/level-history.ts'
 import type { MemberRow } from '../members/registers.ts'
-import { defaultRules } from '../service-context.ts'
+import { defaultRules, type ServiceContext } from '../service-context.ts'
 import { addDays, addMonths, type CivilDate, civilDate, startOfDay } from './calendar.ts'
 import type { BillingPorts } from './ports.ts'
 import { priceOf, type Window } from './price.ts'
@@ -28,6 +28,7 @@ export interface BillingAccount {
 /** Members whose facts are asked for at once. */
 const atOnce = 8
 const membersPerRun = 1_000
+const dayMs = 86_400_000
 
 /** 1 to 28, spread over members. */
 function closingDayOf(member: Uint8Array): number {
@@ -72,20 +73,35 @@ export async function factsOf(
   { placement, shared }: BillingPorts,
   member: MemberRow,
   { fromMs, toMs }: Window,
+  checkedSinceMs?: number,
 ): Promise<AccountFacts> {
   const card = member.card!
-  const facts = await placement.account({ card, fromMs, toMs })
+  const period = { card, fromMs, toMs }
+  const facts = await placement.account(checkedSinceMs === undefined ? period : { ...period, checkedSinceMs })
   return { ...facts, level: (await levelBefore(shared.store.sql, card, toMs)) ?? facts.level }
 }
 
+/** Whether the site has said who issues its statements. */
+export function isIssuerNamed({ rules }: Pick<ServiceContext, 'rules'>): boolean {
+  return rules.issuer.invoiceNumber !== defaultRules.issuer.invoiceNumber
+}
+
 /**
- * Closes every period whose closing day is over. A member whose data placement cannot check now is left
- * for the next run. Returns the statements that were issued.
+ * Whether the closing waits: the data is looked at, and what is bad is stored again, before the price is computed. After some days
+ * the statement is made all the same, and says what is not whole.
+ */
+export function isBeingChecked({ check }: AccountFacts, { toMs }: Window, waitDays: number, nowMs: number): boolean {
+  return (check.waiting ?? 0) + check.bad > 0 && nowMs < toMs + waitDays * dayMs
+}
+
+/**
+ * Closes every period whose closing day is over. A member whose data placement cannot check now, or is still checking or mending, is
+ * left for the next run. Returns the statements that were issued.
  * @throws {Problem} `config.invalid` when the site has not said who issues them
  */
 export async function closePeriods(ports: BillingPorts): Promise<{ issued: string[]; postponed: number }> {
   const { shared, rules } = ports
-  if (shared.rules.issuer.invoiceNumber === defaultRules.issuer.invoiceNumber)
+  if (!isIssuerNamed(shared))
     throw new Problem('config.invalid', 'settlement.json does not name the issuer of statements (issuer)')
   const today = civilDate(shared.clock.now(), rules.timeZone)
   await openAccounts(ports)
@@ -103,7 +119,9 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
     await Promise.all(
       due.slice(at, at + atOnce).map(async (account) => {
         try {
-          issued.push(...(await closeOne(ports, account, today)))
+          const { numbers, isWaiting } = await closeOne(ports, account, today)
+          issued.push(...numbers)
+          if (isWaiting) postponed++
         } catch (error) {
           if (!isProblem(error)) throw error
           postponed++
@@ -114,14 +132,20 @@ export async function closePeriods(ports: BillingPorts): Promise<{ issued: strin
   return { issued, postponed }
 }
 
-async function closeOne(ports: BillingPorts, account: BillingAccount, today: CivilDate): Promise<string[]> {
+async function closeOne(
+  ports: BillingPorts,
+  account: BillingAccount,
+  today: CivilDate,
+): Promise<{ numbers: string[]; isWaiting: boolean }> {
   const { shared, rules } = ports
   const numbers: string[] = []
   for (let { closed, closed_ms } = account; isOver(closed, account.closing_day, today); ) {
     const period = { from: addDays(closed, 1), to: nextClosing(closed, account.closing_day) }
     const member = (await shared.store.sql.get<MemberRow>('SELECT * FROM members WHERE id = ?', account.member))!
     const window = windowAfter({ closed, closed_ms }, period.to, rules.timeZone)
-    const facts = await factsOf(ports, member, window)
+    const nowMs = shared.clock.now()
+    const facts = await factsOf(ports, member, window, Math.max(0, nowMs - rules.checkDays * dayMs))
+    if (isBeingChecked(facts, window, rules.checkWaitDays, nowMs)) return { numbers, isWaiting: true }
     const by = { ...pricedBy(ports, facts, period), window }
     const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment }
     const row = await shared.store.transaction(async (within) => {
@@ -141,7 +165,7 @@ async function closeOne(ports: BillingPorts, account: BillingAccount, today: Civ
     closed = period.to
     closed_ms = window.toMs
   }
-  return numbers
+  return { numbers, isWaiting: false }
 }
 
 /** Every member with a card has an account for billing, from the day of registration. */

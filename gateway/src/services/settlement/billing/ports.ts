@@ -1,5 +1,6 @@
 /** What billing needs besides the service’s context: placement's word on a member, the tariff, the calendar. */
-import type { AccountFacts } from '@azukari/protocol/contracts/settlement-placement'
+import type { RequestOf } from '@azukari/protocol/contract'
+import type { AccountFacts, readAccountFacts } from '@azukari/protocol/contracts/settlement-placement'
 import type { Currency } from '@azukari/protocol/money'
 import type { OwnBankAccount } from '../bank/files/bank-file.ts'
 import type { ServiceContext } from '../service-context.ts'
@@ -7,7 +8,7 @@ import type { FirstPeriod, Tariff } from './price.ts'
 
 /** Placement, in this process or apart (`placement.account`). Rejects when placement cannot answer; then nothing is closed. */
 export interface PlacementView {
-  account(question: { card: Uint8Array; fromMs: number; toMs: number }): Promise<AccountFacts>
+  account(question: RequestOf<typeof readAccountFacts>): Promise<AccountFacts>
 }
 
 export interface BillingRules {
@@ -26,6 +27,12 @@ export interface BillingRules {
   authoriseDays: number
   /** After so many returns it is arrears. */
   maxTries: number
+  /** Periods are closed by themselves, or by the command alone. */
+  closing: 'by-itself' | 'by-command'
+  /** Evidence of the data's integrity that is older than so many days does not count at the closing. */
+  checkDays: number
+  /** So many days the closing waits for data to be looked at and mended; then it says what is not. */
+  checkWaitDays: number
   format: 'zengin' | 'pain.008'
 }
 
