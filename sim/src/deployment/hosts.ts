@@ -61,9 +61,9 @@ mount -t proc proc proc
 mount --rbind /dev dev
 mount --rbind /sys sys
 for folder in run tmp work media; do mount -t tmpfs none $folder; done
-mkdir -p ".$5" ".$4" run/lock
+mkdir -p ".$5" ".${packagesFolder}" run/lock
 mount --bind "$5" ".$5"
-mount --bind "$4" ".${packagesFolder}" 2>/dev/null || { mkdir -p ".${packagesFolder}"; mount --bind "$4" ".${packagesFolder}"; }
+mount --bind "$4" ".${packagesFolder}"
 touch usr/local/bin/node
 mount --bind "$3" usr/local/bin/node
 rm -rf var/lib/azukari* etc/azukari opt/azukari
@@ -83,7 +83,7 @@ export class Host {
   readonly #keeper: ChildProcess
   readonly #pid: number
   /** What lines before have exported. A test runner adds to the environment of whatever it starts. */
-  #exports = 'unset NODE_OPTIONS\n'
+  #exports = `unset NODE_OPTIONS \${!TAP*} \${!_TAP*}\n`
   #started = 0
 
   constructor(name: string, address: string, folder: string, keeper: ChildProcess, pid: number) {

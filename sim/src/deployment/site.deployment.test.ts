@@ -10,6 +10,7 @@ import { encodeJpeg } from '@azukari/device/picture'
 import { Problem } from '@azukari/protocol/problem'
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
+import { cycloneOver } from '../demo/placement/documents.ts'
 import { typePin } from '../site/device-processes.ts'
 import { samePixels } from '../site/independent-decoder.ts'
 import { until } from '../site/wait.ts'
@@ -18,10 +19,18 @@ import { SeededRandom } from '../testkit/world/chance.ts'
 import { type Host, HostNetwork, type HostProcess, type Said } from './hosts.ts'
 import { type Step, stepsOf } from './walkthrough.ts'
 
-t.setTimeout(900_000)
+t.setTimeout(1_500_000)
 const pin = '2468'
 const parts = '/var/lib/azukari-device/parts'
 const project = resolve(import.meta.dirname, '../../..')
+
+const places = {
+  ishikari: { latitude: 43.17, longitude: 141.32 },
+  osaka: { latitude: 34.69, longitude: 135.5 },
+  fukuoka: { latitude: 33.59, longitude: 130.4 },
+  naha: { latitude: 26.21, longitude: 127.68 },
+}
+const picture = (seed: number) => encodeJpeg(drawScene(new SeededRandom(seed), 160, 120), 90)
 
 const root = await mkdtemp(join(tmpdir(), 'azukari-deployment-'))
 const packages = process.env['AZUKARI_PACKAGES'] ?? join(root, 'packages')
@@ -38,6 +47,10 @@ t.teardown(async () => {
 /** What somebody has read off a screen and types elsewhere. */
 const claims = new Map<string, string>()
 let password = ''
+let lost = ''
+let pages: { camera: Page; printer: Page }
+/** Where the card is; it was made at the gateway's office. */
+let card: { at: string; process?: HostProcess } = { at: 'gateway' }
 /** How a card is put in. */
 const inserting: string[] = []
 
@@ -52,7 +65,7 @@ function note(line: string, said: Said): void {
 
 /** Types one line as it stands, but for the claim. */
 async function type(host: Host, written: string): Promise<void> {
-  const line = written.replace('CLAIM', claims.get(host.name) ?? 'CLAIM')
+  const line = written.replace('CLAIM', claims.get(host.name) ?? 'CLAIM').replace('LOST', lost)
   if (line === 'systemctl enable --now pcscd')
     return void (await host.start('bash -c "pcscd --foreground --error & echo up; wait"'))
   // The card is put in when a person does it, below.
@@ -104,7 +117,7 @@ const address = async (host: Host) =>
 
 async function pageOf(host: Host): Promise<Page> {
   const page = await (await browserOn(host)).newPage({ viewport: { width: 1024, height: 768 } })
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(180_000)
   await page.goto(await address(host))
   return page
 }
@@ -134,30 +147,111 @@ t.test('D1 D6 S5 S10 J2: from bare hosts to the first print, with the commands o
   }
   await carryOut(reader!)
   // The card, and two boards that stand elsewhere.
-  const [atCamera, atPrinter] = [await pageOf(camera), await pageOf(printer)]
-  await network.carry(gateway, camera, '/root/hanako.azcard')
-  let card = await insert(camera)
-  await atCamera.getByText('Welcome, 山田 花子').waitFor()
-  const picture = encodeJpeg(drawScene(new SeededRandom(5), 160, 120), 90)
-  await atCamera.getByRole('button', { name: 'Take a picture' }).click()
-  await typePin(atCamera, pin)
-  await atCamera.getByText(`Put it into ${parts}/camera`).waitFor()
-  await put(camera, `${parts}/camera/IMG_1.JPG`, picture)
-  await atCamera.getByText('kept in two places').waitFor()
-
-  await card.stop()
-  await network.carry(camera, printer, '/root/hanako.azcard')
-  card = await insert(printer)
-  await atPrinter.getByText('Welcome, 山田 花子').waitFor()
-  await open(atPrinter, 'What I have, and more', 'What I have')
-  await typePin(atPrinter, pin)
-  await atPrinter.locator('#list button').first().click()
-  await open(atPrinter, 'Print')
-  const sheets = async () =>
-    (await readdir(printer.path(`${parts}/prints`))).filter((name) => /^[^.].*\.png$/.test(name))
-  const sheet = await until('the sheet', async () => (await sheets())[0], 60_000)
-  t.ok(await samePixels(await readFile(printer.path(`${parts}/prints/${sheet}`)), picture), 'S10: it is the picture')
+  pages = { camera: await pageOf(camera), printer: await pageOf(printer) }
+  await takeCardTo('camera')
+  await photograph(1)
+  await pages.camera.getByText('kept in two places').waitFor()
+  await takeCardTo('printer')
+  await printNewest(t, 1)
 })
+
+t.test('D4 S9 J16: a data server’s host is destroyed and another takes its place', async (t) => {
+  const before = await held()
+  t.equal(before.length, 3)
+  lost = before.toSorted((a, b) => b.replicas - a.replicas)[0]!.server
+  await hosts.get(lost)!.destroy()
+  hosts.set('naha', await network.add('naha'))
+  const [declared, joined] = await inDanger()
+  await carryOut(declared!)
+  await carryOut(joined!)
+  const all = before.reduce((sum, { replicas }) => sum + replicas, 0)
+  await until(
+    'all replicas are there again',
+    async () => {
+      const now = (await held()).filter(({ server }) => server !== lost)
+      return now.length === 3 && now.reduce((sum, { replicas }) => sum + replicas, 0) >= all
+    },
+    120_000,
+  )
+})
+
+t.test('S9 J9: what lies in the way of a forecast leaves before it arrives', async (t) => {
+  const stay = Object.keys(places).filter((name) => name !== lost)
+  const endangered = (await held())
+    .filter(({ server }) => stay.includes(server))
+    .toSorted((a, b) => b.replicas - a.replicas)[0]!
+  t.ok(endangered.replicas > 0)
+  const forecast = cycloneOver('T2601', places[endangered.server as keyof typeof places], Date.now(), 6 * 3_600_000)
+  await put(hosts.get('gateway')!, '/root/FORECAST', Buffer.from(forecast))
+  const [, , pushed] = await inDanger()
+  await carryOut(pushed!)
+  await until(
+    `${endangered.server} is empty`,
+    async () => (await held()).find(({ server }) => server === endangered.server)!.replicas === 0,
+    120_000,
+  )
+  // At the next board the picture comes from where it is now.
+  await takeCardTo('camera')
+  await takeCardTo('printer')
+  await printNewest(t, 1)
+})
+
+async function inDanger(): Promise<Step[]> {
+  return stepsOf(await readFile(join(project, 'docs/operators.md'), 'utf8'), 'A host is lost, or in danger')
+}
+
+/** What the operator sees of each data server. */
+async function held(): Promise<{ server: string; replicas: number }[]> {
+  const { out } = await hosts.get('gateway')!.run('azukari-gateway servers --folder /var/lib/azukari')
+  return [...out.matchAll(/^(\S+) +\S+ +(\d+) replicas/gm)].map(([, server, count]) => ({
+    server: server!,
+    replicas: Number(count),
+  }))
+}
+
+/** The member pulls the card out where it is, walks, and puts it in. */
+async function takeCardTo(board: 'camera' | 'printer'): Promise<void> {
+  await card.process?.stop()
+  const path = '/root/hanako.azcard'
+  await network.carry(hosts.get(card.at)!, hosts.get(board)!, path)
+  card = { at: board, process: await insert(hosts.get(board)!) }
+  await pages[board].getByText('Welcome, 山田 花子').waitFor()
+}
+
+async function photograph(seed: number): Promise<void> {
+  await open(pages.camera, 'Take a picture')
+  await typePin(pages.camera, pin)
+  await pages.camera.getByText(`Put it into ${parts}/camera`).waitFor()
+  await put(hosts.get('camera')!, `${parts}/camera/IMG_${seed}.JPG`, picture(seed))
+}
+
+async function printNewest(t: Tap, seed: number): Promise<void> {
+  const { printer: page } = pages
+  const folder = hosts.get('printer')!.path(`${parts}/prints`)
+  const sheets = async () => (await readdir(folder).catch(() => [])).filter((name) => /^[^.].*\.png$/.test(name))
+  const before = new Set(await sheets())
+  await open(page, 'What I have, and more', 'What I have')
+  await typePin(page, pin)
+  await page.locator('#list button').first().click()
+  await open(page, 'Print')
+  const sheet = await until('the sheet', async () => (await sheets()).find((name) => !before.has(name)), 60_000)
+  t.ok(await samePixels(await readFile(join(folder, sheet)), picture(seed)), 'S10: it is the picture')
+  await page.getByText('printed').first().waitFor()
+  await back(page)
+}
+
+/** As often as it takes to where a picture is taken. */
+async function back(page: Page): Promise<void> {
+  const start = page.getByRole('button', { name: 'Take a picture' })
+  const one = page.getByRole('button', { name: 'Back' })
+  for (;;) {
+    await start.or(one).first().waitFor()
+    if (await start.isVisible()) return
+    await one.click()
+  }
+}
+
+type Tap = Pick<typeof t, 'ok'>
 
 /** Chooses one after the other. */
 async function open(page: Page, ...names: string[]): Promise<void> {
@@ -166,8 +260,8 @@ async function open(page: Page, ...names: string[]): Promise<void> {
 
 /** A file comes into a folder whole. */
 async function put(host: Host, path: string, bytes: Uint8Array): Promise<void> {
-  await writeFile(host.path(`${parts}/coming`), bytes)
-  await rename(host.path(`${parts}/coming`), host.path(path))
+  await writeFile(host.path('/root/coming'), bytes)
+  await rename(host.path('/root/coming'), host.path(path))
 }
 
 /** The card into a board's reader. It is a file here, and the reader a virtual one; the PC/SC daemon is the real one. */
