@@ -4,7 +4,7 @@ import { base32 } from '@azukari/protocol/base32'
 import { Problem } from '@azukari/protocol/problem'
 import { slugPattern } from '@azukari/protocol/topics'
 import type { SitePorts } from '../site-folder.ts'
-import type { Database } from '../storage/database.ts'
+import type { Database, Sql } from '../storage/database.ts'
 import { insertRow } from '../storage/insert.ts'
 import { isSame, type PasswordCost, passwordCost, totpStep, verifierOf } from './passwords.ts'
 import type { Role } from './role.ts'
@@ -102,12 +102,18 @@ export class Accounts {
   /** Closes an account for good and ends its sessions. @throws {Problem} `config.invalid` also for the last administrator */
   async disable(name: string): Promise<void> {
     await this.#database.transaction(async (sql) => {
-      const rows = await sql.all<Row>('SELECT * FROM operators WHERE disabled = 0')
-      if (!rows.some((row) => row.name === name)) throw new Problem('config.invalid', `there is no operator ${name}`)
-      if (!rows.some((row) => row.name !== name && row.roles.split(',').includes('admin')))
-        throw new Problem('config.invalid', `${name} is the last administrator`)
+      mustNotBeLast(await openAccounts(sql, name), name)
       await sql.run('UPDATE operators SET disabled = 1 WHERE name = ?', name)
       await sql.run('DELETE FROM operator_sessions WHERE operator = ?', name)
+    })
+  }
+
+  /** Its sessions have them from their next call on. @throws {Problem} `config.invalid` also for the last administrator */
+  async setRoles(name: string, roles: readonly Role[]): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      const rows = await openAccounts(sql, name)
+      if (!roles.includes('admin')) mustNotBeLast(rows, name)
+      await sql.run('UPDATE operators SET roles = ? WHERE name = ?', roles.join(','), name)
     })
   }
 
@@ -231,6 +237,19 @@ export class Accounts {
     const salt = this.#ports.random.bytes(16)
     return { salt, verifier: await verifierOf(password, salt, this.#cost), ...this.#cost }
   }
+}
+
+/** Those that are not closed. @throws {Problem} `config.invalid` when `name` is none of them */
+async function openAccounts(sql: Sql, name: string): Promise<Row[]> {
+  const rows = await sql.all<Row>('SELECT * FROM operators WHERE disabled = 0')
+  if (!rows.some((row) => row.name === name)) throw new Problem('config.invalid', `there is no operator ${name}`)
+  return rows
+}
+
+/** @throws {Problem} `config.invalid` */
+function mustNotBeLast(rows: readonly Row[], name: string): void {
+  if (!rows.some((row) => row.name !== name && row.roles.split(',').includes('admin')))
+    throw new Problem('config.invalid', `${name} is the last administrator`)
 }
 
 function hashOf(token: Uint8Array): Uint8Array {

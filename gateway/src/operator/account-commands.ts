@@ -5,6 +5,7 @@ import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { readNamedText } from '@azukari/protocol/adapters/named-file'
 import {
   addOperator,
+  changeRoles,
   disableOperator,
   listOperators,
   renewPassword,
@@ -121,6 +122,12 @@ export const operatorCommands: Record<string, OperatorCommand> = {
       [name, held.join(','), totp ? 'with code' : '', disabled ? 'closed' : ''].filter(Boolean).join('  '),
     )
     return { reply: list, text: lines.join('\n') }
+  }),
+
+  [commandName(changeRoles)]: contractCommand(changeRoles, named, async ({ accounts }, { name, role }) => {
+    const held = knownRoles(role)
+    await accounts.setRoles(name, held)
+    return { reply: { operator: name, roles: [...held] }, text: `${name} may: ${held.join(', ')}` }
   }),
 
   [commandName(disableOperator)]: contractCommand(disableOperator, named, async ({ accounts }, { name }) => {

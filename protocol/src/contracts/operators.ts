@@ -40,6 +40,22 @@ export const listOperators = contract({
   ),
 })
 
+export const changeRoles = contract({
+  ...frame,
+  name: 'operator.roles',
+  operator: admin,
+  title: 'Gives an account these roles and no others, from its next call on',
+  request: Type.Object({
+    name,
+    role: Type.Array(Text(32), {
+      minItems: 1,
+      maxItems: 32,
+      description: 'what it may do, as operators.md lists them; may be repeated',
+    }),
+  }),
+  reply: Type.Object({ operator: Text(32), roles: Type.Array(Text(32)) }),
+})
+
 export const disableOperator = contract({
   ...frame,
   name: 'operator.disable',
