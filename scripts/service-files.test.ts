@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { boardDefinitions } from '@azukari/boards/definitions'
 import { commands as deviceCommands } from '@azukari/device/commands'
 import { commands as gatewayCommands } from '@azukari/gateway/commands'
+import { services } from '@azukari/gateway/services/index'
 import type { Command } from '@azukari/protocol/adapters/command'
 import { execLine, unitText } from '@azukari/protocol/adapters/service-files'
 import t from 'tap'
@@ -108,7 +109,7 @@ for (const name of ['gateway', 'device'] as const)
         UMask: '0077',
       })
     }
-    t.equal(ours, name === 'gateway' ? 5 : 1, 'units that run us')
+    t.equal(ours, name === 'gateway' ? 2 + services.length : 1, 'units that run us: gateway, data server, each service')
     const units = join(folder, 'etc/systemd/system')
     const here = readdirSync(units)
     t.ok(here.length > 0)

@@ -36,7 +36,8 @@ function loads(t: Test, words: string[], exit = 0): { count: number; packages: s
 }
 
 t.test('B14 D6: help loads the table of commands and nothing else', (t) => {
-  for (const [name, maxCount] of Object.entries({ gateway: 40, device: 60, sim: 40 })) {
+  // Each service brings its module and its problems to the gateway's.
+  for (const [name, maxCount] of Object.entries({ gateway: 52, device: 60, sim: 40 })) {
     const { count, packages, out } = loads(t, [bin(name), '--help'])
     t.match(out, `azukari-${name} `)
     t.ok(count > 5 && count <= maxCount, `${name}: ${count} modules`)

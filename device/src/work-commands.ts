@@ -8,7 +8,7 @@ import type { Checkpoint, UnitResult } from './compute/unit.ts'
 import { restFromC as standardRestFromC } from './work/model.ts'
 import type { WorkAccount, WorkNote } from './work/note.ts'
 import type { Totals } from './work/record.ts'
-import { noPart, parseSetting, settingPath, type WorkSetting } from './work/setting.ts'
+import type { WorkSetting } from './work/setting.ts'
 
 const mebibyte = 1024 * 1024
 /** A person's input is read whole; a job's is a transfer with limits of its own. */
@@ -26,7 +26,7 @@ export const workCommands: Record<string, Command> = {
     async run(values, [code = '', ...more]) {
       if (more.length > 0 || !/^[a-z2-7]{16}$/.test(code))
         throw new UsageError('the code has 16 letters and digits; azukari-gateway work owner add shows it')
-      keepSetting(text(values, 'folder'), { ...keptSetting(text(values, 'folder')), code })
+      await keepSetting(text(values, 'folder'), { ...(await keptSetting(text(values, 'folder'))), code })
       return { json: { joined: true }, text: 'this board takes part; see azukari-device work status' }
     },
   },
@@ -35,8 +35,8 @@ export const workCommands: Record<string, Command> = {
     what: 'Takes no part in work any more; what was earned stays.',
     options: { folder },
     async run(values) {
-      const { code: _, ...setting } = keptSetting(text(values, 'folder'))
-      keepSetting(text(values, 'folder'), setting)
+      const { code: _, ...setting } = await keptSetting(text(values, 'folder'))
+      await keepSetting(text(values, 'folder'), setting)
       return { json: { joined: false }, text: 'this board takes no part any more' }
     },
   },
@@ -63,12 +63,12 @@ export const workCommands: Record<string, Command> = {
     },
     async run(values) {
       const path = text(values, 'folder')
-      const setting = { ...keptSetting(path) }
+      const setting = { ...(await keptSetting(path)) }
       if (values['hours'] === 'always') delete setting.hours
       else if (values['hours'] !== undefined) setting.hours = hoursIn(text(values, 'hours'))
       if (values['battery'] !== undefined) setting.isOnBatteryToo = yesIn(values, 'battery')
       if (values['heat'] !== undefined) setting.restFromC = integer(values, 'heat', 30, 120)
-      keepSetting(path, setting)
+      await keepSetting(path, setting)
       const { code: _, ...rules } = setting
       return { json: rules, text: rulesText(setting) }
     },
@@ -79,11 +79,12 @@ export const workCommands: Record<string, Command> = {
     options: { folder },
     async run(values) {
       const path = text(values, 'folder')
-      const { code, isPaused } = keptSetting(path)
+      const setting = await keptSetting(path)
+      const { code, isPaused } = setting
       const { computed, valid, wrong, fuel } = await recordOf(path)
       const now = await nowOf(path)
       const part = code === undefined ? 'takes no part' : isPaused ? 'paused by its owner' : 'takes part'
-      const lines = [part, `rules: ${rulesText(keptSetting(path))}`]
+      const lines = [part, `rules: ${rulesText(setting)}`]
       if (now) lines.push(`now ${now.is}${now.why === undefined ? '' : ` (${restWords[now.why] ?? now.why})`}`)
       lines.push(`${computed} units computed, fuel ${fuel}`)
       if (now?.account) lines.push(accountText(now.account))
@@ -216,18 +217,20 @@ function accountText({ owner, valid, wrong, waiting, microPoints, ownerMicroPoin
   return `${owner}: ${valid} valid, ${wrong} wrong, ${waiting} not confirmed yet; ${microPoints / 1e6} points here, ${ownerMicroPoints / 1e6} on all boards`
 }
 
-function keptSetting(path: string): WorkSetting {
+async function keptSetting(path: string): Promise<WorkSetting> {
+  const { noPart, parseSetting, settingPath } = await import('./work/setting.ts')
   const file = settingPath(path)
   return existsSync(file) ? parseSetting(readFileSync(file)) : noPart
 }
 
-function keepSetting(path: string, setting: WorkSetting): void {
+async function keepSetting(path: string, setting: WorkSetting): Promise<void> {
+  const { settingPath } = await import('./work/setting.ts')
   mkdirSync(path, { recursive: true, mode: 0o700 })
   replaceFile(settingPath(path), new TextEncoder().encode(`${JSON.stringify(setting)}\n`))
 }
 
 async function pausing(path: string, isPaused: boolean) {
-  keepSetting(path, { ...keptSetting(path), isPaused })
+  await keepSetting(path, { ...(await keptSetting(path)), isPaused })
   return { json: { isPaused }, text: isPaused ? 'work is paused' : 'work goes on' }
 }
 

@@ -201,7 +201,7 @@ export class WorkApp {
     if (this.#registered === `${hex(kid)} ${code}`) return
     const { audience } = await keys.recipient('work')
     const registration: WorkRegistration = {
-      contract: 'work.register@1',
+      contract: registerForWork.id,
       audience,
       issuedMs: link.siteNow(),
       device: identity.device,
@@ -314,7 +314,7 @@ export class WorkApp {
     const output = ran instanceof Problem ? new Uint8Array() : ran.output
     const issuedMs = link.siteNow()
     const result: WorkResult = {
-      contract: 'work.result@1',
+      contract: sendResult.id,
       audience: (await keys.recipient('work')).audience,
       act: random.bytes(16),
       issuedMs,

@@ -8,6 +8,7 @@ import { encodeDeterministic } from '@azukari/protocol/codec'
 import { type Contract, contract, Nothing, type RequestOf, Type } from '@azukari/protocol/contract'
 import { contracts } from '@azukari/protocol/contracts/all'
 import { register } from '@azukari/protocol/contracts/settlement-members'
+import { registerForWork } from '@azukari/protocol/contracts/work'
 import { encryptTo, sign1, signerOf } from '@azukari/protocol/cose'
 import { coseKey, generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import { signMemberToken } from '@azukari/protocol/member-token'
@@ -150,9 +151,9 @@ t.test('S2: what a member asks with a token is a call: an act would wait in the 
   t.end()
 })
 
-/** A body that is well formed, where the key that signs is found in it. */
-function registrationOf(key: KeyObject): RequestOf<Contract> {
-  return {
+/** Bodies that are well formed, of contracts whose key is found in what it signs. */
+const registrations: Readonly<Record<string, (key: KeyObject) => RequestOf<Contract>>> = {
+  [register.id]: (key) => ({
     contract: register.id,
     audience: new Uint8Array(32),
     act: systemRandom.bytes(16),
@@ -163,7 +164,15 @@ function registrationOf(key: KeyObject): RequestOf<Contract> {
     key: coseKey(publicOf(key)),
     agreement: coseKey(publicOf(key)),
     person: { name: 'a', kana: 'a', postcode: '1000001', address: 'a' },
-  }
+  }),
+  [registerForWork.id]: (key) => ({
+    contract: registerForWork.id,
+    audience: new Uint8Array(32),
+    issuedMs: 0,
+    device: 'cam',
+    key: coseKey(publicOf(key)),
+    code: 'aaaaaaaaaaaaaaaa',
+  }),
 }
 
 t.test('P4, S4: a forged signature never reaches a handler, whichever contract is signed', async (t) => {
@@ -202,7 +211,7 @@ t.test('P4, S4: a forged signature never reaches a handler, whichever contract i
   }
   for (const one of all) {
     const { in: field, domain, sealed, keyIn } = one.signed!
-    const body = keyIn ? registrationOf(registered) : {}
+    const body = keyIn ? registrations[one.id]?.(registered) : {}
     const wrap = (message: Uint8Array) =>
       sealed ? encryptTo(publicOf(agreement), message, domain, systemRandom) : message
     const sign = (by: KeyObject, as = thumbprint(by), under = domain) =>

@@ -104,7 +104,7 @@ export class TestWorker {
 
   async register(code: string, device = this.id): Promise<{ owner: string }> {
     const registration = {
-      contract: 'work.register@1',
+      contract: registerForWork.id,
       audience: this.#audience,
       issuedMs: this.#now(),
       device,
@@ -134,7 +134,7 @@ export class TestWorker {
   async send(unit: WorkUnit, said: Said, key = this.key): Promise<string> {
     const { output = new Uint8Array(), fuelUsed = 1_000, problem, forged } = said
     const result: WorkResult = {
-      contract: 'work.result@1',
+      contract: sendResult.id,
       audience: this.#audience,
       act: systemRandom.bytes(16),
       issuedMs: this.#now(),

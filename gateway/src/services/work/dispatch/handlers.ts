@@ -116,7 +116,7 @@ async function signedUnit(
   const job = (await jobs.get(sql, copy.job))!
   const { input } = (await units.get(sql, copy.job, copy.unit))!
   const body: WorkUnit = {
-    contract: 'work.take@1',
+    contract: takeUnit.id,
     audience: copy.device,
     issuedMs: nowMs,
     expiresMs: job.deadline_ms,
