@@ -22,6 +22,7 @@ export class Recalls {
     const waiting = this.#waiting.get(name) ?? new Set()
     this.#waiting.set(name, waiting.add(resolve))
     const leave = () => resolve(false)
+    if (signal.aborted) leave()
     signal.addEventListener('abort', leave, { once: true })
     using _late = this.#clock.timer(answerMs, leave)
     try {

@@ -40,6 +40,7 @@ async function answerOf(
   server: ServerRow,
   signal: AbortSignal,
 ): Promise<Answer> {
+  if (signal.aborted) return 'no'
   const limit = new AbortController()
   using _timer = clock.timer(answerMs, () => limit.abort(new Error('no answer')))
   const { promise: late, resolve } = Promise.withResolvers<Answer>()
