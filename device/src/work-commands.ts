@@ -1,6 +1,6 @@
 /** `azukari-device work …`: tries a unit of work by itself, as the device would run it (W4, docs/jobs.md). */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text, UsageError } from '@azukari/protocol/adapters/command-line'
@@ -221,8 +221,10 @@ function keptSetting(path: string): WorkSetting {
   return existsSync(file) ? parseSetting(readFileSync(file)) : noPart
 }
 
+/** @throws {UsageError} when the folder is not there: a setting that no board reads would look like success */
 function keepSetting(path: string, setting: WorkSetting): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  if (!existsSync(path))
+    throw new UsageError(`${path} is no device’s folder: name it with --folder, or start the device once (run)`)
   replaceFile(settingPath(path), new TextEncoder().encode(`${JSON.stringify(setting)}\n`))
 }
 
