@@ -1,8 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assembled } from '@azukari/protocol/work/test-modules'
 import t from 'tap'
+import { openDeviceDatabase } from './adapters/database.ts'
+import { WorkRecord } from './work/record.ts'
 import { workCommands } from './work-commands.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'azukari-work-'))
@@ -51,4 +53,33 @@ t.test('W4: what is no module, and words that are off, are told', async (t) => {
   await t.rejects(tried('data'), { code: 'work.module-refused' })
   await t.rejects(tried('none.wasm'), { code: 'command.invalid' })
   await t.rejects(tried('sum.wasm', { fuel: 'much' }), { code: 'command.invalid' })
+})
+
+t.test('W3: a folder of no device is told, not made', async (t) => {
+  const none = { folder: at('nowhere') }
+  await t.rejects(workCommands['work join']!.run(none, ['a'.repeat(16)]), {
+    code: 'command.invalid',
+    detail: /nowhere/,
+  })
+  for (const name of ['leave', 'pause', 'resume', 'rules'])
+    await t.rejects(workCommands[`work ${name}`]!.run(none, []), { code: 'command.invalid' }, name)
+  t.notOk(existsSync(none.folder))
+})
+
+t.test('W3: the status tells the fuel of all that was computed, before and after it is confirmed', async (t) => {
+  const own = at('board')
+  mkdirSync(own)
+  const database = await openDeviceDatabase(`${own}/device.db`)
+  const record = await WorkRecord.open(database)
+  const hash = new Uint8Array(32)
+  const bound = { contract: 'work.result@1', audience: hash, issuedMs: 1, expiresMs: 2 } as const
+  for (const [unit, standing] of [undefined, 'waiting', 'valid'].entries()) {
+    const act = new Uint8Array(16).fill(unit)
+    const copy = { job: new Uint8Array(16), unit, attempt: 0 }
+    await record.add({ ...bound, ...copy, act, hash, sizeBytes: 1, fuelUsed: 100, wallMs: 1 })
+    if (standing !== undefined) await record.settle(act, standing)
+  }
+  await database.close()
+  const answer = await workCommands['work status']!.run({ folder: own }, [])
+  t.match(answer, { text: /3 units computed, fuel 300/, json: { computed: 3, valid: 1, fuel: 300 } })
 })

@@ -1,6 +1,6 @@
 /** `azukari-device work …`: tries a unit of work by itself, as the device would run it (W4, docs/jobs.md). */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text, UsageError } from '@azukari/protocol/adapters/command-line'
@@ -223,9 +223,11 @@ async function keptSetting(path: string): Promise<WorkSetting> {
   return existsSync(file) ? parseSetting(readFileSync(file)) : noPart
 }
 
+/** @throws {UsageError} when the folder is not there: a setting that no board reads would look like success */
 async function keepSetting(path: string, setting: WorkSetting): Promise<void> {
+  if (!existsSync(path))
+    throw new UsageError(`${path} is no device’s folder: name it with --folder, or start the device once (run)`)
   const { settingPath } = await import('./work/setting.ts')
-  mkdirSync(path, { recursive: true, mode: 0o700 })
   replaceFile(settingPath(path), new TextEncoder().encode(`${JSON.stringify(setting)}\n`))
 }
 

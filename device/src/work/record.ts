@@ -8,7 +8,7 @@ export interface Totals {
   computed: number
   valid: number
   wrong: number
-  /** Of those that are valid. */
+  /** Of all that it has computed, whatever became of it. */
   fuel: number
 }
 
@@ -73,7 +73,7 @@ export async function totalsIn(database: Pick<DeviceDatabase, 'get'>): Promise<T
   if (!table) return noTotals
   const row = await database.get<Totals>(
     `SELECT count(*) AS computed, coalesce(sum(standing = 'valid'), 0) AS valid,
-       coalesce(sum(standing = 'wrong'), 0) AS wrong, coalesce(sum(CASE WHEN standing = 'valid' THEN fuel ELSE 0 END), 0) AS fuel
+       coalesce(sum(standing = 'wrong'), 0) AS wrong, coalesce(sum(fuel), 0) AS fuel
      FROM work_results`,
   )
   return row ?? noTotals

@@ -44,11 +44,11 @@ export const contentProblems = {
     retry: 'after-fix',
     en: {
       title: 'This file cannot be offered',
-      todo: 'Take a file that is not empty and has at most 64 MiB; a picture for the list has at most 48 KiB.',
+      todo: 'Take a file that is not empty, is what its ending says and has at most 64 MiB, and give it a title; a picture for the list has at most 48 KiB.',
     },
     ja: {
       title: 'このファイルは提供できません',
-      todo: '空でない64MiB以下のファイルを使ってください。一覧用の画像は48KiB以下です。',
+      todo: '空でなく、拡張子どおりの形式で64MiB以下のファイルを、題名を付けて登録してください。一覧用の画像は48KiB以下です。',
     },
   },
 } as const satisfies Record<string, CatalogueEntry>

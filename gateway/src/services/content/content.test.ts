@@ -266,4 +266,18 @@ for (const [engine, open] of Object.entries(testEngines())) {
       })
     },
   )
+
+  t.test(`C5 ${engine}: what no member could use, or read of, is not offered`, async (t) => {
+    const { content } = await makeSite(t, open)
+    const picture = Uint8Array.of(0xff, 0xd8, 0xff, 0xe0)
+    const given = { name: 'a.jpg', bytes: picture, provider: '12345678901234', title: 'A', price: 5, terms: '' }
+    const whole = { ...given, type: undefined, picture: undefined, origin: undefined, replaces: undefined }
+    const refused = (change: object, code: string) => t.rejects(content.register.add({ ...whole, ...change }), { code })
+    await refused({ title: ' ' }, 'content.unsuitable')
+    await refused({ bytes: new Uint8Array(99) }, 'content.unsuitable')
+    await refused({ bytes: new Uint8Array(99), name: 'a.bin', type: 'image/png' }, 'content.unsuitable')
+    await refused({ picture: { name: 'small.jpg', bytes: new Uint8Array(9) } }, 'content.unsuitable')
+    await refused({ origin: 'nowhere' }, 'command.invalid')
+    t.equal((await content.register.add({ ...whole, origin: 'one' })).media, 'image/jpeg')
+  })
 }

@@ -10,7 +10,7 @@ import { blockPlainBytes } from '@azukari/protocol/transfer'
 import type { ServiceStore } from '../../service/service.ts'
 import type { ServerEntry } from '../../site-folder.ts'
 import type { DataServers } from './data-servers.ts'
-import { mediaTypeOf } from './media-types.ts'
+import { beginsLike, mediaTypeOf } from './media-types.ts'
 import { searchText } from './search-words.ts'
 import { type ContentRow, contents, holders, type ListedRow } from './store.ts'
 
@@ -54,6 +54,9 @@ export class Register {
     const { bytes, replaces } = given
     if (bytes.length === 0 || bytes.length > objectMaxBytes)
       throw new Problem('content.unsuitable', `${given.name}: ${bytes.length} bytes`)
+    if (given.title.trim() === '') throw new Problem('content.unsuitable', `${given.name}: its title is empty`)
+    const media = given.type ?? mediaTypeOf(given.name)
+    checkForm(given.name, media, bytes)
     const picture = pictureOf(given)
     const before = replaces && (await this.#offered(replaces, given.provider))
     const { root, leaves } = hashBytes(bytes)
@@ -67,7 +70,7 @@ export class Register {
         provider: given.provider,
         title: given.title,
         search: searchText(given.title),
-        media: given.type ?? mediaTypeOf(given.name),
+        media,
         terms: given.terms,
         state: 'offered',
         version: (now?.version ?? 0) + 1,
@@ -115,7 +118,7 @@ export class Register {
   /** @returns the data server that is its origin from now on */
   async #keep(root: Uint8Array, leaves: Uint8Array, bytes: Uint8Array, wanted: string | undefined): Promise<string> {
     const { servers } = this.#o
-    const candidates = wanted === undefined ? await this.#roomiestFirst() : [await servers.entry(wanted)]
+    const candidates = wanted === undefined ? await this.#roomiestFirst() : [await this.#named(wanted)]
     let last: unknown = new Problem('config.invalid', 'the site has no data server yet: azukari-gateway servers add')
     for (const server of candidates)
       try {
@@ -128,6 +131,15 @@ export class Register {
         last = error
       }
     throw last
+  }
+
+  /** @throws {Problem} `command.invalid` */
+  async #named(id: string): Promise<ServerEntry> {
+    const all = await this.#o.servers.all()
+    const found = all.find((server) => server.id === id)
+    if (!found)
+      throw new Problem('command.invalid', `no data server ${id}; there are ${all.map((one) => one.id).join(', ')}`)
+    return found
   }
 
   async #roomiestFirst(): Promise<ServerEntry[]> {
@@ -143,7 +155,13 @@ function pictureOf({ picture }: NewContent): { bytes: Uint8Array; media: string 
   const { length } = picture.bytes
   if (!media.startsWith('image/') || length === 0 || length > contentPictureMaxBytes)
     throw new Problem('content.unsuitable', `${picture.name}: ${media}, ${length} bytes`)
+  checkForm(picture.name, media, picture.bytes)
   return { bytes: picture.bytes, media }
+}
+
+/** Members pay before they see it: what says it is a picture begins like one. @throws {Problem} `content.unsuitable` */
+function checkForm(name: string, media: string, bytes: Uint8Array): void {
+  if (!beginsLike(media, bytes)) throw new Problem('content.unsuitable', `${name} is no ${media}`)
 }
 
 async function* blocksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -51,6 +51,7 @@ for (const [engine, open] of Object.entries(testEngines())) {
     t.match(job, { state: 'done', valid: 3, fuel: 60_000, costMinor: 60, computing: 0 })
     t.equal(Buffer.from((await f.work.jobs.fetch(id, {})).bytes).toString(), '<0><1><2>')
     t.equal(Buffer.from((await f.work.jobs.fetch(id, { unit: 1 })).bytes).toString(), '<1>')
+    await t.rejects(f.work.jobs.fetch(id, { unit: 3 }), { code: 'command.invalid', detail: /0 to 2/ })
     t.match(await a.call(readWorkAccount, {}), { owner: 'anna', device: { valid: 3, wrong: 0, fuel: 30_000 } })
     const { invoice, document } = await f.work.jobs.invoice(id)
     t.match(invoice, { isFinal: true, fuel: 60_000, dueMinor: 60, priceMinorPerGigafuel: 1_000_000 })
@@ -243,6 +244,10 @@ for (const [engine, open] of Object.entries(testEngines())) {
     await t.rejects(f.work.jobs.submit(submission(module, ['x'], { memoryMaxBytes: 1 })), { code: 'work.memory' })
     const many = submission(module, ['\n'.repeat(10_001)], { split: { lines: 1 } })
     await t.rejects(f.work.jobs.submit(many), { code: 'work.job-too-large' })
+    const refused = { code: 'command.invalid' }
+    await t.rejects(f.work.jobs.submit(submission(module, ['x'], { split: { lines: 1, bytes: 1 } })), refused)
+    await t.rejects(f.work.jobs.submit(submission(module, ['x'], { name: ' ' })), refused)
+    await t.rejects(f.work.jobs.submit(submission(module, ['x'], { customer: ' ' })), refused)
     t.same(await f.work.jobs.list(10), [])
     await t.rejects(f.work.jobs.show(new Uint8Array(16)), { code: 'work.job-unknown' })
   })

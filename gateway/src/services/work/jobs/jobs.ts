@@ -44,9 +44,13 @@ export class Jobs {
     this.#shared = shared
   }
 
-  /** @throws {Problem} `work.module-refused`, `work.memory`, `work.job-too-large` */
+  /** @throws {Problem} `work.module-refused`, `work.memory`, `work.job-too-large`, `command.invalid` */
   async submit(given: Submission): Promise<JobRow> {
     const { store, random, settings } = this.#shared
+    if (given.split.lines !== undefined && given.split.bytes !== undefined)
+      throw new Problem('command.invalid', 'inputs are split by lines or by bytes, not by both')
+    if (given.name.trim() === '' || given.customer.trim() === '')
+      throw new Problem('command.invalid', 'a job needs a name, and a customer: neither may be blank')
     const { memoryMaxBytes } = instrument(given.module)
     if (memoryMaxBytes > given.memoryMaxBytes)
       throw new Problem(
@@ -116,7 +120,7 @@ export class Jobs {
 
   /**
    * The merged result, or the output of one unit.
-   * @throws {Problem} `work.job-unknown`, `work.job-not-done`, `work.job-too-large`
+   * @throws {Problem} `work.job-unknown`, `work.job-not-done`, `work.job-too-large`, `command.invalid` for a unit that it has not
    */
   async fetch(
     id: Uint8Array,
@@ -124,6 +128,8 @@ export class Jobs {
   ): Promise<{ bytes: Uint8Array; sha256: Uint8Array; units: number }> {
     const { sql } = this.#shared.store
     const job = await known(sql, id)
+    if (unit !== undefined && unit >= job.units)
+      throw new Problem('command.invalid', `the job has no unit ${unit}: its units are 0 to ${job.units - 1}`)
     const wanted = (await units.ofJob(sql, id)).filter((row) => unit === undefined || row.unit === unit)
     const there = wanted.flatMap(({ state, hash }) => (state === 'valid' && hash ? [hash] : []))
     if (there.length === 0 || (there.length < wanted.length && !isPartial))
