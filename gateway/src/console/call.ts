@@ -49,6 +49,11 @@ export class CallReader {
     return files
   }
 
+  /** Reads what else comes and keeps nothing of it. */
+  async skip(): Promise<void> {
+    while (!(await this.#source.next()).done);
+  }
+
   async #take(name: string, sizeBytes: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(sizeBytes)
     for (let at = 0; at < sizeBytes; ) {

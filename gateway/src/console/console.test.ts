@@ -1,6 +1,8 @@
 /** The operators' console: its page is guarded, and its calls are those of the operator API, from nowhere but that page (D6). */
+import { once } from 'node:events'
 import { constants } from 'node:http2'
 import { type RequestOptions, request } from 'node:https'
+import { connect } from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
 import { systemPorts } from '../adapters/system-ports.ts'
@@ -176,6 +178,25 @@ t.test('D6: files go up and down with a call, and are those that it announces', 
   t.equal(codeOf(await call({ ...head(0), values: { in: 'x'.repeat(2 << 20) } })), 'message.too-large')
   t.equal(codeOf(await call('no call')), 'message.invalid')
   t.equal(codeOf(await call({ ...head(60 << 20), command: 'paid' })), 'operator.forbidden', 'before its file is read')
+})
+
+t.test('D6: over HTTP/1.1, too, a call that is refused early hears why, however much else it sends', async (t) => {
+  const { headers } = await consoleOf(t)
+  const port = Number(headers.origin.split(':').at(-1))
+  const socket = connect({ host: 'localhost', port, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+  const rest = Buffer.alloc(16 << 20)
+  const told = Object.entries({ ...headers, host: `localhost:${port}`, 'content-length': 8 + rest.length })
+  const head = ['POST /console/call HTTP/1.1', ...told.map(([name, value]) => `${name}: ${value}`), 'connection: close']
+  socket.write(`${head.join('\r\n')}\r\n\r\nno call\n`)
+  await once(socket, 'readable')
+  // Whoever sends first and reads then loses the answer with the connection.
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject)
+    socket.write(rest, () => resolve())
+  })
+  let answer = ''
+  for await (const chunk of socket.setEncoding('utf8')) answer += chunk
+  t.match(answer, /^HTTP\/1\.1 200[\s\S]*message\.invalid/)
 })
 
 t.test('D6: what takes two people is begun by one and confirmed by another', async (t) => {

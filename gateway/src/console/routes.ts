@@ -19,6 +19,8 @@ const answerType = 'application/x-ndjson'
 const headMs = 10_000
 const silentMs = 30_000
 const tickMs = 10_000
+/** How long HTTP/1.1 is heard out after a call was refused early: a connection that is cut there takes the answer with it, ms. */
+const hearOutMs = 5_000
 
 /** No page of another site shows it, asks through it or puts anything into it; nothing of it is kept. */
 const guarded = {
@@ -122,6 +124,7 @@ async function answerCall(
     await sender.refuse(error, language).catch(() => undefined)
   } finally {
     ticking?.cancel()
+    if (request.httpVersionMajor !== 2 && !request.complete) await heardOut(reader, clock)
     response.end()
     if (!request.complete) drop(request)
   }
@@ -133,6 +136,12 @@ async function inTime<T>(work: Promise<T>, clock: Clock): Promise<T> {
   using _ = clock.timer(headMs, () => late.reject(new Problem('message.expired', `no call within ${headMs} ms`)))
   work.catch(() => undefined)
   return await Promise.race([work, late.promise])
+}
+
+async function heardOut(reader: CallReader, clock: Clock): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  using _ = clock.timer(hearOutMs, late.resolve)
+  await Promise.race([reader.skip().catch(() => undefined), late.promise])
 }
 
 /** Nobody reads what else it sends. */

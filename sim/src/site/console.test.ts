@@ -38,6 +38,18 @@ async function signedIn({ name, password }: Account, locale: string): Promise<Pa
   return page
 }
 
+/** In how many lines a cell's text stands. */
+function linesOf(cell: { firstChild: unknown }): number {
+  const { document } = globalThis as unknown as { document: { createRange(): Span } }
+  interface Span {
+    selectNodeContents(node: unknown): void
+    getClientRects(): { length: number }
+  }
+  const range = document.createRange()
+  range.selectNodeContents(cell.firstChild)
+  return range.getClientRects().length
+}
+
 async function open(page: Page, command: string): Promise<void> {
   await page.fill('nav input', command)
   await page.click(`nav a[data-name="${command}"]`)
@@ -71,6 +83,24 @@ t.test('D6: a browser does an operator’s work', { skip: noBrowser }, async (t)
   await admin.waitForSelector('h1:text-is("operator totp")')
   t.equal(await admin.inputValue('main input'), 'hanako', 'a row’s value goes into the next command')
 
+  await open(admin, 'operator list')
+  await admin.setViewportSize({ width: 390, height: 800 })
+  await admin.locator('main button[type=submit]').focus()
+  await admin.keyboard.press('Enter')
+  await admin.waitForSelector('tbody tr')
+  t.ok(
+    await admin
+      .locator('main button[type=submit]')
+      .evaluate((button: { matches(css: string): boolean }) => button.matches(':focus')),
+    'whoever works by the keyboard stays where they are',
+  )
+  t.equal(await admin.locator('tbody td:text-is("hanako")').evaluate(linesOf), 1, 'no word is broken in a narrow table')
+  await admin.setViewportSize({ width: 1280, height: 720 })
+  await admin.goto(`https://127.0.0.1:${gateway.fact['httpsPort']}/console/#%`)
+  await admin.reload()
+  await admin.waitForSelector('main h1:text-is("Home")')
+  t.same(await admin.getByRole('link', { name: 'To the content' }).count(), 1, 'an address that is none leads home')
+
   await open(admin, 'settlement statistics')
   await admin.locator('.field', { hasText: 'out' }).locator('input').first().fill('figures.svg')
   await admin.click('main button[type=submit]')
@@ -96,6 +126,11 @@ t.test('D6: a browser does an operator’s work', { skip: noBrowser }, async (t)
   )
   await clerk.click('article button:text-is("確認して実行")')
   await clerk.waitForSelector('text=待っているものはありません。')
+  t.ok(
+    await clerk.locator('article .state.good').isVisible(),
+    'what the confirmed act answered stays, as it is given this once',
+  )
+  t.equal(await clerk.locator('article button:text-is("確認して実行")').count(), 0)
   await clerk.reload()
   await clerk.waitForSelector('header')
   t.pass('a reload keeps the session of the tab')

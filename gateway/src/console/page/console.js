@@ -159,7 +159,7 @@ function showShell() {
   const header = element(
     'header',
     {},
-    element('a', { href: '#main', className: 'skip', textContent: '→' }),
+    element('a', { href: '#main', className: 'skip', textContent: '→', 'aria-label': word('skip') }),
     element('img', { src: 'mark.svg', alt: '', width: 28, height: 28 }),
     element('strong', { textContent: word('title') }),
     until,
@@ -169,7 +169,7 @@ function showShell() {
   document.body.replaceChildren(header, element('div', { className: 'columns' }, menu, main))
   const show = () => {
     const [encoded = '', query = ''] = location.hash.slice(1).split('?')
-    const command = commands.find(({ name }) => name === decodeURIComponent(encoded))
+    const command = commands.find(({ name }) => encodeURIComponent(name) === encoded)
     for (const link of menu.querySelectorAll('a')) {
       const isHere = link.getAttribute('href') === `#${encoded}`
       if (isHere) {
@@ -224,23 +224,27 @@ function homeView() {
   return element('div', {}, element('h1', { textContent: word('home') }), waiting, reads.length > 0 ? look : undefined)
 }
 
-/** What a second person is waited for, and what they may do about it. */
-async function showWaiting(section) {
+/**
+ * What a second person is waited for, and what they may do about it.
+ *
+ * @param done what was confirmed or declined here: its answer stays, as a key or a file in it is given this once
+ */
+async function showWaiting(section, done = []) {
   const heading = element('h2', { textContent: word('waiting') })
   let rows
   try {
     rows = (await callSite({ command: 'pending' })).json
   } catch (error) {
     if (isEnded(error)) return showSignIn(word('ended'))
-    return section.replaceChildren(heading, problemOf(error))
+    return section.replaceChildren(heading, problemOf(error), ...done)
   }
-  const reload = button(word('reload'), () => void showWaiting(section), { className: 'quiet' })
-  if (rows.length === 0)
-    return section.replaceChildren(heading, element('p', { textContent: word('waitingNone') }), reload)
-  section.replaceChildren(heading, ...rows.map((row) => waitingView(row, () => showWaiting(section))), reload)
+  const reload = button(word('reload'), () => void showWaiting(section, done), { className: 'quiet' })
+  const views = rows.map((row) => waitingView(row, (view) => showWaiting(section, [view, ...done])))
+  if (views.length === 0) views.push(element('p', { textContent: word('waitingNone') }))
+  section.replaceChildren(heading, ...views, reload, ...done)
 }
 
-function waitingView({ id, began, isYours, command: name, values, positionals, expiresMs }, again) {
+function waitingView({ id, began, isYours, command: name, values, positionals, expiresMs }, settled) {
   const command = commands.find((one) => one.name === name)
   const words = [name, ...positionals, ...Object.entries(values).map(([option, value]) => `--${option} ${value}`)].join(
     ' ',
@@ -254,12 +258,15 @@ function waitingView({ id, began, isYours, command: name, values, positionals, e
   })
   const act = async (how) => {
     const values = how === 'confirm' && isGiving ? { out: saveAs.value.trim() } : {}
-    if (await carryOut({ command: how, values, positionals: [id] }, out, saveAs.value.trim())) await again()
+    if (!(await carryOut({ command: how, values, positionals: [id] }, out, saveAs.value.trim()))) return
+    view.replaceChildren(code, out)
+    await settled(view)
   }
-  return element(
+  const code = element('code', { textContent: words })
+  const view = element(
     'article',
     { className: 'waiting' },
-    element('code', { textContent: words }),
+    code,
     element('p', {
       className: 'quiet',
       textContent: `${isYours ? word('yours') : `${word('began')} ${began}`} · ${word('until')} ${new Date(expiresMs).toLocaleString(language)}`,
@@ -271,6 +278,7 @@ function waitingView({ id, began, isYours, command: name, values, positionals, e
     button(word('decline'), () => void act('decline'), { className: 'quiet' }),
     out,
   )
+  return view
 }
 
 /** A command: what it does, its fields, and what it answered. */
@@ -294,13 +302,14 @@ function commandView(command, { go, ...given }) {
   const run = async () => {
     const call = form.read()
     const saveAs = command.filesOut.map((option) => call.values[option]).find(Boolean)
-    submit.disabled = true
+    // Not `disabled`: that would take the place of whoever works by the keyboard.
+    submit.setAttribute('aria-disabled', 'true')
     await carryOut(call, out, saveAs, (row) => actionsFor(command, row))
-    submit.disabled = false
+    submit.removeAttribute('aria-disabled')
   }
   view.onsubmit = (event) => {
     event.preventDefault()
-    void run()
+    if (!submit.hasAttribute('aria-disabled')) void run()
   }
   repeat.onchange = () => {
     const again = async () => {

@@ -42,8 +42,8 @@ const words = {
     repeat: 'Again every 30 s',
     menu: 'Commands',
     language: '日本語',
+    skip: 'To the content',
     until: 'until',
-
     reload: 'Reload',
   },
   ja: {
@@ -88,8 +88,8 @@ const words = {
     repeat: '30秒ごとに更新',
     menu: 'コマンド',
     language: 'English',
+    skip: '本文へ',
     until: '期限',
-
     reload: '更新',
   },
 }

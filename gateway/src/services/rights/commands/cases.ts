@@ -1,4 +1,5 @@
 /** Commands about sightings and cases, each a contract (R4–R6, R8). */
+import { UsageError } from '@azukari/protocol/adapters/command-line'
 import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   chargeCase,
@@ -24,7 +25,7 @@ export const caseCommands: RightsCommands = {
           location: url,
           work,
           picture: file === undefined ? undefined : act.file('file').bytes,
-          seenMs: seen === undefined ? ports.clock.now() : Date.parse(seen),
+          seenMs: seen === undefined ? ports.clock.now() : seenAt(seen, ports.clock.now()),
           reporter: operatorOf(act),
         },
         act.signal,
@@ -98,6 +99,15 @@ export const caseCommands: RightsCommands = {
       return { reply: { number, decision: 'charged' }, text: `the buyer of case ${number} is asked for ${amount}` }
     },
   ),
+}
+
+/** @throws {UsageError} for what is no day, or is to come: by it a buyer would be warned too early */
+export function seenAt(seen: string, nowMs: number): number {
+  const seenMs = Date.parse(seen)
+  if (Number.isNaN(seenMs) || new Date(seenMs).toISOString().slice(0, 10) !== seen.slice(0, 10))
+    throw new UsageError(`--seen ${seen} is no day`)
+  if (seenMs > nowMs) throw new UsageError(`--seen ${seen} is yet to come`)
+  return seenMs
 }
 
 function shownOf(row: CaseRow): CaseShown {
