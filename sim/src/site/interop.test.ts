@@ -10,7 +10,7 @@ import { quietLog } from '../testkit/log.ts'
 import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { SimulatedSite } from './site.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(300_000)
 
 const example = fileURLToPath(new URL('../../../docs/examples/enrol.mjs', import.meta.url))
 
@@ -20,7 +20,7 @@ async function run(
   claim: string,
 ): Promise<{ state?: Record<string, unknown>; said?: string }> {
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [example, url, site, claim], { timeout: 30_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [example, url, site, claim], { timeout: 120_000 })
     return { state: JSON.parse(stdout) }
   } catch (error) {
     return { said: String((error as { stderr?: string }).stderr ?? error) }
