@@ -7,7 +7,7 @@ import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { pin } from './site.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(90_000)
+t.setTimeout(300_000)
 
 const skip = mosquitto ? false : 'no mosquitto here; npm test installs it where it may'
 
