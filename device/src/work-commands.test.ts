@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sendResult } from '@azukari/protocol/contracts/work'
 import { assembled } from '@azukari/protocol/work/test-modules'
 import t from 'tap'
 import { openDeviceDatabase } from './adapters/database.ts'
@@ -72,7 +73,7 @@ t.test('W3: the status tells the fuel of all that was computed, before and after
   const database = await openDeviceDatabase(`${own}/device.db`)
   const record = await WorkRecord.open(database)
   const hash = new Uint8Array(32)
-  const bound = { contract: 'work.result@1', audience: hash, issuedMs: 1, expiresMs: 2 } as const
+  const bound = { contract: sendResult.id, audience: hash, issuedMs: 1, expiresMs: 2 }
   for (const [unit, standing] of [undefined, 'waiting', 'valid'].entries()) {
     const act = new Uint8Array(16).fill(unit)
     const copy = { job: new Uint8Array(16), unit, attempt: 0 }
