@@ -51,6 +51,7 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
     const { code } = await gatewayCommand<{ code: string }>(['work', 'owner', 'add', owner, '--contact', 'x', ...at])
     const { claim } = await gatewayCommand<{ claim: string }>(['claim', 'new', '--region', 'JP-13', ...at])
     const own = ['--folder', `${folder}/${owner}`]
+    await mkdir(`${folder}/${owner}`)
     t.equal((await deviceCommand(['work', 'join', code, ...own])).code, 0)
     if (owner === 'ben') await deviceCommand(['work', 'pause', ...own])
     const board = await startBoard(
