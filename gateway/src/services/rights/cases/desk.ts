@@ -1,5 +1,6 @@
 /** Cases for those who decide them (R6, R8): what happened, the evidence, and what follows: dismissed, use stopped, charged. */
 import { Problem } from '@azukari/protocol/problem'
+import type { Sql } from '../../../storage/database.ts'
 import { stopSale } from '../sales/store.ts'
 import type { RightsShared } from '../shared.ts'
 import { type SightingRow, sightingsOf } from '../sightings/store.ts'
@@ -13,6 +14,7 @@ import {
   listCases,
   noteEvent,
 } from './store.ts'
+import { buyerWarned } from './worker.ts'
 
 export interface CaseFile {
   row: CaseRow
@@ -58,7 +60,9 @@ export function caseDesk({ store, pictures }: RightsShared, wake: () => void): C
       await store.transaction(async ({ sql, nowMs }) => {
         const { sale } = (await findCase(sql, number))!
         if (decision.decision !== 'dismissed' && sale === null) throw new Problem('rights.no-buyer', String(number))
-        const state = sale === null ? 'closed' : 'tell-decision'
+        // Whoever was never warned is not told that there was nothing.
+        const isOfConcern = decision.decision !== 'dismissed' || (await wasWarned(sql, number))
+        const state = sale === null || !isOfConcern ? 'closed' : 'tell-decision'
         if (!(await decideCase(sql, number, decision, state, nowMs)))
           throw new Problem('rights.case-decided', String(number))
         if (decision.decision === 'stopped' && sale !== null) await stopSale(sql, sale, nowMs)
@@ -67,4 +71,8 @@ export function caseDesk({ store, pictures }: RightsShared, wake: () => void): C
       wake()
     },
   }
+}
+
+async function wasWarned(sql: Sql, number: number): Promise<boolean> {
+  return (await eventsOf(sql, number)).some(({ what }) => what === buyerWarned)
 }

@@ -26,6 +26,8 @@ export interface CaseWorkOptions {
   fetch(request: OutboundRequest): Promise<OutboundAnswer>
 }
 
+/** In a case's history, once the buyer has been written to. */
+export const buyerWarned = 'buyer warned'
 /** Cases in one look, and how long it rests when nothing is due, ms. */
 const casesPerRound = 20
 const restMs = 60_000
@@ -141,7 +143,7 @@ export class CaseWork {
   }
 
   async #warnBuyer(row: CaseRow): Promise<Done> {
-    return this.#send('buyer warned', buyerWarning(await this.#words(row), this.#buyer(await this.#saleOf(row))))
+    return this.#send(buyerWarned, buyerWarning(await this.#words(row), this.#buyer(await this.#saleOf(row))))
   }
 
   async #tellDecision(row: CaseRow): Promise<Done> {
