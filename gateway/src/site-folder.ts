@@ -109,6 +109,9 @@ export interface PublicKeys {
   agreement: Uint8Array
 }
 
+/** The last change of each folder's list of servers: joining, moving and removed servers write the same file. */
+const turns = new Map<string, Promise<unknown>>()
+
 export class SiteFolder {
   readonly path: string
   readonly keyring: Keyring
@@ -158,6 +161,17 @@ export class SiteFolder {
       const full = `${this.path}/${path}`
       await makeDurableDirectory(this.#files, full.slice(0, full.lastIndexOf('/')))
     }
+  }
+
+  /** Reads the list of servers and writes it anew; one change at a time, whoever in this process makes it. */
+  changeServers(work: (servers: ServerEntry[]) => ServerEntry[]): Promise<void> {
+    const before = turns.get(this.path) ?? Promise.resolve()
+    const done = before.then(async () => this.writeServers(work(await this.servers())))
+    turns.set(
+      this.path,
+      done.catch(() => undefined),
+    )
+    return done
   }
 
   async writeServers(servers: readonly ServerEntry[]): Promise<void> {

@@ -5,7 +5,7 @@ import { kindOf, parseCoseKey } from '@azukari/protocol/keys'
 import type { Clock, Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { replyProof } from '../data-server/enrolment.ts'
-import { type ServerEntry, type SiteFolder, siteKeyFile } from '../site-folder.ts'
+import { type SiteFolder, siteKeyFile } from '../site-folder.ts'
 import type { Database } from '../storage/database.ts'
 import { answers, type CallHandler } from '../transport/server.ts'
 import { useServerClaim } from './server-claims.ts'
@@ -19,13 +19,6 @@ export interface JoinPorts {
 }
 
 export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts): CallHandler[] {
-  // One at a time: each reads the list of servers and writes it anew.
-  let turn: Promise<unknown> = Promise.resolve()
-  const change = (work: (servers: ServerEntry[]) => ServerEntry[]): Promise<void> => {
-    const done = turn.then(async () => folder.writeServers(work(await folder.servers())))
-    turn = done.catch(() => undefined)
-    return done
-  }
   return [
     answers(enrolServer, 'strangers', async (asked) => {
       const { claim: id, key, request, url, capacityBytes, proof } = asked
@@ -38,7 +31,7 @@ export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts):
       }
       const { certificate, authority } = await folder.keyring.certify(id, 'data-server', request)
       const entry = { ...used.server, url, key: Buffer.from(key).toString('hex'), capacityBytes }
-      await change((servers) => [...servers.filter((server) => server.id !== id), entry])
+      await folder.changeServers((servers) => [...servers.filter((server) => server.id !== id), entry])
       log.info('a data server has joined', { server: id, url })
       const placement = await folder.publicKeys(offerSave.service)
       const siteKey = await folder.read(siteKeyFile)
@@ -58,7 +51,7 @@ export function joinHandlers({ site, folder, registry, clock, log }: JoinPorts):
       if (!known) throw new Problem('message.unauthorised', `${id} is no server of this site any more`)
       const reply = await folder.keyring.certify(id, 'data-server', request)
       if (known.url !== url || known.capacityBytes !== capacityBytes) {
-        await change((servers) =>
+        await folder.changeServers((servers) =>
           servers.map((server) => (server.id === id ? { ...server, url, capacityBytes } : server)),
         )
         log.info('a data server is reached elsewhere, or has other disks', { server: id, url, capacityBytes })

@@ -12,6 +12,7 @@ import * as internal from './internal.ts'
 import * as keys from './keys.ts'
 import * as wish from './member-request.ts'
 import * as operators from './operators.ts'
+import * as placementOperators from './placement-operators.ts'
 import * as read from './read.ts'
 import * as rights from './rights.ts'
 import * as rightsOperators from './rights-operators.ts'
@@ -49,6 +50,7 @@ export const contracts: readonly Contract[] = [
   operators,
   server,
   serverEnrolment,
+  placementOperators,
   hazard,
   delivery,
   content,

@@ -150,6 +150,28 @@ export const keepingProblems = {
       todo: 'サーバを点検してから解除してください。その間は別のサーバが対応します。',
     },
   },
+  'server.in-use': {
+    retry: 'later',
+    en: {
+      title: 'Something is left on this data server',
+      todo: 'Wait until azukari-gateway servers shows that it is empty; drain it first if it is in use.',
+    },
+    ja: {
+      title: 'このデータサーバにはまだデータが残っています',
+      todo: 'azukari-gateway servers で空になったことを確かめてください。使用中のときは先に drain してください。',
+    },
+  },
+  'server.not-leaving': {
+    retry: 'no',
+    en: {
+      title: 'The data server is in another state',
+      todo: 'azukari-gateway servers shows it: only one in use is drained, and only one that is drained, or lost, is removed.',
+    },
+    ja: {
+      title: 'データサーバの状態が合いません',
+      todo: 'azukari-gateway servers で状態を確かめてください。drain は使用中のもの、remove は drain 済みか失われたものだけです。',
+    },
+  },
   'server.refused': {
     retry: 'after-fix',
     en: {

@@ -16,6 +16,7 @@ import { fetchFeed } from './adapters/fetch-feed.ts'
 import { hazardSettings } from './hazards/settings.ts'
 import type { PlacementKeys } from './keys/keys.ts'
 import { createKeys, openKeystore, sealKeystore } from './keys/keystore.ts'
+import { requireEmpty } from './moves/leaving.ts'
 import { createPlacement, type Placement } from './service.ts'
 import { placementSettings } from './settings.ts'
 
@@ -83,6 +84,8 @@ export async function openPlacementKeys(
 
 export interface OpenPlacement {
   placement: Placement
+  /** Takes a server off the site: out of `servers.json` and the register. @throws {Problem} as `Placement.takeOutServer` */
+  removeServer(id: string): Promise<void>
   /** Closes what `placement.stop` does not know of. */
   close(): Promise<void>
 }
@@ -137,6 +140,13 @@ export async function openPlacement(
   })
   await placement.registry.journalKeys(keys)
   let taken = ''
+  // One at a time: what is being removed is not registered again from a list that was read before.
+  let turn: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work)
+    turn = done.catch(() => undefined)
+    return done
+  }
   const takeServers = async () => {
     const listed = await folder.servers()
     const text = JSON.stringify(listed)
@@ -150,18 +160,25 @@ export async function openPlacement(
     taken = text
     return lookMs
   }
-  await takeServers()
+  await inTurn(takeServers)
   // Servers join, and say where they are reached now, while everything runs.
   const looking = new PeriodicWorker({
     name: 'servers.json',
     clock: ports.clock,
     log,
     idleMs: lookMs,
-    round: takeServers,
+    round: () => inTurn(takeServers),
   })
   looking.start()
   return {
     placement,
+    removeServer: (id) =>
+      inTurn(async () => {
+        await requireEmpty(placement.store.sql, id)
+        // First the list: were it the other way round, a restart between the two would register it again.
+        await folder.changeServers((listed) => listed.filter((server) => server.id !== id))
+        await placement.takeOutServer(id)
+      }),
     close: async () => {
       await looking.stop()
       await dataServers.close()

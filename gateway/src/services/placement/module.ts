@@ -23,6 +23,7 @@ export const placement = defineService<PlacementContext>({
     risk: async () => (await import('./commands/risk.ts')).riskCommands,
     members: async () => (await import('./commands/members.ts')).memberCommands,
     moves: async () => (await import('./commands/moves.ts')).moveCommands,
+    leaving: async () => (await import('./commands/leaving.ts')).leavingCommands,
     audits: async () => (await import('./commands/audits.ts')).auditCommands,
   },
   programs: { rebuild: async () => (await import('./commands/rebuild.ts')).rebuildCommands },
@@ -40,9 +41,10 @@ export const placement = defineService<PlacementContext>({
     const { placementHealth } = await import('./health.ts')
     const database = await stores.open('placement/placement.db')
     const opened = { database, buffer, log, passphrase, budgets, unlisted }
-    const { placement, close } = await openPlacement(folder, ports, opened)
+    const { placement, removeServer, close } = await openPlacement(folder, ports, opened)
     return {
       service: placement,
+      removeServer,
       folder,
       ports,
       handlers: [

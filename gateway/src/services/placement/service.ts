@@ -42,6 +42,7 @@ import { placementMigrations } from './migrations.ts'
 import { asksFromElsewhere, noteAsking } from './moves/asking.ts'
 import { ageMembers, type ChangePorts, changeMember, changeServer, type MemberChange } from './moves/changes.ts'
 import { type DecideRules, defaultDecideRules } from './moves/decide.ts'
+import { mayBecome, takeOut } from './moves/leaving.ts'
 import type { ReplacePorts } from './moves/making.ts'
 import { Mover, type MoverLimits } from './moves/mover.ts'
 import type { DataServers } from './replicas/data-servers.ts'
@@ -112,6 +113,10 @@ export interface Placement extends Service {
   takeWord(word: RequestOf<typeof keepCard>): Promise<ReplyOf<typeof keepCard>>
   /** A server is to be emptied, is gone for good, or is in use again. @throws {Problem} `server.unreachable` */
   changeServer(id: string, state: ServerState): Promise<void>
+  /** Empties a server, or takes it back into use (S9). @throws {Problem} `config.invalid`, `server.not-leaving` */
+  drainServer(id: string, state: 'draining' | 'open'): Promise<void>
+  /** Takes a server out of the register. @throws {Problem} `config.invalid`, `server.not-leaving`, `server.in-use` */
+  takeOutServer(id: string): Promise<void>
   /** Shuts a server off by an operator's word (S12). @throws {Problem} `server.unreachable` */
   containServer(id: string, reason: string): Promise<void>
   /** Lets a server back in that was shut off (S12). @throws {Problem} `server.unreachable` */
@@ -343,6 +348,16 @@ export async function createPlacement(options: PlacementOptions): Promise<Placem
     takeWord: (word) => hosted.store.transaction((context) => keepWord(word, context)),
     changeServer: async (id, state) => {
       await changeServer(changes, id, state)
+      mover.changed('server')
+    },
+    drainServer: async (id, state) => {
+      await mayBecome(hosted.store.sql, id, state)
+      await changeServer(changes, id, state)
+      mover.changed('server')
+    },
+    takeOutServer: async (id) => {
+      await takeOut(changes, id)
+      await live.reload()
       mover.changed('server')
     },
     containServer: async (id, reason) => {

@@ -1,6 +1,6 @@
 /** `azukari-gateway audit …` and `servers …`: how data is cared for, and an operator's word about servers (S11, S12). */
 import { integer, text } from '@azukari/protocol/adapters/command-line'
-import { flatMapInOrder } from '@azukari/protocol/in-order'
+import { flatMapInOrder, mapInOrder } from '@azukari/protocol/in-order'
 import { Problem } from '@azukari/protocol/problem'
 import { openVerdict } from '@azukari/protocol/verdict'
 import { folder, site } from '../../../operator/site-options.ts'
@@ -9,6 +9,7 @@ import { decodePicture, differingRegions, drawRegions, encodePng } from '../audi
 import { auditReport, auditText, verdictLine, verdictText } from '../audit/report.ts'
 import { showDifference } from '../audit/show.ts'
 import { suspects, verdicts } from '../audit/store.ts'
+import { leftOn } from '../moves/leaving.ts'
 import { replicas, servers } from '../store.ts'
 import type { PlacementCommands } from './context.ts'
 
@@ -115,10 +116,14 @@ export const auditCommands: PlacementCommands = {
     offline: true,
     options: { folder, site },
     async carryOut({ service: { store }, ports: { clock } }) {
-      const { servers: rows } = await auditReport(store.sql, clock.now(), 0)
+      const { servers: registered } = await auditReport(store.sql, clock.now(), 0)
+      const rows = await mapInOrder(registered, async (row) => ({
+        ...row,
+        toDestroy: (await leftOn(store.sql, row.server)).toDestroy,
+      }))
       const lines = rows.map(
-        ({ server, state, awaySinceMs, impostors, replicas: count }) =>
-          `${server.padEnd(16)} ${state.padEnd(9)} ${count} replicas${awaySinceMs ? `, no answer since ${new Date(awaySinceMs).toISOString()}` : ''}${impostors > 0 ? `, ${impostors} times an impostor` : ''}`,
+        ({ server, state, awaySinceMs, impostors, replicas: count, toDestroy }) =>
+          `${server.padEnd(16)} ${state.padEnd(9)} ${count} replicas${state === 'draining' ? drainedText(count, toDestroy) : ''}${awaySinceMs ? `, no answer since ${new Date(awaySinceMs).toISOString()}` : ''}${impostors > 0 ? `, ${impostors} times an impostor` : ''}`,
       )
       return {
         json: rows,
@@ -151,4 +156,10 @@ export const auditCommands: PlacementCommands = {
       return { json: { server: id, state: 'open' }, text: `${id} is in use again` }
     },
   },
+}
+
+/** How far one that is emptied is. */
+function drainedText(copies: number, toDestroy: number): string {
+  if (toDestroy > 0) return `, ${toDestroy} old ones to be destroyed`
+  return copies === 0 ? ', empty: it can be removed' : ' still to leave'
 }

@@ -5,6 +5,8 @@ import type { Placement } from '../service.ts'
 
 export interface PlacementContext extends OpenService {
   service: Placement
+  /** @throws {Problem} `config.invalid`, `server.not-leaving`, `server.in-use` */
+  removeServer(id: string): Promise<void>
   folder: SiteFolder
   ports: SitePorts
 }
