@@ -405,7 +405,7 @@ export class Runtime {
     const shared = { presence, display, clock, log, language }
     const fetching = { link: this.link, random, device: this.identity.device }
     if (roles.includes('camera'))
-      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, online: () => this.link.up })
+      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, dialogue, online: () => this.link.up })
     if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({

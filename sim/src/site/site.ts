@@ -243,11 +243,21 @@ export class SimulatedSite {
       home?: string
       kind?: string
       register?: boolean
+      /** What the member says of places at the office (D8). */
+      location?: boolean
       registeredLevel?: number
       puk?: string
     } = {},
   ): Promise<VirtualCard> {
-    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level, puk } = options
+    const {
+      level = 2,
+      home = 'JP-13',
+      kind = 'ed25519',
+      register = true,
+      registeredLevel = level,
+      location = true,
+      puk,
+    } = options
     const { key } = decode(await readFile(`${this.folder}/placement/public.cose`)) as { key: Uint8Array }
     const file = `${this.folder}/card-${++this.#cards}-${Date.now()}.azcard`
     const { record } = await cardIssue(
@@ -257,6 +267,7 @@ export class SimulatedSite {
         level,
         home,
         pin,
+        location,
         ...(puk ? { puk } : {}),
         providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(key)))).toString('hex'),
         out: file,
