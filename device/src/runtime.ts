@@ -436,7 +436,8 @@ export class Runtime {
     const { requests } = this
     const showProblem = async (error: unknown) => terminal?.showProblem(error)
     const decisions = terminal && requests && new DecisionsMenu({ dialogue, showProblem, terminal, requests, language })
-    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, printer: paper })
+    const { player } = this.#board.display ?? {}
+    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, player, printer: paper })
     const canList = printer !== undefined || terminal !== undefined
     this.#attendant = new Attendant({
       presence,

@@ -5,6 +5,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
+import type { Display } from '@azukari/device/drivers'
 import { Runtime } from '@azukari/device/runtime'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import type { RiskReport } from '@azukari/gateway/services/placement/risk/report'
@@ -196,8 +197,14 @@ export class SimulatedSite {
       .claim
   }
 
-  /** Starts a board; a new one enrols with a claim of its own, unless another is given. Without a memory card it keeps pictures in its folder. */
-  async startBoard(place: BoardPlace, given?: { claim?: string; withoutMemory?: boolean }): Promise<SiteBoard> {
+  /**
+   * Starts a board; a new one enrols with a claim of its own, unless another is given. Without a memory card it keeps pictures in its
+   * folder. With a page, that is its display and its panel.
+   */
+  async startBoard(
+    place: BoardPlace,
+    given?: { claim?: string; withoutMemory?: boolean; page?: Display },
+  ): Promise<SiteBoard> {
     const folder = `${this.folder}/devices/${place.id}`
     await mkdir(folder, { recursive: true })
     const claim = given?.claim ?? (await this.newClaim(place.region))
@@ -218,6 +225,7 @@ export class SimulatedSite {
         : {}),
     })
     const { memory: _, ...withoutMemory } = board
+    const { panel: _panel, ...withoutPanel } = board
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
       { site: 'site', roles: [place.role], claim, model: board.model, version: '0.1.0', folder },
@@ -227,7 +235,7 @@ export class SimulatedSite {
         transport: tap,
         log: this.#options.log.child({ board: place.id }),
       },
-      given?.withoutMemory ? withoutMemory : board,
+      given?.page ? { ...withoutPanel, display: given.page } : given?.withoutMemory ? withoutMemory : board,
     )
     await runtime.start()
     const running = { place, runtime, board, tap }
