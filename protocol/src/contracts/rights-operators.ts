@@ -1,5 +1,5 @@
 /** What rights operators tell the rights service to do (R1–R8), as contracts: works, sales, conditions. */
-import { Count, contract, Nothing, Text, TimeMs, Type } from '../contract.ts'
+import { Count, contract, Nothing, Region, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, type Currency, CurrencyCode } from '../money.ts'
 import { Offer, PlaceUrl, PublishedConditions, SaleConditions, SaleId, WorkId } from './rights.ts'
 
@@ -240,6 +240,27 @@ export const reportSighting = contract({
     'service.busy',
     'message.too-large',
   ],
+})
+
+export const listSightings = contract({
+  ...frame,
+  name: 'rights.sightings',
+  title: 'Where a work was seen, day by day: by people’s enquiries and by boards in normal use, with their regions',
+  serves: ['R4', 'D6'],
+  request: Type.Object({ work: WorkId }),
+  reply: Type.Array(
+    Type.Object({
+      day: Text(10),
+      /** Absent where a member had it for themselves. */
+      location: Type.Optional(Text(500)),
+      times: Count,
+      /** Of the boards that met it there. */
+      regions: Type.Array(Region),
+      verdict: Text(32),
+      why: Text(64),
+    }),
+  ),
+  problems: ['rights.work-unknown'],
 })
 
 export const listCases = contract({

@@ -53,6 +53,7 @@ export async function openTestRights(database: Database, options: Partial<Rights
     marks: inThisThread,
     pictures: sealedPictures(folder, keys, testRandom),
     settings: {},
+    members: async () => Promise.reject(new Problem('session.required')),
     fetch: () => Promise.reject(new Problem('copy.unreachable')),
     clock,
     random: testRandom,
