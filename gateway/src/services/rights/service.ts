@@ -50,8 +50,8 @@ export interface Rights extends ServiceHost {
   readonly sales: SaleDesk
   readonly sightings: SightingDesk
   readonly cases: CaseDesk
-  /** Does the steps of cases that are due, as the worker does. @returns when to look again at the latest, ms */
-  lookAtCases(signal: AbortSignal): Promise<number>
+  /** Does what is due of cases, as the worker does, until nothing is. */
+  lookAtCases(signal: AbortSignal): Promise<void>
   readonly publicKeys: readonly HeldKey[]
 }
 
@@ -96,15 +96,15 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     marks,
     pictures,
   }
+  const wake = () => worker.wake()
   const work = new CaseWork({ shared, settings, mailer, fetch })
   const worker: PeriodicWorker = new PeriodicWorker({
     name: 'cases',
     clock,
     log,
     idleMs: 60_000,
-    round: () => work.round(worker.signal),
+    round: () => work.begin(worker.signal, wake),
   })
-  const wake = () => worker.wake()
   const [start, stop] = [host.start.bind(host), host.stop.bind(host)]
   return Object.assign(host, {
     start: async () => {
@@ -115,13 +115,17 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
       // What is in work there ends with it, and its step is done again after the next start.
       await marks.close()
       await worker.stop()
+      await work.idle()
       await stop()
     },
     works: workDesk(shared),
     sales: saleDesk(shared),
     sightings: sightingDesk(shared, settings, fetch, wake),
     cases: caseDesk(shared, wake),
-    lookAtCases: (signal: AbortSignal) => work.round(signal),
+    lookAtCases: async (signal: AbortSignal) => {
+      do await work.begin(signal, () => undefined)
+      while (await work.idle())
+    },
     publicKeys: heldKeys(keys),
   })
 }
