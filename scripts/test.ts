@@ -1,5 +1,5 @@
 /**
- * `npm test`: everything that is checked before a change is taken. Installs what the tests drive where it may (root on Debian;
+ * `npm test`: what is checked before a change is taken. Installs what the tests drive where it may (root on Debian;
  * AZUKARI_TEST_INSTALL=no keeps it from doing so), starts a PostgreSQL for them, runs the static checks and the tests, and
  * names what was left out. With AZUKARI_TEST_ALL=1 or CI=true something left out is a failure.
  *

@@ -29,6 +29,7 @@ import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementShop from './settlement-shop.ts'
 import * as settlementValue from './settlement-value.ts'
+import * as settlementWebhooks from './settlement-webhooks.ts'
 import * as transfer from './transfer.ts'
 import * as work from './work.ts'
 import * as workOperators from './work-operators.ts'
@@ -62,6 +63,7 @@ export const contracts: readonly Contract[] = [
   settlementValue,
   settlementPurchase,
   settlementShop,
+  settlementWebhooks,
   settlementOperators,
   settlementPlacement,
   settlementBilling,
