@@ -14,6 +14,7 @@ import * as wish from './member-request.ts'
 import * as operators from './operators.ts'
 import * as read from './read.ts'
 import * as rights from './rights.ts'
+import * as rightsBoards from './rights-boards.ts'
 import * as rightsOperators from './rights-operators.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -67,6 +68,7 @@ export const contracts: readonly Contract[] = [
   settlementPlacement,
   settlementBilling,
   rights,
+  rightsBoards,
   rightsOperators,
   work,
   workOperators,
