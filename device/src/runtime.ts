@@ -45,6 +45,7 @@ import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 import { WorkBlobs, workDownloads } from './work/blobs.ts'
 import { BoardConditions } from './work/conditions.ts'
+import { WorkPoints } from './work/points.ts'
 import { WorkRecord } from './work/record.ts'
 import { type Compute, WorkApp } from './work/worker.ts'
 
@@ -122,6 +123,8 @@ export class Runtime {
   pay: PayApp | undefined
   /** Takes part in work while nobody needs the board (W4). */
   work: WorkApp | undefined
+  /** Its owner's points (W11). */
+  points: WorkPoints | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #attendant: Attendant | undefined
@@ -224,7 +227,9 @@ export class Runtime {
         onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
-      if (compute)
+      if (compute) {
+        const { link, outbox, identity } = this
+        this.points = new WorkPoints({ clock, random, log, link, outbox, keys: siteKeys, identity })
         this.work = new WorkApp({
           folder,
           files,
@@ -245,6 +250,7 @@ export class Runtime {
             log,
           }),
         })
+      }
       this.#makeApps(siteKeys)
       const rotation = new KeyRotation({
         site,

@@ -133,6 +133,33 @@ export const workProblems = {
     en: { title: 'An owner of this name is registered already', todo: 'Choose another name.' },
     ja: { title: 'この名前の所有者はすでに登録されています', todo: '別の名前にしてください。' },
   },
+  'work.owner-unknown': {
+    retry: 'after-fix',
+    en: { title: 'No owner of this name is registered', todo: 'See azukari-gateway work owner list.' },
+    ja: { title: 'この名前の所有者は登録されていません', todo: 'azukari-gateway work owner list で確かめてください。' },
+  },
+  'work.no-member': {
+    retry: 'after-fix',
+    en: {
+      title: 'The site does not know which member this owner is',
+      todo: 'Tell the site your member number; an operator types: azukari-gateway work owner member OWNER NUMBER.',
+    },
+    ja: {
+      title: 'この所有者の会員番号が登録されていません',
+      todo: '会員番号をサイトに伝えてください。運用者が azukari-gateway work owner member 所有者 会員番号 で登録します。',
+    },
+  },
+  'work.points-short': {
+    retry: 'after-fix',
+    en: {
+      title: 'There are not so many points',
+      todo: 'Redeem at most what azukari-device work status shows as left.',
+    },
+    ja: {
+      title: 'ポイントが足りません',
+      todo: 'azukari-device work status に表示される残りのポイント以内で交換してください。',
+    },
+  },
   'work.unit-gone': {
     retry: 'no',
     en: {

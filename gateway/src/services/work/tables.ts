@@ -44,6 +44,40 @@ CREATE TRIGGER points_stay BEFORE UPDATE ON points BEGIN SELECT RAISE(ABORT, 'po
 CREATE TRIGGER points_remain BEFORE DELETE ON points BEGIN SELECT RAISE(ABORT, 'points are append-only'); END;
 `
 
+/** What settlement is to book for work: invoices of jobs, points that become stored value. A row never changes but for how it stands. */
+export const bookingTables = `
+ALTER TABLE owners ADD COLUMN member TEXT;
+ALTER TABLE jobs ADD COLUMN member TEXT;
+CREATE TABLE bookings (
+  id BLOB PRIMARY KEY, kind TEXT NOT NULL, reference TEXT NOT NULL, owner TEXT, member TEXT NOT NULL, minor INTEGER NOT NULL,
+  currency TEXT NOT NULL, micro_points INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL, problem TEXT,
+  next_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX bookings_by_state ON bookings (state, next_ms);
+CREATE INDEX bookings_by_owner ON bookings (owner, at_ms);
+CREATE TRIGGER bookings_remain BEFORE DELETE ON bookings BEGIN SELECT RAISE(ABORT, 'bookings are append-only'); END;
+`
+
+export interface BookingRow {
+  /** Of the charge at settlement: a job's id, or that of the redemption. */
+  id: Uint8Array
+  kind: 'invoice' | 'redemption'
+  reference: string
+  /** Whose points they were. */
+  owner: string | null
+  member: string
+  minor: number
+  currency: string
+  micro_points: number
+  at_ms: number
+  /** due → booked | refused */
+  state: 'due' | 'booked' | 'refused'
+  /** Why it is refused, or waits. */
+  problem: string | null
+  /** When settlement is asked again. */
+  next_ms: number
+}
+
 export interface DeviceRow {
   id: string
   owner: string
@@ -65,6 +99,8 @@ export interface JobRow {
   id: Uint8Array
   name: string
   customer: string
+  /** The customer's number at settlement. */
+  member: string | null
   module: Uint8Array
   mode: 'strict' | 'economical'
   merge: 'concat' | 'list'
