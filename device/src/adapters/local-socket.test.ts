@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
+import { socketAddress } from '@azukari/protocol/adapters/socket-address'
 import { Problem } from '@azukari/protocol/problem'
 import t, { type Test } from 'tap'
 import { askBoard, LocalLine, listenLocally } from './local-socket.ts'
@@ -43,7 +44,7 @@ t.test(
 
 t.test('W9: what is no line of JSON, and lines without an end, harm nobody else', async (t) => {
   const { folder } = await listening(t)
-  const raw = connect(`${folder}/device.sock`)
+  const raw = connect(socketAddress(folder, 'device.sock').path)
   raw.on('error', () => undefined)
   const answer = new Promise<string>((done) => raw.once('data', (part) => done(String(part))))
   raw.write('{\n')
