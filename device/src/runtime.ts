@@ -35,6 +35,7 @@ import { Caretaker } from './fleet/caretaker.ts'
 import { KeyRotation } from './fleet/key-rotation.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
+import { LicenceApp } from './licences/licence-app.ts'
 import { Link, type LinkLimits } from './link.ts'
 import { fileSpool, memorySpool } from './memory-spool.ts'
 import { NoticeDisplay } from './notices.ts'
@@ -125,6 +126,8 @@ export class Runtime {
   work: WorkApp | undefined
   /** Its owner's points (W11). */
   points: WorkPoints | undefined
+  /** Holds the licences that the board earns (W8, W9). */
+  licences: LicenceApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #attendant: Attendant | undefined
@@ -229,6 +232,7 @@ export class Runtime {
       this.#consents = await Consents.open(database)
       if (compute) {
         const { link, outbox, identity } = this
+        this.licences = await LicenceApp.open({ folder, files, clock, log, database, link, identity })
         this.points = new WorkPoints({ clock, random, log, link, outbox, keys: siteKeys, identity })
         this.work = new WorkApp({
           folder,
@@ -492,7 +496,8 @@ export class Runtime {
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
-    const { work } = this
+    const { work, licences } = this
+    if (licences) pieces.push(['licences', (signal) => licences.run(signal)])
     if (work) pieces.push(['work', (signal) => work.run(signal)])
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     const { camera } = this

@@ -30,6 +30,7 @@ import * as settlementShop from './settlement-shop.ts'
 import * as settlementValue from './settlement-value.ts'
 import * as transfer from './transfer.ts'
 import * as work from './work.ts'
+import * as workLicences from './work-licences.ts'
 import * as workOperators from './work-operators.ts'
 
 function isContract(value: unknown): value is Contract {
@@ -67,5 +68,6 @@ export const contracts: readonly Contract[] = [
   rights,
   rightsOperators,
   work,
+  workLicences,
   workOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

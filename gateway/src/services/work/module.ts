@@ -15,6 +15,7 @@ export const work = defineService<WorkOpen>({
   calls: async () => [(await import('@azukari/protocol/contracts/settlement-charges')).postCharge],
   commands: {
     'work jobs': async () => (await import('./commands/jobs.ts')).jobCommands,
+    'work licences': async () => (await import('./commands/licences.ts')).licenceCommands,
     'work owners': async () => (await import('./commands/owners.ts')).ownerCommands,
   },
   open: async ({ folder, stores, ports, log, budgets, unlisted, call }) => {

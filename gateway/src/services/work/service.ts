@@ -23,6 +23,8 @@ import { dispatchHandlers, endSilent } from './dispatch/handlers.ts'
 import { copies } from './dispatch/store.ts'
 import { endJobs, Jobs } from './jobs/jobs.ts'
 import { jobs } from './jobs/store.ts'
+import { licenceHandlers } from './licences/handlers.ts'
+import { Licences } from './licences/offers.ts'
 import { workMigrations } from './migrations.ts'
 import type { WorkSettings } from './settings.ts'
 import { deviceSigners, resultHandlers } from './validation/handlers.ts'
@@ -48,6 +50,7 @@ const silentAtOnce = 100
 
 export interface Work extends ServiceHost {
   readonly jobs: Jobs
+  readonly licences: Licences
   /** @throws {Problem} `work.owner-known` */
   addOwner(of: NewOwner): Promise<string>
   owners(): Promise<OwnerShown[]>
@@ -117,6 +120,7 @@ export async function createWork(options: WorkOptions): Promise<Work> {
         ...dispatchHandlers(context),
         ...resultHandlers(context),
         ...bookingHandlers(context),
+        ...licenceHandlers(context),
       ]
     },
     onStart: () => worker.start(),
@@ -124,6 +128,7 @@ export async function createWork(options: WorkOptions): Promise<Work> {
   })
   return Object.assign(host, {
     jobs: new Jobs(shared(host.store)),
+    licences: new Licences(shared(host.store)),
     addOwner: (of: NewOwner) => addOwner(host.store, random, of),
     owners: () => ownersShown(host.store),
     setOwnerMember: (owner: string, member: string) => setOwnerMember(host.store, owner, member),

@@ -58,10 +58,51 @@ CREATE INDEX bookings_by_owner ON bookings (owner, at_ms);
 CREATE TRIGGER bookings_remain BEFORE DELETE ON bookings BEGIN SELECT RAISE(ABORT, 'bookings are append-only'); END;
 `
 
-export interface BookingRow {
-  /** Of the charge at settlement: a job's id, or that of the redemption. */
+/** The app server's register (W8, W10): apps, who uses them, and each licence once per app and device. */
+export const licenceTables = `
+CREATE TABLE apps (
+  id TEXT PRIMARY KEY, title TEXT NOT NULL, vendor TEXT, fee_minor INTEGER NOT NULL, currency TEXT NOT NULL, made_by TEXT NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE app_users (
+  app TEXT NOT NULL, device TEXT NOT NULL, name TEXT NOT NULL, contact TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (app, device)
+) STRICT;
+CREATE TABLE licences (
+  id BLOB PRIMARY KEY, app TEXT NOT NULL, device TEXT NOT NULL, code BLOB NOT NULL UNIQUE, is_revoked INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  supplied_ms INTEGER, until_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX licences_by_device ON licences (app, device);
+`
+
+export interface AppRow {
+  id: string
+  title: string
+  /** Which member of settlement is paid for each licence. */
+  vendor: string | null
+  fee_minor: number
+  currency: string
+  made_by: string
+  at_ms: number
+}
+
+export interface LicenceRow {
   id: Uint8Array
-  kind: 'invoice' | 'redemption'
+  app: string
+  device: string
+  /** SHA-256 of the licence key. */
+  code: Uint8Array
+  is_revoked: 0 | 1
+  at_ms: number
+  /** When its first lease was given: from then on the vendor is owed. */
+  supplied_ms: number | null
+  /** End of the latest lease. */
+  until_ms: number | null
+}
+
+export interface BookingRow {
+  /** Of the charge at settlement: a job's id, that of the redemption, or of the licence. */
+  id: Uint8Array
+  kind: 'invoice' | 'redemption' | 'licence'
   reference: string
   /** Whose points they were. */
   owner: string | null

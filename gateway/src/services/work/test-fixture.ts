@@ -1,4 +1,5 @@
 /** Work on a database of its own with a clock that stands still until it is pushed, and devices that are keys alone. */
+import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
@@ -36,6 +37,7 @@ export interface Fixture {
   draws: number[]
   /** Thumbprint of the key with which work signs. */
   audience: Uint8Array
+  signingKey: KeyObject
   device(owner: string): Promise<TestWorker>
   /** One that is not registered. */
   stranger(): TestWorker
@@ -70,6 +72,7 @@ export async function fixture(open: OpenTestDatabase, settings: Partial<WorkSett
   return {
     work,
     draws,
+    signingKey: publicOf(keys.signing),
     audience: signerOf(keys.signing).kid,
     posted,
     refusals,

@@ -6,7 +6,7 @@ import type { Sql } from '../../../storage/database.ts'
 import { points as earned, owners } from '../devices/store.ts'
 import { costOf } from '../dispatch/model.ts'
 import type { WorkSettings } from '../settings.ts'
-import type { BookingRow, JobRow } from '../tables.ts'
+import type { AppRow, BookingRow, JobRow, LicenceRow } from '../tables.ts'
 import { bookings } from './store.ts'
 
 const microPerPoint = 1_000_000
@@ -25,6 +25,30 @@ export async function bookInvoice(sql: Sql, job: JobRow, nowMs: number): Promise
     member: job.member,
     minor,
     currency: job.currency,
+    micro_points: 0,
+    at_ms: nowMs,
+    state: 'due',
+    problem: null,
+    next_ms: nowMs,
+  })
+}
+
+/** What the site owes an app's vendor for one licence that was supplied (W10). */
+export async function bookLicence(
+  sql: Sql,
+  { id, device }: Pick<LicenceRow, 'id' | 'device'>,
+  { id: app, vendor, fee_minor: minor, currency }: AppRow,
+  nowMs: number,
+): Promise<void> {
+  if (vendor === null || minor === 0) return
+  await bookings.add(sql, {
+    id,
+    kind: 'licence',
+    reference: `${app}/${device}`.slice(0, 64),
+    owner: null,
+    member: vendor,
+    minor,
+    currency,
     micro_points: 0,
     at_ms: nowMs,
     state: 'due',

@@ -54,7 +54,11 @@ async function tryPost(post: PostCharge, { id, kind, reference, member, minor, c
   if (!isCurrency(currency)) throw new Problem('message.invalid', `a currency that nobody keeps: ${currency}`)
   const value = { member, account: 'value' as const }
   const income = { own: 'income' as const }
-  const [from, to] = kind === 'invoice' ? [value, income] : [income, value]
+  const [from, to] = {
+    invoice: [value, income] as const,
+    redemption: [income, value] as const,
+    licence: [income, { member, account: 'payable' as const }] as const,
+  }[kind]
   try {
     await post({ id: new Uint8Array(id), reason: kind, reference, moves: [{ from, to, minor, currency }] })
     return undefined
