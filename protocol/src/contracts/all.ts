@@ -15,6 +15,7 @@ import * as operators from './operators.ts'
 import * as placementOperators from './placement-operators.ts'
 import * as read from './read.ts'
 import * as rights from './rights.ts'
+import * as rightsBoards from './rights-boards.ts'
 import * as rightsOperators from './rights-operators.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -32,6 +33,7 @@ import * as settlementValue from './settlement-value.ts'
 import * as settlementWebhooks from './settlement-webhooks.ts'
 import * as transfer from './transfer.ts'
 import * as work from './work.ts'
+import * as workLicences from './work-licences.ts'
 import * as workOperators from './work-operators.ts'
 
 function isContract(value: unknown): value is Contract {
@@ -69,7 +71,9 @@ export const contracts: readonly Contract[] = [
   settlementPlacement,
   settlementBilling,
   rights,
+  rightsBoards,
   rightsOperators,
   work,
+  workLicences,
   workOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))
