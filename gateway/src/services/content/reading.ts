@@ -9,7 +9,7 @@ import { blockPlainBytes } from '@azukari/protocol/transfer'
 import type { ContentSource } from '../../service/offers.ts'
 import type { ServiceStore } from '../../service/service.ts'
 import type { DataServers } from './data-servers.ts'
-import { contents, deliveries, holders } from './store.ts'
+import { contents, type DeliveryRow, deliveries, holders } from './store.ts'
 
 /** Blocks that are read at once: memory per device that fetches. */
 const aheadBlocks = 16
@@ -23,18 +23,30 @@ export function contentSource({ sql }: Pick<ServiceStore, 'sql'>, servers: DataS
     if (delivery?.state !== 'offered') return undefined
     const { size } = (await contents.version(sql, delivery.content, delivery.version)) ?? { size: 0 }
     const blocks = Math.ceil(size / blockPlainBytes)
-    let ahead: { from: number; blocks: Uint8Array[] } = { from: 0, blocks: [] }
+    const ahead = aheadReader(sql, servers, delivery)
     const read: ReadContent = async (at, length) => {
-      const index = Math.floor(at / blockPlainBytes)
-      await served.note(id, index, blocks)
-      const held = ahead.blocks[index - ahead.from]
-      if (held) return held.subarray(0, length)
-      const { root, server } = delivery
-      const others = (await holders.of(sql, root)).map((holder) => holder.server).filter((other) => other !== server)
-      ahead = { from: index, blocks: await readBlocks(servers, root, [server, ...others], index) }
-      return ahead.blocks[0]?.subarray(0, length) ?? new Uint8Array(0)
+      await served.note(id, Math.floor(at / blockPlainBytes), blocks)
+      return ahead(at, length)
     }
     return read
+  }
+}
+
+/** Reads a delivery's blocks, some ahead. @throws {Problem} `object.unavailable` when nobody has them now */
+export function aheadReader(
+  sql: ServiceStore['sql'],
+  servers: DataServers,
+  { root, server }: Pick<DeliveryRow, 'root' | 'server'>,
+): ReadContent {
+  let ahead: { from: number; blocks: Uint8Array[] } = { from: 0, blocks: [] }
+  return async (at, length) => {
+    const index = Math.floor(at / blockPlainBytes)
+    const held = ahead.blocks[index - ahead.from]
+    if (held) return held.subarray(0, length)
+    const others = (await holders.of(sql, root)).map((holder) => holder.server).filter((other) => other !== server)
+    const blocks = await readBlocks(servers, root, [server, ...others], index)
+    ahead = { from: index, blocks }
+    return blocks[0]?.subarray(0, length) ?? new Uint8Array(0)
   }
 }
 

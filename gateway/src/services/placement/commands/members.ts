@@ -1,6 +1,7 @@
 /** `azukari-gateway member add`: members come from an issuing office's file (S15). */
 import { namedText } from '@azukari/protocol/adapters/named-file'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { hex } from '@azukari/protocol/bytes'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { CallFile } from '../../../operator-api/roles.ts'
@@ -27,7 +28,11 @@ export const memberCommands: PlacementCommands = {
         actsKey: bytes('actsKey'),
         agreementKey: bytes('agreementKey'),
       })
-      return { json: { member: registration['memberId'] }, text: `${registration['name']} is a member` }
+      const card = hex(thumbprint(parseCoseKey(bytes('authKey'))))
+      return {
+        json: { member: registration['memberId'], card },
+        text: `${registration['name']} is a member, with the card ${card}`,
+      }
     },
   },
 }
