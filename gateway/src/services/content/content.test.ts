@@ -91,15 +91,26 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
   )
   const database = await open()
   const made = { name: 'content', database, servers, signer, settings, clock: systemClock, random, log }
-  const content = await createContentService({
-    ...made,
-    members: async () => member,
-    post: (charge) => site.post(charge),
-    linkKeys: { signer, find: (kid) => (sameBytes(kid, signer.kid) ? publicOf(issuer) : undefined) },
-    unlisted: throwUnlisted,
-    defer: systemDefer,
-  })
-  await content.host.start()
+  const start = async () => {
+    const service = await createContentService({
+      ...made,
+      members: async () => member,
+      post: (charge) => site.post(charge),
+      linkKeys: { signer, find: (kid) => (sameBytes(kid, signer.kid) ? publicOf(issuer) : undefined) },
+      unlisted: throwUnlisted,
+      defer: systemDefer,
+    })
+    await service.host.start()
+    return service
+  }
+  const content = await start()
+  /** The same service in its next life. */
+  const restart = async () => {
+    await content.host.stop()
+    const again = await start()
+    t.teardown(() => again.host.stop())
+    return again
+  }
   t.teardown(async () => {
     await content.host.stop()
     await server.stop()
@@ -149,7 +160,7 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
     if (problem) throw Problem.fromWire(problem)
     return reply as FilePiece
   }
-  return { ...made, site, server, content, offer, get, link, play, figures, signer, identity }
+  return { ...made, site, server, content, offer, get, link, play, figures, restart, signer, identity }
 }
 
 for (const [engine, open] of Object.entries(testEngines())) {
@@ -208,6 +219,18 @@ for (const [engine, open] of Object.entries(testEngines())) {
       'service paid': [1, 0, 2],
     })
     t.equal(site.posted.length, 2, 'settlement hears of what was delivered alone')
+  })
+
+  t.test(`C7 ${engine}: what has left is known after a restart, so that what left whole stays charged`, async (t) => {
+    const { offer, get, restart, content } = await makeSite(t, open)
+    const row = await offer(random.bytes(700_000))
+    const { offer: taken } = await get(row, random.bytes(16))
+    t.equal((await content.host.downloads?.read(device, taken.transfer, 0, 10))?.length, 10)
+    const again = await restart()
+    t.equal((await again.host.downloads?.read(device, taken.transfer, 10, 10))?.length, 1)
+    await again.host.downloads?.ended(device, taken.transfer, 'card.absent')
+    const states = await again.store.sql.all<{ state: string }>('SELECT state FROM deliveries')
+    t.same(states, [{ state: 'done' }])
   })
 
   t.test(

@@ -96,6 +96,7 @@ export class Deliver {
       problem: null,
       served: 0,
       link_until: null,
+      blocks_left: null,
     }
     await store.transaction(({ sql }) => deliveries.add(sql, delivery))
     return offered(await this.#ask(delivery, { row, version, server }))

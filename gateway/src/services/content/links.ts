@@ -81,6 +81,7 @@ export class ContentLinks {
       problem: null,
       served: 0,
       link_until: until,
+      blocks_left: null,
     }
     await store.transaction(({ sql }) => deliveries.add(sql, delivery))
     const contract: Contract = playContent

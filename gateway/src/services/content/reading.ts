@@ -13,12 +13,15 @@ import { contents, type DeliveryRow, deliveries, holders } from './store.ts'
 
 /** Blocks that are read at once: memory per device that fetches. */
 const aheadBlocks = 16
-/** Deliveries whose blocks are counted at once: with the largest objects some 32 MB. */
+/** Deliveries whose blocks are counted at once: a few hundred bytes each. */
 const watchedMax = 1_000
 
-export function contentSource({ sql }: Pick<ServiceStore, 'sql'>, servers: DataServers): ContentSource {
+export function contentSource(
+  { sql }: Pick<ServiceStore, 'sql'>,
+  servers: DataServers,
+): { source: ContentSource; flush: () => Promise<void> } {
   const served = new ServedBlocks(sql)
-  return async (_kind, id) => {
+  const source: ContentSource = async (_kind, id) => {
     const delivery = await deliveries.byId(sql, id)
     if (delivery?.state !== 'offered') return undefined
     const { size } = (await contents.version(sql, delivery.content, delivery.version)) ?? { size: 0 }
@@ -30,6 +33,7 @@ export function contentSource({ sql }: Pick<ServiceStore, 'sql'>, servers: DataS
     }
     return read
   }
+  return { source, flush: () => served.flush() }
 }
 
 /** Reads a delivery's blocks, some ahead. @throws {Problem} `object.unavailable` when nobody has them now */
@@ -50,10 +54,13 @@ export function aheadReader(
   }
 }
 
-/** Which blocks of each delivery have left, until all have: then that is written down. */
+/**
+ * Which blocks of each delivery have left, until all have. It is written down while they leave, and no block waits for it: a crash forgets
+ * what left in its last moment, which may not have arrived either.
+ */
 class ServedBlocks {
   readonly #sql: ServiceStore['sql']
-  readonly #left = new Map<string, Set<number>>()
+  readonly #left = new Map<string, Leaving>()
 
   constructor(sql: ServiceStore['sql']) {
     this.#sql = sql
@@ -61,14 +68,62 @@ class ServedBlocks {
 
   async note(id: Uint8Array, index: number, blocks: number): Promise<void> {
     const name = hex(id)
-    const left = this.#left.get(name) ?? new Set()
-    left.add(index)
+    const leaving = this.#left.get(name) ?? (await this.#known(id, blocks))
+    setBit(leaving.bits, index)
     this.#left.delete(name)
-    if (left.size >= blocks) return void (await deliveries.served(this.#sql, id))
-    this.#left.set(name, left)
-    // The one that was heard of least recently; if it goes on, it begins anew.
+    this.#left.set(name, leaving)
+    if (countOf(leaving.bits) >= blocks) {
+      await leaving.written
+      await deliveries.served(this.#sql, id)
+      return void this.#left.delete(name)
+    }
+    this.#write(id, leaving)
+    // The one that was heard of least recently; what has left of it is written down.
     if (this.#left.size > watchedMax) this.#left.delete(this.#left.keys().next().value ?? '')
   }
+
+  /** What was being written when the service ends. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#left.values()].map(({ written }) => written))
+  }
+
+  async #known(id: Uint8Array, blocks: number): Promise<Leaving> {
+    const row = await deliveries.byId(this.#sql, id)
+    const bits = row?.blocks_left ? new Uint8Array(row.blocks_left) : new Uint8Array(Math.ceil(blocks / 8))
+    // Another block of it may have asked meanwhile.
+    const leaving = this.#left.get(hex(id)) ?? { bits, isChanged: false, written: Promise.resolve() }
+    this.#left.set(hex(id), leaving)
+    return leaving
+  }
+
+  /** One write at a time for each delivery; the next one has all that left meanwhile. */
+  #write(id: Uint8Array, leaving: Leaving): void {
+    if (leaving.isChanged) return
+    leaving.isChanged = true
+    leaving.written = leaving.written.then(async () => {
+      leaving.isChanged = false
+      // A store that cannot write is told of by whatever needs it to; these bits come again with the next block.
+      await deliveries.leaving(this.#sql, id, leaving.bits.slice()).catch(() => undefined)
+    })
+  }
+}
+
+interface Leaving {
+  bits: Uint8Array
+  /** A write that has not begun yet will take everything. */
+  isChanged: boolean
+  written: Promise<void>
+}
+
+function setBit(bits: Uint8Array, index: number): void {
+  const at = index >> 3
+  bits[at] = (bits[at] ?? 0) | (1 << (index & 7))
+}
+
+function countOf(bits: Uint8Array): number {
+  let count = 0
+  for (const byte of bits) for (let rest = byte; rest > 0; rest &= rest - 1) count++
+  return count
 }
 
 /** @throws {Problem} `object.unavailable` when nobody has them now */

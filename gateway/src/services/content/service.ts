@@ -88,6 +88,7 @@ export async function createContentService(options: ContentServiceOptions): Prom
       return roundMs
     },
   })
+  const downloads = contentSource({ sql: database }, servers)
   const host = await createServiceHost({
     name: options.name,
     database,
@@ -100,13 +101,16 @@ export async function createContentService(options: ContentServiceOptions): Prom
     migrations: contentMigrations,
     ...(options.budgets && { budgets: options.budgets }),
     ...(options.defer && { defer: options.defer }),
-    downloads: contentSource({ sql: database }, servers),
+    downloads: downloads.source,
     downloadEnded: async ({ reference, problem }, context) => {
       await delivering().ended(context, reference, problem)
       if (problem !== undefined) context.afterCommit(() => worker.wake())
     },
     onStart: () => worker.start(),
-    onStop: () => worker.stop(),
+    onStop: async () => {
+      await worker.stop()
+      await downloads.flush()
+    },
     handlers: (store) => {
       made = store
       const { serviceMinor } = settings

@@ -79,6 +79,8 @@ export interface DeliveryRow {
   served: number
   /** When the link to it ends; null for what a board asked for. */
   link_until: number | null
+  /** A bit for each block that has left for the device, the first one lowest; null before any. */
+  blocks_left: Uint8Array | null
 }
 
 const listed = `c.id, c.provider, c.title, c.search, c.media, c.terms, c.state, c.version, c.price, c.currency, c.origin, c.at`
@@ -215,6 +217,8 @@ export const deliveries = {
       id,
       from,
     ),
+  leaving: (sql: Sql, id: Uint8Array, blocksLeft: Uint8Array) =>
+    sql.run('UPDATE deliveries SET blocks_left = ? WHERE id = ?', blocksLeft, id),
   served: (sql: Sql, id: Uint8Array) => sql.run('UPDATE deliveries SET served = 1 WHERE id = ?', id),
   /** What has to be brought to an end: failed after its charge, never answered, or never fetched. */
   overdue: (sql: Sql, nowMs: number, limit: number) =>
