@@ -112,6 +112,17 @@ export const commands: Record<string, Command> = {
     },
   },
 
+  'demo content': {
+    what: 'A provider’s photo and song reach members at two sites and a player; a data server dies; both ledgers add up.',
+    options: { folder: { type: 'string', what: 'where the site goes, a new or empty folder; a new one by default' } },
+    async run(values) {
+      const { runContentDemo } = await import('./demo/content/demo.ts')
+      const { folder } = values
+      const options = { log: quietLog, tell: (line: string) => console.error(line) }
+      return judged(await runContentDemo(folder ? { ...options, folder: String(folder) } : options))
+    },
+  },
+
   'demo settlement': {
     what: 'Enrol, top up four ways, buy, deliver, pay out, bill, object, debit, receipt on the card; with every document.',
     options: { folder: { type: 'string', what: 'where the site and the documents go; a new folder by default' } },

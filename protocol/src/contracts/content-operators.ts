@@ -97,6 +97,29 @@ export const withdrawContent = contract({
   problems: ['content.unknown'],
 })
 
+export const linkContent = contract({
+  ...frame,
+  name: 'content.link',
+  operator: editor,
+  title: 'Makes a link with which a player fetches it for a member, who pays when its first bytes are asked for',
+  serves: ['C14'],
+  request: Type.Object({
+    content: ContentId,
+    card: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      description: 'the card of the member who pays, as member add tells it',
+    }),
+    minutes: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_080, description: 'how long it is good; 60 unless told, a week at most' }),
+    ),
+    region: Type.Optional(
+      Type.String({ pattern: '^[A-Z]{2}-[0-9A-Z]{1,3}$', description: 'where the player is, such as JP-13' }),
+    ),
+  }),
+  reply: Type.Object({ link: Text(2_000), untilMs: TimeMs }),
+  problems: ['content.unknown', 'content.withdrawn', 'content.price-changed', 'object.unavailable'],
+})
+
 const Entry = Type.Object({
   ledger: Type.Union([Type.Literal('service'), Type.Literal('content')]),
   server: Text(32),

@@ -3,6 +3,7 @@ import { Bytes, Count, contract, Id, type Static, Text, Type } from '../contract
 import { objectMaxBytes } from '../delivery.ts'
 import { CurrencyCode } from '../money.ts'
 import { Offer } from './download.ts'
+import { FilePiece, pieceRequest } from './https.ts'
 
 const asked = { kind: 'call', service: 'content', authority: 'member' } as const
 
@@ -85,6 +86,29 @@ export const getContent = contract({
     'object.unavailable',
     'act.conflict',
     'transfer.expired',
+    'server.unreachable',
+    'server.refused',
+  ],
+})
+
+export const playContent = contract({
+  name: 'content.play',
+  kind: 'https',
+  service: 'content',
+  authority: 'link',
+  https: { method: 'GET', path: '/v1/content/{delivery}' },
+  title: 'Content by a signed link, whole or a range: charged once, when its first bytes are asked for',
+  serves: ['C7', 'C14'],
+  request: Type.Object({ delivery: Type.String({ pattern: '^[0-9a-f]{32}$' }), ...pieceRequest }),
+  reply: FilePiece,
+  problems: [
+    'object.unknown',
+    'content.unknown',
+    'content.withdrawn',
+    'content.price-changed',
+    'object.unavailable',
+    'transfer.expired',
+    'transfer.bad-root',
     'server.unreachable',
     'server.refused',
   ],

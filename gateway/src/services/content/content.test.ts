@@ -2,8 +2,10 @@
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom as random } from '@azukari/protocol/adapters/random'
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
-import { getContent } from '@azukari/protocol/contracts/content'
+import { getContent, playContent } from '@azukari/protocol/contracts/content'
+import type { FilePiece } from '@azukari/protocol/contracts/https'
 import type { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { signerOf } from '@azukari/protocol/cose'
 import { peekRecord, signDeliveryOrder, signRecord } from '@azukari/protocol/delivery'
@@ -16,6 +18,7 @@ import type { ObjectServerPort } from '../../data-server/object-port.ts'
 import type { ObjectServer } from '../../data-server/object-server.ts'
 import { createDataServer } from '../../data-server/server.ts'
 import { fixedTrust } from '../../data-server/trust.ts'
+import { outsideCaller } from '../../service/service.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
 import { type OpenTestDatabase, testEngines } from '../../test-database.ts'
 import { DataServers } from './data-servers.ts'
@@ -88,14 +91,26 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
   )
   const database = await open()
   const made = { name: 'content', database, servers, signer, settings, clock: systemClock, random, log }
-  const content = await createContentService({
-    ...made,
-    members: async () => member,
-    post: (charge) => site.post(charge),
-    unlisted: throwUnlisted,
-    defer: systemDefer,
-  })
-  await content.host.start()
+  const start = async () => {
+    const service = await createContentService({
+      ...made,
+      members: async () => member,
+      post: (charge) => site.post(charge),
+      linkKeys: { signer, find: (kid) => (sameBytes(kid, signer.kid) ? publicOf(issuer) : undefined) },
+      unlisted: throwUnlisted,
+      defer: systemDefer,
+    })
+    await service.host.start()
+    return service
+  }
+  const content = await start()
+  /** The same service in its next life. */
+  const restart = async () => {
+    await content.host.stop()
+    const again = await start()
+    t.teardown(() => again.host.stop())
+    return again
+  }
   t.teardown(async () => {
     await content.host.stop()
     await server.stop()
@@ -133,7 +148,19 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
       ]),
     )
   }
-  return { ...made, site, server, content, offer, get, figures, signer, identity }
+  const link = (row: ListedRow, lifeMs = 60_000) =>
+    content.links.make({ content: row.id, card: member.card, region: undefined, lifeMs })
+  /** As the HTTPS listener asks it for whoever has a link. @throws {Problem} what is answered */
+  const play = async (url: string, from: number, count: number) => {
+    const { pathname: path, searchParams } = new URL(url, 'https://site')
+    const credential = new Uint8Array(Buffer.from(searchParams.get('link') ?? '', 'base64url'))
+    const asked = { caller: outsideCaller, contract: playContent.id, id: random.bytes(16), atMs: systemClock.now() }
+    const body = { delivery: path.split('/').at(-1), from, count }
+    const { body: reply, problem } = await content.host.handle({ ...asked, https: { credential, path }, body })
+    if (problem) throw Problem.fromWire(problem)
+    return reply as FilePiece
+  }
+  return { ...made, site, server, content, offer, get, link, play, figures, restart, signer, identity }
 }
 
 for (const [engine, open] of Object.entries(testEngines())) {
@@ -192,6 +219,18 @@ for (const [engine, open] of Object.entries(testEngines())) {
       'service paid': [1, 0, 2],
     })
     t.equal(site.posted.length, 2, 'settlement hears of what was delivered alone')
+  })
+
+  t.test(`C7 ${engine}: what has left is known after a restart, so that what left whole stays charged`, async (t) => {
+    const { offer, get, restart, content } = await makeSite(t, open)
+    const row = await offer(random.bytes(700_000))
+    const { offer: taken } = await get(row, random.bytes(16))
+    t.equal((await content.host.downloads?.read(device, taken.transfer, 0, 10))?.length, 10)
+    const again = await restart()
+    t.equal((await again.host.downloads?.read(device, taken.transfer, 10, 10))?.length, 1)
+    await again.host.downloads?.ended(device, taken.transfer, 'card.absent')
+    const states = await again.store.sql.all<{ state: string }>('SELECT state FROM deliveries')
+    t.same(states, [{ state: 'done' }])
   })
 
   t.test(
@@ -280,4 +319,68 @@ for (const [engine, open] of Object.entries(testEngines())) {
     await refused({ origin: 'nowhere' }, 'command.invalid')
     t.equal((await content.register.add({ ...whole, origin: 'one' })).media, 'image/jpeg')
   })
+
+  t.test(`C7 C14 ${engine}: a link is charged once, with its first bytes, whatever ranges are read`, async (t) => {
+    const { offer, link, play, figures, content, server } = await makeSite(t, open)
+    const bytes = random.bytes(300_000)
+    const row = await offer(bytes)
+    const url = await link(row)
+    t.match(await play(url, 0, 0), { sizeBytes: 300_000, mediaType: 'audio/mpeg', name: 'song.mp3' })
+    t.equal((await server.objects.records(1, 10)).length, 0, 'how long it is costs nothing')
+    const parts = await Promise.all([play(url, 200_000, 70_000), play(url, 0, 131_072), play(url, 299_990, 131_072)])
+    const at = (from: number, to: number) => bytes.subarray(from, to)
+    t.same(
+      parts.map((part) => part.bytes),
+      [at(200_000, 270_000), at(0, 131_072), at(299_990, 300_000)],
+    )
+    await content.register.withdraw(row.id)
+    t.same((await play(url, 65_530, 12)).bytes, at(65_530, 65_542), 'what was charged goes on')
+    await content.settle()
+    await content.settle()
+    t.same(await figures(), { 'content paid': [1, 0, 300], 'service paid': [1, 0, 2] })
+    t.equal((await server.objects.records(1, 10)).length, 1)
+  })
+
+  t.test(`C7 C14 ${engine}: a link that was not used, or not as agreed, or is none, costs nothing`, async (t) => {
+    const { offer, link, play, figures, content, server, site } = await makeSite(t, open)
+    const row = await offer(random.bytes(100))
+    const url = await link(row)
+    const other = await link(row)
+    const [path] = other.split('?')
+    await t.rejects(play(`${path}?${url.split('?')[1]}`, 0, 10), { code: 'url.refused' }, 'for another delivery')
+    await t.rejects(play(url.replace(/.{8}$/, 'AAAAAAAA'), 0, 10), { code: 'url.refused' })
+    await t.rejects(play(await link(row, -1), 0, 10), { code: 'url.expired' })
+    await content.register.withdraw(row.id)
+    await t.rejects(play(url, 0, 10), { code: 'content.withdrawn' })
+    await t.rejects(link(row), { code: 'content.withdrawn' })
+    server.objects.reverse = async () => Promise.reject(new Problem('server.unreachable'))
+    await content.store.sql.run("UPDATE deliveries SET until = 1, id = id WHERE state = 'linked'")
+    await content.settle()
+    const states = await content.store.sql.all<{ state: string }>('SELECT DISTINCT state FROM deliveries')
+    t.same(states, [{ state: 'failed' }], 'over, and no server was asked about what it never heard of')
+    t.same([await figures(), site.posted, await server.objects.records(1, 10)], [{}, [], []])
+    await t.rejects(play(other, 0, 10), { code: 'transfer.expired' })
+  })
+
+  t.test(
+    `C7 C14 ${engine}: whoever was refused may try again; what was charged and never read is reversed`,
+    async (t) => {
+      const { offer, link, play, figures, content, server } = await makeSite(t, open)
+      const row = await offer(random.bytes(100))
+      const url = await link(row)
+      const { deliver, read } = server.objects
+      server.objects.deliver = async () => Promise.reject(new Problem('storage.full'))
+      await t.rejects(play(url, 0, 10), { code: 'storage.full' })
+      server.objects.deliver = deliver
+      server.objects.read = () => {
+        throw new Problem('server.unreachable')
+      }
+      await t.rejects(play(url, 0, 10), { code: 'object.unavailable' })
+      await content.store.sql.run("UPDATE deliveries SET until = 1, id = id WHERE state = 'offered'")
+      await content.settle()
+      t.same(await figures(), { 'content cancelled': [1, 1, 0], 'service cancelled': [1, 1, 0] })
+      server.objects.read = read
+      await t.rejects(play(url, 0, 10), { code: 'transfer.expired' }, 'and is not read afterwards')
+    },
+  )
 }

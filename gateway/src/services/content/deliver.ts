@@ -12,7 +12,7 @@ import type { DirectSigner } from '@azukari/protocol/cose'
 import { type ObjectSource, openRecord, signDeliveryOrder, signReversal } from '@azukari/protocol/delivery'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
-import { isProblem, Problem } from '@azukari/protocol/problem'
+import { InternalError, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Delivered } from '../../data-server/object-port.ts'
 import type { MemberContext, OwnContext, ServiceStore } from '../../service/service.ts'
 import type { ServerEntry } from '../../site-folder.ts'
@@ -21,6 +21,8 @@ import { type ContentRow, contents, type DeliveryRow, deliveries, holders, type 
 
 type Asked = RequestOf<typeof getContent>
 type Reply = ReplyOf<typeof getContent>
+/** What a data server accepted; an offer only for a board. */
+type Accepted = Omit<Reply, 'offer'> & { offer?: Offer }
 
 /** How long a data server may accept a request, ms; after that it is known that it will not. */
 const acceptMs = 300_000
@@ -50,6 +52,7 @@ export class Deliver {
   readonly #o: DeliverOptions
   /** Requests that are under way, so that one that comes twice at once is one. */
   readonly #underWay = new Map<string, Promise<Reply>>()
+  readonly #opening = new Map<string, Promise<DeliveryRow>>()
 
   constructor(options: DeliverOptions) {
     this.#o = options
@@ -69,7 +72,7 @@ export class Deliver {
     const { store, servers } = this.#o
     const known = await deliveries.byId(store.sql, asked.delivery)
     if (known) return this.#again(known, asked, caller.device)
-    const { row, version } = await this.#agreed(asked)
+    const { row, version } = await this.agreed(asked)
     const [server] = await servers.nearestTo(caller.region)
     if (!server) throw new Problem('object.unavailable', 'the site has no data server')
     const delivery: DeliveryRow = {
@@ -92,9 +95,41 @@ export class Deliver {
       offer: null,
       problem: null,
       served: 0,
+      link_until: null,
+      blocks_left: null,
     }
     await store.transaction(({ sql }) => deliveries.add(sql, delivery))
-    return this.#ask(delivery, { row, version, server })
+    return offered(await this.#ask(delivery, { row, version, server }))
+  }
+
+  /**
+   * A delivery whose bytes are to be read by a link: accepted and charged at its first use, and only then (C7).
+   * @throws {Problem} `object.unknown`, `transfer.expired`, and those of `content.get`
+   */
+  opened(id: Uint8Array): Promise<DeliveryRow> {
+    const name = hex(id)
+    const known = this.#opening.get(name)
+    if (known) return known
+    const opened = this.#open(id).finally(() => this.#opening.delete(name))
+    this.#opening.set(name, opened)
+    return opened
+  }
+
+  async #open(id: Uint8Array): Promise<DeliveryRow> {
+    const { store, servers } = this.#o
+    const known = await linkedDelivery(store.sql, id)
+    if (known.state === 'offered' || known.state === 'done') return known
+    if (known.state === 'linked') {
+      await this.agreed(agreementOf(known))
+      const [server] = await servers.nearestToServer(known.server)
+      if (!server) throw new Problem('object.unavailable', 'the site has no data server')
+      await store.transaction(({ sql, nowMs }) =>
+        deliveries.opened(sql, { id, server: server.id, at: nowMs, until: nowMs + acceptMs }),
+      )
+    } else if (known.state !== 'asked') throw new Problem('transfer.expired', `the delivery is ${known.state}`)
+    const asked = await linkedDelivery(store.sql, id)
+    await this.#askAgain(asked)
+    return linkedDelivery(store.sql, id)
   }
 
   /** The same request once more. @throws {Problem} `act.conflict` when it is another one */
@@ -103,6 +138,11 @@ export class Deliver {
     if (!isSame) throw new Problem('act.conflict', 'another request has this id')
     if (known.state === 'offered' && known.offer) return replyOf(known, known.offer)
     if (known.state !== 'asked') throw new Problem('transfer.expired', `the delivery is ${known.state}`)
+    return offered(await this.#askAgain(known))
+  }
+
+  /** Asks the server that was asked before: it may have charged it. */
+  async #askAgain(known: DeliveryRow): Promise<Accepted> {
     const { store, servers } = this.#o
     const row = await contents.byId(store.sql, known.content)
     const version = await contents.version(store.sql, known.content, known.version)
@@ -110,8 +150,8 @@ export class Deliver {
     return this.#ask(known, { row, version, server: await servers.entry(known.server) })
   }
 
-  /** @throws {Problem} `content.unknown`, `content.withdrawn`, `content.price-changed` */
-  async #agreed(asked: Asked): Promise<{ row: ContentRow; version: VersionRow }> {
+  /** What is offered now, as it was agreed to. @throws {Problem} `content.unknown`, `content.withdrawn`, `content.price-changed` */
+  async agreed(asked: Agreement): Promise<{ row: ContentRow; version: VersionRow }> {
     const { sql } = this.#o.store
     const row = await contents.byId(sql, asked.content)
     if (!row) throw new Problem('content.unknown')
@@ -126,7 +166,10 @@ export class Deliver {
     return { row, version }
   }
 
-  async #ask(delivery: DeliveryRow, of: { row: ContentRow; version: VersionRow; server: ServerEntry }): Promise<Reply> {
+  async #ask(
+    delivery: DeliveryRow,
+    of: { row: ContentRow; version: VersionRow; server: ServerEntry },
+  ): Promise<Accepted> {
     const { servers, store } = this.#o
     const { row, version, server } = of
     try {
@@ -140,11 +183,16 @@ export class Deliver {
       await store.transaction(async (context) => {
         await this.#noteFailed(context, delivery.root, failed)
         // It said itself that it accepted nothing; of one that did not answer that is not known.
-        if (refusals.has(error.code)) await deliveries.move(context.sql, delivery.id, 'asked', 'failed', error.code)
+        if (refusals.has(error.code)) await this.#refused(context, delivery, error.code)
       })
       if (!refusals.has(error.code)) servers.noteAway(server.id)
       throw error
     }
+  }
+
+  async #refused({ sql }: OwnContext, { id, link_until }: DeliveryRow, problem: string): Promise<void> {
+    if (link_until === null) await deliveries.move(sql, id, 'asked', 'failed', problem)
+    else await deliveries.refusedLink(sql, id, problem)
   }
 
   #order(delivery: DeliveryRow, provider: string, sizeBytes: number): Uint8Array {
@@ -192,7 +240,7 @@ export class Deliver {
     delivery: DeliveryRow,
     { row, version, server }: { row: ContentRow; version: VersionRow; server: ServerEntry },
     { record: signed, seq, failed }: Delivered,
-  ): Promise<Reply> {
+  ): Promise<Accepted> {
     const key = parseCoseKey(new Uint8Array(Buffer.from(server.key, 'hex')))
     const record = openRecord(signed, key, { server: server.id, seq })
     if (record.kind !== 'charge' || !sameBytes(record.delivery, delivery.id))
@@ -205,7 +253,14 @@ export class Deliver {
       await holders.put(sql, { root: delivery.root, server: server.id, pinned: before?.pinned ?? 0, until })
       const current = await deliveries.byId(sql, delivery.id)
       if (current?.state === 'offered' && current.offer) return replyOf(current, current.offer)
+      const told = { fee: record.fee, server: server.id, from: record.from }
+      if (current?.state === 'offered') return told
       if (current?.state !== 'asked') throw new Problem('transfer.expired', 'it was given up meanwhile')
+      const charged = { seq, fee: record.fee, source: record.from }
+      if (delivery.link_until !== null) {
+        await deliveries.offered(sql, delivery.id, { ...charged, offer: null, until: delivery.link_until })
+        return told
+      }
       const offer = await offerAsked(delivery.device, {
         kind: offerKind,
         name: row.title.slice(0, 128),
@@ -214,9 +269,8 @@ export class Deliver {
         hashes: { sizeBytes: version.size, root: version.root, leaves: new Uint8Array(version.leaves) },
         lifeMs: offerLifeMs,
       })
-      const accepted = { seq, fee: record.fee, source: record.from, offer: encode(offer), until: offer.expiresMs }
-      await deliveries.offered(sql, delivery.id, accepted)
-      return { offer, fee: record.fee, server: server.id, from: record.from }
+      await deliveries.offered(sql, delivery.id, { ...charged, offer: encode(offer), until: offer.expiresMs })
+      return { ...told, offer }
     })
   }
 
@@ -250,6 +304,9 @@ export class Deliver {
         // It has left whole, and the device never said so.
         if (row.state === 'offered' && row.served === 1)
           await store.transaction(({ sql }) => deliveries.move(sql, row.id, 'offered', 'done'))
+        // Nobody used the link, so nobody was asked for anything.
+        else if (row.state === 'linked')
+          await store.transaction(({ sql }) => deliveries.move(sql, row.id, 'linked', 'failed', 'url.expired'))
         else await this.#reverse(row)
         ended++
       } catch (error) {
@@ -275,6 +332,25 @@ export class Deliver {
     }
     await store.transaction(({ sql }) => deliveries.move(sql, row.id, 'reversing', to))
   }
+}
+
+/** What a member agreed to. */
+export type Agreement = Pick<Asked, 'content' | 'version' | 'serviceMinor' | 'contentMinor' | 'currency'>
+
+function agreementOf({ content, version, service_minor, content_minor, currency }: DeliveryRow): Agreement {
+  return { content, version, serviceMinor: service_minor, contentMinor: content_minor, currency }
+}
+
+/** @throws {Problem} `object.unknown` */
+async function linkedDelivery(sql: ServiceStore['sql'], id: Uint8Array): Promise<DeliveryRow> {
+  const row = await deliveries.byId(sql, id)
+  if (!row || row.link_until === null) throw new Problem('object.unknown', 'no such delivery')
+  return row
+}
+
+function offered({ offer, ...told }: Accepted): Reply {
+  if (!offer) throw new InternalError('a board was offered nothing')
+  return { ...told, offer }
 }
 
 /** What a data server says when it has charged nothing. */

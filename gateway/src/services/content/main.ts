@@ -1,4 +1,6 @@
 /** Content from a site's folder, on real ports: inside the gateway, or as a process of its own. */
+
+import { sameBytes } from '@azukari/protocol/bytes'
 import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { signerOf } from '@azukari/protocol/cose'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
@@ -27,7 +29,8 @@ export async function openContent(opened: ServicePorts): Promise<ContentContext>
   const servers = new DataServers({ listed, reach, name, signer, clock })
   const database = await stores.open('content/content.db')
   const { defer } = machine
-  const made = { database, servers, signer, settings, members, clock, random, log, budgets, unlisted, defer }
+  const linkKeys = { signer, find: (kid: Uint8Array) => (sameBytes(kid, signer.kid) ? publicOf(key) : undefined) }
+  const made = { database, servers, signer, linkKeys, settings, members, clock, random, log, budgets, unlisted, defer }
   const content = await createContentService({ name, ...made, post: (charge) => call(postCharge, charge) })
   const keys: OpenService['keys'] = {
     held: async () => [{ use: 'sign', key: coseKey(publicOf(key)), fromMs: 0 }],

@@ -48,7 +48,17 @@ CREATE TABLE fee_cursors (
 ) STRICT;
 `
 
+const links = `
+ALTER TABLE deliveries ADD COLUMN link_until INTEGER;
+`
+
+const blocksLeft = `
+ALTER TABLE deliveries ADD COLUMN blocks_left BLOB;
+`
+
 export const contentMigrations: readonly Migration[] = [
   { number: 1, name: 'the register, holders, deliveries', up: register },
   { number: 2, name: 'the two fee ledgers', up: ledgers },
+  { number: 3, name: 'deliveries by a signed link', up: links },
+  { number: 4, name: 'which blocks of a delivery have left', up: blocksLeft },
 ]

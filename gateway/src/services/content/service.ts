@@ -5,6 +5,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { InternalError } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost, type ServiceHost } from '../../service/host.ts'
+import type { LinkKeys } from '../../service/links.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import { memberCall, type ServiceStore } from '../../service/service.ts'
@@ -16,6 +17,7 @@ import type { DataServers } from './data-servers.ts'
 import { Deliver } from './deliver.ts'
 import { renewHolders } from './holder-list.ts'
 import { Ledgers } from './ledgers.ts'
+import { ContentLinks } from './links.ts'
 import { contentMigrations } from './migrations.ts'
 import { contentSource } from './reading.ts'
 import { Register } from './register.ts'
@@ -30,6 +32,8 @@ export interface ContentServiceOptions {
   database: Database
   servers: DataServers
   signer: DirectSigner
+  /** Judges the links that it signed. */
+  linkKeys: LinkKeys
   settings: ContentSettings
   members: MemberCheck
   /** Where members' charges are posted. */
@@ -47,6 +51,7 @@ export interface ContentService {
   store: ServiceStore
   register: Register
   servers: DataServers
+  links: ContentLinks
   /** Pulls what is new and bills what is due, now; for commands that tell of it. */
   settle(): Promise<void>
 }
@@ -55,15 +60,23 @@ export async function createContentService(options: ContentServiceOptions): Prom
   const { database, servers, signer, settings, clock, random, log } = options
   let deliver: Deliver | undefined
   let made: ServiceStore | undefined
+  let links: ContentLinks | undefined
   const delivering = () => {
     if (!deliver) throw new InternalError('content is not open yet')
     return deliver
   }
-  const work = async (store: ServiceStore) => {
+  const round = async (store: ServiceStore) => {
     await delivering().settle(clock.now())
     await renewHolders(store, servers, log)
     await new Ledgers({ store, servers, settings, log }).pull()
     await bill({ store, post: options.post, log }, clock.now())
+  }
+  // One after the other: a command that settles while the worker does would post each charge a second time.
+  let last: Promise<unknown> = Promise.resolve()
+  const work = (store: ServiceStore) => {
+    const done = last.then(() => round(store))
+    last = done.catch(() => undefined)
+    return done
   }
   const worker = new PeriodicWorker({
     name: 'content',
@@ -75,6 +88,7 @@ export async function createContentService(options: ContentServiceOptions): Prom
       return roundMs
     },
   })
+  const downloads = contentSource({ sql: database }, servers)
   const host = await createServiceHost({
     name: options.name,
     database,
@@ -82,27 +96,34 @@ export async function createContentService(options: ContentServiceOptions): Prom
     random,
     log,
     members: options.members,
+    links: options.linkKeys,
     unlisted: options.unlisted,
     migrations: contentMigrations,
     ...(options.budgets && { budgets: options.budgets }),
     ...(options.defer && { defer: options.defer }),
-    downloads: contentSource({ sql: database }, servers),
+    downloads: downloads.source,
     downloadEnded: async ({ reference, problem }, context) => {
       await delivering().ended(context, reference, problem)
       if (problem !== undefined) context.afterCommit(() => worker.wake())
     },
     onStart: () => worker.start(),
-    onStop: () => worker.stop(),
+    onStop: async () => {
+      await worker.stop()
+      await downloads.flush()
+    },
     handlers: (store) => {
       made = store
       const { serviceMinor } = settings
       deliver = new Deliver({ store, servers, signer, serviceMinor, log })
+      links = new ContentLinks({ store, servers, deliver, signer, serviceMinor, clock, random })
       return [
+        ...links.handlers(),
         ...browseHandlers(store, serviceMinor),
         memberCall(getContent, (asked, context) => delivering().get(asked, context)),
       ]
     },
   })
   const register = new Register({ store: host.store, servers, random, currency: settings.currency })
-  return { host, store: host.store, register, servers, settle: () => work(host.store) }
+  if (!links) throw new InternalError('content has no handlers')
+  return { host, store: host.store, register, servers, links, settle: () => work(host.store) }
 }

@@ -52,9 +52,9 @@ export interface AvoidedRow {
 
 /**
  * `asked`: the data server was told, and may have charged it. `offered`: charged, on its way. `reversing`: it failed after its
- * charge. `failed`: nothing was charged.
+ * charge. `failed`: nothing was charged. `linked`: somebody has a link to it, and nobody has used it.
  */
-export type DeliveryState = 'asked' | 'offered' | 'done' | 'reversing' | 'reversed' | 'failed'
+export type DeliveryState = 'linked' | 'asked' | 'offered' | 'done' | 'reversing' | 'reversed' | 'failed'
 
 export interface DeliveryRow {
   id: Uint8Array
@@ -77,6 +77,10 @@ export interface DeliveryRow {
   problem: string | null
   /** 1 when every block has left for the device. */
   served: number
+  /** When the link to it ends; null for what a board asked for. */
+  link_until: number | null
+  /** A bit for each block that has left for the device, the first one lowest; null before any. */
+  blocks_left: Uint8Array | null
 }
 
 const listed = `c.id, c.provider, c.title, c.search, c.media, c.terms, c.state, c.version, c.price, c.currency, c.origin, c.at`
@@ -188,6 +192,22 @@ export const deliveries = {
       until,
       id,
     ),
+  /** A link is used for the first time: its server is asked now. */
+  opened: (sql: Sql, { id, server, at, until }: Pick<DeliveryRow, 'id' | 'server' | 'at' | 'until'>) =>
+    sql.run(
+      "UPDATE deliveries SET state = 'asked', server = ?, at = ?, until = ? WHERE id = ? AND state = 'linked'",
+      server,
+      at,
+      until,
+      id,
+    ),
+  /** It was refused, and nothing was charged: whoever has the link may try again. */
+  refusedLink: (sql: Sql, id: Uint8Array, problem: string) =>
+    sql.run(
+      "UPDATE deliveries SET state = 'linked', until = link_until, problem = ? WHERE id = ? AND state = 'asked'",
+      problem,
+      id,
+    ),
   /** Only from the state that it was seen in: whoever comes second changes nothing. */
   move: (sql: Sql, id: Uint8Array, from: DeliveryState, to: DeliveryState, problem: string | null = null) =>
     sql.run(
@@ -197,11 +217,14 @@ export const deliveries = {
       id,
       from,
     ),
+  leaving: (sql: Sql, id: Uint8Array, blocksLeft: Uint8Array) =>
+    sql.run('UPDATE deliveries SET blocks_left = ? WHERE id = ?', blocksLeft, id),
   served: (sql: Sql, id: Uint8Array) => sql.run('UPDATE deliveries SET served = 1 WHERE id = ?', id),
   /** What has to be brought to an end: failed after its charge, never answered, or never fetched. */
   overdue: (sql: Sql, nowMs: number, limit: number) =>
     sql.all<DeliveryRow>(
       `SELECT * FROM deliveries WHERE state = 'reversing' OR (state = 'asked' AND until < ?1) OR (state = 'offered' AND until < ?1)
+         OR (state = 'linked' AND until < ?1)
        ORDER BY at LIMIT ?2`,
       nowMs,
       limit,

@@ -2,22 +2,18 @@
  * Content through a whole site of real processes: a provider registers by command, members browse and get at two boards whose data
  * servers differ, one of the servers dies.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { browse, requestArriving } from '@azukari/device/apps/content/content'
-import { systemClock } from '@azukari/protocol/adapters/clock'
-import { systemRandom } from '@azukari/protocol/adapters/random'
-import type { ContentItem } from '@azukari/protocol/contracts/content'
 import { openRecord } from '@azukari/protocol/delivery'
 import { parseCoseKey } from '@azukari/protocol/keys'
 import t from 'tap'
 import { quietLog } from '../../testkit/log.ts'
 import { boardPlaces, places } from '../../testkit/places.ts'
 import { gatewayCommand } from '../processes.ts'
-import { pin, SimulatedSite, type SiteBoard } from '../site.ts'
-import { until } from '../wait.ts'
+import { SimulatedSite } from '../site.ts'
+import { filesWith, memberAt, sha256 } from './member.ts'
 
 t.setTimeout(300_000)
 
@@ -49,34 +45,6 @@ function sumsOf({ sums }: Charges): Record<string, number[]> {
     [charges, reversals, minor],
   ])
   return Object.fromEntries(rows)
-}
-
-const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
-
-/** A member's board with a card in it, and a session. */
-async function memberAt(board: SiteBoard) {
-  const { runtime } = board
-  const card = await until('the card and its session', () =>
-    runtime.presence?.card?.session ? runtime.presence.card : undefined,
-  )
-  await card.requirePin(pin)
-  const ports = { link: runtime.link, clock: systemClock, random: systemRandom }
-  return {
-    find: async (words: string): Promise<ContentItem> => {
-      const { items } = await browse(card, { words }, 10)
-      return until(words, () => items[0])
-    },
-    browse: (words: string | undefined, after: string | undefined, limit: number) =>
-      browse(card, { words, after }, limit),
-    get: async (item: ContentItem) => {
-      const arriving = await requestArriving(ports, card, item)
-      const bytes = await arriving.whole()
-      await arriving.end()
-      return { bytes, fee: arriving.fee, server: arriving.server, from: arriving.from }
-    },
-    /** Asks, and takes none of it. */
-    refuse: async (item: ContentItem) => (await requestArriving(ports, card, item)).end('card.absent'),
-  }
 }
 
 t.test('C1 C2 C3 C4 C5 C7 C8 C9 C13: a provider’s file reaches members through their own data servers', async (t) => {
@@ -176,13 +144,3 @@ t.test('C1 C2 C3 C4 C5 C7 C8 C9 C13: a provider’s file reaches members through
   await t.rejects(north.get(item), { code: 'content.withdrawn' })
   t.same((await north.browse('winter', undefined, 10)).items, [])
 })
-
-/** Files below a folder that hold these bytes. */
-async function filesWith(folder: string, part: Uint8Array): Promise<string[]> {
-  const found: string[] = []
-  for (const name of await readdir(folder, { recursive: true })) {
-    const path = `${folder}/${name}`
-    if ((await stat(path)).isFile() && (await readFile(path)).includes(Buffer.from(part))) found.push(path)
-  }
-  return found
-}

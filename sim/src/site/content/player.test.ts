@@ -3,7 +3,7 @@
  * member who buys and plays it in Chromium, and takes the card away in the middle.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KioskDisplay } from '@azukari/boards/kiosk-display'
@@ -22,6 +22,7 @@ import { typePin } from '../device-processes.ts'
 import { gatewayCommand } from '../processes.ts'
 import { pin, SimulatedSite } from '../site.ts'
 import { until } from '../wait.ts'
+import { filesWith } from './member.ts'
 
 t.setTimeout(300_000)
 
@@ -69,16 +70,6 @@ async function film(page: Page): Promise<Buffer> {
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
   })()`)
   return Buffer.from(String(text), 'base64')
-}
-
-/** Files below a folder that hold these bytes. */
-async function filesWith(folder: string, part: Uint8Array): Promise<string[]> {
-  const found: string[] = []
-  for (const name of await readdir(folder, { recursive: true })) {
-    const path = `${folder}/${name}`
-    if ((await stat(path)).isFile() && (await readFile(path)).includes(Buffer.from(part))) found.push(path)
-  }
-  return found
 }
 
 t.test('C13 C14: a member plays a song, a film and a picture on a board’s page', { skip: noBrowser }, async (t) => {

@@ -2,6 +2,7 @@
 import { hex } from '@azukari/protocol/bytes'
 import {
   addContent,
+  linkContent,
   listContent,
   type OfferedContent,
   showContent,
@@ -84,6 +85,21 @@ export const offerCommands: ContentCommands = {
         `  delivered ${reply.deliveries} times`,
       ]
       return { reply, text: lines.join('\n') }
+    },
+  ),
+
+  [commandName(linkContent)]: serviceContractCommand(
+    linkContent,
+    { positionals: ['content'] },
+    async ({ content: { links }, ports }: ContentContext, { content, card, minutes = 60, region }, act) => {
+      const lifeMs = minutes * 60_000
+      const payer = new Uint8Array(Buffer.from(card, 'hex'))
+      const path = await links.make({ content: idOf(content), card: payer, region, lifeMs })
+      const untilMs = ports.clock.now() + lifeMs
+      const link = `${act.siteUrl ?? ''}${path}`
+      const until = `good until ${new Date(untilMs).toISOString()}, for whoever has it; charged when it is used first`
+      const where = act.siteUrl === undefined ? '; put https:// and the site’s name and port before it' : ''
+      return { reply: { link, untilMs }, text: `${link}\n${until}${where}` }
     },
   ),
 

@@ -1,6 +1,7 @@
 /** `azukari-gateway member add`: members come from an issuing office's file (S15). */
 import { namedText } from '@azukari/protocol/adapters/named-file'
-import { parseCoseKey } from '@azukari/protocol/keys'
+import { hex } from '@azukari/protocol/bytes'
+import { parseCoseKey, thumbprint } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
 import type { CallFile } from '../../../operator-api/roles.ts'
@@ -31,9 +32,10 @@ export const memberCommands: PlacementCommands = {
         location,
       })
       const places = location ? 'places of pictures are kept, as they have said' : 'no place is kept until they say so'
+      const card = hex(thumbprint(parseCoseKey(bytes('authKey'))))
       return {
-        json: { member: registration['memberId'], location },
-        text: `${registration['name']} is a member; ${places}`,
+        json: { member: registration['memberId'], card, location },
+        text: `${registration['name']} is a member, with the card ${card}; ${places}`,
       }
     },
   },
