@@ -21,7 +21,7 @@ const directory: KeyDirectory = {
 
 function leased(more: Partial<Lease> = {}, signing = work): Uint8Array {
   const lease: Lease = {
-    contract: 'work.licence.renew@1',
+    kind: 'licence-lease',
     licence: new Uint8Array(16),
     app: 'film-look',
     device: 'board',

@@ -16,7 +16,7 @@ export const proofDomain = new TextEncoder().encode('azukari/licence-proof/1')
 
 /** What work signs. */
 export const Lease = Type.Object({
-  contract: Type.Literal('work.licence.renew@1'),
+  kind: Type.Literal('licence-lease'),
   licence: Id,
   app: Slug,
   device: Slug,

@@ -18,7 +18,7 @@ function beside(more: Partial<LicenceOptions> = {}) {
   const [gateway, work, device] = [key(), key(), key()]
   const lease = sign1(
     encodeDeterministic({
-      contract: 'work.licence.renew@1',
+      kind: 'licence-lease',
       licence: new Uint8Array(16),
       app: 'film-look',
       device: 'board',

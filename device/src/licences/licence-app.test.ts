@@ -5,7 +5,7 @@ import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemFiles } from '@azukari/protocol/adapters/files'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode } from '@azukari/protocol/codec'
-import { enrolForApp } from '@azukari/protocol/contracts/work-licences'
+import { enrolForApp, renewLicence } from '@azukari/protocol/contracts/work-licences'
 import { peek1 } from '@azukari/protocol/cose'
 import { generateKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { LicenceProof } from '@azukari/protocol/licence'
@@ -59,7 +59,7 @@ const timeOf = ({ proof }: { proof: Uint8Array }) => (decode(peek1(proof).payloa
 t.test('W8 W9: the licence app keeps the key, renews the lease, and supplies it without a line', async (t) => {
   const { app, asked, site, now } = await board(t)
   t.same(await app.enrol(user, never), { title: 'Film look' })
-  t.same(asked, ['work.licence.enrol', 'work.licence.renew'])
+  t.same(asked, [enrolForApp.name, renewLicence.name])
   await app.renewDue(never)
   t.equal(asked.length, 2, 'not before it is due')
   now.wallMs += 10 * minuteMs

@@ -64,7 +64,7 @@ async function renew(
     await licences.setLease(sql, after)
     if (licence.supplied_ms === null) await bookLicence(sql, licence, (await apps.get(sql, licence.app))!, nowMs)
     return {
-      contract: renewLicence.id,
+      kind: 'licence-lease',
       licence: licence.id,
       app: licence.app,
       device,
