@@ -35,6 +35,7 @@ import { Caretaker } from './fleet/caretaker.ts'
 import { KeyRotation } from './fleet/key-rotation.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
+import { LicenceApp } from './licences/licence-app.ts'
 import { Link, type LinkLimits } from './link.ts'
 import type { MarkReader } from './marks/mark-reader.ts'
 import { MarkWatch } from './marks/mark-watch.ts'
@@ -48,6 +49,7 @@ import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 import { WorkBlobs, workDownloads } from './work/blobs.ts'
 import { BoardConditions } from './work/conditions.ts'
+import { WorkPoints } from './work/points.ts'
 import { WorkRecord } from './work/record.ts'
 import { type Compute, WorkApp } from './work/worker.ts'
 
@@ -129,6 +131,10 @@ export class Runtime {
   work: WorkApp | undefined
   /** Looks at what is printed and shown for marks of works (R4). */
   marks: MarkWatch | undefined
+  /** Its owner's points (W11). */
+  points: WorkPoints | undefined
+  /** Holds the licences that the board earns (W8, W9). */
+  licences: LicenceApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #attendant: Attendant | undefined
@@ -231,7 +237,10 @@ export class Runtime {
         onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
-      if (compute)
+      if (compute) {
+        const { link, outbox, identity } = this
+        this.licences = await LicenceApp.open({ folder, files, clock, log, database, link, identity })
+        this.points = new WorkPoints({ clock, random, log, link, outbox, keys: siteKeys, identity })
         this.work = new WorkApp({
           folder,
           files,
@@ -252,6 +261,7 @@ export class Runtime {
             log,
           }),
         })
+      }
       const sightings = await SightingRecord.open(database)
       this.#makeApps(siteKeys, sightings)
       const rotation = new KeyRotation({
@@ -423,7 +433,7 @@ export class Runtime {
     const shared = { presence, display, clock, log, language, marks: this.marks }
     const fetching = { link: this.link, random, device: this.identity.device }
     if (roles.includes('camera'))
-      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, online: () => this.link.up })
+      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, dialogue, online: () => this.link.up })
     if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
@@ -455,7 +465,8 @@ export class Runtime {
     const showProblem = async (error: unknown) => terminal?.showProblem(error)
     const decisions =
       terminal && requests && new DecisionsMenu({ ...shared, dialogue, showProblem, terminal, requests })
-    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, printer: paper })
+    const { player } = this.#board.display ?? {}
+    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, player, printer: paper })
     const canList = printer !== undefined || terminal !== undefined
     this.#attendant = new Attendant({
       presence,
@@ -505,8 +516,9 @@ export class Runtime {
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
-    const { work, marks } = this
+    const { work, marks, licences } = this
     if (marks) pieces.push(['marks', (signal) => marks.run(signal)])
+    if (licences) pieces.push(['licences', (signal) => licences.run(signal)])
     if (work) pieces.push(['work', (signal) => work.run(signal)])
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     const { camera } = this

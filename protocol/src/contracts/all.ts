@@ -32,6 +32,7 @@ import * as settlementValue from './settlement-value.ts'
 import * as settlementWebhooks from './settlement-webhooks.ts'
 import * as transfer from './transfer.ts'
 import * as work from './work.ts'
+import * as workLicences from './work-licences.ts'
 import * as workOperators from './work-operators.ts'
 
 function isContract(value: unknown): value is Contract {
@@ -71,5 +72,6 @@ export const contracts: readonly Contract[] = [
   rightsBoards,
   rightsOperators,
   work,
+  workLicences,
   workOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

@@ -5,6 +5,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
+import type { Display } from '@azukari/device/drivers'
 import { markThread } from '@azukari/device/marks/adapters/mark-thread'
 import { Runtime } from '@azukari/device/runtime'
 import { openDatabase } from '@azukari/gateway/adapters/database'
@@ -199,8 +200,14 @@ export class SimulatedSite {
       .claim
   }
 
-  /** Starts a board; a new one enrols with a claim of its own, unless another is given. Without a memory card it keeps pictures in its folder. */
-  async startBoard(place: BoardPlace, given?: { claim?: string; withoutMemory?: boolean }): Promise<SiteBoard> {
+  /**
+   * Starts a board; a new one enrols with a claim of its own, unless another is given. Without a memory card it keeps pictures in its
+   * folder. With a page, that is its display and its panel.
+   */
+  async startBoard(
+    place: BoardPlace,
+    given?: { claim?: string; withoutMemory?: boolean; page?: Display },
+  ): Promise<SiteBoard> {
     const folder = `${this.folder}/devices/${place.id}`
     await mkdir(folder, { recursive: true })
     const claim = given?.claim ?? (await this.newClaim(place.region))
@@ -221,6 +228,7 @@ export class SimulatedSite {
         : {}),
     })
     const { memory: _, ...withoutMemory } = board
+    const { panel: _panel, ...withoutPanel } = board
     const log = this.#options.log.child({ board: place.id })
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
@@ -232,7 +240,7 @@ export class SimulatedSite {
         log,
         marks: async () => markThread({ ...ports, log }),
       },
-      given?.withoutMemory ? withoutMemory : board,
+      given?.page ? { ...withoutPanel, display: given.page } : given?.withoutMemory ? withoutMemory : board,
     )
     await runtime.start()
     const running = { place, runtime, board, tap }
@@ -248,11 +256,21 @@ export class SimulatedSite {
       home?: string
       kind?: string
       register?: boolean
+      /** What the member says of places at the office (D8). */
+      location?: boolean
       registeredLevel?: number
       puk?: string
     } = {},
   ): Promise<VirtualCard> {
-    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level, puk } = options
+    const {
+      level = 2,
+      home = 'JP-13',
+      kind = 'ed25519',
+      register = true,
+      registeredLevel = level,
+      location = true,
+      puk,
+    } = options
     const { key } = decode(await readFile(`${this.folder}/placement/public.cose`)) as { key: Uint8Array }
     const file = `${this.folder}/card-${++this.#cards}-${Date.now()}.azcard`
     const { record } = await cardIssue(
@@ -262,6 +280,7 @@ export class SimulatedSite {
         level,
         home,
         pin,
+        location,
         ...(puk ? { puk } : {}),
         providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(key)))).toString('hex'),
         out: file,

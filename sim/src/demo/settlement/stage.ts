@@ -156,6 +156,7 @@ export class SettlementStage {
       puk: '12345678',
       providerKey: placement.keyPairs.cardKey,
       random: systemRandom,
+      location: true,
     })
     await placement.registry.addMember(registration)
     return { card, thumbprint: registration.card, number }
