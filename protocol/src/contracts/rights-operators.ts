@@ -79,6 +79,7 @@ export const registerWork = contract({
     days: Type.Optional(days),
     uses: Type.Optional(maxUses),
     resale: Type.Optional(Type.Boolean({ description: 'buyers may be allowed to sell their copy on' })),
+    another: Type.Optional(Type.Boolean({ description: 'although it looks like a registered work: it is another' })),
     out: Type.String({
       ...out,
       description: 'file for the marked picture, in place of what is there; the signed record goes beside it (.record)',
@@ -99,6 +100,7 @@ export const registerWork = contract({
     'mark.unreadable',
     'mark.present',
     'rights.registered',
+    'rights.alike',
     'service.busy',
     'message.too-large',
   ],

@@ -51,6 +51,17 @@ export const rightsProblems = {
       todo: '先の登録が有効です。詳細のIDを rights show で確認し、ご自身の登録でなければ権利の担当者にお問い合わせください。',
     },
   },
+  'rights.alike': {
+    retry: 'after-fix',
+    en: {
+      title: 'This picture looks like a work that is registered',
+      todo: 'See it with rights show and the id in the detail. If yours is another picture, such as the next one of a series, register it with --another.',
+    },
+    ja: {
+      title: '登録済みの作品とよく似た画像です',
+      todo: '詳細のIDを rights show で確認してください。連写の次の一枚など別の画像であれば、--another を付けて登録してください。',
+    },
+  },
   'rights.work-unknown': {
     retry: 'no',
     en: { title: 'No work with this id is registered here', todo: 'Check the id with rights list.' },
@@ -76,11 +87,11 @@ export const rightsProblems = {
     retry: 'no',
     en: {
       title: 'No work of this site can be read from this picture',
-      todo: 'If you know which work it is, name it with --work.',
+      todo: 'If you know which work it is, or the detail names one that it looks like and you see that it is, name it with --work.',
     },
     ja: {
       title: 'この画像から、このサイトの作品IDを読み取れません',
-      todo: 'どの作品か分かる場合は --work で指定してください。',
+      todo: 'どの作品か分かる場合、または詳細に示された似た作品がその作品だと確認できた場合は、--work で指定してください。',
     },
   },
   'rights.location': {

@@ -22,6 +22,7 @@ import type { RightsShared } from './shared.ts'
 import { boardHandlers } from './sightings/boards.ts'
 import { type SightingDesk, sightingDesk } from './sightings/desk.ts'
 import { type WorkDesk, workDesk } from './works/desk.ts'
+import { type FingerprintIndex, fingerprintsIn } from './works/fingerprints.ts'
 
 export interface RightsOptions {
   database: Database
@@ -86,6 +87,11 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     ...(defer && { defer }),
     ...(budgets && { budgets }),
   })
+  let index: Promise<FingerprintIndex> | undefined
+  const alike = () => {
+    index ??= fingerprintsIn(host.store.sql)
+    return index
+  }
   const shared: RightsShared = {
     store: host.store,
     clock,
@@ -95,6 +101,7 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     signer: signerOf(keys.signing),
     marks,
     pictures,
+    alike,
   }
   const wake = () => worker.wake()
   const work = new CaseWork({ shared, settings, mailer, fetch })

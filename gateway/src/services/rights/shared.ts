@@ -5,6 +5,7 @@ import type { ServiceStore } from '../../service/service.ts'
 import type { ServiceKeys } from '../../service/service-keys.ts'
 import type { MarkWork } from './marks/mark-work.ts'
 import type { SealedPictures } from './sealed-pictures.ts'
+import type { FingerprintIndex } from './works/fingerprints.ts'
 
 export interface RightsShared {
   store: ServiceStore
@@ -15,4 +16,6 @@ export interface RightsShared {
   signer: DirectSigner
   marks: MarkWork
   pictures: SealedPictures
+  /** What works look like; read when it is first asked for. */
+  alike: () => Promise<FingerprintIndex>
 }

@@ -51,3 +51,10 @@ CREATE TABLE board_sightings (
 CREATE INDEX board_sightings_device ON board_sightings (device, at_ms);
 CREATE TABLE sighting_consents (member BLOB PRIMARY KEY) STRICT;
 `
+
+/** What works look like before they are marked, where a mark is lost. */
+export const fingerprintTables = `
+CREATE TABLE fingerprints (
+  work TEXT PRIMARY KEY REFERENCES works (id), hash BLOB NOT NULL, quality INTEGER NOT NULL
+) STRICT;
+`

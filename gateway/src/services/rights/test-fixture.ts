@@ -8,7 +8,7 @@ import { createServiceKeys } from '../../service/service-keys.ts'
 import { throwUnlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
 import { silent } from '../../test-contracts.ts'
-import { markPicture, readMark, tracePicture } from './marks/mark-picture.ts'
+import { markPicture, readFingerprint, readMark, tracePicture } from './marks/mark-picture.ts'
 import type { MarkWork } from './marks/mark-work.ts'
 import { sealedPictures } from './sealed-pictures.ts'
 import { createRights, type Rights, type RightsOptions } from './service.ts'
@@ -28,6 +28,7 @@ export class StandingClock implements Pick<Clock, 'now' | 'monotonicMs' | 'timer
 export const inThisThread: MarkWork = {
   mark: ({ bytes, work, sale, isUnmarked }) => markPicture(bytes, work, sale, isUnmarked),
   read: readMark,
+  fingerprint: readFingerprint,
   trace: tracePicture,
   close: async () => undefined,
 }

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os'
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import type { Fingerprint } from '@azukari/protocol/marks/fingerprint'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Case, MarkedFile } from '../marks/mark-picture.ts'
@@ -53,6 +54,10 @@ export class MarkPool implements MarkWork {
 
   read(bytes: Uint8Array): Promise<bigint | undefined> {
     return this.#ask({ is: 'read', bytes }) as Promise<bigint | undefined>
+  }
+
+  fingerprint(bytes: Uint8Array): Promise<Fingerprint> {
+    return this.#ask({ is: 'fingerprint', bytes }) as Promise<Fingerprint>
   }
 
   trace(of: Case): Promise<TracedPicture> {

@@ -1,10 +1,14 @@
 /** The thread in which pictures are marked, read and traced: one after the other. */
 import { parentPort } from 'node:worker_threads'
 import { isProblem, Problem, type ProblemWire } from '@azukari/protocol/problem'
-import { type Case, markPicture, readMark, tracePicture } from '../marks/mark-picture.ts'
+import { type Case, markPicture, readFingerprint, readMark, tracePicture } from '../marks/mark-picture.ts'
 import type { MarkOrder } from '../marks/mark-work.ts'
 
-export type MarkTask = { is: 'mark'; order: MarkOrder } | { is: 'read'; bytes: Uint8Array } | { is: 'trace'; of: Case }
+export type MarkTask =
+  | { is: 'mark'; order: MarkOrder }
+  | { is: 'read'; bytes: Uint8Array }
+  | { is: 'fingerprint'; bytes: Uint8Array }
+  | { is: 'trace'; of: Case }
 export interface MarkJob {
   job: number
   task: MarkTask
@@ -20,6 +24,7 @@ parentPort?.on('message', ({ job, task }: MarkJob) => {
 
 async function carryOut(task: MarkTask): Promise<unknown> {
   if (task.is === 'read') return readMark(task.bytes)
+  if (task.is === 'fingerprint') return readFingerprint(task.bytes)
   if (task.is === 'trace') return tracePicture(task.of)
   const { bytes, work, sale, isUnmarked } = task.order
   return markPicture(bytes, work, sale, isUnmarked)

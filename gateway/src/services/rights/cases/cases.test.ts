@@ -11,6 +11,8 @@ import type { RightsSettings } from '../settings.ts'
 import { noonMs, openTestRights, testOffer, testPhoto } from '../test-fixture.ts'
 import type { Mail } from './mailer.ts'
 
+t.setTimeout(120_000)
+
 const day = 86_400_000
 const never = new AbortController().signal
 const home = 'https://hana.example/works/'

@@ -5,8 +5,9 @@ import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { text, UsageError } from '@azukari/protocol/adapters/command-line'
 import { readNamedFile, readNamedText } from '@azukari/protocol/adapters/named-file'
 import { systemRandom } from '@azukari/protocol/adapters/random'
+import { qualityMin } from '@azukari/protocol/marks/fingerprint'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import { hex, markPicture, readMark, type Sale, tracePicture } from '../marks/mark-picture.ts'
+import { hex, markPicture, readFingerprint, readMark, type Sale, tracePicture } from '../marks/mark-picture.ts'
 import { masterLength } from '../marks/sale-key.ts'
 
 const workDigits = 16
@@ -58,6 +59,19 @@ export const markCommands: Record<string, Command> = {
         const found = await readMark(bytes)
         if (found === undefined) return { json: { work: null }, text: `${file}: no mark` }
         return { json: { work: hex(found, workDigits) }, text: `${file}: work ${hex(found, workDigits)}` }
+      })
+    },
+  },
+  'mark fingerprint': {
+    what: 'Tells what pictures look like: 256 bits (PDQ), which differ in at most 31 between copies of one picture. A hint, never a proof.',
+    positionals: 'FILE…',
+    options: {},
+    async run(_values, files) {
+      return each(files, async (bytes, file) => {
+        const { hash, quality } = await readFingerprint(bytes)
+        const fingerprint = Buffer.from(hash).toString('hex')
+        const worth = quality < qualityMin ? ', too low to tell pictures apart' : ''
+        return { json: { fingerprint, quality }, text: `${file}: ${fingerprint} (quality ${quality}${worth})` }
       })
     },
   },

@@ -11,13 +11,14 @@ export const workCommands: RightsCommands = {
     { positionals: ['file'], filesIn: ['FILE'], filesOut: ['out'] },
     async ({ service }: RightsContext, request, act) => {
       const { title, author, price, currency = 'JPY', published = [], out } = request
-      const { days: maxDays = 365, uses: maxUses = 1, resale = false } = request
+      const { days: maxDays = 365, uses: maxUses = 1, resale = false, another } = request
       const { marked, record, ...facts } = await service.works.register({
         picture: act.file('FILE').bytes,
         title,
         author,
         offer: { priceMinor: price, currency, maxDays, maxUses, resale },
         published,
+        isAnother: another,
         by: operatorOf(act),
       })
       await act.give({ option: 'out', bytes: marked })

@@ -1,5 +1,6 @@
 /** Marks a picture file so that what is written can be read: looks for a mark before, reads the new file after (R1–R3). */
 import { checkSize, embedMarks, type Marks } from '@azukari/protocol/marks/embed'
+import { type Fingerprint, fingerprintOf } from '@azukari/protocol/marks/fingerprint'
 import { readPublicMark } from '@azukari/protocol/marks/read'
 import { Problem } from '@azukari/protocol/problem'
 import { encodePicture, openPicture } from './picture-file.ts'
@@ -56,6 +57,11 @@ export async function markPicture(
   }
   const done = { bytes: file, width: picture.width, height: picture.height, psnrDb: psnr(picture.rgba, marked.rgba) }
   return sale ? { ...done, derivation } : done
+}
+
+/** @throws {Problem} as `openPicture` */
+export async function readFingerprint(bytes: Uint8Array): Promise<Fingerprint> {
+  return fingerprintOf(await openPicture(bytes))
 }
 
 /** @throws {Problem} as `openPicture` */

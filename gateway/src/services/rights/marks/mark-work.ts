@@ -1,4 +1,5 @@
 /** What is done to pictures away from the service's event loop: marking, reading, tracing (ARCHITECTURE §11). */
+import type { Fingerprint } from '@azukari/protocol/marks/fingerprint'
 import type { Case, MarkedFile, Sale, tracePicture } from './mark-picture.ts'
 
 export interface MarkOrder {
@@ -15,6 +16,7 @@ export type TracedPicture = Awaited<ReturnType<typeof tracePicture>>
 export interface MarkWork {
   mark(order: MarkOrder): Promise<MarkedFile>
   read(bytes: Uint8Array): Promise<bigint | undefined>
+  fingerprint(bytes: Uint8Array): Promise<Fingerprint>
   trace(of: Case): Promise<TracedPicture>
   /** What still waits is refused with `service.unavailable`. */
   close(): Promise<void>

@@ -38,11 +38,17 @@ export function sightingDesk(
   fetch: (request: OutboundRequest) => Promise<OutboundAnswer>,
   wake: () => void,
 ): SightingDesk {
-  const { store, marks } = shared
+  const { store, marks, alike } = shared
 
   async function workIn(picture: Uint8Array): Promise<string> {
     const read = await marks.read(picture)
-    if (read === undefined) throw new Problem('rights.no-mark')
+    if (read === undefined) {
+      const like = (await alike()).nearest(await marks.fingerprint(picture))
+      throw new Problem(
+        'rights.no-mark',
+        like && `it looks like work ${like.work}: ${like.distance} of 256 bits differ`,
+      )
+    }
     return read.toString(16).padStart(workDigits, '0')
   }
 

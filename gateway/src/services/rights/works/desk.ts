@@ -16,6 +16,8 @@ export interface NewWork {
   author: string
   offer: Offer
   published: readonly string[]
+  /** Although it looks like a work that is registered. */
+  isAnother?: boolean | undefined
   /** Who registers it. */
   by: string
 }
@@ -33,7 +35,7 @@ export interface RegisteredWork {
 }
 
 export interface WorkDesk {
-  /** @throws {Problem} `rights.registered`, `mark.present`, `mark.unsuitable`, `mark.unreadable`, `service.busy`, `storage.*` */
+  /** @throws {Problem} `rights.registered`, `rights.alike`, `mark.present`, `mark.unsuitable`, `mark.unreadable`, `service.busy`, `storage.*` */
   register(work: NewWork): Promise<RegisteredWork>
   list(): Promise<WorkFacts[]>
   /** @throws {Problem} `rights.work-unknown` */
@@ -43,7 +45,7 @@ export interface WorkDesk {
 /** Works that one answer lists. */
 const listedMax = 10_000
 
-export function workDesk({ store, clock, random, signer, marks, pictures }: RightsShared): WorkDesk {
+export function workDesk({ store, clock, random, signer, marks, pictures, alike }: RightsShared): WorkDesk {
   /** @throws {Problem} `rights.registered` */
   async function requireNew(original: Uint8Array): Promise<void> {
     const known = await workOfFile(store.sql, original)
@@ -64,11 +66,19 @@ export function workDesk({ store, clock, random, signer, marks, pictures }: Righ
   }
 
   return {
-    async register({ picture, title, author, offer, published, by }) {
+    async register({ picture, title, author, offer, published, isAnother = false, by }) {
       const original = sha256(picture)
       await requireNew(original)
       const work = newWorkId(signer.kid, random.bytes(workChanceBytes))
       const { bytes: marked, width, height, psnrDb } = await mark(picture, work)
+      const looks = await marks.fingerprint(picture)
+      const index = await alike()
+      const like = isAnother ? undefined : index.nearest(looks)
+      if (like) {
+        // Somebody else may have been faster with the same picture.
+        await requireNew(original)
+        throw new Problem('rights.alike', `${like.work}, ${like.distance} of 256 bits differ`)
+      }
       await pictures.keep('master', work, picture)
       const registeredMs = clock.now()
       const places = [...new Set(published)]
@@ -93,12 +103,13 @@ export function workDesk({ store, clock, random, signer, marks, pictures }: Righ
         registered_ms: registeredMs,
         made_by: by,
       }
-      const isNew = await store.transaction(({ sql }) => insertWork(sql, row, places))
+      const isNew = await store.transaction(({ sql }) => insertWork(sql, row, places, looks))
       // Somebody else was faster with the same picture.
       if (!isNew) {
         await pictures.drop('master', work)
         await requireNew(original)
       }
+      index.add(work, looks)
       return { work, registeredMs, width, height, psnrDb, marked, record }
     },
 

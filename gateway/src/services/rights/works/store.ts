@@ -1,5 +1,6 @@
 /** Works as they are kept (R1, R2). */
 import type { Offer } from '@azukari/protocol/contracts/rights'
+import type { Fingerprint } from '@azukari/protocol/marks/fingerprint'
 import type { Currency } from '@azukari/protocol/money'
 import type { Sql } from '../../../storage/database.ts'
 import { insertRow } from '../../../storage/insert.ts'
@@ -38,9 +39,15 @@ export interface WorkFacts {
 }
 
 /** @returns false when the picture, or one that came of it, is registered already */
-export async function insertWork(sql: Sql, row: WorkRow, places: readonly string[]): Promise<boolean> {
+export async function insertWork(
+  sql: Sql,
+  row: WorkRow,
+  places: readonly string[],
+  { hash, quality }: Fingerprint,
+): Promise<boolean> {
   if ((await insertRow(sql, 'works', row, 'ON CONFLICT DO NOTHING')) === 0) return false
   for (const url of new Set(places)) await insertRow(sql, 'work_places', { work: row.id, url })
+  await insertRow(sql, 'fingerprints', { work: row.id, hash, quality })
   return true
 }
 
