@@ -8,6 +8,7 @@ import type { Clock, Files, Random } from '@azukari/protocol/ports'
 import { type PageAct, type PageServer, servePage } from './adapters/page-server.ts'
 import { kioskPage } from './kiosk-page.ts'
 import { KioskPanel } from './kiosk-panel.ts'
+import { KioskPlayer } from './kiosk-player.ts'
 import { encodePng } from './png.ts'
 
 export interface KioskDisplayOptions {
@@ -32,6 +33,7 @@ export class KioskDisplay implements Display {
   readonly model = 'local page'
   readonly rows: number
   readonly touch?: KioskPanel
+  readonly player: KioskPlayer
   readonly #o: KioskDisplayOptions
   readonly #server: PageServer
   readonly #page: PageState
@@ -42,6 +44,8 @@ export class KioskDisplay implements Display {
     this.#server = server
     this.rows = options.rows ?? 6
     if (page.panel) this.touch = page.panel
+    this.player = page.player
+    page.player.viewers = () => server.viewers
     page.tell = (data) => server.tell(data)
     if (page.panel) page.panel.viewers = () => server.viewers
   }
@@ -60,6 +64,7 @@ export class KioskDisplay implements Display {
         greeting: () => page.greeting(),
         act: (act) => page.act(act),
         picture: (name, signal) => page.picture(name, signal),
+        medium: (name) => page.player.medium(name),
       })
     } catch (cause) {
       throw partProblem('display', 'busy', `port ${port}: ${String(cause)}`, { cause })
@@ -117,6 +122,7 @@ export class KioskDisplay implements Display {
 /** What stands on the page: words and a picture, and what is asked. */
 class PageState {
   readonly panel: KioskPanel | undefined
+  readonly player: KioskPlayer
   tell: (data: string) => void = () => undefined
   isClosed = false
   /** Number of what is shown now, and of the latest that a browser has drawn. */
@@ -128,6 +134,7 @@ class PageState {
 
   constructor({ touch = true, clock }: KioskDisplayOptions) {
     this.panel = touch ? new KioskPanel(clock, () => this.#tellPanel()) : undefined
+    this.player = new KioskPlayer(clock, () => this.tell(this.player.state))
   }
 
   show(lines: readonly string[], tone: string, picture: Raster | undefined): number {
@@ -149,10 +156,11 @@ class PageState {
   }
 
   greeting(): string[] {
-    return [this.#shown, this.panel?.state].filter((one) => one !== undefined)
+    return [this.#shown, this.panel?.state, this.player.state].filter((one) => one !== undefined)
   }
 
   act(act: PageAct): boolean {
+    if (act.type === 'played') return this.player.act(act)
     if (act.type !== 'seen') return this.panel?.act(act) ?? false
     if (act.n > this.shownNow) return false
     this.seen = Math.max(this.seen, act.n)
@@ -169,6 +177,7 @@ class PageState {
     this.isClosed = true
     this.#picture = undefined
     void this.panel?.close()
+    this.player.close()
     this.#wake()
   }
 

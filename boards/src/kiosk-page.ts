@@ -7,7 +7,7 @@ import { kioskScript } from './kiosk-script.ts'
 const style = `
 :root { color-scheme: light }
 * { box-sizing: border-box }
-body { margin: 0; min-height: 100vh; display: grid; grid-template-rows: 1fr auto auto; gap: 1rem; padding: 1.5rem;
+body { margin: 0; min-height: 100vh; display: grid; grid-template-rows: 1fr auto auto auto; gap: 1rem; padding: 1.5rem;
   font: 1.6rem/1.4 system-ui, 'Noto Sans CJK JP', sans-serif; text-align: center; color: #111; background: #fff }
 main { display: grid; place-content: center; gap: 1rem; min-width: 0 }
 p { margin: 0; overflow-wrap: anywhere } #lines p:first-child { font-size: 2.4rem; font-weight: bold }
@@ -33,6 +33,7 @@ button { cursor: pointer } button.main { background: #0b4a8f; border-color: #0b4
   grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)) }
 #list button { width: 100%; height: 100%; display: grid; gap: .3rem; justify-items: center; align-content: center; overflow-wrap: anywhere }
 #list img { width: 100%; height: 9rem; object-fit: contain; background: #eee } #list small { color: #444 }
+#player { display: grid; justify-items: center } #player video, #player img { max-width: 100%; max-height: 60vh } #player audio { width: min(100%, 40rem) }
 #gone { position: fixed; inset: 0; background: #fff; display: grid; place-content: center; padding: 2rem }
 `
 
@@ -40,12 +41,13 @@ button { cursor: pointer } button.main { background: #0b4a8f; border-color: #0b4
 export function kioskPage(nonce: string): { page: string; contentSecurityPolicy: string } {
   const own = `'nonce-${nonce}'`
   return {
-    contentSecurityPolicy: `default-src 'none'; style-src ${own}; script-src ${own}; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'`,
+    contentSecurityPolicy: `default-src 'none'; style-src ${own}; script-src ${own}; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'`,
     page: `<!doctype html>
 <html lang="ja"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>Azukari</title>
 <link rel="icon" href="data:,">
 <style nonce="${nonce}">${style}</style>
 <body><main><div id="sign" aria-hidden="true"></div><div id="lines" role="status" aria-live="polite"></div><img alt=""></main>
+<section id="player" hidden></section>
 <section id="ask" role="dialog" aria-labelledby="prompt" hidden></section>
 <nav id="buttons"></nav>
 <div id="gone" role="alert" hidden><p lang="ja">機器につながりません。つながり次第、自動で再開します。起動し直した場合は、ページを開き直してください。</p>

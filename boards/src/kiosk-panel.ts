@@ -104,7 +104,7 @@ export class KioskPanel implements Panel {
   }
 
   /** What a person did on the page; false when it does not fit what is asked now. */
-  act(act: Exclude<PageAct, { type: 'seen' }>): boolean {
+  act(act: Exclude<PageAct, { type: 'seen' | 'played' }>): boolean {
     if (this.#isClosed) return false
     if (act.type === 'button') {
       const button = buttons.find((one) => one === act.button)

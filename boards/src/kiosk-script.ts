@@ -2,7 +2,7 @@
 export const kioskScript = `
 'use strict'
 const find = (selector) => document.querySelector(selector)
-const lines = find('#lines'), picture = find('main img'), sign = find('#sign'), ask = find('#ask'), buttons = find('#buttons'), gone = find('#gone')
+const lines = find('#lines'), picture = find('main img'), sign = find('#sign'), ask = find('#ask'), buttons = find('#buttons'), gone = find('#gone'), player = find('#player')
 const signs = { busy: '…', good: '✓', problem: '!' }
 const words = {
   en: { ok: 'OK', cancel: 'Cancel', remove: 'Delete', clear: 'Clear', back: 'Back', digits: 'PIN', text: 'Text', latin: 'ABC', kana: 'かな', space: 'Space',
@@ -11,7 +11,7 @@ const words = {
     digit: (n) => n + '桁入力済み', tries: (n) => 'あと' + n + '回間違えるとカードが使えなくなります' },
 }
 const order = ['shutter', 'ok', 'up', 'down', 'cancel']
-let language = 'ja', open = null, shownN = 0
+let language = 'ja', open = null, shownN = 0, playing = 0
 
 const element = (name, properties = {}, ...children) => {
   const made = Object.assign(document.createElement(name), properties)
@@ -154,6 +154,28 @@ function panel(told) {
     press(told.buttons[button], () => post({ type: 'button', button }), { className: button === 'cancel' ? '' : 'main' }))))
 }
 
+function play({ n, title, element: kind, src }) {
+  if (n === playing) return
+  playing = n
+  // What was played is let go of at once, not when the browser tidies up.
+  for (const medium of player.querySelectorAll('audio, video')) {
+    medium.pause()
+    medium.removeAttribute('src')
+    medium.load()
+  }
+  player.replaceChildren()
+  player.hidden = n === 0
+  if (n === 0) return
+  const tell = (what) => () => { if (playing === n) void post({ type: 'played', n, what }) }
+  const medium = element(kind, kind === 'img' ? { alt: title, onload: tell('begun') } : { title, controls: true, autoplay: true,
+    disableRemotePlayback: true, onplaying: tell('begun'), onended: tell('ended') })
+  if (kind !== 'img') medium.setAttribute('controlsList', 'nodownload noremoteplayback')
+  if (kind === 'video') medium.disablePictureInPicture = true
+  medium.onerror = tell('failed')
+  medium.src = src
+  player.append(medium)
+}
+
 addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && open !== null) void settle({ type: 'cancel', id: open })
 })
@@ -164,6 +186,7 @@ function listen() {
   events.onmessage = ({ data }) => {
     const told = JSON.parse(data)
     if (told.type === 'shown') show(told)
+    else if (told.type === 'player') play(told)
     else panel(told)
   }
   events.onerror = () => {

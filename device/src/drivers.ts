@@ -242,6 +242,27 @@ export interface Shown {
   tone?: 'calm' | 'busy' | 'good' | 'problem'
 }
 
+/** A picture, sound or film that is read while it is played; nothing of it is kept. */
+export interface Medium {
+  title: string
+  mediaType: string
+  sizeBytes: number
+  /** Up to `length` bytes from any place on; one after the other. */
+  read(at: number, length: number): Promise<Uint8Array>
+}
+
+/** What plays on a display. */
+export interface Player {
+  /** Whether it may be able to; what cannot be played after all is `part.unsupported`. */
+  plays(mediaType: string): boolean
+  /**
+   * Resolved when it was played to its end. Until then it is gone when `signal` aborts.
+   * @param begun called when a person can see or hear it
+   * @throws {Problem} `part.absent` when nobody can see it, `part.unsupported`, `part.busy`, what `read` throws, the signal's reason
+   */
+  play(medium: Medium, begun: () => void, signal: AbortSignal): Promise<void>
+}
+
 export interface Display extends Part {
   /** Lines that fit; more are cut by the display. */
   readonly rows: number
@@ -249,6 +270,8 @@ export interface Display extends Part {
   show(shown: Shown): Promise<void>
   /** A display that can be touched or has a keyboard: what is entered on it. */
   readonly touch?: Panel
+  /** A display that plays sound and films. */
+  readonly player?: Player
   /** Where a browser finds it, for whoever starts one; a secret of this machine. */
   readonly address?: string
 }

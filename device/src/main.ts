@@ -79,6 +79,7 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
       database: await openDeviceDatabase(`${folder}/device.db`),
       transport: mqttTransport({ url: broker, ca }),
       log,
+      marks: async () => (await import('./marks/adapters/mark-thread.ts')).markThread({ ...systemPorts, log }),
       compute: async () => (await import('./compute/adapters/compute-child.ts')).startUnit,
     },
     board,

@@ -5,10 +5,12 @@
 import { timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type PageMedium, sendMedium } from './page-media.ts'
 
 /** What a browser's page has done. */
 export type PageAct =
   | { type: 'seen'; n: number }
+  | { type: 'played'; n: number; what: string }
   | { type: 'button'; button: string }
   | { type: 'answer'; id: number; value: string | number }
   | { type: 'cancel'; id: number }
@@ -26,6 +28,8 @@ export interface PageServerOptions {
   act(act: PageAct): boolean
   /** A picture that the page was told of, as PNG. */
   picture(name: string, signal: AbortSignal): Promise<Uint8Array | undefined>
+  /** What plays now, by the name that the page was told; undefined for anything else. */
+  medium(name: string): PageMedium | undefined
 }
 
 export interface PageServer {
@@ -69,6 +73,8 @@ export async function servePage(options: PageServerOptions): Promise<PageServer>
       for (const data of options.greeting()) response.write(`data: ${data}\n\n`)
     } else if (request.method === 'GET' && path.startsWith('picture/'))
       sendPicture(path.slice('picture/'.length), response, options)
+    else if (request.method === 'GET' && path.startsWith('medium/'))
+      sendMedium(request, response, options.medium(path.slice('medium/'.length)), headers)
     else if (route === 'POST act') takeAct(request, response, options)
     else response.writeHead(404).end()
   })
@@ -139,8 +145,9 @@ function actOf(body: string): PageAct | undefined {
     return undefined
   }
   if (typeof said !== 'object' || said === null) return undefined
-  const { type, n, button, id, value } = said as Record<string, unknown>
+  const { type, n, what, button, id, value } = said as Record<string, unknown>
   if (type === 'seen' && Number.isSafeInteger(n)) return { type, n: Number(n) }
+  if (type === 'played' && Number.isSafeInteger(n) && typeof what === 'string') return { type, n: Number(n), what }
   if (type === 'button' && typeof button === 'string') return { type, button }
   if (typeof id !== 'number' || !Number.isSafeInteger(id)) return undefined
   if (type === 'cancel') return { type, id }

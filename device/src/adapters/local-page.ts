@@ -37,7 +37,15 @@ async function showOnce(address: string, browser: string, isOver: () => boolean,
   const profile = mkdtempSync(join(tmpdir(), 'azukari-page-'))
   const child = spawn(
     browser,
-    ['--kiosk', '--noerrdialogs', '--no-first-run', '--disable-translate', `--user-data-dir=${profile}`, address],
+    [
+      '--kiosk',
+      '--noerrdialogs',
+      '--no-first-run',
+      '--disable-translate',
+      '--autoplay-policy=no-user-gesture-required',
+      `--user-data-dir=${profile}`,
+      address,
+    ],
     { stdio: 'ignore' },
   )
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>()

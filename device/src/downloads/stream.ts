@@ -2,15 +2,16 @@
  * A download that is handed on as it comes, from any place in it on: for what is written elsewhere at once, such as a
  * release's files. Only blocks that were checked are handed on; memory is one window of them, and while nobody reads none come.
  */
-import { downWindowMaxBlocks, endDownload, type Offer } from '@azukari/protocol/contracts/download'
+import { downWindowMaxBlocks, type Offer } from '@azukari/protocol/contracts/download'
 import { factsOfOffer } from '@azukari/protocol/download'
 import { checkBlock, type TransferFacts } from '@azukari/protocol/incoming'
 import { Problem } from '@azukari/protocol/problem'
 import { blockPlainBytes } from '@azukari/protocol/transfer'
 import { type BlockSink, Receiver, type ReceiverPorts } from './receiver.ts'
+import { type EndPorts, tellEnd } from './told-end.ts'
 
 export class DownloadStream implements BlockSink {
-  readonly #ports: ReceiverPorts
+  readonly #ports: ReceiverPorts & EndPorts
   readonly #offer: Offer
   readonly #facts: TransferFacts
   readonly #signal: AbortSignal
@@ -24,9 +25,10 @@ export class DownloadStream implements BlockSink {
   #running: Promise<void> = Promise.resolve()
   #failure: unknown
   #came = Promise.withResolvers<void>()
+  #isEnded = false
 
   /** @throws {Problem} `message.invalid`, `transfer.bad-root` for an offer that contradicts itself */
-  constructor(ports: ReceiverPorts, offer: Offer, signal: AbortSignal) {
+  constructor(ports: ReceiverPorts & EndPorts, offer: Offer, signal: AbortSignal) {
     this.#ports = ports
     this.#offer = offer
     this.#facts = factsOfOffer(offer)
@@ -70,6 +72,7 @@ export class DownloadStream implements BlockSink {
   async read(at: number, length: number): Promise<Uint8Array> {
     const index = Math.floor(at / blockPlainBytes)
     if (index >= this.#facts.blocks) return new Uint8Array(0)
+    if (this.#isEnded) throw new Problem('transfer.expired', 'it was ended')
     await this.#seek(index)
     for (;;) {
       const block = this.#blocks.get(index)
@@ -84,17 +87,22 @@ export class DownloadStream implements BlockSink {
         this.#failure = undefined
         throw failure
       }
+      if (this.#isEnded) throw new Problem('transfer.expired', 'it was ended')
       this.#came = Promise.withResolvers()
       await this.#came.promise
     }
   }
 
-  /** Fetches no more, and tells whether the content is taken. @param problem why it is not */
+  /**
+   * Fetches no more, and tells whether the content is taken, also after the stream's own signal has aborted.
+   * @param problem why it is not
+   * @throws {Problem} `link.*`, `service.*` when it could not be said now; it is said later
+   */
   async end(problem?: string): Promise<void> {
+    this.#isEnded = true
+    this.#came.resolve()
     await this.#halt()
-    const { transfer, from } = this.#offer
-    const body = problem === undefined ? { transfer, from } : { transfer, from, problem }
-    await this.#ports.link.call(endDownload, body, { signal: this.#signal })
+    await tellEnd(this.#ports, this.#offer, problem)
   }
 
   /** What lies before is not wanted any more; a place that was passed, or is far ahead, begins anew there. */

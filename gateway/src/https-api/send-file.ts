@@ -1,4 +1,5 @@
 /** A file by a signed link: piece by piece, as fast as it is taken, all of it or the one range that is asked for (RFC 9110 §14). */
+import { byteRange } from '@azukari/protocol/byte-range'
 import { type FilePiece, pieceMaxBytes } from '@azukari/protocol/contracts/https'
 import type { Clock } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
@@ -18,7 +19,7 @@ export async function sendFile(
 ): Promise<void> {
   const { range } = request.headers
   const first = await ask(0, range === undefined ? pieceMaxBytes : 0)
-  const wanted = range === undefined ? undefined : rangeOf(range, first.sizeBytes)
+  const wanted = range === undefined ? undefined : byteRange(range, first.sizeBytes)
   const isWhole = wanted === undefined || (request.headers['if-range'] ?? `"${first.version}"`) !== `"${first.version}"`
   const [from, to] = isWhole ? [0, first.sizeBytes] : wanted
   const head: Record<string, string | number> = {
@@ -45,16 +46,6 @@ export async function sendFile(
     piece = await ask(at, Math.min(pieceMaxBytes, to - at))
   }
   response.end()
-}
-
-/** From, and up to but not with. @throws {Problem} `url.range` for several ranges, and for what the file does not have */
-function rangeOf(header: string, sizeBytes: number): [number, number] | undefined {
-  const [, first, last] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header.trim()) ?? []
-  if (first === undefined || last === undefined || (first === '' && last === '')) return undefined
-  const from = first === '' ? Math.max(0, sizeBytes - Number(last)) : Number(first)
-  const to = first === '' || last === '' ? sizeBytes : Math.min(sizeBytes, Number(last) + 1)
-  if (from >= to) throw new Problem('url.range', `it has ${sizeBytes} bytes`, { data: { sizeBytes } })
-  return [from, to]
 }
 
 /** Waits while the reader is slow. @throws {Problem} `link.offline` when it has gone, or takes nothing */

@@ -54,6 +54,7 @@ export class ArrivingContent {
   readonly from: string
   readonly #stream: DownloadStream
   #isEnded = false
+  #isUsed = false
 
   constructor(
     item: ContentItem,
@@ -66,6 +67,11 @@ export class ArrivingContent {
     this.server = reply.server
     this.from = reply.from
     this.#stream = new DownloadStream(ports, reply.offer, signal)
+  }
+
+  /** A person has seen or heard some of it: whatever ends it now, it was delivered. */
+  used(): void {
+    this.#isUsed = true
   }
 
   /** Up to `length` bytes from any place on; none behind the end. @throws {Problem} `transfer.*`, `link.*` */
@@ -87,11 +93,11 @@ export class ArrivingContent {
     return bytes
   }
 
-  /** @param problem why it could not be used: then its charge is reversed */
+  /** @param problem why it could not be used: then its charge is reversed, unless it was used */
   async end(problem?: string): Promise<void> {
     if (this.#isEnded) return
     this.#isEnded = true
-    await this.#stream.end(problem).catch((error: unknown) => {
+    await this.#stream.end(this.#isUsed ? undefined : problem).catch((error: unknown) => {
       // The site reverses by itself what nobody fetched.
       if (!isProblem(error)) throw error
     })

@@ -3,7 +3,8 @@ import type { ContentItem } from '@azukari/protocol/contracts/content'
 import type { Language } from '@azukari/protocol/finding-text'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import type { Display, Printer, Raster, Shown } from '../../drivers.ts'
+import type { Display, Medium, Player, Printer, Raster, Shown } from '../../drivers.ts'
+import type { MarkWatch } from '../../marks/mark-watch.ts'
 import { decodeUpright, shrink } from '../../picture.ts'
 import { type Act, offerActs, orBack } from '../acts.ts'
 import type { Dialogue } from '../dialogue.ts'
@@ -16,7 +17,11 @@ export interface ContentMenuOptions extends ContentPorts {
   dialogue: Dialogue
   printer?: Printer | undefined
   display?: Display | undefined
+  /** What plays sound and films here. */
+  player?: Player | undefined
   language: () => Language
+  /** Looks at what was printed or shown for the mark of a work. */
+  marks?: Pick<MarkWatch, 'met'> | undefined
   log: Log
 }
 
@@ -72,7 +77,7 @@ export class ContentMenu {
 
   /** What can be done with it here; each choice names the price, and nothing is charged before. */
   async #item(card: PresentCard, item: ContentItem, until: AbortSignal): Promise<void> {
-    const { dialogue, printer, display } = this.#o
+    const { dialogue, printer, display, player } = this.#o
     const words = this.#words
     const acts: Act[] = []
     const isPicture = item.mediaType === 'image/jpeg'
@@ -80,6 +85,10 @@ export class ContentMenu {
       acts.push({ label: words.see, act: (leave) => this.#agreed(item, leave, () => this.#see(card, item)) })
     if (isPicture && printer)
       acts.push({ label: words.print, act: (leave) => this.#agreed(item, leave, () => this.#print(card, item, leave)) })
+    if (player?.plays(item.mediaType) && !isPicture) {
+      const label = item.mediaType.startsWith('image/') ? words.see : words.play
+      acts.push({ label, act: (leave) => this.#agreed(item, leave, () => this.#play(card, item, player, leave)) })
+    }
     if (acts.length === 0) throw new Problem('part.unsupported', `nothing here shows ${item.mediaType}`)
     const terms = item.terms === '' ? item.title : `${item.title}. ${item.terms}`
     await offerActs({ dialogue, showProblem: (error) => this.#showProblem(error) }, terms, () => acts, until)
@@ -98,6 +107,43 @@ export class ContentMenu {
   async #see(card: PresentCard, item: ContentItem): Promise<void> {
     const picture = await this.#picture(card, item)
     await this.#show({ lines: [item.title], tone: 'calm', picture: shrink(picture, shownSide) })
+    this.#o.marks?.met(picture, { content: item.content })
+  }
+
+  /**
+   * Plays it while it comes (C14), until its end, or until the person has had enough or takes the card away. What could not be
+   * played was not delivered; what was begun is paid for.
+   */
+  async #play(card: PresentCard, item: ContentItem, player: Player, leave: AbortSignal): Promise<void> {
+    const arriving = await this.#get(card, item)
+    const { title, mediaType, sizeBytes } = item
+    const medium: Medium = { title, mediaType, sizeBytes, read: (at, length) => arriving.read(at, length) }
+    const stop = new AbortController()
+    const until = AbortSignal.any([card.signal, leave, stop.signal])
+    const over = player.play(medium, () => arriving.used(), until)
+    const asked = this.#untilStopped(title, AbortSignal.any([until, settled(over)]))
+    try {
+      await Promise.race([over, asked])
+      stop.abort(new Problem('panel.cancelled'))
+      await over.catch(whenStopped)
+      await arriving.end()
+      await this.#show({ lines: [title], tone: 'calm' })
+    } catch (error) {
+      await arriving.end(isProblem(error) ? error.code : 'internal')
+      throw error
+    }
+  }
+
+  /** The person says that it is enough; whoever watches a film touches nothing for long. */
+  async #untilStopped(title: string, signal: AbortSignal): Promise<void> {
+    const { playing, stop } = this.#words
+    while (!signal.aborted)
+      try {
+        await orBack(this.#o.dialogue.choose(playing(title), [{ label: stop }], signal))
+        return
+      } catch (error) {
+        if (!isProblem(error, 'panel.unanswered') && !signal.aborted) throw error
+      }
   }
 
   async #print(card: PresentCard, item: ContentItem, leave: AbortSignal): Promise<void> {
@@ -107,6 +153,7 @@ export class ContentMenu {
     const until = AbortSignal.any([card.signal, leave])
     until.throwIfAborted()
     await printer.print({ page, title: item.title, copies: 1 }, until, () => undefined)
+    this.#o.marks?.met(page, { content: item.content })
     await this.#show({ lines: [item.title, this.#words.printed], tone: 'good' })
   }
 
@@ -154,4 +201,17 @@ export class ContentMenu {
   get #words() {
     return contentWordsOf(this.#o.language())
   }
+}
+
+/** Aborts when this has ended in whatever way. */
+function settled(work: Promise<void>): AbortSignal {
+  const ended = new AbortController()
+  const end = () => ended.abort(new Problem('panel.cancelled'))
+  work.then(end, end)
+  return ended.signal
+}
+
+/** That a person stopped it is no failure of it. */
+function whenStopped(error: unknown): void {
+  if (!isProblem(error, 'panel.cancelled')) throw error
 }

@@ -19,6 +19,8 @@ export interface ContentWords {
   see: string
   print: string
   play: string
+  playing: (title: string) => string
+  stop: string
   printed: string
 }
 
@@ -46,6 +48,8 @@ const words: Record<Language, ContentWords> = {
     see: 'Show here',
     print: 'Print',
     play: 'Play here',
+    playing: (title) => `Playing: ${title}`,
+    stop: 'Stop',
     printed: 'It is printed',
   },
   ja: {
@@ -64,6 +68,8 @@ const words: Record<Language, ContentWords> = {
     see: 'ここで見る',
     print: '印刷する',
     play: 'ここで再生する',
+    playing: (title) => `再生中：${title}`,
+    stop: '終わる',
     printed: '印刷しました',
   },
 }

@@ -208,7 +208,7 @@ export const deliveries = {
     ),
   count: async (sql: Sql, content: Uint8Array) =>
     (await sql.get<{ n: number }>(
-      "SELECT count(*) AS n FROM deliveries WHERE content = ? AND state IN ('offered', 'done')",
+      "SELECT count(*) AS n FROM deliveries WHERE content = ? AND state = 'done'",
       content,
     ))!.n,
 }

@@ -14,6 +14,10 @@ import type { DemoPart, Kept, PlacementDemo } from './stage.ts'
 
 /** Something is kept so often at most until it was to go there. */
 const maxTries = 20
+/** So often at most one takes the other's place: placement may ask the server just while neither is there, and then keeps nothing there. */
+const maxSwaps = 5
+/** Placement asks every server once a minute whether it is there. */
+const askedWithinMs = 150_000
 
 export const impostorPart: DemoPart = {
   ids: ['S12'],
@@ -29,10 +33,8 @@ export const impostorPart: DemoPart = {
         )
       )[0]!.n
     const held = await there()
-    demo.tell(`Somebody else answers as ${target}`)
-    const impostor = await impersonate(demo, target)
     const first = sessionOf(demo)
-    const fresh = await metWhileKeeping(demo, target)
+    const { impostor, fresh } = await meetImpostor(demo, target)
     const verdict = await verdictOf(demo, target)
     demo.checks.add(
       'S12',
@@ -151,11 +153,34 @@ async function backAgain(demo: PlacementDemo, id: string, { process, key }: Impo
   ])
 }
 
-/** Keeps one thing after the other until one was to go there. @returns that one */
+/** Somebody else answers as `target`, until something was to be kept there. @returns what was kept then, elsewhere */
+async function meetImpostor(
+  demo: PlacementDemo,
+  target: string,
+): Promise<{ impostor: Impostor; fresh: Kept | undefined }> {
+  for (let i = 1; ; i++) {
+    demo.tell(`Somebody else answers as ${target}`)
+    const impostor = await impersonate(demo, target)
+    const fresh = await metWhileKeeping(demo, target)
+    if (fresh || i === maxSwaps) return { impostor, fresh }
+    demo.tell(`Placement asked ${target} just while nobody was there: the real one comes back first`)
+    await backAgain(demo, target, impostor)
+    await until(
+      `${target} to be there again`,
+      async () => (await serverOf(demo, target)).away === null || undefined,
+      askedWithinMs,
+    )
+  }
+}
+
+/** Keeps one thing after the other until one was to go there. @returns that one; undefined when none goes there */
 async function metWhileKeeping(demo: PlacementDemo, target: string): Promise<Kept | undefined> {
   for (let i = 1; i <= maxTries; i++) {
     const kept = await demo.keep(`meanwhile-${i}.bin`, systemRandom.bytes(10_000 + i))
-    if ((await serverOf(demo, target)).state === 'contained') return kept
+    const { state, away } = await serverOf(demo, target)
+    const verdict = await verdictOf(demo, target)
+    if (state === 'contained') return verdict?.because.includes('was to be kept') ? kept : undefined
+    if (away !== null) return undefined
   }
   return undefined
 }
@@ -169,10 +194,15 @@ function placesOf(kept: Kept): string[] {
   return kept.receipt.replicas.map(({ server }) => server)
 }
 
-async function serverOf(demo: PlacementDemo, id: string): Promise<{ state: string; impostors: number }> {
-  return (
-    await demo.site.rows<{ state: string; impostors: number }>('SELECT state, impostors FROM servers WHERE id = ?', id)
-  )[0]!
+interface ServerSeen {
+  state: string
+  impostors: number
+  /** Since when it does not answer; null: it does. */
+  away: number | null
+}
+
+async function serverOf(demo: PlacementDemo, id: string): Promise<ServerSeen> {
+  return (await demo.site.rows<ServerSeen>('SELECT state, impostors, away FROM servers WHERE id = ?', id))[0]!
 }
 
 async function verdictOf(demo: PlacementDemo, server: string): Promise<VerdictTable | undefined> {
