@@ -149,6 +149,8 @@ export const submitJob = contract({
         description: 'concat: outputs one after another; list: as a CBOR array',
       }),
     ),
+    rounds: whole(1, 1_000, 'how many rounds of further units results may ask for; none unless told'),
+    'spawn-max': whole(1, 9_999, 'how many units results may ask for in all; 1,000 unless told'),
     fuel: whole(1, Number.MAX_SAFE_INTEGER, 'how many instructions a unit may run; 10⁹ unless told'),
     memory: whole(1, 1024, 'what a unit’s memory may grow to, MiB; 64 unless told'),
     seconds: whole(1, 24 * 3600, 'how long a unit may take; 600 unless told'),
@@ -206,6 +208,8 @@ export const fetchJob = contract({
 
 export const UnitShown = Type.Object({
   unit: Count,
+  /** 0 for what was submitted; one more than the unit whose result asked for it. */
+  round: Count,
   state: Text(16),
   inputBytes: Count,
   sha256: Type.Optional(HashHex),

@@ -106,6 +106,17 @@ export const workProblems = {
       todo: '端末のメモリが足りているか確かめてください。計算単位はもう一度計算されます。',
     },
   },
+  'work.spawn': {
+    retry: 'after-fix',
+    en: {
+      title: 'The result asks for units that it may not have',
+      todo: 'A job with rounds writes [output, [inputs…]] as CBOR; see docs/jobs.md, and --rounds and --spawn-max of work submit.',
+    },
+    ja: {
+      title: '結果が求めた計算単位は作れません',
+      todo: 'ラウンドのある計算依頼は CBOR で [出力, [入力…]] を書き出します。docs/jobs.md と work submit の --rounds、--spawn-max を見てください。',
+    },
+  },
   'work.unregistered': {
     retry: 'after-fix',
     en: {

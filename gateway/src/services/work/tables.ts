@@ -74,6 +74,13 @@ CREATE TABLE licences (
 CREATE UNIQUE INDEX licences_by_device ON licences (app, device);
 `
 
+/** Units that results ask for (W6). */
+export const roundTables = `
+ALTER TABLE jobs ADD COLUMN rounds INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN spawn_left INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE units ADD COLUMN round INTEGER NOT NULL DEFAULT 0;
+`
+
 export interface AppRow {
   id: string
   title: string
@@ -164,6 +171,10 @@ export interface JobRow {
   failed: number
   /** Of validated results. */
   fuel_used: number
+  /** How many rounds may follow the first one; 0 where results ask for nothing. */
+  rounds: number
+  /** Units that results may still ask for. */
+  spawn_left: number
 }
 
 export interface UnitRow {
@@ -177,6 +188,8 @@ export interface UnitRow {
   missing: number
   hash: Uint8Array | null
   problem: string | null
+  /** 0 for what the customer submitted. */
+  round: number
 }
 
 export interface CopyRow {

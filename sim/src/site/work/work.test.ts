@@ -1,4 +1,4 @@
-/** Work as people do it: a site, two owners' boards, a job, by the shipped commands alone (W1–W7). */
+/** Work as people do it: a site, two owners' boards, a job, by the shipped commands alone (W1–W7, W11). */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,10 +12,10 @@ import { until } from '../wait.ts'
 
 t.setTimeout(600_000)
 
-/** The module of docs/jobs.md, as it stands there. */
-async function documentedModule(): Promise<Uint8Array> {
+/** A module of docs/jobs.md, as it stands there: the first one adds up bytes, the second one has rounds. */
+async function documentedModule(n: number): Promise<Uint8Array> {
   const text = await readFile(join(import.meta.dirname, '../../../../docs/jobs.md'), 'utf8')
-  return assembled(/```wat\n(.*?)```/s.exec(text)![1]!)
+  return assembled([...text.matchAll(/```wat\n(.*?)```/gs)][n]![1]!)
 }
 
 const sumOf = (text: string) => Buffer.from(text).reduce((sum, byte) => sum + byte, 0)
@@ -37,7 +37,7 @@ interface WorkStatus {
   }
 }
 
-t.test('W1 W2 W3 W4 W5 W7 W11: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
+t.test('W1 W2 W3 W4 W5 W6 W7 W11: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-work-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const site = `${folder}/site`
@@ -68,7 +68,7 @@ t.test('W1 W2 W3 W4 W5 W7 W11: two owners’ boards compute a job that an operat
     )
     t.teardown(() => board.stop())
   }
-  await writeFile(`${folder}/sum.wasm`, await documentedModule())
+  await writeFile(`${folder}/sum.wasm`, await documentedModule(0))
   await writeFile(`${folder}/one.txt`, 'one\ntwo\n')
   const long = `${'three'.repeat(400)}\n`
   await writeFile(`${folder}/two.txt`, long)
@@ -117,6 +117,19 @@ t.test('W1 W2 W3 W4 W5 W7 W11: two owners’ boards compute a job that an operat
   const invoice = await gatewayCommand<WorkInvoice>(['work', 'invoice', job, '--out', `${folder}/invoice`, ...at])
   t.equal(invoice.lines.length, 6, 'a line for each result that counts')
   t.same(Object.keys(decode(await readFile(`${folder}/invoice`)) as object), ['invoice', 'receipts'])
+
+  await writeFile(`${folder}/tree.wasm`, await documentedModule(1))
+  await writeFile(`${folder}/n`, new Uint8Array([1]))
+  const tree = ['work', 'submit', `${folder}/tree.wasm`, '--input', `${folder}/n`, '--rounds', '2', '--spawn-max', '6']
+  const named = ['--name', 'tree', '--customer', 'acme', '--price-ceiling', '100']
+  const { job: rounds } = await gatewayCommand<{ job: string }>([...tree, ...named, ...at])
+  const ended = await until('the rounds', async () => {
+    const now = await gatewayCommand<JobShown>(['work', 'show', rounds, ...at])
+    return now.state === 'running' ? undefined : now
+  })
+  t.match(ended, { state: 'done', units: 3, valid: 3 })
+  await gatewayCommand(['work', 'fetch', rounds, '--out', `${folder}/tree`, ...at])
+  t.same([...(await readFile(`${folder}/tree`))], [1, 0, 0], 'the round after the first one')
 
   const redeem = async (points: number) => {
     const { code, out: said } = await deviceCommand(['work', 'redeem', `${points}`, '--json', ...ben])

@@ -41,6 +41,8 @@ export const jobCommands: WorkCommands = {
         merge: given.merge === 'list' ? 'list' : 'concat',
         ceilingMinor: given['price-ceiling'],
         lifeMs: (given.hours ?? 24) * hourMs,
+        rounds: given.rounds,
+        spawnMax: given['spawn-max'],
         fuel: given.fuel ?? 1_000_000_000,
         memoryMaxBytes: (given.memory ?? 64) * mebibyte,
         wallMs: (given.seconds ?? 600) * 1_000,
@@ -167,10 +169,10 @@ function bookingText({ member, booking, isFinal, dueMinor }: ReplyOf<typeof invo
   return `waits for member ${member}${booking.problem === undefined ? '' : ` (${booking.problem})`}; it is tried again every minute`
 }
 
-function unitLines({ unit, state, inputBytes, problem, copies }: UnitShown): string[] {
+function unitLines({ unit, round, state, inputBytes, problem, copies }: UnitShown): string[] {
   const why = problem === undefined ? '' : ` (${problem})`
   return [
-    `unit ${unit}: ${state}${why}, input of ${inputBytes} bytes`,
+    `unit ${unit}${round > 0 ? `, round ${round}` : ''}: ${state}${why}, input of ${inputBytes} bytes`,
     ...copies.map((copy) => {
       const fuel = copy.fuel === undefined ? '' : `, fuel ${copy.fuel} = ${copy.microPoints / 1e6} points`
       return `  ${copy.attempt}  ${copy.owner}/${copy.device}  ${copy.state}${fuel}`

@@ -8,12 +8,13 @@ export const units = {
   get: (sql: Sql, job: Uint8Array, unit: number) =>
     sql.get<UnitRow>('SELECT * FROM units WHERE job = ? AND unit = ?', job, unit),
   ofJob: (sql: Sql, job: Uint8Array) => sql.all<UnitRow>('SELECT * FROM units WHERE job = ? ORDER BY unit', job),
-  add: (sql: Sql, job: Uint8Array, unit: number, input: Uint8Array) =>
+  add: (sql: Sql, { job, unit, input, round }: Pick<UnitRow, 'job' | 'unit' | 'input' | 'round'>) =>
     sql.run(
-      `INSERT INTO units (job, unit, input, state, quorum, missing) VALUES (?, ?, ?, 'open', 0, 1)`,
+      `INSERT INTO units (job, unit, input, state, quorum, missing, round) VALUES (?, ?, ?, 'open', 0, 1, ?)`,
       job,
       unit,
       input,
+      round,
     ),
   set: (sql: Sql, { job, unit, state, quorum, missing, hash, problem }: UnitRow) =>
     sql.run(

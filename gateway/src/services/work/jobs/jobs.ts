@@ -16,11 +16,14 @@ import type { WorkContext } from '../work-context.ts'
 import { invoiceDocument, invoiceOf } from './invoice.ts'
 import { merged } from './merge.ts'
 import { standingOf } from './model.ts'
+import { roundResultOf } from './rounds.ts'
 import { piecesOf, type Split } from './split.ts'
 import { jobs } from './store.ts'
 
 /** Units of one job, and bytes that one answer carries. */
 const unitsMax = 10_000
+/** Units that results may ask for, unless the customer says otherwise. */
+const spawnStandard = 1_000
 const resultMaxBytes = 64 * 2 ** 20
 
 export interface Submission {
@@ -38,6 +41,9 @@ export interface Submission {
   fuel: number
   memoryMaxBytes: number
   wallMs: number
+  /** How many rounds results may add, and how many units in all (W6). */
+  rounds?: number | undefined
+  spawnMax?: number | undefined
   by: string
 }
 
@@ -61,6 +67,8 @@ export class Jobs {
         'work.memory',
         `its memory may grow to ${memoryMaxBytes} bytes; ${given.memoryMaxBytes} are allowed`,
       )
+    if (given.spawnMax !== undefined && given.rounds === undefined)
+      throw new Problem('command.invalid', '--spawn-max is the budget of --rounds: say how many rounds')
     const pieces: Uint8Array[] = []
     for (const input of given.inputs)
       for (const piece of piecesOf(input, given.split)) {
@@ -93,9 +101,12 @@ export class Jobs {
         valid: 0,
         failed: 0,
         fuel_used: 0,
+        rounds: given.rounds ?? 0,
+        spawn_left: given.rounds === undefined ? 0 : (given.spawnMax ?? spawnStandard),
       }
       await jobs.add(sql, row)
-      for (const [unit, piece] of pieces.entries()) await units.add(sql, id, unit, await keepBlob(sql, piece))
+      for (const [unit, piece] of pieces.entries())
+        await units.add(sql, { job: id, unit, input: await keepBlob(sql, piece), round: 0 })
       return row
     })
     this.#shared.wake()
@@ -142,7 +153,8 @@ export class Jobs {
     const outputs: Uint8Array[] = []
     let size = 0
     for (const hash of there) {
-      const output = await wholeBlob(sql, hash)
+      const whole = await wholeBlob(sql, hash)
+      const output = job.rounds === 0 ? whole : roundResultOf(whole).output
       size += output.length
       if (size > resultMaxBytes) throw new Problem('work.job-too-large', `more than ${resultMaxBytes} bytes`)
       outputs.push(output)
@@ -236,6 +248,7 @@ async function shown(sql: Sql, job: JobRow): Promise<JobShown> {
 async function unitShown(sql: Sql, row: UnitRow, of: readonly CopyRow[]): Promise<UnitShown> {
   const unit: UnitShown = {
     unit: row.unit,
+    round: row.round,
     state: row.state,
     inputBytes: (await blobHashes(sql, row.input))?.sizeBytes ?? 0,
     copies: of.map(copyShown),

@@ -10,8 +10,8 @@ export const jobs = {
   add: (sql: Sql, job: JobRow) =>
     sql.run(
       `INSERT INTO jobs (id, name, customer, member, module, mode, merge, fuel, memory_bytes, wall_ms, price, points, currency,
-         ceiling, deadline_ms, submitted_by, submitted_ms, state, problem, ended_ms, units, valid, failed, fuel_used)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         ceiling, deadline_ms, submitted_by, submitted_ms, state, problem, ended_ms, units, valid, failed, fuel_used, rounds, spawn_left)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       job.id,
       job.name,
       job.customer,
@@ -36,17 +36,22 @@ export const jobs = {
       job.valid,
       job.failed,
       job.fuel_used,
+      job.rounds,
+      job.spawn_left,
     ),
   /** What changes while it runs. */
-  set: (sql: Sql, { id, state, problem, ended_ms, valid, failed, fuel_used }: JobRow) =>
+  set: (sql: Sql, { id, state, problem, ended_ms, units, valid, failed, fuel_used, spawn_left }: JobRow) =>
     sql.run(
-      'UPDATE jobs SET state = ?, problem = ?, ended_ms = ?, valid = ?, failed = ?, fuel_used = ? WHERE id = ?',
+      `UPDATE jobs SET state = ?, problem = ?, ended_ms = ?, units = ?, valid = ?, failed = ?, fuel_used = ?, spawn_left = ?
+       WHERE id = ?`,
       state,
       problem,
       ended_ms,
+      units,
       valid,
       failed,
       fuel_used,
+      spawn_left,
       id,
     ),
 }

@@ -6,11 +6,12 @@ import type { ActContext, Handler } from '../../../service/service.ts'
 import { signedAct } from '../../../service/service.ts'
 import type { SignedContent, Signers } from '../../../service/signed.ts'
 import type { Sql } from '../../../storage/database.ts'
-import { keepBlob, sha256 } from '../blobs/store.ts'
+import { keepBlob, sha256, wholeBlob } from '../blobs/store.ts'
 import { deviceKeys, devices } from '../devices/store.ts'
 import { missingCopies, returnedOf } from '../dispatch/issue.ts'
 import { microPointsFor, recordAfter } from '../dispatch/model.ts'
 import { copies, units } from '../dispatch/store.ts'
+import { judgeSpawn } from '../jobs/rounds.ts'
 import { jobs } from '../jobs/store.ts'
 import type { CopyRow, JobRow, UnitRow } from '../tables.ts'
 import { requireAddressed, type WorkContext } from '../work-context.ts'
@@ -80,7 +81,9 @@ async function judge(context: Context, job: JobRow, unit: UnitRow, copy: CopyRow
     return 'failed'
   }
   const agreed = all.find((one) => one.state === 'returned' && answerOf(resultOf(one)) === verdict.answer)!
-  const { hash, problem } = agreed
+  const { hash } = agreed
+  const spawned = agreed.problem === null ? await spawn(sql, job, unit, hash!) : undefined
+  const problem = agreed.problem ?? spawned?.problem ?? null
   await units.set(sql, { ...unit, state: problem === null ? 'valid' : 'failed', missing: 0, hash, problem })
   let fuel = 0
   for (const one of all) {
@@ -90,11 +93,32 @@ async function judge(context: Context, job: JobRow, unit: UnitRow, copy: CopyRow
     await settle(context, job, { ...one, charged: 1 }, isValid)
     if (isValid) fuel += one.fuel ?? 0
   }
-  const after: JobRow = { ...job, fuel_used: job.fuel_used + fuel }
+  const n = spawned?.n ?? 0
+  const after: JobRow = {
+    ...job,
+    fuel_used: job.fuel_used + fuel,
+    units: job.units + n,
+    spawn_left: job.spawn_left - n,
+  }
   if (problem === null) after.valid++
   else after.failed++
   await jobs.set(sql, after)
   return answerOf(resultOf(copy)) === verdict.answer ? 'valid' : 'wrong'
+}
+
+/** The units that a valid result asks for, all or none (W6). Who computed it is credited either way: it did what the module says. */
+async function spawn(sql: Sql, job: JobRow, unit: UnitRow, hash: Uint8Array): Promise<{ n: number; problem?: string }> {
+  if (job.rounds === 0) return { n: 0 }
+  const judged = judgeSpawn(job, unit, await wholeBlob(sql, hash))
+  if (judged.problem !== undefined) return { n: 0, problem: judged.problem }
+  for (const [i, input] of judged.inputs.entries())
+    await units.add(sql, {
+      job: job.id,
+      unit: job.units + i,
+      input: await keepBlob(sql, input),
+      round: unit.round + 1,
+    })
+  return { n: judged.inputs.length }
 }
 
 /** A result of a unit that is final already: what agrees is credited as long as the job runs, and costs the customer nothing. */
