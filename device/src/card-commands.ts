@@ -14,6 +14,7 @@ const place = {
   keystore: { type: 'string', what: 'the keystore, as the board’s file names it', default: 'keystore' },
   secret: { type: 'string', what: 'file of the keystore’s secret; else “secret” in it' },
 } as const
+const locationWhat = 'the member has said that places of pictures may be kept; else they say so at a terminal'
 const pin = { type: 'string', what: '4 to 12 digits; better as AZUKARI_PIN than where others see it' } as const
 
 export const cardCommands: Record<string, Command> = {
@@ -32,6 +33,7 @@ export const cardCommands: Record<string, Command> = {
         type: 'string',
         what: 'placement’s public COSE_Key in hex; else that of the site at which the device is enrolled',
       },
+      location: { type: 'boolean', what: locationWhat },
       record: { type: 'string', what: 'file of the registration record', default: './card.json' },
     },
     async run(values) {
@@ -47,6 +49,7 @@ export const cardCommands: Record<string, Command> = {
           level: text(values, 'level'),
           home: text(values, 'home'),
           pin: text(values, 'pin'),
+          location: values['location'] === true,
           providerKey: values['provider-key'] ? text(values, 'provider-key') : await enrolledProvider(values),
           ...(values['number'] ? { number: text(values, 'number') } : {}),
           ...(values['member'] ? { memberId: text(values, 'member') } : {}),

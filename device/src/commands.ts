@@ -7,6 +7,7 @@ import type { Command, Values } from '@azukari/protocol/adapters/command'
 import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { Problem } from '@azukari/protocol/problem'
 import { cardCommands } from './card-commands.ts'
+import { licenceCommands } from './licence-commands.ts'
 import { workCommands } from './work-commands.ts'
 
 const folder = { type: 'string', what: 'the device’s folder: key, outbox, spool', default: './azukari-device' } as const
@@ -228,6 +229,7 @@ export const commands: Record<string, Command> = {
 
   ...cardCommands,
   ...workCommands,
+  ...licenceCommands,
 }
 
 function optional(values: Values, name: string): string | undefined {

@@ -10,9 +10,11 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { openDeviceDatabase } from './adapters/database.ts'
 import { loadBoard } from './adapters/load-board.ts'
+import { listenLocally } from './adapters/local-socket.ts'
 import { mqttTransport } from './adapters/mqtt.ts'
 import type { Board } from './drivers.ts'
 import type { LinkState } from './link.ts'
+import { answerLocally } from './local-requests.ts'
 import { type DeviceRole, Runtime } from './runtime.ts'
 import { slotsOf } from './upgrade/process-main.ts'
 
@@ -77,11 +79,13 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
       database: await openDeviceDatabase(`${folder}/device.db`),
       transport: mqttTransport({ url: broker, ca }),
       log,
+      marks: async () => (await import('./marks/adapters/mark-thread.ts')).markThread({ ...systemPorts, log }),
       compute: async () => (await import('./compute/adapters/compute-child.ts')).startUnit,
     },
     board,
   )
   await runtime.start()
+  const local = await listenLocally(folder, (request, signal) => answerLocally(runtime, request, signal))
   const note = (link: LinkState, problem?: string) =>
     leaveNote(folder, { pid: process.pid, link, sinceMs: systemClock.now(), ...(problem ? { problem } : {}) })
   note(runtime.link.state)
@@ -95,6 +99,7 @@ export async function runDevice(settings: DeviceSettings): Promise<RunningDevice
     runtime,
     board,
     stop: async () => {
+      await local.close()
       await runtime.stop()
       rmSync(`${folder}/running.json`, { force: true })
       held.dispose()

@@ -35,7 +35,11 @@ import { Caretaker } from './fleet/caretaker.ts'
 import { KeyRotation } from './fleet/key-rotation.ts'
 import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
+import { LicenceApp } from './licences/licence-app.ts'
 import { Link, type LinkLimits } from './link.ts'
+import type { MarkReader } from './marks/mark-reader.ts'
+import { MarkWatch } from './marks/mark-watch.ts'
+import { SightingRecord } from './marks/sighting-record.ts'
 import { fileSpool, memorySpool } from './memory-spool.ts'
 import { NoticeDisplay } from './notices.ts'
 import { Outbox } from './outbox.ts'
@@ -45,6 +49,7 @@ import { SiteKeys } from './site-keys.ts'
 import type { MqttTransport } from './transport.ts'
 import { WorkBlobs, workDownloads } from './work/blobs.ts'
 import { BoardConditions } from './work/conditions.ts'
+import { WorkPoints } from './work/points.ts'
 import { WorkRecord } from './work/record.ts'
 import { type Compute, WorkApp } from './work/worker.ts'
 
@@ -77,6 +82,8 @@ export interface DevicePorts {
   log: Log
   /** Runs units of work in a process of its own; absent where the board takes no part in work. */
   compute?: () => Promise<Compute>
+  /** Reads the marks of pictures in a thread of its own; absent where the board looks for none. */
+  marks?: () => Promise<MarkReader>
 }
 
 /** Between two reports, also when parts come and go all the time. */
@@ -122,6 +129,12 @@ export class Runtime {
   pay: PayApp | undefined
   /** Takes part in work while nobody needs the board (W4). */
   work: WorkApp | undefined
+  /** Looks at what is printed and shown for marks of works (R4). */
+  marks: MarkWatch | undefined
+  /** Its owner's points (W11). */
+  points: WorkPoints | undefined
+  /** Holds the licences that the board earns (W8, W9). */
+  licences: LicenceApp | undefined
   /** Settings, jobs and upgrades (D6). */
   caretaker!: Caretaker
   #attendant: Attendant | undefined
@@ -224,7 +237,10 @@ export class Runtime {
         onResult: () => this.caretaker.wake(),
       })
       this.#consents = await Consents.open(database)
-      if (compute)
+      if (compute) {
+        const { link, outbox, identity } = this
+        this.licences = await LicenceApp.open({ folder, files, clock, log, database, link, identity })
+        this.points = new WorkPoints({ clock, random, log, link, outbox, keys: siteKeys, identity })
         this.work = new WorkApp({
           folder,
           files,
@@ -245,7 +261,9 @@ export class Runtime {
             log,
           }),
         })
-      this.#makeApps(siteKeys)
+      }
+      const sightings = await SightingRecord.open(database)
+      this.#makeApps(siteKeys, sightings)
       const rotation = new KeyRotation({
         site,
         identity: this.identity,
@@ -365,8 +383,8 @@ export class Runtime {
     this.#news = Promise.withResolvers()
   }
 
-  #makeApps(keys: SiteKeys): void {
-    const { random, log } = this.#ports
+  #makeApps(keys: SiteKeys, sightings: SightingRecord): void {
+    const { random, log, marks } = this.#ports
     const clock = this.#time
     const { reader, camera, printer, memory } = this.#board
     const display = this.#display
@@ -402,10 +420,20 @@ export class Runtime {
       consents: this.#consents,
     })
     this.requests = requests
-    const shared = { presence, display, clock, log, language }
+    if (marks && (roles.includes('printer') || roles.includes('terminal')))
+      this.marks = new MarkWatch({
+        presence,
+        outbox: this.outbox,
+        record: sightings,
+        reader: marks,
+        clock,
+        random,
+        log,
+      })
+    const shared = { presence, display, clock, log, language, marks: this.marks }
     const fetching = { link: this.link, random, device: this.identity.device }
     if (roles.includes('camera'))
-      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, online: () => this.link.up })
+      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, dialogue, online: () => this.link.up })
     if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
     if (roles.includes('terminal'))
       this.terminal = new TerminalApp({
@@ -429,13 +457,14 @@ export class Runtime {
     const language = () => this.#language
     const panels = this.#panels
     const dialogue = this.#dialogue
-    const shared = { presence, display, clock, log, language }
+    const shared = { presence, display, clock, log, language, marks: this.marks }
     const fetching = { link: this.link, random, device: this.identity.device }
     const folder = `${this.#config.folder}/vaults`
     const money = pay && new MoneyMenu({ ...shared, dialogue, pay, link: this.link, random, files, memory, folder })
     const { requests } = this
     const showProblem = async (error: unknown) => terminal?.showProblem(error)
-    const decisions = terminal && requests && new DecisionsMenu({ dialogue, showProblem, terminal, requests, language })
+    const decisions =
+      terminal && requests && new DecisionsMenu({ ...shared, dialogue, showProblem, terminal, requests })
     const { player } = this.#board.display ?? {}
     const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, player, printer: paper })
     const canList = printer !== undefined || terminal !== undefined
@@ -487,7 +516,9 @@ export class Runtime {
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
-    const { work } = this
+    const { work, marks, licences } = this
+    if (marks) pieces.push(['marks', (signal) => marks.run(signal)])
+    if (licences) pieces.push(['licences', (signal) => licences.run(signal)])
     if (work) pieces.push(['work', (signal) => work.run(signal)])
     if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
     const { camera } = this

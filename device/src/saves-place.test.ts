@@ -6,7 +6,7 @@ import { generateKey, publicOf } from '@azukari/protocol/keys'
 import t from 'tap'
 import { consoleLog } from './adapters/console-log.ts'
 import { openDeviceDatabase } from './adapters/database.ts'
-import { CameraApp } from './apps/camera.ts'
+import { CameraApp, type CameraAppOptions } from './apps/camera.ts'
 import type { Presence } from './apps/presence.ts'
 import { testPage } from './conformance/printer.ts'
 import type { Camera, InputFile } from './drivers.ts'
@@ -24,7 +24,7 @@ const [, jpeg] = Object.entries(jpegsWithPlace(picture))[0]!
 const pdf = pdfWithPlace(picture, { width: 24, height: 16 })
 
 /** A board without a line, and a card whose member lets places be kept or does not. */
-async function standing(allowsLocation: boolean) {
+async function standing(allowsLocation: boolean, dialogue?: CameraAppOptions['dialogue']) {
   const database = await openDeviceDatabase(':memory:')
   const agreement = publicOf(generateKey('x25519', random))
   const log = consoleLog('test', 'silent')
@@ -60,7 +60,7 @@ async function standing(allowsLocation: boolean) {
     close: async () => {},
   }
   const presence = { require: () => card } as unknown as Presence
-  const app = new CameraApp({ presence, saves, camera, clock, log, online: () => false })
+  const app = new CameraApp({ presence, saves, camera, clock, log, dialogue, online: () => false })
   return { app, close: () => database.close() }
 }
 
@@ -96,5 +96,30 @@ t.test(
       await close()
     }
     t.not(sha256(jpeg), sha256(jpegWithoutPlace(jpeg)), 'the file had a place')
+  },
+)
+
+t.test(
+  'D8 S14: what may hold a place that cannot be taken out is kept when its member says so, and once',
+  async (t) => {
+    const bytes = Uint8Array.of(0xd0, 0xcf, 0x11, 0xe0)
+    const file = () => fileOf('a.doc', 'application/msword', bytes)
+    const asked: string[] = []
+    for (const answer of [0, 1]) {
+      const { app, close } = await standing(false, {
+        entry: new Set(['choice'] as const),
+        choose: async (prompt, choices) => {
+          asked.push(prompt)
+          return choices[answer]!
+        },
+      })
+      if (answer === 0) await t.rejects(app.keepFile(file()), { code: 'place.not-removable' }, 'No comes first')
+      else t.equal(Buffer.from((await app.keepFile(file())).sha256).toString('hex'), sha256(bytes), 'as it is')
+      const taken = Buffer.from((await app.shutter()).sha256).toString('hex')
+      t.equal(taken, sha256(jpegWithoutPlace(jpeg)), 'what was said of one thing counts for no other')
+      await close()
+    }
+    t.equal(asked.length, 2)
+    t.match(asked[0], /a\.doc may say where it was made/)
   },
 )

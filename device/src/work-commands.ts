@@ -7,6 +7,7 @@ import { integer, text, UsageError } from '@azukari/protocol/adapters/command-li
 import type { Checkpoint, UnitResult } from './compute/unit.ts'
 import { restFromC as standardRestFromC } from './work/model.ts'
 import type { WorkAccount, WorkNote } from './work/note.ts'
+import type { Redeemed } from './work/points.ts'
 import type { Totals } from './work/record.ts'
 import type { WorkSetting } from './work/setting.ts'
 
@@ -95,6 +96,27 @@ export const workCommands: Record<string, Command> = {
     },
   },
 
+  'work redeem': {
+    what: 'Turns points into stored value of the member that the owner is; the board must run.',
+    positionals: 'POINTS',
+    options: { folder },
+    async run(values, [given = '', ...more]) {
+      const points = /^[1-9]\d{0,8}$/.test(given) ? Number(given) : 0
+      if (points === 0 || more.length > 0) throw new UsageError('say how many whole points, such as 500')
+      const { askBoard } = await import('./adapters/local-socket.ts')
+      const { redeemed } = await askBoard<{ redeemed?: Redeemed }>(text(values, 'folder'), { do: 'redeem', points })
+      if (!redeemed)
+        return {
+          json: { waits: true },
+          text: 'the redemption waits for the line to the site; see azukari-device work status',
+        }
+      const { minor, currency, leftMicroPoints } = redeemed
+      return {
+        json: redeemed,
+        text: `${points} points become ${minor} ${currency} of stored value; ${leftMicroPoints / 1e6} are left`,
+      }
+    },
+  },
   'work try': {
     what: 'Runs a module as a unit of work in the sandbox: counts its fuel, writes its output, goes on from a checkpoint.',
     positionals: 'MODULE',
@@ -213,9 +235,19 @@ async function nowOf(path: string): Promise<WorkNote | undefined> {
   return parseNote(readFileSync(notePath(path)))
 }
 
-function accountText({ owner, valid, wrong, waiting, microPoints, ownerMicroPoints }: WorkAccount): string {
-  return `${owner}: ${valid} valid, ${wrong} wrong, ${waiting} not confirmed yet; ${microPoints / 1e6} points here, ${ownerMicroPoints / 1e6} on all boards`
+function accountText(account: WorkAccount): string {
+  const { owner, valid, wrong, waiting, microPoints, ownerMicroPoints, leftMicroPoints, redemptions = [] } = account
+  const left = leftMicroPoints === undefined ? '' : `, ${leftMicroPoints / 1e6} left to redeem`
+  return [
+    `${owner}: ${valid} valid, ${wrong} wrong, ${waiting} not confirmed yet; ${microPoints / 1e6} points here, ${ownerMicroPoints / 1e6} on all boards${left}`,
+    ...redemptions.map(
+      ({ points, minor, currency, state, problem }) =>
+        `  ${points} points: ${minor} ${currency}, ${bookingWords[state]}${problem === undefined ? '' : ` (${problem})`}`,
+    ),
+  ].join('\n')
 }
+
+const bookingWords = { due: 'not booked yet', booked: 'booked', refused: 'refused: the points are back' } as const
 
 async function keptSetting(path: string): Promise<WorkSetting> {
   const { noPart, parseSetting, settingPath } = await import('./work/setting.ts')

@@ -214,4 +214,9 @@ export class SiteFolder {
     await this.#files.rename(`${path}.new`, path)
     await this.#files.syncDirectory(directory)
   }
+
+  /** Absent is not an error. */
+  async remove(name: string): Promise<void> {
+    await this.#files.remove(`${this.path}/${name}`)
+  }
 }

@@ -184,9 +184,38 @@ export function checker<S extends TSchema>(schema: S, what: string): (body: unkn
   return (body) => {
     compiled ??= Compile(schema)
     if (compiled.Check(body)) return body as Static<S>
-    const first = compiled.Errors(body)[0]
-    throw new Problem('message.invalid', `${what}: ${first?.instancePath || '/'} ${first?.message ?? 'does not fit'}`)
+    const { place, words } = faultOf(schema, compiled.Errors(body))
+    throw new Problem('message.invalid', `${what}: ${place || '/'} ${words}`)
   }
+}
+
+/** The first place at which something does not fit, as a JSON pointer, and in words what would. */
+export function faultOf(schema: TSchema, errors: ReturnType<ReturnType<typeof Compile>['Errors']>): Fault {
+  const [first] = errors
+  if (!first) return { place: '', words: 'does not fit' }
+  const { instancePath: place, keyword, schemaPath, message } = first
+  if (keyword === 'const') {
+    const allowed = errors.flatMap((error) =>
+      error.keyword === 'const' && error.instancePath === place ? [String(error.params.allowedValue)] : [],
+    )
+    return { place, words: `must be ${allowed.join(' or ')}` }
+  }
+  if (keyword === 'required') return { place, words: `lacks ${first.params.requiredProperties.join(', ')}` }
+  // A pattern says nothing to whoever typed the text; what the schema says of itself does.
+  const described = keyword === 'pattern' ? descriptionAt(schema, schemaPath) : undefined
+  return { place, words: described === undefined ? message : `does not fit: ${described}` }
+}
+
+export interface Fault {
+  place: string
+  words: string
+}
+
+function descriptionAt(schema: TSchema, schemaPath: string): string | undefined {
+  let node: unknown = schema
+  for (const step of schemaPath.split('/').slice(1)) node = (node as Record<string, unknown> | undefined)?.[step]
+  const { description } = (node ?? {}) as { description?: unknown }
+  return typeof description === 'string' ? description : undefined
 }
 
 // Schemas of this protocol's own vocabulary. `x-cddl` is what generated documents show.

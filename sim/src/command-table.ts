@@ -266,6 +266,10 @@ export const commands: Record<string, Command> = {
       level: { type: 'string', what: '0 to 3', default: '1' },
       home: { type: 'string', what: 'home region: ISO 3166-2, such as JP-13', required: true },
       pin: { type: 'string', what: '4 to 12 digits', required: true },
+      location: {
+        type: 'boolean',
+        what: 'the member has said that places of pictures may be kept; else they say so at a terminal',
+      },
       'provider-key': { type: 'string', what: 'placement’s public COSE_Key in hex; or give --folder' },
       folder: { type: 'string', what: 'folder of the site whose placement may write the card' },
       out: { type: 'string', what: 'file of the card', required: true },
@@ -284,6 +288,7 @@ export const commands: Record<string, Command> = {
           level: text(values, 'level'),
           home: text(values, 'home'),
           pin: text(values, 'pin'),
+          location: values['location'] === true,
           providerKey,
           out,
         },

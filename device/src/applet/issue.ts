@@ -28,6 +28,8 @@ export interface IssueOptions {
   /** Public COSE_Key (Ed25519 or P-256) of the provider that may write the card. */
   providerKey: Uint8Array
   random: Random
+  /** D8: the member has agreed, at the issuing office, that places of pictures are kept; not, without a word. */
+  location?: boolean
   /** Whether the card takes extended APDUs; true by default. */
   extended?: boolean
   /** Private keys to use instead of fresh ones: RSA keys take a second to make. */
@@ -46,6 +48,8 @@ export interface CardRegistration {
   authKey: Uint8Array
   actsKey: Uint8Array
   agreementKey: Uint8Array
+  /** D8: what the member said at the issuing office. */
+  location: boolean
 }
 
 /** @throws {Problem} `message.invalid` for a PIN, level or region that is none */
@@ -99,6 +103,7 @@ export function issueCard(options: IssueOptions): { memory: CardMemory; registra
     authKey: cose('authentication'),
     actsKey: cose('acts'),
     agreementKey: cose('agreement'),
+    location: options.location === true,
   }
   return { memory, registration }
 }

@@ -21,6 +21,8 @@ export interface PersonaliseArgs {
   memberId?: string
   /** Placement's public COSE_Key in hex: only it may write the card. */
   providerKey: string
+  /** The member has said that places of pictures may be kept (D8). */
+  location?: boolean
   /** Whether the card takes short APDUs only. */
   short?: boolean
 }
@@ -56,6 +58,7 @@ export function personalise(
       puk,
       providerKey: providerKeyOf(args.providerKey),
       random,
+      location: args.location === true,
       extended: !args.short,
     })
     return { memory, puk, record: recordOf(kind, registration) }

@@ -5,12 +5,13 @@
 import type { Language } from '@azukari/protocol/finding-text'
 import { localStamp } from '@azukari/protocol/local-time'
 import type { Clock, Log } from '@azukari/protocol/ports'
-import { describe, Problem } from '@azukari/protocol/problem'
+import { describe, isProblem, Problem } from '@azukari/protocol/problem'
 import type { Camera, Display, InputFile, Raster, Shown } from '../drivers.ts'
 import { decodePicture, readExif, rotate, shrink, takenMsOf } from '../picture.ts'
 import { sourceOf } from '../place/without-place.ts'
-import type { Author, Save, Saves } from '../saves.ts'
-import type { Presence } from './presence.ts'
+import type { Author, Save, Saves, UploadSource } from '../saves.ts'
+import type { Dialogue } from './dialogue.ts'
+import type { Presence, PresentCard } from './presence.ts'
 import { problemShown, wordsOf } from './words.ts'
 
 export interface CameraAppOptions {
@@ -22,6 +23,8 @@ export interface CameraAppOptions {
   log: Log
   /** Whether there is a line to the site now. */
   online: () => boolean
+  /** Where people can be asked. Without it nothing is kept that may hold a place which was not allowed. */
+  dialogue?: Pick<Dialogue, 'entry' | 'choose'> | undefined
   /** What the board speaks now; English without it. */
   language?: () => Language
 }
@@ -39,7 +42,7 @@ export class CameraApp {
    * Takes a picture and keeps it for the member whose card is in.
    * @param pin only where there is no panel to ask on
    * @param leave the person does not want it any more
-   * @throws {Problem} `card.*`, `camera.*`, `memory.*`
+   * @throws {Problem} `card.*`, `camera.*`, `memory.*`, `place.not-removable`
    */
   async shutter(pin?: string, leave?: AbortSignal): Promise<Save> {
     const { camera, presence, clock } = this.#o
@@ -80,7 +83,7 @@ export class CameraApp {
     await this.show(problemShown(error, this.#o.language))
   }
 
-  async #keep(source: Parameters<Saves['keep']>[0], pin?: string, picture?: Raster): Promise<Save> {
+  async #keep(source: UploadSource, pin?: string, picture?: Raster): Promise<Save> {
     const card = this.#o.presence.require()
     await card.requirePin(pin)
     const author: Author = {
@@ -89,18 +92,37 @@ export class CameraApp {
       level: card.facts.level.level,
       allowsLocation: await card.allowsLocation(),
     }
-    const save = await this.#o.saves.keep(source, author)
+    const save = await this.#keepAsAllowed(source, author, card)
     const words = this.#words
     await this.show({
       lines: [
         words.here(save.name),
         this.#o.online() ? words.onItsWay : words.withoutLine,
+        ...(save.leftOut ? [words.withoutPlace] : []),
         ...[...(save.leftOut ?? [])].map((what) => words.leftOut[what]),
       ],
       tone: 'busy',
       ...(picture ? { picture } : {}),
     })
     return save
+  }
+
+  /** D8: what may hold a place that cannot be taken out is kept when the member says so, of this very thing. */
+  async #keepAsAllowed(source: UploadSource, author: Author, card: PresentCard): Promise<Save> {
+    const { saves, dialogue } = this.#o
+    try {
+      return await saves.keep(source, author)
+    } catch (error) {
+      if (!isProblem(error, 'place.not-removable') || !dialogue?.entry.has('choice')) throw error
+      const { placeMayBeIn, keepNot, keepAsItIs } = this.#words
+      const choices = [
+        { label: keepNot, isKept: false },
+        { label: keepAsItIs, isKept: true },
+      ]
+      const { isKept } = await dialogue.choose(placeMayBeIn(source.name), choices, card.signal)
+      if (!isKept) throw error
+      return await saves.keep(source, { ...author, allowsLocation: true })
+    }
   }
 
   async #onSave(save: Save): Promise<void> {

@@ -1,13 +1,17 @@
 /** What members decide over their data at a terminal (D8): consent, how long things are kept, and closing the account. */
 import type { Language } from '@azukari/protocol/finding-text'
 import { isProblem } from '@azukari/protocol/problem'
+import type { MarkWatch } from '../marks/mark-watch.ts'
 import { type Act, type ActPorts, offerActs } from './acts.ts'
 import type { MemberRequests } from './member-requests.ts'
+import type { Presence } from './presence.ts'
 import type { TerminalApp } from './terminal.ts'
 
 interface DecisionWords {
   decisions: string
   consent: string
+  sightings: string
+  maySay: (now: string) => string
   location: (now: string) => string
   abroad: (now: string) => string
   yes: string
@@ -26,6 +30,8 @@ const words: Record<Language, DecisionWords> = {
   en: {
     decisions: 'Consent, how long, closing',
     consent: 'My consent',
+    sightings: 'Telling authors',
+    maySay: (now) => `May boards tell authors that their marked work was met, without naming you? (now: ${now})`,
     location: (now) => `May the places of pictures be kept? (now: ${now})`,
     abroad: (now) => `May copies lie in other countries? (now: ${now})`,
     yes: 'Yes',
@@ -42,6 +48,8 @@ const words: Record<Language, DecisionWords> = {
   ja: {
     decisions: '同意・保存期間・解約',
     consent: '同意の設定',
+    sightings: '作者への通知',
+    maySay: (now) => `電子透かしのある作品が使われたことを、お名前を出さずに作者へ知らせてよいですか（現在：${now}）`,
     location: (now) => `撮影場所を残してよいですか（現在：${now}）`,
     abroad: (now) => `国外に預けてよいですか（現在：${now}）`,
     yes: 'はい',
@@ -64,6 +72,9 @@ export interface DecisionsMenuOptions extends ActPorts {
   terminal: Pick<TerminalApp, 'wish'>
   requests: Pick<MemberRequests, 'settings'>
   language: () => Language
+  presence: Pick<Presence, 'require'>
+  /** Only where pictures are looked at for marks. */
+  marks?: Pick<MarkWatch, 'allows' | 'decide'> | undefined
 }
 
 export class DecisionsMenu {
@@ -78,12 +89,14 @@ export class DecisionsMenu {
   }
 
   async open(until: AbortSignal): Promise<void> {
-    const { consent, retention, close } = this.#words
+    const { consent, retention, close, sightings } = this.#words
+    const { marks } = this.#o
     const acts: Act[] = [
       { label: consent, act: (leave) => this.#consent(leave) },
       { label: retention, act: (leave) => this.#retention(leave) },
       { label: close, act: (leave) => this.#close(leave) },
     ]
+    if (marks) acts.splice(1, 0, { label: sightings, act: (leave) => this.#sightings(marks, leave) })
     await offerActs(this.#o, this.#words.decisions, () => acts, until)
   }
 
@@ -95,6 +108,14 @@ export class DecisionsMenu {
     const allowsLocation = await this.#isYes(location(told(now?.location)), leave)
     const allowsAbroad = await this.#isYes(abroad(told(now?.abroad)), leave)
     await this.#o.terminal.wish({ kind: 'consent', location: allowsLocation, abroad: allowsAbroad })
+  }
+
+  /** R4: asked apart from the others, for it is the rights service that keeps it. */
+  async #sightings(marks: Pick<MarkWatch, 'allows' | 'decide'>, leave: AbortSignal): Promise<void> {
+    const { maySay, yes, no } = this.#words
+    const card = this.#o.presence.require()
+    const now = (await marks.allows(card)) ? yes : no
+    await marks.decide(card, await this.#isYes(maySay(now), leave))
   }
 
   async #retention(leave: AbortSignal): Promise<void> {

@@ -8,6 +8,7 @@ import type { Language } from '@azukari/protocol/finding-text'
 import { localMinute } from '@azukari/protocol/local-time'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, Raster, RemovableMemory, Shown } from '../drivers.ts'
+import type { MarkWatch } from '../marks/mark-watch.ts'
 import { decodeUpright, shrink } from '../picture.ts'
 import { type Act, offerActs, orBack } from './acts.ts'
 import type { ContentMenu } from './content/menu.ts'
@@ -36,6 +37,8 @@ export interface MemberMenuOptions extends FetchPorts {
   memory?: RemovableMemory | undefined
   display?: Display | undefined
   language: () => Language
+  /** Looks at what was shown for the mark of a work. */
+  marks?: Pick<MarkWatch, 'met'> | undefined
 }
 
 /** Objects on one page of the list. */
@@ -163,8 +166,10 @@ export class MemberMenu {
 
   async #see(card: PresentCard, item: Conditions): Promise<void> {
     const { bytes } = await fetchObject(this.#o, card, item)
-    const picture = shrink(decodeUpright(bytes), shownSide)
+    const whole = decodeUpright(bytes)
+    const picture = shrink(whole, shownSide)
     await this.#show({ lines: [item.name, localMinute(item.takenMs)], tone: 'calm', picture })
+    this.#o.marks?.met(whole)
   }
 
   async #takeOut(memory: RemovableMemory, card: PresentCard, item: Conditions): Promise<void> {

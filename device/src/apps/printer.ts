@@ -6,6 +6,7 @@ import type { Conditions } from '@azukari/protocol/contracts/save'
 import type { Language } from '@azukari/protocol/finding-text'
 import { Problem } from '@azukari/protocol/problem'
 import type { Display, Printer, PrintProgress, Shown } from '../drivers.ts'
+import type { MarkWatch } from '../marks/mark-watch.ts'
 import { decodeUpright } from '../picture.ts'
 import { type FetchPorts, type FetchProgress, fetchObject } from './fetch.ts'
 import type { Presence } from './presence.ts'
@@ -18,6 +19,8 @@ export interface PrinterAppOptions extends FetchPorts {
   display?: Display | undefined
   /** What the board speaks now; English without it. */
   language?: () => Language
+  /** Looks at what was printed for the mark of a work. */
+  marks?: Pick<MarkWatch, 'met'> | undefined
 }
 
 export interface Printed {
@@ -87,6 +90,7 @@ export class PrinterApp {
     await printer.print({ page, title: conditions.name, copies: options.copies ?? 1 }, until, (print) =>
       options.onNews?.({ stage: 'printing', print }),
     )
+    this.#o.marks?.met(page)
     await this.#show({ lines: [this.#words.printed(conditions.name)], tone: 'good' })
     return { object, slot: fetched.slot, server: fetched.server, width: page.width, height: page.height }
   }

@@ -26,7 +26,11 @@ interface Words {
   here: (name: string) => string
   onItsWay: string
   withoutLine: string
+  withoutPlace: string
   leftOut: Record<LeftOut, string>
+  placeMayBeIn: (name: string) => string
+  keepNot: string
+  keepAsItIs: string
   received: (name: string) => string
   beingKept: string
   kept: (name: string) => string
@@ -67,6 +71,10 @@ const words: Record<Language, Words> = {
     here: (name) => `${name}: on this device`,
     onItsWay: 'On its way to two safe places',
     withoutLine: 'No line now; it goes on by itself when there is one',
+    withoutPlace: 'Without the place where it was made, until you allow it: My consent',
+    placeMayBeIn: (name) => `${name} may say where it was made, and that cannot be taken out. Keep it?`,
+    keepNot: 'No, do not keep it',
+    keepAsItIs: 'Yes, keep it as it is',
     leftOut: {
       provenance: 'Its proof of origin (C2PA) went with the place',
       tracks: 'What is neither picture nor sound went with the place',
@@ -109,6 +117,10 @@ const words: Record<Language, Words> = {
     here: (name) => `${name}：この端末にあります`,
     onItsWay: '二か所の安全な場所へ送っています',
     withoutLine: '回線がありません。つながり次第、自動で送ります',
+    withoutPlace: '撮影場所は残しません（残すには「同意の設定」で同意してください）',
+    placeMayBeIn: (name) => `${name} には作られた場所が含まれるかもしれず、取り除けません。このまま預けますか`,
+    keepNot: 'いいえ、預けません',
+    keepAsItIs: 'はい、このまま預けます',
     leftOut: {
       provenance: '撮影場所とともに来歴情報（C2PA）も外しました',
       tracks: '撮影場所とともに映像・音声以外の記録も外しました',

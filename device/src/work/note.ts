@@ -1,5 +1,6 @@
 /** What the running board leaves for its owner to read: `work-now.json`, written when something has changed, and not often. */
 import { Count, checker, type Static, Text, TimeMs, Type } from '@azukari/protocol/contract'
+import { RedemptionShown } from '@azukari/protocol/contracts/work'
 import type { Clock, Files } from '@azukari/protocol/ports'
 
 /** What the site says of the owner. */
@@ -12,6 +13,9 @@ export const WorkAccount = Type.Object({
   microPoints: Count,
   /** Of all of the owner's boards. */
   ownerMicroPoints: Count,
+  /** Not redeemed yet. */
+  leftMicroPoints: Type.Optional(Count),
+  redemptions: Type.Optional(Type.Array(RedemptionShown)),
 })
 export type WorkAccount = Static<typeof WorkAccount>
 

@@ -142,9 +142,11 @@ export class WorkApp {
     if (this.#setting.code !== undefined && link.up && nowMs - this.#accountMs > accountMs) {
       this.#accountMs = nowMs
       await link.call(readWorkAccount, {}, { signal }).then(
-        ({ owner, device, ownerMicroPoints }) => {
+        ({ owner, device, ownerMicroPoints, leftMicroPoints, redemptions }) => {
           const { valid, wrong, waiting, microPoints } = device
           this.#account = { owner, valid, wrong, waiting, microPoints, ownerMicroPoints }
+          if (leftMicroPoints !== undefined) this.#account.leftMicroPoints = leftMicroPoints
+          if (redemptions) this.#account.redemptions = redemptions
         },
         () => undefined,
       )

@@ -1,32 +1,16 @@
 /** The Unix socket in a site's folder on which operators' commands are answered. Only the folder's own user may connect. */
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { type SocketAddress, socketAddress } from '@azukari/protocol/adapters/socket-address'
 import { Problem } from '@azukari/protocol/problem'
 
 const name = 'operator.sock'
-/** Of a socket's address, less its end (sun_path of Linux; others have a little less). */
-const pathBytes = 103
 const maxConnections = 16
 /** How long a caller has to send its call, ms. */
 const callMs = 10_000
 
 /** Whoever has connected. */
 export type Caller = Socket
-
-interface Address {
-  path: string
-  close(): void
-}
-
-/** A deep folder is reached through a descriptor, since a socket's address is short. @throws {Problem} `config.invalid` */
-function addressOf(folder: string): Address {
-  const path = `${folder}/${name}`
-  if (Buffer.byteLength(path) <= pathBytes) return { path, close: () => undefined }
-  if (process.platform !== 'linux')
-    throw new Problem('config.invalid', `the path of ${path} is too long for a socket: choose a shorter --folder`)
-  const descriptor = openSync(folder, 'r')
-  return { path: `/proc/self/fd/${descriptor}/${name}`, close: () => closeSync(descriptor) }
-}
 
 export interface OperatorSocket {
   /** Takes no more calls, ends those under way and removes the socket. */
@@ -38,7 +22,7 @@ export async function listenForOperators(
   folder: string,
   answer: (socket: Caller) => Promise<void>,
 ): Promise<OperatorSocket> {
-  const address = addressOf(folder)
+  const address = socketAddress(folder, name)
   try {
     if (await reaches(address.path)) throw new Problem('folder.in-use', `${folder}/${name}`)
     rmSync(address.path, { force: true })
@@ -69,9 +53,9 @@ export async function listenForOperators(
 
 /** A connection to the running site. @throws {Problem} `operator.not-running` */
 export async function connectToSite(folder: string): Promise<Socket> {
-  let address: Address | undefined
+  let address: SocketAddress | undefined
   try {
-    address = addressOf(folder)
+    address = socketAddress(folder, name)
     return await opened(address.path)
   } catch (cause) {
     if (cause instanceof Problem) throw cause

@@ -44,6 +44,12 @@ export function isPublic(address: string): boolean {
   return isIP(address) === 6 && globalUnicast.check(address, 'ipv6') && !special.check(address, 'ipv6')
 }
 
+/** Whether a URL's host is itself an address, and not a public one. @param host as in `URL.hostname` */
+export function isInsideAddress(host: string): boolean {
+  const address = host.replace(/^\[|\]$/g, '')
+  return isIP(address) !== 0 && !isPublic(address)
+}
+
 /** Host and port of a URL as an operator names them, with the port of the scheme where none is given. */
 export function hostAndPort(url: URL): string {
   return `${url.hostname}:${url.port || (url.protocol === 'https:' ? '443' : '80')}`

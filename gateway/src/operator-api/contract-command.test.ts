@@ -102,15 +102,19 @@ type Calling = (command: string, values: object, ...words: string[]) => Promise<
 async function refusals(t: Test, fleet: Calling, clerk: Calling): Promise<void> {
   const good = { minor: '5' }
   await t.rejects(clerk('toy pay', good, 'hanako'), { code: 'operator.forbidden' })
-  for (const [values, words] of [
-    [{}, ['hanako']],
-    [{ minor: '0' }, ['hanako']],
-    [{ minor: 'five' }, ['hanako']],
-    [{ minor: '5' }, []],
-    [{ minor: '5' }, ['HANAKO']],
-    [{ minor: '5' }, ['hanako', 'taro']],
+  for (const [values, words, detail] of [
+    [{}, ['hanako'], /minor/],
+    [{ minor: '0' }, ['hanako'], /^--minor must be >= 1$/],
+    [{ minor: 'five' }, ['hanako'], /^--minor must be integer$/],
+    [{ minor: '5' }, [], /^the command lacks to$/],
+    [{ minor: '5' }, ['HANAKO'], /^TO does not fit: who gets it$/],
+    [{ minor: '5' }, ['hanako', 'taro'], /taro/],
   ] as const)
-    await t.rejects(fleet('toy pay', values, ...words), { code: 'command.invalid' }, JSON.stringify([values, words]))
+    await t.rejects(
+      fleet('toy pay', values, ...words),
+      { code: 'command.invalid', detail },
+      JSON.stringify([values, words]),
+    )
   t.same((await fleet('pending', {})).json, [], 'none of it waits for a second person')
 }
 

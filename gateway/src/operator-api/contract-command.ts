@@ -113,9 +113,16 @@ function requestOf<C extends Contract>(
   try {
     return contract.checkRequest({ ...(fromText(contract.request, texts) as object), ...others }) as RequestOf<C>
   } catch (error) {
-    if (isProblem(error, 'message.invalid')) throw new UsageError(error.detail ?? contract.id)
-    throw error
+    if (!isProblem(error, 'message.invalid')) throw error
+    throw new UsageError(typedWords(error.detail ?? contract.id, positionals))
   }
+}
+
+/** What does not fit, under the name by which it was typed. */
+function typedWords(detail: string, positionals: readonly string[]): string {
+  const [, name, rest] = /^\S+ request: \/(\w+)(.*)$/.exec(detail) ?? []
+  if (name === undefined) return detail.replace(/^\S+ request: \/ /, 'the command ')
+  return `${positionals.includes(name) ? name.toUpperCase() : `--${name}`}${rest}`
 }
 
 /** @throws {InternalError} for a reply that is none of the contract's */

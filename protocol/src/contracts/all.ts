@@ -14,6 +14,7 @@ import * as wish from './member-request.ts'
 import * as operators from './operators.ts'
 import * as read from './read.ts'
 import * as rights from './rights.ts'
+import * as rightsBoards from './rights-boards.ts'
 import * as rightsOperators from './rights-operators.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -28,8 +29,10 @@ import * as settlementPlacement from './settlement-placement.ts'
 import * as settlementPurchase from './settlement-purchase.ts'
 import * as settlementShop from './settlement-shop.ts'
 import * as settlementValue from './settlement-value.ts'
+import * as settlementWebhooks from './settlement-webhooks.ts'
 import * as transfer from './transfer.ts'
 import * as work from './work.ts'
+import * as workLicences from './work-licences.ts'
 import * as workOperators from './work-operators.ts'
 
 function isContract(value: unknown): value is Contract {
@@ -61,11 +64,14 @@ export const contracts: readonly Contract[] = [
   settlementValue,
   settlementPurchase,
   settlementShop,
+  settlementWebhooks,
   settlementOperators,
   settlementPlacement,
   settlementBilling,
   rights,
+  rightsBoards,
   rightsOperators,
   work,
+  workLicences,
   workOperators,
 ].flatMap((module) => Object.values<unknown>(module).filter(isContract))

@@ -1,7 +1,7 @@
 /** What rights operators tell the rights service to do (R1–R8), as contracts: works, sales, conditions. */
-import { Count, contract, Nothing, Text, TimeMs, Type } from '../contract.ts'
+import { Count, contract, Nothing, Region, Text, TimeMs, Type } from '../contract.ts'
 import { AmountMinor, type Currency, CurrencyCode } from '../money.ts'
-import { Offer, PlaceUrl, PublishedConditions, SaleConditions, SaleId, WorkId } from './rights.ts'
+import { lineOf, Offer, PlaceUrl, PublishedConditions, SaleConditions, SaleId, WorkId } from './rights.ts'
 
 const frame = {
   kind: 'command',
@@ -62,8 +62,8 @@ export const registerWork = contract({
   serves: ['R1', 'R2', 'D6'],
   request: Type.Object({
     file,
-    author: Type.String({ minLength: 1, maxLength: 200, description: 'whose work it is' }),
-    title: Type.String({ minLength: 1, maxLength: 200, description: 'what it is called' }),
+    author: lineOf(200, 'whose work it is'),
+    title: lineOf(200, 'what it is called'),
     price: Type.Integer({
       minimum: 0,
       maximum: 999_999_999_999,
@@ -140,9 +140,9 @@ export const sellWork = contract({
   serves: ['R3', 'R7', 'D6'],
   request: Type.Object({
     work: WorkId,
-    buyer: Type.String({ minLength: 1, maxLength: 200, description: 'who buys' }),
+    buyer: lineOf(200, 'who buys'),
     contact: Type.String({
-      pattern: '^[^\\s@<>]+@[^\\s@<>]+$',
+      pattern: '^[^\\s\\p{Cc}@<>]+@[^\\s\\p{Cc}@<>]+$',
       maxLength: 200,
       description: 'the buyer’s mail address, for warnings',
     }),
@@ -182,7 +182,7 @@ export const copySale = contract({
 })
 
 const number = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: 'number of the case' })
-const reason = Type.String({ minLength: 1, maxLength: 500, description: 'why, as the buyer reads it' })
+const reason = lineOf(500, 'why, as the buyer reads it')
 
 const CaseShown = Type.Object({
   number: Count,
@@ -240,6 +240,27 @@ export const reportSighting = contract({
     'service.busy',
     'message.too-large',
   ],
+})
+
+export const listSightings = contract({
+  ...frame,
+  name: 'rights.sightings',
+  title: 'Where a work was seen, day by day: by people’s enquiries and by boards in normal use, with their regions',
+  serves: ['R4', 'D6'],
+  request: Type.Object({ work: WorkId }),
+  reply: Type.Array(
+    Type.Object({
+      day: Text(10),
+      /** Absent where a member had it for themselves. */
+      location: Type.Optional(Text(500)),
+      times: Count,
+      /** Of the boards that met it there. */
+      regions: Type.Array(Region),
+      verdict: Text(32),
+      why: Text(64),
+    }),
+  ),
+  problems: ['rights.work-unknown'],
 })
 
 export const listCases = contract({

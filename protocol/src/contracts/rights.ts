@@ -4,8 +4,15 @@ import { AmountMinor, CurrencyCode } from '../money.ts'
 
 export const WorkId = Type.String({ pattern: '^[0-9a-f]{16}$', description: 'id of a work, 16 hexadecimal digits' })
 export const SaleId = Type.String({ pattern: '^[0-9a-f]{10}$', description: 'id of a sale, 10 hexadecimal digits' })
-/** An address where a copy is or may be. */
-export const PlaceUrl = Type.String({ pattern: '^https?://[^\\s/]+', maxLength: 500 })
+/** An address where a copy is or may be; `content:` and an id: as that content of the site. */
+export const PlaceUrl = Type.String({
+  pattern: '^(https?://[^\\s/\\p{Cc}]+(/[^\\s\\p{Cc}]*)?|content:[0-9a-f]{32})$',
+  maxLength: 500,
+})
+
+/** Words that stand in letters and lists: one line, no control characters. */
+export const lineOf = (maxLength: number, description: string) =>
+  Type.String({ pattern: '^[^\\p{Cc}\\u2028\\u2029]*$', minLength: 1, maxLength, description })
 
 /** What a buyer may ask for (R3). */
 export const Offer = Type.Object({

@@ -1,6 +1,7 @@
 /** What clerks tell settlement to do (P6, P9, D6), as contracts: keys of shops, links to documents, disputes. */
 import { Count, contract, Nothing, Text, TimeMs, Type } from '../contract.ts'
 import { SettlementNumber } from './settlement-members.ts'
+import { WebhookShown } from './settlement-webhooks.ts'
 
 const frame = { kind: 'command', service: 'settlement', authority: 'operator' } as const
 const clerk = { role: 'clerk' } as const
@@ -30,7 +31,7 @@ export const addShopKey = contract({
     scope: Type.Array(Text(32), {
       minItems: 1,
       maxItems: 16,
-      description: 'what it may do: balance, orders, deliver, refund; may be repeated',
+      description: 'what it may do: balance, orders, deliver, refund, webhooks; may be repeated',
     }),
     days: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 730, description: 'how long it is good; 365 unless told' }),
@@ -69,6 +70,17 @@ export const revokeShopKey = contract({
   }),
   reply: Nothing,
   problems: ['object.unknown'],
+})
+
+export const listShopWebhooksOf = contract({
+  ...frame,
+  name: 'settlement.shop-webhook.list',
+  operator: clerk,
+  title: 'The addresses to which a shop’s events are sent, and whether they take them',
+  serves: ['P6', 'D6'],
+  request: Type.Object({ shop }),
+  reply: Type.Array(WebhookShown, { maxItems: 8 }),
+  problems: ['register.unknown-number'],
 })
 
 export const linkDocument = contract({

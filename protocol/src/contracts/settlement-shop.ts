@@ -36,7 +36,7 @@ export const readShopBalance = contract({
 })
 
 /** An order as its shop sees it: nothing says who the buyer is. */
-const ShopOrder = Type.Object({
+export const ShopOrder = Type.Object({
   order: SettlementNumber,
   state: OrderState,
   orderedMs: TimeMs,

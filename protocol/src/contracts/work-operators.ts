@@ -1,10 +1,14 @@
 /** What operators do with jobs and the owners of devices that compute them (W1, W2, W5, W8), as contracts. */
 import { Count, contract, Nothing, type Static, Text, TimeMs, Type } from '../contract.ts'
+import { BookingState, Points, RedemptionShown } from './work.ts'
 
 const frame = { kind: 'command', service: 'work', authority: 'operator', operator: { role: 'work' } } as const
 
 const JobId = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'the job’s id, 32 hexadecimal digits' })
 const OwnerName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,31}$', description: 'who owns devices, such as shop-1' })
+/** Of a member at settlement. */
+const numberPattern = '^\\d{14}$'
+const Member = Type.String({ pattern: numberPattern, description: 'the member’s number at settlement' })
 const HashHex = Type.String({ pattern: '^[0-9a-f]{64}$' })
 const whole = (minimum: number, maximum: number, description: string) =>
   Type.Optional(Type.Integer({ minimum, maximum, description }))
@@ -17,9 +21,30 @@ export const addOwner = contract({
   request: Type.Object({
     owner: OwnerName,
     contact: Type.String({ minLength: 1, maxLength: 200, description: 'how the owner is reached' }),
+    member: Type.Optional(Member),
   }),
   reply: Type.Object({ owner: OwnerName, code: Text(16) }),
   problems: ['work.owner-known'],
+})
+
+export const setOwnerMember = contract({
+  ...frame,
+  name: 'work.owner.member',
+  title: 'Says which member of settlement an owner is: points are redeemed into that member’s stored value',
+  serves: ['W11'],
+  request: Type.Object({ owner: OwnerName, member: Member }),
+  reply: Type.Object({ owner: OwnerName, member: Member }),
+  problems: ['work.owner-unknown'],
+})
+
+export const redeemForOwner = contract({
+  ...frame,
+  name: 'work.redeem',
+  title: 'Turns an owner’s points into the member’s stored value, as the owner does with azukari-device work redeem',
+  serves: ['W11'],
+  request: Type.Object({ owner: OwnerName, points: Points }),
+  reply: Type.Object({ points: Count, minor: Count, currency: Text(3), leftMicroPoints: Count }),
+  problems: ['work.owner-unknown', 'work.no-member', 'work.points-short'],
 })
 
 export const listOwners = contract({
@@ -32,6 +57,9 @@ export const listOwners = contract({
     Type.Object({
       owner: Text(32),
       contact: Text(200),
+      member: Type.Optional(Member),
+      leftMicroPoints: Count,
+      redemptions: Type.Array(RedemptionShown, { maxItems: 10 }),
       devices: Type.Array(
         Type.Object({
           device: Text(64),
@@ -62,6 +90,8 @@ export const JobShown = Type.Object({
   job: JobId,
   name: Text(80),
   customer: Text(80),
+  /** Whose stored value pays. */
+  member: Type.Optional(Member),
   state: JobState,
   mode: Type.Union([Type.Literal('strict'), Type.Literal('economical')]),
   merge: Type.Union([Type.Literal('concat'), Type.Literal('list')]),
@@ -95,8 +125,14 @@ export const submitJob = contract({
     }),
     name: Type.String({ minLength: 1, maxLength: 80, description: 'what people call it' }),
     customer: Type.String({ minLength: 1, maxLength: 80, description: 'who pays for it' }),
+    member: Type.Optional(
+      Type.String({
+        pattern: numberPattern,
+        description: 'the customer’s number at settlement: books it there',
+      }),
+    ),
     'price-ceiling': Type.Integer({
-      minimum: 0,
+      minimum: 1,
       maximum: 999_999_999_999,
       description: 'what it may cost, minor units',
     }),
@@ -204,6 +240,7 @@ export const WorkInvoice = Type.Object({
   job: JobId,
   name: Text(80),
   customer: Text(80),
+  member: Type.Optional(Member),
   issuedMs: TimeMs,
   /** The job has ended: the sum stays as it is. */
   isFinal: Type.Boolean(),
@@ -238,6 +275,10 @@ export const invoiceJob = contract({
       Type.String({ maxLength: 4096, description: 'file for the signed invoice and the receipts, as CBOR' }),
     ),
   }),
-  reply: WorkInvoice,
+  reply: Type.Object({
+    ...WorkInvoice.properties,
+    /** Where settlement stands with it; absent while the job runs, and for a customer without a number. */
+    booking: Type.Optional(Type.Object({ state: BookingState, problem: Type.Optional(Text(64)) })),
+  }),
   problems: ['work.job-unknown'],
 })

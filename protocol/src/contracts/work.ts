@@ -10,6 +10,7 @@ export const unitDomain = new TextEncoder().encode('azukari/work-unit/1')
 export const resultDomain = new TextEncoder().encode('azukari/work-result/1')
 
 export const invoiceDomain = new TextEncoder().encode('azukari/work-invoice/1')
+export const redemptionDomain = new TextEncoder().encode('azukari/work-redemption/1')
 
 /** Kinds of downloads: modules and inputs, each named by its hash in hex. */
 export const workModule = 'work-module'
@@ -177,6 +178,23 @@ export const sendResult = contract({
   problems: ['work.unit-gone', 'work.result-forged'],
 })
 
+/** Whole points that are redeemed at once. */
+export const Points = Type.Integer({ minimum: 1, maximum: 1_000_000_000 })
+
+/** `due`: settlement has not booked it yet. `refused`: the points are back. */
+export const BookingState = Type.Union([Type.Literal('due'), Type.Literal('booked'), Type.Literal('refused')])
+export type BookingState = Static<typeof BookingState>
+
+export const RedemptionShown = Type.Object({
+  points: Count,
+  minor: Count,
+  currency: Text(3),
+  atMs: TimeMs,
+  state: BookingState,
+  problem: Type.Optional(Text(64)),
+})
+export type RedemptionShown = Static<typeof RedemptionShown>
+
 export const readWorkAccount = contract({
   name: 'work.account',
   kind: 'call',
@@ -189,6 +207,36 @@ export const readWorkAccount = contract({
     owner: Text(64),
     device: Type.Object({ valid: Count, wrong: Count, waiting: Count, fuel: Count, microPoints: Count }),
     ownerMicroPoints: Count,
+    /** What is not redeemed yet. */
+    leftMicroPoints: Type.Optional(Count),
+    /** The latest redemptions of this owner, newest first. */
+    redemptions: Type.Optional(Type.Array(RedemptionShown, { maxItems: 10 })),
   }),
   problems: ['work.unregistered'],
+})
+
+/** What a device's key vouches for: its owner wants so many points taken off what the owner pays. */
+export const WorkRedemption = Type.Object({
+  contract: Type.Literal('work.points.redeem@1'),
+  audience: Hash,
+  /** The redemption's own id: what comes again is the same one. */
+  act: Id,
+  issuedMs: TimeMs,
+  device: Slug,
+  points: Points,
+})
+export type WorkRedemption = Static<typeof WorkRedemption>
+
+export const redeemPoints = contract({
+  name: 'work.points.redeem',
+  kind: 'act',
+  service: 'work',
+  authority: 'signed',
+  signed: { in: 'redemption', body: WorkRedemption, domain: redemptionDomain, sealed: false },
+  title: 'An owner’s points become stored value of the member that the owner is',
+  serves: ['W11'],
+  /** COSE_Sign1 of a `WorkRedemption`. */
+  request: Type.Object({ redemption: Bytes(64, 2048) }),
+  reply: Type.Object({ points: Count, minor: Count, currency: Text(3), leftMicroPoints: Count }),
+  problems: ['work.unregistered', 'work.no-member', 'work.points-short'],
 })

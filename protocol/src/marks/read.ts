@@ -17,7 +17,7 @@ import {
   tileSize,
 } from './carriers.ts'
 import { codedLength, decodeNumber, workFormat } from './error-correction.ts'
-import { lumaAt, type MarkPicture } from './plane.ts'
+import { lumaAt, type MarkPicture, type Plane } from './plane.ts'
 import {
   atMarkSize,
   fold,
@@ -43,7 +43,12 @@ export interface PublicMark {
 /** @returns undefined when no mark can be read. Pictures below 64 pixels a side have none. */
 export function readPublicMark(picture: MarkPicture): PublicMark | undefined {
   if (Math.min(picture.width, picture.height) < 64) return undefined
-  return readPrepared(prepare(lumaAt(picture, canonicalSize)))
+  return readMarkOf(lumaAt(picture, canonicalSize))
+}
+
+/** As `readPublicMark`, of the brightness of a picture at the size of marks. */
+export function readMarkOf(luma: Plane): PublicMark | undefined {
+  return readPrepared(prepare(luma))
 }
 
 /** As `readPublicMark`, of a picture that was prepared already. */

@@ -48,6 +48,17 @@ export const identityProblems = {
       todo: 'カードを抜いて入れ直してください。繰り返す場合は係員に知らせてください。',
     },
   },
+  'device.not-running': {
+    retry: 'after-fix',
+    en: {
+      title: 'The board does not run',
+      todo: 'Start it (azukari-device run), or name its folder with --folder, and try again.',
+    },
+    ja: {
+      title: '端末が動いていません',
+      todo: '端末を起動するか（azukari-device run）、--folder でフォルダを指定して、もう一度お試しください。',
+    },
+  },
   'device.unknown': {
     retry: 'after-fix',
     en: { title: 'This device is not enrolled here', todo: 'Enrol the device with a claim from the operator.' },

@@ -34,11 +34,11 @@ export const partProblems = {
     retry: 'no',
     en: {
       title: 'The place where it was made cannot be taken out of this file',
-      todo: 'It was not kept. Save it as JPEG, PNG, MP4, PDF or plain text, or allow your location at a terminal.',
+      todo: 'It was not kept. Save it as JPEG, PNG, MP4, PDF or plain text, or allow places at a terminal, under “My consent”.',
     },
     ja: {
       title: 'このファイルから撮影場所を取り除けません',
-      todo: 'お預かりしていません。JPEG・PNG・MP4・PDF・テキストで保存し直すか、端末で位置情報の利用に同意してください。',
+      todo: 'お預かりしていません。JPEG・PNG・MP4・PDF・テキストで保存し直すか、端末の「同意の設定」で撮影場所の利用に同意してください。',
     },
   },
   'printer.out-of-paper': {

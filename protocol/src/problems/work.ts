@@ -133,6 +133,33 @@ export const workProblems = {
     en: { title: 'An owner of this name is registered already', todo: 'Choose another name.' },
     ja: { title: 'この名前の所有者はすでに登録されています', todo: '別の名前にしてください。' },
   },
+  'work.owner-unknown': {
+    retry: 'after-fix',
+    en: { title: 'No owner of this name is registered', todo: 'See azukari-gateway work owner list.' },
+    ja: { title: 'この名前の所有者は登録されていません', todo: 'azukari-gateway work owner list で確かめてください。' },
+  },
+  'work.no-member': {
+    retry: 'after-fix',
+    en: {
+      title: 'The site does not know which member this owner is',
+      todo: 'Tell the site your member number; an operator types: azukari-gateway work owner member OWNER NUMBER.',
+    },
+    ja: {
+      title: 'この所有者の会員番号が登録されていません',
+      todo: '会員番号をサイトに伝えてください。運用者が azukari-gateway work owner member 所有者 会員番号 で登録します。',
+    },
+  },
+  'work.points-short': {
+    retry: 'after-fix',
+    en: {
+      title: 'There are not so many points',
+      todo: 'Redeem at most what azukari-device work status shows as left.',
+    },
+    ja: {
+      title: 'ポイントが足りません',
+      todo: 'azukari-device work status に表示される残りのポイント以内で交換してください。',
+    },
+  },
   'work.unit-gone': {
     retry: 'no',
     en: {
@@ -196,6 +223,89 @@ export const workProblems = {
     ja: {
       title: '計算依頼が大きすぎます',
       todo: '詳細に上限が示されています。分けて依頼するか、--unit で計算単位ごとに取り出してください。',
+    },
+  },
+  'licence.app-unknown': {
+    retry: 'after-fix',
+    en: { title: 'The site has no such app', todo: 'See azukari-gateway work licence apps.' },
+    ja: { title: 'このサイトにそのアプリはありません', todo: 'azukari-gateway work licence apps で確かめてください。' },
+  },
+  'licence.app-known': {
+    retry: 'after-fix',
+    en: { title: 'An app of this name is there already', todo: 'Choose another name.' },
+    ja: { title: 'この名前のアプリはすでにあります', todo: '別の名前にしてください。' },
+  },
+  'licence.unknown': {
+    retry: 'after-fix',
+    en: { title: 'This board has no licence for the app', todo: 'Get one: azukari-device licence get APP.' },
+    ja: {
+      title: 'この端末には、このアプリのライセンスがありません',
+      todo: 'azukari-device licence get アプリ で取得してください。',
+    },
+  },
+  'licence.other-device': {
+    retry: 'after-fix',
+    en: {
+      title: 'This licence is another device’s',
+      todo: 'Get one for this device: azukari-device licence get APP.',
+    },
+    ja: {
+      title: 'このライセンスは別の端末のものです',
+      todo: 'この端末のライセンスを azukari-device licence get アプリ で取得してください。',
+    },
+  },
+  'licence.other-app': {
+    retry: 'after-fix',
+    en: { title: 'This licence is for another app', todo: 'Get one for this app: azukari-device licence get APP.' },
+    ja: {
+      title: 'このライセンスは別のアプリのものです',
+      todo: 'このアプリのライセンスを azukari-device licence get アプリ で取得してください。',
+    },
+  },
+  'licence.revoked': {
+    retry: 'no',
+    en: { title: 'This licence has been taken back', todo: 'Ask the site why.' },
+    ja: { title: 'このライセンスは取り消されました', todo: 'サイトに確認してください。' },
+  },
+  'licence.expired': {
+    retry: 'later',
+    en: {
+      title: 'The licence has run out',
+      todo: 'Let the board take part in work with a line to the site: it renews the licence by itself.',
+    },
+    ja: {
+      title: 'ライセンスの期限が切れています',
+      todo: '端末をサイトに接続し、計算に参加させてください。ライセンスは自動で更新されます。',
+    },
+  },
+  'licence.idle': {
+    retry: 'after-fix',
+    en: {
+      title: 'The licence counts only while the board takes part in work',
+      todo: 'Join (azukari-device work join CODE) or go on (azukari-device work resume).',
+    },
+    ja: {
+      title: 'ライセンスは、端末が計算に参加している間だけ有効です',
+      todo: 'azukari-device work join コード で参加するか、azukari-device work resume で再開してください。',
+    },
+  },
+  'licence.forged': {
+    retry: 'no',
+    en: { title: 'The licence was not given by this site', todo: 'Get one: azukari-device licence get APP.' },
+    ja: {
+      title: 'このサイトが発行したライセンスではありません',
+      todo: 'azukari-device licence get アプリ で取得してください。',
+    },
+  },
+  'licence.lost': {
+    retry: 'later',
+    en: {
+      title: 'The licence app has stopped, so the app stops, too',
+      todo: 'Start the board (azukari-device run), then the app.',
+    },
+    ja: {
+      title: 'ライセンスアプリが止まったため、アプリも停止しました',
+      todo: '端末（azukari-device run）を起動してから、アプリを起動してください。',
     },
   },
 } as const satisfies Record<string, CatalogueEntry>

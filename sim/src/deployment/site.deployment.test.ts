@@ -16,10 +16,20 @@ import { samePixels } from '../site/independent-decoder.ts'
 import { until } from '../site/wait.ts'
 import { drawScene } from '../testkit/boards/scene.ts'
 import { SeededRandom } from '../testkit/world/chance.ts'
-import { type Host, HostNetwork, type HostProcess, type Said } from './hosts.ts'
+import {
+  type Host,
+  HostNetwork,
+  type HostProcess,
+  hostsRefused,
+  refusedWords,
+  removeAfterUs,
+  type Said,
+} from './hosts.ts'
 import { type Step, stepsOf } from './walkthrough.ts'
 
-t.setTimeout(1_500_000)
+t.setTimeout(3_600_000)
+/** Only what hangs: a busy machine makes everything slow. */
+const pageMs = 900_000
 const pin = '2468'
 const parts = '/var/lib/azukari-device/parts'
 const project = resolve(import.meta.dirname, '../../..')
@@ -32,7 +42,12 @@ const places = {
 }
 const picture = (seed: number) => encodeJpeg(drawScene(new SeededRandom(seed), 160, 120), 90)
 
+const refused = hostsRefused()
+/** Why this machine cannot make hosts; `npm run test:deployment` names what is left out. */
+const skip = refused ? `${refusedWords} (${refused})` : false
 const root = await mkdtemp(join(tmpdir(), 'azukari-deployment-'))
+removeAfterUs(root)
+endWithParent()
 const packages = process.env['AZUKARI_PACKAGES'] ?? join(root, 'packages')
 const network = new HostNetwork({ folder: root, packages })
 const hosts = new Map<string, Host>()
@@ -117,45 +132,50 @@ const address = async (host: Host) =>
 
 async function pageOf(host: Host): Promise<Page> {
   const page = await (await browserOn(host)).newPage({ viewport: { width: 1024, height: 768 } })
-  page.setDefaultTimeout(180_000)
+  page.setDefaultTimeout(pageMs)
   await page.goto(await address(host))
   return page
 }
 
-t.test('D1 D6 S5 S10 J2: from bare hosts to the first print, with the commands of docs/operators.md', async (t) => {
-  if (!process.env['AZUKARI_PACKAGES']) {
-    await mkdir(packages)
-    const packing = spawn(process.execPath, [join(project, 'scripts/pack.ts'), packages], { stdio: ['ignore', 2, 2] })
-    t.equal(await new Promise((done) => packing.once('close', done)), 0, 'the packages are packed')
-  }
-  const document = await readFile(join(project, 'docs/operators.md'), 'utf8')
-  const steps = stepsOf(document, 'From bare hosts to the first print')
-  for (const name of new Set(steps.flatMap((step) => step.hosts))) hosts.set(name, await network.add(name))
-  t.same([...hosts.keys()], ['gateway', 'ishikari', 'osaka', 'fukuoka', 'camera', 'printer'])
-  const [gateway, camera, printer] = ['gateway', 'camera', 'printer'].map((name) => hosts.get(name)!) as [
-    Host,
-    Host,
-    Host,
-  ]
-  // Cards are files here, in virtual readers behind the real daemon (docs/boards.md).
-  const boards = await readFile(join(project, 'docs/boards.md'), 'utf8')
-  const [reader] = stepsOf(boards, 'A card without a reader')
-  for (const step of steps) {
-    if (step.hosts.includes('camera'))
-      for (const board of [camera, printer]) await network.carry(gateway, board, '/etc/azukari/mqtt.pem')
-    await carryOut(step)
-  }
-  await carryOut(reader!)
-  // The card, and two boards that stand elsewhere.
-  pages = { camera: await pageOf(camera), printer: await pageOf(printer) }
-  await takeCardTo('camera')
-  await photograph(1)
-  await pages.camera.getByText('kept in two places').waitFor()
-  await takeCardTo('printer')
-  await printNewest(t, 1)
-})
+t.test(
+  'D1 D6 S5 S10 J2: from bare hosts to the first print, with the commands of docs/operators.md',
+  { skip },
+  async (t) => {
+    if (!process.env['AZUKARI_PACKAGES']) {
+      await mkdir(packages)
+      const pack = ['--pdeathsig', 'KILL', process.execPath, join(project, 'scripts/pack.ts'), packages]
+      const packing = spawn('setpriv', pack, { stdio: ['ignore', 2, 2] })
+      t.equal(await new Promise((done) => packing.once('close', done)), 0, 'the packages are packed')
+    }
+    const document = await readFile(join(project, 'docs/operators.md'), 'utf8')
+    const steps = stepsOf(document, 'From bare hosts to the first print')
+    for (const name of new Set(steps.flatMap((step) => step.hosts))) hosts.set(name, await network.add(name))
+    t.same([...hosts.keys()], ['gateway', 'ishikari', 'osaka', 'fukuoka', 'camera', 'printer'])
+    const [gateway, camera, printer] = ['gateway', 'camera', 'printer'].map((name) => hosts.get(name)!) as [
+      Host,
+      Host,
+      Host,
+    ]
+    // Cards are files here, in virtual readers behind the real daemon (docs/boards.md).
+    const boards = await readFile(join(project, 'docs/boards.md'), 'utf8')
+    const [reader] = stepsOf(boards, 'A card without a reader')
+    for (const step of steps) {
+      if (step.hosts.includes('camera'))
+        for (const board of [camera, printer]) await network.carry(gateway, board, '/etc/azukari/mqtt.pem')
+      await carryOut(step)
+    }
+    await carryOut(reader!)
+    // The card, and two boards that stand elsewhere.
+    pages = { camera: await pageOf(camera), printer: await pageOf(printer) }
+    await takeCardTo('camera')
+    await photograph(1)
+    await pages.camera.getByText('kept in two places').waitFor()
+    await takeCardTo('printer')
+    await printNewest(t, 1)
+  },
+)
 
-t.test('D4 S9 J16: a data server’s host is destroyed and another takes its place', async (t) => {
+t.test('D4 S9 J16: a data server’s host is destroyed and another takes its place', { skip }, async (t) => {
   const before = await held()
   t.equal(before.length, 3)
   lost = before.toSorted((a, b) => b.replicas - a.replicas)[0]!.server
@@ -175,7 +195,7 @@ t.test('D4 S9 J16: a data server’s host is destroyed and another takes its pla
   )
 })
 
-t.test('S9 J9: what lies in the way of a forecast leaves before it arrives', async (t) => {
+t.test('S9 J9: what lies in the way of a forecast leaves before it arrives', { skip }, async (t) => {
   const stay = Object.keys(places).filter((name) => name !== lost)
   const endangered = (await held())
     .filter(({ server }) => stay.includes(server))
@@ -195,6 +215,61 @@ t.test('S9 J9: what lies in the way of a forecast leaves before it arrives', asy
   await takeCardTo('printer')
   await printNewest(t, 1)
 })
+
+t.test('D5 J8: what is taken while the board has no line is delivered once, when it has one', { skip }, async (t) => {
+  const camera = hosts.get('camera')!
+  await takeCardTo('camera')
+  camera.plug(false)
+  await until('the board sees that it has no line', async () => !(await hasLine(camera)), 300_000)
+  await photograph(2)
+  await pages.camera.getByText('No line now').waitFor()
+  await photograph(3, false)
+  await until('both are kept here', async () => (await statusOf(camera)).includes('2 here'))
+  camera.plug(true)
+  await until('both are elsewhere', async () => !/\d (here|sent|buffered)\b/.test(await statusOf(camera)), 300_000)
+  await pages.camera.getByText('kept in two places').waitFor()
+  await takeCardTo('printer')
+  await openList(3)
+  t.equal(await pages.printer.locator('#list button').count(), 3, 'D5: each is there once')
+  await back(pages.printer)
+})
+
+t.test('D8 J13: one thing is deleted where it lies, and all else is taken out', { skip }, async (t) => {
+  const { printer: page } = pages
+  const gateway = hosts.get('gateway')!
+  const before = await count()
+  await openList(3, false)
+  await page.locator('#list button').first().click()
+  await open(page, 'Delete', 'Yes, delete it everywhere')
+  await page.getByText('Your wish is accepted').waitFor()
+  const erasures = 'azukari-gateway erasures --folder /var/lib/azukari'
+  await until(
+    'every copy is destroyed',
+    async () => /^0 objects are being erased, 1 were/.test((await gateway.run(erasures)).out),
+    120_000,
+  )
+  t.equal(await count(), before - 2, 'its two copies, and no other')
+  await back(page)
+  await open(page, 'What I have, and more', 'Take everything out, onto the memory card')
+  await page.getByText('All of it').waitFor()
+  const memory = hosts.get('printer')!.path(`${parts}/memory`)
+  const manifest = JSON.parse(await readFile(join(memory, 'azukari-manifest.json'), 'utf8'))
+  const taken = (manifest.files as { file: string; takenMs: number }[]).toSorted((a, b) => a.takenMs - b.takenMs)
+  t.equal(taken.length, 2)
+  for (const [index, { file }] of taken.entries())
+    t.ok(await samePixels(await readFile(join(memory, file)), picture(index + 1)), `D8: picture ${index + 1}`)
+  await back(page)
+})
+
+/** What `azukari-device status` says on a board. */
+const statusOf = async (board: Host) => (await board.run('azukari-device status --folder /var/lib/azukari-device')).out
+
+const hasLine = async (board: Host) => (await statusOf(board)).includes('line up')
+
+/** Replicas on all servers that are left. */
+async function count(): Promise<number> {
+  return (await held()).reduce((sum, { server, replicas }) => (server === lost ? sum : sum + replicas), 0)
+}
 
 async function inDanger(): Promise<Step[]> {
   return stepsOf(await readFile(join(project, 'docs/operators.md'), 'utf8'), 'A host is lost, or in danger')
@@ -218,11 +293,20 @@ async function takeCardTo(board: 'camera' | 'printer'): Promise<void> {
   await pages[board].getByText('Welcome, 山田 花子').waitFor()
 }
 
-async function photograph(seed: number): Promise<void> {
+/** @param isFirst since the card was put in: the PIN is asked once */
+async function photograph(seed: number, isFirst = true): Promise<void> {
   await open(pages.camera, 'Take a picture')
-  await typePin(pages.camera, pin)
+  if (isFirst) await typePin(pages.camera, pin)
   await pages.camera.getByText(`Put it into ${parts}/camera`).waitFor()
   await put(hosts.get('camera')!, `${parts}/camera/IMG_${seed}.JPG`, picture(seed))
+}
+
+/** The list at the printer. @param isFirst since the card was put in */
+async function openList(things: number, isFirst = true): Promise<void> {
+  const { printer: page } = pages
+  await open(page, 'What I have, and more', 'What I have')
+  if (isFirst) await typePin(page, pin)
+  await page.getByText(`You have ${things} things`).waitFor()
 }
 
 async function printNewest(t: Tap, seed: number): Promise<void> {
@@ -247,7 +331,8 @@ async function back(page: Page): Promise<void> {
   for (;;) {
     await start.or(one).first().waitFor()
     if (await start.isVisible()) return
-    await one.click()
+    // The page may have gone on by itself since.
+    await one.click({ timeout: 2_000 }).catch(() => undefined)
   }
 }
 
@@ -267,4 +352,13 @@ async function put(host: Host, path: string, bytes: Uint8Array): Promise<void> {
 /** The card into a board's reader. It is a file here, and the reader a virtual one; the PC/SC daemon is the real one. */
 function insert(host: Host): Promise<HostProcess> {
   return host.start(inserting[0]!)
+}
+
+/** Whoever runs this may be killed; then nobody reads what comes of it. */
+function endWithParent(): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGKILL')
+  }, 1_000)
+  timer.unref()
 }

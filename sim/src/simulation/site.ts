@@ -389,6 +389,7 @@ function makePerson(world: World, provider: PlacementKeys, index: number, home: 
     providerKey: coseKey(publicOf(provider.card)),
     random,
     keys,
+    location: true,
   })
   const memory = FragileMemory.load(issued.card.save())
   const card = new VirtualCard(memory, random)

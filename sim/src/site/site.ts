@@ -6,6 +6,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { mqttTransport } from '@azukari/device/adapters/mqtt'
 import type { Display } from '@azukari/device/drivers'
+import { markThread } from '@azukari/device/marks/adapters/mark-thread'
 import { Runtime } from '@azukari/device/runtime'
 import { openDatabase } from '@azukari/gateway/adapters/database'
 import type { RiskReport } from '@azukari/gateway/services/placement/risk/report'
@@ -17,7 +18,7 @@ import { decode } from '@azukari/protocol/codec'
 import { coseKey, parseCoseKey, publicOf } from '@azukari/protocol/keys'
 import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
-import { type SimulatedBoard, simulatedBoard } from '../testkit/boards/index.ts'
+import { type SimulatedBoard, type SimulatedPanelOptions, simulatedBoard } from '../testkit/boards/index.ts'
 import type { VirtualCard } from '../testkit/card/virtual-card.ts'
 import { type BoardPlace, boardPlaces, type Place, places } from '../testkit/places.ts'
 import { cardIssue, loadCard } from './card/issue.ts'
@@ -37,6 +38,8 @@ export interface SiteOptions {
   /** Extra arguments of `azukari-gateway run`. */
   gatewayArgs?: readonly string[]
   gatewayEnvironment?: Record<string, string>
+  /** What the boards' panels can be answered with; a PIN by default. */
+  entry?: SimulatedPanelOptions['entry']
   /** Placement in a process of its own. */
   placementApart?: boolean
   /** A broker in place of the gateway's own: `mqtt://…` that boards connect to. */
@@ -212,7 +215,7 @@ export class SimulatedSite {
       clock: ports.clock,
       random: ports.random,
       model: `azukari-simulated-${place.role}`,
-      panel: { person: () => pin },
+      panel: { person: () => pin, ...(this.#options.entry && { entry: this.#options.entry }) },
       ...(place.role === 'camera'
         ? {
             camera: this.#options.photos
@@ -226,6 +229,7 @@ export class SimulatedSite {
     })
     const { memory: _, ...withoutMemory } = board
     const { panel: _panel, ...withoutPanel } = board
+    const log = this.#options.log.child({ board: place.id })
     const tap = new WireTap(mqttTransport({ url: this.broker }))
     const runtime = new Runtime(
       { site: 'site', roles: [place.role], claim, model: board.model, version: '0.1.0', folder },
@@ -233,7 +237,8 @@ export class SimulatedSite {
         ...ports,
         database: await openDeviceDatabase(`${folder}/device.db`),
         transport: tap,
-        log: this.#options.log.child({ board: place.id }),
+        log,
+        marks: async () => markThread({ ...ports, log }),
       },
       given?.page ? { ...withoutPanel, display: given.page } : given?.withoutMemory ? withoutMemory : board,
     )
@@ -251,11 +256,21 @@ export class SimulatedSite {
       home?: string
       kind?: string
       register?: boolean
+      /** What the member says of places at the office (D8). */
+      location?: boolean
       registeredLevel?: number
       puk?: string
     } = {},
   ): Promise<VirtualCard> {
-    const { level = 2, home = 'JP-13', kind = 'ed25519', register = true, registeredLevel = level, puk } = options
+    const {
+      level = 2,
+      home = 'JP-13',
+      kind = 'ed25519',
+      register = true,
+      registeredLevel = level,
+      location = true,
+      puk,
+    } = options
     const { key } = decode(await readFile(`${this.folder}/placement/public.cose`)) as { key: Uint8Array }
     const file = `${this.folder}/card-${++this.#cards}-${Date.now()}.azcard`
     const { record } = await cardIssue(
@@ -265,6 +280,7 @@ export class SimulatedSite {
         level,
         home,
         pin,
+        location,
         ...(puk ? { puk } : {}),
         providerKey: Buffer.from(coseKey(publicOf(parseCoseKey(key)))).toString('hex'),
         out: file,

@@ -4,6 +4,7 @@ import type { Language } from '@azukari/protocol/finding-text'
 import type { Log } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
 import type { Display, Medium, Player, Printer, Raster, Shown } from '../../drivers.ts'
+import type { MarkWatch } from '../../marks/mark-watch.ts'
 import { decodeUpright, shrink } from '../../picture.ts'
 import { type Act, offerActs, orBack } from '../acts.ts'
 import type { Dialogue } from '../dialogue.ts'
@@ -19,6 +20,8 @@ export interface ContentMenuOptions extends ContentPorts {
   /** What plays sound and films here. */
   player?: Player | undefined
   language: () => Language
+  /** Looks at what was printed or shown for the mark of a work. */
+  marks?: Pick<MarkWatch, 'met'> | undefined
   log: Log
 }
 
@@ -104,6 +107,7 @@ export class ContentMenu {
   async #see(card: PresentCard, item: ContentItem): Promise<void> {
     const picture = await this.#picture(card, item)
     await this.#show({ lines: [item.title], tone: 'calm', picture: shrink(picture, shownSide) })
+    this.#o.marks?.met(picture, { content: item.content })
   }
 
   /**
@@ -149,6 +153,7 @@ export class ContentMenu {
     const until = AbortSignal.any([card.signal, leave])
     until.throwIfAborted()
     await printer.print({ page, title: item.title, copies: 1 }, until, () => undefined)
+    this.#o.marks?.met(page, { content: item.content })
     await this.#show({ lines: [item.title, this.#words.printed], tone: 'good' })
   }
 

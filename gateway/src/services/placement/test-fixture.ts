@@ -175,6 +175,7 @@ export async function site(regionCodes = ['JP-01', 'JP-40', 'SG']) {
     authKey: coseKey(publicOf(card.auth)),
     actsKey: coseKey(publicOf(card.acts)),
     agreementKey: coseKey(publicOf(card.agreement)),
+    location: true,
   })
   await placement.start()
   // The first look at every server comes before any test plays tricks with one.

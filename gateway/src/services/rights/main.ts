@@ -3,6 +3,7 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
 import { requireSameKeys, serviceKeysIn } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
@@ -18,6 +19,7 @@ export interface OpenRightsOptions {
   log: Log
   passphrase: string | undefined
   budgets: Budgets
+  members: MemberCheck
   unlisted: Unlisted
 }
 
@@ -25,7 +27,7 @@ export interface OpenRightsOptions {
 export async function openRights(
   folder: SiteFolder,
   ports: SitePorts,
-  { database, log, passphrase, budgets, unlisted }: OpenRightsOptions,
+  { database, log, passphrase, budgets, unlisted, members }: OpenRightsOptions,
 ): Promise<Rights> {
   const keys = await serviceKeysIn('rights', folder, ports, passphrase, database.isShared)
   const settings = rightsSettings(await folder.read('rights.json'))
@@ -36,6 +38,7 @@ export async function openRights(
     marks: new MarkPool({ log }),
     pictures: sealedPictures(folder, keys, ports.random),
     settings,
+    members,
     mailer: settings.mail && smtpMailer(settings.mail, await passwordOf(folder, settings.mail)),
     fetch: machine.fetch,
     clock: ports.clock,

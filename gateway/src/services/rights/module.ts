@@ -19,10 +19,10 @@ export const rights = defineService<RightsContext>({
   },
   checks: async (folder) => (await import('./commands/checks.ts')).rightsChecks(folder),
   programs: { mark: async () => (await import('./commands/mark.ts')).markCommands },
-  open: async ({ folder, stores, ports, log, passphrase, budgets, unlisted }) => {
+  open: async ({ folder, stores, ports, log, passphrase, budgets, unlisted, members }) => {
     const { openRights } = await import('./main.ts')
     const database = await stores.open('rights/rights.db')
-    const service = await openRights(folder, ports, { database, log, passphrase, budgets, unlisted })
+    const service = await openRights(folder, ports, { database, log, passphrase, budgets, unlisted, members })
     return {
       service,
       ports,

@@ -16,10 +16,12 @@ export interface SealedPictures {
   keep(kind: PictureKind, name: string, bytes: Uint8Array): Promise<void>
   /** @throws {Problem} `storage.failed` when it is not there, `cose.decrypt-failed` */
   read(kind: PictureKind, name: string): Promise<Uint8Array>
+  /** Absent is not an error. */
+  drop(kind: PictureKind, name: string): Promise<void>
 }
 
 export function sealedPictures(
-  folder: Pick<SiteFolder, 'read' | 'write'>,
+  folder: Pick<SiteFolder, 'read' | 'write' | 'remove'>,
   keys: ServiceKeys,
   random: Random,
 ): SealedPictures {
@@ -29,6 +31,7 @@ export function sealedPictures(
   return {
     keep: (kind, name, bytes) =>
       folder.write(path(kind, name), encrypt0(bytes, key(kind), random.bytes(12), aad(kind, name))),
+    drop: (kind, name) => folder.remove(path(kind, name)),
     async read(kind, name) {
       const sealed = await folder.read(path(kind, name))
       if (!sealed) throw new Problem('storage.failed', `${path(kind, name)} is missing: put it back from a copy`)

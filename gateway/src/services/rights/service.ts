@@ -5,6 +5,7 @@ import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import type { OutboundAnswer, OutboundRequest } from '../../adapters/guarded-fetch.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
 import { createServiceHost, type ServiceHost } from '../../service/host.ts'
+import type { MemberCheck } from '../../service/member-tokens.ts'
 import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import { heldKeys, type ServiceKeys } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
@@ -18,6 +19,7 @@ import { type SaleDesk, saleDesk } from './sales/desk.ts'
 import type { SealedPictures } from './sealed-pictures.ts'
 import type { RightsSettings } from './settings.ts'
 import type { RightsShared } from './shared.ts'
+import { boardHandlers } from './sightings/boards.ts'
 import { type SightingDesk, sightingDesk } from './sightings/desk.ts'
 import { type WorkDesk, workDesk } from './works/desk.ts'
 
@@ -28,6 +30,8 @@ export interface RightsOptions {
   marks: MarkWork
   pictures: SealedPictures
   settings: RightsSettings
+  /** Judges members' tokens. */
+  members: MemberCheck
   /** Without one nobody is written to. */
   mailer?: Mailer | undefined
   /** The guarded way out. */
@@ -46,15 +50,29 @@ export interface Rights extends ServiceHost {
   readonly sales: SaleDesk
   readonly sightings: SightingDesk
   readonly cases: CaseDesk
-  /** Does the steps of cases that are due, as the worker does. @returns when to look again at the latest, ms */
-  lookAtCases(signal: AbortSignal): Promise<number>
+  /** Does what is due of cases, as the worker does, until nothing is. */
+  lookAtCases(signal: AbortSignal): Promise<void>
   readonly publicKeys: readonly HeldKey[]
 }
 
 /** Migrates the database; nothing runs before `start`. @throws {Problem} `database.newer`, `storage.*` */
 export async function createRights(options: RightsOptions): Promise<Rights> {
-  const { database, keys, marks, pictures, settings, mailer, fetch, clock, random, log, defer, budgets, unlisted } =
-    options
+  const {
+    database,
+    keys,
+    marks,
+    pictures,
+    settings,
+    members,
+    mailer,
+    fetch,
+    clock,
+    random,
+    log,
+    defer,
+    budgets,
+    unlisted,
+  } = options
   const host = await createServiceHost({
     name: 'rights',
     database,
@@ -63,7 +81,8 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     log,
     unlisted,
     migrations: rightsMigrations,
-    handlers: [],
+    members,
+    handlers: (store) => boardHandlers(store, settings, () => worker.wake()),
     ...(defer && { defer }),
     ...(budgets && { budgets }),
   })
@@ -77,15 +96,15 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     marks,
     pictures,
   }
+  const wake = () => worker.wake()
   const work = new CaseWork({ shared, settings, mailer, fetch })
   const worker: PeriodicWorker = new PeriodicWorker({
     name: 'cases',
     clock,
     log,
     idleMs: 60_000,
-    round: () => work.round(worker.signal),
+    round: () => work.begin(worker.signal, wake),
   })
-  const wake = () => worker.wake()
   const [start, stop] = [host.start.bind(host), host.stop.bind(host)]
   return Object.assign(host, {
     start: async () => {
@@ -96,13 +115,17 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
       // What is in work there ends with it, and its step is done again after the next start.
       await marks.close()
       await worker.stop()
+      await work.idle()
       await stop()
     },
     works: workDesk(shared),
     sales: saleDesk(shared),
     sightings: sightingDesk(shared, settings, fetch, wake),
     cases: caseDesk(shared, wake),
-    lookAtCases: (signal: AbortSignal) => work.round(signal),
+    lookAtCases: async (signal: AbortSignal) => {
+      do await work.begin(signal, () => undefined)
+      while (await work.idle())
+    },
     publicKeys: heldKeys(keys),
   })
 }

@@ -29,6 +29,8 @@ const RightsSettings = Type.Object(
     hosts: Type.Optional(Type.Record(Type.String({ maxLength: 260 }), MailAddress)),
     /** `host:port` that copies may be fetched from although the address is not public. */
     fetch: Type.Optional(Type.Array(Type.String({ maxLength: 260 }), { maxItems: 100 })),
+    /** Sightings of one board in a day that are taken; further ones are dropped. */
+    sightingsPerBoardDay: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     /** Cases of one host in a day about which something is sent by itself; further ones are held for people. */
     casesPerHostDay: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
   },

@@ -41,3 +41,13 @@ CREATE TABLE case_events (
   what TEXT NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (number, seq)
 ) STRICT;
 `
+
+/** What boards tell (R4), each once, and the members who let them (D8): a row for each who does. */
+export const boardSightingTables = `
+CREATE TABLE board_sightings (
+  work TEXT NOT NULL REFERENCES works (id), location TEXT NOT NULL, day TEXT NOT NULL, device TEXT NOT NULL,
+  region TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (work, location, day, device)
+) STRICT;
+CREATE INDEX board_sightings_device ON board_sightings (device, at_ms);
+CREATE TABLE sighting_consents (member BLOB PRIMARY KEY) STRICT;
+`

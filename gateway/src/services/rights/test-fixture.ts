@@ -46,6 +46,7 @@ export async function openTestRights(database: Database, options: Partial<Rights
   const folder = {
     read: async (name: string) => files.get(name),
     write: async (name: string, bytes: Uint8Array) => void files.set(name, bytes),
+    remove: async (name: string) => void files.delete(name),
   }
   const rights = await createRights({
     database,
@@ -53,6 +54,7 @@ export async function openTestRights(database: Database, options: Partial<Rights
     marks: inThisThread,
     pictures: sealedPictures(folder, keys, testRandom),
     settings: {},
+    members: async () => Promise.reject(new Problem('session.required')),
     fetch: () => Promise.reject(new Problem('copy.unreachable')),
     clock,
     random: testRandom,

@@ -58,7 +58,9 @@ export async function openSettlement(
     members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
-  const { cardCompany, own, billing, centre, font, ...rules } = settlementSettings(await folder.read('settlement.json'))
+  const { cardCompany, own, billing, centre, font, webhooks, ...rules } = settlementSettings(
+    await folder.read('settlement.json'),
+  )
   if (centre && given.engine === 'postgres')
     throw new Problem(
       'config.invalid',
@@ -82,6 +84,7 @@ export async function openSettlement(
     clock: ports.clock,
     random: ports.random,
     rules,
+    webhooks: { fetch: machine.fetch, named: webhooks?.hosts ?? [] },
     unlisted,
     members,
     ...(keeping ? { keeping } : {}),

@@ -11,6 +11,7 @@ import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
 import { heldBackTables } from './payments/payouts.ts'
+import { shopEventTables } from './payments/webhooks/events.ts'
 import { registerTables, usedCodeTables } from './tables.ts'
 
 export const settlementMigrations: readonly Migration[] = [
@@ -31,4 +32,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 15, name: 'the moments between periods', up: windowTables },
   { number: 16, name: 'registration codes after their use', up: usedCodeTables },
   { number: 17, name: 'payouts held back by a dispute', up: heldBackTables },
+  { number: 18, name: 'shops hear of their orders', up: shopEventTables },
 ]

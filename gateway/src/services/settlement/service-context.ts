@@ -84,6 +84,8 @@ export interface ServiceContext {
   rules: SettlementRules
   /** The font whose glyphs pages carry; without one they name the reader's own. */
   font: (() => TrueTypeFont | undefined) | undefined
+  /** Something has happened that a shop's webhooks are to hear of. */
+  onShopEvent: () => void
 }
 
 export function createServiceContext(
@@ -113,7 +115,7 @@ export interface FromMember<T> {
 }
 
 /** What a part of an act's context is needed to speak and write. */
-export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit' | 'offer'>
+export type Within = Pick<ActContext, 'sql' | 'nowMs' | 'emit' | 'offer' | 'afterCommit'>
 
 /**
  * Judges the fields that every signed act has (P4).

@@ -52,6 +52,8 @@ import { purchaseHandlers } from './payments/purchase.ts'
 import { type ShopKeyDesk, shopKeyDesk } from './payments/shop-keys.ts'
 import { shopHandlers } from './payments/shop-requests.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './payments/top-up.ts'
+import { shownWebhooks, webhookHandlers } from './payments/webhooks/requests.ts'
+import { WebhookWorker, type WebhookWorkerOptions } from './payments/webhooks/worker.ts'
 import {
   createServiceContext,
   linkKeys,
@@ -71,6 +73,8 @@ export interface SettlementOptions {
   cardCompany?: CardCompany
   rules?: Partial<SettlementRules>
   billing?: Partial<BillingRules>
+  /** How shops' addresses for events are reached; without it nothing is sent there. */
+  webhooks?: Pick<WebhookWorkerOptions, 'fetch' | 'named'>
   /** Placement's word on members' profiles and data. */
   placement: PlacementView
   /** Placement's register, to be kept in step; without it nothing is told there. */
@@ -130,6 +134,10 @@ export interface Settlement extends Service {
   cardsIdle(): Promise<void>
   /** Resolves when placement is not being told anything. */
   inStepIdle(): Promise<void>
+  /** Resolves when no shop is being told anything. */
+  webhooksIdle(): Promise<void>
+  /** A shop's addresses for events. @throws {Problem} `register.unknown-number` */
+  webhooksOf(shop: string): Promise<Awaited<ReturnType<typeof shownWebhooks>>>
   /** With which an auditor checks heads, statements and receipts. */
   readonly publicKey: KeyObject
   /** What the key directory says of settlement: its one pair of keys, which members' vaults know. */
@@ -180,6 +188,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   }
   let cards: CardWorker | undefined
   let inStep: InStep | undefined
+  let webhooks: WebhookWorker | undefined
   const confirmed = options.confirmed ?? (async () => {})
   const hosted = await createServiceHost({
     name: 'settlement',
@@ -207,11 +216,14 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         random,
         log,
         font: options.font,
+        onShopEvent: () => webhooks?.wake(),
         ...(options.rules ? { rules: options.rules } : {}),
       })
       // Workers do not go on where another process has taken over.
       const working = { ...shared, store: work.store }
       if (options.keeping) inStep = new InStep(working, options.keeping, work.duty)
+      if (options.webhooks)
+        webhooks = new WebhookWorker({ ...options.webhooks, shared: working, duty: work.duty, confirmed })
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
@@ -234,6 +246,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         ...objectionHandlers(billing, () => cards?.wake()),
         ...payChoiceHandlers(billing),
         ...shopHandlers(shared),
+        ...webhookHandlers(shared, options.webhooks?.named ?? []),
         ...documentHandlers(shared),
       ]
     },
@@ -261,6 +274,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     wake: () => {
       cards?.wake()
       inStep?.wake()
+      webhooks?.wake()
     },
     store: hosted.store,
     counts: hosted.counts,
@@ -312,18 +326,22 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     operations: async (limit) => operationLog(database, limit),
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
+    webhooksIdle: async () => webhooks?.idle(),
+    webhooksOf: async (shop) => shownWebhooks(database, (await memberByNumber(database, shop)).id),
     publicKey: publicOf(keys.signing),
     publicKeys: heldKeys(keys),
     start: async () => {
       await hosted.start()
       cards?.start()
       inStep?.start()
+      webhooks?.start()
       await housekeeping.start()
     },
     stop: async () => {
       housekeeping.stop()
       await cards?.stop()
       await inStep?.stop()
+      await webhooks?.stop()
       await hosted.stop()
       await options.checks?.close()
     },

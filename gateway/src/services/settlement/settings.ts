@@ -33,6 +33,14 @@ export const SettlementSettings = Type.Object(
         key: Type.String({ maxLength: 200 }),
       }),
     ),
+    webhooks: Type.Optional(
+      Type.Object({
+        /** `host:port` that shops may name for their events though it is not a public address. */
+        hosts: Type.Array(Type.String({ pattern: '^[A-Za-z0-9.:\\[\\]-]+:\\d{1,5}$', maxLength: 260 }), {
+          maxItems: 64,
+        }),
+      }),
+    ),
     centre: Type.Optional(
       Type.Object({
         /** `https://host:port` of each centre and of the three witnesses. */

@@ -5,6 +5,7 @@ import type { Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import { loadSiteKey } from '../../site-key.ts'
 import type { Database } from '../../storage/database.ts'
+import type { PostCharge } from './bookings/worker.ts'
 import { createWork, type Work } from './service.ts'
 import { workSettings } from './settings.ts'
 
@@ -13,6 +14,7 @@ export interface OpenWorkOptions {
   log: Log
   budgets?: Budgets
   unlisted: Unlisted
+  post: PostCharge
 }
 
 /** Opens work; its keys are made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */

@@ -11,16 +11,25 @@ export const work = defineService<WorkOpen>({
   lock: 'work.lock',
   port: 8_475,
   readsBuffer: false,
-  peers: [],
+  peers: ['settlement'],
+  calls: async () => [(await import('@azukari/protocol/contracts/settlement-charges')).postCharge],
   commands: {
     'work jobs': async () => (await import('./commands/jobs.ts')).jobCommands,
+    'work licences': async () => (await import('./commands/licences.ts')).licenceCommands,
     'work owners': async () => (await import('./commands/owners.ts')).ownerCommands,
   },
-  open: async ({ folder, stores, ports, log, budgets, unlisted }) => {
+  open: async ({ folder, stores, ports, log, budgets, unlisted, call }) => {
     const { openWork } = await import('./main.ts')
     const { gaugesOf } = await import('../../host/gauges.ts')
+    const { postCharge } = await import('@azukari/protocol/contracts/settlement-charges')
     const database = await stores.open('work/work.db')
-    const service = await openWork(folder, ports, { database, log, budgets, unlisted })
+    const service = await openWork(folder, ports, {
+      database,
+      log,
+      budgets,
+      unlisted,
+      post: (charge) => call(postCharge, charge),
+    })
     return {
       service,
       ports,

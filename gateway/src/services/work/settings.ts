@@ -9,6 +9,8 @@ export const WorkSettings = Type.Object(
     currency: Type.String({ pattern: '^[A-Z]{3}$', description: 'ISO 4217 code of prices' }),
     priceMinorPerGigafuel: whole(0, 1_000_000, 'minor units for 10⁹ of validated fuel'),
     pointsPerGigafuel: whole(0, 1_000_000, 'points that an owner earns for as much'),
+    minorPerPoint: whole(0, 1_000_000, 'minor units that a redeemed point is worth'),
+    licenceMs: whole(1_000, 31 * 86_400_000, 'how long an app runs by its licence without a line to the site'),
     leaseMs: whole(1_000, 86_400_000, 'a device that is silent for so long loses its unit'),
     againMs: whole(100, 3_600_000, 'when a device without a unit asks again'),
   },
@@ -20,6 +22,8 @@ const standard: WorkSettings = {
   currency: 'JPY',
   priceMinorPerGigafuel: 10,
   pointsPerGigafuel: 5,
+  minorPerPoint: 1,
+  licenceMs: 3 * 86_400_000,
   leaseMs: 60_000,
   againMs: 30_000,
 }

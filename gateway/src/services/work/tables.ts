@@ -44,6 +44,81 @@ CREATE TRIGGER points_stay BEFORE UPDATE ON points BEGIN SELECT RAISE(ABORT, 'po
 CREATE TRIGGER points_remain BEFORE DELETE ON points BEGIN SELECT RAISE(ABORT, 'points are append-only'); END;
 `
 
+/** What settlement is to book for work: invoices of jobs, points that become stored value. A row never changes but for how it stands. */
+export const bookingTables = `
+ALTER TABLE owners ADD COLUMN member TEXT;
+ALTER TABLE jobs ADD COLUMN member TEXT;
+CREATE TABLE bookings (
+  id BLOB PRIMARY KEY, kind TEXT NOT NULL, reference TEXT NOT NULL, owner TEXT, member TEXT NOT NULL, minor INTEGER NOT NULL,
+  currency TEXT NOT NULL, micro_points INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL, problem TEXT,
+  next_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX bookings_by_state ON bookings (state, next_ms);
+CREATE INDEX bookings_by_owner ON bookings (owner, at_ms);
+CREATE TRIGGER bookings_remain BEFORE DELETE ON bookings BEGIN SELECT RAISE(ABORT, 'bookings are append-only'); END;
+`
+
+/** The app server's register (W8, W10): apps, who uses them, and each licence once per app and device. */
+export const licenceTables = `
+CREATE TABLE apps (
+  id TEXT PRIMARY KEY, title TEXT NOT NULL, vendor TEXT, fee_minor INTEGER NOT NULL, currency TEXT NOT NULL, made_by TEXT NOT NULL,
+  at_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE app_users (
+  app TEXT NOT NULL, device TEXT NOT NULL, name TEXT NOT NULL, contact TEXT NOT NULL, at_ms INTEGER NOT NULL, PRIMARY KEY (app, device)
+) STRICT;
+CREATE TABLE licences (
+  id BLOB PRIMARY KEY, app TEXT NOT NULL, device TEXT NOT NULL, code BLOB NOT NULL UNIQUE, is_revoked INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+  supplied_ms INTEGER, until_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX licences_by_device ON licences (app, device);
+`
+
+export interface AppRow {
+  id: string
+  title: string
+  /** Which member of settlement is paid for each licence. */
+  vendor: string | null
+  fee_minor: number
+  currency: string
+  made_by: string
+  at_ms: number
+}
+
+export interface LicenceRow {
+  id: Uint8Array
+  app: string
+  device: string
+  /** SHA-256 of the licence key. */
+  code: Uint8Array
+  is_revoked: 0 | 1
+  at_ms: number
+  /** When its first lease was given: from then on the vendor is owed. */
+  supplied_ms: number | null
+  /** End of the latest lease. */
+  until_ms: number | null
+}
+
+export interface BookingRow {
+  /** Of the charge at settlement: a job's id, that of the redemption, or of the licence. */
+  id: Uint8Array
+  kind: 'invoice' | 'redemption' | 'licence'
+  reference: string
+  /** Whose points they were. */
+  owner: string | null
+  member: string
+  minor: number
+  currency: string
+  micro_points: number
+  at_ms: number
+  /** due → booked | refused */
+  state: 'due' | 'booked' | 'refused'
+  /** Why it is refused, or waits. */
+  problem: string | null
+  /** When settlement is asked again. */
+  next_ms: number
+}
+
 export interface DeviceRow {
   id: string
   owner: string
@@ -65,6 +140,8 @@ export interface JobRow {
   id: Uint8Array
   name: string
   customer: string
+  /** The customer's number at settlement. */
+  member: string | null
   module: Uint8Array
   mode: 'strict' | 'economical'
   merge: 'concat' | 'list'

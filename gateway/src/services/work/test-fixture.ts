@@ -1,8 +1,10 @@
 /** Work on a database of its own with a clock that stands still until it is pushed, and devices that are keys alone. */
+import type { KeyObject } from 'node:crypto'
 import { systemClock } from '@azukari/protocol/adapters/clock'
 import { systemRandom } from '@azukari/protocol/adapters/random'
 import { decode, encodeDeterministic } from '@azukari/protocol/codec'
 import type { Contract, ReplyOf, RequestOf } from '@azukari/protocol/contract'
+import type { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import {
   registerForWork,
   registrationDomain,
@@ -19,6 +21,7 @@ import { Problem } from '@azukari/protocol/problem'
 import { throwUnlisted } from '../../service/unlisted.ts'
 import type { OpenTestDatabase } from '../../test-database.ts'
 import { sha256 } from './blobs/store.ts'
+import type { PostCharge } from './bookings/worker.ts'
 import type { Submission } from './jobs/jobs.ts'
 import { createWork, type Work } from './service.ts'
 import { type WorkSettings, workSettings } from './settings.ts'
@@ -32,9 +35,16 @@ export interface Fixture {
   pass(ms: number): Promise<void>
   /** What the next draws of chance give; 0.99 without. */
   draws: number[]
+  /** Thumbprint of the key with which work signs. */
+  audience: Uint8Array
+  signingKey: KeyObject
   device(owner: string): Promise<TestWorker>
   /** One that is not registered. */
   stranger(): TestWorker
+  /** What settlement was asked to book. */
+  posted: RequestOf<typeof postCharge>[]
+  /** What settlement answers in place of booking it, in turn. */
+  refusals: Problem[]
   close(): Promise<void>
 }
 
@@ -44,9 +54,16 @@ export async function fixture(open: OpenTestDatabase, settings: Partial<WorkSett
   const clock: Clock = { ...systemClock, now: () => nowMs }
   const random: Random = { ...systemRandom, bytes: (n) => systemRandom.bytes(n), float: () => draws.shift() ?? 0.99 }
   const database = await open()
+  const posted: Fixture['posted'] = []
+  const refusals: Problem[] = []
+  const post: PostCharge = async (charge) => {
+    const refusal = refusals.shift()
+    if (refusal) throw refusal
+    return { seq: posted.push(charge), atMs: nowMs }
+  }
   const keys = { signing: generateKey('ed25519', random), agreement: generateKey('x25519', random) }
   const all = { ...workSettings(undefined), ...settings }
-  const work = await createWork({ database, keys, settings: all, clock, random, log, unlisted: throwUnlisted })
+  const work = await createWork({ database, keys, settings: all, clock, random, log, post, unlisted: throwUnlisted })
   await work.start()
   const codes = new Map<string, string>()
   // Timers of the system's clock do not keep a process alive.
@@ -55,6 +72,10 @@ export async function fixture(open: OpenTestDatabase, settings: Partial<WorkSett
   return {
     work,
     draws,
+    signingKey: publicOf(keys.signing),
+    audience: signerOf(keys.signing).kid,
+    posted,
+    refusals,
     pass: async (ms) => {
       nowMs += ms
       work.wake()
@@ -150,9 +171,13 @@ export class TestWorker {
     }
     if (problem !== undefined) result.problem = problem
     const signed = sign1(encodeDeterministic(result), signerOf(key), resultDomain)
-    const act = { stream: this.#stream, seq: ++this.#seq }
-    const { standing } = await this.#ask(sendResult, { result: signed, output }, act)
+    const { standing } = await this.act(sendResult, { result: signed, output })
     return standing
+  }
+
+  /** As a new act each time. */
+  async act<C extends Contract>(contract: C, body: RequestOf<C>): Promise<ReplyOf<C>> {
+    return this.#ask(contract, body, { stream: this.#stream, seq: ++this.#seq })
   }
 
   async #ask<C extends Contract>(

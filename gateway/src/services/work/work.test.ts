@@ -8,6 +8,7 @@ import {
   resultDomain,
   type WorkResult,
 } from '@azukari/protocol/contracts/work'
+import { submitJob } from '@azukari/protocol/contracts/work-operators'
 import { verify1 } from '@azukari/protocol/cose'
 import { publicOf, thumbprint } from '@azukari/protocol/keys'
 import { assembled, unitText } from '@azukari/protocol/work/test-modules'
@@ -248,6 +249,8 @@ for (const [engine, open] of Object.entries(testEngines())) {
     await t.rejects(f.work.jobs.submit(submission(module, ['x'], { split: { lines: 1, bytes: 1 } })), refused)
     await t.rejects(f.work.jobs.submit(submission(module, ['x'], { name: ' ' })), refused)
     await t.rejects(f.work.jobs.submit(submission(module, ['x'], { customer: ' ' })), refused)
+    const free = { module: 'm', input: ['x'], name: 'n', customer: 'c', 'price-ceiling': 0 }
+    t.throws(() => submitJob.checkRequest(free), { code: 'message.invalid' }, 'a ceiling that lets nothing begin')
     t.same(await f.work.jobs.list(10), [])
     await t.rejects(f.work.jobs.show(new Uint8Array(16)), { code: 'work.job-unknown' })
   })

@@ -58,6 +58,7 @@ export class SettlementStage {
   readonly clock = new TurnedClock()
   readonly ports = { clock: this.clock, random: systemRandom, files: systemFiles() }
   readonly #log: Log
+  readonly #more: { webhooks?: { hosts: string[] } }
   readonly #terminals: Terminal[] = []
   #documents = 0
   bank!: Partner
@@ -66,9 +67,11 @@ export class SettlementStage {
   centre!: CentreKeys
   terms = ''
 
-  constructor(folder: string, log: Log) {
+  /** @param more settings of settlement */
+  constructor(folder: string, log: Log, more: { webhooks?: { hosts: string[] } } = {}) {
     this.folder = folder
     this.#log = log
+    this.#more = more
   }
 
   get settlement(): Settlement {
@@ -89,6 +92,7 @@ export class SettlementStage {
       cardCompany: { url: this.cardCompany.url, key: 'demo' },
       // The demo closes when it has come to that.
       billing: { closing: 'by-command' },
+      ...this.#more,
     }
     await writeFile(`${this.folder}/settlement.json`, JSON.stringify(settings))
     await initPlacement(new SiteFolder(this.folder, site, this.ports), this.ports)
@@ -152,6 +156,7 @@ export class SettlementStage {
       puk: '12345678',
       providerKey: placement.keyPairs.cardKey,
       random: systemRandom,
+      location: true,
     })
     await placement.registry.addMember(registration)
     return { card, thumbprint: registration.card, number }

@@ -1,5 +1,6 @@
 import { DecisionsMenu } from '@azukari/device/apps/decisions'
 import { Dialogue } from '@azukari/device/apps/dialogue'
+import type { PresentCard } from '@azukari/device/apps/presence'
 import { Problem } from '@azukari/protocol/problem'
 import t from 'tap'
 import { SimulatedDisplay, SimulatedPanel } from '../../testkit/boards/index.ts'
@@ -11,6 +12,8 @@ function standing(settings: () => Promise<{ location: boolean; abroad: boolean; 
   const panel = new SimulatedPanel({ entry: ['pin', 'text', 'choice'] })
   const wishes: unknown[] = []
   const told: string[] = []
+  let allows = false
+  const card = {} as PresentCard
   const menu = new DecisionsMenu({
     dialogue: new Dialogue({
       panels: [panel],
@@ -26,6 +29,13 @@ function standing(settings: () => Promise<{ location: boolean; abroad: boolean; 
     showProblem: async (error) => void told.push(String(error)),
     terminal: { wish: async (wish) => void wishes.push(wish) as never },
     requests: { settings },
+    presence: { require: () => card },
+    marks: {
+      allows: async () => allows,
+      decide: async (_card, to) => {
+        allows = to
+      },
+    },
     language: () => 'en',
   })
   const open = menu.open(never)
@@ -71,4 +81,14 @@ t.test('D8: consent is withdrawn without a line, too', async (t) => {
   await back()
   t.same(wishes, [{ kind: 'consent', location: false, abroad: false }])
   t.same(told, [])
+})
+
+t.test('R4 D8: whether authors are told is asked apart, and says what stands', async (t) => {
+  const { pick, back, wishes } = standing(async () => ({ location: true, abroad: false, retentionDays: 0 }))
+  await pick('Telling authors')
+  await pick('Yes', /without naming you\? \(now: No\)/)
+  await pick('Telling authors')
+  await pick('No', /without naming you\? \(now: Yes\)/)
+  await back()
+  t.same(wishes, [], 'placement is not told')
 })

@@ -60,6 +60,11 @@ async function held(fixture: PlacementFixture, object: Uint8Array): Promise<stri
   return found.sort()
 }
 
+/** The region that counts as the asking one. */
+async function askingOf({ medium }: PlacementFixture, object: Uint8Array): Promise<string | undefined> {
+  return (await medium.sql.get<{ asking: string }>('SELECT asking FROM saves WHERE object = ?', object))?.asking
+}
+
 const asked = (fixture: PlacementFixture, act: Uint8Array) => fixture.ask<Erasures>(readErasures, { act, limit: 8 })
 const openRows = async (fixture: PlacementFixture) =>
   (await fixture.medium.sql.get<{ n: number }>("SELECT count(*) AS n FROM erasing WHERE state = 'open'"))!.n
@@ -321,5 +326,19 @@ t.test('D8, S9: without consent to storage abroad data comes home, and new data 
     { asking: 'JP-13' },
     'and where the device stands is not looked at',
   )
+  await fixture.stop()
+})
+
+t.test('D8 S5: consent to location is not given until it is said', async (t) => {
+  const fixture = await PlacementFixture.make({ seed: 9, places })
+  const member = await fixture.addMember(3, 'JP-13', false)
+  const location = async () => (await members.byId(fixture.medium.sql, member.id))!.location
+  t.equal(await location(), 0, 'without a word')
+  const before = await fixture.keep(member, fixture.random.bytes(5_000), 'JP-01')
+  t.equal(await askingOf(fixture, before), 'JP-13', 'where the device stands decides nothing')
+  await fixture.wish(member, { kind: 'consent', location: true, abroad: true })
+  t.equal(await location(), 1, 'said')
+  const after = await fixture.keep(member, fixture.random.bytes(5_000), 'JP-01')
+  t.equal(await askingOf(fixture, after), 'JP-01')
   await fixture.stop()
 })

@@ -1,6 +1,8 @@
 /** A shop's program at a running site: keys made by two people, and what docs/shops.md says, typed as it stands there. */
 import { execFile } from 'node:child_process'
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -13,6 +15,7 @@ import { type DemoMember, SettlementStage } from '../../demo/settlement/stage.ts
 import { quietLog } from '../../testkit/log.ts'
 import { personOf } from '../../testkit/settlement/fixture.ts'
 import { Operators } from '../operators.ts'
+import { until } from '../wait.ts'
 
 const yen = (minor: number) => ({ minor, currency: 'JPY' as const })
 const manual = readFileSync(resolve(import.meta.dirname, '../../../../docs/shops.md'), 'utf8')
@@ -30,7 +33,18 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
-const stage = new SettlementStage(folder, quietLog)
+/** The shop's own server: it keeps what came. */
+const taken: { headers: Record<string, string>; body: string }[] = []
+const server = createServer(async (request, response) => {
+  const parts: Buffer[] = []
+  for await (const part of request) parts.push(part)
+  taken.push({ headers: request.headers as Record<string, string>, body: Buffer.concat(parts).toString('utf8') })
+  response.writeHead(204).end()
+})
+await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+const shopHost = `127.0.0.1:${(server.address() as AddressInfo).port}`
+t.teardown(() => server.close())
+const stage = new SettlementStage(folder, quietLog, { webhooks: { hosts: [shopHost] } })
 const name = 'gateway.azukari.internal'
 let people: Operators
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -88,22 +102,15 @@ t.test('P6 P7 D6: who reads docs/shops.md alone gets balance and orders, deliver
     t.equal(await codeOf(people.run('hanako', 'confirm', {}, [pending])), 'operator.same-person')
     return (await people.run('jiro', 'confirm', {}, [pending])).json as { id: string; key: string }
   }
-  const all = ['balance', 'orders', 'deliver', 'refund']
+  const all = ['balance', 'orders', 'deliver', 'refund', 'webhooks']
   t.equal(await codeOf(people.run('fleet', 'settlement shop-key list', {}, [shop.number])), 'operator.forbidden')
   t.equal(await codeOf(people.run('hanako', 'settlement shop-key add', { scope: all }, ['1'])), 'command.invalid')
   const { id, key } = await keyFor(shop.number, ...all)
   const AZUKARI_KEY = key
 
-  t.equal(typed.length, 7, 'commands of the manual')
-  const [, balance, list, one, deliver, refund, described] = typed as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ]
+  t.equal(typed.length, 12, 'commands of the manual')
+  const [, balance = '', list = '', one = '', deliver = '', refund = '', ...later] = typed
+  const [hook = '', hookSecret = '', test = '', hooks = '', events = '', described = ''] = later
   const reader = { AZUKARI_KEY, ORDER }
   t.match((await shell(balance, reader)).json, {
     shop: shop.number,
@@ -117,6 +124,32 @@ t.test('P6 P7 D6: who reads docs/shops.md alone gets balance and orders, deliver
   for (let n = 0; n < 2; n++) t.match(await shell(refund, reader), { exit: 0, json: { state: 'delivered' } })
   t.match((await shell(one, reader)).json, { refunded: yen(50), delivery: 'delivered: download' }, 'given back once')
   t.match((await shell(balance, reader)).json, { balances: [{ salesMinor: 610 }] })
+  const added = await shell(hook, { ...reader, URL: `http://${shopHost}/events` })
+  const WEBHOOK = String(added.json['webhook'])
+  const withHook = { ...reader, WEBHOOK }
+  const told = await shell(hookSecret, withHook)
+  await shell(test, withHook)
+  const next = await order(buyer, shop)
+  await until('both events', () => taken.length === 2)
+  t.same(
+    taken.map(({ body }) => JSON.parse(body)).map(({ type, order }) => [type, order?.order]),
+    [
+      ['webhook.test', undefined],
+      ['order.paid', next],
+    ],
+  )
+  const program = join(folder, 'is-of-the-site.mjs')
+  writeFileSync(program, /```js\n([\s\S]*?)```/.exec(manual)![1]!)
+  const { isOfTheSite } = await import(program)
+  for (const { headers, body } of taken) {
+    t.ok(isOfTheSite(told.json['secret'], headers, body), 'by the program of the manual')
+    t.notOk(isOfTheSite(told.json['secret'], headers, `${body} `))
+  }
+  t.match((await shell(hooks, withHook)).json, { webhooks: [{ webhook: WEBHOOK, state: 'on', waiting: 0 }] })
+  t.match((await shell(events, withHook)).json, {
+    events: [{ type: 'order.paid' }, { type: 'order.refunded' }, { type: 'webhook.test' }, { type: 'order.paid' }],
+  })
+  t.match((await people.run('hanako', 'settlement shop-webhook list', {}, [shop.number])).json, [{ webhook: WEBHOOK }])
   t.match((await shell(described, reader)).json, { openapi: '3.1.0', paths: { '/v1/shop/orders': {} } })
   t.strictSame((await stage.settlement.audit()).findings, [])
 

@@ -25,16 +25,25 @@ interface WorkStatus {
   isPaused: boolean
   computed: number
   valid: number
-  now?: { is: string; why?: string; account?: { owner: string; valid: number; wrong: number } }
+  now?: {
+    is: string
+    why?: string
+    account?: {
+      owner: string
+      valid: number
+      wrong: number
+      redemptions?: { state: string; problem?: string }[]
+    }
+  }
 }
 
-t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
+t.test('W1 W2 W3 W4 W5 W7 W11: two owners’ boards compute a job that an operator submits and fetches', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-work-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const site = `${folder}/site`
   const at = ['--folder', site]
   await gatewayCommand(['init', ...at, '--site', 'home'])
-  await writeFile(`${site}/work.json`, JSON.stringify({ againMs: 500, leaseMs: 10_000 }))
+  await writeFile(`${site}/work.json`, JSON.stringify({ againMs: 500, leaseMs: 10_000, pointsPerGigafuel: 1_000_000 }))
   const gateway = await startGatewayCommand(['run', ...at, '--site', 'home', '--port', '0', '--health-port', '0'], {
     logFile: `${folder}/gateway.log`,
   })
@@ -61,7 +70,8 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
   }
   await writeFile(`${folder}/sum.wasm`, await documentedModule())
   await writeFile(`${folder}/one.txt`, 'one\ntwo\n')
-  await writeFile(`${folder}/two.txt`, 'three\n')
+  const long = `${'three'.repeat(400)}\n`
+  await writeFile(`${folder}/two.txt`, long)
   const words = ['work', 'submit', `${folder}/sum.wasm`, '--input', `${folder}/one.txt`, '--input', `${folder}/two.txt`]
   const how = [
     '--split-lines',
@@ -98,7 +108,7 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
   const fetched = await gatewayCommand<{ units: number }>(['work', 'fetch', job, '--out', out, ...at])
   t.equal(fetched.units, 3)
   const sums = (decode(await readFile(out)) as Uint8Array[]).map((one) => decode(one))
-  t.same(sums, ['one\n', 'two\n', 'three\n'].map(sumOf), 'as the inputs were, in their order')
+  t.same(sums, ['one\n', 'two\n', long].map(sumOf), 'as the inputs were, in their order')
   t.match(await status(), { takesPart: true, isPaused: false, computed: 3, valid: 3 })
   const account = await until('what was earned', async () =>
     (await status()).now?.account?.valid === 3 ? (await status()).now?.account : undefined,
@@ -107,4 +117,21 @@ t.test('W1 W2 W3 W4 W5 W7: two owners’ boards compute a job that an operator s
   const invoice = await gatewayCommand<WorkInvoice>(['work', 'invoice', job, '--out', `${folder}/invoice`, ...at])
   t.equal(invoice.lines.length, 6, 'a line for each result that counts')
   t.same(Object.keys(decode(await readFile(`${folder}/invoice`)) as object), ['invoice', 'receipts'])
+
+  const redeem = async (points: number) => {
+    const { code, out: said } = await deviceCommand(['work', 'redeem', `${points}`, '--json', ...ben])
+    return { code, ...(JSON.parse(said) as { problem?: { code: string }; minor?: number }) }
+  }
+  t.match(await redeem(100), { code: 1, problem: { code: 'work.no-member' } })
+  await gatewayCommand(['work', 'owner', 'member', 'ben', '12345678901234', ...at])
+  t.match(await redeem(1_000_000), { code: 1, problem: { code: 'work.points-short' } })
+  t.match(await redeem(100), { code: 0, points: 100, minor: 100, currency: 'JPY' })
+  const redeemed = await until('settlement’s word', async () =>
+    (await status()).now?.account?.redemptions?.find(({ state }) => state !== 'due'),
+  )
+  t.match(redeemed, { state: 'refused', problem: 'register.unknown-number' }, 'settlement knows no such member')
+  t.match(await gatewayCommand(['work', 'owner', 'list', ...at]), [
+    { owner: 'anna', redemptions: [] },
+    { owner: 'ben', member: '12345678901234', redemptions: [{ points: 100, state: 'refused' }] },
+  ])
 })

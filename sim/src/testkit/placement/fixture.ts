@@ -208,7 +208,8 @@ export class PlacementFixture {
     return this.settle(this.placement.stop())
   }
 
-  async addMember(level: number, home: string): Promise<FixtureMember> {
+  /** @param location what the member says of places when they are registered (D8) */
+  async addMember(level: number, home: string, location = true): Promise<FixtureMember> {
     const member: FixtureMember = {
       id: this.random.bytes(16),
       number: String(this.members.length + 1),
@@ -229,6 +230,7 @@ export class PlacementFixture {
       authKey: coseKey(publicOf(member.keys.auth)),
       actsKey: coseKey(publicOf(member.keys.acts)),
       agreementKey: coseKey(publicOf(member.keys.agreement)),
+      location,
     })
     this.members.push(member)
     return member

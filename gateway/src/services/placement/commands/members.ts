@@ -18,6 +18,8 @@ export const memberCommands: PlacementCommands = {
       const registration = registrationOf(act.file('FILE'))
       const bytes = (name: string) => new Uint8Array(Buffer.from(String(registration[name]), 'hex'))
       for (const name of ['authKey', 'actsKey', 'agreementKey']) parseCoseKey(bytes(name))
+      // D8: anything but their word is none.
+      const location = registration['location'] === true
       await registry.addMember({
         memberId: bytes('memberId'),
         number: String(registration['number']),
@@ -27,11 +29,13 @@ export const memberCommands: PlacementCommands = {
         authKey: bytes('authKey'),
         actsKey: bytes('actsKey'),
         agreementKey: bytes('agreementKey'),
+        location,
       })
+      const places = location ? 'places of pictures are kept, as they have said' : 'no place is kept until they say so'
       const card = hex(thumbprint(parseCoseKey(bytes('authKey'))))
       return {
-        json: { member: registration['memberId'], card },
-        text: `${registration['name']} is a member, with the card ${card}`,
+        json: { member: registration['memberId'], card, location },
+        text: `${registration['name']} is a member; ${places}; card ${card}`,
       }
     },
   },

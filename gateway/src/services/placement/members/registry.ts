@@ -28,6 +28,8 @@ export interface MemberRegistration {
   authKey: Uint8Array
   actsKey: Uint8Array
   agreementKey: Uint8Array
+  /** D8: true when the member has said so to who registers them; without a word it is no consent. */
+  location?: boolean
   /** D8: false without consent to storage abroad. */
   abroad?: boolean
 }
@@ -100,7 +102,7 @@ export class Registry {
       counter: 0,
       plan: '',
       card_level: null,
-      location: 1,
+      location: registration.location === true ? 1 : 0,
       abroad: registration.abroad === false ? 0 : 1,
       retention: 0,
     }

@@ -1,5 +1,6 @@
 /** From a sighting to a decision, on both engines: who is warned, in which order, once, and who is not. */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { Problem } from '@azukari/protocol/problem'
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
@@ -15,13 +16,15 @@ const never = new AbortController().signal
 const home = 'https://hana.example/works/'
 
 /** A work that two bought, pictures at addresses, and what is sent. */
-async function scene(database: Database, settings: RightsSettings = {}) {
+async function scene(database: Database, settings: RightsSettings = {}, title = 'Harbour') {
+  const slow = new Map<string, Promise<void>>()
   const web = new Map<string, Uint8Array | Problem>()
   const done: string[] = []
   const mails: Mail[] = []
   let mailProblem: Problem | undefined
   const fetch = async ({ url }: OutboundRequest): Promise<OutboundAnswer> => {
     done.push(`fetched ${url}`)
+    await slow.get(url)
     const bytes = web.get(url) ?? new Problem('copy.gone', url)
     if (bytes instanceof Problem) throw bytes
     return { status: 200, headers: { 'content-type': 'image/jpeg' }, bytes }
@@ -37,7 +40,7 @@ async function scene(database: Database, settings: RightsSettings = {}) {
   const original = await testPhoto(61)
   const { work: id } = await rights.works.register({
     picture: original,
-    title: 'Harbour',
+    title,
     author: 'Aoki Hana',
     offer: { ...testOffer, resale: true },
     published: [home],
@@ -59,6 +62,7 @@ async function scene(database: Database, settings: RightsSettings = {}) {
     work: id,
     original,
     web,
+    slow,
     done,
     mails,
     sell,
@@ -78,10 +82,10 @@ async function altered(copy: Uint8Array): Promise<Uint8Array> {
 }
 
 for (const [engine, open] of Object.entries(testEngines())) {
-  const begin = async (t: Test, settings?: RightsSettings) => {
+  const begin = async (t: Test, settings?: RightsSettings, title?: string) => {
     const database = await open()
     t.teardown(() => database.close())
-    return scene(database, settings)
+    return scene(database, settings, title)
   }
 
   t.test(
@@ -203,6 +207,33 @@ for (const [engine, open] of Object.entries(testEngines())) {
       s.mails.map(({ to }) => to),
       ['mori@buyer.example'],
     )
+  })
+
+  t.test(`R6: a host that does not answer holds up none of the others (${engine})`, async (t) => {
+    const s = await begin(t, { warn: 'host' })
+    const sato = await s.sell('sato')
+    const slow = Promise.withResolvers<void>()
+    s.slow.set('https://slow.example/1.png', slow.promise)
+    for (const place of ['https://slow.example/1.png', 'https://slow.example/2.png', 'https://x.example/1.png'])
+      await s.report(place)
+    s.web.set('https://x.example/1.png', sato.copy)
+    await s.rights.start()
+    const of = async (number: number) => (await s.rights.cases.get(number)).row.state
+    while ((await of(3)) !== 'undecided') await turn()
+    t.equal(await of(1), 'trace', 'it is waited for still')
+    t.equal(await of(2), 'warn-host', 'of one host one at a time')
+    slow.resolve()
+    while ((await of(2)) !== 'undecided') await turn()
+    t.equal(await of(1), 'undecided')
+    await s.rights.stop()
+  })
+
+  t.test(`R6: what others gave stands in letters as one line (${engine})`, async (t) => {
+    const s = await begin(t, { hosts: { 'Pirate.example.': 'web@pirate.example' } }, 'Harbour\r\nBcc: all@example')
+    await s.report('https://pirate.example/x.jpg')
+    await s.round()
+    t.match(s.mails, [{ to: 'web@pirate.example', text: /“Harbour Bcc: all@example”/ }])
+    t.notOk(/[\r\n]/.test(s.mails[0]!.subject))
   })
 
   t.test(`R6: of a host with many cases in a day the further ones are held for people (${engine})`, async (t) => {

@@ -18,9 +18,15 @@ const reasons: Record<BreachReason, { ja: string; en: string }> = {
   uses: { ja: '許諾された数を超える場所で利用されています', en: 'it is at more addresses than were allowed' },
 }
 
+/** What others gave stands within a line of ours: with a line of its own it could pass for our word. */
+function inOneLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+}
+
 /** To whoever runs the host. */
 export function hostWarning(of: CaseWords, to: string): Mail {
-  const { number, title, author, location, why, work } = of
+  const { number, location, why, work } = of
+  const [title, author] = [inOneLine(of.title), inOneLine(of.author)]
   return {
     to,
     id: `case-${number}-host-${work}`,
@@ -37,12 +43,13 @@ Please look into it, and take it down or write to us. If this is a mistake, plea
 
 /** To the buyer whose copy it is. */
 export function buyerWarning(of: CaseWords, to: { name: string; contact: string; sale: string }): Mail {
-  const { number, title, author, location, why, work } = of
+  const { number, location, why, work } = of
+  const [title, author, name] = [inOneLine(of.title), inOneLine(of.author), inOneLine(to.name)]
   return {
     to: to.contact,
     id: `case-${number}-buyer-${to.sale}`,
     subject: `ご購入作品の利用条件について / Conditions of your copy (${number})`,
-    text: `${to.name} 様
+    text: `${name} 様
 ご購入の「${title}」（${author}、作品ID ${work}、販売ID ${to.sale}）の複製が、次の場所にありました。
 ${location}
 ${reasons[why].ja}。この場所から取り除いてください。ご自身によるものでない場合や誤りと思われる場合は、このメールにご返信ください。担当者が確認します。整理番号 ${number}
@@ -62,7 +69,8 @@ export interface DecisionWords extends CaseWords {
 
 /** To the buyer: what people decided. */
 export function decisionLetter(of: DecisionWords, to: { name: string; contact: string; sale: string }): Mail {
-  const { number, title, decision, reason, amount = '' } = of
+  const { number, decision, amount = '' } = of
+  const [title, reason, name] = [inOneLine(of.title), inOneLine(of.reason), inOneLine(to.name)]
   const decided = {
     dismissed: { ja: '違反はなかったものとして終了しました', en: 'the case is closed: there was no breach' },
     stopped: { ja: '利用の停止を決定しました', en: 'the use of your copy has to end' },
@@ -72,7 +80,7 @@ export function decisionLetter(of: DecisionWords, to: { name: string; contact: s
     to: to.contact,
     id: `case-${number}-${decision}-${to.sale}`,
     subject: `決定のお知らせ / Decision (${number})`,
-    text: `${to.name} 様
+    text: `${name} 様
 「${title}」（販売ID ${to.sale}）について、${decided.ja}。理由: ${reason}
 ご異議はこのメールへの返信でお申し出ください。整理番号 ${number}
 

@@ -67,10 +67,12 @@ export async function dueCases(sql: Sql, nowMs: number, limit: number): Promise<
   )
 }
 
-/** When the next one is due; undefined when none waits. */
-export async function nextDueMs(sql: Sql): Promise<number | undefined> {
+/** When the next one after `nowMs` is due; undefined when none is. */
+export async function nextDueMs(sql: Sql, nowMs: number): Promise<number | undefined> {
   const row = await sql.get<{ next: number | null }>(
-    `SELECT min(next_ms) AS next FROM cases WHERE state IN ('warn-host', 'trace', 'warn-buyer', 'tell-decision')`,
+    `SELECT min(next_ms) AS next FROM cases
+     WHERE state IN ('warn-host', 'trace', 'warn-buyer', 'tell-decision') AND next_ms > ?`,
+    nowMs,
   )
   return row?.next ?? undefined
 }

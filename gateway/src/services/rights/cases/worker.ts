@@ -12,6 +12,7 @@ import { findSale, openBuyer, type SaleRow, salesOfWork } from '../sales/store.t
 import type { RightsSettings } from '../settings.ts'
 import type { RightsShared } from '../shared.ts'
 import { fetchCopy } from '../sightings/found-copy.ts'
+import { hostOf } from '../sightings/place.ts'
 import { findWork } from '../works/store.ts'
 import { buyerWarning, type CaseWords, decisionLetter, hostWarning } from './letters.ts'
 import type { Mailer } from './mailer.ts'
@@ -28,9 +29,14 @@ export interface CaseWorkOptions {
 
 /** In a case's history, once the buyer has been written to. */
 export const buyerWarned = 'buyer warned'
-/** Cases in one look, and how long it rests when nothing is due, ms. */
-const casesPerRound = 20
+/** Due cases that one look takes into view, and how long it rests when nothing is due, ms. */
+const casesInView = 500
 const restMs = 60_000
+/** Cases that are worked on at once, of one host one; and how long a step may take besides the tracing, ms. */
+const stepsAtOnce = 8
+const stepMs = 180_000
+/** When a step is done again that failed by our own mistake, ms. */
+const mistakeMs = 600_000
 
 /** What came of a step: a line of the case, and what is written with it. */
 interface Done {
@@ -47,27 +53,63 @@ export function warningsOf({ warn = 'both' }: RightsSettings): Warnings {
 
 export class CaseWork {
   readonly #o: CaseWorkOptions
+  /** To whom hosts are written, by their names as they are compared. */
+  readonly #hosts: ReadonlyMap<string, string>
+  /** What is under way, by host: one that is slow holds up none of the others. */
+  readonly #busy = new Map<string, Promise<void>>()
 
   constructor(options: CaseWorkOptions) {
     this.#o = options
+    const { hosts = {} } = options.settings
+    this.#hosts = new Map(Object.entries(hosts).map(([host, to]) => [hostOf(`https://${host}`), to]))
   }
 
-  /** One look around. @returns when to look again at the latest, ms */
-  async round(signal: AbortSignal): Promise<number> {
+  /**
+   * Begins what is due, as far as there is room.
+   * @param wake called when a step has ended: another may follow it
+   * @returns when to look again at the latest, ms
+   */
+  async begin(signal: AbortSignal, wake: () => void): Promise<number> {
     const { store, clock } = this.#o.shared
-    for (const row of await dueCases(store.sql, clock.now(), casesPerRound)) {
+    const nowMs = clock.now()
+    for (const row of await dueCases(store.sql, nowMs, casesInView)) {
       signal.throwIfAborted()
-      await this.#step(row, signal)
+      if (this.#busy.size >= stepsAtOnce) break
+      if (this.#busy.has(row.host)) continue
+      const step = this.#step(row, signal)
+        .catch((error: unknown) => this.#mistake(row, error, signal))
+        .finally(() => {
+          this.#busy.delete(row.host)
+          wake()
+        })
+      this.#busy.set(row.host, step)
     }
-    const next = await nextDueMs(store.sql)
+    const next = await nextDueMs(store.sql, nowMs)
     return next === undefined ? restMs : Math.min(restMs, Math.max(0, next - clock.now()))
+  }
+
+  /** Resolves when nothing is under way. @returns whether anything was */
+  async idle(): Promise<boolean> {
+    const wasBusy = this.#busy.size > 0
+    while (this.#busy.size > 0) await Promise.all(this.#busy.values())
+    return wasBusy
+  }
+
+  /** The step is not lost, and others go on. */
+  async #mistake({ number, state }: CaseRow, error: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { store, log } = this.#o.shared
+    log.error('a step of a case failed', { number, state, error: error instanceof Error ? error.stack : String(error) })
+    await store.transaction(({ sql, nowMs }) => postponeCase(sql, number, nowMs + mistakeMs))
   }
 
   async #step(row: CaseRow, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#o.shared
     let done: Done
+    const limit = new AbortController()
+    using _late = clock.timer(stepMs, () => limit.abort(new Problem('copy.unreachable', 'it took too long')))
     try {
-      done = await this.#carryOut(row, signal)
+      done = await this.#carryOut(row, AbortSignal.any([signal, limit.signal]))
     } catch (error) {
       if (!isProblem(error) || signal.aborted) throw error
       const waitMs = retryMs(error.retry, row.tries)
@@ -105,7 +147,7 @@ export class CaseWork {
 
   /** `abuse@` is what RFC 2142 §4 has for it. An address in numbers has no mailbox of that kind. */
   #contactOf({ location, host }: CaseRow): string | undefined {
-    const known = this.#o.settings.hosts?.[host]
+    const known = this.#hosts.get(host)
     const { hostname } = new URL(location)
     if (known !== undefined || /^[\d.]+$|^\[|^localhost$/.test(hostname)) return known
     return `abuse@${hostname.replace(/^www\./, '')}`

@@ -5,12 +5,16 @@ import {
   chargeCase,
   dismissCase,
   listCases,
+  listSightings,
   reportSighting,
   showCase,
   stopUse,
 } from '@azukari/protocol/contracts/rights-operators'
 import { commandName, serviceContractCommand } from '../../../operator-api/contract-command.ts'
 import type { CaseRow } from '../cases/store.ts'
+import { noLocation } from '../sightings/place.ts'
+import type { SeenPlace } from '../sightings/store.ts'
+import { reasonOf } from '../sightings/take.ts'
 import { dayOf, operatorOf, type RightsCommands, type RightsContext } from './context.ts'
 
 type CaseShown = ReplyOf<typeof listCases>[number]
@@ -31,7 +35,7 @@ export const caseCommands: RightsCommands = {
         act.signal,
       )
       const { verdict, case: number } = judged
-      const why = verdict.is === 'breach' ? verdict.why : (verdict.sale ?? verdict.by)
+      const why = reasonOf(verdict)
       const reply: ReplyOf<typeof reportSighting> = {
         work: judged.work,
         location: judged.location,
@@ -43,6 +47,18 @@ export const caseCommands: RightsCommands = {
       return { reply, text: `work ${judged.work}: ${text}` }
     },
   ),
+
+  [commandName(listSightings)]: {
+    ...serviceContractCommand(
+      listSightings,
+      { positionals: ['work'] },
+      async ({ service }: RightsContext, { work }) => {
+        const reply = (await service.sightings.ofWork(work)).map(seenOf)
+        return { reply, text: reply.map(seenLine).join('\n') || 'seen nowhere so far' }
+      },
+    ),
+    offline: true,
+  },
 
   [commandName(listCases)]: {
     ...serviceContractCommand(listCases, {}, async ({ service }: RightsContext, { open = false }) => {
@@ -108,6 +124,19 @@ export function seenAt(seen: string, nowMs: number): number {
     throw new UsageError(`--seen ${seen} is no day`)
   if (seenMs > nowMs) throw new UsageError(`--seen ${seen} is yet to come`)
   return seenMs
+}
+
+type SeenShown = ReplyOf<typeof listSightings>[number]
+
+function seenOf({ day, location, times, regions, verdict, why }: SeenPlace): SeenShown {
+  const shown: SeenShown = { day, times, regions, verdict, why }
+  if (location !== noLocation) shown.location = location
+  return shown
+}
+
+function seenLine({ day, location = 'kept by a member', times, regions, verdict, why }: SeenShown): string {
+  const where = regions.length > 0 ? ` (${regions.join(', ')})` : ''
+  return `${day}  ${location}${where}  ${times} times  ${verdict}: ${why}`
 }
 
 function shownOf(row: CaseRow): CaseShown {

@@ -4,16 +4,13 @@
  */
 import { Problem } from '@azukari/protocol/problem'
 import type { OutboundAnswer, OutboundRequest } from '../../../adapters/guarded-fetch.ts'
-import { firstState } from '../cases/steps.ts'
-import { casesOfHostSince, noteEvent, openCase } from '../cases/store.ts'
-import { warningsOf } from '../cases/worker.ts'
 import type { RightsSettings } from '../settings.ts'
 import type { RightsShared } from '../shared.ts'
 import { findWork } from '../works/store.ts'
 import { fetchCopy } from './found-copy.ts'
-import { judge, type Verdict } from './judge.ts'
-import { hostOf, locationOf } from './place.ts'
-import { noteSighting, permissionsOf } from './store.ts'
+import { locationOf } from './place.ts'
+import { type SeenPlace, seenPlaces } from './store.ts'
+import { type Judged, takeSighting } from './take.ts'
 
 export interface Report {
   location: string
@@ -25,21 +22,14 @@ export interface Report {
   reporter: string
 }
 
-export interface Judged {
-  work: string
-  location: string
-  verdict: Verdict
-  /** Number of the case, of a breach. */
-  case?: number
-}
-
 export interface SightingDesk {
   /** @throws {Problem} `rights.location`, `rights.no-mark`, `rights.work-unknown`, `copy.*`, `mark.unreadable`, `service.busy` */
   report(report: Report, signal: AbortSignal): Promise<Judged>
+  /** Where a work was seen, the newest first. @throws {Problem} `rights.work-unknown` */
+  ofWork(work: string): Promise<SeenPlace[]>
 }
 
-const dayMs = 86_400_000
-const hostCasesPerDay = 20
+const listedMax = 1_000
 const workDigits = 16
 
 export function sightingDesk(
@@ -63,32 +53,16 @@ export function sightingDesk(
       const work =
         named ?? (await workIn(picture ?? (await fetchCopy(location, fetch, settings.fetch ?? [], signal)).bytes))
       if (!(await findWork(store.sql, work))) throw new Problem('rights.work-unknown', work)
-      const judged = await store.transaction(async ({ sql, nowMs }): Promise<Judged> => {
-        const verdict = judge({ location, seenMs }, await permissionsOf(sql, work))
-        await noteSighting(sql, {
-          work,
-          location,
-          day: new Date(seenMs ?? nowMs).toISOString().slice(0, 10),
-          seen_ms: seenMs ?? null,
-          at_ms: nowMs,
-          reporter,
-          times: 1,
-          verdict: verdict.is,
-          why: verdict.is === 'breach' ? verdict.why : (verdict.sale ?? verdict.by),
-        })
-        if (verdict.is !== 'breach') return { work, location, verdict }
-        const host = hostOf(location)
-        const before = await casesOfHostSince(sql, host, nowMs - dayMs)
-        const isFlood = before >= (settings.casesPerHostDay ?? hostCasesPerDay)
-        const state = firstState(warningsOf(settings), isFlood)
-        const opened = { work, location, host, why: verdict.why, state, opened_ms: nowMs }
-        const { number, isNew } = await openCase(sql, opened)
-        if (isNew)
-          await noteEvent(sql, number, nowMs, state === 'held' ? 'held' : 'opened', `${verdict.why}, by ${reporter}`)
-        return { work, location, verdict, case: number }
-      })
+      const judged = await store.transaction((context) =>
+        takeSighting(context, { work, location, seenMs, reporter }, settings),
+      )
       wake()
       return judged
+    },
+
+    async ofWork(work) {
+      if (!(await findWork(store.sql, work))) throw new Problem('rights.work-unknown', work)
+      return seenPlaces(store.sql, work, listedMax)
     },
   }
 }

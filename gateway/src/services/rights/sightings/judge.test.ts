@@ -1,6 +1,6 @@
 import t from 'tap'
 import { judge, type Permissions } from './judge.ts'
-import { isBelow, locationOf } from './place.ts'
+import { hostOf, isBelow, locationOf } from './place.ts'
 
 const day = 86_400_000
 const untilMs = 100 * day
@@ -70,6 +70,11 @@ t.test('R5: what lies below a place: whole segments of the path, on the same hos
     'nonsense',
   ])
     t.notOk(isBelow(other, place), other)
+  t.ok(isBelow('https://a.example./works/1', place), 'the dot that ends a full name')
+  t.ok(isBelow('https://例え.example/a', 'https://XN--R8JZ45G.example./'), 'names in other scripts')
+  t.equal(locationOf('https://A.Example.:8443/x'), 'https://a.example:8443/x')
+  t.equal(hostOf('http://A.example.:8080/'), 'a.example:8080')
+  t.equal(locationOf('https://./x'), undefined)
   t.equal(locationOf('HTTPS://user:pw@A.Example:443/x?y#z'), 'https://a.example/x?y')
   for (const no of ['ftp://a.example/', 'file:///etc/passwd', '/etc/passwd', 'javascript:1', ''])
     t.equal(locationOf(no), undefined)

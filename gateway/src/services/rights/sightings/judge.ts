@@ -32,6 +32,8 @@ export type BreachReason = 'place' | 'expired' | 'stopped' | 'uses'
 export type Verdict =
   | { is: 'permitted'; by: 'publication' | 'sale'; sale?: string }
   | { is: 'breach'; why: BreachReason }
+  /** It has no address, so that there is nothing to judge. */
+  | { is: 'unplaced' }
 
 export function judge({ location, seenMs }: Sighting, { published, sales, seenBefore }: Permissions): Verdict {
   if (published.some((place) => isBelow(location, place))) return { is: 'permitted', by: 'publication' }

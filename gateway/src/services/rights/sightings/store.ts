@@ -48,3 +48,26 @@ export async function sightingsOf(sql: Sql, work: string, location: string): Pro
     location,
   )
 }
+
+/** A work at a place on a day, by how many, and in which regions boards met it there. */
+export interface SeenPlace extends SightingRow {
+  regions: string[]
+}
+
+/** The newest first. */
+export async function seenPlaces(sql: Sql, work: string, limit: number): Promise<SeenPlace[]> {
+  const rows = await sql.all<SightingRow>(
+    'SELECT * FROM sightings WHERE work = ? ORDER BY day DESC, location LIMIT ?',
+    work,
+    limit,
+  )
+  const boards = await sql.all<{ location: string; day: string; region: string }>(
+    'SELECT DISTINCT location, day, region FROM board_sightings WHERE work = ? ORDER BY region',
+    work,
+  )
+  const regions = Map.groupBy(boards, ({ location, day }) => `${day} ${location}`)
+  return rows.map((row) => ({
+    ...row,
+    regions: (regions.get(`${row.day} ${row.location}`) ?? []).map(({ region }) => region),
+  }))
+}

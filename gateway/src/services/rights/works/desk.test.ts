@@ -59,6 +59,7 @@ for (const [engine, open] of Object.entries(testEngines()))
 
     t.test('R1: of two who register one picture at once, one is refused', async (t) => {
       const picture = await testPhoto(32)
+      const before = files.size
       const tries = await Promise.allSettled([
         rights.works.register({ ...words, picture }),
         rights.works.register({ ...words, picture }),
@@ -68,6 +69,7 @@ for (const [engine, open] of Object.entries(testEngines()))
         tries.find(({ status }) => status === 'rejected'),
         { reason: { code: 'rights.registered' } },
       )
+      t.equal(files.size, before + 1, 'of the other nothing is left')
     })
 
     t.test('R1: a mark that no registration here stands behind is named, not believed', async (t) => {
@@ -96,7 +98,7 @@ for (const [engine, open] of Object.entries(testEngines()))
       files.set('rights/pictures/master-0123456789abcdef.cose', sealed)
       const { sealedPictures } = await import('../sealed-pictures.ts')
       const pictures = sealedPictures(
-        { read: async (path) => files.get(path), write: async () => undefined },
+        { read: async (path) => files.get(path), write: async () => undefined, remove: async () => undefined },
         keys,
         testRandom,
       )

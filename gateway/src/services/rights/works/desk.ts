@@ -95,7 +95,10 @@ export function workDesk({ store, clock, random, signer, marks, pictures }: Righ
       }
       const isNew = await store.transaction(({ sql }) => insertWork(sql, row, places))
       // Somebody else was faster with the same picture.
-      if (!isNew) await requireNew(original)
+      if (!isNew) {
+        await pictures.drop('master', work)
+        await requireNew(original)
+      }
       return { work, registeredMs, width, height, psnrDb, marked, record }
     },
 

@@ -5,12 +5,14 @@ import {
   linkDocument,
   listDisputes,
   listShopKeys,
+  listShopWebhooksOf,
   revokeShopKey,
   upholdDispute,
 } from '@azukari/protocol/contracts/settlement-operators'
 import { commandName, serviceContractCommand } from '../../../operator-api/contract-command.ts'
 import { clerkOf, hex, idOf, type SettlementCommands, type SettlementContext } from './context.ts'
 
+const moment = (ms: number) => new Date(ms).toISOString()
 const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
 
 export const shopCommands: SettlementCommands = {
@@ -44,6 +46,19 @@ export const shopCommands: SettlementCommands = {
     async ({ service }: SettlementContext, { shop, key }, act) => {
       await service.shopKeys.revoke(shop, key, clerkOf(act))
       return { reply: {}, text: `${key} is refused from now on` }
+    },
+  ),
+
+  [commandName(listShopWebhooksOf)]: serviceContractCommand(
+    listShopWebhooksOf,
+    { positionals: ['shop'] },
+    async ({ service }: SettlementContext, { shop }) => {
+      const hooks = await service.webhooksOf(shop)
+      const lines = hooks.map(({ webhook, url, state, waiting, trouble }) => {
+        const why = trouble ? `: ${trouble.why} since ${moment(trouble.sinceMs)}` : ''
+        return `${webhook}  ${state}  ${waiting} waiting  ${url}${why}`
+      })
+      return { reply: hooks, text: lines.join('\n') || 'none' }
     },
   ),
 

@@ -64,5 +64,12 @@ export function letterPdf({ person, number, code, blockCode, until, issuer, font
     {
       text: 'If you lose your card or key, member number and blocking code stop it at once. Keep this letter apart from the card.',
     },
+    { gap: 8 },
+    {
+      text: '撮影場所は、端末の「同意の設定」で同意なさるまで残しません。同意はいつでも取り消せます。',
+    },
+    {
+      text: 'Places of pictures are not kept until you allow it at a terminal, under “My consent”. You can take it back at any time.',
+    },
   ])
 }

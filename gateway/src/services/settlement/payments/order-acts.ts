@@ -14,10 +14,11 @@ import { noteOperation } from '../ledger/operations.ts'
 import { type MemberRow, memberKeys } from '../members/registers.ts'
 import { derivedId, memberAct, type ServiceContext, type Within } from '../service-context.ts'
 import { linesOf, refundLines } from './order-lines.ts'
-import { nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { isDisputed, nextState, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { addToPayout, holdBack, letGo, waitsForAsMuch } from './payouts.ts'
 import { tellBuyer, tellShop } from './purchase.ts'
 import { takeAsDebt, takeFromPayable, takeFromSales } from './shop-debts.ts'
+import { noteOrderEvent } from './webhooks/events.ts'
 
 const checkTick = checker(MeterTick, 'meter tick')
 
@@ -43,6 +44,7 @@ export function payoutHandlers(shared: ServiceContext): Handler[] {
       await insertRow(sql, 'disputes', { id: requestId, number: order.number, reason: body.reason, at: nowMs })
       await holdBack(sql, order, nowMs)
       await tellShop(shared, context, order)
+      await noteOrderEvent(shared, context, 'order.disputed', order)
       return { dispute: requestId }
     }),
   ]
@@ -54,10 +56,6 @@ export async function ownOrder(sql: Sql, shop: MemberRow, number: string): Promi
   const order = await orderByNumber(sql, number)
   if (Buffer.compare(order.shop, shop.id) !== 0) throw new Problem('register.not-own')
   return order
-}
-
-export async function isDisputed(sql: Sql, number: string): Promise<boolean> {
-  return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
 }
 
 /** The stage after a shop says that an order was sent, or has arrived. @throws {Problem} `pay.order-state` */
@@ -104,6 +102,7 @@ async function endMeter(shared: ServiceContext, context: ActContext, order: Orde
   const now: OrderRow = { ...order, state, paid: Number(used) }
   await orders.set(sql, order.number, { state, paid: now.paid, delivered_at: nowMs, delivery: `used: ${tick.units}` })
   await tellBuyer(shared, context, now)
+  await noteOrderEvent(shared, context, 'order.used', now)
   return state
 }
 
@@ -177,6 +176,7 @@ export async function refund(
   await orders.set(sql, order.number, { state: now.state, refunded: now.refunded, lines })
   await tellBuyer(shared, within, now)
   await tellShop(shared, within, now)
+  await noteOrderEvent(shared, within, 'order.refunded', now)
   return now.state
 }
 
@@ -226,6 +226,7 @@ export function payoutDesk(shared: ServiceContext): PayoutDesk {
           await tellShop(shared, within, order)
         }
         await letGo(sql, order, nowMs)
+        await noteOrderEvent(shared, within, 'order.dispute-decided', await orderByNumber(sql, row.number))
       }),
 
     lapse: async () => {
@@ -244,6 +245,7 @@ export function payoutDesk(shared: ServiceContext): PayoutDesk {
           const state = nextState(order.state, 'lapse')
           await orders.set(sql, order.number, { state })
           if (order.state === 'metering') await tellBuyer(shared, within, { ...order, state })
+          await noteOrderEvent(shared, within, 'order.lapsed', { ...order, state })
         }
         return over.length
       })

@@ -92,3 +92,8 @@ export async function orderByNumber(sql: Sql, number: string): Promise<OrderRow>
   if (!order) throw new Problem('pay.order-unknown')
   return order
 }
+
+/** Whether a dispute about it is open. */
+export async function isDisputed(sql: Sql, number: string): Promise<boolean> {
+  return (await sql.get('SELECT 1 AS there FROM disputes WHERE number = ? AND decided IS NULL', number)) !== undefined
+}

@@ -39,6 +39,7 @@ import {
 } from '../service-context.ts'
 import { linesOf, taxesOf } from './order-lines.ts'
 import { nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
+import { noteOrderEvent } from './webhooks/events.ts'
 
 const offerPage = 100
 
@@ -149,6 +150,7 @@ export function purchaseHandlers(shared: ServiceContext): Handler[] {
       const paid: OrderRow = { ...order, state, paid: order.metered ? 0 : order.total, paid_at: nowMs, hold }
       await orders.set(sql, order.number, { state, paid: paid.paid, paid_at: nowMs, hold })
       await tellShop(shared, context, paid)
+      await noteOrderEvent(shared, context, 'order.paid', paid)
       const result = sealFor(shared, key, balanceDomain, nowMs, await payResult(shared, sql, paid, shop, nowMs))
       return { result }
     }),

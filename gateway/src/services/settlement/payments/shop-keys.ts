@@ -6,6 +6,14 @@ import {
   readShopOrder,
   refundShopOrder,
 } from '@azukari/protocol/contracts/settlement-shop'
+import {
+  addShopWebhook,
+  listShopEvents,
+  listShopWebhooks,
+  readShopWebhookSecret,
+  removeShopWebhook,
+  testShopWebhook,
+} from '@azukari/protocol/contracts/settlement-webhooks'
 import { Problem } from '@azukari/protocol/problem'
 import type { ApiKey, ApiKeys } from '../../../service/api-keys.ts'
 import { noteOperation } from '../ledger/operations.ts'
@@ -16,9 +24,19 @@ import { activeShop } from './shop-requests.ts'
 /** What a shop's key may be allowed to do. */
 export const shopScopes: readonly string[] = [
   ...new Set(
-    [readShopBalance, listShopOrders, readShopOrder, deliverShopOrder, refundShopOrder].map(
-      ({ https }) => https?.scope ?? '',
-    ),
+    [
+      readShopBalance,
+      listShopOrders,
+      readShopOrder,
+      deliverShopOrder,
+      refundShopOrder,
+      listShopEvents,
+      listShopWebhooks,
+      addShopWebhook,
+      readShopWebhookSecret,
+      testShopWebhook,
+      removeShopWebhook,
+    ].map(({ https }) => https?.scope ?? ''),
   ),
 ]
 

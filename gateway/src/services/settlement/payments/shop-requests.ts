@@ -1,7 +1,6 @@
 /** What a shop's own program asks over HTTPS (P6, P7, P9): balance, orders, delivery, refund. The host has judged its API key. */
 
 import { hex } from '@azukari/protocol/bytes'
-import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   deliverShopOrder,
   listShopOrders,
@@ -18,9 +17,9 @@ import { ledgerOf } from '../centre/epoch.ts'
 import { balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, pseudonym } from '../members/registers.ts'
 import type { ServiceContext } from '../service-context.ts'
-import { deliver, isDisputed, ownOrder, refund } from './order-acts.ts'
-import { linesOf } from './order-lines.ts'
+import { deliver, ownOrder, refund } from './order-acts.ts'
 import { type OrderRow, orders } from './orders.ts'
+import { shownOrder } from './shown-order.ts'
 
 const pageRows = 100
 
@@ -41,10 +40,13 @@ export function shopHandlers(shared: ServiceContext): Handler[] {
     shopCall(listShopOrders, async ({ state, after = '', limit = pageRows }, { holder }) => {
       const shop = await activeShop(sql, holder)
       const rows = await orders.ofShop(sql, shop.id, { state, after, limit: limit + 1 })
-      return { orders: await mapInOrder(rows.slice(0, limit), (row) => shown(sql, row)), more: rows.length > limit }
+      return {
+        orders: await mapInOrder(rows.slice(0, limit), (row) => shownOrder(sql, row)),
+        more: rows.length > limit,
+      }
     }),
 
-    shopCall(readShopOrder, async ({ order }, { holder }) => shown(sql, await orderOf(sql, holder, order))),
+    shopCall(readShopOrder, async ({ order }, { holder }) => shownOrder(sql, await orderOf(sql, holder, order))),
 
     shopAct(deliverShopOrder, async ({ order: number, state, how }, context) => {
       const order = await orderOf(context.sql, context.holder, number)
@@ -84,23 +86,4 @@ async function standing(
 ): Promise<number> {
   const account = await ledgerOf(sql).account(`${name}/${pseudonym(shop.id)}/${currency}`)
   return account ? Number(balanceOf(account)) : 0
-}
-
-async function shown(sql: Sql, row: OrderRow): Promise<ReplyOf<typeof readShopOrder>> {
-  const { number: order, state, currency, at: orderedMs, paid_at: paidMs, delivered_at: deliveredMs, delivery } = row
-  const money = (minor: number) => ({ minor, currency })
-  const made: ReplyOf<typeof readShopOrder> = {
-    order,
-    state,
-    orderedMs,
-    total: money(row.total),
-    paid: money(row.paid),
-    refunded: money(row.refunded),
-    isDisputed: await isDisputed(sql, order),
-    lines: linesOf(row).map(({ item, count, price, tax }) => ({ item, count, price, tax })),
-  }
-  if (paidMs !== null) made.paidMs = paidMs
-  if (deliveredMs !== null) made.deliveredMs = deliveredMs
-  if (delivery !== null) made.delivery = delivery
-  return made
 }

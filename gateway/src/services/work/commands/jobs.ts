@@ -2,6 +2,7 @@
 
 import { UsageError } from '@azukari/protocol/adapters/command-line'
 import { hex } from '@azukari/protocol/bytes'
+import type { ReplyOf } from '@azukari/protocol/contract'
 import {
   cancelJob,
   fetchJob,
@@ -35,6 +36,7 @@ export const jobCommands: WorkCommands = {
         split: { lines: given['split-lines'], bytes: given['split-bytes'] },
         name: given.name,
         customer: given.customer,
+        member: given.member,
         mode: given.economical ? 'economical' : 'strict',
         merge: given.merge === 'list' ? 'list' : 'concat',
         ceilingMinor: given['price-ceiling'],
@@ -103,9 +105,12 @@ export const jobCommands: WorkCommands = {
     invoiceJob,
     { positionals: ['job'], filesOut: ['out'] },
     async ({ service }: WorkOpen, { job, out }, act) => {
-      const { invoice, document } = await service.jobs.invoice(idOf(job))
+      const { invoice, document, booking } = await service.jobs.invoice(idOf(job))
       if (out !== undefined) await act.give({ option: 'out', bytes: document })
-      return { reply: invoice, text: invoiceText(invoice) }
+      const reply: ReplyOf<typeof invoiceJob> = { ...invoice }
+      if (booking) reply.booking = { state: booking.state }
+      if (reply.booking && booking?.problem) reply.booking.problem = booking.problem
+      return { reply, text: `${invoiceText(invoice)}\n${bookingText(reply)}` }
     },
   ),
 
@@ -152,6 +157,14 @@ function invoiceText(invoice: WorkInvoice): string {
     ),
     `fuel ${fuel} × ${price} ÷ 10⁹, at most ${ceilingMinor}: ${dueMinor} ${currency}`,
   ].join('\n')
+}
+
+function bookingText({ member, booking, isFinal, dueMinor }: ReplyOf<typeof invoiceJob>): string {
+  if (member === undefined) return 'not booked: the job names no member of settlement (work submit --member)'
+  if (!isFinal) return `booked to member ${member} when the job has ended`
+  if (!booking) return dueMinor === 0 ? 'nothing to book' : 'not booked'
+  if (booking.state === 'booked') return `booked from the stored value of member ${member}`
+  return `waits for member ${member}${booking.problem === undefined ? '' : ` (${booking.problem})`}; it is tried again every minute`
 }
 
 function unitLines({ unit, state, inputBytes, problem, copies }: UnitShown): string[] {

@@ -5,6 +5,7 @@ import type { Context, Handler } from '../../../service/service.ts'
 import { call, signedCall } from '../../../service/service.ts'
 import type { SignedContent } from '../../../service/signed.ts'
 import { sha256 } from '../blobs/store.ts'
+import { leftOf, redemptionsOf } from '../bookings/model.ts'
 import { firstQuota } from '../dispatch/model.ts'
 import { copies } from '../dispatch/store.ts'
 import { requireAddressed, type WorkContext } from '../work-context.ts'
@@ -23,6 +24,8 @@ export function deviceHandlers(shared: WorkContext): Handler[] {
         owner: row.owner,
         device: { valid, wrong, waiting: await copies.waiting(sql, row.id), fuel, microPoints: micro },
         ownerMicroPoints: await points.ofOwner(sql, row.owner),
+        leftMicroPoints: await leftOf(sql, row.owner),
+        redemptions: await redemptionsOf(sql, row.owner),
       }
     }),
   ]

@@ -7,6 +7,8 @@ export interface OwnerRow {
   contact: string
   /** SHA-256 of the code. */
   code: Uint8Array
+  /** Which member of settlement the owner is. */
+  member: string | null
   made_by: string
   created_ms: number
 }
@@ -15,15 +17,17 @@ export const owners = {
   byCode: (sql: Sql, code: Uint8Array) => sql.get<OwnerRow>('SELECT * FROM owners WHERE code = ?', code),
   get: (sql: Sql, id: string) => sql.get<OwnerRow>('SELECT * FROM owners WHERE id = ?', id),
   all: (sql: Sql) => sql.all<OwnerRow>('SELECT * FROM owners ORDER BY id'),
-  add: (sql: Sql, { id, contact, code, made_by, created_ms }: OwnerRow) =>
+  add: (sql: Sql, { id, contact, code, member, made_by, created_ms }: OwnerRow) =>
     sql.run(
-      'INSERT INTO owners (id, contact, code, made_by, created_ms) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO owners (id, contact, code, member, made_by, created_ms) VALUES (?, ?, ?, ?, ?, ?)',
       id,
       contact,
       code,
+      member,
       made_by,
       created_ms,
     ),
+  setMember: (sql: Sql, id: string, member: string) => sql.run('UPDATE owners SET member = ? WHERE id = ?', member, id),
 }
 
 export const devices = {

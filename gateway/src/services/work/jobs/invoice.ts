@@ -27,7 +27,7 @@ export function invoiceOf(job: JobRow, copies: readonly CopyRow[], nowMs: number
     }))
   const fuel = lines.reduce((sum, line) => sum + line.fuel, 0)
   if (fuel !== job.fuel_used) throw new InternalError(`lines of ${fuel} for fuel ${job.fuel_used}`)
-  return {
+  const invoice: WorkInvoice = {
     job: hex(job.id),
     name: job.name,
     customer: job.customer,
@@ -40,6 +40,8 @@ export function invoiceOf(job: JobRow, copies: readonly CopyRow[], nowMs: number
     currency: job.currency,
     dueMinor: costOf(job),
   }
+  if (job.member !== null) invoice.member = job.member
+  return invoice
 }
 
 /** The invoice, signed by work, with the receipts that it names: deterministic CBOR. */

@@ -6,9 +6,11 @@ import { instrument } from '@azukari/protocol/work/instrument'
 import type { OwnContext } from '../../../service/service.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { blobHashes, keepBlob, sha256, wholeBlob } from '../blobs/store.ts'
+import { bookInvoice } from '../bookings/model.ts'
+import { bookings } from '../bookings/store.ts'
 import { costOf } from '../dispatch/model.ts'
 import { copies, units } from '../dispatch/store.ts'
-import type { CopyRow, JobRow, UnitRow } from '../tables.ts'
+import type { BookingRow, CopyRow, JobRow, UnitRow } from '../tables.ts'
 import { forgetWrongOutputs } from '../validation/handlers.ts'
 import type { WorkContext } from '../work-context.ts'
 import { invoiceDocument, invoiceOf } from './invoice.ts'
@@ -27,6 +29,8 @@ export interface Submission {
   split: Split
   name: string
   customer: string
+  /** At settlement; what the job costs is booked when there is one. */
+  member?: string | undefined
   mode: JobRow['mode']
   merge: JobRow['merge']
   ceilingMinor: number
@@ -68,6 +72,7 @@ export class Jobs {
         id,
         name: given.name,
         customer: given.customer,
+        member: given.member ?? null,
         module: await keepBlob(sql, given.module),
         mode: given.mode,
         merge: given.merge,
@@ -147,13 +152,15 @@ export class Jobs {
   }
 
   /** @throws {Problem} `work.job-unknown` */
-  async invoice(id: Uint8Array): Promise<{ invoice: WorkInvoice; document: Uint8Array }> {
+  async invoice(
+    id: Uint8Array,
+  ): Promise<{ invoice: WorkInvoice; document: Uint8Array; booking: BookingRow | undefined }> {
     const { store, signer } = this.#shared
     return store.transaction(async ({ sql, nowMs }) => {
       const job = await known(sql, id)
       const all = await copies.ofJob(sql, id)
       const invoice = invoiceOf(job, all, nowMs)
-      return { invoice, document: invoiceDocument(invoice, all, signer) }
+      return { invoice, document: invoiceDocument(invoice, all, signer), booking: await bookings.get(sql, id) }
     })
   }
 
@@ -188,6 +195,7 @@ export async function endJobs(context: OwnContext): Promise<number> {
 
 async function endJob({ sql, nowMs }: OwnContext, job: JobRow, state: JobRow['state']): Promise<void> {
   await jobs.set(sql, { ...job, state, ended_ms: nowMs })
+  await bookInvoice(sql, job, nowMs)
   await sql.run(`UPDATE units SET missing = 0 WHERE job = ?`, job.id)
   await sql.run(`UPDATE copies SET state = 'dropped' WHERE job = ? AND state IN ('leased', 'returned')`, job.id)
   await forgetWrongOutputs(sql, job.id)
@@ -219,6 +227,7 @@ async function shown(sql: Sql, job: JobRow): Promise<JobShown> {
     submittedMs: job.submitted_ms,
     deadlineMs: job.deadline_ms,
   }
+  if (job.member !== null) row.member = job.member
   if (job.ended_ms !== null) row.endedMs = job.ended_ms
   if (job.problem !== null) row.problem = job.problem
   return row

@@ -9,12 +9,13 @@ export const jobs = {
   running: (sql: Sql) => sql.all<JobRow>(`SELECT * FROM jobs WHERE state = 'running' ORDER BY submitted_ms`),
   add: (sql: Sql, job: JobRow) =>
     sql.run(
-      `INSERT INTO jobs (id, name, customer, module, mode, merge, fuel, memory_bytes, wall_ms, price, points, currency,
+      `INSERT INTO jobs (id, name, customer, member, module, mode, merge, fuel, memory_bytes, wall_ms, price, points, currency,
          ceiling, deadline_ms, submitted_by, submitted_ms, state, problem, ended_ms, units, valid, failed, fuel_used)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       job.id,
       job.name,
       job.customer,
+      job.member,
       job.module,
       job.mode,
       job.merge,
