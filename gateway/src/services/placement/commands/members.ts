@@ -35,7 +35,7 @@ export const memberCommands: PlacementCommands = {
       const card = hex(thumbprint(parseCoseKey(bytes('authKey'))))
       return {
         json: { member: registration['memberId'], card, location },
-        text: `${registration['name']} is a member, with the card ${card}; ${places}`,
+        text: `${registration['name']} is a member; ${places}; card ${card}`,
       }
     },
   },
