@@ -21,24 +21,27 @@ interface Seen {
   verdict: string
 }
 
+/** How long a busy machine may take for one step. */
+const busyMs = 180_000
+
 /** Works a board's panel as a person does. */
 function personAt({ board, runtime }: SiteBoard) {
   const { panel } = board
   const choices = () => (panel.asked && 'choices' in panel.asked ? panel.asked.choices : [])
   const pick = async (label: RegExp, prompt = /./) => {
     const isAsked = () => choices().some((choice) => label.test(choice.label)) && prompt.test(panel.asked?.prompt ?? '')
-    await until(`${label}; asked: ${panel.asked?.prompt}`, isAsked)
+    await until(`${label}; asked: ${panel.asked?.prompt}`, isAsked, busyMs)
     panel.pick(choices().findIndex((choice) => label.test(choice.label)))
   }
   return {
     pick,
     /** From the choices with this one a step back. */
     back: async (label: RegExp) => {
-      await until(`${label}`, () => choices().some((choice) => label.test(choice.label)))
+      await until(`${label}`, () => choices().some((choice) => label.test(choice.label)), busyMs)
       panel.press('cancel')
     },
     begin: async () => {
-      await until('the session', () => runtime.presence?.card?.session !== undefined)
+      await until('the session', () => runtime.presence?.card?.session !== undefined, busyMs)
       panel.press('ok')
     },
     leave: async () => {
@@ -56,7 +59,7 @@ function personAt({ board, runtime }: SiteBoard) {
   }
 }
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets them', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-seen-'))
@@ -99,7 +102,7 @@ t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets
   printer.board.reader.insert(taro)
   await atPrinter.begin()
   await atPrinter.get(/^Print$/)
-  await until('the print', () => printer.board.display.current?.lines.includes('It is printed'))
+  await until('the print', () => printer.board.display.current?.lines.includes('It is printed'), busyMs)
   await atPrinter.leave()
 
   terminal.board.reader.insert(hanako)
@@ -116,7 +119,7 @@ t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets
   await until('the picture', () => terminal.board.display.current?.picture !== undefined)
   t.same(await seen(), [], 'nothing is told while the card is in')
   await atTerminal.leave()
-  await until('the terminal to tell', async () => (await seen()).length > 0, 60_000)
+  await until('the terminal to tell', async () => (await seen()).length > 0, busyMs)
   const location = `content:${offered.id}`
   t.match(await seen(), [{ location, regions: ['JP-01'], times: 1, verdict: 'breach' }], 'twice there is once')
 
@@ -124,13 +127,13 @@ t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets
   printer.board.reader.insert(hanako)
   await atPrinter.begin()
   await atPrinter.get(/^Print$/)
-  await until('the print', () => printer.board.display.current?.lines.includes('It is printed'))
+  await until('the print', () => printer.board.display.current?.lines.includes('It is printed'), busyMs)
   await site.gateway?.stop()
   await until('the line to be down', () => !printer.runtime.link.up)
   await atPrinter.leave()
-  await until('the sighting in the outbox', async () => (await printer.runtime.outbox.waiting()).rows > 0, 60_000)
+  await until('the sighting in the outbox', async () => (await printer.runtime.outbox.waiting()).rows > 0, busyMs)
   await site.startGateway()
-  await until('the printer to tell', async () => (await seen())[0]?.times === 2, 60_000)
+  await until('the printer to tell', async () => (await seen())[0]?.times === 2, busyMs)
   t.match(await seen(), [{ location, regions: ['JP-01', 'JP-27'], times: 2, verdict: 'breach' }])
   const cases = await run<{ work: string; location: string; state: string }[]>('rights', 'cases')
   t.match(cases, [{ work, location, state: 'held' }], 'one case, for people to look at')
