@@ -68,3 +68,14 @@ t.test('D4: it sees names in quotes, paths, templates and imports, and not in co
   )
   t.end()
 })
+
+t.test('D4: services that run apart on one host have ports of their own, as has the gateway by its documents', (t) => {
+  const manual = readFileSync(join(root, 'docs/operators.md'), 'utf8')
+  const listeners = [
+    ...new Set([...manual.matchAll(/(?:gateway run .*--peer|--https)-port (\d+)/g)].map(([, port]) => Number(port))),
+  ]
+  const ports = [...services.map(({ port }) => port), ...listeners]
+  t.ok(listeners.length >= 2, listeners.join(', '))
+  t.equal(new Set(ports).size, ports.length, ports.join(', '))
+  t.end()
+})

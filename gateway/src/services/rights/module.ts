@@ -9,7 +9,7 @@ export const rights = defineService<RightsContext>({
   migrations: async () => (await import('./migrations.ts')).rightsMigrations,
   roles: { rights: 'works, sales and cases' },
   lock: 'rights.lock',
-  port: 8_476,
+  port: 8_478,
   readsBuffer: false,
   peers: [],
   commands: {

@@ -9,7 +9,7 @@ export const work = defineService<WorkOpen>({
   migrations: async () => (await import('./migrations.ts')).workMigrations,
   roles: { work: 'jobs, and devices that compute' },
   lock: 'work.lock',
-  port: 8_475,
+  port: 8_477,
   readsBuffer: false,
   peers: ['settlement'],
   calls: async () => [(await import('@azukari/protocol/contracts/settlement-charges')).postCharge],
