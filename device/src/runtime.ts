@@ -6,26 +6,21 @@
  *
  * Each piece runs under a supervisor: a bug in one restarts that one, with a pause, and the others go on.
  */
-import { reportState } from '@azukari/protocol/contracts/fleet'
 import { statementPage } from '@azukari/protocol/contracts/settlement-billing'
 import type { Clock, Files, Log, Random } from '@azukari/protocol/ports'
 import { describe, Problem, type ProblemCode } from '@azukari/protocol/problem'
 import { confirmHealth } from '@azukari/protocol/upgrade/launcher'
 import type { SlotStore } from '@azukari/protocol/upgrade/slot-store'
-import { Attendant } from './apps/attendant.ts'
-import { CameraApp } from './apps/camera.ts'
-import { ContentMenu } from './apps/content/menu.ts'
-import { DecisionsMenu } from './apps/decisions.ts'
+import type { Attendant } from './apps/attendant.ts'
+import type { CameraApp } from './apps/camera.ts'
 import { Dialogue } from './apps/dialogue.ts'
-import { MemberRequests } from './apps/member-requests.ts'
-import { MemberMenu } from './apps/menu.ts'
-import { MoneyMenu } from './apps/money/menu.ts'
+import type { MemberRequests } from './apps/member-requests.ts'
 import { PayApp } from './apps/pay.ts'
-import { Presence } from './apps/presence.ts'
-import { PrinterApp } from './apps/printer.ts'
-import { TerminalApp } from './apps/terminal.ts'
-import { wordsOf } from './apps/words.ts'
+import type { Presence } from './apps/presence.ts'
+import type { PrinterApp } from './apps/printer.ts'
+import type { TerminalApp } from './apps/terminal.ts'
 import { backoffMs } from './backoff.ts'
+import { type AppParts, type BoardApps, type DeviceRole, makeApps, makeAttendant } from './board-apps.ts'
 import { Consents } from './consents.ts'
 import type { DeviceDatabase } from './database.ts'
 import { type DownloadKind, Downloads } from './downloads/downloads.ts'
@@ -38,7 +33,7 @@ import { KnownTime } from './known-time.ts'
 import { LicenceApp } from './licences/licence-app.ts'
 import { Link, type LinkLimits } from './link.ts'
 import type { MarkReader } from './marks/mark-reader.ts'
-import { MarkWatch } from './marks/mark-watch.ts'
+import type { MarkWatch } from './marks/mark-watch.ts'
 import { SightingRecord } from './marks/sighting-record.ts'
 import { fileSpool, memorySpool } from './memory-spool.ts'
 import { NoticeDisplay } from './notices.ts'
@@ -46,6 +41,7 @@ import { Outbox } from './outbox.ts'
 import { PartWatch } from './part-watch.ts'
 import { Saves } from './saves.ts'
 import { SiteKeys } from './site-keys.ts'
+import { StateReport } from './state-report.ts'
 import type { MqttTransport } from './transport.ts'
 import { WorkBlobs, workDownloads } from './work/blobs.ts'
 import { BoardConditions } from './work/conditions.ts'
@@ -53,7 +49,7 @@ import { WorkPoints } from './work/points.ts'
 import { WorkRecord } from './work/record.ts'
 import { type Compute, WorkApp } from './work/worker.ts'
 
-export type DeviceRole = 'camera' | 'printer' | 'terminal'
+export type { DeviceRole }
 export type RuntimeState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed'
 
 export interface DeviceConfig {
@@ -86,9 +82,6 @@ export interface DevicePorts {
   marks?: () => Promise<MarkReader>
 }
 
-/** Between two reports, also when parts come and go all the time. */
-const newsMs = 5_000
-
 /** Why a site turns a device away: it stays so until somebody does something. */
 const refusals: ReadonlySet<string> = new Set([
   'device.unknown',
@@ -112,7 +105,7 @@ export class Runtime {
   #running: Promise<unknown> = Promise.resolve()
   #state: RuntimeState = 'starting'
   #shownRefusal = ''
-  #news = Promise.withResolvers<void>()
+  #report: StateReport | undefined
   #time!: KnownTime
   identity!: Identity
   link!: Link
@@ -120,17 +113,10 @@ export class Runtime {
   /** What the site sends for the apps to keep. */
   downloads!: Downloads
   saves!: Saves
-  presence: Presence | undefined
-  camera: CameraApp | undefined
-  printer: PrinterApp | undefined
-  terminal: TerminalApp | undefined
-  /** What members decide over their data (D8), on every board with a reader. */
-  requests: MemberRequests | undefined
+  #apps: BoardApps | undefined
   pay: PayApp | undefined
   /** Takes part in work while nobody needs the board (W4). */
   work: WorkApp | undefined
-  /** Looks at what is printed and shown for marks of works (R4). */
-  marks: MarkWatch | undefined
   /** Its owner's points (W11). */
   points: WorkPoints | undefined
   /** Holds the licences that the board earns (W8, W9). */
@@ -140,8 +126,6 @@ export class Runtime {
   #attendant: Attendant | undefined
   /** What the board cannot do for want of a part. */
   #lacks: readonly ProblemCode[] = []
-  #cardData!: CardData
-  #consents!: Consents
   /** Called when an upgrade waits to be started and nobody has a card in; who started this runtime ends it and starts again. */
   onRestart: () => void = () => undefined
 
@@ -160,8 +144,35 @@ export class Runtime {
       board,
       clock: ports.clock,
       onFaults: (faults) => this.#tellFaults(faults),
-      onNews: () => this.#reportSoon(),
+      onNews: () => this.#report?.soon(),
     })
+  }
+
+  /** Who is present at the board; undefined where it has no reader. */
+  get presence(): Presence | undefined {
+    return this.#apps?.presence
+  }
+
+  get camera(): CameraApp | undefined {
+    return this.#apps?.camera
+  }
+
+  get printer(): PrinterApp | undefined {
+    return this.#apps?.printer
+  }
+
+  get terminal(): TerminalApp | undefined {
+    return this.#apps?.terminal
+  }
+
+  /** What members decide over their data (D8), on every board with a reader. */
+  get requests(): MemberRequests | undefined {
+    return this.#apps?.requests
+  }
+
+  /** Looks at what is printed and shown for marks of works (R4). */
+  get marks(): MarkWatch | undefined {
+    return this.#apps?.marks
   }
 
   get state(): RuntimeState {
@@ -229,14 +240,14 @@ export class Runtime {
         log,
         keys: siteKeys,
       })
-      this.#cardData = await CardData.open({
+      const cardData = await CardData.open({
         database,
         log,
         site,
         trust: () => this.identity.trust,
         onResult: () => this.caretaker.wake(),
       })
-      this.#consents = await Consents.open(database)
+      const consents = await Consents.open(database)
       if (compute) {
         const { link, outbox, identity } = this
         this.licences = await LicenceApp.open({ folder, files, clock, log, database, link, identity })
@@ -262,8 +273,40 @@ export class Runtime {
           }),
         })
       }
-      const sightings = await SightingRecord.open(database)
-      this.#makeApps(siteKeys, sightings)
+      const appParts: AppParts = {
+        board: this.#board,
+        roles,
+        dialogue: this.#dialogue,
+        display: this.#display,
+        language: () => this.#language,
+        clock,
+        random,
+        log,
+        link: this.link,
+        outbox: this.outbox,
+        saves: this.saves,
+        identity: this.identity,
+        keys: siteKeys,
+        cardData,
+        consents,
+        marks: this.#ports.marks,
+        sightings: await SightingRecord.open(database),
+      }
+      if (this.#board.reader && !this.#dialogue.entry.has('pin')) this.#tellNoPinEntry()
+      this.#apps = makeApps(appParts)
+      const report = new StateReport({
+        link: this.link,
+        outbox: this.outbox,
+        watch: this.#watch,
+        time: clock,
+        clock: this.#ports.clock,
+        files,
+        folder,
+        reportMs: () => this.caretaker.reportMs,
+        slots: this.#config.slots,
+        about: () => ({ device: this.identity.device, model, version, roles, state: this.#state }),
+      })
+      this.#report = report
       const rotation = new KeyRotation({
         site,
         identity: this.identity,
@@ -286,9 +329,9 @@ export class Runtime {
         onSettings: () => this.#invite(),
         restart: () => this.onRestart(),
         rotate: (signal) => rotation.rotate(signal),
-        examine: () => this.#examination(),
+        examine: () => report.examination(),
         language: this.#config.language ?? 'en',
-        cardData: this.#board.reader && this.#cardData,
+        cardData: this.#board.reader && cardData,
       })
       if (roles.includes('terminal'))
         this.pay = await PayApp.open({
@@ -301,7 +344,14 @@ export class Runtime {
           log,
           downloads: this.downloads,
         })
-      this.#makeAttendant()
+      if (this.#apps)
+        this.#attendant = makeAttendant(this.#apps, {
+          ...appParts,
+          files,
+          vaults: `${folder}/vaults`,
+          pay: this.pay,
+          panels: this.#panels,
+        })
       this.link.onState((state, why) => {
         if (why) this.#showLinkProblem(why)
         if (state === 'waiting') rotation.refused()
@@ -310,7 +360,7 @@ export class Runtime {
         this.#time
           .learn(this.link.siteNow())
           .catch((error) => log.warn('the time could not be kept', { error: String(error) }))
-        this.#reportSoon()
+        report.soon()
         this.outbox.wake()
         this.saves.wake()
         this.downloads.wake()
@@ -378,120 +428,6 @@ export class Runtime {
     void this.#attendant?.invite()
   }
 
-  #reportSoon(): void {
-    this.#news.resolve()
-    this.#news = Promise.withResolvers()
-  }
-
-  #makeApps(keys: SiteKeys, sightings: SightingRecord): void {
-    const { random, log, marks } = this.#ports
-    const clock = this.#time
-    const { reader, camera, printer, memory } = this.#board
-    const display = this.#display
-    const { roles } = this.#config
-    const language = () => this.#language
-    const dialogue = this.#dialogue
-    if (!reader) return
-    if (!dialogue.entry.has('pin')) this.#tellNoPinEntry()
-    const operation = ({ camera: 'save', printer: 'print', terminal: 'look' } as const)[roles[0] ?? 'terminal']
-    const presence = new Presence({
-      cardData: this.#cardData,
-      consents: this.#consents,
-      reader,
-      link: this.link,
-      outbox: this.outbox,
-      identity: this.identity,
-      keys,
-      clock,
-      random,
-      log,
-      operation,
-      askPin: (name, tries, signal) => dialogue.pin(wordsOf(language).pinOf(name), tries, signal),
-      lines: () => display?.rows ?? 0,
-    })
-    this.presence = presence
-    const requests = new MemberRequests({
-      presence,
-      outbox: this.outbox,
-      link: this.link,
-      random,
-      now: () => this.#time.now(),
-      keys,
-      consents: this.#consents,
-    })
-    this.requests = requests
-    if (marks && (roles.includes('printer') || roles.includes('terminal')))
-      this.marks = new MarkWatch({
-        presence,
-        outbox: this.outbox,
-        record: sightings,
-        reader: marks,
-        clock,
-        random,
-        log,
-      })
-    const shared = { presence, display, clock, log, language, marks: this.marks }
-    const fetching = { link: this.link, random, device: this.identity.device }
-    if (roles.includes('camera'))
-      this.camera = new CameraApp({ ...shared, saves: this.saves, camera, dialogue, online: () => this.link.up })
-    if (roles.includes('printer')) this.printer = new PrinterApp({ ...shared, ...fetching, printer })
-    if (roles.includes('terminal'))
-      this.terminal = new TerminalApp({
-        ...shared,
-        ...fetching,
-        requests,
-        memory,
-        now: () => this.#time.now(),
-        keys,
-      })
-  }
-
-  /** Once everything is there that can be done at this board. */
-  #makeAttendant(): void {
-    const { presence, camera, printer, terminal, pay } = this
-    if (!presence) return
-    const { random, files, log } = this.#ports
-    const { memory, camera: eye, printer: paper } = this.#board
-    const clock = this.#time
-    const display = this.#display
-    const language = () => this.#language
-    const panels = this.#panels
-    const dialogue = this.#dialogue
-    const shared = { presence, display, clock, log, language, marks: this.marks }
-    const fetching = { link: this.link, random, device: this.identity.device }
-    const folder = `${this.#config.folder}/vaults`
-    const money = pay && new MoneyMenu({ ...shared, dialogue, pay, link: this.link, random, files, memory, folder })
-    const { requests } = this
-    const showProblem = async (error: unknown) => terminal?.showProblem(error)
-    const decisions =
-      terminal && requests && new DecisionsMenu({ ...shared, dialogue, showProblem, terminal, requests })
-    const { player } = this.#board.display ?? {}
-    const content = new ContentMenu({ ...shared, link: this.link, random, dialogue, player, printer: paper })
-    const canList = printer !== undefined || terminal !== undefined
-    this.#attendant = new Attendant({
-      presence,
-      display,
-      dialogue,
-      panels,
-      language,
-      log,
-      camera: eye && camera,
-      menu: canList
-        ? new MemberMenu({
-            ...shared,
-            ...fetching,
-            dialogue,
-            memory,
-            terminal,
-            decisions,
-            money,
-            content,
-            printer: paper && printer,
-          })
-        : undefined,
-    })
-  }
-
   /** The board's own panel, and the display where it can be touched. */
   get #panels(): readonly Panel[] {
     return [this.#board.display?.touch, this.#board.panel].filter((panel) => panel !== undefined)
@@ -512,17 +448,18 @@ export class Runtime {
       ['outbox', () => this.outbox.run()],
       ['saves', (signal) => this.saves.run(signal)],
       ['downloads', (signal) => this.downloads.run(signal)],
-      ['report', (signal) => this.#report(signal)],
       ['parts', (signal) => this.#watch.run(signal)],
       ['caretaker', (signal) => this.caretaker.run(signal)],
     ]
-    const { work, marks, licences } = this
+    const { work, marks, licences, presence, camera } = this
+    const attendant = this.#attendant
+    const report = this.#report
+    if (report) pieces.push(['report', (signal) => report.run(signal)])
     if (marks) pieces.push(['marks', (signal) => marks.run(signal)])
     if (licences) pieces.push(['licences', (signal) => licences.run(signal)])
     if (work) pieces.push(['work', (signal) => work.run(signal)])
-    if (this.presence) pieces.push(['presence', (signal) => this.presence!.run(signal)])
-    const { camera } = this
-    if (this.#attendant) pieces.push(['attendant', (signal) => this.#attendant!.run(signal)])
+    if (presence) pieces.push(['presence', (signal) => presence.run(signal)])
+    if (attendant) pieces.push(['attendant', (signal) => attendant.run(signal)])
     if (camera) {
       for (const input of Object.values(this.#board.inputs ?? {}))
         pieces.push([
@@ -554,52 +491,6 @@ export class Runtime {
     }
   }
 
-  async #report(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#ports
-    signal.addEventListener('abort', () => this.#news.resolve(), { once: true })
-    while (!signal.aborted) {
-      const news = this.#news.promise
-      let isTold = true
-      if (this.link.up) {
-        await this.#time.learn(this.link.siteNow())
-        await this.#watch.ask(signal)
-        const { rows, bytes } = await this.outbox.waiting()
-        const parts = this.#watch.report(this.#time.now())
-        isTold = await this.link.call(reportState, { parts, outboxRows: rows, outboxBytes: bytes }, { signal }).then(
-          () => true,
-          () => false,
-        )
-      }
-      // What happens to a part is told soon, and not more often than the site can use.
-      await clock.sleep(newsMs, signal).catch(() => undefined)
-      if (!isTold) continue
-      const { promise, resolve } = Promise.withResolvers<void>()
-      using _rest = clock.timer(this.caretaker.reportMs - newsMs, resolve)
-      await Promise.race([promise, news])
-    }
-  }
-
-  /** What an operator wants to know of a board far away: no secret, nothing of a member. */
-  async #examination(): Promise<Record<string, unknown>> {
-    const { clock, files } = this.#ports
-    const { roles, model, version, folder } = this.#config
-    const { rows, bytes } = await this.outbox.waiting()
-    return {
-      device: this.identity.device,
-      model,
-      version,
-      roles,
-      state: this.#state,
-      atMs: clock.now(),
-      link: this.link.state,
-      aheadMs: this.link.siteNow() - clock.now(),
-      outbox: { rows, bytes },
-      freeBytes: await files.freeBytes(folder),
-      parts: this.#watch.report(this.#time.now()),
-      slots: this.#config.slots && slotsForPeople(await this.#config.slots.read()),
-    }
-  }
-
   #enter(state: RuntimeState): void {
     this.#state = state
     for (const listener of this.#listeners) listener(state)
@@ -615,8 +506,4 @@ async function nextEpoch(database: DeviceDatabase, atLeast: number): Promise<num
   )
   const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
   return row!.value
-}
-
-function slotsForPeople({ active, floor, attempt, last }: Awaited<ReturnType<SlotStore['read']>>) {
-  return { active, floor, attempt: attempt && { slot: attempt.slot, phase: attempt.phase, tries: attempt.tries }, last }
 }
