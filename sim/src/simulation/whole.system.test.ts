@@ -6,7 +6,7 @@ import { type PlantedBug, plantedBugs } from './world.ts'
 /** Seeds within which the simulation must find each planted bug. */
 const foundWithin: Record<PlantedBug, { seeds: number; by: RegExp }> = {
   'ack-before-commit': { seeds: 12, by: /^([IM][1-7]|bug)$/ },
-  'reuse-data-key': { seeds: 3, by: /^I1$/ },
+  'reuse-data-key': { seeds: 12, by: /^I1$/ },
   'forget-retry': { seeds: 6, by: /^I3$/ },
   'delete-before-receipt': { seeds: 3, by: /^I[35]$/ },
   'puback-is-reply': { seeds: 3, by: /^I4$/ },
