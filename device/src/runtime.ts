@@ -32,6 +32,7 @@ import { type Identity, loadIdentity, storeIdentity } from './identity.ts'
 import { KnownTime } from './known-time.ts'
 import { LicenceApp } from './licences/licence-app.ts'
 import { Link, type LinkLimits } from './link.ts'
+import { nextEpoch } from './link-epoch.ts'
 import type { MarkReader } from './marks/mark-reader.ts'
 import type { MarkWatch } from './marks/mark-watch.ts'
 import { SightingRecord } from './marks/sighting-record.ts'
@@ -495,15 +496,4 @@ export class Runtime {
     this.#state = state
     for (const listener of this.#listeners) listener(state)
   }
-}
-
-/** One more than ever before, also across power cuts, and at least what the gateway asks for. */
-async function nextEpoch(database: DeviceDatabase, atLeast: number): Promise<number> {
-  await database.run(
-    `INSERT INTO counters (name, value) VALUES ('epoch', max(1, ?)) ON CONFLICT (name) DO UPDATE SET value = max(value + 1, ?)`,
-    atLeast,
-    atLeast,
-  )
-  const row = await database.get<{ value: number }>(`SELECT value FROM counters WHERE name = 'epoch'`)
-  return row!.value
 }

@@ -12,6 +12,7 @@ import { hazardProblems } from './problems/hazards.ts'
 import { identityProblems } from './problems/identity.ts'
 import { keepingProblems } from './problems/keeping.ts'
 import { keyProblems } from './problems/keys.ts'
+import { ledgerProblems } from './problems/ledger.ts'
 import { messageProblems } from './problems/messages.ts'
 import { operatorProblems } from './problems/operators.ts'
 import { outsideProblems } from './problems/outside.ts'
@@ -110,6 +111,7 @@ export const catalogue = {
     },
   },
   ...fleetProblems,
+  ...ledgerProblems,
   ...settlementProblems,
   ...rightsProblems,
   ...workProblems,

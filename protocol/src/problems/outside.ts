@@ -91,4 +91,27 @@ export const outsideProblems = {
     en: { title: 'The file does not have this part', todo: 'Ask for the whole file, or for bytes within it.' },
     ja: { title: 'ファイルにこの範囲はありません', todo: 'ファイル全体か、その中の範囲を要求してください。' },
   },
+  // Shops' webhooks (P6, P7)
+  'webhook.address': {
+    retry: 'after-fix',
+    en: {
+      title: 'Events cannot be sent to that address',
+      todo: 'Give an https:// address that is reached from the internet; the operator of the site can allow others.',
+    },
+    ja: {
+      title: 'このアドレスには通知を送れません',
+      todo: 'インターネットから到達できるhttps://のアドレスを指定してください。その他のアドレスはサイトの管理者が許可できます。',
+    },
+  },
+  'webhook.untaken': {
+    retry: 'later',
+    en: {
+      title: 'The shop’s server did not take an event',
+      todo: 'Nothing is lost: it is sent again. Check that the address answers with a status of 200 to 299 within 15 seconds.',
+    },
+    ja: {
+      title: '店舗のサーバーが通知を受け取りませんでした',
+      todo: '通知は失われず、再送されます。アドレスが15秒以内に200から299の状態で応答することを確認してください。',
+    },
+  },
 } as const satisfies Record<string, CatalogueEntry>

@@ -16,6 +16,7 @@ import { createServiceHost } from '../../service/host.ts'
 import type { HostCounts } from '../../service/host-limits.ts'
 import type { SlowWork } from '../../service/host-options.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
+import type { PeriodicWorker } from '../../service/periodic-worker.ts'
 import type { Service, ServiceStore } from '../../service/service.ts'
 import { heldKeys } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
@@ -53,7 +54,7 @@ import { type ShopKeyDesk, shopKeyDesk } from './payments/shop-keys.ts'
 import { shopHandlers } from './payments/shop-requests.ts'
 import { type CashDesk, cashDesk, topUpHandlers } from './payments/top-up.ts'
 import { shownWebhooks, webhookHandlers } from './payments/webhooks/requests.ts'
-import { WebhookWorker, type WebhookWorkerOptions } from './payments/webhooks/worker.ts'
+import { type WebhookWorkerOptions, webhookWorker } from './payments/webhooks/worker.ts'
 import {
   createServiceContext,
   linkKeys,
@@ -188,7 +189,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   }
   let cards: CardWorker | undefined
   let inStep: InStep | undefined
-  let webhooks: WebhookWorker | undefined
+  let webhooks: PeriodicWorker | undefined
   const confirmed = options.confirmed ?? (async () => {})
   const hosted = await createServiceHost({
     name: 'settlement',
@@ -223,7 +224,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       const working = { ...shared, store: work.store }
       if (options.keeping) inStep = new InStep(working, options.keeping, work.duty)
       if (options.webhooks)
-        webhooks = new WebhookWorker({ ...options.webhooks, shared: working, duty: work.duty, confirmed })
+        webhooks = webhookWorker({ ...options.webhooks, shared: working, duty: work.duty, confirmed })
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }

@@ -38,97 +38,73 @@ export interface WebhookWorkerOptions {
   confirmed: () => Promise<void>
 }
 
-export class WebhookWorker {
-  readonly #o: WebhookWorkerOptions
-  readonly #worker: PeriodicWorker
-  #pruneAtMs = 0
+/** The loop that sends; what happened to an order wakes it. */
+export function webhookWorker(options: WebhookWorkerOptions): PeriodicWorker {
+  const { shared, duty, confirmed } = options
+  const { store, clock, log } = shared
+  let pruneAtMs = 0
 
-  constructor(options: WebhookWorkerOptions) {
-    this.#o = options
-    const { clock, log } = options.shared
-    this.#worker = new PeriodicWorker({
-      name: 'webhooks',
-      clock,
-      log,
-      duty: options.duty,
-      idleMs: restMs,
-      round: () => this.#round(),
-    })
+  async function prune(): Promise<void> {
+    if (clock.monotonicMs() < pruneAtMs) return
+    pruneAtMs = clock.monotonicMs() + pruneEveryMs
+    await store.transaction(({ sql, nowMs }) => shopEvents.prune(sql, nowMs))
   }
 
-  start(): void {
-    this.#worker.start()
-  }
-
-  stop(): Promise<void> {
-    return this.#worker.stop()
-  }
-
-  wake(): void {
-    this.#worker.wake()
-  }
-
-  /** Resolves when nothing is being sent. */
-  idle(): Promise<void> {
-    return this.#worker.idle()
-  }
-
-  async #round(): Promise<number> {
-    const { store, clock } = this.#o.shared
-    await this.#o.confirmed()
-    await this.#prune()
+  async function round(): Promise<number> {
+    await confirmed()
+    await prune()
     const due = await webhooks.due(store.sql, clock.now(), atOnce)
-    await Promise.all(await mapInOrder(due, (row) => this.#serve(row)))
+    await Promise.all(await mapInOrder(due, (row) => serve(options, row, worker.signal)))
     // More may wait for them.
-    if (due.length > 0) this.wake()
+    if (due.length > 0) worker.wake()
     const next = await webhooks.next(store.sql)
     return next === undefined ? restMs : Math.min(restMs, Math.max(1, next - clock.now()))
   }
 
-  async #prune(): Promise<void> {
-    const { store, clock } = this.#o.shared
-    if (clock.monotonicMs() < this.#pruneAtMs) return
-    this.#pruneAtMs = clock.monotonicMs() + pruneEveryMs
-    await store.transaction(({ sql, nowMs }) => shopEvents.prune(sql, nowMs))
-  }
+  const worker = new PeriodicWorker({ name: 'webhooks', clock, log, duty, idleMs: restMs, round })
+  return worker
+}
 
-  /** Sends what waits for one address, until it does not take something. */
-  async #serve(hook: WebhookRow): Promise<void> {
-    const { store, clock, log } = this.#o.shared
-    let row = hook
-    for (const event of await shopEvents.after(store.sql, row.shop, row.sent, inARow)) {
-      const answer = await this.#send(row, event)
-      if (this.#worker.signal.aborted) return
-      const change = afterAnswer(row, event.seq, answer, clock.now())
-      await store.transaction(({ sql }) => webhooks.set(sql, row.id, change))
-      row = { ...row, ...change }
-      if (row.trouble === null) continue
-      log.warn('a shop’s webhook was not taken', { webhook: row.id, why: row.trouble, state: row.state })
-      return
-    }
+/** Sends what waits for one address, until it does not take something. */
+async function serve(options: WebhookWorkerOptions, hook: WebhookRow, signal: AbortSignal): Promise<void> {
+  const { store, clock, log } = options.shared
+  let row = hook
+  for (const event of await shopEvents.after(store.sql, row.shop, row.sent, inARow)) {
+    const answer = await send(options, row, event, signal)
+    if (signal.aborted) return
+    const change = afterAnswer(row, event.seq, answer, clock.now())
+    await store.transaction(({ sql }) => webhooks.set(sql, row.id, change))
+    row = { ...row, ...change }
+    if (row.trouble === null) continue
+    log.warn('a shop’s webhook was not taken', { webhook: row.id, why: row.trouble, state: row.state })
+    return
   }
+}
 
-  async #send({ id, url }: WebhookRow, event: EventRow): Promise<Answer> {
-    const { shared, fetch, named } = this.#o
-    const limit = new AbortController()
-    using _limit = shared.clock.timer(answerMs, () => limit.abort())
-    try {
-      const { status } = await fetch({
-        url,
-        method: 'POST',
-        headers: signedHeaders(shared.keys, id, event, shared.clock.now()),
-        body: event.body,
-        named,
-        maxBytes: answerMaxBytes,
-        timeoutMs: answerMs,
-        signal: AbortSignal.any([this.#worker.signal, limit.signal]),
-        problems,
-      })
-      return { status }
-    } catch (error) {
-      if (limit.signal.aborted) return { failed: `no answer in ${answerMs / 1_000} s` }
-      if (isProblem(error)) return { failed: error.detail ?? error.code }
-      return { failed: error instanceof Error ? error.message : String(error) }
-    }
+async function send(
+  { shared, fetch, named }: WebhookWorkerOptions,
+  { id, url }: WebhookRow,
+  event: EventRow,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const limit = new AbortController()
+  using _limit = shared.clock.timer(answerMs, () => limit.abort())
+  try {
+    const { status } = await fetch({
+      url,
+      method: 'POST',
+      headers: signedHeaders(shared.keys, id, event, shared.clock.now()),
+      body: event.body,
+      named,
+      maxBytes: answerMaxBytes,
+      timeoutMs: answerMs,
+      signal: AbortSignal.any([signal, limit.signal]),
+      problems,
+    })
+    return { status }
+  } catch (error) {
+    if (limit.signal.aborted) return { failed: `no answer in ${answerMs / 1_000} s` }
+    if (isProblem(error)) return { failed: error.detail ?? error.code }
+    return { failed: error instanceof Error ? error.message : String(error) }
   }
 }
