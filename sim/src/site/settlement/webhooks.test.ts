@@ -231,6 +231,11 @@ t.test(
     clock.turn(10_001)
     await fixture.settlement.webhooksIdle()
     t.match(await ask(listShopWebhooks, {}), { webhooks: [{ state: 'off', waiting: 1 }] }, 'gone is gone')
+    const { event } = await ask(testShopWebhook, { webhook })
+    await fixture.settlement.webhooksIdle()
+    t.same(await ask(testShopWebhook, { webhook }), { event }, 'one test waits, however often it is asked for')
+    await fixture.settlement.webhooksIdle()
+    t.match(await ask(listShopWebhooks, {}), { webhooks: [{ waiting: 2 }] })
   },
 )
 

@@ -73,10 +73,15 @@ export function webhookHandlers(shared: ServiceContext, named: readonly string[]
 
     shopAct(testShopWebhook, async ({ webhook }, context) => {
       const shop = await activeShop(context.sql, context.holder)
-      const { id } = await webhooks.ofShopById(context.sql, shop.id, webhook)
+      const { id, sent } = await webhooks.ofShopById(context.sql, shop.id, webhook)
       const again = { state: 'on', tries: 0, next_at: context.nowMs, trouble: null, trouble_since: null } as const
       await webhooks.set(context.sql, id, again)
-      return { event: await noteEvent(shared, context, shop.id, { type: 'webhook.test' }) }
+      // One that still waits behind everything else is enough, however often it is asked for.
+      const [last] = await shopEvents.after(context.sql, shop.id, (await shopEvents.head(context.sql, shop.id)) - 1, 1)
+      const isWaiting = last && last.seq > sent && (JSON.parse(last.body) as ShopEventBody).type === 'webhook.test'
+      if (!isWaiting) return { event: await noteEvent(shared, context, shop.id, { type: 'webhook.test' }) }
+      context.afterCommit(shared.onShopEvent)
+      return { event: last.id }
     }),
 
     shopAct(removeShopWebhook, async ({ webhook }, context) => {
