@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import * as cborg from 'cborg'
-import fc from 'fast-check'
 import t from 'tap'
 import { decode, decodeMap, decodeMaps, encode, encodeDeterministic, guard, Tagged } from './codec.ts'
 import { InternalError, isProblem, Problem } from './problem.ts'
+import fc from './properties.ts'
 import { anyValue } from './test-values.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))

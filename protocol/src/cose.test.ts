@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import t from 'tap'
 import { decodeMaps, encodeDeterministic, Tagged } from './codec.ts'
 import {
@@ -22,6 +21,7 @@ import { rsaDecrypt } from './cose-algorithms.ts'
 import { signCwt, verifyCwt } from './cwt.ts'
 import { agree, generateKey, generateRsaKey, publicOf, type RandomSource, thumbprint } from './keys.ts'
 import { InternalError, isProblem } from './problem.ts'
+import fc from './properties.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')

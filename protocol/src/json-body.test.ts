@@ -1,8 +1,9 @@
 /** Bodies as JSON are the bodies of the contract, whatever they hold (D6). */
-import fc from 'fast-check'
+
 import t from 'tap'
 import { Bytes, Type } from './contract.ts'
 import { fromJson, fromText, toJson } from './json-body.ts'
+import fc from './properties.ts'
 
 const Body = Type.Object({
   name: Type.String(),

@@ -1,9 +1,9 @@
 import { createCipheriv, hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { encode as cborg } from 'cborg'
-import fc from 'fast-check'
 import t from 'tap'
 import { leafHash, MerkleTree, ProofStream, prove, rootOfLeafHashes, TreeHash, verifyProof } from './merkle.ts'
+import fc from './properties.ts'
 import {
   algorithmOfSlot,
   cutEvenly,

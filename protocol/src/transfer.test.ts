@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { isProblem } from './problem.ts'
+import fc from './properties.ts'
 import {
   BlockSet,
   blockCount,

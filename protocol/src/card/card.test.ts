@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import t from 'tap'
 import { encodeDeterministic } from '../codec.ts'
 import { checker } from '../contract.ts'
 import { Conditions, conditionsDomain } from '../contracts/save.ts'
 import { encryptTo, encryptToRsa, toBeSigned } from '../cose.ts'
 import { coseKey, generateKey, generateRsaKey, publicOf } from '../keys.ts'
+import fc from '../properties.ts'
 import {
   type Command,
   chain,

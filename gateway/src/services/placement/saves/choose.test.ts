@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '@azukari/protocol/properties'
 import t from 'tap'
 import { distanceKm, regions } from '../../../geography.ts'
 import { jointLoss, riskOf } from '../risk/risk.ts'

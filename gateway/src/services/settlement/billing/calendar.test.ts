@@ -1,6 +1,7 @@
 /** Bank days rest on the national holidays, which are computed by the law: held against a published list (S13). */
+
+import fc from '@azukari/protocol/properties'
 import holidays from '@holiday-jp/holiday_jp'
-import fc from 'fast-check'
 import t from 'tap'
 import { addDays, civilDate, isBankDay, isHoliday, startOfDay } from './calendar.ts'
 

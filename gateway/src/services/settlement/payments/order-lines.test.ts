@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import fc from '@azukari/protocol/properties'
 import t from 'tap'
 import { refundLines, restOfLines, taxesOf } from './order-lines.ts'
 import type { OrderLine } from './orders.ts'
@@ -72,6 +72,12 @@ t.test('P6 goods are named as far as a receipt has room', (t) => {
     t.match(goods, /…( \+49)$/)
     t.ok(Buffer.byteLength(goods!) <= 90)
   }
+  t.end()
+})
+
+t.test('P9 any sequence of refunds leaves no yen over where lines do not divide', (t) => {
+  const three = bought({ ...cup, price: 100 }, { ...tea, price: 100 }, { ...tea, item: 'rice', price: 100 })
+  t.strictSame(restOfLines(refunded(three, 100)), [66, 67, 67])
   t.end()
 })
 

@@ -1,7 +1,7 @@
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { readWorkAccount } from '@azukari/protocol/contracts/work'
+import fc from '@azukari/protocol/properties'
 import { assembled, unitText } from '@azukari/protocol/work/test-modules'
-import fc from 'fast-check'
 import t from 'tap'
 import { testEngines } from '../../../test-database.ts'
 import { type Fixture, fixture, submission, type TestWorker } from '../test-fixture.ts'
