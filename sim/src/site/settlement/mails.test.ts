@@ -1,7 +1,7 @@
 /** Letters to members: the real service, the real mail library, a real mail server on a socket. */
 import { smtpMailer } from '@azukari/gateway/adapters/smtp-mailer'
 import { chooseMail } from '@azukari/protocol/contracts/settlement-mail'
-import { requestValue } from '@azukari/protocol/contracts/settlement-value'
+import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t, { type Test } from 'tap'
 import { type MailBox, startMailBox } from '../../testkit/mail-box.ts'
 import { type FixtureMember, SettlementFixture } from '../../testkit/settlement/fixture.ts'
@@ -88,7 +88,7 @@ t.test(
       fixture.clock.turn(hour)
     }
     const { waiting } = await fixture.settlement.mails()
-    t.match(waiting, [{ number: one.number, what: 'value.issued', trouble: /ECONNREFUSED/ }])
+    t.match(waiting, [{ number: one.number, what: valueIssued.name, trouble: /ECONNREFUSED/ }])
     t.equal(waiting.length, 1)
     await fixture.restart()
     post.box = await startMailBox(port)
