@@ -1,6 +1,7 @@
 /** Letters to members: the real service, the real mail library, a real mail server on a socket. */
 import { smtpMailer } from '@azukari/gateway/adapters/smtp-mailer'
 import { chooseMail } from '@azukari/protocol/contracts/settlement-mail'
+import { revoke } from '@azukari/protocol/contracts/settlement-members'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
 import t, { type Test } from 'tap'
 import { type MailBox, startMailBox } from '../../testkit/mail-box.ts'
@@ -109,6 +110,8 @@ t.test(
     post.box.refused.add('wrong@members.example')
     await choose(fixture, one, 'wrong@members.example')
     await until('the refusal', async () => (await fixture.settlement.mails()).refused.length === 1)
+    await fixture.settlement.mailsIdle()
+    t.strictSame((await fixture.settlement.mails()).waiting, [], 'it is not tried again')
     t.match(await fixture.settlement.mails(), {
       members: 1,
       waiting: [],
@@ -136,4 +139,20 @@ t.test('S13: what a mail server never takes is given up after a week; a site wit
   const member = await without.enrol('general')
   await t.rejects(choose(without, member, 'one@members.example'), { code: 'mail.none' })
   t.equal((await choose(without, member)).isWritten, false)
+})
+
+t.test('P4 S13: what waits for a member whose key was revoked is not sent any more', async (t) => {
+  const { post, port, fixture, one } = await bench(t)
+  await choose(fixture, one, 'one@members.example')
+  await taken('the first letter', post, 1)
+  await post.box.close()
+  await topUp(fixture, one)
+  await until('a try', async () => ((await fixture.settlement.mails()).waiting[0]?.tries ?? 0) > 0)
+  await fixture.settlement.mailsIdle()
+  await fixture.act(revoke, { revocation: one.pay.revocation('stolen') }, one.device)
+  post.box = await startMailBox(port)
+  fixture.clock.turn(hour)
+  await until('nothing waits', async () => (await fixture.settlement.mails()).waiting.length === 0)
+  await fixture.settlement.mailsIdle()
+  t.strictSame(post.box.mails, [])
 })
