@@ -126,6 +126,9 @@ t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets
   await atPrinter.begin()
   await atPrinter.get(/^Print$/)
   await until('the print', () => printer.board.display.current?.lines.includes('It is printed'), busyMs)
+  // Whether she lets it is asked while there is a line; without an answer it would be no.
+  const { marks, presence } = printer.runtime
+  t.ok(await marks!.allows(presence!.card!))
   await site.gateway?.stop()
   await until('the line to be down', () => !printer.runtime.link.up)
   await atPrinter.leave()
