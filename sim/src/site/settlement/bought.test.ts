@@ -1,10 +1,13 @@
 /** What members bought of other services, on their statements (S13, C8): once, with tax, and in sum what the ledger took. */
-import type { Charge } from '@azukari/gateway/services/settlement/payments/charges'
+import type { RequestOf } from '@azukari/protocol/contract'
 import { objectTo, type Statement, statementSent } from '@azukari/protocol/contracts/settlement-billing'
+import type { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
 import t from 'tap'
 import { readTransfers } from '../../testkit/settlement/bank-side.ts'
 import { type FixtureMember, SettlementFixture } from '../../testkit/settlement/fixture.ts'
+
+type Charge = RequestOf<typeof postCharge>
 
 const card = new Uint8Array(32).fill(7)
 const day = 86_400_000
