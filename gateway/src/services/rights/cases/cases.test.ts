@@ -11,8 +11,6 @@ import { testEngines } from '../../../test-database.ts'
 import type { RightsSettings } from '../settings.ts'
 import { noonMs, openTestRights, testOffer, testPhoto } from '../test-fixture.ts'
 
-t.setTimeout(120_000)
-
 const day = 86_400_000
 const never = new AbortController().signal
 const home = 'https://hana.example/works/'
