@@ -203,6 +203,8 @@ export const proveDelivery = contract({
     delivery: Text(32),
     state: Text(16),
     server: Text(32),
+    /** Where that server had the bytes from: itself on a hit; absent where nothing was charged. */
+    from: Type.Optional(Text(32)),
     serverKey: Text(1_300),
     entries: Type.Array(Entry),
     records: Type.Array(Type.Object({ seq: Count, kind: Text(16), signed: Text(8_192) })),

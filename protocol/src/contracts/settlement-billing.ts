@@ -34,6 +34,30 @@ export const KeptWhere = Type.Object({
   wrappedKey: Type.Optional(Bytes(16, 600)),
 })
 
+/** What services charged to stored value: it is told, and no part of the total that is collected. */
+export const Bought = Type.Object({
+  lines: Type.Array(
+    Type.Object({
+      /** The service and its reason, such as `content-content-fee`. */
+      what: Text(64),
+      title: Text(200),
+      atMs: TimeMs,
+      /** With tax. */
+      minor: Type.Integer({ minimum: 1 }),
+      tax: TaxRate,
+      /** Neither delivered nor charged; no part of the sums. */
+      isReversed: Type.Boolean(),
+    }),
+    { maxItems: 60 },
+  ),
+  /** Lines that have no place here, counted in the sums. */
+  further: Count,
+  /** The tax within, by rate. */
+  taxes: Type.Array(Type.Object({ rate: TaxRate, gross: AmountMinor, tax: AmountMinor }), { maxItems: 3 }),
+  total: Money,
+})
+export type Bought = Static<typeof Bought>
+
 /** `debit`: the bank collects; `card`: the card company; `value`: from stored value. */
 export const PaymentWay = Type.Union([Type.Literal('debit'), Type.Literal('card'), Type.Literal('value')])
 export type PaymentWay = Static<typeof PaymentWay>
@@ -61,6 +85,7 @@ export const Statement = Type.Object({
   howToObject: Type.Object({ ja: Text(300), en: Text(300) }),
   debitOn: CivilDate,
   payment: PaymentWay,
+  bought: Type.Optional(Bought),
 })
 export type Statement = Static<typeof Statement>
 

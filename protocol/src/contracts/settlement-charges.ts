@@ -2,6 +2,7 @@
 import { Count, contract, Hash, Id, Text, TimeMs, Type } from '../contract.ts'
 import { CurrencyCode } from '../money.ts'
 import { SettlementNumber } from './settlement-members.ts'
+import { TaxRate } from './settlement-purchase.ts'
 
 /** An account of a member: `value` what is stored, `payable` what the next payout takes, `receivable` what is owed to us. */
 export const MemberParty = Type.Object({
@@ -16,6 +17,21 @@ export const CardParty = Type.Object({
 /** Our own: fees earned, and the tax upon them. */
 export const OwnParty = Type.Object({ own: Type.Union([Type.Literal('income'), Type.Literal('tax')]) })
 export const Party = Type.Union([MemberParty, CardParty, OwnParty])
+
+/** What a charge was for, as the member's next statement tells it (S13). */
+export const ChargeItem = Type.Object({
+  /** Of whom. */
+  card: Hash,
+  title: Text(200),
+  /** When it was bought. */
+  atMs: TimeMs,
+  /** With tax: what the moves take from this card's stored value; of what was reversed, what it would have been. */
+  minor: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }),
+  currency: CurrencyCode,
+  tax: TaxRate,
+  /** It was not delivered, and is not charged: a charge of no moves. */
+  isReversed: Type.Boolean(),
+})
 
 export const postCharge = contract({
   name: 'settle.charge',
@@ -37,8 +53,9 @@ export const postCharge = contract({
         minor: Type.Integer({ minimum: 1, maximum: 999_999_999_999 }),
         currency: CurrencyCode,
       }),
-      { minItems: 1, maxItems: 32 },
+      { maxItems: 32 },
     ),
+    item: Type.Optional(ChargeItem),
   }),
   reply: Type.Object({ seq: Count, atMs: TimeMs }),
   problems: [

@@ -211,13 +211,20 @@ export class MoneyMenu {
   async #statement(visit: Visit, open: OpenVault, statement: Statement): Promise<void> {
     const { memory } = this.#o
     const words = this.#words
-    const { from, to, total, lines, check, objectBy } = statement
+    const { from, to, total, lines, check, objectBy, bought } = statement
     const stay = async () => {}
     const acts: Act[] = lines.map(({ what, how, netMinor }) => ({
       label: `${what}: ${signed(netMinor, total.currency)}`,
       detail: how,
       act: stay,
     }))
+    for (const { title, atMs, minor, isReversed } of bought?.lines ?? [])
+      acts.push({
+        label: `${title}: ${amountOf({ minor, currency: total.currency })}`,
+        detail: words.bought(localMinute(atMs), isReversed),
+        act: stay,
+      })
+    if (bought) acts.push({ label: words.boughtSum(amountOf(bought.total), bought.further), act: stay })
     acts.push({ label: words.dataCheck(check.checked, check.bad), act: stay })
     acts.push({ label: words.object(objectBy), act: () => this.#object(visit, open, statement.statement) })
     if (memory) acts.push({ label: words.savePage, act: () => this.#savePage(visit, open, memory, statement) })

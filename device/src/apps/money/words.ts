@@ -51,6 +51,8 @@ export interface MoneyWords {
   savePage: string
   pageSaved: (file: string) => string
   pageNotHere: string
+  bought: (at: string, isReversed: boolean) => string
+  boughtSum: (amount: string, further: number) => string
   dataCheck: (checked: number, bad: number) => string
   balance: string
   balanceIs: (amount: string) => string
@@ -140,6 +142,9 @@ const words: Record<Language, MoneyWords> = {
     savePage: 'Save the page (PDF) on the memory card',
     pageSaved: (file) => `On the memory card as ${file}`,
     pageNotHere: 'Its page has not come yet',
+    bought: (at, isReversed) => `${at}, ${isReversed ? 'not delivered, not charged' : 'paid from your stored value'}`,
+    boughtSum: (amount, further) =>
+      `Paid from stored value already: ${amount}${further === 0 ? '' : ` (${further} further lines)`}`,
     dataCheck: (checked, bad) => `${checked} copies were checked, ${bad} were bad`,
     balance: 'Balance and payments',
     balanceIs: (amount) => `Balance: ${amount}`,
@@ -227,6 +232,8 @@ const words: Record<Language, MoneyWords> = {
     savePage: '書面（PDF）をメモリに保存する',
     pageSaved: (file) => `メモリに ${file} として保存しました`,
     pageNotHere: '書面はまだ届いていません',
+    bought: (at, isReversed) => `${at}、${isReversed ? '届かなかったため請求なし' : '残高で支払い済み'}`,
+    boughtSum: (amount, further) => `残高で支払い済み：${amount}${further === 0 ? '' : `（ほか${further}件）`}`,
     dataCheck: (checked, bad) => `${checked}件を検査し、${bad}件に異常がありました`,
     balance: '残高と支払い',
     balanceIs: (amount) => `残高：${amount}`,

@@ -218,7 +218,36 @@ for (const [engine, open] of Object.entries(testEngines())) {
       'service cancelled': [2, 2, 0],
       'service paid': [1, 0, 2],
     })
-    t.equal(site.posted.length, 2, 'settlement hears of what was delivered alone')
+    const charged = site.posted.filter(({ moves }) => moves.length > 0)
+    t.equal(charged.length, 2, 'settlement books what was delivered alone')
+    const items = (posted: readonly Charge[]) =>
+      posted.map(({ item, reason }) => [reason, item?.title, item?.minor, item?.tax, item?.isReversed].join(' ')).sort()
+    t.same(items(charged), ['content-fee A song 300 10 false', 'service-fee A song 2 10 false'])
+    const reversed = site.posted.filter(({ moves }) => moves.length === 0)
+    const [fee, service] = ['content-fee A song 300 10 true', 'service-fee A song 2 10 true']
+    t.same(items(reversed), [fee, fee, service, service], 'S13 and hears what was reversed, for the statement')
+    await content.store.sql.run('UPDATE fee_entries SET tried = 0')
+    await content.settle()
+    t.equal(site.posted.length, 6, 'once')
+  })
+
+  t.test(`C7 S13 ${engine}: a reversal that settlement did not take is told again, until it does`, async (t) => {
+    const { offer, get, content, site } = await makeSite(t, open)
+    const row = await offer(random.bytes(100))
+    const { offer: refused } = await get(row, random.bytes(16))
+    await content.host.downloads?.ended(device, refused.transfer, 'card.absent')
+    site.refusal = new Problem('register.unknown-number')
+    await content.settle()
+    t.equal(site.posted.length, 2)
+    site.refusal = undefined
+    await content.settle()
+    t.equal(site.posted.length, 2, 'not at once')
+    await content.store.sql.run('UPDATE fee_entries SET tried = 0')
+    await content.settle()
+    await content.settle()
+    t.equal(site.posted.length, 4)
+    const again = site.posted.slice(2).map(({ item }) => item?.isReversed)
+    t.same(again, [true, true], 'reversed, not charged')
   })
 
   t.test(`C7 ${engine}: what has left is known after a restart, so that what left whole stays charged`, async (t) => {

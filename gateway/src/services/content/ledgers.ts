@@ -40,6 +40,8 @@ export interface EntryRow {
   record: Uint8Array
   problem: string | null
   tried: number
+  /** 1 when settlement has heard of it. */
+  noted: number
 }
 
 const pullAtOnce = 64

@@ -56,9 +56,16 @@ const blocksLeft = `
 ALTER TABLE deliveries ADD COLUMN blocks_left BLOB;
 `
 
+/** What was reversed before statements told of it stays off them. */
+const noted = `
+ALTER TABLE fee_entries ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
+UPDATE fee_entries SET noted = 1 WHERE state = 'cancelled';
+`
+
 export const contentMigrations: readonly Migration[] = [
   { number: 1, name: 'the register, holders, deliveries', up: register },
   { number: 2, name: 'the two fee ledgers', up: ledgers },
   { number: 3, name: 'deliveries by a signed link', up: links },
   { number: 4, name: 'which blocks of a delivery have left', up: blocksLeft },
+  { number: 5, name: 'reversals on statements', up: noted },
 ]

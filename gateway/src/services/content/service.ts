@@ -69,7 +69,7 @@ export async function createContentService(options: ContentServiceOptions): Prom
     await delivering().settle(clock.now())
     await renewHolders(store, servers, log)
     await new Ledgers({ store, servers, settings, log }).pull()
-    await bill({ store, post: options.post, log }, clock.now())
+    await bill({ store, post: options.post, tax: settings.tax, log }, clock.now())
   }
   // One after the other: a command that settles while the worker does would post each charge a second time.
   let last: Promise<unknown> = Promise.resolve()

@@ -1,5 +1,6 @@
 /** A site's `content.json`: what a request costs, and who shares the fees. Absent, everything but the content's own price is free. */
 import { checker, type Static, Type } from '@azukari/protocol/contract'
+import { TaxRate } from '@azukari/protocol/contracts/settlement-purchase'
 import { type Currency, CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import type { Ratios } from './split.ts'
@@ -15,6 +16,8 @@ export const ContentSettingsFile = Type.Object(
     currency: Type.Optional(CurrencyCode),
     /** C8: what one request costs, in the smallest unit of the currency. */
     serviceMinor: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000 })),
+    /** The rate of the consumption tax that prices contain, per cent. */
+    tax: Type.Optional(TaxRate),
     /** C9: thousandths of each fee for those that took part. */
     shares: Type.Optional(
       Type.Object({ service: Type.Optional(Shares), content: Type.Optional(Shares) }, { additionalProperties: false }),
@@ -30,6 +33,7 @@ export const ContentSettingsFile = Type.Object(
 export interface ContentSettings {
   currency: Currency
   serviceMinor: number
+  tax: TaxRate
   permille: { service: Ratios['permille']; content: Ratios['permille'] }
   operators: Readonly<Record<string, string>>
 }
@@ -42,11 +46,12 @@ export function contentSettings(bytes: Uint8Array | undefined): ContentSettings 
     const {
       currency = 'JPY',
       serviceMinor = 0,
+      tax = 10,
       shares = {},
       operators = {},
     } = bytes ? check(JSON.parse(new TextDecoder().decode(bytes))) : {}
     const ratios = { service: ratiosOf(shares.service, 'service'), content: ratiosOf(shares.content, 'content') }
-    return { currency, serviceMinor, permille: ratios, operators }
+    return { currency, serviceMinor, tax, permille: ratios, operators }
   } catch (cause) {
     throw new Problem('config.invalid', `content.json: ${cause instanceof Error ? cause.message : cause}`, { cause })
   }

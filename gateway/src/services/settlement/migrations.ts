@@ -3,6 +3,7 @@ import { registerKeysTables } from '../../service/service-keys.ts'
 import type { Migration } from '../../storage/migrate.ts'
 import { bankReleaseTables } from './bank/release.ts'
 import { bankEntryTables } from './bank/tables.ts'
+import { chargeItemTables } from './billing/charge-items.ts'
 import { debitOrderTables } from './billing/debit-orders.ts'
 import { billingTables, cardTables, priceTables, windowTables } from './billing/tables.ts'
 import { centreTables } from './centre/tables.ts'
@@ -35,4 +36,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 17, name: 'payouts held back by a dispute', up: heldBackTables },
   { number: 18, name: 'shops hear of their orders', up: shopEventTables },
   { number: 19, name: 'letters to members', up: mailTables },
+  { number: 20, name: 'what charges were for', up: chargeItemTables },
 ]

@@ -32,6 +32,7 @@ interface Earned {
 
 interface Proof {
   server: string
+  from?: string
   serverKey: string
   records: { seq: number; signed: string }[]
 }
@@ -133,6 +134,7 @@ t.test('C1 C2 C3 C4 C5 C7 C8 C9 C13: a provider’s file reaches members through
     { part: 'rest', deliveries: 4, waitingMinor: 1_200 - 4 * 30 - 2 * 15 },
   ])
   const proof = await gatewayCommand<Proof>(['content', 'proof', unpaid!.delivery, ...here])
+  t.match(proof, { server: 'osaka', from: 'ishikari' }, 'and tells the path: from whom the server had it')
   const [record] = proof.records
   const key = parseCoseKey(Buffer.from(proof.serverKey, 'hex'))
   const said = openRecord(Buffer.from(record!.signed, 'hex'), key, { server: proof.server, seq: record!.seq })

@@ -211,6 +211,14 @@ t.test('P1 P2 P5 P6 P8 S13: a member’s money, at the terminal alone', async (t
   await pick('Balance and payments')
   await write('Password B', passwords.b)
   await until('the payments', () => labels().some((label) => label.endsWith('-2160 JPY')))
+  const song = { card: new Uint8Array(32).fill(5), minor: 40, currency: 'JPY' as const }
+  await fixture.settlement.charge('content', {
+    id: new Uint8Array(16).fill(1),
+    reason: 'content-fee',
+    reference: 'one/1',
+    moves: [{ from: { card: song.card, account: 'value' }, to: { own: 'income' }, minor: 40, currency: 'JPY' }],
+    item: { ...song, title: 'A song', atMs: fixture.clock.now(), tax: 10, isReversed: false },
+  })
   panel.press('cancel')
 
   // Letters are written to whoever wants them, and to nobody before.
@@ -225,7 +233,7 @@ t.test('P1 P2 P5 P6 P8 S13: a member’s money, at the terminal alone', async (t
   await until('the first letter', () => letters.length === 1)
   await away()
 
-  // S13: the statement of the month, and an objection to it.
+  // S13: the statement of the month, with what was bought, and an objection to it.
   fixture.clock.turn(40 * 86_400_000)
   await fixture.settlement.billing.close()
   await hear()
@@ -242,6 +250,8 @@ t.test('P1 P2 P5 P6 P8 S13: a member’s money, at the terminal alone', async (t
   await write('Password B', passwords.b)
   await pick(/^2026-\d\d-\d\d to 2026-\d\d-\d\d: \d+ JPY$/)
   await until('its lines', () => labels().includes('3 copies were checked, 0 were bad'))
+  const told = labels().filter((label) => label.includes(' 40 JPY'))
+  t.same(told, ['A song: 40 JPY', 'Paid from stored value already: 40 JPY'])
   await pick(/^Object \(until/)
   await pick('The fee')
   await write(/^What is wrong, in your words/, 'too much')

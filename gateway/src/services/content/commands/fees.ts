@@ -8,7 +8,7 @@ import { commandName, serviceContractCommand } from '../../../operator-api/contr
 import { sharesOf } from '../billing.ts'
 import { earningsOf, entriesOf, entriesOfDelivery, sumsOf } from '../figures.ts'
 import type { EntryRow } from '../ledgers.ts'
-import { deliveries } from '../store.ts'
+import { type DeliveryRow, deliveries } from '../store.ts'
 import { type ContentCommands, type ContentContext, idOf } from './context.ts'
 
 export const feeCommands: ContentCommands = {
@@ -67,9 +67,18 @@ export const feeCommands: ContentCommands = {
         .filter(({ ledger }) => ledger === 'service')
         .map(({ seq, kind, record }) => ({ seq, kind, signed: hex(new Uint8Array(record)) }))
       const entries = rows.map(entryOf)
-      const reply = { delivery: named, state: row.state, server: row.server, serverKey: key, entries, records, shares }
+      const reply: ReplyOf<typeof proveDelivery> = {
+        delivery: named,
+        state: row.state,
+        server: row.server,
+        serverKey: key,
+        entries,
+        records,
+        shares,
+      }
+      if (row.source !== null) reply.from = row.source
       const lines = [
-        `${named}  ${row.state}, delivered by ${row.server}`,
+        `${named}  ${row.state}, delivered by ${row.server}${pathOf(row)}`,
         ...entries.map(lineOf),
         ...shares.map(({ ledger, part, payee, minor }) => `  ${ledger} fee: ${minor} to ${payee} (${part})`),
         ...records.map(({ seq, signed }) => `record ${seq}, COSE_Sign1: ${signed}`),
@@ -78,6 +87,12 @@ export const feeCommands: ContentCommands = {
       return { reply, text: lines.join('\n') }
     },
   ),
+}
+
+/** How the bytes came to the server that delivered them (C3). */
+function pathOf({ server, source }: DeliveryRow): string {
+  if (source === null) return ', not charged'
+  return source === server ? ', which held it' : `, which had it from ${source}`
 }
 
 type Entry = ReplyOf<typeof listCharges>['entries'][number]

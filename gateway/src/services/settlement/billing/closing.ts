@@ -147,7 +147,7 @@ async function closeOne(
     const facts = await factsOf(ports, member, window, Math.max(0, nowMs - rules.checkDays * dayMs))
     if (isBeingChecked(facts, window, rules.checkWaitDays, nowMs)) return { numbers, isWaiting: true }
     const by = { ...pricedBy(ports, facts, period), window }
-    const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment }
+    const issue: Issue = { facts, by, price: priceOf(by.facts, by.tariff), payment: account.payment, toMs: window.toMs }
     const row = await shared.store.transaction(async (within) => {
       const moved = (
         await within.sql.run(

@@ -172,6 +172,7 @@ export function objectionDesk(ports: BillingPorts): ObjectionDesk {
               ...again,
               facts,
               payment: row.payment,
+              toMs: windowOf(row).toMs,
               replaced: row,
             })
           ).number

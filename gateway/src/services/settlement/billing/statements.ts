@@ -25,6 +25,7 @@ import { nextNumber } from '../numbers.ts'
 import { derivedId, type Within } from '../service-context.ts'
 import { tell } from '../tell.ts'
 import { addBankDays, addDays, type CivilDate, civilDate, yearsBetween } from './calendar.ts'
+import { claimItems } from './charge-items.ts'
 import type { BillingPorts } from './ports.ts'
 import { type Priced, type PricedBy, type PriceFacts, partOf } from './price.ts'
 import type { StatementState } from './stages.ts'
@@ -106,6 +107,8 @@ export interface Issue {
   price: Priced
   by: PricedBy | undefined
   payment: PaymentWay
+  /** The moment at which its period ends, ms. */
+  toMs: number
   /** The one that it takes the place of. */
   replaced?: StatementRow
 }
@@ -116,7 +119,7 @@ export async function issueStatement(
   within: Within,
   member: MemberRow,
   { from, to }: Period,
-  { facts, price, by, payment, replaced }: Issue,
+  { facts, price, by, payment, toMs, replaced }: Issue,
 ): Promise<StatementRow> {
   const { shared, rules } = ports
   const { sql, nowMs } = within
@@ -147,6 +150,14 @@ export async function issueStatement(
     debitOn,
     payment,
   }
+  const bought = await claimItems(shared, sql, {
+    statement: number,
+    member: member.id,
+    toMs,
+    currency: rules.currency,
+    replaced: replaced?.number,
+  })
+  if (bought) body.bought = bought
   const tax = taxes.reduce((sum, one) => sum + one.tax, 0)
   const row: StatementRow = {
     number,

@@ -1,5 +1,5 @@
 /** Statement, credit note, receipt and reminder as pages (S13), with the fields of a qualified invoice. */
-import type { Statement } from '@azukari/protocol/contracts/settlement-billing'
+import type { Bought, Statement } from '@azukari/protocol/contracts/settlement-billing'
 import { civilDate } from '../billing/calendar.ts'
 import { type Block, makePdf } from './pdf.ts'
 import type { TrueTypeFont } from './true-type.ts'
@@ -33,6 +33,7 @@ export function statementPdf(statement: Statement, to: Addressee): Uint8Array {
   return makePdf(`Statement ${statement.statement}`, to.font, [
     ...head('ご利用明細書（適格請求書）', 'Statement (qualified invoice)', statement, to),
     ...lines(statement, currency),
+    ...boughtBlocks(statement.bought, to.timeZone),
     { gap: 10 },
     {
       text: `データ確認 Data check: ${statement.check.checked} / ${statement.check.objects}, 異常 bad ${statement.check.bad}`,
@@ -117,6 +118,54 @@ function head(ja: string, en: string, statement: Statement, to: Addressee): Bloc
     { text: `期間 Period: ${statement.from} – ${statement.to}` },
     { gap: 8 },
   ]
+}
+
+const reasons = {
+  'content-content-fee': 'コンテンツ Content',
+  'content-service-fee': '手数料 Service fee',
+} as Record<string, string>
+
+/** What was paid from stored value when it was bought: told here, and no part of the total. */
+function boughtBlocks(bought: Bought | undefined, timeZone: string): Block[] {
+  if (!bought) return []
+  const { lines, further, taxes, total } = bought
+  const blocks: Block[] = [
+    { gap: 10 },
+    { text: '残高でお支払い済み（上記合計に含みません） Paid from stored value already, not in the total above' },
+  ]
+  for (const { what, title, atMs, minor, tax, isReversed } of lines) {
+    const state = isReversed ? '取消 reversed' : `${tax} %`
+    blocks.push({
+      row: [
+        { text: civilDate(atMs, timeZone), x: 57 },
+        { text: shortened(title), x: 120 },
+        { text: reasons[what] ?? what, x: 330 },
+        { text: state, x: 470, right: true },
+        { text: isReversed ? `(${yen(minor, total.currency)})` : yen(minor, total.currency), x: 538, right: true },
+      ],
+      size: 8,
+    })
+  }
+  if (further > 0) blocks.push({ text: `ほか ${further} 件 ${further} further lines`, size: 8 })
+  for (const { rate, gross, tax } of taxes)
+    blocks.push({
+      text: `${rate} % 対象（税込） subject, with tax ${yen(gross, total.currency)}; 内消費税 tax within ${yen(tax, total.currency)}`,
+      size: 8,
+    })
+  blocks.push({ text: `支払済み合計 Paid in sum: ${yen(total.minor, total.currency)}` })
+  return blocks
+}
+
+/** Room for a title between the date and the reason, full-width characters counted twice. */
+function shortened(title: string): string {
+  let width = 0
+  let kept = ''
+  for (const character of title) {
+    width += character > '\u02ff' ? 2 : 1
+    if (width > 48) return `${kept}…`
+    kept += character
+  }
+  return kept
 }
 
 function lines({ lines, taxes, total }: Statement, currency: string): Block[] {

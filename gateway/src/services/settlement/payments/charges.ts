@@ -3,6 +3,7 @@
  * books it once. A payout grows with what a member earns, so that creators and contractors are paid like shops.
  */
 
+import { sameBytes } from '@azukari/protocol/bytes'
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { mapInOrder } from '@azukari/protocol/in-order'
@@ -10,6 +11,7 @@ import type { Currency } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
 import type { Sql } from '../../../storage/database.ts'
 import { answers, type CallHandler, gatewayName } from '../../../transport/server.ts'
+import { type ChargeItem, keepItem } from '../billing/charge-items.ts'
 import { ledgerOf } from '../centre/epoch.ts'
 import { memberAccount, ownAccount } from '../ledger/accounts.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -23,14 +25,22 @@ type Party = Move['from']
 
 /**
  * @param service who posts it: ids of different services never meet
- * @throws {Problem} `register.unknown-number`, `member.suspended`, those of the ledger
+ * @throws {Problem} `message.invalid`, `register.unknown-number`, `member.suspended`, those of the ledger
  */
 export async function charge(
   shared: ServiceContext,
   service: string,
-  { id, reason, reference, moves }: Charge,
+  { id, reason, reference, moves, item }: Charge,
 ): Promise<ReplyOf<typeof postCharge>> {
+  checkItem(moves, item)
+  const posting = derivedId('charge', service, id)
   return shared.store.transaction(async ({ sql, nowMs }) => {
+    if (item) {
+      const { row } = await memberPartyOf(sql, { card: item.card, account: 'value' })
+      await keepItem(shared, sql, { id: posting, member: row.id, what: `${service}-${reason}`, item, nowMs })
+    }
+    // Nothing was taken: the item alone is kept.
+    if (moves.length === 0) return { seq: 0, atMs: nowMs }
     const ledger = ledgerOf(sql)
     const resolved = await mapInOrder(moves, async ({ from, to, minor, currency }) => ({
       from: await partyOf(sql, from),
@@ -40,7 +50,7 @@ export async function charge(
     }))
     const { seq, atMs, replayed } = await ledger.post(
       {
-        id: derivedId('charge', service, id),
+        id: posting,
         reason: `${service}-${reason}`,
         reference,
         legs: await mapInOrder(resolved, async ({ from, to, minor, currency }) => ({
@@ -61,10 +71,24 @@ export async function charge(
   })
 }
 
-type Resolved = { row: MemberRow; account: 'value' | 'payable' | 'receivable' } | { own: 'income' | 'tax' }
+/** What statements say was paid is what the ledger took. @throws {Problem} `message.invalid` */
+function checkItem(moves: readonly Move[], item: ChargeItem | undefined): void {
+  const sum = moves.reduce((sum, { from, minor, currency }) => {
+    const isOfItem = item !== undefined && 'card' in from && from.account === 'value' && sameBytes(from.card, item.card)
+    return isOfItem && currency === item.currency ? sum + minor : sum
+  }, 0)
+  const isRight = item?.isReversed ? moves.length === 0 : moves.length > 0 && (!item || sum === item.minor)
+  if (!isRight) throw new Problem('message.invalid', 'the item says another amount than is moved')
+}
+
+type OfMember = { row: MemberRow; account: 'value' | 'payable' | 'receivable' }
+type Resolved = OfMember | { own: 'income' | 'tax' }
 
 async function partyOf(sql: Sql, party: Party): Promise<Resolved> {
-  if ('own' in party) return party
+  return 'own' in party ? party : memberPartyOf(sql, party)
+}
+
+async function memberPartyOf(sql: Sql, party: Exclude<Party, { own: unknown }>): Promise<OfMember> {
   const row = 'card' in party ? await holderOf(sql, party.card) : await memberByNumber(sql, party.member)
   if (row.state !== 'active' && row.state !== 'blocked') throw new Problem('member.suspended')
   return { row, account: party.account }
