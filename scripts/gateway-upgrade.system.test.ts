@@ -18,8 +18,6 @@ import type { Plugin } from 'esbuild'
 import t from 'tap'
 import { bundleGateway } from './bundle-gateway.ts'
 
-t.setTimeout(600_000)
-
 const cli = resolve(import.meta.dirname, '../gateway/src/cli.ts')
 const base = mkdtempSync(join(tmpdir(), 'azukari-upgrade-'))
 const folder = join(base, 'site')
@@ -33,7 +31,7 @@ t.teardown(() => {
 function run(...words: string[]): { status: number | null; json: Record<string, unknown>; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, ...words, '--folder', folder, '--json'], {
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 600_000,
     env: { ...process.env, XDG_STATE_HOME: join(base, 'state') },
   })
   return { status, json: stdout.trim() ? JSON.parse(stdout) : {}, stderr }

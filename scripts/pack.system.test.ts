@@ -37,7 +37,7 @@ function run(command: string, args: string[], cwd: string) {
     cwd,
     env: environment,
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 600_000,
   })
   if (error) throw error
   return { status, stdout, stderr }

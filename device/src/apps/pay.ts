@@ -13,6 +13,7 @@ import {
   statementPage,
   statementSent,
 } from '@azukari/protocol/contracts/settlement-billing'
+import { chooseMail } from '@azukari/protocol/contracts/settlement-mail'
 import {
   apply,
   register,
@@ -66,6 +67,7 @@ const acts: readonly Contract[] = [
   disputeOrder,
   objectTo,
   choosePayment,
+  chooseMail,
   reportFound,
 ]
 /** What settlement tells a terminal. */

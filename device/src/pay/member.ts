@@ -22,6 +22,7 @@ import {
   statementDomain,
   statementPageDomain,
 } from '@azukari/protocol/contracts/settlement-billing'
+import { chooseMail, MailChoice, mailChoiceDomain } from '@azukari/protocol/contracts/settlement-mail'
 import {
   Application,
   applicationDomain,
@@ -215,6 +216,12 @@ export class PayMember {
   payChoice(way: PaymentWay, cardToken?: string): Uint8Array {
     const token = cardToken === undefined ? {} : { cardToken }
     return this.#seal(PayChoice, payChoiceDomain, { contract: choosePayment.id, way, ...token })
+  }
+
+  /** Where letters go; without an address none are written. */
+  mailChoice(mail?: string): Uint8Array {
+    const address = mail === undefined ? {} : { mail }
+    return this.#seal(MailChoice, mailChoiceDomain, { contract: chooseMail.id, ...address })
   }
 
   openIssue(sealed: Uint8Array): ValueIssue {

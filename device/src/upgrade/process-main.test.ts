@@ -14,8 +14,6 @@ import t from 'tap'
 import { loadIdentity, storeIdentity } from '../identity.ts'
 import { slotsOf } from './process-main.ts'
 
-t.setTimeout(90_000)
-
 t.test(
   'D6: the launcher tries a staged version as a process, which confirms itself, and ends when it is told to',
   async (t) => {

@@ -13,9 +13,8 @@ import { placement } from '../services/placement/module.ts'
 import { SiteFolder } from '../site-folder.ts'
 import { silent } from '../test-contracts.ts'
 
-t.setTimeout(180_000)
 const cli = join(import.meta.dirname, '../cli.ts')
-const run = (...words: string[]) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', timeout: 60_000 })
+const run = (...words: string[]) => spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', timeout: 600_000 })
 
 /** Makes a site, runs its gateway and signs its first operator in, whose session lies in that folder, too. */
 async function runningSite(t: Test, folder: string): Promise<string> {

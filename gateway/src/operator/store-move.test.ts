@@ -76,75 +76,67 @@ async function rowsOf(database: Database, table: string) {
   return database.all(`SELECT * FROM ${table} ORDER BY 1, 2, 3`)
 }
 
-t.test(
-  'D4: a site moves to PostgreSQL, killed as often as may be, and every row is the same',
-  { skip, timeout: 300_000 },
-  async (t) => {
-    const { folder, words } = await stoppedSite(t, 1_500)
-    // Killed when it has told so many lines, each time one more: at the start, within a table, while it compares.
-    for (const lines of [1, 4, 12]) {
-      const { child, said, ended } = start(words)
-      await new Promise<void>((resolve) => {
-        child.stderr!.on('data', () => said.length >= lines && resolve())
-        child.once('close', () => resolve())
-      })
-      child.kill('SIGKILL')
-      await ended
-    }
-    t.notOk(existsSync(join(folder, storeFile)), 'nothing says that it has moved')
-    const { said, ended } = start([...words, '--json'])
-    t.equal(await ended, 0, said.join('\n'))
-    const { moved } = JSON.parse(said.filter((line) => !line.startsWith(path)).join('\n')) as {
-      moved: Record<string, { rows: number; again: boolean }>
-    }
-    t.equal(moved[path]?.again, false, 'it went on where it was')
-    t.notOk(existsSync(join(folder, path)))
-
-    const file = openDatabase(join(folder, `${path}.moved`))
-    const there = await Stores.of(folder).openAlone(path)
-    t.teardown(async () => {
-      await file.close()
-      await there.close()
+t.test('D4: a site moves to PostgreSQL, killed as often as may be, and every row is the same', { skip }, async (t) => {
+  const { folder, words } = await stoppedSite(t, 1_500)
+  // Killed when it has told so many lines, each time one more: at the start, within a table, while it compares.
+  for (const lines of [1, 4, 12]) {
+    const { child, said, ended } = start(words)
+    await new Promise<void>((resolve) => {
+      child.stderr!.on('data', () => said.length >= lines && resolve())
+      child.once('close', () => resolve())
     })
-    for (const table of ['operations', 'inbox', 'ledger_postings', 'centre_self'])
-      t.same(await rowsOf(there, table), await rowsOf(file, table), table)
-    await t.rejects(there.run("UPDATE operations SET clerk = 'x'"), /does not change/, 'triggers act again')
-    await there.run("INSERT INTO events (device, id, contract, at_ms, body) VALUES ('d', x'02', 'c', 1, x'')")
-    t.same(await there.all('SELECT at FROM events'), [{ at: 901 }], 'no number is given twice')
-    const again = start(words)
-    t.equal(await again.ended, 0)
-    t.match(again.said.join('\n'), /nothing lies in files/)
-  },
-)
+    child.kill('SIGKILL')
+    await ended
+  }
+  t.notOk(existsSync(join(folder, storeFile)), 'nothing says that it has moved')
+  const { said, ended } = start([...words, '--json'])
+  t.equal(await ended, 0, said.join('\n'))
+  const { moved } = JSON.parse(said.filter((line) => !line.startsWith(path)).join('\n')) as {
+    moved: Record<string, { rows: number; again: boolean }>
+  }
+  t.equal(moved[path]?.again, false, 'it went on where it was')
+  t.notOk(existsSync(join(folder, path)))
 
-t.test(
-  'D4: a running site is not moved; one that ran between two tries is copied anew',
-  { skip, timeout: 120_000 },
-  async (t) => {
-    const { folder, words } = await stoppedSite(t, 300)
-    {
-      using _ = holdFolder(`${folder}/settlement-primary.lock`)
-      const { said, ended } = start(words)
-      t.equal(await ended, 1)
-      t.match(said.join('\n'), /Another process works in this folder/)
-    }
-    const first = start(words)
-    await new Promise<void>((resolve) => first.child.stderr!.on('data', () => first.said.length >= 40 && resolve()))
-    first.child.kill('SIGKILL')
-    await first.ended
-    const database = openDatabase(join(folder, path))
-    await database.run("UPDATE inbox SET reply = x'ff' WHERE seq = 1")
-    await database.close()
-    const { said, ended } = start([...words, '--json'])
-    t.equal(await ended, 0, said.join('\n'))
-    const there = await Stores.of(folder).openAlone(path)
-    t.teardown(() => there.close())
-    t.same(
-      Buffer.from((await there.get<{ reply: Uint8Array }>('SELECT reply FROM inbox WHERE seq = 1'))!.reply),
-      Buffer.from([0xff]),
-    )
-    const other = start([...words.slice(0, 4), '--url', 'postgres://me@localhost/other'])
-    t.equal(await other.ended, 1)
-    t.match(other.said.join('\n'), /another server/)
-  },
-)
+  const file = openDatabase(join(folder, `${path}.moved`))
+  const there = await Stores.of(folder).openAlone(path)
+  t.teardown(async () => {
+    await file.close()
+    await there.close()
+  })
+  for (const table of ['operations', 'inbox', 'ledger_postings', 'centre_self'])
+    t.same(await rowsOf(there, table), await rowsOf(file, table), table)
+  await t.rejects(there.run("UPDATE operations SET clerk = 'x'"), /does not change/, 'triggers act again')
+  await there.run("INSERT INTO events (device, id, contract, at_ms, body) VALUES ('d', x'02', 'c', 1, x'')")
+  t.same(await there.all('SELECT at FROM events'), [{ at: 901 }], 'no number is given twice')
+  const again = start(words)
+  t.equal(await again.ended, 0)
+  t.match(again.said.join('\n'), /nothing lies in files/)
+})
+
+t.test('D4: a running site is not moved; one that ran between two tries is copied anew', { skip }, async (t) => {
+  const { folder, words } = await stoppedSite(t, 300)
+  {
+    using _ = holdFolder(`${folder}/settlement-primary.lock`)
+    const { said, ended } = start(words)
+    t.equal(await ended, 1)
+    t.match(said.join('\n'), /Another process works in this folder/)
+  }
+  const first = start(words)
+  await new Promise<void>((resolve) => first.child.stderr!.on('data', () => first.said.length >= 40 && resolve()))
+  first.child.kill('SIGKILL')
+  await first.ended
+  const database = openDatabase(join(folder, path))
+  await database.run("UPDATE inbox SET reply = x'ff' WHERE seq = 1")
+  await database.close()
+  const { said, ended } = start([...words, '--json'])
+  t.equal(await ended, 0, said.join('\n'))
+  const there = await Stores.of(folder).openAlone(path)
+  t.teardown(() => there.close())
+  t.same(
+    Buffer.from((await there.get<{ reply: Uint8Array }>('SELECT reply FROM inbox WHERE seq = 1'))!.reply),
+    Buffer.from([0xff]),
+  )
+  const other = start([...words.slice(0, 4), '--url', 'postgres://me@localhost/other'])
+  t.equal(await other.ended, 1)
+  t.match(other.said.join('\n'), /another server/)
+})

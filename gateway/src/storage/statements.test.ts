@@ -16,36 +16,32 @@ const files = globSync('{service,services}/**/*.ts', { cwd: root }).filter(
 )
 
 for (const [engine, open] of Object.entries(testEngines()))
-  t.test(
-    `D5 ${engine}: every statement that stands in the sources of services is understood`,
-    { timeout: 120_000 },
-    async (t) => {
-      const schemas: Database[] = []
-      for (const { name: set, migrations: load } of services) {
-        const migrations = (await load?.()) ?? []
-        const database = await open()
-        t.teardown(() => database.close())
-        await migrate(database, [hostMigrations, { set, migrations }], 1)
-        schemas.push(database)
-      }
-      const wrong: string[] = []
-      let whole = 0
-      let parts = 0
-      for (const name of files)
-        for (const { sql, line, isPart } of statementsIn(readFileSync(resolve(root, name), 'utf8'))) {
-          if (isPart) {
-            parts++
-            continue
-          }
-          whole++
-          const failures = await Promise.all(schemas.map((database) => refusal(database, sql)))
-          if (failures.every((failure) => failure !== undefined)) wrong.push(`${name}:${line} ${failures.join('; ')}`)
+  t.test(`D5 ${engine}: every statement that stands in the sources of services is understood`, async (t) => {
+    const schemas: Database[] = []
+    for (const { name: set, migrations: load } of services) {
+      const migrations = (await load?.()) ?? []
+      const database = await open()
+      t.teardown(() => database.close())
+      await migrate(database, [hostMigrations, { set, migrations }], 1)
+      schemas.push(database)
+    }
+    const wrong: string[] = []
+    let whole = 0
+    let parts = 0
+    for (const name of files)
+      for (const { sql, line, isPart } of statementsIn(readFileSync(resolve(root, name), 'utf8'))) {
+        if (isPart) {
+          parts++
+          continue
         }
-      t.same(wrong, [])
-      t.comment(`${whole} statements of ${files.length} files; ${parts} are put together at run time`)
-      t.ok(whole > 200)
-    },
-  )
+        whole++
+        const failures = await Promise.all(schemas.map((database) => refusal(database, sql)))
+        if (failures.every((failure) => failure !== undefined)) wrong.push(`${name}:${line} ${failures.join('; ')}`)
+      }
+    t.same(wrong, [])
+    t.comment(`${whole} statements of ${files.length} files; ${parts} are put together at run time`)
+    t.ok(whole > 200)
+  })
 
 /**
  * What engines of PostgreSQL's wire lack that are distributed, so that a site can move to one (decision 12). Sources, read in

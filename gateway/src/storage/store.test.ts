@@ -106,38 +106,30 @@ for (const [engine, open] of Object.entries(testEngines())) {
     )
   })
 
-  t.test(
-    `D5 ${engine}: what is there twice is refused, and the transaction is gone`,
-    { timeout: 60_000 },
-    async (t) => {
-      const database = await opened(t)
-      await put(database, 1, 'one')
-      await t.rejects(put(database, 2, 'one'))
-      t.equal(
-        (await database.run('INSERT INTO things (id, name) VALUES (?, ?) ON CONFLICT DO NOTHING', 1, 'x')).changes,
-        0,
-      )
-      t.same(await names(database), ['one'])
-    },
-  )
+  t.test(`D5 ${engine}: what is there twice is refused, and the transaction is gone`, async (t) => {
+    const database = await opened(t)
+    await put(database, 1, 'one')
+    await t.rejects(put(database, 2, 'one'))
+    t.equal(
+      (await database.run('INSERT INTO things (id, name) VALUES (?, ?) ON CONFLICT DO NOTHING', 1, 'x')).changes,
+      0,
+    )
+    t.same(await names(database), ['one'])
+  })
 
-  t.test(
-    `D5 ${engine}: of many at once each sees the others whole, and nothing is lost`,
-    { timeout: 120_000 },
-    async (t) => {
-      const database = await opened(t)
-      await put(database, 1, '0')
-      await Promise.all(
-        Array.from({ length: 40 }, () =>
-          database.transaction(async (sql) => {
-            const { name } = (await sql.get<{ name: string }>('SELECT name FROM things WHERE id = 1'))!
-            await sql.run('UPDATE things SET name = ? WHERE id = 1', String(Number(name) + 1))
-          }),
-        ),
-      )
-      t.same(await names(database), ['40'])
-    },
-  )
+  t.test(`D5 ${engine}: of many at once each sees the others whole, and nothing is lost`, async (t) => {
+    const database = await opened(t)
+    await put(database, 1, '0')
+    await Promise.all(
+      Array.from({ length: 40 }, () =>
+        database.transaction(async (sql) => {
+          const { name } = (await sql.get<{ name: string }>('SELECT name FROM things WHERE id = 1'))!
+          await sql.run('UPDATE things SET name = ? WHERE id = 1', String(Number(name) + 1))
+        }),
+      ),
+    )
+    t.same(await names(database), ['40'])
+  })
 
   t.test(`D5 ${engine}: what shares a commit is settled each by itself`, async (t) => {
     const database = await opened(t)
@@ -162,27 +154,23 @@ for (const [engine, open] of Object.entries(testEngines())) {
     [hostMigrations, { set: 'placement', migrations: placementMigrations }],
     [hostMigrations, { set: 'settlement', migrations: settlementMigrations }],
   ]
-  t.test(
-    `D5 ${engine}: every migration runs, once, and a newer database is refused`,
-    { timeout: 120_000 },
-    async (t) => {
-      for (const sets of all) {
-        const database = await open()
-        t.teardown(() => database.close())
-        await migrate(database, sets, 1)
-        await migrate(database, sets, 2)
-        const rows = await database.all<{ at: number }>('SELECT DISTINCT at FROM migrations')
-        t.same(rows, [{ at: 1 }], sets.at(-1)!.set)
-        await database.run(
-          "INSERT INTO migrations (set_name, number, name, at) VALUES (?, 999, 'x', 3)",
-          sets.at(-1)!.set,
-        )
-        await t.rejects(migrate(database, sets, 4), { code: 'database.newer' })
-      }
-    },
-  )
+  t.test(`D5 ${engine}: every migration runs, once, and a newer database is refused`, async (t) => {
+    for (const sets of all) {
+      const database = await open()
+      t.teardown(() => database.close())
+      await migrate(database, sets, 1)
+      await migrate(database, sets, 2)
+      const rows = await database.all<{ at: number }>('SELECT DISTINCT at FROM migrations')
+      t.same(rows, [{ at: 1 }], sets.at(-1)!.set)
+      await database.run(
+        "INSERT INTO migrations (set_name, number, name, at) VALUES (?, 999, 'x', 3)",
+        sets.at(-1)!.set,
+      )
+      await t.rejects(migrate(database, sets, 4), { code: 'database.newer' })
+    }
+  })
 
-  t.test(`P9 ${engine}: journals and logs do not change`, { timeout: 60_000 }, async (t) => {
+  t.test(`P9 ${engine}: journals and logs do not change`, async (t) => {
     const database = await open()
     t.teardown(() => database.close())
     await migrate(database, all[2]!, 1)

@@ -25,6 +25,7 @@ import * as session from './session.ts'
 import * as settlementBilling from './settlement-billing.ts'
 import * as settlementCentre from './settlement-centre.ts'
 import * as settlementCharges from './settlement-charges.ts'
+import * as settlementMail from './settlement-mail.ts'
 import * as settlementMembers from './settlement-members.ts'
 import * as settlementOperators from './settlement-operators.ts'
 import * as settlementPlacement from './settlement-placement.ts'
@@ -63,6 +64,7 @@ export const contracts: readonly Contract[] = [
   wish,
   settlementCentre,
   settlementCharges,
+  settlementMail,
   settlementMembers,
   settlementValue,
   settlementPurchase,

@@ -159,10 +159,13 @@ export const rightsProblems = {
   },
   'mail.unreachable': {
     retry: 'later',
-    en: { title: 'The mail server cannot be reached', todo: 'It is tried again by itself. Check mail in rights.json.' },
+    en: {
+      title: 'The mail server cannot be reached',
+      todo: 'It is tried again by itself. Check “mail” in the service’s settings.',
+    },
     ja: {
       title: 'メールサーバーに接続できません',
-      todo: '自動で再試行します。rights.json の mail を確認してください。',
+      todo: '自動で再試行します。サービスの設定の mail を確認してください。',
     },
   },
   'mail.refused': {

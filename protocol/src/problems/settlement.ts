@@ -2,6 +2,14 @@
 import type { CatalogueEntry } from './entry.ts'
 
 export const settlementProblems = {
+  'mail.none': {
+    retry: 'no',
+    en: { title: 'This site sends no letters by mail', todo: 'News is at any terminal. Ask whoever runs the site.' },
+    ja: {
+      title: 'このサイトではメールをお送りしていません',
+      todo: 'お知らせは端末でご覧いただけます。運営者にお問い合わせください。',
+    },
+  },
   // Registers and enrolment (P1, P3, P4)
   'register.unknown-number': {
     retry: 'no',

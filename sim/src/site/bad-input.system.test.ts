@@ -27,8 +27,6 @@ import { pin, SimulatedSite, type SiteBoard } from './site.ts'
 import { pictureOf } from './test-pictures.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(240_000)
-
 const puk = '87654321'
 /** CONNACK of MQTT 3.1.1 (§3.2.2.3). */
 const notAuthorized = 5

@@ -17,8 +17,6 @@ import type { Clock } from '@azukari/protocol/ports'
 import t from 'tap'
 import { quietLog } from '../testkit/log.ts'
 
-t.setTimeout(120_000)
-
 /** The clock of a board that is off by so much. */
 function offBy(ms: number): Clock {
   return {

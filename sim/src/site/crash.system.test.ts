@@ -43,8 +43,6 @@ function chance(start: number): () => number {
   }
 }
 
-t.setTimeout(900_000)
-
 t.test(`D5 D7 S7: ${saves} saves under kill -9, seed ${seed}`, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-crash-'))
   const servers = places.filter(({ id }) => ['ishikari', 'osaka', 'fukuoka', 'singapore', 'frankfurt'].includes(id))

@@ -10,8 +10,6 @@ import { quietLog } from '../testkit/log.ts'
 import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { SimulatedSite } from './site.ts'
 
-t.setTimeout(300_000)
-
 const example = fileURLToPath(new URL('../../../docs/examples/enrol.mjs', import.meta.url))
 
 async function run(
@@ -20,7 +18,7 @@ async function run(
   claim: string,
 ): Promise<{ state?: Record<string, unknown>; said?: string }> {
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [example, url, site, claim], { timeout: 120_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, [example, url, site, claim], { timeout: 600_000 })
     return { state: JSON.parse(stdout) }
   } catch (error) {
     return { said: String((error as { stderr?: string }).stderr ?? error) }

@@ -12,8 +12,6 @@ import { gatewayCommand } from './processes.ts'
 import { pin, SimulatedSite, type SiteBoard } from './site.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(420_000)
-
 interface KeyList {
   version: number
   keys: { holder: string; use: string; kid: string; fromMs: number; untilMs?: number }[]

@@ -7,8 +7,6 @@ import { mosquitto, siteOverMosquitto } from './mosquitto.ts'
 import { pin } from './site.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(300_000)
-
 const skip = mosquitto ? false : 'no mosquitto here; npm test installs it where it may'
 
 t.test('D3 S4 S10: a save and a print over Mosquitto', { skip }, async (t) => {

@@ -11,14 +11,12 @@ import { Bulletin } from './bulletin.ts'
 import { servePage } from './page-server.ts'
 import { SimulatedSite } from './site.ts'
 
-t.setTimeout(120_000)
-
 const csrf = 'a-token-of-the-test'
 
 /** The status that a request with these headers gets. */
 function ask(url: string, headers: Record<string, string>, method = 'GET', path = '/'): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const asked = request(new URL(path, url), { method, headers, timeout: 5_000 }, (answer) => {
+    const asked = request(new URL(path, url), { method, headers, timeout: 60_000 }, (answer) => {
       answer.resume()
       resolve(answer.statusCode)
     })
@@ -61,7 +59,7 @@ t.test('D4 S10: a person works the site on its page', { skip: noBrowser }, async
   const errors: string[] = []
   tab.on('pageerror', (error) => errors.push(String(error)))
   await tab.goto(url)
-  tab.setDefaultTimeout(30_000)
+  tab.setDefaultTimeout(300_000)
   const board = (name: string) => tab.locator('.board', { hasText: name })
 
   // By keyboard alone: Tab to the first button of the camera, Enter.
@@ -120,7 +118,7 @@ t.test('D4 S10: a person works the site on its page', { skip: noBrowser }, async
   const row = tab.locator('#servers tr', { has: tab.locator('td:first-child', { hasText: name }) })
   await row.getByRole('button', { name: 'Forecast a storm' }).click()
   await row.getByText('arrives').waitFor()
-  await row.locator('td:nth-child(4)', { hasText: /^0$/ }).waitFor({ timeout: 60_000 })
+  await row.locator('td:nth-child(4)', { hasText: /^0$/ }).waitFor()
   await tab.locator('#log').getByText('has moved').first().waitFor()
   t.pass(`S9: the photo left ${name}`)
   if (process.env['AZUKARI_SCREENSHOT'])

@@ -10,8 +10,6 @@ import { gatewayCommand } from './processes.ts'
 import { pin, SimulatedSite, type SiteBoard } from './site.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(120_000)
-
 t.test('D4 S7 S10: placement apart', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-apart-'))
   const site = new SimulatedSite({

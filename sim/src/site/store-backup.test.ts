@@ -83,7 +83,6 @@ t.test(
   'P9 D4 PostgreSQL: pg_dump while money moves, pg_restore into another database, and a site starts on it',
   {
     skip: process.env['AZUKARI_TEST_POSTGRES'] && programs ? false : 'no PostgreSQL here; npm test starts one',
-    timeout: 120_000,
   },
   async (t) => {
     const folder = folderFor(t)

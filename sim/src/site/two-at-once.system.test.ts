@@ -19,7 +19,7 @@ t.test('D5: what works in a folder works there alone, until it ends, however it 
   ]) {
     const start = () => startGatewayCommand(words, { logFile: join(folder, 'log') })
     const first = await start()
-    const second = spawnSync(process.execPath, [cli, ...words, '--json'], { encoding: 'utf8', timeout: 60_000 })
+    const second = spawnSync(process.execPath, [cli, ...words, '--json'], { encoding: 'utf8', timeout: 600_000 })
     t.equal(second.status, 1)
     t.match(JSON.parse(second.stdout), { problem: { code: 'folder.in-use', detail: /\.lock$/ } })
     await first.kill()

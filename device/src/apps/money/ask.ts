@@ -38,6 +38,10 @@ export class MoneyQuestions {
     )
   }
 
+  mailAddress(prompt: string): Promise<string> {
+    return this.text(prompt, 200, /^[^\s@<>]+@[^\s@<>]+$/, (text) => text.normalize('NFKC').trim())
+  }
+
   async count(prompt: string, max: number): Promise<number> {
     for (let asked = prompt; ; asked = this.#words.notSo(prompt)) {
       const count = Number((await this.#dialogue.text(asked, 12, this.#until)).normalize('NFKC'))

@@ -5,6 +5,7 @@
  */
 import { hex } from '@azukari/protocol/bytes'
 import { objectTo, type Statement } from '@azukari/protocol/contracts/settlement-billing'
+import { chooseMail } from '@azukari/protocol/contracts/settlement-mail'
 import { apply, readGuide, register } from '@azukari/protocol/contracts/settlement-members'
 import { instructPayment, listOffer, type OfferItem, placeOrder } from '@azukari/protocol/contracts/settlement-purchase'
 import { readAccount, requestValue } from '@azukari/protocol/contracts/settlement-value'
@@ -111,6 +112,7 @@ export class MoneyMenu {
       { label: words.balance, act: () => this.#balance(visit, open) },
       { label: words.topUp, act: () => this.#topUp(visit, open) },
       { label: words.buy, act: () => this.#buy(visit, open) },
+      { label: words.mail, act: () => this.#mail(visit, open) },
       { label: words.changeA, act: () => this.#changeA(visit, open) },
       { label: words.changeB, act: () => this.#changeB(visit, open) },
     ]
@@ -312,6 +314,21 @@ export class MoneyMenu {
     const entry = { what: 'purchase', reference: transaction, changeMinor: -paid.minor, currency: paid.currency }
     await open.note({ atMs: clock.now(), ...entry, ...(receipt ? { receipt } : {}) })
     await this.#show({ lines: [words.paid(amountOf(paid), amountOf(balance))], tone: 'good' })
+  }
+
+  /** S13, D8: whether and where letters are wanted; none are before somebody says so here. */
+  async #mail(visit: Visit, open: OpenVault): Promise<void> {
+    const { pay, dialogue } = this.#o
+    const words = this.#words
+    const { label } = await dialogue.choose(
+      words.mail,
+      [{ label: words.mailYes }, { label: words.mailNo }],
+      visit.until,
+    )
+    const address = label === words.mailYes ? await visit.ask.mailAddress(words.mailAddress) : undefined
+    const choice = await this.#signing(visit, open, (member) => member.mailChoice(address))
+    const { isWritten } = await pay.send(chooseMail, { choice })
+    await this.#show({ lines: isWritten ? words.mailWritten(address ?? '') : words.mailEnded, tone: 'good' })
   }
 
   async #changeA({ ask }: Visit, open: OpenVault): Promise<void> {

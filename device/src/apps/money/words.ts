@@ -66,6 +66,12 @@ export interface MoneyWords {
   confirm: (amount: string) => string
   pay: string
   paid: (amount: string, balance: string) => string
+  mail: string
+  mailYes: string
+  mailNo: string
+  mailAddress: string
+  mailWritten: (address: string) => readonly string[]
+  mailEnded: readonly string[]
   changeA: string
   changeB: string
   passwordsChanged: string
@@ -149,6 +155,12 @@ const words: Record<Language, MoneyWords> = {
     confirm: (amount) => `Pay ${amount}?`,
     pay: 'Yes, pay',
     paid: (amount, balance) => `Paid ${amount}; balance ${balance}`,
+    mail: 'Letters by mail',
+    mailYes: 'Write to me when there is news',
+    mailNo: 'No letters',
+    mailAddress: 'Your mail address',
+    mailWritten: (address) => [`Letters go to ${address}`, 'The first one is on its way: look whether it comes'],
+    mailEnded: ['No letters are written any more'],
     changeA: 'Change password A',
     changeB: 'Change password B',
     passwordsChanged: 'The password was changed',
@@ -230,6 +242,12 @@ const words: Record<Language, MoneyWords> = {
     confirm: (amount) => `${amount} を支払いますか`,
     pay: 'はい、支払う',
     paid: (amount, balance) => `${amount} を支払いました。残高 ${balance}`,
+    mail: 'メールでのお知らせ',
+    mailYes: 'お知らせがあるときメールを受け取る',
+    mailNo: '送らない',
+    mailAddress: 'メールアドレス',
+    mailWritten: (address) => [`${address} にお送りします`, '最初の1通をお送りします。届くかご確認ください'],
+    mailEnded: ['今後メールはお送りしません'],
     changeA: 'パスワードAを変える',
     changeB: 'パスワードBを変える',
     passwordsChanged: 'パスワードを変えました',

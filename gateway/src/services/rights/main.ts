@@ -1,18 +1,18 @@
 /** The rights service from a site's folder, on real ports: inside the gateway, or as a process of its own. */
 import type { Log } from '@azukari/protocol/ports'
-import { Problem } from '@azukari/protocol/problem'
+import { smtpMailer } from '../../adapters/smtp-mailer.ts'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import { mailPassword } from '../../mail/settings.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { requireSameKeys, serviceKeysIn } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { SiteFolder, SitePorts } from '../../site-folder.ts'
 import type { Database } from '../../storage/database.ts'
 import { MarkPool } from './adapters/mark-pool.ts'
-import { smtpMailer } from './adapters/smtp-mailer.ts'
 import { sealedPictures } from './sealed-pictures.ts'
 import { createRights, type Rights } from './service.ts'
-import { type RightsSettings, rightsSettings } from './settings.ts'
+import { rightsSettings } from './settings.ts'
 import type { OfferMade } from './works/offering.ts'
 
 export interface OpenRightsOptions {
@@ -41,7 +41,7 @@ export async function openRights(
     pictures: sealedPictures(folder, keys, ports.random),
     settings,
     members,
-    mailer: settings.mail && smtpMailer(settings.mail, await passwordOf(folder, settings.mail)),
+    mailer: settings.mail && smtpMailer(settings.mail, await mailPassword(folder, settings.mail)),
     offer,
     fetch: machine.fetch,
     clock: ports.clock,
@@ -54,15 +54,4 @@ export async function openRights(
   // With other keys no sale that was made could be traced.
   await requireSameKeys('rights', database, keys)
   return rights
-}
-
-/** @throws {Problem} `config.invalid` when the file that it names is not there */
-async function passwordOf(
-  folder: SiteFolder,
-  { passwordFile }: NonNullable<RightsSettings['mail']>,
-): Promise<string | undefined> {
-  if (passwordFile === undefined) return undefined
-  const bytes = await folder.read(passwordFile)
-  if (!bytes) throw new Problem('config.invalid', `rights.json: there is no ${passwordFile} in the site’s folder`)
-  return new TextDecoder().decode(bytes).trim()
 }

@@ -1,8 +1,7 @@
 /** A site's `rights.json`: who is warned of a breach, by which mail server, and where hosts are written to (R6). */
 import { checker, type Static, Type } from '@azukari/protocol/contract'
 import { Problem } from '@azukari/protocol/problem'
-
-const MailAddress = Type.String({ pattern: '^[^\\s@<>]+@[^\\s@<>]+$', maxLength: 200 })
+import { MailAddress, MailSettings } from '../../mail/settings.ts'
 
 const RightsSettings = Type.Object(
   {
@@ -10,21 +9,7 @@ const RightsSettings = Type.Object(
     warn: Type.Optional(
       Type.Union([Type.Literal('both'), Type.Literal('host'), Type.Literal('buyer'), Type.Literal('none')]),
     ),
-    mail: Type.Optional(
-      Type.Object(
-        {
-          host: Type.String({ minLength: 1, maxLength: 200 }),
-          port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-          /** TLS from the first byte (port 465); without it TLS is begun by STARTTLS, and required except on this machine. */
-          secure: Type.Optional(Type.Boolean()),
-          user: Type.Optional(Type.String({ maxLength: 200 })),
-          /** A file that holds the password; its path is from the site's folder. */
-          passwordFile: Type.Optional(Type.String({ maxLength: 500 })),
-          from: MailAddress,
-        },
-        { additionalProperties: false },
-      ),
-    ),
+    mail: Type.Optional(MailSettings),
     /** To whom a host is written, by its name and port as in addresses; else to abuse@ its name (RFC 2142 §4). */
     hosts: Type.Optional(Type.Record(Type.String({ maxLength: 260 }), MailAddress)),
     /** `host:port` that copies may be fetched from although the address is not public. */

@@ -5,6 +5,8 @@ import type { Log } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import { machineOf } from '../../adapters/system-machine.ts'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { Mailer } from '../../mail/mailer.ts'
+import { type MailSettings, mailPassword } from '../../mail/settings.ts'
 import type { Peers } from '../../service/deliverer.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
 import { requireSameKeys, serviceKeysIn } from '../../service/service-keys.ts'
@@ -58,7 +60,7 @@ export async function openSettlement(
     members,
   }: OpenSettlementOptions,
 ): Promise<Settlement> {
-  const { cardCompany, own, billing, centre, font, webhooks, ...rules } = settlementSettings(
+  const { cardCompany, own, billing, centre, font, webhooks, mail, ...rules } = settlementSettings(
     await folder.read('settlement.json'),
   )
   if (centre && given.engine === 'postgres')
@@ -87,6 +89,7 @@ export async function openSettlement(
     webhooks: { fetch: machine.fetch, named: webhooks?.hosts ?? [] },
     unlisted,
     members,
+    mailer: mail && (await mailerOf(mail, folder)),
     ...(keeping ? { keeping } : {}),
     ...(peers ? { peers } : {}),
     ...(budgets ? { budgets } : {}),
@@ -97,4 +100,10 @@ export async function openSettlement(
   })
   if (given.engine === 'postgres') await requireSameKeys('settlement', given, keys)
   return settlement
+}
+
+/** The mail library takes room, and is loaded where there is mail. */
+async function mailerOf(mail: MailSettings, folder: SiteFolder): Promise<Mailer> {
+  const { smtpMailer } = await import('../../adapters/smtp-mailer.ts')
+  return smtpMailer(mail, await mailPassword(folder, mail))
 }

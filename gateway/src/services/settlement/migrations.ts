@@ -9,6 +9,7 @@ import { centreTables } from './centre/tables.ts'
 import { pageTables } from './documents/pages.ts'
 import { operationChainTables } from './ledger/operations.ts'
 import { ledgerTables } from './ledger/tables.ts'
+import { mailTables } from './mails/tables.ts'
 import { inStepTables, sentWordsTables } from './members/register-sync.ts'
 import { heldBackTables } from './payments/payouts.ts'
 import { shopEventTables } from './payments/webhooks/events.ts'
@@ -33,4 +34,5 @@ export const settlementMigrations: readonly Migration[] = [
   { number: 16, name: 'registration codes after their use', up: usedCodeTables },
   { number: 17, name: 'payouts held back by a dispute', up: heldBackTables },
   { number: 18, name: 'shops hear of their orders', up: shopEventTables },
+  { number: 19, name: 'letters to members', up: mailTables },
 ]

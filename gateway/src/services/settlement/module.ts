@@ -71,6 +71,7 @@ export const settlement = defineService<SettlementContext>({
     'settlement lines': async () => (await import('./commands/bank-lines.ts')).bankLineCommands,
     'settlement money': async () => (await import('./commands/money.ts')).moneyCommands,
     'settlement shops': async () => (await import('./commands/shops.ts')).shopCommands,
+    'settlement mails': async () => (await import('./commands/mails.ts')).mailCommands,
     'settlement books': async () => (await import('./commands/books.ts')).bookCommands,
   },
   programs: {

@@ -1,7 +1,7 @@
 /** What every part of settlement works with: keys, ports, rules, and how it speaks to members. */
 import { createHash, type KeyObject } from 'node:crypto'
 import { sameBytes } from '@azukari/protocol/bytes'
-import type { Contract, ReplyOf, RequestOf, SignedOf } from '@azukari/protocol/contract'
+import type { Contract, ReplyOf, SignedOf } from '@azukari/protocol/contract'
 import { type DirectSigner, signerOf } from '@azukari/protocol/cose'
 import { parseCoseKey, publicOf, thumbprint } from '@azukari/protocol/keys'
 import type { Currency } from '@azukari/protocol/money'
@@ -86,6 +86,8 @@ export interface ServiceContext {
   font: (() => TrueTypeFont | undefined) | undefined
   /** Something has happened that a shop's webhooks are to hear of. */
   onShopEvent: () => void
+  /** There is a letter to send; undefined where no mail server is named. */
+  onMail: (() => void) | undefined
 }
 
 export function createServiceContext(
@@ -189,18 +191,6 @@ export function sealFor<T extends object>(
   const { random, signer } = shared
   const full = { ...body, audience: key.kid, act: random.bytes(16), issuedMs: nowMs, expiresMs: nowMs + ownValidMs }
   return sealSigned(full, signer, domain, agreementOf(key), random)
-}
-
-/** Tells a member something on the device where the member was last seen; kept until taken. Nothing when no key is active. */
-export async function tell<C extends Contract, T extends object>(
-  shared: ServiceContext,
-  { sql, nowMs, emit }: Within,
-  to: { member: Uint8Array; contract: C; domain: Uint8Array; body: T; wrap: (sealed: Uint8Array) => RequestOf<C> },
-): Promise<void> {
-  const key = await memberKeys.activeOf(sql, to.member)
-  const member = await members.get(sql, to.member)
-  if (!key || !member) return
-  await emit(to.contract, member.device, to.wrap(sealFor(shared, key, to.domain, nowMs, to.body)), { keep: true })
 }
 
 export function agreementOf(key: KeyRow): KeyObject {

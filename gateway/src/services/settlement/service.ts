@@ -9,6 +9,7 @@ import { publicOf } from '@azukari/protocol/keys'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { Problem } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { Mailer } from '../../mail/mailer.ts'
 import { ApiKeys } from '../../service/api-keys.ts'
 import type { SignatureChecks } from '../../service/checks.ts'
 import type { Peers } from '../../service/deliverer.ts'
@@ -41,6 +42,9 @@ import type { SettlementKeys } from './keystore.ts'
 import { type Audit, audit } from './ledger/audit.ts'
 import { signHead } from './ledger/head.ts'
 import type { Total } from './ledger/ledger.ts'
+import { mailHandlers } from './mails/choice.ts'
+import { mailReport } from './mails/report.ts'
+import { mailWorker } from './mails/worker.ts'
 import { type EnrolmentDesk, enrolmentDesk, enrolmentHandlers } from './members/enrolment.ts'
 import { InStep, type PlacementKeeping, wordsOnCards } from './members/register-sync.ts'
 import { memberByNumber } from './members/registers.ts'
@@ -76,6 +80,8 @@ export interface SettlementOptions {
   billing?: Partial<BillingRules>
   /** How shops' addresses for events are reached; without it nothing is sent there. */
   webhooks?: Pick<WebhookWorkerOptions, 'fetch' | 'named'>
+  /** By which members are written to; without it nobody is. */
+  mailer?: Mailer | undefined
   /** Placement's word on members' profiles and data. */
   placement: PlacementView
   /** Placement's register, to be kept in step; without it nothing is told there. */
@@ -137,6 +143,10 @@ export interface Settlement extends Service {
   inStepIdle(): Promise<void>
   /** Resolves when no shop is being told anything. */
   webhooksIdle(): Promise<void>
+  /** Resolves when no letter is being sent. */
+  mailsIdle(): Promise<void>
+  /** Letters that wait, and members who are not reached. */
+  mails(): ReturnType<typeof mailReport>
   /** A shop's addresses for events. @throws {Problem} `register.unknown-number` */
   webhooksOf(shop: string): Promise<Awaited<ReturnType<typeof shownWebhooks>>>
   /** With which an auditor checks heads, statements and receipts. */
@@ -190,6 +200,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
   let cards: CardWorker | undefined
   let inStep: InStep | undefined
   let webhooks: PeriodicWorker | undefined
+  let letters: PeriodicWorker | undefined
   const confirmed = options.confirmed ?? (async () => {})
   const hosted = await createServiceHost({
     name: 'settlement',
@@ -218,6 +229,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         log,
         font: options.font,
         onShopEvent: () => webhooks?.wake(),
+        onMail: options.mailer && (() => letters?.wake()),
         ...(options.rules ? { rules: options.rules } : {}),
       })
       // Workers do not go on where another process has taken over.
@@ -225,6 +237,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       if (options.keeping) inStep = new InStep(working, options.keeping, work.duty)
       if (options.webhooks)
         webhooks = webhookWorker({ ...options.webhooks, shared: working, duty: work.duty, confirmed })
+      if (options.mailer) letters = mailWorker({ mailer: options.mailer, shared: working, duty: work.duty, confirmed })
       const company = options.cardCompany
       const rules = { ...standardBilling, ...options.billing }
       billing = { shared, own, placement: options.placement, rules, cards: company !== undefined }
@@ -247,6 +260,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         ...objectionHandlers(billing, () => cards?.wake()),
         ...payChoiceHandlers(billing),
         ...shopHandlers(shared),
+        ...mailHandlers(shared),
         ...webhookHandlers(shared, options.webhooks?.named ?? []),
         ...documentHandlers(shared),
       ]
@@ -276,6 +290,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       cards?.wake()
       inStep?.wake()
       webhooks?.wake()
+      letters?.wake()
     },
     store: hosted.store,
     counts: hosted.counts,
@@ -328,6 +343,8 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),
     webhooksIdle: async () => webhooks?.idle(),
+    mailsIdle: async () => letters?.idle(),
+    mails: () => mailReport(database),
     webhooksOf: async (shop) => shownWebhooks(database, (await memberByNumber(database, shop)).id),
     publicKey: publicOf(keys.signing),
     publicKeys: heldKeys(keys),
@@ -336,6 +353,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       cards?.start()
       inStep?.start()
       webhooks?.start()
+      letters?.start()
       await housekeeping.start()
     },
     stop: async () => {
@@ -343,6 +361,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
       await cards?.stop()
       await inStep?.stop()
       await webhooks?.stop()
+      await letters?.stop()
       await hosted.stop()
       await options.checks?.close()
     },

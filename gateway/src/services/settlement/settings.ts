@@ -3,6 +3,7 @@ import { checker, type Static, Type } from '@azukari/protocol/contract'
 import { BankAccount } from '@azukari/protocol/contracts/settlement-members'
 import { CurrencyCode } from '@azukari/protocol/money'
 import { Problem } from '@azukari/protocol/problem'
+import { MailSettings } from '../../mail/settings.ts'
 
 const minor = Type.Integer({ minimum: 0, maximum: 100_000_000 })
 const centreUrl = Type.String({ pattern: '^https://', maxLength: 200 })
@@ -33,6 +34,8 @@ export const SettlementSettings = Type.Object(
         key: Type.String({ maxLength: 200 }),
       }),
     ),
+    /** By which members are written to when there is news, if they want it. */
+    mail: Type.Optional(MailSettings),
     webhooks: Type.Optional(
       Type.Object({
         /** `host:port` that shops may name for their events though it is not a public address. */

@@ -5,8 +5,6 @@ import t from 'tap'
 import { quietLog } from '../../testkit/log.ts'
 import { runContentDemo } from './demo.ts'
 
-t.setTimeout(300_000)
-
 t.test('C1–C5 C7–C9 C13 C14 content, from its provider to members and a player, by commands', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'azukari-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))

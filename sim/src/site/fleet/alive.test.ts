@@ -16,7 +16,6 @@ import t from 'tap'
 import { SimClock } from '../../testkit/world/clock.ts'
 import { never } from '../../testkit/world/life.ts'
 
-t.setTimeout(120_000)
 const minuteMs = 60_000
 
 function linkOver(transport: MqttTransport, clock: Clock, claim: string): Link {

@@ -19,8 +19,6 @@ import { quietLog } from '../../testkit/log.ts'
 import { gatewayCommand } from '../processes.ts'
 import { pin, SimulatedSite } from '../site.ts'
 
-t.setTimeout(180_000)
-
 const releaseKey = generateKey('ed25519', random)
 const site = 'tokyo'
 const weak = 'azukari/pay-instruction/1'

@@ -9,8 +9,6 @@ import { startTestSite, type TestSite } from '@azukari/gateway/test-site'
 import { hashContent } from '@azukari/protocol/download'
 import t from 'tap'
 
-t.setTimeout(240_000)
-
 const program = fileURLToPath(new URL('test-download-device.ts', import.meta.url))
 const sizes: Record<string, number> = { large: 100_000_000, small: 5_000_000 }
 

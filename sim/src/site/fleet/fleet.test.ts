@@ -32,8 +32,6 @@ import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { simulatedBoard } from '../../testkit/boards/index.ts'
 
-t.setTimeout(120_000)
-
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), log: silent }
 const releaseKey = generateKey('ed25519', systemRandom)
 const plan = { perMinute: 1_000, abortPercent: 20, abortAfter: 3, timeoutMs: 60_000, retries: 0 }

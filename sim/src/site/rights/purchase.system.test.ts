@@ -33,8 +33,6 @@ interface Charges {
   entries: { ledger: string; state: string; minor: number }[]
 }
 
-t.setTimeout(900_000)
-
 t.test('R3 R6 R7 C7: a member buys a marked copy at a board, and what becomes of it leads to that sale', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-purchase-'))
   const site = new SimulatedSite({

@@ -11,8 +11,6 @@ import t from 'tap'
 import { launchBrowser, noBrowser } from '../../testkit/browser.ts'
 import { codesOf, SettlementFixture } from '../../testkit/settlement/fixture.ts'
 
-t.setTimeout(120_000)
-
 interface Answer {
   status: number
   headers: Record<string, string | string[] | undefined>
@@ -36,7 +34,7 @@ function send(
           ...(body === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded', origin: url }),
           ...headers,
         },
-        timeout: 20_000,
+        timeout: 120_000,
       },
       (answer) => {
         let text = ''
@@ -99,7 +97,7 @@ t.test(
       await stop()
     })
     const tab = await browser.newPage({ locale: 'ja-JP' })
-    tab.setDefaultTimeout(30_000)
+    tab.setDefaultTimeout(300_000)
     const complaints: string[] = []
     tab.on('console', (message) => complaints.push(message.text()))
     await tab.goto(page.url)

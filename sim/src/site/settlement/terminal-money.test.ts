@@ -5,6 +5,7 @@
 import { Dialogue } from '@azukari/device/apps/dialogue'
 import { MoneyMenu } from '@azukari/device/apps/money/menu'
 import type { PresentCard } from '@azukari/device/apps/presence'
+import type { Mail } from '@azukari/gateway/mail/mailer'
 import type { Contract, RequestOf } from '@azukari/protocol/contract'
 import { objectionDecided, statementSent } from '@azukari/protocol/contracts/settlement-billing'
 import { balanceChanged, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
@@ -35,9 +36,17 @@ const facts = {
 
 /** A terminal with a card in it, its line to settlement, and the person before it. */
 async function terminal() {
+  const letters: Mail[] = []
   const fixture = await new SettlementFixture({
     placement: { account: async () => ({ ...facts }) },
-    more: { billing: { firstPeriod: 'whole' } },
+    more: {
+      billing: { firstPeriod: 'whole' },
+      mailer: {
+        send: async (mail) => {
+          letters.push(mail)
+        },
+      },
+    },
   }).start()
   const { clock, random } = fixture
   const panel = new SimulatedPanel({ clock, entry: ['pin', 'text', 'choice'] })
@@ -125,6 +134,7 @@ async function terminal() {
     await pick('Without one')
   }
   return {
+    letters,
     fixture,
     panel,
     display,
@@ -143,7 +153,7 @@ async function terminal() {
 }
 
 t.test('P1 P2 P5 P6 P8 S13: a member’s money, at the terminal alone', async (t) => {
-  const { fixture, panel, display, line, hear, come, away, left, asked, labels, pick, write, shown, person } =
+  const { letters, fixture, panel, display, line, hear, come, away, left, asked, labels, pick, write, shown, person } =
     await terminal()
   const shop = await fixture.enrol('shop', { invoiceNumber: 'T1234567890123' })
   const offer = shop.pay.offer([{ item: 'tea', name: 'Tea', kind: 'goods', price: 1080, currency: 'JPY', tax: 8 }])
@@ -203,10 +213,31 @@ t.test('P1 P2 P5 P6 P8 S13: a member’s money, at the terminal alone', async (t
   await until('the payments', () => labels().some((label) => label.endsWith('-2160 JPY')))
   panel.press('cancel')
 
+  // Letters are written to whoever wants them, and to nobody before.
+  await fixture.settlement.mailsIdle()
+  t.strictSame(letters, [])
+  await pick('Letters by mail')
+  await pick('Write to me when there is news')
+  await write('Your mail address', 'hanako at example')
+  await write(/^It does not fit\. Your mail/, 'hanako@example.org')
+  await write('Password B', passwords.b)
+  await shown(/Letters go to hanako@example\.org/)
+  await until('the first letter', () => letters.length === 1)
+  await away()
+
   // S13: the statement of the month, and an objection to it.
   fixture.clock.turn(40 * 86_400_000)
   await fixture.settlement.billing.close()
   await hear()
+  await until('a letter of it', () => letters.length === 2)
+  t.match(letters[1], { to: 'hanako@example.org', subject: /Your statement is ready/ })
+  come()
+  await write('Password A', passwords.a)
+  t.notMatch(letters[1]!.text, /預金|JPY|\d{4}/, 'without name and amount')
+  await pick('Letters by mail')
+  await pick('No letters')
+  await write('Password B', passwords.b)
+  await shown(/No letters are written any more/)
   await pick('Statements')
   await write('Password B', passwords.b)
   await pick(/^2026-\d\d-\d\d to 2026-\d\d-\d\d: \d+ JPY$/)

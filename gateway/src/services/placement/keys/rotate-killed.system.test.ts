@@ -11,8 +11,6 @@ import { SiteFolder } from '../../../site-folder.ts'
 import { migrate } from '../../../storage/migrate.ts'
 import { initPlacement } from '../main.ts'
 
-t.setTimeout(400_000)
-
 interface Told {
   steps: number
   /** Signing keys that the directory names, oldest first, and that placement has. */

@@ -5,13 +5,11 @@ import { Problem } from '@azukari/protocol/problem'
 import sharp from 'sharp'
 import t, { type Test } from 'tap'
 import type { OutboundAnswer, OutboundRequest } from '../../../adapters/guarded-fetch.ts'
+import type { Mail } from '../../../mail/mailer.ts'
 import type { Database } from '../../../storage/database.ts'
 import { testEngines } from '../../../test-database.ts'
 import type { RightsSettings } from '../settings.ts'
 import { noonMs, openTestRights, testOffer, testPhoto } from '../test-fixture.ts'
-import type { Mail } from './mailer.ts'
-
-t.setTimeout(120_000)
 
 const day = 86_400_000
 const never = new AbortController().signal

@@ -1,6 +1,7 @@
 /** What is written to hosts and buyers (R6, R8), Japanese first, then English. */
+
+import type { Mail } from '../../../mail/mailer.ts'
 import type { BreachReason } from '../sightings/judge.ts'
-import type { Mail } from './mailer.ts'
 
 export interface CaseWords {
   number: number

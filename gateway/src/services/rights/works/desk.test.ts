@@ -9,8 +9,6 @@ import { markPicture, readMark } from '../marks/mark-picture.ts'
 import { noonMs, openTestRights, testOffer, testPhoto, testRandom } from '../test-fixture.ts'
 import { openRegistration } from './registration.ts'
 
-t.setTimeout(120_000)
-
 const words = {
   title: 'Harbour',
   author: 'Aoki Hana',

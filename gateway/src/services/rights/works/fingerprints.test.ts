@@ -13,8 +13,6 @@ function changed(hash: Uint8Array, bits: number): Uint8Array {
   return other
 }
 
-t.setTimeout(120_000)
-
 t.test('R1 R5: of many works the nearest is found to the last bit that is allowed, and none beyond', (t) => {
   const index = new FingerprintIndex()
   const hashes = Array.from({ length: 5_000 }, () => testRandom.bytes(32))

@@ -66,7 +66,7 @@ class Model {
 }
 
 for (const [engine, openDatabase] of Object.entries(testEngines()))
-  t.test(engine, { timeout: 600_000 }, async (t) => {
+  t.test(engine, async (t) => {
     const databases: Database[] = []
     /** PostgreSQL's triggers are named within their table. */
     const on = (table: string) => (engine === 'SQLite' ? '' : ` ON ${table}`)

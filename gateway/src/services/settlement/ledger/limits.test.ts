@@ -6,7 +6,7 @@ import { settlementMigrations } from '../migrations.ts'
 import { Ledger } from './ledger.ts'
 
 for (const [engine, openDatabase] of Object.entries(testEngines()))
-  t.test(engine, { timeout: 120_000 }, async (t) => {
+  t.test(engine, async (t) => {
     const database = await openDatabase()
     t.teardown(() => database.close())
     await migrate(database, [{ set: 'settlement', migrations: settlementMigrations }], 0)

@@ -28,15 +28,8 @@ import { memberAccount } from '../ledger/accounts.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
 import { type MemberRow, memberByNumber, members, openPerson } from '../members/registers.ts'
 import { nextNumber } from '../numbers.ts'
-import {
-  derivedId,
-  memberAct,
-  type ServiceContext,
-  sealFor,
-  signerOfMember,
-  tell,
-  type Within,
-} from '../service-context.ts'
+import { derivedId, memberAct, type ServiceContext, sealFor, signerOfMember, type Within } from '../service-context.ts'
+import { tell } from '../tell.ts'
 import { linesOf, taxesOf } from './order-lines.ts'
 import { nextState, type OrderLine, type OrderRow, orderByNumber, orders } from './orders.ts'
 import { noteOrderEvent } from './webhooks/events.ts'

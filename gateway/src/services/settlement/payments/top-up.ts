@@ -23,7 +23,8 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { availableOf, balanceOf } from '../ledger/model.ts'
 import { noteOperation } from '../ledger/operations.ts'
 import { nextNumber } from '../numbers.ts'
-import { derivedId, memberAct, type ServiceContext, tell, type Within } from '../service-context.ts'
+import { derivedId, memberAct, type ServiceContext, type Within } from '../service-context.ts'
+import { tell } from '../tell.ts'
 
 export interface TopUpRow {
   id: Uint8Array

@@ -17,7 +17,6 @@ import { personOf } from '../../../testkit/settlement/fixture.ts'
 
 t.test(
   'P9 processes: commits and clerks’ work reach the backup, it takes over after kill -9, the old centre comes back in step',
-  { timeout: 480_000 },
   async (t) => {
     const root = mkdtempSync(join(tmpdir(), 'azukari-'))
     const [a, b] = [join(root, 'a'), join(root, 'b')]

@@ -13,7 +13,6 @@ import { deviceCommand, startBoard, typePin } from './device-processes.ts'
 import { gatewayCommand, startGatewayCommand } from './processes.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(400_000)
 const pin = '2468'
 const [passwordA, passwordB] = ['correct horse', 'battery staple']
 
@@ -70,7 +69,7 @@ t.test(
     const browser = await launchBrowser()
     ends.push(() => browser.close())
     const page = await browser.newPage({ viewport: { width: 1024, height: 768 } })
-    page.setDefaultTimeout(60_000)
+    page.setDefaultTimeout(300_000)
     const errors: string[] = []
     page.on('pageerror', (error) => errors.push(String(error)))
     await page.goto(device.fact.page)

@@ -11,9 +11,9 @@ import { join } from 'node:path'
 import { drawTestPicture } from '@azukari/protocol/marks/test-picture'
 import sharp from 'sharp'
 import t from 'tap'
+import { startMailBox } from '../../testkit/mail-box.ts'
 import { gatewayCommand, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
-import { startMailBox } from './mail-box.ts'
 
 interface Case {
   number: number

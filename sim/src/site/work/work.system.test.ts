@@ -10,8 +10,6 @@ import { deviceCommand, startBoard } from '../device-processes.ts'
 import { gatewayCommand, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
 
-t.setTimeout(600_000)
-
 /** A module of docs/jobs.md, as it stands there: the first one adds up bytes, the second one has rounds. */
 async function documentedModule(n: number): Promise<Uint8Array> {
   const text = await readFile(join(import.meta.dirname, '../../../../docs/jobs.md'), 'utf8')

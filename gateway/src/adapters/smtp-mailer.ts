@@ -1,14 +1,14 @@
 /** Sends mail by SMTP, over TLS unless the server is on this machine. */
 import { Problem } from '@azukari/protocol/problem'
 import { createTransport } from 'nodemailer'
-import type { Mailer } from '../cases/mailer.ts'
-import type { RightsSettings } from '../settings.ts'
+import type { Mailer } from '../mail/mailer.ts'
+import type { MailSettings } from '../mail/settings.ts'
 
 const waitMs = 30_000
 const onThisMachine = new Set(['127.0.0.1', '::1', 'localhost'])
 
 export function smtpMailer(
-  { host, port, secure = false, user, from }: NonNullable<RightsSettings['mail']>,
+  { host, port, secure = false, user, from }: MailSettings,
   password: string | undefined,
 ): Mailer {
   const isHere = onThisMachine.has(host)

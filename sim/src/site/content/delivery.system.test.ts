@@ -15,8 +15,6 @@ import { gatewayCommand } from '../processes.ts'
 import { SimulatedSite } from '../site.ts'
 import { filesWith, memberAt, sha256 } from './member.ts'
 
-t.setTimeout(300_000)
-
 interface Shown {
   content: { id: string; origin: string; state: string }
   holders: { server: string; isOrigin: boolean }[]

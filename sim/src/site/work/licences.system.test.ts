@@ -11,8 +11,6 @@ import { deviceCommand, startBoard } from '../device-processes.ts'
 import { gatewayCommand, startGatewayCommand } from '../processes.ts'
 import { until } from '../wait.ts'
 
-t.setTimeout(600_000)
-
 const deviceCli = join(import.meta.dirname, '../../../../device/src/cli.ts')
 
 /** `azukari-device app film-look`, until it ends. */

@@ -18,13 +18,12 @@ import { samePixels } from './independent-decoder.ts'
 import { gatewayCommand, startGatewayCommand } from './processes.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(400_000)
 const pin = '2468'
 
 /** The status that a request gets. */
 function ask(url: string, headers: Record<string, string>, method = 'GET', body = ''): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { method, headers, timeout: 5_000 }, (answer) => {
+    const asked = request(url, { method, headers, timeout: 60_000 }, (answer) => {
       answer.resume()
       resolve(answer.statusCode)
     })
@@ -101,7 +100,7 @@ t.test('S4 S10 S15 S17: a person saves and prints at a PC’s page', { skip: noB
   const browser = await launchBrowser()
   ends.push(() => browser.close())
   const page = await browser.newPage({ viewport: { width: 1024, height: 768 } })
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(300_000)
   const errors: string[] = []
   page.on('pageerror', (error) => errors.push(String(error)))
   await page.goto(device.fact.page)

@@ -19,7 +19,6 @@ import { gatewayCommand } from './processes.ts'
 import { SimulatedSite } from './site.ts'
 import { until } from './wait.ts'
 
-t.setTimeout(240_000)
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles() }
 const pin = '2468'
 const cli = join(import.meta.dirname, '../../../device/src/cli.ts')

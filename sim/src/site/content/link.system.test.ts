@@ -11,8 +11,6 @@ import { places } from '../../testkit/places.ts'
 import { gatewayCommand } from '../processes.ts'
 import { SimulatedSite } from '../site.ts'
 
-t.setTimeout(300_000)
-
 interface Answered {
   status: number | undefined
   headers: IncomingHttpHeaders

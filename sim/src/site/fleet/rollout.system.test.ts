@@ -34,8 +34,6 @@ import { SimFiles } from '../../testkit/world/files.ts'
 import { guarded } from '../../testkit/world/guarded-transport.ts'
 import { Life } from '../../testkit/world/life.ts'
 
-t.setTimeout(300_000)
-
 const boards = 50
 const builtIn = '0.1.0'
 const releaseKey = generateKey('ed25519', systemRandom)

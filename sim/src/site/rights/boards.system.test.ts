@@ -22,8 +22,6 @@ interface Seen {
   verdict: string
 }
 
-t.setTimeout(900_000)
-
 t.test('R4 R5 D8: boards meet a marked work and say so, once, if the member lets them', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'azukari-seen-'))
   const site = new SimulatedSite({

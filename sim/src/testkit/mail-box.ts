@@ -12,14 +12,22 @@ export interface ReceivedMail {
 export interface MailBox {
   readonly port: number
   readonly mails: readonly ReceivedMail[]
+  /** Addresses that are refused for good (RFC 5321 §4.2.3: 550). */
+  readonly refused: Set<string>
   close(): Promise<void>
 }
 
-export async function startMailBox(): Promise<MailBox> {
+/** @param port to listen at, when one is to come back where it was */
+export async function startMailBox(port = 0): Promise<MailBox> {
   const mails: ReceivedMail[] = []
+  const refused = new Set<string>()
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
+    onRcptTo({ address }, _session, done) {
+      const no = Object.assign(new Error('no such mailbox here'), { responseCode: 550 })
+      done(refused.has(address) ? no : undefined)
+    },
     onData(stream, session, done) {
       const to = session.envelope.rcptTo.map(({ address }) => address)
       stream.toArray().then(
@@ -31,11 +39,12 @@ export async function startMailBox(): Promise<MailBox> {
       )
     },
   })
-  const listening = server.listen(0, '127.0.0.1')
+  const listening = server.listen(port, '127.0.0.1')
   await once(listening, 'listening')
   return {
     port: (listening.address() as AddressInfo).port,
     mails,
+    refused,
     close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }

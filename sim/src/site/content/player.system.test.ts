@@ -24,8 +24,6 @@ import { pin, SimulatedSite } from '../site.ts'
 import { until } from '../wait.ts'
 import { filesWith } from './member.ts'
 
-t.setTimeout(300_000)
-
 interface Charges {
   sums: { ledger: string; state: string; charges: number; reversals: number; minor: number }[]
 }
@@ -87,7 +85,7 @@ t.test('C13 C14: a member plays a song, a film and a picture on a board’s page
   const browser = await launchBrowser()
   ends.push(() => browser.close())
   const page = await browser.newPage({ viewport: { width: 1024, height: 768 } })
-  page.setDefaultTimeout(60_000)
+  page.setDefaultTimeout(300_000)
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(String(error)))
   page.on('console', (message) => {

@@ -10,8 +10,6 @@ import { pin, SimulatedSite } from '../site.ts'
 import { pictureOf } from '../test-pictures.ts'
 import { until } from '../wait.ts'
 
-t.setTimeout(400_000)
-
 interface Listed {
   server: string
   state: string

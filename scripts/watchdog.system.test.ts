@@ -5,8 +5,6 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 
-t.setTimeout(240_000)
-
 const cli = (name: string) => resolve(import.meta.dirname, `../${name}/src/cli.ts`)
 const withinMs = 900
 
