@@ -15,10 +15,12 @@ import { type JoinPorts, joinHandlers } from './registry/join.ts'
 import { serviceHandlers } from './service/serve.ts'
 import type { Service } from './service/service.ts'
 import { throwUnlisted } from './service/unlisted.ts'
+import { offerHandlers } from './services/content/made-copies.ts'
 import { hazardHandlers } from './services/placement/hazards/serve.ts'
 import { type AccountPorts, accountHandlers } from './services/placement/members/account-facts.ts'
 import { cardWordHandlers } from './services/placement/members/register-sync.ts'
 import { placement } from './services/placement/module.ts'
+import { buyHandlers } from './services/rights/sales/buy-handlers.ts'
 import type { Centre, WitnessLink } from './services/settlement/centre/centre.ts'
 import { centreHandlers, witnessHandlers } from './services/settlement/centre/wire.ts'
 import { chargeHandlers } from './services/settlement/payments/charges.ts'
@@ -73,6 +75,16 @@ const tables: { name: string; handlers: CallHandler[]; callers: (contract: strin
     name: 'charges',
     handlers: chargeHandlers(() => Promise.reject(new Error('let through'))),
     callers: () => ['content', 'gateway', 'rights', 'work'],
+  },
+  {
+    name: 'copies for buyers',
+    handlers: buyHandlers(() => Promise.reject(new Error('let through'))),
+    callers: () => ['content', 'gateway'],
+  },
+  {
+    name: 'offers of works',
+    handlers: offerHandlers(behind(), 'JPY'),
+    callers: () => ['gateway', 'rights'],
   },
   {
     name: 'a centre',

@@ -16,6 +16,7 @@ import * as placementOperators from './placement-operators.ts'
 import * as read from './read.ts'
 import * as rights from './rights.ts'
 import * as rightsBoards from './rights-boards.ts'
+import * as rightsCopies from './rights-copies.ts'
 import * as rightsOperators from './rights-operators.ts'
 import * as save from './save.ts'
 import * as server from './server.ts'
@@ -74,6 +75,7 @@ export const contracts: readonly Contract[] = [
   settlementBilling,
   rights,
   rightsBoards,
+  rightsCopies,
   rightsOperators,
   work,
   workLicences,

@@ -117,7 +117,13 @@ export const linkContent = contract({
     ),
   }),
   reply: Type.Object({ link: Text(2_000), untilMs: TimeMs }),
-  problems: ['content.unknown', 'content.withdrawn', 'content.price-changed', 'object.unavailable'],
+  problems: [
+    'content.unknown',
+    'content.withdrawn',
+    'content.price-changed',
+    'content.unsuitable',
+    'object.unavailable',
+  ],
 })
 
 const Entry = Type.Object({

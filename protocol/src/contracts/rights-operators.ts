@@ -52,6 +52,8 @@ const SaleShown = Type.Object({
   derivation: Text(100),
   by: Text(160),
   stoppedMs: Type.Optional(TimeMs),
+  /** The purchase came to nothing. */
+  voidedMs: Type.Optional(TimeMs),
 })
 
 export const registerWork = contract({
@@ -171,6 +173,20 @@ export const sellWork = contract({
     out: Text(1_000),
   }),
   problems: ['rights.work-unknown', 'rights.not-offered', 'mark.unsuitable', 'mark.unreadable', 'service.busy'],
+})
+
+export const offerWork = contract({
+  ...frame,
+  name: 'rights.offer',
+  title:
+    'Offers a work to members among the site’s content: whoever buys it at a board gets a copy of their own, under the published conditions',
+  serves: ['R3', 'D6'],
+  request: Type.Object({
+    work: WorkId,
+    provider: Type.String({ pattern: '^\\d{14}$', description: 'the author’s member number: who is paid' }),
+  }),
+  reply: Type.Object({ work: WorkId, content: Text(32), version: Count, terms: Text(1_000) }),
+  problems: ['rights.work-unknown', 'content.unsuitable', 'content.withdrawn', 'mark.unreadable'],
 })
 
 export const copySale = contract({

@@ -52,6 +52,8 @@ export class ArrivingContent {
   /** The data server that delivers, and the one that it had it from. */
   readonly server: string
   readonly from: string
+  /** Of what arrives: the list's is about right where each buyer gets a copy of their own. */
+  readonly sizeBytes: number
   readonly #stream: DownloadStream
   #isEnded = false
   #isUsed = false
@@ -66,6 +68,7 @@ export class ArrivingContent {
     this.fee = reply.fee
     this.server = reply.server
     this.from = reply.from
+    this.sizeBytes = reply.offer.sizeBytes
     this.#stream = new DownloadStream(ports, reply.offer, signal)
   }
 
@@ -81,7 +84,7 @@ export class ArrivingContent {
 
   /** All of it, in memory. @throws {Problem} `transfer.too-large`, `transfer.*`, `link.*` */
   async whole(onProgress: (part: number) => void = () => {}): Promise<Uint8Array> {
-    const { sizeBytes } = this.item
+    const { sizeBytes } = this
     if (sizeBytes > pictureMaxBytes) throw new Problem('transfer.too-large', `more than ${pictureMaxBytes} bytes`)
     const bytes = new Uint8Array(sizeBytes)
     for (let at = 0; at < sizeBytes; ) {

@@ -116,7 +116,8 @@ export class ContentMenu {
    */
   async #play(card: PresentCard, item: ContentItem, player: Player, leave: AbortSignal): Promise<void> {
     const arriving = await this.#get(card, item)
-    const { title, mediaType, sizeBytes } = item
+    const { title, mediaType } = item
+    const { sizeBytes } = arriving
     const medium: Medium = { title, mediaType, sizeBytes, read: (at, length) => arriving.read(at, length) }
     const stop = new AbortController()
     const until = AbortSignal.any([card.signal, leave, stop.signal])

@@ -6,6 +6,7 @@ import { sameBytes } from '@azukari/protocol/bytes'
 import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import { getContent, playContent } from '@azukari/protocol/contracts/content'
 import type { FilePiece } from '@azukari/protocol/contracts/https'
+import { type buyCopy, voidPurchase } from '@azukari/protocol/contracts/rights-copies'
 import type { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { signerOf } from '@azukari/protocol/cose'
 import { peekRecord, signDeliveryOrder, signRecord } from '@azukari/protocol/delivery'
@@ -30,6 +31,7 @@ import type { ListedRow } from './store.ts'
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => log }
 const member = { id: random.bytes(16), level: 2, card: random.bytes(32), session: random.bytes(16) }
 const device = 'board'
+type Bought = RequestOf<typeof buyCopy>
 type Charge = RequestOf<typeof postCharge>
 
 /** Its methods, bound to it. */
@@ -80,6 +82,8 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
     moreRecords: [] as Uint8Array[],
     /** What settlement says in place of booking it. */
     refusal: undefined as Problem | undefined,
+    /** Whoever makes copies for buyers. */
+    buy: async (_asked: Bought): Promise<ReplyOf<typeof buyCopy>> => Promise.reject(new Problem('service.unavailable')),
     post: async (charge: Charge): Promise<ReplyOf<typeof postCharge>> => {
       posted.push(charge)
       if (site.refusal) throw site.refusal
@@ -96,6 +100,7 @@ async function makeSite(t: Test, open: OpenTestDatabase) {
       ...made,
       members: async () => member,
       post: (charge) => site.post(charge),
+      buy: (asked) => site.buy(asked),
       linkKeys: { signer, find: (kid) => (sameBytes(kid, signer.kid) ? publicOf(issuer) : undefined) },
       unlisted: throwUnlisted,
       defer: systemDefer,
@@ -249,6 +254,60 @@ for (const [engine, open] of Object.entries(testEngines())) {
     const again = site.posted.slice(2).map(({ item }) => item?.isReversed)
     t.same(again, [true, true], 'reversed, not charged')
   })
+
+  t.test(
+    `R3 C7 ${engine}: what is made for each buyer is made first, charged once, and void when it is reversed`,
+    async (t) => {
+      const { get, figures, content, site, server } = await makeSite(t, open)
+      const work = '0123456789abcdef'
+      const offerOf = (currency: 'JPY' | 'USD', provider = '12345678901234') =>
+        content.handlers[0]!.handle(
+          {
+            ...{ work, provider, title: 'Harbour', terms: 'yours', mediaType: 'image/png', sizeBytes: 600_000 },
+            ...{ priceMinor: 300, currency, picture: random.bytes(10) },
+          } as never,
+          {} as never,
+        )
+      await t.rejects(offerOf('USD'), { code: 'content.unsuitable' })
+      const { reply } = await offerOf('JPY')
+      t.same((await offerOf('JPY')).reply, reply, 'the same work is the same content')
+      await t.rejects(offerOf('JPY', '99999999999999'), { code: 'content.unsuitable' })
+      const [row] = await content.store.sql.all<ListedRow>('SELECT * FROM contents')
+      await t.rejects(get(row!, random.bytes(16)), { code: 'object.unavailable' }, 'nobody makes copies now')
+      t.same(await server.objects.records(1, 10), [], 'and nothing was charged')
+
+      const copy = random.bytes(600_000)
+      const asked: Bought[] = []
+      site.buy = async (bought) => {
+        asked.push(bought)
+        return { sale: '00000000aa', sizeBytes: copy.length, piece: copy.subarray(bought.from, bought.from + 400_000) }
+      }
+      const delivery = random.bytes(16)
+      const [a, b] = await Promise.all([get(row!, delivery), get(row!, delivery)])
+      t.same(a, b)
+      t.match(a.offer, { sizeBytes: copy.length })
+      t.same(
+        asked.map(({ from }) => from),
+        [0, 400_000],
+        'once, in pieces',
+      )
+      t.match(asked[0], { delivery, work, card: member.card, priceMinor: 300, currency: 'JPY' })
+      const blocks = await content.host.downloads?.read(device, a.offer.transfer, 0, 16)
+      t.equal(blocks?.length, 10, 'the copy is what leaves')
+      await content.host.downloads?.ended(device, a.offer.transfer, undefined)
+      const refused = await get(row!, random.bytes(16))
+      await content.host.downloads?.ended(device, refused.offer.transfer, 'card.absent')
+      await content.settle()
+      t.match(await figures(), { 'content paid': [1, 0, 300], 'content cancelled': [1, 1, 0] })
+      const sent = await content.store.sql.all<{ contract: string }>('SELECT contract FROM outbox')
+      t.same(sent, [{ contract: voidPurchase.id }], 'the one that was reversed is void, and no other')
+      await content.settle()
+      t.same(await server.objects.list(undefined), [], 'no copy stays at the data server')
+      await t.rejects(content.links.make({ content: row!.id, card: member.card, region: undefined, lifeMs: 1 }), {
+        code: 'content.unsuitable',
+      })
+    },
+  )
 
   t.test(`C7 ${engine}: what has left is known after a restart, so that what left whole stays charged`, async (t) => {
     const { offer, get, restart, content } = await makeSite(t, open)

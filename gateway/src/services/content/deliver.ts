@@ -17,6 +17,7 @@ import type { Delivered } from '../../data-server/object-port.ts'
 import type { MemberContext, OwnContext, ServiceStore } from '../../service/service.ts'
 import type { ServerEntry } from '../../site-folder.ts'
 import type { DataServers } from './data-servers.ts'
+import { type MadeCopies, noteVoid } from './made-copies.ts'
 import { type ContentRow, contents, type DeliveryRow, deliveries, holders, type VersionRow } from './store.ts'
 
 type Asked = RequestOf<typeof getContent>
@@ -43,6 +44,8 @@ export interface DeliverOptions {
   store: ServiceStore
   servers: DataServers
   signer: DirectSigner
+  /** Makes what each buyer gets of their own. */
+  made: MadeCopies
   /** C8: what a request costs. */
   serviceMinor: number
   log: Log
@@ -166,10 +169,16 @@ export class Deliver {
     return { row, version }
   }
 
-  async #ask(
-    delivery: DeliveryRow,
-    of: { row: ContentRow; version: VersionRow; server: ServerEntry },
-  ): Promise<Accepted> {
+  /** Of what is made for each buyer the copy is made first: nothing is charged before it is there. */
+  async #ask(asked: DeliveryRow, of: Asking): Promise<Accepted> {
+    const { made_of } = of.row
+    if (made_of === null) return this.#askFor(asked, of)
+    const { root, size, leaves } = await this.#o.made.keptFor(asked, made_of, of.server)
+    const own = { root: new Uint8Array(root), size, leaves }
+    return this.#askFor({ ...asked, root: own.root }, { ...of, version: { ...of.version, ...own } })
+  }
+
+  async #askFor(delivery: DeliveryRow, of: Asking): Promise<Accepted> {
     const { servers, store } = this.#o
     const { row, version, server } = of
     try {
@@ -190,9 +199,12 @@ export class Deliver {
     }
   }
 
-  async #refused({ sql }: OwnContext, { id, link_until }: DeliveryRow, problem: string): Promise<void> {
-    if (link_until === null) await deliveries.move(sql, id, 'asked', 'failed', problem)
-    else await deliveries.refusedLink(sql, id, problem)
+  async #refused(context: OwnContext, delivery: DeliveryRow, problem: string): Promise<void> {
+    const { sql } = context
+    const { id, link_until } = delivery
+    if (link_until !== null) return void (await deliveries.refusedLink(sql, id, problem))
+    await deliveries.move(sql, id, 'asked', 'failed', problem)
+    await noteVoid(context, delivery, problem)
   }
 
   #order(delivery: DeliveryRow, provider: string, sizeBytes: number): Uint8Array {
@@ -238,7 +250,7 @@ export class Deliver {
   /** The data server has charged it: the list of holders, and the offer to the device, in one transaction. */
   async #accepted(
     delivery: DeliveryRow,
-    { row, version, server }: { row: ContentRow; version: VersionRow; server: ServerEntry },
+    { row, version, server }: Asking,
     { record: signed, seq, failed }: Delivered,
   ): Promise<Accepted> {
     const key = parseCoseKey(new Uint8Array(Buffer.from(server.key, 'hex')))
@@ -330,8 +342,18 @@ export class Deliver {
       if (!isProblem(error, 'object.unknown')) throw error
       to = 'failed'
     }
-    await store.transaction(({ sql }) => deliveries.move(sql, row.id, 'reversing', to))
+    await store.transaction(async (context) => {
+      await deliveries.move(context.sql, row.id, 'reversing', to)
+      await noteVoid(context, row, reason)
+    })
   }
+}
+
+/** What a data server is asked for. */
+interface Asking {
+  row: ContentRow
+  version: VersionRow
+  server: ServerEntry
 }
 
 /** What a member agreed to. */

@@ -49,11 +49,13 @@ export class ContentLinks {
     this.#o = options
   }
 
-  /** Nothing is charged yet. @returns path and query. @throws {Problem} `content.unknown`, `content.withdrawn`, `object.unavailable` */
+  /** Nothing is charged yet. @returns path and query. @throws {Problem} `content.unknown`, `content.withdrawn`, `content.unsuitable`, `object.unavailable` */
   async make({ content, card, region, lifeMs }: LinkWanted): Promise<string> {
     const { store, servers, deliver, serviceMinor, clock, random } = this.#o
     const known = await contents.byId(store.sql, content)
     if (!known) throw new Problem('content.unknown')
+    if (known.made_of !== null)
+      throw new Problem('content.unsuitable', 'it is made for each buyer, who gets it at a board')
     const { version: number, price: contentMinor, currency, origin } = known
     const { row, version } = await deliver.agreed({ content, version: number, serviceMinor, contentMinor, currency })
     const [server] = region === undefined ? [{ id: origin }] : await servers.nearestTo(region)

@@ -1,6 +1,7 @@
 /** Content from a site's folder, on real ports: inside the gateway, or as a process of its own. */
 
 import { sameBytes } from '@azukari/protocol/bytes'
+import { buyCopy } from '@azukari/protocol/contracts/rights-copies'
 import { postCharge } from '@azukari/protocol/contracts/settlement-charges'
 import { signerOf } from '@azukari/protocol/cose'
 import { coseKey, publicOf } from '@azukari/protocol/keys'
@@ -8,8 +9,10 @@ import { machineOf } from '../../adapters/system-machine.ts'
 import type { OpenService, ServicePorts } from '../../host/service-module.ts'
 import { ServersFile } from '../../servers-file.ts'
 import { loadSiteKey } from '../../site-key.ts'
+import type { BillingOptions } from './billing.ts'
 import type { ContentContext } from './commands/context.ts'
 import { DataServers } from './data-servers.ts'
+import type { BuyCopy } from './made-copies.ts'
 import { createContentService } from './service.ts'
 import { contentSettings } from './settings.ts'
 
@@ -18,7 +21,7 @@ const keyFile = 'content/signing.key'
 
 /** Opens content; its signing key is made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function openContent(opened: ServicePorts): Promise<ContentContext> {
-  const { folder, stores, ports, log, budgets, unlisted, members, call } = opened
+  const { folder, stores, ports, log, budgets, unlisted, members, call, peers } = opened
   const { clock, random, files } = ports
   const machine = machineOf(folder, ports)
   const settings = contentSettings(await folder.read('content.json'))
@@ -31,7 +34,9 @@ export async function openContent(opened: ServicePorts): Promise<ContentContext>
   const { defer } = machine
   const linkKeys = { signer, find: (kid: Uint8Array) => (sameBytes(kid, signer.kid) ? publicOf(key) : undefined) }
   const made = { database, servers, signer, linkKeys, settings, members, clock, random, log, budgets, unlisted, defer }
-  const content = await createContentService({ name, ...made, post: (charge) => call(postCharge, charge) })
+  const post: BillingOptions['post'] = (charge) => call(postCharge, charge)
+  const buy: BuyCopy = (asked) => call(buyCopy, asked)
+  const content = await createContentService({ name, ...made, post, buy, peers })
   const keys: OpenService['keys'] = {
     held: async () => [{ use: 'sign', key: coseKey(publicOf(key)), fromMs: 0 }],
   }
@@ -39,7 +44,7 @@ export async function openContent(opened: ServicePorts): Promise<ContentContext>
     service: content.host,
     content,
     ports,
-    handlers: [],
+    handlers: content.handlers,
     keys,
     close: () => reach.close(),
   }

@@ -62,10 +62,20 @@ ALTER TABLE fee_entries ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
 UPDATE fee_entries SET noted = 1 WHERE state = 'cancelled';
 `
 
+const madeForBuyers = `
+ALTER TABLE contents ADD COLUMN made_of TEXT;
+CREATE TABLE made_copies (
+  delivery BLOB PRIMARY KEY, server TEXT NOT NULL, root BLOB NOT NULL, size INTEGER NOT NULL, leaves BLOB NOT NULL,
+  dropped INTEGER NOT NULL
+) STRICT;
+CREATE INDEX made_copies_held ON made_copies (dropped);
+`
+
 export const contentMigrations: readonly Migration[] = [
   { number: 1, name: 'the register, holders, deliveries', up: register },
   { number: 2, name: 'the two fee ledgers', up: ledgers },
   { number: 3, name: 'deliveries by a signed link', up: links },
   { number: 4, name: 'which blocks of a delivery have left', up: blocksLeft },
   { number: 5, name: 'reversals on statements', up: noted },
+  { number: 6, name: 'copies that are made for each buyer', up: madeForBuyers },
 ]

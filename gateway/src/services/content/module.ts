@@ -12,8 +12,11 @@ export const content = defineService<ContentContext>({
   lock: 'content.lock',
   port: 8_476,
   readsBuffer: false,
-  peers: ['settlement'],
-  calls: async () => [(await import('@azukari/protocol/contracts/settlement-charges')).postCharge],
+  peers: ['settlement', 'rights'],
+  calls: async () => [
+    (await import('@azukari/protocol/contracts/settlement-charges')).postCharge,
+    (await import('@azukari/protocol/contracts/rights-copies')).buyCopy,
+  ],
   commands: {
     content: async () => (await import('./commands/offers.ts')).offerCommands,
     'content fees': async () => (await import('./commands/fees.ts')).feeCommands,

@@ -9,7 +9,8 @@ import { blockPlainBytes } from '@azukari/protocol/transfer'
 import type { ContentSource } from '../../service/offers.ts'
 import type { ServiceStore } from '../../service/service.ts'
 import type { DataServers } from './data-servers.ts'
-import { contents, type DeliveryRow, deliveries, holders } from './store.ts'
+import { bytesOf } from './made-copies.ts'
+import { type DeliveryRow, deliveries, holders } from './store.ts'
 
 /** Blocks that are read at once: memory per device that fetches. */
 const aheadBlocks = 16
@@ -24,7 +25,7 @@ export function contentSource(
   const source: ContentSource = async (_kind, id) => {
     const delivery = await deliveries.byId(sql, id)
     if (delivery?.state !== 'offered') return undefined
-    const { size } = (await contents.version(sql, delivery.content, delivery.version)) ?? { size: 0 }
+    const { size } = (await bytesOf(sql, delivery)) ?? { size: 0 }
     const blocks = Math.ceil(size / blockPlainBytes)
     const ahead = aheadReader(sql, servers, delivery)
     const read: ReadContent = async (at, length) => {

@@ -78,6 +78,7 @@ export class Register {
         currency,
         origin,
         at: nowMs,
+        made_of: null,
       }
       if (now) {
         await contents.replace(sql, row)
@@ -104,6 +105,7 @@ export class Register {
     const row = await contents.byId(this.#o.store.sql, id)
     if (!row || row.provider !== provider) throw new Problem('content.unknown', `none of ${provider}: ${hex(id)}`)
     if (row.state === 'withdrawn') throw new Problem('content.withdrawn', hex(id))
+    if (row.made_of !== null) throw new Problem('content.unsuitable', `${hex(id)} is made for each buyer`)
     return row
   }
 
@@ -164,6 +166,7 @@ function checkForm(name: string, media: string, bytes: Uint8Array): void {
   if (!beginsLike(media, bytes)) throw new Problem('content.unsuitable', `${name} is no ${media}`)
 }
 
-async function* blocksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+/** As data servers take them. */
+export async function* blocksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += blockPlainBytes) yield bytes.subarray(at, at + blockPlainBytes)
 }

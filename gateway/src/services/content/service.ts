@@ -4,6 +4,7 @@ import type { DirectSigner } from '@azukari/protocol/cose'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import { InternalError } from '@azukari/protocol/problem'
 import type { Budgets } from '../../budgets/budgets.ts'
+import type { Peers } from '../../service/deliverer.ts'
 import { createServiceHost, type ServiceHost } from '../../service/host.ts'
 import type { LinkKeys } from '../../service/links.ts'
 import type { MemberCheck } from '../../service/member-tokens.ts'
@@ -11,6 +12,7 @@ import { PeriodicWorker } from '../../service/periodic-worker.ts'
 import { memberCall, type ServiceStore } from '../../service/service.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
+import type { CallHandler } from '../../transport/server.ts'
 import { type BillingOptions, bill } from './billing.ts'
 import { browseHandlers } from './browse.ts'
 import type { DataServers } from './data-servers.ts'
@@ -18,6 +20,7 @@ import { Deliver } from './deliver.ts'
 import { renewHolders } from './holder-list.ts'
 import { Ledgers } from './ledgers.ts'
 import { ContentLinks } from './links.ts'
+import { type BuyCopy, MadeCopies, offerHandlers, sentOfPurchases } from './made-copies.ts'
 import { contentMigrations } from './migrations.ts'
 import { contentSource } from './reading.ts'
 import { Register } from './register.ts'
@@ -36,6 +39,10 @@ export interface ContentServiceOptions {
   linkKeys: LinkKeys
   settings: ContentSettings
   members: MemberCheck
+  /** Has a copy made for a buyer. */
+  buy: BuyCopy
+  /** Where its acts are taken. */
+  peers?: Peers
   /** Where members' charges are posted. */
   post: BillingOptions['post']
   clock: Clock
@@ -52,6 +59,8 @@ export interface ContentService {
   register: Register
   servers: DataServers
   links: ContentLinks
+  /** What other services ask. */
+  handlers: readonly CallHandler[]
   /** Pulls what is new and bills what is due, now; for commands that tell of it. */
   settle(): Promise<void>
 }
@@ -61,12 +70,14 @@ export async function createContentService(options: ContentServiceOptions): Prom
   let deliver: Deliver | undefined
   let made: ServiceStore | undefined
   let links: ContentLinks | undefined
+  let copies: MadeCopies | undefined
   const delivering = () => {
     if (!deliver) throw new InternalError('content is not open yet')
     return deliver
   }
   const round = async (store: ServiceStore) => {
     await delivering().settle(clock.now())
+    await copies?.forget()
     await renewHolders(store, servers, log)
     await new Ledgers({ store, servers, settings, log }).pull()
     await bill({ store, post: options.post, tax: settings.tax, log }, clock.now())
@@ -99,6 +110,8 @@ export async function createContentService(options: ContentServiceOptions): Prom
     links: options.linkKeys,
     unlisted: options.unlisted,
     migrations: contentMigrations,
+    calls: sentOfPurchases,
+    ...(options.peers && { peers: options.peers }),
     ...(options.budgets && { budgets: options.budgets }),
     ...(options.defer && { defer: options.defer }),
     downloads: downloads.source,
@@ -114,7 +127,8 @@ export async function createContentService(options: ContentServiceOptions): Prom
     handlers: (store) => {
       made = store
       const { serviceMinor } = settings
-      deliver = new Deliver({ store, servers, signer, serviceMinor, log })
+      copies = new MadeCopies({ store, servers, buy: options.buy, log })
+      deliver = new Deliver({ store, servers, signer, made: copies, serviceMinor, log })
       links = new ContentLinks({ store, servers, deliver, signer, serviceMinor, clock, random })
       return [
         ...links.handlers(),
@@ -125,5 +139,6 @@ export async function createContentService(options: ContentServiceOptions): Prom
   })
   const register = new Register({ store: host.store, servers, random, currency: settings.currency })
   if (!links) throw new InternalError('content has no handlers')
-  return { host, store: host.store, register, servers, links, settle: () => work(host.store) }
+  const handlers = offerHandlers(host.store, settings.currency)
+  return { host, store: host.store, register, servers, links, handlers, settle: () => work(host.store) }
 }

@@ -17,6 +17,8 @@ export interface ContentRow {
   currency: Currency
   origin: string
   at: number
+  /** The work of which each buyer gets a copy of their own; null where all get the same bytes. */
+  made_of: string | null
 }
 
 export interface VersionRow {
@@ -40,6 +42,17 @@ export interface HolderRow {
   server: string
   pinned: number
   until: number
+}
+
+/** A buyer's own copy, at the data server that delivers it. */
+export interface MadeCopyRow {
+  delivery: Uint8Array
+  server: string
+  root: Uint8Array
+  size: number
+  leaves: Uint8Array
+  /** 1 when the data server has forgotten it. */
+  dropped: number
 }
 
 export interface AvoidedRow {
@@ -83,7 +96,7 @@ export interface DeliveryRow {
   blocks_left: Uint8Array | null
 }
 
-const listed = `c.id, c.provider, c.title, c.search, c.media, c.terms, c.state, c.version, c.price, c.currency, c.origin, c.at`
+const listed = `c.id, c.provider, c.title, c.search, c.media, c.terms, c.state, c.version, c.price, c.currency, c.origin, c.at, c.made_of`
 
 export const contents = {
   add: (sql: Sql, row: ContentRow & { picture: Uint8Array | null; picture_media: string | null }) =>
@@ -106,7 +119,7 @@ export const contents = {
   withdraw: (sql: Sql, id: Uint8Array) => sql.run("UPDATE contents SET state = 'withdrawn' WHERE id = ?", id),
   byId: (sql: Sql, id: Uint8Array) =>
     sql.get<ContentRow>(
-      `SELECT id, provider, title, search, media, terms, state, version, price, currency, origin, at
+      `SELECT id, provider, title, search, media, terms, state, version, price, currency, origin, at, made_of
        FROM contents WHERE id = ?`,
       id,
     ),
@@ -175,6 +188,20 @@ export const holders = {
     sql.all<AvoidedRow>('SELECT root, server, why, times, until FROM avoided WHERE root = ? ORDER BY server', root),
 }
 
+export const madeCopies = {
+  of: (sql: Sql, delivery: Uint8Array) =>
+    sql.get<MadeCopyRow>('SELECT * FROM made_copies WHERE delivery = ?', delivery),
+  /** Of deliveries that have ended, one way or another. */
+  ended: (sql: Sql, limit: number) =>
+    sql.all<MadeCopyRow>(
+      `SELECT m.* FROM made_copies m JOIN deliveries d ON d.id = m.delivery
+       WHERE m.dropped = 0 AND d.state IN ('done', 'reversed', 'failed') ORDER BY m.delivery LIMIT ?`,
+      limit,
+    ),
+  dropped: (sql: Sql, delivery: Uint8Array) =>
+    sql.run('UPDATE made_copies SET dropped = 1 WHERE delivery = ?', delivery),
+}
+
 export const deliveries = {
   add: (sql: Sql, row: DeliveryRow) => insertRow(sql, 'deliveries', row),
   byId: (sql: Sql, id: Uint8Array) => sql.get<DeliveryRow>('SELECT * FROM deliveries WHERE id = ?', id),
@@ -192,6 +219,9 @@ export const deliveries = {
       until,
       id,
     ),
+  /** Its bytes are there: a copy that was made for it. */
+  made: (sql: Sql, id: Uint8Array, root: Uint8Array) =>
+    sql.run('UPDATE deliveries SET root = ? WHERE id = ?', root, id),
   /** A link is used for the first time: its server is asked now. */
   opened: (sql: Sql, { id, server, at, until }: Pick<DeliveryRow, 'id' | 'server' | 'at' | 'until'>) =>
     sql.run(

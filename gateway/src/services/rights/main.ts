@@ -13,6 +13,7 @@ import { MarkPool } from './adapters/mark-pool.ts'
 import { sealedPictures } from './sealed-pictures.ts'
 import { createRights, type Rights } from './service.ts'
 import { rightsSettings } from './settings.ts'
+import type { OfferMade } from './works/offering.ts'
 
 export interface OpenRightsOptions {
   database: Database
@@ -21,13 +22,14 @@ export interface OpenRightsOptions {
   budgets: Budgets
   members: MemberCheck
   unlisted: Unlisted
+  offer: OfferMade
 }
 
 /** Opens the service; its keys are made on first use. @throws {Problem} `config.invalid`, `storage.*`, `database.newer` */
 export async function openRights(
   folder: SiteFolder,
   ports: SitePorts,
-  { database, log, passphrase, budgets, unlisted, members }: OpenRightsOptions,
+  { database, log, passphrase, budgets, unlisted, members, offer }: OpenRightsOptions,
 ): Promise<Rights> {
   const keys = await serviceKeysIn('rights', folder, ports, passphrase, database.isShared)
   const settings = rightsSettings(await folder.read('rights.json'))
@@ -40,6 +42,7 @@ export async function openRights(
     settings,
     members,
     mailer: settings.mail && smtpMailer(settings.mail, await mailPassword(folder, settings.mail)),
+    offer,
     fetch: machine.fetch,
     clock: ports.clock,
     random: ports.random,

@@ -11,7 +11,8 @@ export const rights = defineService<RightsContext>({
   lock: 'rights.lock',
   port: 8_478,
   readsBuffer: false,
-  peers: [],
+  peers: ['content'],
+  calls: async () => [(await import('@azukari/protocol/contracts/rights-copies')).offerMade],
   commands: {
     'rights works': async () => (await import('./commands/works.ts')).workCommands,
     'rights cases': async () => (await import('./commands/cases.ts')).caseCommands,
@@ -19,14 +20,24 @@ export const rights = defineService<RightsContext>({
   },
   checks: async (folder) => (await import('./commands/checks.ts')).rightsChecks(folder),
   programs: { mark: async () => (await import('./commands/mark.ts')).markCommands },
-  open: async ({ folder, stores, ports, log, passphrase, budgets, unlisted, members }) => {
+  open: async ({ folder, stores, ports, log, passphrase, budgets, unlisted, members, call }) => {
     const { openRights } = await import('./main.ts')
+    const { offerMade } = await import('@azukari/protocol/contracts/rights-copies')
+    const { buyHandlers } = await import('./sales/buy-handlers.ts')
     const database = await stores.open('rights/rights.db')
-    const service = await openRights(folder, ports, { database, log, passphrase, budgets, unlisted, members })
+    const service = await openRights(folder, ports, {
+      database,
+      log,
+      passphrase,
+      budgets,
+      unlisted,
+      members,
+      offer: (offer) => call(offerMade, offer),
+    })
     return {
       service,
       ports,
-      handlers: [],
+      handlers: buyHandlers((asked) => service.buy(asked)),
       keys: { held: async () => service.publicKeys },
       close: async () => {},
     }

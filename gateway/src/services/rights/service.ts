@@ -1,5 +1,7 @@
 /** The rights service (ARCHITECTURE §10, R1–R8), put together from ports. */
+import type { ReplyOf, RequestOf } from '@azukari/protocol/contract'
 import type { HeldKey } from '@azukari/protocol/contracts/keys'
+import type { buyCopy } from '@azukari/protocol/contracts/rights-copies'
 import { signerOf } from '@azukari/protocol/cose'
 import type { Clock, Log, Random } from '@azukari/protocol/ports'
 import type { OutboundAnswer, OutboundRequest } from '../../adapters/guarded-fetch.ts'
@@ -16,6 +18,7 @@ import { CaseWork } from './cases/worker.ts'
 import type { MarkWork } from './marks/mark-work.ts'
 import { rightsMigrations } from './migrations.ts'
 import { type SaleDesk, saleDesk } from './sales/desk.ts'
+import { Purchases, purchaseHandlers } from './sales/purchases.ts'
 import type { SealedPictures } from './sealed-pictures.ts'
 import type { RightsSettings } from './settings.ts'
 import type { RightsShared } from './shared.ts'
@@ -23,6 +26,7 @@ import { boardHandlers } from './sightings/boards.ts'
 import { type SightingDesk, sightingDesk } from './sightings/desk.ts'
 import { type WorkDesk, workDesk } from './works/desk.ts'
 import { type FingerprintIndex, fingerprintsIn } from './works/fingerprints.ts'
+import { type OfferedWork, type OfferMade, offerWorkAsContent } from './works/offering.ts'
 
 export interface RightsOptions {
   database: Database
@@ -35,6 +39,8 @@ export interface RightsOptions {
   members: MemberCheck
   /** Without one nobody is written to. */
   mailer?: Mailer | undefined
+  /** Has a work offered to members. */
+  offer: OfferMade
   /** The guarded way out. */
   fetch(request: OutboundRequest): Promise<OutboundAnswer>
   clock: Clock
@@ -51,6 +57,10 @@ export interface Rights extends ServiceHost {
   readonly sales: SaleDesk
   readonly sightings: SightingDesk
   readonly cases: CaseDesk
+  /** Offers a work to members. @throws {Problem} those of `rights.offer` */
+  offer(of: { work: string; provider: string }): Promise<OfferedWork>
+  /** A member's purchase. @throws {Problem} those of `rights.buy` */
+  buy(asked: RequestOf<typeof buyCopy>): Promise<ReplyOf<typeof buyCopy>>
   /** Does what is due of cases, as the worker does, until nothing is. */
   lookAtCases(signal: AbortSignal): Promise<void>
   readonly publicKeys: readonly HeldKey[]
@@ -66,6 +76,7 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     settings,
     members,
     mailer,
+    offer,
     fetch,
     clock,
     random,
@@ -83,7 +94,7 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     unlisted,
     migrations: rightsMigrations,
     members,
-    handlers: (store) => boardHandlers(store, settings, () => worker.wake()),
+    handlers: (store) => [...boardHandlers(store, settings, () => worker.wake()), ...purchaseHandlers()],
     ...(defer && { defer }),
     ...(budgets && { budgets }),
   })
@@ -113,6 +124,8 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
     round: () => work.begin(worker.signal, wake),
   })
   const [start, stop] = [host.start.bind(host), host.stop.bind(host)]
+  const sales = saleDesk(shared)
+  const purchases = new Purchases({ ...shared, copy: (sale) => sales.copy(sale) })
   return Object.assign(host, {
     start: async () => {
       await start()
@@ -126,7 +139,9 @@ export async function createRights(options: RightsOptions): Promise<Rights> {
       await stop()
     },
     works: workDesk(shared),
-    sales: saleDesk(shared),
+    sales,
+    offer: (of: { work: string; provider: string }) => offerWorkAsContent(shared, offer, of),
+    buy: (asked: RequestOf<typeof buyCopy>) => purchases.buy(asked),
     sightings: sightingDesk(shared, settings, fetch, wake),
     cases: caseDesk(shared, wake),
     lookAtCases: async (signal: AbortSignal) => {

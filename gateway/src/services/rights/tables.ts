@@ -52,6 +52,13 @@ CREATE INDEX board_sightings_device ON board_sightings (device, at_ms);
 CREATE TABLE sighting_consents (member BLOB PRIMARY KEY) STRICT;
 `
 
+/** Members' purchases: a sale belongs to one delivery, and is void when that came to nothing (R3). */
+export const purchaseColumns = `
+ALTER TABLE sales ADD COLUMN delivery BLOB;
+ALTER TABLE sales ADD COLUMN voided_ms INTEGER;
+CREATE UNIQUE INDEX sales_by_delivery ON sales (delivery);
+`
+
 /** What works look like before they are marked, where a mark is lost. */
 export const fingerprintTables = `
 CREATE TABLE fingerprints (

@@ -56,6 +56,7 @@ export async function openTestRights(database: Database, options: Partial<Rights
     pictures: sealedPictures(folder, keys, testRandom),
     settings: {},
     members: async () => Promise.reject(new Problem('session.required')),
+    offer: () => Promise.reject(new Problem('service.unavailable')),
     fetch: () => Promise.reject(new Problem('copy.unreachable')),
     clock,
     random: testRandom,

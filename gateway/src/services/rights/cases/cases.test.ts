@@ -282,6 +282,30 @@ for (const [engine, open] of Object.entries(testEngines())) {
     t.equal(sales.find(({ sale }) => sale === mori.sale)?.stoppedMs, undefined)
   })
 
+  t.test(
+    `R3 R6: a member who bought at a board is named to people, and written to by nobody (${engine})`,
+    async (t) => {
+      const s = await begin(t)
+      await s.sell('sato')
+      const of = { delivery: new Uint8Array(16).fill(5), content: new Uint8Array(16).fill(6), priceMinor: 3_300 }
+      const asked = { ...of, work: s.work, card: new Uint8Array(32).fill(7), currency: 'JPY' as const, from: 0 }
+      const { sale } = await s.rights.buy(asked)
+      s.web.set('https://p.example/1.png', await s.rights.sales.copy(sale))
+      const told = await s.report('https://p.example/1.png')
+      for (let i = 0; i < 3; i++) await s.round()
+      const { row, events } = await s.rights.cases.get(told.case!)
+      t.match(row, { sale, state: 'undecided' })
+      t.match(events.at(-1), {
+        what: 'buyer not warned',
+        detail: `a member bought it, by card:${'07'.repeat(32)}: reach them in person`,
+      })
+      t.same(
+        s.mails.map(({ to }) => to),
+        ['abuse@p.example'],
+      )
+    },
+  )
+
   t.test(`R4: a report names a work of this site at an address, or is refused (${engine})`, async (t) => {
     const s = await begin(t)
     const report = (more: object) =>

@@ -9,6 +9,7 @@ import type { OutboundAnswer, OutboundRequest } from '../../../adapters/guarded-
 import type { Mailer } from '../../../mail/mailer.ts'
 import type { Sql } from '../../../storage/database.ts'
 import { salesMaster } from '../sales/master.ts'
+import { isMailAddress } from '../sales/purchases.ts'
 import { findSale, openBuyer, type SaleRow, salesOfWork } from '../sales/store.ts'
 import type { RightsSettings } from '../settings.ts'
 import type { RightsShared } from '../shared.ts'
@@ -185,7 +186,8 @@ export class CaseWork {
   }
 
   async #warnBuyer(row: CaseRow): Promise<Done> {
-    return this.#send(buyerWarned, buyerWarning(await this.#words(row), this.#buyer(await this.#saleOf(row))))
+    const buyer = this.#buyer(await this.#saleOf(row))
+    return this.#sendToBuyer(buyerWarned, buyer, buyerWarning(await this.#words(row), buyer))
   }
 
   async #tellDecision(row: CaseRow): Promise<Done> {
@@ -196,7 +198,8 @@ export class CaseWork {
       reason: row.reason!,
       amount: row.amount === null ? undefined : `${formatAmount(BigInt(row.amount), sale.currency)} ${sale.currency}`,
     }
-    return this.#send('buyer told', decisionLetter(words, this.#buyer(sale)))
+    const buyer = this.#buyer(sale)
+    return this.#sendToBuyer('buyer told', buyer, decisionLetter(words, buyer))
   }
 
   #buyer(sale: SaleRow) {
@@ -210,9 +213,19 @@ export class CaseWork {
     return found
   }
 
+  /** A member who bought at a board is known by the card alone: people reach them. */
+  async #sendToBuyer(
+    what: string,
+    { contact }: { contact: string },
+    mail: Parameters<Mailer['send']>[0],
+  ): Promise<Done> {
+    if (isMailAddress(contact)) return this.#send(what, mail)
+    return { what: notDone(what), detail: `a member bought it, by ${contact}: reach them in person` }
+  }
+
   async #send(what: string, mail: Parameters<Mailer['send']>[0]): Promise<Done> {
     const { mailer } = this.#o
-    if (!mailer) return { what: what.replace(/^(\w+) /, '$1 not '), detail: 'rights.json names no mail server' }
+    if (!mailer) return { what: notDone(what), detail: 'rights.json names no mail server' }
     await mailer.send(mail)
     return { what, detail: mail.to }
   }
@@ -223,6 +236,8 @@ export class CaseWork {
     return { number, work, location, why, title: row.title, author: row.author }
   }
 }
+
+const notDone = (what: string) => what.replace(/^(\w+) /, '$1 not ')
 
 function saleId(sale: bigint): string {
   return sale.toString(16).padStart(10, '0')

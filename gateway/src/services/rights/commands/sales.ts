@@ -1,5 +1,5 @@
 /** Commands about sales and conditions, each a contract (R3). */
-import { copySale, listConditions, sellWork } from '@azukari/protocol/contracts/rights-operators'
+import { copySale, listConditions, offerWork, sellWork } from '@azukari/protocol/contracts/rights-operators'
 import { formatAmount } from '@azukari/protocol/money'
 import { commandName, serviceContractCommand } from '../../../operator-api/contract-command.ts'
 import type { SaleFacts } from '../sales/desk.ts'
@@ -8,9 +8,10 @@ import { dayOf, operatorOf, type RightsCommands, type RightsContext } from './co
 /** The last day of use. */
 const lastDay = (untilMs: number) => dayOf(untilMs - 1)
 
-export function saleLine({ sale, buyer, contact, soldMs, conditions, stoppedMs }: SaleFacts): string {
+export function saleLine({ sale, buyer, contact, soldMs, conditions, stoppedMs, voidedMs }: SaleFacts): string {
   const { places, untilMs, uses, resale } = conditions
-  const stop = stoppedMs === undefined ? '' : `; stopped ${dayOf(stoppedMs)}`
+  const stopped = stoppedMs === undefined ? '' : `; stopped ${dayOf(stoppedMs)}`
+  const stop = voidedMs === undefined ? stopped : `; void since ${dayOf(voidedMs)}`
   return `${sale}  ${dayOf(soldMs)}  ${buyer} <${contact}>  ${places.join(', ')} until ${lastDay(untilMs)}, ${uses} addresses${resale ? ', resale' : ''}${stop}`
 }
 
@@ -49,6 +50,18 @@ export const saleCommands: RightsCommands = {
       return {
         reply: { sale, work, soldMs, conditions, priceMinor, currency, out },
         text: `sale ${sale}: ${out} is ${buyer}’s copy, good until ${lastDay(conditions.untilMs)}. rights copy ${sale} gives it again.`,
+      }
+    },
+  ),
+
+  [commandName(offerWork)]: serviceContractCommand(
+    offerWork,
+    { positionals: ['work'] },
+    async ({ service }: RightsContext, { work, provider }) => {
+      const reply = await service.offer({ work, provider })
+      return {
+        reply,
+        text: `${work} is content ${reply.content} from now on: “${reply.terms}” content withdraw ${reply.content} ends it.`,
       }
     },
   ),

@@ -57,6 +57,24 @@ function whyNot({ pages, space, depth }: Metadata): string | undefined {
   return undefined
 }
 
+/** Side of the small picture that stands in lists, pixels. */
+const smallSide = 240
+
+/** A small JPEG of a picture, and the media type of the picture itself. @throws {Problem} `mark.unreadable` */
+export async function smallJpeg(bytes: Uint8Array): Promise<{ bytes: Uint8Array; mediaType: string }> {
+  const { default: sharp } = await import('sharp')
+  return orUnreadable(async () => {
+    const { format } = await sharp(bytes, { limitInputPixels: pixelsMax }).metadata()
+    const small = sharp(bytes, { limitInputPixels: pixelsMax })
+      .autoOrient()
+      .resize(smallSide, smallSide, { fit: 'inside', withoutEnlargement: true })
+      .flatten({ background: 'white' })
+      .toColourspace('srgb')
+      .jpeg({ quality: 70 })
+    return { bytes: new Uint8Array(await small.toBuffer()), mediaType: `image/${format}` }
+  })
+}
+
 async function orUnreadable<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read()

@@ -39,6 +39,7 @@ export interface SaleFacts {
   derivation: string
   by: string
   stoppedMs?: number
+  voidedMs?: number
 }
 
 export interface SaleDesk {
@@ -82,6 +83,7 @@ export function saleDesk({ store, clock, random, keys, marks, pictures }: Rights
       by: row.made_by,
     }
     if (row.stopped_ms !== null) shown.stoppedMs = row.stopped_ms
+    if (row.voided_ms !== null) shown.voidedMs = row.voided_ms
     return shown
   }
 
@@ -106,6 +108,8 @@ export function saleDesk({ store, clock, random, keys, marks, pictures }: Rights
         derivation,
         made_by: by,
         stopped_ms: null,
+        delivery: null,
+        voided_ms: null,
       }
       // Recorded before it leaves: no copy is out there that cannot be traced.
       await store.transaction(({ sql }) => insertSale(sql, row, places))

@@ -23,6 +23,10 @@ export interface SaleRow {
   derivation: string
   made_by: string
   stopped_ms: number | null
+  /** Of a member's purchase; null for what an operator sold. */
+  delivery: Uint8Array | null
+  /** When the purchase came to nothing. */
+  voided_ms: number | null
 }
 
 export interface Buyer {
@@ -52,6 +56,10 @@ export async function findSale(sql: Sql, id: string): Promise<SaleRow | undefine
   return sql.get<SaleRow>('SELECT * FROM sales WHERE id = ?', id)
 }
 
+export async function saleOfDelivery(sql: Sql, delivery: Uint8Array): Promise<SaleRow | undefined> {
+  return sql.get<SaleRow>('SELECT * FROM sales WHERE delivery = ?', delivery)
+}
+
 /** In the order of their dates. */
 export async function salesOfWork(sql: Sql, work: string): Promise<SaleRow[]> {
   return sql.all<SaleRow>('SELECT * FROM sales WHERE work = ? ORDER BY sold_ms, id', work)
@@ -71,6 +79,12 @@ export async function conditionsOf(sql: Sql, row: SaleRow): Promise<SaleConditio
 export async function termsOf(sql: Sql, row: SaleRow): Promise<SaleTerms> {
   const { places, untilMs, uses } = await conditionsOf(sql, row)
   return { sale: row.id, places, untilMs, uses, stoppedMs: row.stopped_ms ?? undefined }
+}
+
+/** Nobody bought it: its copy may be nowhere. The first time counts. */
+export async function voidSale(sql: Sql, id: string, nowMs: number): Promise<void> {
+  await sql.run('UPDATE sales SET voided_ms = ? WHERE id = ? AND voided_ms IS NULL', nowMs, id)
+  await stopSale(sql, id, nowMs)
 }
 
 /** Ends the use of a copy (R8). The first time counts. */

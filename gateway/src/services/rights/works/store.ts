@@ -70,6 +70,11 @@ export async function placesOfWork(sql: Sql, work: string): Promise<string[]> {
   return rows.map(({ url }) => url)
 }
 
+/** Where the work may be besides. */
+export async function addPlace(sql: Sql, work: string, url: string): Promise<void> {
+  await insertRow(sql, 'work_places', { work, url }, 'ON CONFLICT DO NOTHING')
+}
+
 export async function factsOf(sql: Sql, row: WorkRow): Promise<WorkFacts> {
   const { n } = (await sql.get<{ n: number }>('SELECT count(*) AS n FROM sales WHERE work = ?', row.id))!
   return {
