@@ -12,7 +12,7 @@ const at = (name: string) => join(folder, name)
 
 async function tried(picture: Uint8Array) {
   writeFileSync(at('in.pgm'), picture)
-  const values = { input: at('in.pgm'), output: at('out.pgm'), fuel: '1000000000', memory: '1', seconds: '60' }
+  const values = { input: at('in.pgm'), output: at('out.pgm'), fuel: '1000000000', memory: '1', seconds: '600' }
   await workCommands['work try']!.run(values, [at('denoise.wasm')])
   return readFileSync(at('out.pgm'))
 }
