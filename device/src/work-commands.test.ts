@@ -14,7 +14,7 @@ const at = (name: string) => join(folder, name)
 const guide = readFileSync(new URL('../../docs/jobs.md', import.meta.url), 'utf8')
 
 function tried(module: string, values: Record<string, string> = {}) {
-  const limits = { fuel: '10000000', memory: '1', seconds: '60' }
+  const limits = { fuel: '10000000', memory: '1', seconds: '600' }
   return workCommands['work try']!.run({ ...limits, output: at('out'), ...values }, [at(module)])
 }
 
