@@ -34,6 +34,26 @@ t.test('D7: a test fails through it, too', (t) => {
   t.end()
 })
 
+t.test('D7: a test that spins ends with whoever ran it', async (t) => {
+  const folder = t.testdir()
+  const file = join(folder, 'spins.test.ts')
+  writeFileSync(file, `import t from 'tap'\nt.test('spins', () => { console.log('pid', process.pid); for (;;); })\n`)
+  const child = spawn(process.execPath, ['scripts/one.ts', file], { cwd: root, env })
+  t.teardown(() => child.kill('SIGKILL'))
+  let said = ''
+  const pid = await new Promise<number>((resolve) =>
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+      const [, found] = /pid (\d+)\n/.exec(said) ?? []
+      if (found) resolve(Number(found))
+    }),
+  )
+  child.kill('SIGTERM')
+  const code = await new Promise((resolve) => child.once('exit', resolve))
+  t.equal(code, 1)
+  t.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
+})
+
 t.test('D7: a change asks for the test beside it and those that import it', (t) => {
   const tests = new Map([
     ['gateway/src/a.test.ts', "import { a } from './a.ts'"],

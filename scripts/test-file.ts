@@ -2,6 +2,10 @@
 import { spawn } from 'node:child_process'
 import { makeLinksRelative } from './tap-links.ts'
 
+/** How long a test may take to end when this process is told to. */
+const endMs = 500
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 export interface TestFileOptions {
   /** Only tests whose title holds this text. */
   title?: string
@@ -40,7 +44,14 @@ export async function runTestFile(root: string, file: string, options: TestFileO
     said += shown.join('')
     tell?.(shown.join(''))
   })
+  // A test that spins hears nothing but the last signal.
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    setTimeout(() => child.kill('SIGKILL'), endMs)
+  }
+  for (const signal of signals) process.on(signal, end)
   const code = await new Promise<number | null>((done) => child.once('close', done))
+  for (const signal of signals) process.off(signal, end)
   return { isPassed: code === 0, count: said.match(/^(not )?ok \d+/gm)?.length ?? 0, said }
 }
 
