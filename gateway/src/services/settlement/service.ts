@@ -22,9 +22,10 @@ import type { Service, ServiceStore } from '../../service/service.ts'
 import { heldKeys } from '../../service/service-keys.ts'
 import type { Unlisted } from '../../service/unlisted.ts'
 import type { Database } from '../../storage/database.ts'
+import { type JournalEntry, journal } from './accounting/journal.ts'
 import type { OwnBankAccount } from './bank/files/bank-file.ts'
 import { type BankDesk, bankDesk } from './bank/lines.ts'
-import { civilDate, startOfDay } from './billing/calendar.ts'
+import { type CivilDate, civilDate, startOfDay } from './billing/calendar.ts'
 import { type CardsReport, cardsReport, chargeQueue, collectCards } from './billing/card-charges.ts'
 import { closePeriods, isIssuerNamed } from './billing/closing.ts'
 import { collectValue, debitAnswers, debitFile } from './billing/collect.ts'
@@ -133,6 +134,8 @@ export interface Settlement extends Service {
   audit(): Promise<Audit>
   /** Figures by day, by month, and by shop where enough people bought (P9). @param months up to `monthsAtMost` */
   statistics(months?: number): Promise<StatisticsReport & { days: DayFigure[] }>
+  /** The journal in sums, for an accounting program; days are the site's. @param period.to the last day */
+  journal(period: { from: CivilDate; to: CivilDate }): Promise<JournalEntry[]>
   /** Who did what, for printing. */
   operations(limit: number): Promise<Operation[]>
   /** A clerk may have left work for those who ask others. */
@@ -339,6 +342,7 @@ export async function createSettlement(options: SettlementOptions): Promise<Sett
         days: await dayFigures(database, timeZone),
       }
     },
+    journal: (period) => journal(database, period, billing.rules.timeZone),
     operations: async (limit) => operationLog(database, limit),
     cardsIdle: async () => cards?.idle(),
     inStepIdle: async () => inStep?.idle(),

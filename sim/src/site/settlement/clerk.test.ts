@@ -64,6 +64,17 @@ t.test(
     }
     await t.rejects(run('statistics', { out: join(folder, 'plots.gif') }), { code: 'config.invalid' })
     await t.rejects(run('statistics', { months: '61' }), { code: 'command.invalid' })
+    const books = join(folder, 'books.beancount')
+    const dayFromNow = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
+    const period = { from: dayFromNow(-2), to: dayFromNow(2), out: books }
+    t.match(await run('journal', period), { json: { entries: 1, format: 'beancount' } })
+    t.match(
+      readFileSync(books, 'utf8'),
+      /"top-up-cash"\n {2}Assets:Cash {2}700 JPY\n {2}Liabilities:StoredValue {2}-700 JPY\n/,
+    )
+    t.match(await run('journal', { from: '2020-02-01', out: books }), { json: { to: '2020-02-29', entries: 0 } })
+    for (const wrong of [{ from: '2020-02-30' }, { to: '2020-01-01' }, { from: '2020-01-01' }, { format: 'pdf' }])
+      await t.rejects(run('journal', { ...period, ...wrong }), { code: 'config.invalid' })
     const doctor = async () => {
       const { json } = (await commands['doctor']!.run({ folder }, []))!
       return (json as { findings: { what: string; ok: boolean; detail: string }[] }).findings.find(

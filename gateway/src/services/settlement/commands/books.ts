@@ -3,6 +3,8 @@ import { integer, text } from '@azukari/protocol/adapters/command-line'
 import { coseKey } from '@azukari/protocol/keys'
 import { Problem } from '@azukari/protocol/problem'
 import { folder, site } from '../../../operator/site-options.ts'
+import { journalFormats, journalText } from '../accounting/formats.ts'
+import { addDays, type CivilDate } from '../billing/calendar.ts'
 import type { DocumentKind } from '../documents/store.ts'
 import { maxMonths } from '../statistics/months.ts'
 import { statisticsPage } from '../statistics/page.ts'
@@ -80,6 +82,32 @@ export const bookCommands: SettlementCommands = {
     },
   },
 
+  'settlement journal': {
+    what: 'The journal for an accounting program: sums by day, reason and accounts, with nobody’s name in it.',
+    role: 'auditor',
+    options: {
+      folder,
+      site,
+      from: { type: 'string', what: 'first day, 2026-11-01', required: true },
+      to: { type: 'string', what: 'last day; the end of that month unless told' },
+      format: { type: 'string', what: 'beancount, money-forward or freee; beancount unless told' },
+      out: { type: 'string', what: 'file to write', required: true },
+    },
+    filesOut: ['out'],
+    async carryOut({ service }, act, values) {
+      const from = dayOf(text(values, 'from'), 'from')
+      const to = values['to'] === undefined ? monthEnd(from) : dayOf(text(values, 'to'), 'to')
+      if (to < from || to > addDays(from, mostDays))
+        throw new Problem('config.invalid', `--to is from --from on, and ${mostDays} days later at most`)
+      const format = journalFormats.find((one) => one === (values['format'] ?? 'beancount'))
+      if (!format) throw new Problem('config.invalid', `--format is ${journalFormats.join(', ')}`)
+      const entries = await service.journal({ from, to })
+      await act.give({ option: 'out', bytes: new TextEncoder().encode(journalText(entries, format)) })
+      const file = text(values, 'out')
+      return { json: { from, to, format, entries: entries.length, file }, text: `${entries.length} entries in ${file}` }
+    },
+  },
+
   'settlement log': {
     what: 'The operation log for printing: who did what and when.',
     role: 'auditor',
@@ -133,6 +161,19 @@ export const bookCommands: SettlementCommands = {
       return { json: { key }, text: key }
     },
   },
+}
+
+const mostDays = 400
+
+function dayOf(day: string, option: 'from' | 'to'): CivilDate {
+  // A date that is none, such as 31 November, is another one when it is written again.
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(day) || Number.isNaN(Date.parse(day)) || addDays(day, 0) !== day)
+    throw new Problem('config.invalid', `--${option} is a day such as 2026-11-01`)
+  return day
+}
+
+function monthEnd(day: CivilDate): CivilDate {
+  return addDays(`${addDays(`${day.slice(0, 7)}-28`, 4).slice(0, 7)}-01`, -1)
 }
 
 /** For a PNG the drawing: whoever writes the file draws it. */
