@@ -24,10 +24,6 @@ export function journalText(entries: readonly JournalEntry[], format: JournalFor
 }
 
 function beancount(entries: readonly JournalEntry[]): string {
-  const [first] = entries
-  if (!first) return ''
-  const accounts = [...new Set(entries.flatMap(({ debit, credit }) => [debit.english, credit.english]))].sort()
-  const opened = accounts.map((account) => `${first.day} open ${account}`)
   const moved = entries.map(({ day, reason, currency, debit, credit, minor }) =>
     [
       `${day} * "${reason.replaceAll(/["\\]/g, ' ')}"`,
@@ -35,7 +31,8 @@ function beancount(entries: readonly JournalEntry[]): string {
       `  ${credit.english}  ${formatAmount(-minor, currency)} ${currency}`,
     ].join('\n'),
   )
-  return `${[opened.join('\n'), ...moved].join('\n\n')}\n`
+  // It opens accounts by itself, so that months can be read together, in any order.
+  return `${['plugin "beancount.plugins.auto_accounts"', ...moved].join('\n\n')}\n`
 }
 
 const sideOfMoneyForward = ['勘定科目', '補助科目', '部門', '取引先', '税区分', 'インボイス', '金額(円)', '税額']
@@ -79,6 +76,6 @@ function freee(entries: readonly JournalEntry[]): string {
 
 /** RFC 4180, with the mark by which spreadsheets know UTF-8; no field can begin a formula. */
 function csv(rows: readonly (readonly string[])[]): string {
-  const field = (text: string) => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`
+  const field = (text: string) => `"${(/^[=+\-@＝＋－＠\t\r\n]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`
   return `\ufeff${rows.map((row) => `${row.map(field).join(',')}\r\n`).join('')}`
 }
