@@ -1,5 +1,5 @@
 /** What is heard on serial lines (S17): half frames, garbage, frames in pieces; nothing is kept without a bound. */
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { EscposAnswers } from './escpos-answers.ts'
 import { answerIdentifier, encodeFrame, FrameParser, frameMaxBytes } from './pn532-frames.ts'

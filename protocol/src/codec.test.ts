@@ -5,7 +5,7 @@ import * as cborg from 'cborg'
 import t from 'tap'
 import { decode, decodeMap, decodeMaps, encode, encodeDeterministic, guard, Tagged } from './codec.ts'
 import { InternalError, isProblem, Problem } from './problem.ts'
-import fc from './properties.ts'
+import fc from './test-properties.ts'
 import { anyValue } from './test-values.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))

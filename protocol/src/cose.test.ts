@@ -21,7 +21,7 @@ import { rsaDecrypt } from './cose-algorithms.ts'
 import { signCwt, verifyCwt } from './cwt.ts'
 import { agree, generateKey, generateRsaKey, publicOf, type RandomSource, thumbprint } from './keys.ts'
 import { InternalError, isProblem } from './problem.ts'
-import fc from './properties.ts'
+import fc from './test-properties.ts'
 
 const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
 const toHex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')

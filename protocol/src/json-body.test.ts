@@ -3,7 +3,7 @@
 import t from 'tap'
 import { Bytes, Type } from './contract.ts'
 import { fromJson, fromText, toJson } from './json-body.ts'
-import fc from './properties.ts'
+import fc from './test-properties.ts'
 
 const Body = Type.Object({
   name: Type.String(),

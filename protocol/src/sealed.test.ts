@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs'
 import { encode as cborg } from 'cborg'
 import t from 'tap'
 import { leafHash, MerkleTree, ProofStream, prove, rootOfLeafHashes, TreeHash, verifyProof } from './merkle.ts'
-import fc from './properties.ts'
 import {
   algorithmOfSlot,
   cutEvenly,
@@ -18,6 +17,7 @@ import {
   Unsealer,
   unsealStream,
 } from './sealed.ts'
+import fc from './test-properties.ts'
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const unhex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))

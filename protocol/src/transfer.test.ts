@@ -1,6 +1,6 @@
 import t from 'tap'
 import { isProblem } from './problem.ts'
-import fc from './properties.ts'
+import fc from './test-properties.ts'
 import {
   BlockSet,
   blockCount,

@@ -1,4 +1,4 @@
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { addressKey } from './address.ts'
 import { Budgets } from './budgets.ts'

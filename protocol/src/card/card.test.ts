@@ -6,7 +6,7 @@ import { checker } from '../contract.ts'
 import { Conditions, conditionsDomain } from '../contracts/save.ts'
 import { encryptTo, encryptToRsa, toBeSigned } from '../cose.ts'
 import { coseKey, generateKey, generateRsaKey, publicOf } from '../keys.ts'
-import fc from '../properties.ts'
+import fc from '../test-properties.ts'
 import {
   type Command,
   chain,

@@ -1,4 +1,4 @@
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { type Part, type Ratios, site, splitOf } from './split.ts'
 

@@ -1,5 +1,5 @@
 import { systemClock } from '@azukari/protocol/adapters/clock'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { readHistory } from './history.ts'
 import { type Arrival, type DrillMove, type DrillObject, outcomeOf, positions } from './outcome.ts'

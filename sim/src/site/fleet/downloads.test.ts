@@ -17,7 +17,7 @@ import {
 import { ContentBlocks, hashBytes, offerOf } from '@azukari/protocol/download'
 import type { Clock } from '@azukari/protocol/ports'
 import { isProblem, Problem } from '@azukari/protocol/problem'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import { blockPlainBytes } from '@azukari/protocol/transfer'
 import t from 'tap'
 import { SeededRandom } from '../../testkit/world/chance.ts'

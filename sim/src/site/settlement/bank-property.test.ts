@@ -1,5 +1,5 @@
 /** P5 P9: whatever order, repetition and splitting of its files, the account in the ledger is the sum of the bank's entries. */
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { AccountFixture, detail, entry, statement } from '../../testkit/settlement/account-fixture.ts'
 import { type Movement, movementsFile } from '../../testkit/settlement/bank-side.ts'

@@ -3,7 +3,7 @@ import { readMovements, writeDebits, writeTransfers } from '@azukari/gateway/ser
 import { decodeBankText, encodeBankText, toBankText } from '@azukari/gateway/services/settlement/bank/files/zengin-text'
 import { actAsShop, instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
 import { requestValue, valueIssued } from '@azukari/protocol/contracts/settlement-value'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t, { type Test } from 'tap'
 import {
   debitAnswerFile,

@@ -8,7 +8,7 @@ import { statisticsPicture } from '@azukari/gateway/services/settlement/statisti
 import { closeSmall, type ShopFigure } from '@azukari/gateway/services/settlement/statistics/shops'
 import { actAsShop, instructPayment, placeOrder, putOffer } from '@azukari/protocol/contracts/settlement-purchase'
 import { requestValue } from '@azukari/protocol/contracts/settlement-value'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import { SaxesParser } from 'saxes'
 import t from 'tap'
 import { launchBrowser, noBrowser } from '../../testkit/browser.ts'

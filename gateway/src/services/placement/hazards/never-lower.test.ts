@@ -4,7 +4,7 @@
  */
 import { mapInOrder } from '@azukari/protocol/in-order'
 import { isProblem } from '@azukari/protocol/problem'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import {
   around,

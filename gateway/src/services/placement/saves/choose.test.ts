@@ -1,4 +1,4 @@
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { distanceKm, regions } from '../../../geography.ts'
 import { jointLoss, riskOf } from '../risk/risk.ts'

@@ -1,6 +1,6 @@
 /** Bank days rest on the national holidays, which are computed by the law: held against a published list (S13). */
 
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import holidays from '@holiday-jp/holiday_jp'
 import t from 'tap'
 import { addDays, civilDate, isBankDay, isHoliday, startOfDay } from './calendar.ts'

@@ -1,5 +1,5 @@
 /** Periods are whole civil days of the site's zone, and every fact belongs to exactly one (S13). */
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { addDays, addMonths, civilDate, startOfDay } from './calendar.ts'
 import { windowAfter } from './closing.ts'

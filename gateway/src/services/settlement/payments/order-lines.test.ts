@@ -1,4 +1,4 @@
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { refundLines, restOfLines, taxesOf } from './order-lines.ts'
 import type { OrderLine } from './orders.ts'

@@ -1,6 +1,6 @@
 import { encodeDeterministic } from '@azukari/protocol/codec'
 import { readWorkAccount } from '@azukari/protocol/contracts/work'
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import { assembled, unitText } from '@azukari/protocol/work/test-modules'
 import t from 'tap'
 import { testEngines } from '../../../test-database.ts'

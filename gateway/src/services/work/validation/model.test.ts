@@ -1,4 +1,4 @@
-import fc from '@azukari/protocol/properties'
+import fc from '@azukari/protocol/test-properties'
 import t from 'tap'
 import { answerOf, judgeUnit, type Returned, returnedMax } from './model.ts'
 
