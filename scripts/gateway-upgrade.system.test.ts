@@ -39,7 +39,7 @@ function run(...words: string[]): { status: number | null; json: Record<string, 
 
 /** Makes a claim, signing in where nobody is, once the gateway that was started or upgraded answers. */
 async function newClaim(name: string): Promise<ReturnType<typeof run>> {
-  for (const end = Date.now() + 60_000; ; await new Promise((later) => setTimeout(later, 50))) {
+  for (const end = Date.now() + 600_000; ; await new Promise((later) => setTimeout(later, 50))) {
     const made = run('claim', 'new', '--region', 'JP-13', '--name', name)
     const [, code] = codeOf(made)
     if (code === 'operator.unauthenticated') run('login', 'admin', '--password-file', join(base, 'password'))
@@ -119,7 +119,7 @@ function killAll(launcher: ChildProcess): void {
 /** Waits until the slots are as wanted, and nothing of a trial is left to be put right unless one is wanted. */
 async function until(what: string, wanted: (slots: Slots) => boolean): Promise<void> {
   const store = gatewaySlots(folder)
-  for (const end = Date.now() + 90_000; ; await new Promise((later) => setTimeout(later, 50))) {
+  for (const end = Date.now() + 600_000; ; await new Promise((later) => setTimeout(later, 50))) {
     const slots = await store.read()
     if (wanted(slots) && (slots.attempt || !isUnsettled(folder))) return
     if (Date.now() > end) throw new Error(`not in time: ${what}; ${JSON.stringify(slots)}`)
@@ -179,7 +179,7 @@ t.test('D6: a gateway upgrades itself, goes back when the new version does not w
   t.equal(run('upgrade', 'install', '--from', await release('0.4.0', 4, [again, hanging])).status, 0)
   for (let tries = 1; tries <= 3; tries++) {
     await until(`start ${tries}`, ({ attempt }) => attempt?.tries === tries)
-    for (const end = Date.now() + 60_000; (await tables()).includes('claims') && Date.now() < end; )
+    for (const end = Date.now() + 600_000; (await tables()).includes('claims') && Date.now() < end; )
       await new Promise((later) => setTimeout(later, 50))
     t.notOk((await tables()).includes('claims'), `trial ${tries} has changed the database`)
     if (tries === 1) t.strictSame(codeOf(run('device', 'list')), [1, 'upgrade.busy'], 'nobody writes during a trial')

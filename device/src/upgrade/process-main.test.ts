@@ -51,7 +51,7 @@ t.test(
     const words = ['launch', '--folder', folder, '--board', 'none', '--broker', 'mqtt://127.0.0.1:1', '--log', 'silent']
     const launcher = spawn(process.execPath, [join(import.meta.dirname, '../cli.ts'), ...words], { stdio: 'inherit' })
     const exited = new Promise<number | null>((resolve) => launcher.once('exit', resolve))
-    for (const end = Date.now() + 60_000; !existsSync(`${folder}/said`) && Date.now() < end; )
+    for (const end = Date.now() + 600_000; !existsSync(`${folder}/said`) && Date.now() < end; )
       await new Promise((resolve) => setTimeout(resolve, 50))
     t.ok(existsSync(`${folder}/said`), 'the new version was started')
     t.match(await store.read(), { active: 'a', floor: 1, last: { outcome: 'confirmed', version: '2.0.0' } })

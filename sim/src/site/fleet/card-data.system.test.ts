@@ -6,7 +6,6 @@ import { openDeviceDatabase } from '@azukari/device/adapters/database'
 import { CardClient } from '@azukari/device/card'
 import { CardData } from '@azukari/device/fleet/card-data'
 import type { SiteTrust } from '@azukari/device/identity'
-import { systemClock } from '@azukari/protocol/adapters/clock'
 import { encodeContent } from '@azukari/protocol/card/layout'
 import { type CardProgram, openCardRelease, signCardRelease } from '@azukari/protocol/card/program'
 import { slotHeaderBytes } from '@azukari/protocol/card/slots'
@@ -18,6 +17,7 @@ import { VirtualCard } from '../../testkit/card/virtual-card.ts'
 import { quietLog } from '../../testkit/log.ts'
 import { gatewayCommand } from '../processes.ts'
 import { pin, SimulatedSite } from '../site.ts'
+import { until } from '../wait.ts'
 
 const releaseKey = generateKey('ed25519', random)
 const site = 'tokyo'
@@ -134,10 +134,6 @@ t.test('D6: a job brings data to the cards of a terminal; from then on they do n
   })
   await world.start()
   const { board, runtime } = world.boards.get('terminal')!
-  const until = async (what: string, holds: () => boolean | Promise<boolean>) => {
-    for (const end = Date.now() + 60_000; !(await holds()); await systemClock.sleep(50))
-      if (Date.now() > end) throw new Error(`not within a minute: ${what}`)
-  }
   const cards = [await world.issueCard('花子'), await world.issueCard('太郎')]
   /** Whether the card that is in signs under a domain. */
   const signs = async (domain: string) => {

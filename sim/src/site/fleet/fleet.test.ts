@@ -31,18 +31,14 @@ import { type Choice, launch, restartCode } from '@azukari/protocol/upgrade/laun
 import { SlotStore } from '@azukari/protocol/upgrade/slot-store'
 import t from 'tap'
 import { simulatedBoard } from '../../testkit/boards/index.ts'
+import { until as reached } from '../wait.ts'
 
 const ports = { clock: systemClock, random: systemRandom, files: systemFiles(), log: silent }
 const releaseKey = generateKey('ed25519', systemRandom)
 const plan = { perMinute: 1_000, abortPercent: 20, abortAfter: 3, timeoutMs: 60_000, retries: 0 }
 
-/** Waits on a condition, with a generous limit. */
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; !(await holds()); ) {
-    if (Date.now() > end) throw new Error(`not within a minute: ${what}`)
-    await systemClock.sleep(50)
-  }
-}
+/** Programs are started and ended here, which takes longer than most of what a site does. */
+const until = (what: string, holds: () => boolean | Promise<boolean>) => reached(what, holds, 60_000)
 
 /** A board that its launcher keeps running: versions are made by what their entry file says. */
 function startDevice(folder: string, broker: string, claim: string) {
